@@ -1,0 +1,313 @@
+//! The text of JSON: members of an object, as slices of the text they stand in.
+//!
+//! Signatures are made over exact text, so the host never rebuilds JSON it was sent. Everything here
+//! takes text that `serde_json` has already accepted and returns parts of it. It must not know what
+//! the members mean. Text that is not JSON yields fewer members, never a panic.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// One member of an object, still as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Member<'a> {
+    /// The name with its quotes and escapes.
+    pub(crate) raw_name: &'a str,
+    /// The value's text, without surrounding white space.
+    pub(crate) value: &'a str,
+    /// Where the name's opening quote stands in the object's text.
+    start: usize,
+    /// Where the value ends in the object's text.
+    end: usize,
+}
+
+impl<'a> Member<'a> {
+    /// The decoded name, or `None` when it is not valid Unicode (a lone surrogate).
+    pub(crate) fn name(&self) -> Option<Cow<'a, str>> {
+        decode_string(self.raw_name)
+    }
+
+    /// Whether the decoded name is `name`.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        match self.raw_name.as_bytes() {
+            [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => inner == name.as_bytes(),
+            _ => self.name().is_some_and(|decoded| decoded == name),
+        }
+    }
+
+    /// The bytes of the object's text that this member occupies: name, colon and value.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.start..self.end
+    }
+}
+
+/// The members of the object in `text`, in the order they stand there. Duplicates are kept.
+pub(crate) fn members(text: &str) -> Members<'_> {
+    let mut members = Members { text, at: 0 };
+    members.skip_space();
+    if members.peek() == Some(b'{') {
+        members.at += 1;
+    } else {
+        members.at = text.len();
+    }
+    members
+}
+
+/// Iterates over the members of one object; see [`members`].
+#[derive(Debug, Clone)]
+pub(crate) struct Members<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = Member<'a>;
+
+    fn next(&mut self) -> Option<Member<'a>> {
+        self.skip_space();
+        if self.peek() == Some(b',') {
+            self.at += 1;
+            self.skip_space();
+        }
+        let start = self.at;
+        if self.peek() != Some(b'"') {
+            return None;
+        }
+        self.skip_string()?;
+        let raw_name = self.text.get(start..self.at)?;
+        self.skip_space();
+        if self.peek() != Some(b':') {
+            return None;
+        }
+        self.at += 1;
+        self.skip_space();
+        let value_start = self.at;
+        self.skip_value()?;
+        let end = self.at;
+        let value = self.text.get(value_start..end).filter(|value| !value.is_empty())?;
+        Some(Member { raw_name, value, start, end })
+    }
+}
+
+impl Members<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    /// Steps over the string whose opening quote is at the cursor.
+    fn skip_string(&mut self) -> Option<()> {
+        let bytes = self.text.as_bytes();
+        let mut at = self.at + 1;
+        loop {
+            at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+            if bytes[at] == b'"' {
+                self.at = at + 1;
+                return Some(());
+            }
+            at += 2;
+        }
+    }
+
+    /// Steps over the value at the cursor, however deep it nests, without recursion.
+    fn skip_value(&mut self) -> Option<()> {
+        let bytes = self.text.as_bytes();
+        let mut depth = 0_usize;
+        loop {
+            match *bytes.get(self.at)? {
+                b'"' => self.skip_string()?,
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.at += 1;
+                    continue;
+                }
+                b'}' | b']' if depth > 0 => {
+                    depth -= 1;
+                    self.at += 1;
+                }
+                b',' | b':' | b' ' | b'\n' | b'\r' | b'\t' if depth > 0 => {
+                    self.at += 1;
+                    continue;
+                }
+                _ => self.skip_scalar()?,
+            }
+            if depth == 0 {
+                return Some(());
+            }
+        }
+    }
+
+    /// Steps over a number, `true`, `false` or `null`.
+    fn skip_scalar(&mut self) -> Option<()> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let length = rest
+            .iter()
+            .position(|byte| matches!(byte, b',' | b'}' | b']' | b':' | b'"' | b' ' | b'\n' | b'\r' | b'\t'))
+            .unwrap_or(rest.len());
+        if length == 0 {
+            return None;
+        }
+        self.at += length;
+        Some(())
+    }
+}
+
+/// Decodes a JSON string with its quotes; `None` when it is no string or not valid Unicode.
+pub(crate) fn decode_string(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        serde_json::from_str(raw).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
+    }
+}
+
+/// The object's text without the members at `ranges`, which come from [`Member::range`], in order.
+///
+/// What is left is what the writer would have written without those members.
+pub(crate) fn without(object: &str, ranges: &[Range<usize>]) -> String {
+    let mut text = String::with_capacity(object.len());
+    let mut from = 0;
+    for range in ranges {
+        let cut = widen_to_comma(object, range.clone(), from);
+        text.push_str(&object[from..cut.start]);
+        from = cut.end;
+    }
+    text.push_str(&object[from..]);
+    text
+}
+
+/// The range of a member together with the one comma that goes with it: the one before it, or, when
+/// none stands there at or after `floor` (the first member, or all before it are cut), the one behind.
+pub(crate) fn widen_to_comma(object: &str, member: Range<usize>, floor: usize) -> Range<usize> {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+    let bytes = object.as_bytes();
+    let space_before = bytes[floor..member.start].iter().rev().take_while(|byte| is_space(byte)).count();
+    let before = member.start - space_before;
+    if before > floor && bytes[before - 1] == b',' {
+        return before - 1..member.end;
+    }
+    let behind = member.end + bytes[member.end..].iter().take_while(|byte| is_space(byte)).count();
+    if bytes.get(behind) == Some(&b',') { member.start..behind + 1 } else { member }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        members(text).map(|member| member.name().unwrap().into_owned()).collect()
+    }
+
+    fn without_named(text: &str, names: &[&str]) -> String {
+        let cut: Vec<_> = members(text)
+            .filter(|member| names.iter().any(|name| member.is(name)))
+            .map(|member| member.range())
+            .collect();
+        without(text, &cut)
+    }
+
+    #[test]
+    fn members_are_slices_of_the_text() {
+        let text = r#" { "a" : 1 , "b\"c":[{"x":"}"},null] ,"d":"\\" } "#;
+        let found: Vec<_> = members(text).map(|member| (member.raw_name, member.value)).collect();
+        assert_eq!(found, [(r#""a""#, "1"), (r#""b\"c""#, r#"[{"x":"}"},null]"#), (r#""d""#, r#""\\""#)]);
+        assert_eq!(names(text), ["a", "b\"c", "d"]);
+    }
+
+    #[test]
+    fn a_cut_takes_one_comma_with_it() {
+        let text = r#"{"a":1,"b":2,"c":3}"#;
+        assert_eq!(without_named(text, &["a"]), r#"{"b":2,"c":3}"#);
+        assert_eq!(without_named(text, &["b"]), r#"{"a":1,"c":3}"#);
+        assert_eq!(without_named(text, &["c"]), r#"{"a":1,"b":2}"#);
+        assert_eq!(without_named(text, &["a", "b"]), r#"{"c":3}"#);
+        assert_eq!(without_named(text, &["a", "c"]), r#"{"b":2}"#);
+        assert_eq!(without_named(text, &["b", "c"]), r#"{"a":1}"#);
+        assert_eq!(without_named(text, &["a", "b", "c"]), "{}");
+        assert_eq!(without_named("{}", &["a"]), "{}");
+        assert_eq!(without_named(r#"{"a":1}"#, &["b"]), r#"{"a":1}"#);
+    }
+
+    #[test]
+    fn names_are_compared_decoded() {
+        let member = members(r#"{"\u0061":1}"#).next().unwrap();
+        assert!(member.is("a"));
+        let lone = members(r#"{"\ud800":1}"#).next().unwrap();
+        assert_eq!(lone.name(), None);
+        assert!(!lone.is("\u{fffd}"));
+    }
+
+    #[test]
+    fn deep_nesting_needs_no_stack() {
+        let depth = 200_000;
+        let text = format!(r#"{{"deep":{}1{},"after":2}}"#, "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(names(&text), ["deep", "after"]);
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(|number| json!(number)),
+            ".*".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::vec((".{0,6}", inner), 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn members_and_cuts_agree_with_serde_json(
+            object in prop::collection::vec((".{0,6}", any_json()), 0..6),
+            pretty: bool,
+            cut in prop::collection::vec(any::<bool>(), 6),
+        ) {
+            let object: Map<String, Value> = object.into_iter().collect();
+            let text = if pretty {
+                serde_json::to_string_pretty(&object).unwrap()
+            } else {
+                serde_json::to_string(&object).unwrap()
+            };
+            let found: Map<String, Value> = members(&text)
+                .map(|member| (member.name().unwrap().into_owned(), serde_json::from_str(member.value).unwrap()))
+                .collect();
+            prop_assert_eq!(&found, &object);
+
+            let cut_ranges: Vec<_> =
+                members(&text).zip(&cut).filter(|(_, cut)| **cut).map(|(member, _)| member.range()).collect();
+            let left: Map<String, Value> = object
+                .iter()
+                .zip(&cut)
+                .filter(|(_, cut)| !**cut)
+                .map(|((name, value), _)| (name.clone(), value.clone()))
+                .collect();
+            let text_left = without(&text, &cut_ranges);
+            prop_assert_eq!(serde_json::from_str::<Map<String, Value>>(&text_left).unwrap(), left.clone());
+            if !pretty {
+                prop_assert_eq!(text_left, serde_json::to_string(&left).unwrap());
+            }
+        }
+
+        #[test]
+        fn any_text_is_survived(text in "\\PC*", json_like in "[{}\\[\\]:,\"\\\\a1 ]{0,40}") {
+            for text in [text, json_like] {
+                let ranges: Vec<_> = members(&text).map(|member| member.range()).collect();
+                let _ = without(&text, &ranges);
+            }
+        }
+    }
+}

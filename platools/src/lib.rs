@@ -1,0 +1,5 @@
+//! A tool host for Platos.
+
+#![allow(dead_code)]
+
+mod json;
