@@ -1,5 +1,33 @@
 //! A tool host for Platos.
 
-#![allow(dead_code)]
+// Generated code says `::platools`, also in this crate's own tests.
+#[allow(unused_extern_crates, reason = "used by the macro")]
+extern crate self as platools;
 
+#[doc(hidden)]
+pub mod __private;
 mod json;
+mod tool;
+
+pub use schemars;
+pub use tokio_util::sync::CancellationToken;
+
+pub use crate::tool::{
+    Arguments, ArgumentsError, Auth, BoxError, FromCall, IntoOutput, InvalidRateLimit, Location, Media,
+    NameError, RateLimit, Registry, RegistryError, Requirement, Tool, ToolCall, ToolError, ToolErrorKind,
+    ToolOutput, ToolResult, ToolSpec, Toolset, UserFacingError, check_name,
+};
+
+/// The tools made of the named `#[tool]` functions, as a list.
+///
+/// For two hosts in one process, for tests, and wherever automatic registration is not wanted:
+///
+/// ```ignore
+/// Platools::from_env()?.tools(tools![lookup_order, orders::cancel]).run().await
+/// ```
+#[macro_export]
+macro_rules! tools {
+    ($($tool:path),* $(,)?) => {
+        ::std::vec![$(<$tool as $crate::__private::ToolDefinition>::tool()),*] as ::std::vec::Vec<$crate::Tool>
+    };
+}

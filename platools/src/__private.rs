@@ -1,0 +1,32 @@
+//! What generated code refers to. Nothing here is for people, and all of it may change in any release.
+
+pub use inventory;
+pub use regex::Regex;
+pub use schemars;
+pub use serde_json;
+
+pub use crate::tool::arguments::constraint::{Length, Measured, Number, Range, Ranged, Textual, Unit};
+pub use crate::tool::arguments::reader::{ArgumentNames, ArgumentReader};
+pub use crate::tool::result;
+pub use crate::tool::schema::{Argument, InputSchema};
+use crate::tool::{FromCall, Requirement, Tool};
+
+/// A tool that registers itself.
+#[derive(Debug)]
+pub struct Registration {
+    /// Makes the tool.
+    pub tool: fn() -> Tool,
+}
+
+inventory::collect!(Registration);
+
+/// What `#[tool]` gives to a type of the function's name, so that `tools![…]` finds the tool.
+pub trait ToolDefinition {
+    /// Makes the tool.
+    fn tool() -> Tool;
+}
+
+/// What a parameter of type `T` needs the host to hold.
+pub fn requirement<T: FromCall>() -> Option<Requirement> {
+    T::requirement()
+}

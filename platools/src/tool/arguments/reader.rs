@@ -1,0 +1,350 @@
+//! Takes typed arguments out of one call, by name, and collects everything that is wrong.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use regex::Regex;
+use serde::de::DeserializeOwned;
+
+use super::constraint::{Length, Measured, Range, Ranged, Textual};
+use super::{Arguments, explain, missing};
+use crate::tool::ToolError;
+use crate::tool::schema::article;
+
+/// The most mistakes that one answer lists.
+const MAX_PROBLEMS: usize = 10;
+
+/// The names that callers may send, as the schema has them.
+#[derive(Debug)]
+pub struct ArgumentNames {
+    /// Each name, with the JSON type its schema asks for.
+    pub(crate) names: Vec<(String, Option<String>)>,
+    /// Those that belong to a flattened parameter.
+    pub(crate) flattened: BTreeSet<String>,
+    /// Whether other names are accepted too.
+    pub(crate) open: bool,
+}
+
+impl ArgumentNames {
+    fn contains(&self, name: &str) -> bool {
+        self.names.iter().any(|(known, _)| known == name)
+    }
+
+    /// The names as a sentence lists them.
+    fn list(&self) -> String {
+        let names: Vec<String> = self.names.iter().map(|(name, _)| format!("`{name}`")).collect();
+        names.join(", ")
+    }
+}
+
+struct Sent<'a> {
+    name: Cow<'a, str>,
+    value: &'a str,
+    taken: bool,
+}
+
+/// Reads the arguments of one call.
+pub struct ArgumentReader<'a> {
+    sent: Vec<Sent<'a>>,
+    names: Arc<ArgumentNames>,
+    problems: Vec<String>,
+    /// Whether a name was wrong or left out, so that the answer should list the right ones.
+    list_names: bool,
+}
+
+impl std::fmt::Debug for ArgumentReader<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ArgumentReader").field("problems", &self.problems.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> ArgumentReader<'a> {
+    /// A reader of `arguments`, of which `names` are known.
+    pub fn new(arguments: &'a Arguments, names: &Arc<ArgumentNames>) -> Self {
+        let mut reader = Self {
+            sent: Vec::with_capacity(names.names.len()),
+            names: Arc::clone(names),
+            problems: Vec::new(),
+            list_names: false,
+        };
+        for member in arguments.members() {
+            match member.name() {
+                Some(name) => reader.sent.push(Sent { name, value: member.value, taken: false }),
+                None => reader.problems.push("the name of an argument is not valid Unicode".to_owned()),
+            }
+        }
+        reader
+    }
+
+    /// The text of the argument `name`. Of duplicates the last counts, as it does in JavaScript.
+    fn take_text(&mut self, name: &str) -> Option<&'a str> {
+        let mut text = None;
+        for sent in self.sent.iter_mut().filter(|sent| sent.name == name) {
+            sent.taken = true;
+            text = Some(sent.value);
+        }
+        text
+    }
+
+    fn parse<T: DeserializeOwned>(&mut self, name: &str, text: &str) -> Option<T> {
+        match explain::parse(text, name) {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    /// The argument `name`; `None` only when something is wrong, which `finish` reports.
+    pub fn take<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
+        if let Some(text) = self.take_text(name) {
+            return self.parse(name, text);
+        }
+        let value = missing::value();
+        if value.is_none() {
+            let expected = self.names.names.iter().find(|(known, _)| known == name);
+            let expected = expected.and_then(|(_, expected)| expected.as_deref());
+            let expected =
+                expected.map_or_else(String::new, |expected| format!(", expected {}", article(expected)));
+            self.problems.push(format!("`{name}` is missing{expected}"));
+            self.list_names = true;
+        }
+        value
+    }
+
+    /// The argument `name`, or `default` when it was not sent.
+    pub fn take_or<T: DeserializeOwned>(
+        &mut self,
+        name: &'static str,
+        default: impl FnOnce() -> T,
+    ) -> Option<T> {
+        match self.take_text(name) {
+            Some(text) => self.parse(name, text),
+            None => Some(default()),
+        }
+    }
+
+    /// The struct `T`, made of the arguments that no other parameter took. Call it after all others.
+    pub fn flatten<T: DeserializeOwned>(&mut self) -> Option<T> {
+        let mut text = String::from("{");
+        for sent in &mut self.sent {
+            if sent.taken || !(self.names.open || self.names.flattened.contains(&*sent.name)) {
+                continue;
+            }
+            sent.taken = true;
+            if text.len() > 1 {
+                text.push(',');
+            }
+            text.push_str(&serde_json::Value::from(&*sent.name).to_string());
+            text.push(':');
+            text.push_str(sent.value);
+        }
+        text.push('}');
+        let value = self.parse("", &text);
+        self.list_names |= value.is_none();
+        value
+    }
+
+    fn check(&mut self, name: &str, problem: Option<String>) {
+        self.problems.extend(problem.map(|problem| format!("`{name}`: {problem}")));
+    }
+
+    /// Holds a number against its bounds.
+    pub fn check_range<T: Ranged>(&mut self, name: &str, value: Option<&T>, range: Range) {
+        let problem = value.and_then(Ranged::number).and_then(|number| range.check(number));
+        self.check(name, problem);
+    }
+
+    /// Holds a length against its bounds.
+    pub fn check_length<T: Measured>(&mut self, name: &str, value: Option<&T>, length: Length) {
+        let problem = value.and_then(Measured::measure).and_then(|measured| length.check(measured, T::UNIT));
+        self.check(name, problem);
+    }
+
+    /// Holds a text against a pattern.
+    pub fn check_pattern<T: Textual>(&mut self, name: &str, value: Option<&T>, pattern: &Regex) {
+        let problem = value.and_then(Textual::text).filter(|text| !pattern.is_match(text)).map(|text| {
+            let quoted = serde_json::Value::from(explain::shorten(text));
+            format!("must match the pattern `{pattern}`, got {quoted}")
+        });
+        self.check(name, problem);
+    }
+
+    /// Reports what is wrong, if anything: values that do not fit, and names that nobody takes.
+    ///
+    /// # Errors
+    /// One `invalid arguments: …` with all of it.
+    pub fn finish(mut self) -> Result<(), ToolError> {
+        if !self.names.open {
+            for sent in self.sent.iter().filter(|sent| !sent.taken && !self.names.contains(&sent.name)) {
+                let known = self.names.names.iter().map(|(name, _)| name.as_str());
+                let hint = explain::nearest(&sent.name, known)
+                    .map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
+                self.problems.push(format!("`{}` is not an argument{hint}", explain::shorten(&sent.name)));
+                self.list_names = true;
+            }
+        }
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        let more = self.problems.len().saturating_sub(MAX_PROBLEMS);
+        self.problems.truncate(MAX_PROBLEMS);
+        let mut message = self.problems.join("; ");
+        if more > 0 {
+            message.push_str(&format!("; and {more} more"));
+        }
+        if self.list_names {
+            match self.names.list() {
+                names if names.is_empty() => message.push_str(" (the tool takes no arguments)"),
+                names => message.push_str(&format!(" (accepted: {names})")),
+            }
+        }
+        Err(ToolError::invalid_arguments(message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::tool::arguments::constraint::Number;
+    use crate::tool::schema::InputSchema;
+
+    const QUANTITY: Range = Range {
+        min: Some(Number::Integer(1)),
+        max: Some(Number::Integer(9)),
+        exclusive_min: None,
+        exclusive_max: None,
+    };
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+    struct Page {
+        size: u8,
+        after: Option<String>,
+    }
+
+    type Order = (String, i64, Option<String>, bool, Page);
+
+    fn schema() -> InputSchema {
+        let mut input = InputSchema::new();
+        let _ = input.argument::<String>("order_id", Some("The order."));
+        let _ = input.argument::<i64>("quantity", None).range(QUANTITY);
+        let _ = input.argument::<Option<String>>("note", None);
+        let _ = input.argument::<bool>("gift", None).default_value(&true);
+        input.flatten::<Page>("page");
+        input
+    }
+
+    fn read(text: &str) -> Result<Order, String> {
+        let names = schema().names();
+        let arguments = Arguments::from_json(text).unwrap();
+        let mut reader = ArgumentReader::new(&arguments, &names);
+        let order_id = reader.take("order_id");
+        let quantity = reader.take("quantity");
+        reader.check_range("quantity", quantity.as_ref(), QUANTITY);
+        let note = reader.take("note");
+        let gift = reader.take_or("gift", || true);
+        let page = reader.flatten();
+        reader.finish().map_err(|error| error.to_string())?;
+        Ok((order_id.unwrap(), quantity.unwrap(), note.unwrap(), gift.unwrap(), page.unwrap()))
+    }
+
+    #[test]
+    fn the_schema_says_what_is_read() {
+        let (schema, problems) = schema().finish();
+        assert_eq!(problems, Vec::<String>::new());
+        assert_eq!(
+            serde_json::to_string(&schema).unwrap(),
+            json!({
+                "type": "object",
+                "properties": {
+                    "order_id": {"type": "string", "description": "The order."},
+                    "quantity": {"type": "integer", "minimum": 1, "maximum": 9},
+                    "note": {"type": ["string", "null"]},
+                    "gift": {"type": "boolean", "default": true},
+                    "size": {"type": "integer", "minimum": 0, "maximum": 255},
+                    "after": {"type": ["string", "null"]},
+                },
+                "required": ["order_id", "quantity", "size"],
+                "additionalProperties": false,
+            })
+            .to_string()
+        );
+    }
+
+    #[test]
+    fn good_arguments_are_read() {
+        let page = |size, after: Option<&str>| Page { size, after: after.map(str::to_owned) };
+        assert_eq!(
+            read(r#"{"order_id":"a","quantity":2,"size":5}"#),
+            Ok(("a".into(), 2, None, true, page(5, None)))
+        );
+        assert_eq!(
+            read(
+                r#"{"gift":false,"after":"x","note":null,"order_id":"a","quantity":1,"quantity":2,"size":5}"#
+            ),
+            Ok(("a".into(), 2, None, false, page(5, Some("x"))))
+        );
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let cases = [
+            (
+                r#"{"orderId":"a","quantity":"two","size":5}"#,
+                "invalid arguments: `order_id` is missing, expected a string; `quantity`: expected an integer, \
+                 got the string \"two\"; `orderId` is not an argument, did you mean `order_id`? \
+                 (accepted: `order_id`, `quantity`, `note`, `gift`, `size`, `after`)",
+            ),
+            (
+                r#"{"order_id":"a","quantity":10,"size":5,"gift":null}"#,
+                "invalid arguments: `quantity`: must be at most 9, got 10; `gift`: expected a boolean, got null",
+            ),
+            (
+                r#"{"order_id":"a","quantity":1,"size":500}"#,
+                "invalid arguments: `size`: expected an integer from 0 to 255, got the number 500 \
+                 (accepted: `order_id`, `quantity`, `note`, `gift`, `size`, `after`)",
+            ),
+            (
+                r#"{"order_id":"a","quantity":1,"size":5,"\ud800":1,"zzz":{}}"#,
+                "invalid arguments: the name of an argument is not valid Unicode; `zzz` is not an argument \
+                 (accepted: `order_id`, `quantity`, `note`, `gift`, `size`, `after`)",
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(read(text).unwrap_err(), expected);
+        }
+        let many: Value =
+            (0..1_000).map(|index| (format!("x{index}"), json!(1))).collect::<serde_json::Map<_, _>>().into();
+        assert!(read(&many.to_string()).unwrap_err().len() < 1_000);
+    }
+
+    #[test]
+    fn an_open_tool_drops_what_it_does_not_know() {
+        let mut input = InputSchema::new();
+        let _ = input.argument::<u8>("a", None);
+        input.allow_additional_properties();
+        let names = input.names();
+        let arguments = Arguments::from_json(r#"{"a":1,"b":2}"#).unwrap();
+        let mut reader = ArgumentReader::new(&arguments, &names);
+        assert_eq!(reader.take::<u8>("a"), Some(1));
+        assert!(reader.finish().is_ok());
+        assert_eq!(input.finish().0.get("additionalProperties"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_flattened_is_said() {
+        let mut input = InputSchema::new();
+        let _ = input.argument::<u8>("size", None);
+        input.flatten::<Page>("page");
+        input.flatten::<Vec<u8>>("list");
+        let (_, problems) = input.finish();
+        assert_eq!(problems.len(), 2);
+        assert!(problems[0].contains("`size`") && problems[1].contains("`list`"), "{problems:?}");
+    }
+}

@@ -1,0 +1,254 @@
+//! How a call fails: a kind, a message for the model, and a cause for the log.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+
+/// A boxed error, the cause of an internal failure.
+pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
+
+/// What went wrong with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ToolErrorKind {
+    /// The arguments do not fit the tool's schema.
+    InvalidArguments,
+    /// The caller may not do this.
+    Denied,
+    /// There is no such tool.
+    NotFound,
+    /// The tool's rate limit is used up.
+    RateLimited,
+    /// Too many calls are running or waiting.
+    Overloaded,
+    /// The call took longer than it may.
+    TimedOut,
+    /// The handler said no in words meant for the model.
+    Failed,
+    /// Something broke; the details are for the log only.
+    Internal,
+}
+
+impl ToolErrorKind {
+    /// The kind in `snake_case`, as it appears in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidArguments => "invalid_arguments",
+            Self::Denied => "denied",
+            Self::NotFound => "not_found",
+            Self::RateLimited => "rate_limited",
+            Self::Overloaded => "overloaded",
+            Self::TimedOut => "timed_out",
+            Self::Failed => "failed",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// What the answer starts with (tool-sync §3).
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::InvalidArguments => "invalid arguments: ",
+            Self::Denied => "denied: ",
+            Self::NotFound => "unknown tool: ",
+            Self::RateLimited => "rate limited: ",
+            Self::Overloaded => "overloaded: ",
+            Self::TimedOut => "timed out after ",
+            Self::Failed | Self::Internal => "",
+        }
+    }
+}
+
+/// A failed call.
+///
+/// It is deliberately not a [`std::error::Error`]: so every such error converts into it with `?`, as an
+/// internal error whose text stays in the log. Say [`ToolError::user`] where the model should read it.
+///
+/// ```
+/// use platools::ToolError;
+///
+/// fn read(path: &str) -> Result<String, ToolError> {
+///     if path.contains("..") {
+///         return Err(ToolError::user("paths stay inside the folder"));
+///     }
+///     Ok(std::fs::read_to_string(path)?) // an I/O error is internal
+/// }
+///
+/// assert_eq!(read("../x").unwrap_err().to_string(), "paths stay inside the folder");
+/// assert_eq!(read("/no/such/file").unwrap_err().to_string(), "internal error");
+/// ```
+pub struct ToolError {
+    kind: ToolErrorKind,
+    message: Cow<'static, str>,
+    source: Option<BoxError>,
+}
+
+impl ToolError {
+    fn new(kind: ToolErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// A failure whose text the model reads, as it is.
+    pub fn user(message: impl fmt::Display) -> Self {
+        Self::new(ToolErrorKind::Failed, message.to_string())
+    }
+
+    /// A failure whose cause goes to the log and never to the model.
+    pub fn internal(source: impl Into<BoxError>) -> Self {
+        Self { source: Some(source.into()), ..Self::new(ToolErrorKind::Internal, "internal error") }
+    }
+
+    /// The caller may not do this; the answer reads `denied: <message>`.
+    pub fn denied(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ToolErrorKind::Denied, message)
+    }
+
+    /// The arguments are wrong; the answer reads `invalid arguments: <message>`.
+    pub fn invalid_arguments(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ToolErrorKind::InvalidArguments, message)
+    }
+
+    /// There is no tool `name`; the answer reads `unknown tool: <name>`.
+    pub fn unknown_tool(name: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ToolErrorKind::NotFound, name)
+    }
+
+    /// Called too often; the answer reads `rate limited: <message>`.
+    pub fn rate_limited(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ToolErrorKind::RateLimited, message)
+    }
+
+    /// No room for the call; the answer reads `overloaded: <message>`.
+    pub fn overloaded(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ToolErrorKind::Overloaded, message)
+    }
+
+    /// The call took longer than `limit`; the answer reads `timed out after 5s`.
+    pub fn timed_out(limit: std::time::Duration) -> Self {
+        Self::new(ToolErrorKind::TimedOut, format_duration(limit))
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ToolErrorKind {
+        self.kind
+    }
+
+    /// The message without what the answer starts with.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The cause of an internal error, for the log.
+    pub fn source(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        self.source.as_deref()
+    }
+
+    /// The cause and the causes behind it, joined by `: `, for the log.
+    pub fn chain(&self) -> String {
+        let mut text = String::new();
+        let mut next = self.source.as_deref().map(|source| source as &dyn Error);
+        while let Some(error) = next {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&error.to_string());
+            next = error.source();
+        }
+        text
+    }
+}
+
+/// A duration as a person says it: `5 s`, `250 ms`, `1.5 s`.
+fn format_duration(duration: std::time::Duration) -> String {
+    let milliseconds = duration.as_millis();
+    match (milliseconds / 1000, milliseconds % 1000) {
+        (0, rest) => format!("{rest} ms"),
+        (seconds, 0) => format!("{seconds} s"),
+        (seconds, rest) => {
+            let fraction = format!("{rest:03}");
+            format!("{seconds}.{} s", fraction.trim_end_matches('0'))
+        }
+    }
+}
+
+impl fmt::Display for ToolError {
+    /// The text that the model reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.prefix())?;
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for ToolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("ToolError");
+        debug.field("kind", &self.kind).field("message", &self.message);
+        if let Some(source) = &self.source {
+            debug.field("source", source);
+        }
+        debug.finish()
+    }
+}
+
+impl<E: Error + Send + Sync + 'static> From<E> for ToolError {
+    fn from(error: E) -> Self {
+        Self::internal(error)
+    }
+}
+
+/// Marks an error whose text is meant for the model.
+///
+/// ```
+/// use platools::UserFacingError;
+///
+/// #[derive(Debug, thiserror::Error)]
+/// enum OrderError {
+///     #[error("order {0} does not exist")]
+///     NotFound(String),
+/// }
+/// impl UserFacingError for OrderError {}
+/// ```
+pub trait UserFacingError: fmt::Display {}
+
+impl UserFacingError for String {}
+impl UserFacingError for &str {}
+impl UserFacingError for Box<str> {}
+impl UserFacingError for Cow<'_, str> {}
+impl UserFacingError for Infallible {}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn texts_start_with_what_happened() {
+        let texts = [
+            (ToolError::denied("no"), "denied: no"),
+            (ToolError::unknown_tool("x"), "unknown tool: x"),
+            (ToolError::invalid_arguments("`a` is missing"), "invalid arguments: `a` is missing"),
+            (ToolError::rate_limited("5/s"), "rate limited: 5/s"),
+            (ToolError::overloaded("full"), "overloaded: full"),
+            (ToolError::timed_out(Duration::from_secs(5)), "timed out after 5 s"),
+            (ToolError::timed_out(Duration::from_millis(1_250)), "timed out after 1.25 s"),
+            (ToolError::timed_out(Duration::from_millis(40)), "timed out after 40 ms"),
+            (ToolError::user("nothing left"), "nothing left"),
+        ];
+        for (error, text) in texts {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn internal_details_are_in_the_chain_only() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("query failed")]
+        struct Query(#[source] std::io::Error);
+
+        let error = ToolError::from(Query(std::io::Error::other("password=hunter2")));
+        assert_eq!(error.to_string(), "internal error");
+        assert_eq!(error.chain(), "query failed: password=hunter2");
+        assert_eq!(error.kind(), ToolErrorKind::Internal);
+    }
+}

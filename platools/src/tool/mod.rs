@@ -1,0 +1,134 @@
+//! What a tool is: its [`ToolSpec`], its handler, and what goes in and comes out.
+//!
+//! This room knows functions, schemas and values. It must not know sockets, signatures, runtimes or
+//! who is calling: whatever a door puts beside the arguments travels in [`ToolCall`] as an opaque
+//! scope, and is taken out again by [`FromCall`].
+
+pub(crate) mod arguments;
+mod call;
+mod error;
+mod output;
+mod registry;
+pub mod result;
+pub(crate) mod schema;
+mod spec;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+pub use self::arguments::{Arguments, ArgumentsError};
+pub use self::call::{FromCall, Requirement, ToolCall};
+pub use self::error::{BoxError, ToolError, ToolErrorKind, UserFacingError};
+pub use self::output::{IntoOutput, Media, ToolOutput};
+pub use self::registry::{Registry, RegistryError};
+pub use self::spec::{Auth, InvalidRateLimit, Location, NameError, RateLimit, ToolSpec, check_name};
+
+/// What a handler ends with.
+pub type ToolResult = Result<ToolOutput, ToolError>;
+
+type HandlerFuture = Pin<Box<dyn Future<Output = ToolResult> + Send>>;
+
+/// How a tool is run.
+#[derive(Clone)]
+pub(crate) enum Handler {
+    /// Polled on the runtime.
+    Async(Arc<dyn Fn(ToolCall) -> HandlerFuture + Send + Sync>),
+    /// Run on a thread that may block.
+    Blocking(Arc<dyn Fn(ToolCall) -> ToolResult + Send + Sync>),
+}
+
+/// A function that agents can call: its declaration and its handler. Cheap to clone.
+///
+/// `#[tool]` makes one out of a typed function. A tool whose shape is known only at run time is made
+/// by hand:
+///
+/// ```
+/// use platools::{Tool, ToolCall, ToolError, ToolOutput, ToolSpec};
+/// use serde_json::{Value, json};
+///
+/// let spec = ToolSpec::new("shout").description("Repeat a text in capitals.").input_schema(json!({
+///     "type": "object",
+///     "properties": {"text": {"type": "string"}},
+///     "required": ["text"],
+///     "additionalProperties": false,
+/// }));
+/// let shout = Tool::new(spec, |call: ToolCall| async move {
+///     let arguments: Value = call.arguments.parse()?;
+///     let text = arguments["text"].as_str().ok_or_else(|| ToolError::invalid_arguments("`text` must be a string"))?;
+///     Ok(ToolOutput::text(text.to_uppercase()))
+/// });
+/// assert_eq!(shout.spec().name, "shout");
+/// ```
+#[derive(Clone)]
+pub struct Tool {
+    spec: Arc<ToolSpec>,
+    handler: Handler,
+}
+
+impl Tool {
+    /// A tool whose handler is a future.
+    pub fn new<F, R>(spec: ToolSpec, handler: F) -> Self
+    where
+        F: Fn(ToolCall) -> R + Send + Sync + 'static,
+        R: Future<Output = ToolResult> + Send + 'static,
+    {
+        let handler = Handler::Async(Arc::new(move |call| Box::pin(handler(call))));
+        Self { spec: Arc::new(spec), handler }
+    }
+
+    /// A tool whose handler blocks its thread; it runs on the blocking pool and delays nothing else.
+    pub fn blocking<F>(spec: ToolSpec, handler: F) -> Self
+    where
+        F: Fn(ToolCall) -> ToolResult + Send + Sync + 'static,
+    {
+        Self { spec: Arc::new(spec), handler: Handler::Blocking(Arc::new(handler)) }
+    }
+
+    /// The declaration.
+    pub fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    /// The tool's name, the same as `spec().name`.
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// Whether the handler blocks its thread and so runs on the blocking pool.
+    pub fn is_blocking(&self) -> bool {
+        matches!(self.handler, Handler::Blocking(_))
+    }
+
+    /// The same tool with its declaration changed, for example under another name.
+    ///
+    /// ```
+    /// # use platools::{Tool, ToolOutput, ToolSpec};
+    /// let tool = Tool::new(ToolSpec::new("lookup"), |_| async { Ok(ToolOutput::null()) });
+    /// let renamed = tool.with_spec(|spec| spec.rename("eu_lookup"));
+    /// assert_eq!(renamed.name(), "eu_lookup");
+    /// ```
+    pub fn with_spec(&self, change: impl FnOnce(ToolSpec) -> ToolSpec) -> Self {
+        Self { spec: Arc::new(change(ToolSpec::clone(&self.spec))), handler: self.handler.clone() }
+    }
+
+    pub(crate) fn handler(&self) -> &Handler {
+        &self.handler
+    }
+}
+
+impl fmt::Debug for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tool")
+            .field("name", &self.name())
+            .field("blocking", &self.is_blocking())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tools that share one value: what `#[toolset]` makes of an `impl` block.
+pub trait Toolset: Send + Sync + 'static {
+    /// The tools, each holding on to `self`.
+    fn tools(self: Arc<Self>) -> Vec<Tool>;
+}

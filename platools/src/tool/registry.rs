@@ -1,0 +1,184 @@
+//! The tools of one host, by name.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::{NameError, Tool, check_name};
+use crate::__private::Registration;
+
+/// Why a tool cannot be registered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// The name is taken.
+    #[error(
+        "two tools are called `{name}`: one at {first}, one at {second}; \
+         give one of them another name with `#[tool(name = \"…\")]`"
+    )]
+    Duplicate {
+        /// The name both have.
+        name: String,
+        /// Where the tool that was there first is defined.
+        first: String,
+        /// Where the tool that came second is defined.
+        second: String,
+    },
+    /// The name is not a tool name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The schema of the arguments cannot be built or is not an object schema.
+    #[error("tool `{name}` at {location}: {problem}")]
+    Schema {
+        /// The tool.
+        name: String,
+        /// Where it is defined.
+        location: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// The tools of one host, sorted by name.
+///
+/// ```
+/// use platools::{Registry, tool, tools};
+///
+/// /// Add two numbers.
+/// #[tool(register = false)]
+/// async fn add(a: i64, b: i64) -> i64 {
+///     a + b
+/// }
+///
+/// let mut registry = Registry::new();
+/// registry.extend(tools![add])?;
+/// assert_eq!(registry.get("add").unwrap().spec().description, "Add two numbers.");
+/// # Ok::<(), platools::RegistryError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    tools: BTreeMap<String, Tool>,
+}
+
+impl Registry {
+    /// A registry without tools.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Every `#[tool]` function that is linked into this program.
+    ///
+    /// A crate that nothing refers to is not linked, and its tools are missing here without a word: name
+    /// something of that crate (`use orders as _;` is enough), or list its tools with `tools![…]`.
+    ///
+    /// # Errors
+    /// When two tools have one name, or a schema cannot be built.
+    pub fn collect() -> Result<Self, RegistryError> {
+        let mut tools: Vec<Tool> =
+            inventory::iter::<Registration>().map(|registration| (registration.tool)()).collect();
+        // The linker gives no order; sorted, the same program reports the same duplicate first.
+        tools.sort_by_key(|tool| tool.spec().location.map(|at| (at.file, at.line, at.column)));
+        let mut registry = Self::new();
+        registry.extend(tools)?;
+        Ok(registry)
+    }
+
+    /// Adds one tool.
+    ///
+    /// # Errors
+    /// When its name is taken or is not a tool name, or its schema is not one of an object.
+    pub fn insert(&mut self, tool: Tool) -> Result<(), RegistryError> {
+        check_name(tool.name())?;
+        let spec = tool.spec();
+        let problem = spec.problems.first().cloned().or_else(|| {
+            let is_object = spec.input_schema.get("type").is_some_and(|name| name == "object");
+            (!is_object).then(|| "the input schema must have `\"type\": \"object\"` at its root".to_owned())
+        });
+        if let Some(problem) = problem {
+            return Err(RegistryError::Schema {
+                name: tool.name().to_owned(),
+                location: location_of(&tool),
+                problem,
+            });
+        }
+        match self.tools.entry(tool.name().to_owned()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(tool);
+                Ok(())
+            }
+            Entry::Occupied(taken) => Err(RegistryError::Duplicate {
+                name: tool.name().to_owned(),
+                first: location_of(taken.get()),
+                second: location_of(&tool),
+            }),
+        }
+    }
+
+    /// Adds several tools.
+    ///
+    /// # Errors
+    /// At the first tool that cannot be added; see [`insert`](Self::insert).
+    pub fn extend(&mut self, tools: impl IntoIterator<Item = Tool>) -> Result<(), RegistryError> {
+        tools.into_iter().try_for_each(|tool| self.insert(tool))
+    }
+
+    /// Takes a tool out.
+    pub fn remove(&mut self, name: &str) -> Option<Tool> {
+        self.tools.remove(name)
+    }
+
+    /// The tool called `name`.
+    pub fn get(&self, name: &str) -> Option<&Tool> {
+        self.tools.get(name)
+    }
+
+    /// The tools in the order of their names.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Tool> {
+        self.tools.values()
+    }
+
+    /// How many tools there are.
+    pub fn len(&self) -> usize {
+        self.tools.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.tools.is_empty()
+    }
+}
+
+fn location_of(tool: &Tool) -> String {
+    tool.spec().location.map_or_else(|| "an unknown place".to_owned(), |location| location.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::tool::{Location, ToolOutput, ToolSpec};
+
+    fn tool(spec: ToolSpec) -> Tool {
+        Tool::new(spec, |_| async { Ok(ToolOutput::null()) })
+    }
+
+    #[test]
+    fn tools_are_sorted_and_unique() {
+        let at = |line| Location { file: "src/orders.rs", line, column: 1 };
+        let mut registry = Registry::new();
+        registry.extend([tool(ToolSpec::new("b").location(at(7))), tool(ToolSpec::new("a"))]).unwrap();
+        assert_eq!(registry.iter().map(Tool::name).collect::<Vec<_>>(), ["a", "b"]);
+        let error = registry.insert(tool(ToolSpec::new("b").location(at(9)))).unwrap_err().to_string();
+        assert!(error.contains("`b`"), "{error}");
+        assert!(error.contains("src/orders.rs:7:1") && error.contains("src/orders.rs:9:1"), "{error}");
+    }
+
+    #[test]
+    fn names_and_schemas_are_checked() {
+        let mut registry = Registry::new();
+        assert!(matches!(registry.insert(tool(ToolSpec::new("a b"))), Err(RegistryError::Name(_))));
+        let spec = ToolSpec::new("a").input_schema(json!({"type": "array"}));
+        assert!(matches!(registry.insert(tool(spec)), Err(RegistryError::Schema { .. })));
+        assert!(registry.is_empty());
+    }
+}
