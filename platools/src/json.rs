@@ -1,11 +1,16 @@
 //! The text of JSON: members of an object, as slices of the text they stand in.
 //!
-//! Signatures are made over exact text, so the host never rebuilds JSON it was sent. Everything here
-//! takes text that `serde_json` has already accepted and returns parts of it. It must not know what
-//! the members mean. Text that is not JSON yields fewer members, never a panic.
+//! Signatures are made over exact text, so the host never rebuilds JSON it was sent. [`visit_object`]
+//! checks text that came from outside; everything else here takes text that `serde_json` has already
+//! accepted and returns parts of it. It must not know what the members mean. Text that is not JSON
+//! yields fewer members, never a panic.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
+
+use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// One member of an object, still as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +42,48 @@ impl<'a> Member<'a> {
     /// The bytes of the object's text that this member occupies: name, colon and value.
     pub(crate) fn range(&self) -> Range<usize> {
         self.start..self.end
+    }
+}
+
+/// Checks that `text` is one JSON object and hands out its members, in one pass: the name with its
+/// quotes and escapes, and the value's text. Duplicates are handed out too. Nesting of any depth needs
+/// no stack, and strings need not be valid Unicode.
+///
+/// # Errors
+/// When `text` is not JSON, or not an object. Members may have been handed out by then.
+pub(crate) fn visit_object<'a>(text: &'a str, visit: impl FnMut(&'a str, &'a str)) -> serde_json::Result<()> {
+    struct ObjectVisitor<F>(F);
+
+    impl<'de, F: FnMut(&'de str, &'de str)> Visitor<'de> for ObjectVisitor<F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+            while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                (self.0)(name.get(), value.get());
+            }
+            Ok(())
+        }
+    }
+
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    deserializer.deserialize_map(ObjectVisitor(visit))?;
+    deserializer.end()
+}
+
+/// What kind of JSON value `raw` is, in words for an error message.
+pub(crate) fn kind(raw: &str) -> &'static str {
+    match raw.trim_start().as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "a list",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        Some(b'-' | b'0'..=b'9') => "a number",
+        _ => "not JSON",
     }
 }
 
@@ -166,6 +213,40 @@ pub(crate) fn decode_string(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
+/// Decodes a JSON string for people to read: what is not valid Unicode becomes `\u{fffd}`.
+pub(crate) fn decode_string_lossy(raw: &str) -> Cow<'_, str> {
+    struct Lossy;
+
+    impl Visitor<'_> for Lossy {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
+            Ok(String::from_utf8_lossy(bytes).into_owned())
+        }
+    }
+
+    decode_string(raw).unwrap_or_else(|| {
+        serde_json::Deserializer::from_str(raw)
+            .deserialize_bytes(Lossy)
+            .map_or(Cow::Borrowed("\u{fffd}"), Cow::Owned)
+    })
+}
+
+/// Appends `text` as a JSON string.
+pub(crate) fn push_string(json: &mut String, text: &str) {
+    if text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        json.push_str(&serde_json::Value::from(text).to_string());
+    } else {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    }
+}
+
 /// The object's text without the members at `ranges`, which come from [`Member::range`], in order.
 ///
 /// What is left is what the writer would have written without those members.
@@ -252,6 +333,31 @@ mod tests {
         assert_eq!(names(&text), ["deep", "after"]);
     }
 
+    #[test]
+    fn an_object_is_checked_and_split_in_one_pass() {
+        let mut found = Vec::new();
+        visit_object(" {\"a\": [1, {}], \"\\ud800\":\"\\udc00\",\"a\":2 } ", |name, value| {
+            found.push((name, value));
+        })
+        .unwrap();
+        assert_eq!(found, [("\"a\"", "[1, {}]"), ("\"\\ud800\"", "\"\\udc00\""), ("\"a\"", "2")]);
+
+        for text in ["", "[]", "{", "{}{}", "{\"a\"}", "{a:1}", "{\"a\":1,}", "null", "\"{}\"", "{\"a\":01}"]
+        {
+            assert!(visit_object(text, |_, _| ()).is_err(), "{text}");
+        }
+        let deep = format!("{{\"deep\":{}{}}}", "[".repeat(200_000), "]".repeat(200_000));
+        visit_object(&deep, |_, _| ()).unwrap();
+        assert!(visit_object(&deep[..300_000], |_, _| ()).is_err());
+    }
+
+    #[test]
+    fn strings_are_decoded_for_people_whatever_they_hold() {
+        assert_eq!(decode_string_lossy(r#""caf\u00e9""#), "café");
+        assert!(decode_string_lossy(r#""a \ud800 b""#).starts_with("a \u{fffd}"));
+        assert_eq!(decode_string_lossy("nonsense"), "\u{fffd}");
+    }
+
     fn any_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
@@ -303,8 +409,19 @@ mod tests {
         }
 
         #[test]
+        fn a_pushed_string_decodes_to_itself(text: String) {
+            let mut json = String::new();
+            push_string(&mut json, &text);
+            let decoded = decode_string(&json);
+            prop_assert_eq!(decoded.as_deref(), Some(text.as_str()));
+            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        }
+
+        #[test]
         fn any_text_is_survived(text in "\\PC*", json_like in "[{}\\[\\]:,\"\\\\a1 ]{0,40}") {
             for text in [text, json_like] {
+                let _ = visit_object(&text, |_, _| ());
+                let _ = decode_string_lossy(&text);
                 let ranges: Vec<_> = members(&text).map(|member| member.range()).collect();
                 let _ = without(&text, &ranges);
             }

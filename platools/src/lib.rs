@@ -7,6 +7,8 @@ extern crate self as platools;
 #[doc(hidden)]
 pub mod __private;
 mod json;
+pub mod protocol;
+pub mod security;
 mod tool;
 
 pub use schemars;

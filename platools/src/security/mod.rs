@@ -1,0 +1,23 @@
+//! Signatures, the replay guard, secrets and where they come from (tool-sync §1, §2, §6).
+//!
+//! This room says whether a call really comes from the platform, for the first time, and for this
+//! connection. It must not know sockets, tools or how a call runs. The clock is given to it.
+//!
+//! What the signature covers: the tool's name, the arguments with `_context`, the timestamp and the
+//! nonce. It does **not** cover the identities in the envelope.
+
+mod options;
+mod refusal;
+mod replay;
+mod secret;
+mod signing;
+mod source;
+mod timestamp;
+mod verifier;
+
+pub use options::{VerificationMode, VerifierOptions};
+pub use refusal::Refusal;
+pub use secret::{MIN_SECRET_CHARACTERS, Secret, SecretError};
+pub use signing::SigningKey;
+pub use source::SecretSource;
+pub use verifier::Verifier;

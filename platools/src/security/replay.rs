@@ -1,0 +1,257 @@
+//! The memory of nonces: no signed call runs twice (tool-sync §6).
+//!
+//! Bounded by time and by number. A nonce is forgotten when its call's timestamp has left the window of
+//! accepted timestamps, or when there are too many; then all nonces of the oldest timestamp go together,
+//! and from then on no call with that timestamp or an older one is accepted. Whatever was forgotten is
+//! therefore refused for its age.
+//!
+//! Many calls share a timestamp, for the platform's clock ticks in milliseconds. So nonces of the
+//! *newest* timestamp are never dropped for lack of room: dropping one would refuse the fresh calls of
+//! the same tick. Only while one tick brings more calls than the capacity does the memory grow beyond
+//! it; the first call of a later tick lets it shrink again.
+//!
+//! Nonces come here only after the signature was verified, so nobody but the platform can fill it.
+//! Each is kept as a 128-bit fingerprint under random keys, made in this process: two nonces of the
+//! same fingerprint are as likely as guessing a 128-bit key, and cannot be searched for.
+
+use std::cmp::Reverse;
+use std::collections::hash_map::RandomState;
+use std::collections::{BinaryHeap, HashSet};
+use std::fmt;
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher};
+
+use super::timestamp::Microseconds;
+
+/// How many forgotten nonces one call clears away, at most. More than it adds, so that the rest goes
+/// soon; few, so that no call waits for the clearing after a flood.
+const CLEARED_PER_CALL: usize = 8;
+
+/// The room that is kept when the memory shrinks.
+const KEPT_ROOM: usize = 1024;
+
+/// What the guard says about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It is the first with this nonce.
+    New,
+    /// The nonce was seen before.
+    Replayed,
+    /// The call is so old that its nonce may have been forgotten.
+    Forgotten,
+}
+
+/// Remembers the nonces of verified calls.
+pub(super) struct ReplayGuard {
+    capacity: usize,
+    keys: [RandomState; 2],
+    seen: HashSet<Fingerprint, BuildHasherDefault<FingerprintHasher>>,
+    by_age: BinaryHeap<Reverse<(Microseconds, Fingerprint)>>,
+    newest: Microseconds,
+    /// Calls of this age or older may be forgotten.
+    forgotten: Option<Microseconds>,
+}
+
+impl ReplayGuard {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            capacity: capacity.max(1),
+            keys: [RandomState::new(), RandomState::new()],
+            seen: HashSet::default(),
+            by_age: BinaryHeap::new(),
+            newest: Microseconds::MIN,
+            forgotten: None,
+        }
+    }
+
+    /// Whether a call with this timestamp may have been forgotten.
+    pub(super) fn is_forgotten(&self, timestamp: Microseconds) -> bool {
+        self.forgotten.is_some_and(|forgotten| timestamp <= forgotten)
+    }
+
+    /// Remembers a call's nonce, unless it must be refused. Calls with timestamps before `window_start`
+    /// are refused by everyone from now on.
+    pub(super) fn admit(
+        &mut self,
+        nonce: &str,
+        timestamp: Microseconds,
+        window_start: Microseconds,
+    ) -> Admission {
+        if self.is_forgotten(timestamp) {
+            return Admission::Forgotten;
+        }
+        let fingerprint = Fingerprint::of(nonce, &self.keys);
+        if !self.seen.insert(fingerprint) {
+            return Admission::Replayed;
+        }
+        self.by_age.push(Reverse((timestamp, fingerprint)));
+        self.newest = self.newest.max(timestamp);
+        self.forget_oldest(window_start);
+        Admission::New
+    }
+
+    /// Forgets what left the window and what there is no room for, oldest first, a few at a time.
+    ///
+    /// The first nonce to go takes its whole timestamp with it: its calls are refused from now on, and
+    /// their nonces are cleared away as further calls come.
+    fn forget_oldest(&mut self, window_start: Microseconds) {
+        for _ in 0..CLEARED_PER_CALL {
+            let Some(&Reverse((oldest, fingerprint))) = self.by_age.peek() else { break };
+            let has_left = oldest < window_start || self.is_forgotten(oldest);
+            let is_too_much = self.by_age.len() > self.capacity && oldest < self.newest;
+            if !has_left && !is_too_much {
+                break;
+            }
+            // Also when it left the window: a clock that is set back must not let it in again.
+            self.forgotten = self.forgotten.max(Some(oldest));
+            self.by_age.pop();
+            self.seen.remove(&fingerprint);
+        }
+        let room = self.by_age.len().saturating_mul(2).max(KEPT_ROOM);
+        if self.by_age.capacity() > room.saturating_mul(4) {
+            self.by_age.shrink_to(room);
+            self.seen.shrink_to(room);
+        }
+    }
+}
+
+impl fmt::Debug for ReplayGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplayGuard")
+            .field("capacity", &self.capacity)
+            .field("remembered", &self.by_age.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is kept of a nonce.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Fingerprint([u64; 2]);
+
+impl Fingerprint {
+    fn of(nonce: &str, keys: &[RandomState; 2]) -> Self {
+        Self([keys[0].hash_one(nonce), keys[1].hash_one(nonce)])
+    }
+}
+
+impl std::hash::Hash for Fingerprint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0[0]);
+    }
+}
+
+/// A fingerprint is a keyed hash already; hashing it again would only take time.
+#[derive(Default)]
+struct FingerprintHasher(u64);
+
+impl Hasher for FingerprintHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Admission::{Forgotten, New, Replayed};
+    use super::*;
+
+    const ALWAYS: Microseconds = Microseconds::MIN;
+
+    fn nonce(number: u64) -> String {
+        format!("{number:032x}")
+    }
+
+    #[test]
+    fn a_nonce_is_new_once_whatever_its_timestamp() {
+        let mut guard = ReplayGuard::new(10);
+        assert_eq!(guard.admit("a", 1, ALWAYS), New);
+        assert_eq!(guard.admit("a", 1, ALWAYS), Replayed);
+        assert_eq!(guard.admit("a", 2, ALWAYS), Replayed);
+        assert_eq!(guard.admit("b", 1, ALWAYS), New);
+    }
+
+    #[test]
+    fn at_the_capacity_the_oldest_go_and_the_window_narrows() {
+        let mut guard = ReplayGuard::new(3);
+        for (number, timestamp) in [10, 20, 30].into_iter().enumerate() {
+            assert_eq!(guard.admit(&nonce(number as u64), timestamp, ALWAYS), New);
+        }
+        assert!(!guard.is_forgotten(10));
+        assert_eq!(guard.admit("d", 40, ALWAYS), New);
+        assert!(guard.is_forgotten(10) && !guard.is_forgotten(11));
+        assert_eq!(guard.admit(&nonce(0), 10, ALWAYS), Forgotten);
+        assert_eq!(guard.admit("fresh but as old", 10, ALWAYS), Forgotten);
+        assert_eq!(guard.admit(&nonce(1), 20, ALWAYS), Replayed);
+        assert_eq!(guard.admit("late, and in the window", 15, ALWAYS), New);
+        assert_eq!(guard.admit("late, and in the window", 15, ALWAYS), Forgotten);
+    }
+
+    #[test]
+    fn one_tick_may_bring_more_than_the_capacity() {
+        let mut guard = ReplayGuard::new(100);
+        for number in 0..10_000 {
+            assert_eq!(guard.admit(&nonce(number), 5, ALWAYS), New);
+        }
+        for number in 0..10_000 {
+            assert_eq!(guard.admit(&nonce(number), 5, ALWAYS), Replayed);
+        }
+        for number in 10_000..20_000 {
+            assert_eq!(guard.admit(&nonce(number), number.cast_signed(), ALWAYS), New);
+        }
+        assert!(guard.by_age.len() <= 101, "{guard:?}");
+        assert!(guard.by_age.capacity() < 10_000 && guard.seen.capacity() < 10_000);
+        assert_eq!(guard.admit(&nonce(0), 5, ALWAYS), Forgotten);
+    }
+
+    #[test]
+    fn what_left_the_window_is_cleared_and_stays_out_when_the_clock_is_set_back() {
+        let mut guard = ReplayGuard::new(1000);
+        for number in 0..20 {
+            assert_eq!(guard.admit(&nonce(number), 100, 0), New);
+        }
+        for number in 20..25 {
+            assert_eq!(guard.admit(&nonce(number), 500, 200), New);
+        }
+        assert_eq!(guard.by_age.len(), 5, "only what can still come is kept");
+        assert_eq!(guard.admit(&nonce(0), 100, 0), Forgotten);
+        assert_eq!(guard.admit("other", 101, 0), New);
+    }
+
+    proptest! {
+        /// In any order of arrival: no call runs twice, and a call is refused as forgotten only when
+        /// it is not newer than something that was given up.
+        #[test]
+        fn nothing_is_admitted_twice(
+            capacity in 1_usize..20,
+            calls in prop::collection::vec((0_u64..60, 0_i64..12), 0..400),
+        ) {
+            let mut guard = ReplayGuard::new(capacity);
+            let mut admitted = HashSet::new();
+            let mut newest = Microseconds::MIN;
+            for (number, timestamp) in calls {
+                let forgotten = guard.is_forgotten(timestamp);
+                // A signed call is its nonce together with its timestamp.
+                let nonce = format!("{number}-{timestamp}");
+                match guard.admit(&nonce, timestamp, ALWAYS) {
+                    New => prop_assert!(admitted.insert((number, timestamp)) && !forgotten),
+                    Replayed => prop_assert!(admitted.contains(&(number, timestamp))),
+                    Forgotten => prop_assert!(forgotten),
+                }
+                newest = newest.max(timestamp);
+                prop_assert!(!guard.is_forgotten(newest));
+                prop_assert_eq!(guard.by_age.len(), guard.seen.len());
+            }
+        }
+    }
+}

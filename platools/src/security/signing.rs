@@ -1,0 +1,111 @@
+//! The signature of a call (tool-sync §6): HMAC-SHA256 over timestamp, nonce and body.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use super::Secret;
+use crate::json;
+use crate::protocol::CallFrame;
+
+/// The bytes of a signature.
+const SIGNATURE_BYTES: usize = 32;
+
+/// A service secret, ready to sign and to verify: the key is prepared once and not for every call.
+#[derive(Clone)]
+pub struct SigningKey {
+    keyed: Hmac<Sha256>,
+}
+
+impl SigningKey {
+    /// Prepares a secret.
+    pub fn new(secret: &Secret) -> Self {
+        Self { keyed: keyed(secret.expose()) }
+    }
+
+    /// Signs a call as the platform does and returns the signature in hexadecimal. `arguments` is the
+    /// exact text of the arguments with `_context`. Without a nonce it is the legacy form.
+    pub fn sign_call(
+        &self,
+        timestamp: &str,
+        nonce: Option<&str>,
+        tool_name: &str,
+        arguments: &str,
+    ) -> String {
+        let mut name = String::with_capacity(tool_name.len() + 2);
+        json::push_string(&mut name, tool_name);
+        let mac = self.start(timestamp, nonce);
+        let signature = finish_call(mac, &name, [arguments, ""]).finalize().into_bytes();
+        let mut hex = String::with_capacity(2 * SIGNATURE_BYTES);
+        for byte in signature {
+            for digit in [byte >> 4, byte & 15] {
+                hex.push(char::from_digit(digit.into(), 16).unwrap_or_default());
+            }
+        }
+        hex
+    }
+
+    /// Whether `signature` is this key's over a call as it stands in its frame, in constant time.
+    pub(super) fn verifies_call(
+        &self,
+        signature: &str,
+        timestamp: &str,
+        nonce: Option<&str>,
+        frame: &CallFrame<'_>,
+    ) -> bool {
+        let Some(signature) = decode_hex(signature) else { return false };
+        let mac = self.start(timestamp, nonce);
+        let mac = finish_call(mac, frame.tool_name().raw_json(), frame.params().signed_pieces());
+        mac.verify_slice(&signature).is_ok()
+    }
+
+    /// Whether two texts are the same, in a time that depends on their lengths alone.
+    pub(super) fn same_text(&self, one: &str, other: &str) -> bool {
+        let mac = |text: &str| self.keyed.clone().chain_update(text).finalize();
+        mac(one) == mac(other)
+    }
+
+    /// What comes before the body: `{timestamp}.{nonce}.`, or `{timestamp}.` in the legacy form.
+    fn start(&self, timestamp: &str, nonce: Option<&str>) -> Hmac<Sha256> {
+        let mac = self.keyed.clone().chain_update(timestamp).chain_update(b".");
+        match nonce {
+            Some(nonce) => mac.chain_update(nonce).chain_update(b"."),
+            None => mac,
+        }
+    }
+}
+
+fn keyed(secret: &str) -> Hmac<Sha256> {
+    Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of every length")
+}
+
+/// Adds the body of a call: the text that the platform's serialiser wrote before it put the envelope in.
+fn finish_call(mac: Hmac<Sha256>, tool_name_json: &str, arguments: [&str; 2]) -> Hmac<Sha256> {
+    mac.chain_update(br#"{"method":"tools/call","params":{"name":"#)
+        .chain_update(tool_name_json)
+        .chain_update(br#","arguments":"#)
+        .chain_update(arguments[0])
+        .chain_update(arguments[1])
+        .chain_update(b"}}")
+}
+
+/// The bytes of a signature; `None` when the text is not 64 hexadecimal digits of either case.
+fn decode_hex(text: &str) -> Option<[u8; SIGNATURE_BYTES]> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * SIGNATURE_BYTES {
+        return None;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    let mut bytes = [0; SIGNATURE_BYTES];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey([redacted])")
+    }
+}
