@@ -6,6 +6,10 @@ extern crate self as platools;
 
 #[doc(hidden)]
 pub mod __private;
+mod context;
+mod dispatch;
+mod error;
+mod host;
 mod json;
 pub mod protocol;
 pub mod security;
@@ -14,6 +18,17 @@ mod tool;
 pub use schemars;
 pub use tokio_util::sync::CancellationToken;
 
+pub use crate::context::{
+    CallContext, CallContextBuilder, State, current_agent_id, current_call_id, current_context,
+    current_entity_id, current_entity_token, current_scope, current_thread_id, current_user_id,
+    current_user_token,
+};
+pub use crate::dispatch::Limits;
+pub use crate::error::{Error, MissingState, Result};
+pub use crate::host::{
+    ConfigError, DeclarationError, Host, HostConfig, HostError, HostHandle, HostState, Platools,
+};
+pub use crate::security::SecretSource;
 pub use crate::tool::{
     Arguments, ArgumentsError, Auth, BoxError, FromCall, IntoOutput, InvalidRateLimit, Location, Media,
     NameError, RateLimit, Registry, RegistryError, Requirement, Tool, ToolCall, ToolError, ToolErrorKind,

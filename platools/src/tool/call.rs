@@ -31,7 +31,7 @@ impl ToolCall {
     /// # Errors
     /// When the call has no such thing; see the type's own documentation.
     pub fn extract<T: FromCall>(&self) -> Result<T, ToolError> {
-        T::from_call(self)
+        T::from_call(self).map_err(ToolError::into_refusal)
     }
 }
 

@@ -81,11 +81,13 @@ pub struct ToolError {
     kind: ToolErrorKind,
     message: Cow<'static, str>,
     source: Option<BoxError>,
+    /// Whether the handler never ran.
+    refusal: bool,
 }
 
 impl ToolError {
     fn new(kind: ToolErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), source: None, refusal: false }
     }
 
     /// A failure whose text the model reads, as it is.
@@ -126,6 +128,16 @@ impl ToolError {
     /// The call took longer than `limit`; the answer reads `timed out after 5s`.
     pub fn timed_out(limit: std::time::Duration) -> Self {
         Self::new(ToolErrorKind::TimedOut, format_duration(limit))
+    }
+
+    /// The same error, said before the handler ran.
+    pub(crate) fn into_refusal(self) -> Self {
+        Self { refusal: true, ..self }
+    }
+
+    /// Whether the handler never ran, so that the error says nothing about the tool's health.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.refusal
     }
 
     /// What went wrong.
@@ -186,7 +198,7 @@ impl fmt::Debug for ToolError {
         if let Some(source) = &self.source {
             debug.field("source", source);
         }
-        debug.finish()
+        debug.finish_non_exhaustive()
     }
 }
 

@@ -4,6 +4,8 @@
 //! Method resolution can: generated code calls `finish` and `output_schema` through four references, and
 //! the compiler takes the first implementation, with the most references, that fits.
 
+#![allow(clippy::missing_errors_doc, reason = "the error is the one that the function returned")]
+
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -223,6 +225,7 @@ impl<T> WithoutSchema for Returned<T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_borrow, reason = "generated code always writes as many references")]
 mod tests {
     use serde::Serialize;
     use serde_json::json;

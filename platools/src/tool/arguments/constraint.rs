@@ -73,8 +73,8 @@ macro_rules! numbers {
     ($($type:ty)*) => {$(
         impl From<$type> for Number {
             fn from(number: $type) -> Self {
-                // Beyond `i128` only a `u128` can be, and then a double is as close as JSON gets.
-                i128::try_from(number).map_or(Self::Float(number as f64), Self::Integer)
+                // A `u128` beyond every `i128` is beyond every bound that can be written.
+                i128::try_from(number).map_or(Self::Float(f64::INFINITY), Self::Integer)
             }
         }
         impl Ranged for $type {

@@ -86,7 +86,7 @@ impl Arguments {
     /// # Errors
     /// `invalid arguments: …` with the path of what does not fit.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ToolError> {
-        explain::parse(&self.0, "").map_err(ToolError::invalid_arguments)
+        explain::parse(&self.0, "").map_err(|problem| ToolError::invalid_arguments(problem).into_refusal())
     }
 
     pub(crate) fn members(&self) -> json::Members<'_> {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use regex::Regex;
@@ -193,15 +194,17 @@ impl<'a> ArgumentReader<'a> {
         self.problems.truncate(MAX_PROBLEMS);
         let mut message = self.problems.join("; ");
         if more > 0 {
-            message.push_str(&format!("; and {more} more"));
+            let _ = write!(message, "; and {more} more");
         }
         if self.list_names {
             match self.names.list() {
                 names if names.is_empty() => message.push_str(" (the tool takes no arguments)"),
-                names => message.push_str(&format!(" (accepted: {names})")),
+                names => {
+                    let _ = write!(message, " (accepted: {names})");
+                }
             }
         }
-        Err(ToolError::invalid_arguments(message))
+        Err(ToolError::invalid_arguments(message).into_refusal())
     }
 }
 

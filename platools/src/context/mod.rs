@@ -1,0 +1,18 @@
+//! Who is calling, and what the host shares with its handlers.
+//!
+//! A door (the socket, MCP, the command line, a test) describes each call in a [`CallScope`]; handlers
+//! take out of it what they ask for by type: [`CallContext`], [`State`], a cancellation token. This room
+//! must not know how calls arrive or run.
+
+mod ambient;
+mod call_context;
+mod scope;
+mod state;
+
+pub use self::ambient::{
+    current_agent_id, current_call_id, current_context, current_entity_id, current_entity_token,
+    current_scope, current_thread_id, current_user_id, current_user_token,
+};
+pub use self::call_context::{CallContext, CallContextBuilder};
+pub use self::state::State;
+pub(crate) use self::{ambient::CURRENT, scope::CallScope, state::States};

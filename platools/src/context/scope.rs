@@ -1,0 +1,135 @@
+//! What a door knows about one call, read as late as possible: most tools never ask.
+
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use super::{CallContext, States};
+use crate::json;
+use crate::protocol::{Envelope, RawEnvelope};
+
+/// What a door knows about one call.
+pub(crate) struct CallScope {
+    call_id: String,
+    caller: Caller,
+    states: Arc<States>,
+    /// The host's token, and this call's own, made when a handler asks for it.
+    host_cancellation: CancellationToken,
+    cancellation: OnceLock<CancellationToken>,
+}
+
+enum Caller {
+    /// The texts of both envelopes, decoded when somebody asks.
+    Wire {
+        envelope: Option<String>,
+        context: Option<String>,
+        decoded: OnceLock<Box<Envelope>>,
+        typed: OnceLock<Typed>,
+    },
+    /// A call that no platform sent.
+    Local(CallContext),
+}
+
+type Typed = Result<CallContext, Vec<&'static str>>;
+
+impl CallScope {
+    /// A call from the platform, with the texts of `__platos` and `_context`.
+    pub(crate) fn from_wire(
+        call_id: String,
+        envelope: Option<&str>,
+        context: Option<&str>,
+        states: Arc<States>,
+        host_cancellation: CancellationToken,
+    ) -> Self {
+        let caller = Caller::Wire {
+            envelope: envelope.map(str::to_owned),
+            context: context.map(str::to_owned),
+            decoded: OnceLock::new(),
+            typed: OnceLock::new(),
+        };
+        Self { call_id, caller, states, host_cancellation, cancellation: OnceLock::new() }
+    }
+
+    /// A call with a context of its own.
+    pub(crate) fn local(
+        context: CallContext,
+        states: Arc<States>,
+        host_cancellation: CancellationToken,
+    ) -> Self {
+        Self {
+            call_id: context.call_id().to_owned(),
+            caller: Caller::Local(context),
+            states,
+            host_cancellation,
+            cancellation: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
+    pub(crate) fn states(&self) -> &States {
+        &self.states
+    }
+
+    /// Cancelled when this call has to end: its time is up, or the host stops.
+    pub(crate) fn cancellation(&self) -> &CancellationToken {
+        self.cancellation.get_or_init(|| self.host_cancellation.child_token())
+    }
+
+    /// Tells the handler, if it listens, that its call is over.
+    pub(crate) fn cancel(&self) {
+        self.cancellation().cancel();
+    }
+
+    /// What the envelope says, complete or not.
+    pub(crate) fn envelope(&self) -> &Envelope {
+        match &self.caller {
+            Caller::Wire { envelope, decoded, .. } => decoded.get_or_init(|| {
+                Box::new(envelope.as_deref().map(RawEnvelope::parse).unwrap_or_default().into_owned())
+            }),
+            Caller::Local(context) => context.envelope(),
+        }
+    }
+
+    /// The typed context, or the names of what is missing.
+    pub(crate) fn context(&self) -> Typed {
+        match &self.caller {
+            Caller::Wire { context, typed, .. } => typed
+                .get_or_init(|| {
+                    CallContext::new(self.envelope().clone(), context.as_deref().map(map).unwrap_or_default())
+                })
+                .clone(),
+            Caller::Local(context) => Ok(context.clone()),
+        }
+    }
+}
+
+/// The members of `_context` that can be decoded; one that cannot be counts as absent (tool-sync §6).
+fn map(text: &str) -> Map<String, Value> {
+    json::members(text)
+        .filter_map(|member| Some((member.name()?.into_owned(), serde_json::from_str(member.value).ok()?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_decoded_is_absent() {
+        let scope = CallScope::from_wire(
+            "call-1".to_owned(),
+            Some(r#"{"userId":"usr_1","agentId":7}"#),
+            Some(r#"{"user.id":"\ud800","source":"replay"}"#),
+            Arc::default(),
+            CancellationToken::new(),
+        );
+        assert_eq!(scope.envelope().user_id.as_deref(), Some("usr_1"));
+        assert!(scope.context().unwrap_err().contains(&"agentId"));
+        assert_eq!(map(r#"{"user.id":"\ud800","source":"replay"}"#).len(), 1);
+        assert!(map("[1]").is_empty());
+    }
+}

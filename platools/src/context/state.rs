@@ -1,0 +1,120 @@
+//! Values that the host hands to every handler that asks for their type.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::CallScope;
+use crate::tool::{FromCall, Requirement, ToolCall, ToolError};
+
+/// A value shared by all calls, taken by type: `db: State<Db>` after `.state(Db::open()?)`.
+///
+/// Cheap to clone. A tool that asks for a type nobody registered is an error when the host is built.
+///
+/// ```
+/// use platools::State;
+///
+/// let numbers = State::new(vec![1, 2, 3]);
+/// assert_eq!(numbers.len(), 3); // it is the value, by `Deref`
+/// ```
+pub struct State<T: ?Sized>(Arc<T>);
+
+impl<T> State<T> {
+    /// Wraps a value, to call a tool function directly, as tests do.
+    pub fn new(value: T) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+impl<T: ?Sized> State<T> {
+    /// The shared value.
+    pub fn into_inner(self) -> Arc<T> {
+        self.0
+    }
+}
+
+impl<T: ?Sized> Clone for State<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: ?Sized> Deref for State<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: ?Sized> From<Arc<T>> for State<T> {
+    fn from(value: Arc<T>) -> Self {
+        Self(value)
+    }
+}
+
+impl<T: fmt::Debug + ?Sized> fmt::Debug for State<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("State").field(&&*self.0).finish()
+    }
+}
+
+impl<T: ?Sized + Send + Sync + 'static> FromCall for State<T> {
+    fn from_call(call: &ToolCall) -> Result<Self, ToolError> {
+        let state = call.scope::<CallScope>().and_then(|scope| scope.states().get::<T>());
+        state.map(State).ok_or_else(|| {
+            ToolError::internal(format!("no state of type `{}` is registered", type_name::<T>()))
+        })
+    }
+
+    fn requirement() -> Option<Requirement> {
+        Some(Requirement::state::<T>())
+    }
+}
+
+/// The values of one host, by type.
+#[derive(Clone, Default)]
+pub(crate) struct States {
+    // Each value is an `Arc<T>` under the id of `T`, so that `T` may be a trait object.
+    values: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
+impl States {
+    /// Adds a value; of two of one type the later one counts.
+    pub(crate) fn insert<T: ?Sized + Send + Sync + 'static>(&mut self, value: Arc<T>) {
+        self.values.insert(TypeId::of::<T>(), Arc::new(value));
+    }
+
+    pub(crate) fn get<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.values.get(&TypeId::of::<T>())?.downcast_ref::<Arc<T>>().cloned()
+    }
+
+    pub(crate) fn satisfies(&self, requirement: Requirement) -> bool {
+        self.values.contains_key(&requirement.type_id())
+    }
+}
+
+impl fmt::Debug for States {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "States({})", self.values.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_found_by_type_trait_objects_too() {
+        let mut states = States::default();
+        states.insert(Arc::new(5_u32));
+        states.insert::<dyn fmt::Display + Send + Sync>(Arc::new("shown"));
+        assert_eq!(states.get::<u32>().as_deref(), Some(&5));
+        assert_eq!(states.get::<dyn fmt::Display + Send + Sync>().unwrap().to_string(), "shown");
+        assert_eq!(states.get::<u64>(), None);
+        assert!(states.satisfies(Requirement::state::<u32>()));
+        assert!(!states.satisfies(Requirement::state::<u64>()));
+    }
+}

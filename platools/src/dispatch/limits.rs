@@ -1,0 +1,91 @@
+//! What the host allows: numbers for all calls together, and each tool's own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::sync::Semaphore;
+
+use crate::tool::{RateLimit, ToolError, ToolSpec};
+
+/// Limits for all calls of one host together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// How many calls run at the same time; 1 024 unless said otherwise.
+    pub max_running: usize,
+    /// How many calls wait for a place; one more is answered `overloaded`. 4 096 unless said otherwise.
+    pub max_waiting: usize,
+    /// How many blocking handlers have a thread at the same time; 256 unless said otherwise. A handler
+    /// that ran out of time keeps its thread until it returns.
+    pub max_blocking: usize,
+    /// How long a call may take from its arrival, waiting included; 28 s unless said otherwise, since
+    /// the platform waits 30 s. A tool's own timeout ends it earlier.
+    pub call_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_running: 1_024,
+            max_waiting: 4_096,
+            max_blocking: 256,
+            call_timeout: Duration::from_secs(28),
+        }
+    }
+}
+
+/// The limits of one tool.
+#[derive(Debug)]
+pub(super) struct ToolLimits {
+    rate: Option<(RateLimit, DefaultDirectRateLimiter)>,
+    pub(super) concurrency: Option<Arc<Semaphore>>,
+}
+
+impl ToolLimits {
+    pub(super) fn new(spec: &ToolSpec) -> Self {
+        let rate = spec.rate_limit.map(|limit| (limit, RateLimiter::direct(quota(limit))));
+        let concurrency =
+            spec.concurrency.map(|calls| Arc::new(Semaphore::new(calls.min(Semaphore::MAX_PERMITS))));
+        Self { rate, concurrency }
+    }
+
+    /// Counts one call against the rate limit.
+    pub(super) fn check_rate(&self) -> Result<(), ToolError> {
+        let Some((limit, limiter)) = &self.rate else { return Ok(()) };
+        limiter.check().map_err(|until| {
+            let wait = until.wait_time_from(DefaultClock::default().now()).as_millis().max(1);
+            ToolError::rate_limited(format!("at most {limit}, retry in {wait} ms"))
+        })
+    }
+}
+
+/// The whole count may come at once, and is refilled evenly over the period.
+fn quota(limit: RateLimit) -> Quota {
+    let between = limit.period() / limit.count().get();
+    Quota::with_period(between.max(Duration::from_nanos(1)))
+        .unwrap_or_else(|| Quota::per_second(limit.count()))
+        .allow_burst(limit.count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_burst_is_the_number_in_the_rate() {
+        let limits = ToolLimits::new(&ToolSpec::new("a").rate_limit("3/h".parse().unwrap()));
+        for _ in 0..3 {
+            limits.check_rate().unwrap();
+        }
+        let refusal = limits.check_rate().unwrap_err().to_string();
+        assert!(refusal.starts_with("rate limited: at most 3/h, retry in "), "{refusal}");
+    }
+
+    #[test]
+    fn without_a_limit_there_is_none() {
+        let limits = ToolLimits::new(&ToolSpec::new("a"));
+        assert!((0..10_000).all(|_| limits.check_rate().is_ok()));
+    }
+}

@@ -1,0 +1,123 @@
+//! One admitted call: wait, run, and whatever happens, an answer.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, timeout_at};
+
+use super::admission::{Permits, Presence, Ticket};
+use super::{Entry, Limits};
+use crate::context::{CURRENT, CallScope};
+use crate::tool::{Arguments, Handler, ToolCall, ToolError, ToolErrorKind, ToolResult};
+
+/// A call that has its place.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    entry: Arc<Entry>,
+    ticket: Ticket,
+    arrived: Instant,
+    limit: Duration,
+}
+
+/// A call that has its answer. It keeps its place until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) result: ToolResult,
+    pub(crate) presence: Presence,
+}
+
+impl Admitted {
+    pub(super) fn new(entry: Arc<Entry>, ticket: Ticket, limits: &Limits) -> Self {
+        Self { entry, ticket, arrived: Instant::now(), limit: limits.call_timeout }
+    }
+
+    /// Runs the call to its answer, within its time.
+    pub(crate) async fn run(self, arguments: Arguments, scope: Arc<CallScope>) -> Finished {
+        let Self { entry, ticket, arrived, limit } = self;
+        let deadline = arrived + limit;
+        let (place, presence) = ticket.split();
+        let Ok(permits) = timeout_at(deadline, place.permits()).await else {
+            return Finished { result: Err(ToolError::timed_out(limit)), presence };
+        };
+        let started = Instant::now();
+        let (deadline, limit) = match entry.tool.spec().timeout {
+            Some(own) if started + own < deadline => (started + own, own),
+            _ => (deadline, limit),
+        };
+        let call = ToolCall::new(arguments, Arc::clone(&scope) as Arc<dyn Any + Send + Sync>);
+        let running = execute(entry.tool.handler().clone(), call, Arc::clone(&scope), permits, &presence);
+        let result = timeout_at(deadline, running).await.unwrap_or_else(|_elapsed| {
+            // An asynchronous handler is gone with its future; one that blocks can see this.
+            scope.cancel();
+            Err(ToolError::timed_out(limit))
+        });
+        report(&entry, &scope, &result);
+        let error = result.as_ref().err().filter(|error| !error.is_refusal());
+        entry.health.record(started.elapsed(), error, scope.call_id());
+        Finished { result, presence }
+    }
+}
+
+/// Runs the handler. A panic in it becomes an internal error.
+async fn execute(
+    handler: Handler,
+    call: ToolCall,
+    scope: Arc<CallScope>,
+    permits: Permits,
+    presence: &Presence,
+) -> ToolResult {
+    match handler {
+        Handler::Async(handler) => {
+            let _permits = permits;
+            // In an `async` block, so that a panic before the first `await` is caught too.
+            let run = AssertUnwindSafe(async move { handler(call).await }).catch_unwind();
+            CURRENT.scope(scope, run).await.unwrap_or_else(panicked)
+        }
+        Handler::Blocking(handler) => {
+            let thread = presence.blocking_permit().await;
+            let task = tokio::task::spawn_blocking(move || {
+                // Both stay here until the function returns, even when its time is up before.
+                let _held = (thread, permits);
+                let run = || catch_unwind(AssertUnwindSafe(|| handler(call))).unwrap_or_else(panicked);
+                CURRENT.sync_scope(scope, run)
+            });
+            task.await.unwrap_or_else(|error| Err(ToolError::internal(error)))
+        }
+    }
+}
+
+/// The error of a handler that panicked.
+#[expect(clippy::needless_pass_by_value, reason = "the payload ends here")]
+fn panicked(payload: Box<dyn Any + Send>) -> ToolResult {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no text".to_owned());
+    Err(ToolError::internal(format!("the handler panicked: {text}")))
+}
+
+/// Writes what the model must not see into the log.
+fn report(entry: &Entry, scope: &CallScope, result: &ToolResult) {
+    let Err(error) = result else { return };
+    let (tool, call_id) = (entry.tool.name(), scope.call_id());
+    match error.kind() {
+        ToolErrorKind::Internal => tracing::error!(tool, call_id, "internal error: {}", error.chain()),
+        ToolErrorKind::TimedOut => tracing::warn!(tool, call_id, "{error}"),
+        kind => tracing::debug!(tool, call_id, kind = kind.as_str(), "the call failed"),
+    }
+}
+
+/// The text that the model reads. What broke inside is in the log, under the call's id.
+pub(crate) fn answer_text(error: &ToolError, call_id: &str, show_internal: bool) -> String {
+    match error.kind() {
+        ToolErrorKind::Internal if show_internal => {
+            format!("internal error (call {call_id}): {}", error.chain())
+        }
+        ToolErrorKind::Internal => format!("internal error (call {call_id})"),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,232 @@
+//! Limits, timeouts, panics and contexts, through the dispatcher alone.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
+
+use super::*;
+use crate::tool::{ToolCall, ToolErrorKind, ToolOutput, ToolSpec};
+
+fn dispatcher(tools: impl IntoIterator<Item = Tool>, limits: Limits) -> Dispatcher {
+    let mut registry = Registry::new();
+    registry.extend(tools).unwrap();
+    Dispatcher::new(&registry, Arc::default(), limits)
+}
+
+async fn call(dispatcher: &Dispatcher, name: &str) -> ToolResult {
+    dispatcher.call(name, Arguments::empty(), CallContext::builder().call_id("call-1").build()).await
+}
+
+/// A tool that runs until a permit is there.
+fn gated(spec: ToolSpec) -> (Tool, Arc<Semaphore>, mpsc::UnboundedReceiver<()>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let (started, starts) = mpsc::unbounded_channel();
+    let handle = Arc::clone(&gate);
+    let tool = Tool::new(spec, move |_| {
+        let (gate, started) = (Arc::clone(&gate), started.clone());
+        async move {
+            let _ = started.send(());
+            gate.acquire().await?.forget();
+            Ok(ToolOutput::null())
+        }
+    });
+    (tool, handle, starts)
+}
+
+fn answering(spec: ToolSpec, value: Value) -> Tool {
+    Tool::new(spec, move |_| {
+        let value = value.clone();
+        async move { ToolOutput::json(&value) }
+    })
+}
+
+#[tokio::test]
+async fn an_unknown_tool_is_named_exactly() {
+    let dispatcher = dispatcher([], Limits::default());
+    assert_eq!(call(&dispatcher, "nope").await.unwrap_err().to_string(), "unknown tool: nope");
+}
+
+#[tokio::test]
+async fn beyond_the_places_calls_wait_and_beyond_the_queue_they_are_refused() {
+    let (tool, gate, mut starts) = gated(ToolSpec::new("slow"));
+    let limits = Limits { max_running: 2, max_waiting: 1, ..Limits::default() };
+    let dispatcher = dispatcher([tool, answering(ToolSpec::new("fast"), json!(1))], limits);
+    let running: Vec<_> = (0..3)
+        .map(|_| {
+            let admitted = dispatcher.admit("slow").unwrap();
+            let scope =
+                CallScope::local(CallContext::builder().build(), Arc::default(), CancellationToken::new());
+            tokio::spawn(admitted.run(Arguments::empty(), Arc::new(scope)))
+        })
+        .collect();
+    for _ in 0..2 {
+        starts.recv().await.unwrap();
+    }
+    assert_eq!(dispatcher.in_flight(), 3);
+    let refusal = call(&dispatcher, "fast").await.unwrap_err();
+    assert_eq!(refusal.kind(), ToolErrorKind::Overloaded);
+    assert_eq!(refusal.to_string(), "overloaded: 2 calls are running and 1 wait already, retry later");
+    gate.add_permits(3);
+    for handle in running {
+        handle.await.unwrap().result.unwrap();
+    }
+    dispatcher.drained().await;
+    assert_eq!(dispatcher.in_flight(), 0);
+    assert_eq!(call(&dispatcher, "fast").await.unwrap().to_value(), json!(1));
+}
+
+#[tokio::test]
+async fn a_tool_that_waits_for_itself_takes_no_place_from_others() {
+    let (tool, gate, mut starts) = gated(ToolSpec::new("one").concurrency(1));
+    let limits = Limits { max_running: 2, ..Limits::default() };
+    let dispatcher = dispatcher([tool, answering(ToolSpec::new("fast"), json!(1))], limits);
+    let calls: Vec<_> = (0..5)
+        .map(|_| {
+            let dispatcher = dispatcher.clone();
+            tokio::spawn(async move { call(&dispatcher, "one").await })
+        })
+        .collect();
+    starts.recv().await.unwrap();
+    assert_eq!(call(&dispatcher, "fast").await.unwrap().to_value(), json!(1));
+    gate.add_permits(5);
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_tools_own_timeout_counts_from_its_start_and_the_hosts_from_arrival() {
+    let (own, _gate, _starts) = gated(ToolSpec::new("own").timeout(Duration::from_secs(5)));
+    let (none, _gate, _starts) = gated(ToolSpec::new("none"));
+    let (waits, _gate, _starts) =
+        gated(ToolSpec::new("waits").timeout(Duration::from_secs(20)).concurrency(1));
+    let dispatcher = dispatcher([own, none, waits], Limits::default());
+    let started = Instant::now();
+    assert_eq!(call(&dispatcher, "own").await.unwrap_err().to_string(), "timed out after 5 s");
+    assert_eq!(started.elapsed().as_secs(), 5);
+    assert_eq!(call(&dispatcher, "none").await.unwrap_err().to_string(), "timed out after 28 s");
+    let started = Instant::now();
+    let both = tokio::join!(call(&dispatcher, "waits"), call(&dispatcher, "waits"));
+    assert_eq!(both.0.unwrap_err().to_string(), "timed out after 20 s");
+    assert_eq!(both.1.unwrap_err().to_string(), "timed out after 28 s");
+    assert_eq!(started.elapsed().as_secs(), 28, "the second one waited for 20 s of its 28");
+}
+
+#[tokio::test]
+async fn a_panic_is_an_internal_error_and_stays_inside() {
+    #[expect(clippy::unused_async, reason = "the future is what panics")]
+    async fn later() -> ToolResult {
+        panic!("password=hunter2")
+    }
+    let early =
+        Tool::new(ToolSpec::new("early"), |_| -> std::future::Ready<ToolResult> { panic!("at once") });
+    let late = Tool::new(ToolSpec::new("late"), |_| later());
+    let blocking = Tool::blocking(ToolSpec::new("blocking"), |_| panic!("on its thread"));
+    let dispatcher = dispatcher([early, late, blocking], Limits { max_running: 1, ..Limits::default() });
+    for name in ["early", "late", "blocking", "early"] {
+        let error = call(&dispatcher, name).await.unwrap_err();
+        assert_eq!(error.kind(), ToolErrorKind::Internal);
+        assert_eq!(answer_text(&error, "call-1", false), "internal error (call call-1)");
+        assert!(error.chain().starts_with("the handler panicked: "), "{}", error.chain());
+    }
+    assert_eq!(dispatcher.in_flight(), 0);
+}
+
+#[tokio::test]
+async fn blocking_handlers_delay_nothing_and_keep_their_permit_past_their_time() {
+    let release = Arc::new((std::sync::Mutex::new(false), std::sync::Condvar::new()));
+    let handle = Arc::clone(&release);
+    let tool = Tool::blocking(
+        ToolSpec::new("block").timeout(Duration::from_millis(50)).concurrency(1),
+        move |call| {
+            let (released, changed) = &*handle;
+            let guard = changed.wait_while(released.lock().unwrap(), |released| !*released).unwrap();
+            drop(guard);
+            assert!(
+                call.extract::<CancellationToken>()?.is_cancelled(),
+                "the handler can see that its time is up"
+            );
+            Ok(ToolOutput::null())
+        },
+    );
+    let limits = Limits { call_timeout: Duration::from_millis(200), ..Limits::default() };
+    let dispatcher = dispatcher([tool, answering(ToolSpec::new("fast"), json!(1))], limits);
+    assert_eq!(call(&dispatcher, "block").await.unwrap_err().to_string(), "timed out after 50 ms");
+    assert_eq!(call(&dispatcher, "fast").await.unwrap().to_value(), json!(1));
+    let second = call(&dispatcher, "block").await.unwrap_err().to_string();
+    assert_eq!(second, "timed out after 200 ms", "the first one still holds the only permit");
+    *release.0.lock().unwrap() = true;
+    release.1.notify_all();
+    while dispatcher.0.entries["block"].limits.concurrency.as_ref().unwrap().available_permits() == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_closing_host_refuses_new_calls_and_finishes_running_ones() {
+    let (tool, gate, mut starts) = gated(ToolSpec::new("slow"));
+    let dispatcher = dispatcher([tool], Limits::default());
+    let running = tokio::spawn({
+        let dispatcher = dispatcher.clone();
+        async move { call(&dispatcher, "slow").await }
+    });
+    starts.recv().await.unwrap();
+    dispatcher.close();
+    let refusal = call(&dispatcher, "slow").await.unwrap_err().to_string();
+    assert!(refusal.starts_with("shutting down, retry: "), "{refusal}");
+    gate.add_permits(1);
+    running.await.unwrap().unwrap();
+    dispatcher.drained().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_interleaved_calls_never_see_each_others_context() {
+    let meeting = Arc::new(AtomicUsize::new(0));
+    let who = |blocking: bool| {
+        let met = Arc::clone(&meeting);
+        let seen = move |call: &ToolCall| -> ToolResult {
+            let typed: CallContext = call.extract()?;
+            ToolOutput::json(&json!([
+                typed.user_id(),
+                crate::current_user_id(),
+                crate::current_call_id(),
+                crate::current_context().map(|context| context.user_id().to_owned()),
+            ]))
+        };
+        if blocking {
+            return Tool::blocking(ToolSpec::new("who_blocking"), move |call| seen(&call));
+        }
+        Tool::new(ToolSpec::new("who"), move |call| {
+            let met = Arc::clone(&met);
+            async move {
+                met.fetch_add(1, Ordering::Relaxed);
+                // Everyone is inside before anyone looks.
+                while met.load(Ordering::Relaxed) < 1_000 {
+                    tokio::task::yield_now().await;
+                }
+                seen(&call)
+            }
+        })
+    };
+    let dispatcher = dispatcher([who(false), who(true)], Limits::default());
+    let calls: Vec<_> = (0..2_000)
+        .map(|index| {
+            let dispatcher = dispatcher.clone();
+            tokio::spawn(async move {
+                let context =
+                    CallContext::builder().user_id(format!("user-{index}")).call_id(format!("call-{index}"));
+                let name = if index < 1_000 { "who" } else { "who_blocking" };
+                (index, dispatcher.call(name, Arguments::empty(), context.build()).await.unwrap().to_value())
+            })
+        })
+        .collect();
+    for call in calls {
+        let (index, seen) = call.await.unwrap();
+        let (user, id) = (format!("user-{index}"), format!("call-{index}"));
+        assert_eq!(seen, json!([user, user, id, user]));
+    }
+    assert_eq!(crate::current_user_id(), None);
+}

@@ -1,0 +1,57 @@
+//! How long to wait before the next attempt: full jitter over a doubling bound (tool-sync §2).
+
+use std::time::Duration;
+
+/// The bound of the first wait, in milliseconds.
+const FIRST_MS: u64 = 1_000;
+/// The bound that doubling stops at.
+const LONGEST_MS: u64 = 60_000;
+/// The longest standby behind a connection that took over.
+const LONGEST_STANDBY_MS: u64 = 15 * 60_000;
+
+/// A time up to a bound that doubles with every `attempt`, from 1 s to 60 s.
+pub(super) fn after_failure(attempt: u32, random: &mut fastrand::Rng) -> Duration {
+    let bound = FIRST_MS.checked_shl(attempt).map_or(LONGEST_MS, |bound| bound.min(LONGEST_MS));
+    Duration::from_millis(random.u64(0..=bound))
+}
+
+/// 0.5 to 5 s: the platform is being deployed and will soon be back.
+pub(super) fn after_deploy(random: &mut fastrand::Rng) -> Duration {
+    Duration::from_millis(random.u64(500..=5_000))
+}
+
+/// 30 to 60 s: a refused secret is not mended by asking often.
+pub(super) fn after_refusal(random: &mut fastrand::Rng) -> Duration {
+    Duration::from_millis(random.u64(30_000..=60_000))
+}
+
+/// 30 to 60 s, doubling to 15 minutes each `time` that another host takes over.
+pub(super) fn standby(time: u32, random: &mut fastrand::Rng) -> Duration {
+    let wait = random.u64(30_000..=60_000);
+    let wait = wait.checked_mul(1 << time.min(8)).unwrap_or(LONGEST_STANDBY_MS);
+    Duration::from_millis(wait.min(LONGEST_STANDBY_MS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_stay_within_their_bounds_and_use_them() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for (attempt, bound) in [(0, 1), (1, 2), (5, 32), (6, 60), (40, 60), (u32::MAX, 60)] {
+            let waits: Vec<_> = (0..2_000).map(|_| after_failure(attempt, &mut random)).collect();
+            let longest = waits.iter().max().unwrap().as_secs_f64();
+            assert!(longest <= f64::from(bound) && longest > f64::from(bound) * 0.95, "{attempt}: {longest}");
+            assert!(waits.iter().min().unwrap().as_secs_f64() < f64::from(bound) * 0.05);
+        }
+        for (time, least, most) in
+            [(0, 30, 60), (1, 60, 120), (3, 240, 480), (9, 900, 900), (u32::MAX, 900, 900)]
+        {
+            for _ in 0..1_000 {
+                let wait = standby(time, &mut random).as_secs();
+                assert!((least..=most).contains(&wait), "{time}: {wait}");
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! From tools and a configuration to a host, with everything checked that can be checked beforehand.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::declaration::declare;
+use super::tls::TlsConnector;
+use super::{ConfigError, Host, HostConfig, HostState, Shared};
+use crate::context::States;
+use crate::dispatch::{Dispatcher, Limits};
+use crate::error::{Error, MissingState};
+use crate::protocol::ConnectUrl;
+use crate::security::{SecretSource, Verifier, VerifierOptions};
+use crate::tool::{Registry, Tool, Toolset};
+
+/// Builds a [`Host`].
+///
+/// Every `#[tool]` function of the program is registered by itself, unless [`tools`](Self::tools) gives
+/// an explicit list.
+///
+/// ```no_run
+/// # struct Db;
+/// #[tokio::main]
+/// async fn main() -> platools::Result<()> {
+///     platools::Platools::from_env()?.state(Db).run().await
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder does nothing before `run` or `build`"]
+pub struct Platools {
+    config: HostConfig,
+    explicit: Option<Vec<Tool>>,
+    more: Vec<Tool>,
+    states: States,
+}
+
+impl Platools {
+    /// Starts from the environment variables that [`HostConfig`] lists.
+    ///
+    /// # Errors
+    /// When a variable has a value that cannot be read.
+    pub fn from_env() -> Result<Self, Error> {
+        Ok(Self::new(HostConfig::from_env()?))
+    }
+
+    /// Starts from nothing but defaults; the environment is not read.
+    pub fn builder() -> Self {
+        Self::new(HostConfig::default())
+    }
+
+    /// Starts from a configuration.
+    pub fn new(config: HostConfig) -> Self {
+        Self { config, explicit: None, more: Vec::new(), states: States::default() }
+    }
+
+    /// The platform's URL, such as `wss://platos.example/tools/sync?entity=orders-prod`.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.config.url = Some(url.into());
+        self
+    }
+
+    /// The service secret itself; see [`secret_source`](Self::secret_source) for better places.
+    pub fn secret(self, secret: impl Into<String>) -> Self {
+        self.secret_source(SecretSource::text(secret))
+    }
+
+    /// Where the service secret comes from. It is asked again when the platform rotates the secret.
+    pub fn secret_source(mut self, source: SecretSource) -> Self {
+        self.config.secret = Some(source);
+        self
+    }
+
+    /// The entity, where the URL does not name it.
+    pub fn entity(mut self, entity: impl Into<String>) -> Self {
+        self.config.entity = Some(entity.into());
+        self
+    }
+
+    /// The environment, where the URL does not name it.
+    pub fn environment(mut self, environment: impl Into<String>) -> Self {
+        self.config.environment = Some(environment.into());
+        self
+    }
+
+    /// A PEM file with certificates that are trusted beside the system's own.
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config.ca_file = Some(path.into());
+        self
+    }
+
+    /// How often the host says that it is alive, within 10 %.
+    pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
+        self.config.heartbeat_interval = interval;
+        self
+    }
+
+    /// How long running calls may take to finish once the host shuts down.
+    pub fn shutdown_grace(mut self, grace: Duration) -> Self {
+        self.config.shutdown_grace = grace;
+        self
+    }
+
+    /// How many calls run and wait, and how long.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// How strictly calls are verified. Anything but the default is logged at start.
+    pub fn verification(mut self, options: VerifierOptions) -> Self {
+        self.config.verification = options;
+        self
+    }
+
+    /// Whether the model is told what broke inside. For development only.
+    pub fn show_internal_errors(mut self, show: bool) -> Self {
+        self.config.show_internal_errors = show;
+        self
+    }
+
+    /// A value for every handler with a `State<T>` parameter. Of two of one type the later one counts.
+    pub fn state<T: Send + Sync + 'static>(self, value: T) -> Self {
+        self.shared_state(Arc::new(value))
+    }
+
+    /// A value that is shared already, or a trait object: `.shared_state::<dyn Repository>(repository)`.
+    pub fn shared_state<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
+        self.states.insert(value);
+        self
+    }
+
+    /// Exactly these tools, instead of every `#[tool]` function of the program: `.tools(tools![a, b])`.
+    pub fn tools(mut self, tools: impl IntoIterator<Item = Tool>) -> Self {
+        self.explicit.get_or_insert_default().extend(tools);
+        self
+    }
+
+    /// One tool more, for example one whose shape is known only at run time.
+    pub fn tool(mut self, tool: Tool) -> Self {
+        self.more.push(tool);
+        self
+    }
+
+    /// The tools of a `#[toolset]`, beside the others.
+    pub fn toolset<T: Toolset>(self, toolset: T) -> Self {
+        self.toolset_with_prefix("", toolset)
+    }
+
+    /// The tools of a `#[toolset]` under other names: each begins with `prefix`, so that several
+    /// instances fit into one host.
+    pub fn toolset_with_prefix<T: Toolset>(mut self, prefix: &str, toolset: T) -> Self {
+        let tools = Arc::new(toolset).tools();
+        self.more.extend(tools.into_iter().map(|tool| {
+            let name = format!("{prefix}{}", tool.name());
+            tool.with_spec(|spec| spec.rename(name))
+        }));
+        self
+    }
+
+    /// Checks everything and makes the host. Nothing is dialled yet.
+    ///
+    /// # Errors
+    /// When the URL or the secret is missing or cannot be used, two tools have one name, a tool's schema
+    /// cannot be built or its state is missing, or the declaration is larger than the platform takes.
+    pub fn build(self) -> Result<Host, Error> {
+        let Self { config, explicit, more, states } = self;
+        let url = config.url.as_deref().ok_or(ConfigError::MissingUrl)?;
+        let url = ConnectUrl::new(url, config.entity.as_deref(), config.environment.as_deref())
+            .map_err(ConfigError::from)?;
+        if !url.is_tls() && !url.is_loopback() && !config.allow_insecure {
+            return Err(ConfigError::Insecure.into());
+        }
+        let source = config.secret.clone().ok_or(ConfigError::MissingSecret)?;
+        let secret = source.load().map_err(ConfigError::from)?;
+        let tls = if url.is_tls() { Some(TlsConnector::new(config.ca_file.as_deref())?) } else { None };
+
+        let mut registry = match explicit {
+            Some(tools) => {
+                let mut registry = Registry::new();
+                registry.extend(tools)?;
+                registry
+            }
+            None => Registry::collect()?,
+        };
+        registry.extend(more)?;
+        check_states(&registry, &states)?;
+        let declaration = declare(&registry)?.into();
+
+        for weakness in config.verification.weaknesses() {
+            tracing::warn!("{weakness}");
+        }
+        if url.entity().is_none() {
+            tracing::warn!("no entity is named: set PLATOS_ENTITY or add `?entity=<slug>` to the URL");
+        }
+        if registry.is_empty() {
+            tracing::warn!("no tools are registered; tools of a crate that nothing refers to are not linked");
+        }
+        let shared = Shared {
+            verifier: Verifier::new(&secret, config.verification.clone()),
+            dispatcher: Dispatcher::new(&registry, Arc::new(states), config.limits.clone()),
+            url,
+            secret: source,
+            config,
+            tls,
+            declaration,
+            outbox: Arc::default(),
+            shutdown: CancellationToken::new(),
+        };
+        let (state, _) = watch::channel(HostState::Connecting);
+        Ok(Host { shared: Arc::new(shared), secret, registry, state })
+    }
+
+    /// Builds the host and runs it until SIGTERM or SIGINT; see [`Host::run`].
+    ///
+    /// # Errors
+    /// As [`build`](Self::build) and [`Host::run`].
+    pub async fn run(self) -> Result<(), Error> {
+        Ok(self.build()?.run().await?)
+    }
+}
+
+/// Every state that a tool needs is there, or the error names all that are not.
+fn check_states(registry: &Registry, states: &States) -> Result<(), MissingState> {
+    let missing: Vec<_> = registry
+        .iter()
+        .flat_map(|tool| tool.spec().requirements.iter().map(move |requirement| (tool.name(), *requirement)))
+        .filter(|(_, requirement)| !states.satisfies(*requirement))
+        .map(|(tool, requirement)| (tool.to_owned(), requirement.type_name()))
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(MissingState::new(missing)) }
+}

@@ -1,0 +1,187 @@
+//! What a host has to know before it connects, from the environment or from code.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::ConfigError;
+use crate::dispatch::Limits;
+use crate::protocol::HEARTBEAT_INTERVAL;
+use crate::security::{SecretSource, VerifierOptions};
+
+/// The configuration of a host. `Default` is complete but for URL and secret.
+///
+/// | field | variable |
+/// | --- | --- |
+/// | `url` | `PLATOS_URL` |
+/// | `secret` | `PLATOS_SECRET`, or `PLATOS_SECRET_FILE` |
+/// | `entity`, `environment` | `PLATOS_ENTITY`, `PLATOS_ENV`; what the URL's query says wins |
+/// | `ca_file` | `PLATOS_CA_FILE` |
+/// | `allow_insecure` | `PLATOS_ALLOW_INSECURE=1` |
+/// | `heartbeat_interval` | `PLATOOLS_HEARTBEAT_INTERVAL`, for example `1s` |
+///
+/// An empty variable counts as unset.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HostConfig {
+    /// The platform's URL.
+    pub url: Option<String>,
+    /// Where the service secret comes from.
+    pub secret: Option<SecretSource>,
+    /// The entity, where the URL does not name it.
+    pub entity: Option<String>,
+    /// The environment, where the URL does not name it; the platform takes `dev` when nobody does.
+    pub environment: Option<String>,
+    /// Certificates, in PEM, that are trusted beside the system's own.
+    pub ca_file: Option<PathBuf>,
+    /// Whether `ws://` may leave this machine, with the secret in the clear.
+    pub allow_insecure: bool,
+    /// How often the host says that it is alive, within 10 %; 30 s unless said otherwise. A connection on
+    /// which nothing arrives for two of these is dead.
+    pub heartbeat_interval: Duration,
+    /// How long dialling, handshake and authentication may take together; 15 s unless said otherwise.
+    pub connect_timeout: Duration,
+    /// How long running calls may take to finish once the host shuts down; 25 s unless said otherwise.
+    pub shutdown_grace: Duration,
+    /// How many calls run and wait, and how long.
+    pub limits: Limits,
+    /// How strictly calls are verified.
+    pub verification: VerifierOptions,
+    /// Whether the model is told what broke inside; for development only.
+    pub show_internal_errors: bool,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            secret: None,
+            entity: None,
+            environment: None,
+            ca_file: None,
+            allow_insecure: false,
+            heartbeat_interval: HEARTBEAT_INTERVAL,
+            connect_timeout: Duration::from_secs(15),
+            shutdown_grace: Duration::from_secs(25),
+            limits: Limits::default(),
+            verification: VerifierOptions::default(),
+            show_internal_errors: false,
+        }
+    }
+}
+
+impl HostConfig {
+    /// Reads the environment variables of this process.
+    ///
+    /// # Errors
+    /// When a variable has a value that cannot be read. What is missing is an error only when the host is
+    /// built, since code may still supply it.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_lookup(|variable| std::env::var(variable).ok())
+    }
+
+    /// Reads the same variables through `lookup`.
+    ///
+    /// ```
+    /// use platools::HostConfig;
+    ///
+    /// let config = HostConfig::from_lookup(|variable| match variable {
+    ///     "PLATOS_URL" => Some("wss://platos.example/tools/sync".to_owned()),
+    ///     "PLATOS_ENTITY" => Some("orders-prod".to_owned()),
+    ///     _ => None,
+    /// })?;
+    /// assert_eq!(config.entity.as_deref(), Some("orders-prod"));
+    /// # Ok::<(), platools::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When a variable has a value that cannot be read.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let get = |variable: &str| lookup(variable).filter(|value| !value.is_empty());
+        let file = get("PLATOS_SECRET_FILE");
+        let secret = match get("PLATOS_SECRET") {
+            Some(secret) => {
+                if file.is_some() {
+                    tracing::warn!(
+                        "both PLATOS_SECRET and PLATOS_SECRET_FILE are set; PLATOS_SECRET is used"
+                    );
+                }
+                Some(SecretSource::text(secret))
+            }
+            None => file.map(SecretSource::file),
+        };
+        let mut config = Self {
+            url: get("PLATOS_URL"),
+            secret,
+            entity: get("PLATOS_ENTITY"),
+            environment: get("PLATOS_ENV"),
+            ca_file: get("PLATOS_CA_FILE").map(PathBuf::from),
+            ..Self::default()
+        };
+        if let Some(value) = get("PLATOS_ALLOW_INSECURE") {
+            config.allow_insecure = match value.to_ascii_lowercase().as_str() {
+                "1" | "true" | "yes" => true,
+                "0" | "false" | "no" => false,
+                _ => {
+                    let expected = "write 1 to allow unencrypted connections, or 0";
+                    return Err(ConfigError::Variable { variable: "PLATOS_ALLOW_INSECURE", value, expected });
+                }
+            };
+        }
+        if let Some(value) = get("PLATOOLS_HEARTBEAT_INTERVAL") {
+            config.heartbeat_interval = humantime::parse_duration(&value)
+                .ok()
+                .filter(|interval| *interval >= Duration::from_millis(10))
+                .ok_or(ConfigError::Variable {
+                    variable: "PLATOOLS_HEARTBEAT_INTERVAL",
+                    value,
+                    expected: "write a duration of at least 10ms, such as 30s or 1m",
+                })?;
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn config(variables: &[(&str, &str)]) -> Result<HostConfig, ConfigError> {
+        let variables: HashMap<&str, &str> = variables.iter().copied().collect();
+        HostConfig::from_lookup(|variable| variables.get(variable).map(|value| (*value).to_owned()))
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_unset() {
+        let config = config(&[("PLATOS_URL", ""), ("PLATOS_SECRET", ""), ("PLATOS_ENV", "")]).unwrap();
+        assert!(config.url.is_none() && config.secret.is_none() && config.environment.is_none());
+        assert_eq!(config.heartbeat_interval, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn the_secret_wins_over_its_file() {
+        let both = [("PLATOS_SECRET", "0123456789abcdef"), ("PLATOS_SECRET_FILE", "/no/such/file")];
+        let secret = config(&both).unwrap().secret.unwrap().load().unwrap();
+        assert_eq!(secret.expose(), "0123456789abcdef");
+        assert!(config(&both[1..]).unwrap().secret.unwrap().load().is_err());
+        let empty = [("PLATOS_SECRET", ""), both[1]];
+        assert!(config(&empty).unwrap().secret.unwrap().load().is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        for (variable, value) in [
+            ("PLATOOLS_HEARTBEAT_INTERVAL", "often"),
+            ("PLATOOLS_HEARTBEAT_INTERVAL", "30"),
+            ("PLATOOLS_HEARTBEAT_INTERVAL", "0s"),
+            ("PLATOS_ALLOW_INSECURE", "maybe"),
+        ] {
+            let error = config(&[(variable, value)]).unwrap_err().to_string();
+            assert!(error.contains(variable) && error.contains(value), "{error}");
+        }
+        let config =
+            config(&[("PLATOOLS_HEARTBEAT_INTERVAL", "1s"), ("PLATOS_ALLOW_INSECURE", "1")]).unwrap();
+        assert_eq!((config.heartbeat_interval, config.allow_insecure), (Duration::from_secs(1), true));
+    }
+}

@@ -1,0 +1,67 @@
+//! From a URL to an open WebSocket.
+
+use http::HeaderValue;
+use http::header::{AUTHORIZATION, USER_AGENT};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::Error as SocketError;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use super::Shared;
+use super::ending::Ending;
+use crate::protocol::MAX_FRAME_BYTES;
+use crate::security::Secret;
+
+/// What this library calls itself.
+const AGENT: &str = concat!("platools-rust/", env!("CARGO_PKG_VERSION"));
+
+/// A byte stream that a WebSocket runs over.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// An open WebSocket, encrypted or not.
+pub(super) type Socket = WebSocketStream<Box<dyn Stream>>;
+
+/// Opens the socket. It is open before the platform looks at the secret.
+pub(super) async fn dial(shared: &Shared, secret: &Secret) -> Result<Socket, Ending> {
+    let (host, port) = (shared.url.host(), shared.url.port());
+    let lost =
+        |what: &str, error: &dyn std::fmt::Display| Ending::Lost(format!("{what} {host}:{port}: {error}"));
+    let stream =
+        TcpStream::connect((host.as_str(), port)).await.map_err(|error| lost("cannot connect to", &error))?;
+    // Answers are small and batched already; waiting for more to send would only delay them.
+    stream.set_nodelay(true).map_err(|error| lost("cannot set up the connection to", &error))?;
+    let stream: Box<dyn Stream> = match &shared.tls {
+        Some(tls) => {
+            let encrypted = tls.connect(&host, stream).await;
+            Box::new(encrypted.map_err(|error| lost("no TLS with", &error))?)
+        }
+        None => Box::new(stream),
+    };
+
+    let mut request =
+        shared.url.as_str().into_client_request().map_err(|error| lost("no request for", &error))?;
+    let mut bearer = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
+        .map_err(|_| Ending::Lost("the secret cannot go into a header".to_owned()))?;
+    bearer.set_sensitive(true);
+    request.headers_mut().insert(AUTHORIZATION, bearer);
+    request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
+
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MAX_FRAME_BYTES))
+        .max_frame_size(Some(MAX_FRAME_BYTES));
+    match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
+        Ok((socket, _response)) => Ok(socket),
+        Err(SocketError::Http(response)) if matches!(response.status().as_u16(), 401 | 403) => {
+            Err(Ending::SecretRefused)
+        }
+        Err(SocketError::Http(response)) => Err(Ending::Lost(format!(
+            "{host}:{port} answered with HTTP {} instead of a WebSocket; check the path of the URL",
+            response.status()
+        ))),
+        Err(error) => Err(lost("no WebSocket with", &error)),
+    }
+}

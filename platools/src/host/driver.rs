@@ -1,0 +1,227 @@
+//! Connection after connection, until somebody says stop or nothing helps.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::dial::dial;
+use super::ending::{Ending, Misconfiguration};
+use super::machine::{Action, Event, GiveUp, Machine};
+use super::session::Session;
+use super::{FAREWELL, HostError, HostState, Shared};
+use crate::protocol::REGISTRATIONS_PER_MINUTE;
+use crate::security::Secret;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What outlives a connection: the machine, the clock of a shutdown, and how often tools were declared.
+pub(super) struct Status {
+    machine: Machine,
+    state: watch::Sender<HostState>,
+    drain: Option<Drain>,
+    registrations: VecDeque<Instant>,
+}
+
+/// A shutdown under way.
+#[derive(Debug, Clone, Copy)]
+enum Drain {
+    /// Running calls may finish until then.
+    Grace(Instant),
+    /// They were told to stop, and have until then.
+    Farewell(Instant),
+}
+
+impl Status {
+    fn new(state: watch::Sender<HostState>) -> Self {
+        let machine = Machine::new(fastrand::Rng::new());
+        Self { machine, state, drain: None, registrations: VecDeque::new() }
+    }
+
+    /// Tells the machine what happened, and everyone who watches what follows.
+    pub(super) fn on(&mut self, event: Event) -> Action {
+        let action = self.machine.on(event);
+        let now = self.machine.state();
+        self.state.send_if_modified(|state| std::mem::replace(state, now) != now);
+        action
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.drain.is_some()
+    }
+
+    /// Starts the shutdown: no new calls, and a clock for those that run.
+    pub(super) fn begin_drain(&mut self, shared: &Shared) {
+        self.on(Event::Shutdown);
+        shared.dispatcher.close();
+        self.drain = Some(Drain::Grace(Instant::now() + shared.config.shutdown_grace));
+        tracing::info!(running = shared.dispatcher.in_flight(), "shutting down");
+    }
+
+    /// When the shutdown goes on to its next step by itself.
+    pub(super) fn drain_due(&self) -> Option<Instant> {
+        self.drain.map(|(Drain::Grace(due) | Drain::Farewell(due))| due)
+    }
+
+    /// Goes on with the shutdown, if its time has come.
+    pub(super) fn on_drain_time(&mut self, shared: &Shared, now: Instant) -> Option<Ending> {
+        match self.drain? {
+            Drain::Grace(due) if due <= now => {
+                shared.dispatcher.cancel();
+                self.drain = Some(Drain::Farewell(now + FAREWELL));
+                None
+            }
+            Drain::Farewell(due) if due <= now => {
+                let running = shared.dispatcher.in_flight();
+                tracing::warn!(running, "the grace period is over, running calls are left without an answer");
+                Some(Ending::Drained)
+            }
+            Drain::Grace(_) | Drain::Farewell(_) => None,
+        }
+    }
+
+    /// Counts a registration, or says when the next one is allowed: the platform takes 6 a minute
+    /// (tool-sync §3), over all connections.
+    pub(super) fn reserve_registration(&mut self, now: Instant) -> Result<(), Instant> {
+        while self.registrations.front().is_some_and(|at| *at + MINUTE <= now) {
+            self.registrations.pop_front();
+        }
+        match self.registrations.front() {
+            Some(first) if self.registrations.len() >= REGISTRATIONS_PER_MINUTE as usize => {
+                Err(*first + MINUTE)
+            }
+            _ => {
+                self.registrations.push_back(now);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Connects and stays connected.
+pub(super) async fn drive(
+    shared: Arc<Shared>,
+    mut secret: Secret,
+    state: watch::Sender<HostState>,
+) -> Result<(), HostError> {
+    let mut status = Status::new(state);
+    loop {
+        let ending = connect(&shared, &mut status, &secret).await;
+        let new_secret = refresh(&shared, &mut secret);
+        tell(&ending);
+        match status.on(Event::Ended { ending, new_secret }) {
+            Action::Continue | Action::Dial => {}
+            Action::Wait(wait) => {
+                tracing::info!(?wait, state = %status.machine.state(), "connecting again later");
+                if pause(&shared, &mut status, Instant::now() + wait).await {
+                    status.on(Event::Drained);
+                    return Ok(());
+                }
+                status.on(Event::WaitOver);
+            }
+            Action::Stop => return Ok(()),
+            Action::GiveUp(why) => {
+                shared.dispatcher.close();
+                return Err(explain(&shared, why));
+            }
+        }
+    }
+}
+
+/// Dials and runs one connection. Dialling and the wait for `welcome` share one deadline.
+async fn connect(shared: &Arc<Shared>, status: &mut Status, secret: &Secret) -> Ending {
+    let deadline = Instant::now() + shared.config.connect_timeout;
+    let mut dialling = std::pin::pin!(timeout_at(deadline, dial(shared, secret)));
+    let dialled = loop {
+        tokio::select! {
+            dialled = &mut dialling => break dialled,
+            () = shared.shutdown.cancelled(), if !status.is_draining() => {
+                status.begin_drain(shared);
+                if nothing_left(shared) {
+                    return Ending::Drained;
+                }
+            }
+        }
+    };
+    match dialled {
+        Ok(Ok(socket)) => Session::new(shared, status, socket, deadline).run().await,
+        Ok(Err(ending)) => ending,
+        Err(_elapsed) => Ending::Lost(format!("no connection within {:?}", shared.config.connect_timeout)),
+    }
+}
+
+/// Waits until it is time to dial again. `true` when the host is to stop instead.
+async fn pause(shared: &Arc<Shared>, status: &mut Status, until: Instant) -> bool {
+    loop {
+        if status.is_draining() && nothing_left(shared) {
+            return true;
+        }
+        let draining = status.is_draining();
+        tokio::select! {
+            () = sleep_until(status.drain_due().map_or(until, |due| due.min(until))) => {
+                if status.on_drain_time(shared, Instant::now()).is_some() {
+                    return true;
+                }
+                if until <= Instant::now() {
+                    return false;
+                }
+            }
+            () = shared.shutdown.cancelled(), if !draining => status.begin_drain(shared),
+            () = shared.dispatcher.drained(), if draining && shared.dispatcher.in_flight() > 0 => {}
+        }
+    }
+}
+
+/// Whether no call is running and no answer is worth sending.
+fn nothing_left(shared: &Shared) -> bool {
+    let unsent = shared.outbox.last_expiry().is_some_and(|expiry| expiry > Instant::now());
+    shared.dispatcher.in_flight() == 0 && !unsent
+}
+
+/// Looks at the secret again. `true` when it is another one.
+fn refresh(shared: &Shared, secret: &mut Secret) -> bool {
+    match shared.secret.load() {
+        Ok(fresh) if fresh.matches(secret.expose()) => false,
+        Ok(fresh) => {
+            tracing::info!("the secret has changed, the new one is used");
+            shared.verifier.replace_secret(&fresh);
+            *secret = fresh;
+            true
+        }
+        Err(error) => {
+            tracing::warn!("the secret cannot be read again, the old one is kept: {error}");
+            false
+        }
+    }
+}
+
+/// Says in the log how a connection ended.
+fn tell(ending: &Ending) {
+    match ending {
+        Ending::Lost(why) => tracing::warn!("disconnected: {why}"),
+        Ending::GoingAway => tracing::info!("disconnected: the platform is being deployed"),
+        Ending::Superseded => tracing::warn!(
+            "disconnected: another process connected as the same entity and environment; standing by behind it. \
+             Give every process its own entity or environment, or run only one"
+        ),
+        Ending::SecretRotated => tracing::warn!("disconnected: the secret was regenerated"),
+        Ending::SecretRefused => tracing::error!("the platform refused the secret"),
+        Ending::Misconfigured(_) => {}
+        Ending::Drained => tracing::info!("stopped"),
+    }
+}
+
+fn explain(shared: &Shared, why: GiveUp) -> HostError {
+    match why {
+        GiveUp::Misconfigured(Misconfiguration::SecretNotSent) => HostError::SecretNotSent,
+        GiveUp::Misconfigured(Misconfiguration::MissingEntity) => HostError::MissingEntity,
+        GiveUp::Misconfigured(Misconfiguration::UnknownEnvironment) => HostError::UnknownEnvironment {
+            environment: shared.url.environment().unwrap_or_else(|| "dev".to_owned()),
+        },
+        GiveUp::SecretRefused => HostError::InvalidSecret {
+            entity: shared.url.entity().unwrap_or_else(|| "(none named)".to_owned()),
+        },
+    }
+}

@@ -1,0 +1,93 @@
+//! How a connection ended, and what that means (the table of tool-sync §2).
+
+use crate::protocol::close;
+
+/// How a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The network, or an end that means nothing in particular. The text is for the log.
+    Lost(String),
+    /// The platform is being deployed.
+    GoingAway,
+    /// Another process connected as the same entity and environment.
+    Superseded,
+    /// The secret was regenerated.
+    SecretRotated,
+    /// The secret is unknown, or the entity is.
+    SecretRefused,
+    /// Something in the configuration is wrong.
+    Misconfigured(Misconfiguration),
+    /// The host shut down, and everything that could be sent is sent.
+    Drained,
+}
+
+/// What the platform found wrong with the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Misconfiguration {
+    SecretNotSent,
+    MissingEntity,
+    UnknownEnvironment,
+}
+
+/// The meaning of a close frame. `error` is the message of the last `error` frame, for platforms that
+/// close without a reason.
+pub(super) fn of_close(code: Option<u16>, reason: &str, error: Option<&str>) -> Ending {
+    match code {
+        Some(close::REFUSED) => of_refusal(reason)
+            .or_else(|| error.and_then(of_refusal))
+            .unwrap_or_else(|| Ending::Lost(format!("refused: {}", quote(reason)))),
+        Some(close::ROTATED) => Ending::SecretRotated,
+        Some(close::GOING_AWAY) => Ending::GoingAway,
+        Some(close::NORMAL) if reason == close::SUPERSEDED => Ending::Superseded,
+        Some(code) => Ending::Lost(format!("closed with {code} {}", quote(reason))),
+        None => Ending::Lost("closed without a code".to_owned()),
+    }
+}
+
+fn of_refusal(reason: &str) -> Option<Ending> {
+    let reason = reason.to_ascii_lowercase();
+    let is = |known: &str| reason.contains(known);
+    if is(close::MISSING_SECRET) || is("missing authorization") {
+        Some(Ending::Misconfigured(Misconfiguration::SecretNotSent))
+    } else if is(close::MISSING_ENTITY) {
+        Some(Ending::Misconfigured(Misconfiguration::MissingEntity))
+    } else if is(close::UNRESOLVABLE_ENVIRONMENT) {
+        Some(Ending::Misconfigured(Misconfiguration::UnknownEnvironment))
+    } else if is(close::INVALID_SECRET) {
+        Some(Ending::SecretRefused)
+    } else {
+        None
+    }
+}
+
+fn quote(reason: &str) -> String {
+    if reason.is_empty() { "and no reason".to_owned() } else { format!("`{reason}`") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_table_has_its_meaning() {
+        let rows = [
+            (Some(1008), "missing secret", Ending::Misconfigured(Misconfiguration::SecretNotSent)),
+            (Some(1008), "missing entity id", Ending::Misconfigured(Misconfiguration::MissingEntity)),
+            (Some(1008), "invalid secret", Ending::SecretRefused),
+            (Some(1008), "unresolvable env", Ending::Misconfigured(Misconfiguration::UnknownEnvironment)),
+            (Some(4001), "secret rotated; reconnect with new secret", Ending::SecretRotated),
+            (Some(1000), "superseded by new connection", Ending::Superseded),
+            (Some(1001), "server shutting down", Ending::GoingAway),
+            (Some(1000), "", Ending::Lost("closed with 1000 and no reason".to_owned())),
+            (Some(1011), "oops", Ending::Lost("closed with 1011 `oops`".to_owned())),
+            (Some(1008), "something new", Ending::Lost("refused: `something new`".to_owned())),
+            (None, "", Ending::Lost("closed without a code".to_owned())),
+        ];
+        for (code, reason, ending) in rows {
+            assert_eq!(of_close(code, reason, None), ending);
+        }
+        let error = Some("Missing Authorization: Bearer <secret>");
+        let ending = Ending::Misconfigured(Misconfiguration::SecretNotSent);
+        assert_eq!(of_close(Some(1008), "", error), ending, "the reason is in the error frame");
+    }
+}

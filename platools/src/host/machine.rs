@@ -1,0 +1,352 @@
+//! The states of a host's connection and the ways between them. Pure: no clock, no socket.
+//!
+//! ```text
+//!              ┌──────────────── wait over ────────────────┐
+//!              ▼                                           │
+//! Connecting ─ open ─► Authenticating ─ welcome ─► Active ─┤ ended
+//!      │                     │                             ▼
+//!      └───── ended ─────────┴──────────────► BackingOff / Standby / Fatal
+//!
+//! from anywhere, on shutdown: Draining ─► Stopped
+//! ```
+
+use std::fmt;
+use std::time::Duration;
+
+use super::backoff;
+use super::ending::{Ending, Misconfiguration};
+
+/// The state of a host's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HostState {
+    /// The platform is being dialled.
+    Connecting,
+    /// The socket is open; the platform has not said `welcome` yet.
+    Authenticating,
+    /// Connected: calls are answered.
+    Active,
+    /// The connection broke; the next attempt waits for its time.
+    BackingOff,
+    /// Another process is connected as this entity and environment; this one waits behind it.
+    Standby,
+    /// Shutting down: running calls finish, new ones are refused.
+    Draining,
+    /// Given up, for a reason that only a person can mend.
+    Fatal,
+    /// Shut down.
+    Stopped,
+}
+
+impl HostState {
+    /// Whether no other state will follow.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Fatal | Self::Stopped)
+    }
+}
+
+impl fmt::Display for HostState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connecting => "connecting",
+            Self::Authenticating => "authenticating",
+            Self::Active => "active",
+            Self::BackingOff => "backing off",
+            Self::Standby => "standby",
+            Self::Draining => "draining",
+            Self::Fatal => "fatal",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub(super) enum Event {
+    /// The socket is open.
+    Opened,
+    /// The platform said `welcome`.
+    Welcomed,
+    /// The connection has lasted, so what went wrong before counts no longer.
+    Lasted,
+    /// The connection ended. `new_secret`: the source now gives another secret than the one that was used.
+    Ended { ending: Ending, new_secret: bool },
+    /// The wait is over.
+    WaitOver,
+    /// Somebody wants the host to stop.
+    Shutdown,
+    /// Nothing is left to do before stopping.
+    Drained,
+}
+
+/// What to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Go on.
+    Continue,
+    /// Dial, now.
+    Dial,
+    /// Dial after this time.
+    Wait(Duration),
+    /// Stop: everything is done.
+    Stop,
+    /// Stop: nothing helps.
+    GiveUp(GiveUp),
+}
+
+/// Why nothing helps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GiveUp {
+    Misconfigured(Misconfiguration),
+    SecretRefused,
+}
+
+/// The state of one host's connection.
+#[derive(Debug)]
+pub(super) struct Machine {
+    state: HostState,
+    /// Failed attempts since a connection lasted.
+    failures: u32,
+    /// How often another host took over since a connection lasted.
+    superseded: u32,
+    /// Whether the platform ever said `welcome`: if so, the configuration was right once.
+    was_welcome: bool,
+    random: fastrand::Rng,
+}
+
+impl Machine {
+    pub(super) fn new(random: fastrand::Rng) -> Self {
+        Self { state: HostState::Connecting, failures: 0, superseded: 0, was_welcome: false, random }
+    }
+
+    pub(super) fn state(&self) -> HostState {
+        self.state
+    }
+
+    pub(super) fn on(&mut self, event: Event) -> Action {
+        if self.state.is_final() {
+            return Action::Stop;
+        }
+        let draining = self.state == HostState::Draining;
+        match event {
+            Event::Opened if !draining => self.go(HostState::Authenticating, Action::Continue),
+            Event::Welcomed => {
+                self.was_welcome = true;
+                if draining { Action::Continue } else { self.go(HostState::Active, Action::Continue) }
+            }
+            Event::Lasted => {
+                self.failures = 0;
+                self.superseded = 0;
+                Action::Continue
+            }
+            Event::WaitOver if !draining => self.go(HostState::Connecting, Action::Dial),
+            Event::Shutdown => self.go(HostState::Draining, Action::Continue),
+            Event::Drained | Event::Ended { ending: Ending::Drained, .. } => {
+                self.go(HostState::Stopped, Action::Stop)
+            }
+            // Answers may still be waiting: whether it is worth another attempt is for the driver.
+            Event::Ended { ending, new_secret } => match self.after(&ending, new_secret) {
+                (_, Action::Wait(wait)) if draining => Action::Wait(wait),
+                (_, Action::Dial) if draining => Action::Dial,
+                (state, action) => self.go(state, action),
+            },
+            Event::Opened | Event::WaitOver => Action::Continue,
+        }
+    }
+
+    fn go(&mut self, state: HostState, action: Action) -> Action {
+        self.state = state;
+        action
+    }
+
+    /// What follows the end of a connection.
+    fn after(&mut self, ending: &Ending, new_secret: bool) -> (HostState, Action) {
+        let random = &mut self.random;
+        match ending {
+            Ending::Misconfigured(what) => (HostState::Fatal, Action::GiveUp(GiveUp::Misconfigured(*what))),
+            Ending::SecretRefused if !self.was_welcome => {
+                (HostState::Fatal, Action::GiveUp(GiveUp::SecretRefused))
+            }
+            Ending::SecretRefused if !new_secret => {
+                (HostState::BackingOff, Action::Wait(backoff::after_refusal(random)))
+            }
+            Ending::SecretRotated if new_secret => (HostState::Connecting, Action::Dial),
+            Ending::GoingAway => (HostState::BackingOff, Action::Wait(backoff::after_deploy(random))),
+            Ending::Superseded => {
+                let wait = backoff::standby(self.superseded, random);
+                self.superseded = self.superseded.saturating_add(1);
+                (HostState::Standby, Action::Wait(wait))
+            }
+            Ending::Lost(_) | Ending::SecretRotated | Ending::SecretRefused | Ending::Drained => {
+                let wait = backoff::after_failure(self.failures, random);
+                self.failures = self.failures.saturating_add(1);
+                (HostState::BackingOff, Action::Wait(wait))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn machine() -> Machine {
+        Machine::new(fastrand::Rng::with_seed(7))
+    }
+
+    fn ended(machine: &mut Machine, ending: Ending, new_secret: bool) -> Action {
+        machine.on(Event::Ended { ending, new_secret })
+    }
+
+    fn lost() -> Ending {
+        Ending::Lost("reset".to_owned())
+    }
+
+    fn welcomed() -> Machine {
+        let mut machine = machine();
+        machine.on(Event::Opened);
+        machine.on(Event::Welcomed);
+        machine
+    }
+
+    fn wait(action: Action) -> Duration {
+        match action {
+            Action::Wait(wait) => wait,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn connected_means_welcome() {
+        let mut machine = machine();
+        assert_eq!(machine.state(), HostState::Connecting);
+        machine.on(Event::Opened);
+        assert_eq!(machine.state(), HostState::Authenticating);
+        machine.on(Event::Welcomed);
+        assert_eq!(machine.state(), HostState::Active);
+    }
+
+    #[test]
+    fn an_invalid_secret_is_fatal_only_at_first() {
+        let mut first = machine();
+        first.on(Event::Opened);
+        assert_eq!(ended(&mut first, Ending::SecretRefused, false), Action::GiveUp(GiveUp::SecretRefused));
+        assert_eq!(first.state(), HostState::Fatal);
+
+        let mut later = welcomed();
+        let slow = wait(ended(&mut later, Ending::SecretRefused, false));
+        assert!((30..=60).contains(&slow.as_secs()), "{slow:?}");
+        assert!(wait(ended(&mut later, Ending::SecretRefused, true)) <= Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_rotated_secret_is_used_at_once_when_there_is_a_new_one() {
+        assert_eq!(ended(&mut welcomed(), Ending::SecretRotated, true), Action::Dial);
+        let mut same = welcomed();
+        wait(ended(&mut same, Ending::SecretRotated, false));
+        assert_eq!(same.state(), HostState::BackingOff);
+    }
+
+    #[test]
+    fn a_superseded_host_stands_by_longer_and_longer() {
+        let mut machine = welcomed();
+        let mut bounds = vec![];
+        for _ in 0..8 {
+            bounds.push(wait(ended(&mut machine, Ending::Superseded, false)).as_secs());
+            assert_eq!(machine.state(), HostState::Standby);
+            machine.on(Event::WaitOver);
+            machine.on(Event::Opened);
+            machine.on(Event::Welcomed);
+        }
+        assert!((30..=60).contains(&bounds[0]) && bounds[3] >= 240 && bounds[7] == 900, "{bounds:?}");
+        machine.on(Event::Lasted);
+        assert!(wait(ended(&mut machine, Ending::Superseded, false)).as_secs() <= 60);
+    }
+
+    #[test]
+    fn only_a_lasting_connection_resets_the_backoff() {
+        let longest = |machine: &mut Machine| {
+            (0..200).map(|_| wait(ended(&mut machine.probe(), lost(), false))).max().unwrap().as_secs()
+        };
+        let mut machine = welcomed();
+        for _ in 0..6 {
+            ended(&mut machine, lost(), false);
+            machine.on(Event::WaitOver);
+            machine.on(Event::Opened);
+            machine.on(Event::Welcomed);
+        }
+        assert!(longest(&mut machine) > 50, "a welcome alone resets nothing");
+        machine.on(Event::Lasted);
+        assert!(longest(&mut machine) <= 1);
+    }
+
+    impl Machine {
+        /// The same machine with another future.
+        fn probe(&mut self) -> Machine {
+            Machine { random: self.random.fork(), ..*self }
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Opened,
+        Welcomed,
+        Lasted,
+        Ended(u8, bool),
+        Shutdown,
+    }
+
+    fn ending(kind: u8) -> Ending {
+        match kind % 6 {
+            0 => Ending::GoingAway,
+            1 => Ending::Superseded,
+            2 => Ending::SecretRotated,
+            3 => Ending::SecretRefused,
+            4 => Ending::Misconfigured(Misconfiguration::MissingEntity),
+            _ => lost(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_sequence_of_events_spins_or_gets_stuck(
+            steps in prop::collection::vec(prop_oneof![
+                Just(Step::Opened),
+                Just(Step::Welcomed),
+                Just(Step::Lasted),
+                (any::<u8>(), any::<bool>()).prop_map(|(kind, new)| Step::Ended(kind, new)),
+                Just(Step::Shutdown),
+            ], 0..60),
+        ) {
+            let mut machine = machine();
+            let mut draining = false;
+            for step in steps {
+                let action = match step {
+                    Step::Opened => machine.on(Event::Opened),
+                    Step::Welcomed => machine.on(Event::Welcomed),
+                    Step::Lasted => machine.on(Event::Lasted),
+                    Step::Ended(kind, new_secret) => ended(&mut machine, ending(kind), new_secret),
+                    Step::Shutdown => { draining = true; machine.on(Event::Shutdown) }
+                };
+                if machine.state().is_final() {
+                    break;
+                }
+                prop_assert!(!draining || machine.state() == HostState::Draining);
+                match action {
+                    Action::Wait(wait) => {
+                        prop_assert!(wait <= Duration::from_secs(900));
+                        machine.on(Event::WaitOver);
+                    }
+                    Action::Stop | Action::GiveUp(_) => prop_assert!(machine.state().is_final()),
+                    // Only a new secret is worth an attempt without a wait.
+                    Action::Dial => prop_assert!(matches!(step, Step::Ended(kind, true) if kind % 6 == 2)),
+                    Action::Continue => {}
+                }
+            }
+            machine.on(Event::Drained);
+            prop_assert!(machine.state().is_final());
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The connection: it is dialled, kept and, when it breaks, dialled again; calls come in over it and
+//! answers go out.
+//!
+//! | file | what it is for |
+//! | --- | --- |
+//! | `builder`, `config`, `declaration` | what a host is made of, checked before anything is dialled |
+//! | `machine`, `backoff`, `ending` | the states of a connection and what follows each end; pure |
+//! | `dial`, `tls` | from a URL to an open WebSocket |
+//! | `session` | one connection from its opening to its end |
+//! | `outbox` | answers, which outlive the connection their call came over |
+//! | `driver`, `shutdown` | connection after connection, until somebody says stop |
+//!
+//! This room must not know how a call is verified or run; it asks `security` and `dispatch`.
+
+mod backoff;
+mod builder;
+mod config;
+mod declaration;
+mod dial;
+mod driver;
+mod ending;
+mod error;
+mod machine;
+mod outbox;
+mod session;
+mod shutdown;
+mod tls;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_util::sync::CancellationToken;
+
+pub use self::builder::Platools;
+pub use self::config::HostConfig;
+pub use self::error::{ConfigError, DeclarationError, HostError};
+pub use self::machine::HostState;
+use self::outbox::Outbox;
+use crate::context::CallContext;
+use crate::dispatch::Dispatcher;
+use crate::protocol::ConnectUrl;
+use crate::security::{Secret, SecretSource, Verifier};
+use crate::tool::{Arguments, Registry, ToolResult};
+
+/// A host that is ready to connect: its configuration is complete, its tools are checked.
+///
+/// Built by [`Platools::build`]. [`run`](Self::run) connects and stays connected until the process is
+/// told to stop.
+#[derive(Debug)]
+pub struct Host {
+    shared: Arc<Shared>,
+    secret: Secret,
+    registry: Registry,
+    state: watch::Sender<HostState>,
+}
+
+/// What every connection of one host uses.
+#[derive(Debug)]
+struct Shared {
+    url: ConnectUrl,
+    secret: SecretSource,
+    config: HostConfig,
+    tls: Option<tls::TlsConnector>,
+    declaration: Utf8Bytes,
+    dispatcher: Dispatcher,
+    verifier: Verifier,
+    outbox: Arc<Outbox>,
+    shutdown: CancellationToken,
+}
+
+impl Host {
+    /// The tools, as they are declared to the platform.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The URL that is dialled.
+    pub fn url(&self) -> &str {
+        self.shared.url.as_str()
+    }
+
+    /// A handle that outlives [`run`](Self::run): to see the state, and to shut down.
+    pub fn handle(&self) -> HostHandle {
+        HostHandle { shared: Arc::clone(&self.shared), state: self.state.subscribe() }
+    }
+
+    /// Runs one call of a tool here, without the platform, through the same limits, timeouts and panic
+    /// isolation.
+    ///
+    /// # Errors
+    /// What the call was answered with.
+    pub async fn call(&self, tool: &str, arguments: Arguments, context: CallContext) -> ToolResult {
+        self.shared.dispatcher.call(tool, arguments, context).await
+    }
+
+    /// Connects and answers calls until SIGTERM or SIGINT (Ctrl-C), then shuts down in order: new calls
+    /// are refused, running ones finish within the grace period, answers are flushed. A second signal
+    /// stops at once.
+    ///
+    /// # Errors
+    /// When the platform refuses the connection for a reason that only a person can mend, such as a wrong
+    /// secret. A broken connection is no error; it is dialled again.
+    pub async fn run(self) -> Result<(), HostError> {
+        let signals = shutdown::Signals::new()?;
+        let shutdown = self.shared.shutdown.clone();
+        let driver = driver::drive(self.shared, self.secret, self.state);
+        signals.guard(shutdown, driver).await
+    }
+
+    /// Like [`run`](Self::run), but deaf to signals: until `stop` is ready, or the handle shuts it down.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), HostError> {
+        let shutdown = self.shared.shutdown.clone();
+        let driver = driver::drive(self.shared, self.secret, self.state);
+        tokio::pin!(driver);
+        tokio::select! {
+            result = &mut driver => result,
+            () = stop => {
+                shutdown.cancel();
+                driver.await
+            }
+        }
+    }
+}
+
+/// Watches and stops a running host. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct HostHandle {
+    shared: Arc<Shared>,
+    state: watch::Receiver<HostState>,
+}
+
+impl HostHandle {
+    /// The state of the connection at this moment.
+    pub fn state(&self) -> HostState {
+        *self.state.borrow()
+    }
+
+    /// Waits until the connection is in `state`. Returns `false` when the host stops before.
+    pub async fn wait_for(&self, state: HostState) -> bool {
+        self.state
+            .clone()
+            .wait_for(|now| *now == state || now.is_final())
+            .await
+            .is_ok_and(|now| *now == state)
+    }
+
+    /// How many calls are running or waiting.
+    pub fn in_flight(&self) -> usize {
+        self.shared.dispatcher.in_flight()
+    }
+
+    /// Shuts the host down in order, as SIGTERM does, and waits until it has stopped.
+    pub async fn shutdown(&self) {
+        self.shared.shutdown.cancel();
+        // An error means that the host is gone, which is what was asked for.
+        let _ = self.state.clone().wait_for(|now| now.is_final()).await;
+    }
+}
+
+/// How long a closing handshake may take, and how long handlers that were told to stop.
+const FAREWELL: Duration = Duration::from_secs(2);

@@ -1,0 +1,160 @@
+//! Answers on their way out. They outlive the connection their call came over: the platform takes an
+//! answer on any connection of the same entity and environment while the call is pending (tool-sync §3).
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use tokio::time::Instant;
+
+use crate::protocol::CALL_PENDING;
+
+/// How many bytes of answers wait for a connection; beyond it the oldest are given up.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// One answer, written.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) call_id: String,
+    pub(super) frame: String,
+    /// When the platform has given up on the call.
+    pub(super) expires: Instant,
+}
+
+impl Answer {
+    /// The answer to a call that arrived at `arrived`.
+    pub(super) fn new(call_id: String, frame: String, arrived: Instant) -> Self {
+        Self { call_id, frame, expires: arrived + CALL_PENDING }
+    }
+}
+
+/// Answers that wait to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    waiting: Mutex<Waiting>,
+    sender: AtomicWaker,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    answers: VecDeque<Answer>,
+    bytes: usize,
+}
+
+impl Outbox {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an answer behind the others and wakes the connection.
+    pub(super) fn push(&self, answer: Answer) {
+        {
+            let mut waiting = self.waiting();
+            waiting.bytes += answer.frame.len();
+            waiting.answers.push_back(answer);
+            waiting.shrink();
+        }
+        self.sender.wake();
+    }
+
+    /// Takes all that wait, oldest first; what the platform has given up on stays behind.
+    pub(super) fn poll_take(&self, context: &Context<'_>) -> Poll<VecDeque<Answer>> {
+        // Registered before looking, so that a push in between is not missed.
+        self.sender.register(context.waker());
+        let answers = {
+            let mut waiting = self.waiting();
+            waiting.bytes = 0;
+            std::mem::take(&mut waiting.answers)
+        };
+        if answers.is_empty() { Poll::Pending } else { Poll::Ready(answers) }
+    }
+
+    /// Puts back what was taken and not sent, before what came since.
+    pub(super) fn put_back(&self, answers: VecDeque<Answer>) {
+        let mut waiting = self.waiting();
+        for answer in answers.into_iter().rev() {
+            waiting.bytes += answer.frame.len();
+            waiting.answers.push_front(answer);
+        }
+        waiting.shrink();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting().answers.is_empty()
+    }
+
+    /// When the last answer that waits is worth nothing any more.
+    pub(super) fn last_expiry(&self) -> Option<Instant> {
+        self.waiting().answers.iter().map(|answer| answer.expires).max()
+    }
+}
+
+impl Waiting {
+    fn shrink(&mut self) {
+        while self.bytes > MAX_BYTES {
+            let Some(answer) = self.answers.pop_front() else { return };
+            self.bytes -= answer.frame.len();
+            tracing::warn!(
+                call_id = answer.call_id,
+                "too many answers wait for a connection, the oldest is dropped"
+            );
+        }
+    }
+}
+
+/// Says that an answer comes too late to be sent.
+pub(super) fn expired(answer: &Answer, now: Instant) -> bool {
+    let expired = answer.expires <= now;
+    if expired {
+        let late = (now - answer.expires).max(Duration::from_millis(1));
+        tracing::warn!(
+            call_id = answer.call_id,
+            ?late,
+            "the answer comes too late, the platform has given up"
+        );
+    }
+    expired
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn answer(call_id: &str, bytes: usize) -> Answer {
+        Answer::new(call_id.to_owned(), "x".repeat(bytes), Instant::now())
+    }
+
+    fn take(outbox: &Outbox) -> Vec<String> {
+        match outbox.poll_take(&Context::from_waker(Waker::noop())) {
+            Poll::Ready(answers) => answers.into_iter().map(|answer| answer.call_id).collect(),
+            Poll::Pending => vec![],
+        }
+    }
+
+    #[test]
+    fn what_was_not_sent_goes_before_what_came_since() {
+        let outbox = Outbox::default();
+        outbox.push(answer("a", 1));
+        outbox.push(answer("b", 1));
+        let Poll::Ready(taken) = outbox.poll_take(&Context::from_waker(Waker::noop())) else {
+            panic!("two answers")
+        };
+        outbox.push(answer("c", 1));
+        outbox.put_back(taken);
+        assert_eq!(take(&outbox), ["a", "b", "c"]);
+        assert!(outbox.is_empty() && take(&outbox).is_empty());
+    }
+
+    #[test]
+    fn it_is_bounded_in_bytes() {
+        let outbox = Outbox::default();
+        for index in 0..20 {
+            outbox.push(answer(&index.to_string(), 8 << 20));
+        }
+        assert_eq!(take(&outbox), ["12", "13", "14", "15", "16", "17", "18", "19"]);
+    }
+}
