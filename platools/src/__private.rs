@@ -9,7 +9,8 @@ pub use crate::tool::arguments::constraint::{Length, Measured, Number, Range, Ra
 pub use crate::tool::arguments::reader::{ArgumentNames, ArgumentReader};
 pub use crate::tool::result;
 pub use crate::tool::schema::{Argument, InputSchema};
-use crate::tool::{FromCall, Requirement, Tool};
+use crate::tool::{Arguments, Handler, Requirement, ToolError, ToolResult};
+pub use crate::tool::{Auth, FromCall, Location, RateLimit, Tool, ToolCall, ToolSpec, Toolset};
 
 /// A tool that registers itself.
 #[derive(Debug)]
@@ -29,4 +30,29 @@ pub trait ToolDefinition {
 /// What a parameter of type `T` needs the host to hold.
 pub fn requirement<T: FromCall>() -> Option<Requirement> {
     T::requirement()
+}
+
+/// A regular expression that was checked when the tool was compiled.
+///
+/// # Panics
+/// When the compiled expression exceeds the size limit of `regex`.
+pub fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).unwrap_or_else(|error| panic!("the pattern `{pattern}` of a tool argument: {error}"))
+}
+
+/// A value from the reader, which has one unless its `finish` said why not.
+pub fn read<T>(value: Option<T>) -> Result<T, ToolError> {
+    value.ok_or_else(|| ToolError::invalid_arguments("an argument could not be read"))
+}
+
+/// Runs a tool's handler as it is, without a dispatcher and without a caller: for tests of generated code.
+///
+/// # Errors
+/// What the handler answers with.
+pub async fn run(tool: &Tool, arguments: Arguments) -> ToolResult {
+    let call = ToolCall::new(arguments, std::sync::Arc::new(()));
+    match tool.handler() {
+        Handler::Async(handler) => handler(call).await,
+        Handler::Blocking(handler) => handler(call),
+    }
 }

@@ -15,6 +15,7 @@ pub mod protocol;
 pub mod security;
 mod tool;
 
+pub use platools_macros::{tool, toolset};
 pub use schemars;
 pub use tokio_util::sync::CancellationToken;
 

@@ -224,6 +224,15 @@ impl<T> WithoutSchema for Returned<T> {
     }
 }
 
+/// The traits above without their names, so that generated code brings no name into the user's scope.
+pub mod traits {
+    pub use super::{
+        FinishInternal as _, FinishPlain as _, FinishShown as _, FinishShownPlain as _,
+        FinishShownToolError as _, FinishToolError as _, FinishUnknown as _, FinishUserFacing as _,
+        PlainSchema as _, ResultSchema as _, ResultWithoutSchema as _, WithoutSchema as _,
+    };
+}
+
 #[cfg(test)]
 #[expect(clippy::needless_borrow, reason = "generated code always writes as many references")]
 mod tests {

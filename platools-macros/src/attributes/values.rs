@@ -1,0 +1,245 @@
+//! The kinds of value that a word can have, each with the message for a wrong one.
+
+use std::time::Duration;
+
+use proc_macro2::Span;
+use syn::{Expr, ExprLit, Lit, LitStr};
+
+use super::{Entry, Value};
+use crate::error::Errors;
+use crate::names::known_words;
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
+}
+
+/// The literal string of `expr`, looking through the invisible groups of macro expansion.
+pub(crate) fn literal_string(expr: &Expr) -> Option<&LitStr> {
+    match expr {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text),
+        Expr::Group(group) => literal_string(&group.expr),
+        _ => None,
+    }
+}
+
+impl Entry {
+    /// `word = "text"`. `example` is how the entry looks when it is right.
+    pub(crate) fn string(&self, example: &str, errors: &mut Errors) -> Option<LitStr> {
+        if let Value::Assigned(expr) = &self.value
+            && let Some(text) = literal_string(expr)
+        {
+            return Some(text.clone());
+        }
+        self.value_error(errors, format!("`{}` takes text in quotes: `{example}`", self.word()));
+        None
+    }
+
+    /// `word = "text"` where empty text is a mistake.
+    pub(crate) fn text(&self, example: &str, errors: &mut Errors) -> Option<LitStr> {
+        let text = self.string(example, errors)?;
+        if text.value().trim().is_empty() {
+            errors.on(&text, format!("`{}` is empty: write some text, or leave it out", self.word()));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// `word = "text"`, or any other expression that is a `&str`, such as `include_str!(…)`.
+    pub(crate) fn text_expression(&self, example: &str, errors: &mut Errors) -> Option<Expr> {
+        match &self.value {
+            Value::Assigned(expr) if !matches!(**expr, Expr::Lit(_)) => Some((**expr).clone()),
+            Value::Assigned(expr) => self.text(example, errors).map(|_| (**expr).clone()),
+            _ => {
+                self.string(example, errors);
+                None
+            }
+        }
+    }
+
+    /// `word`, `word = true` or `word = false`.
+    pub(crate) fn switch(&self, errors: &mut Errors) -> Option<At<bool>> {
+        let span = self.key.span();
+        match &self.value {
+            Value::Flag => return Some(At { value: true, span }),
+            Value::Assigned(expr) => {
+                if let Expr::Lit(ExprLit { lit: Lit::Bool(lit), .. }) = &**expr {
+                    return Some(At { value: lit.value, span });
+                }
+            }
+            Value::List(..) => {}
+        }
+        let word = self.word();
+        self.value_error(errors, format!("`{word}` is a switch: `{word}` or `{word} = false`"));
+        None
+    }
+
+    /// `word` and nothing after it.
+    pub(crate) fn flag(&self, errors: &mut Errors) -> bool {
+        if matches!(self.value, Value::Flag) {
+            return true;
+        }
+        self.value_error(errors, format!("`{0}` takes no value: write just `{0}`", self.word()));
+        false
+    }
+
+    /// `word = 4`: a whole number of at least one.
+    pub(crate) fn count(&self, errors: &mut Errors) -> Option<u32> {
+        if let Value::Assigned(expr) = &self.value
+            && let Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) = &**expr
+            && let Ok(count @ 1..) = number.base10_parse::<u32>()
+        {
+            return Some(count);
+        }
+        let word = self.word();
+        self.value_error(
+            errors,
+            format!("`{word}` takes a whole number from 1 to {}: `{word} = 4`", u32::MAX),
+        );
+        None
+    }
+
+    /// `word = "one of a few"`.
+    pub(crate) fn choice<T: Copy>(&self, choices: &[(&str, T)], errors: &mut Errors) -> Option<T> {
+        let (first, _) = choices.first()?;
+        let text = self.string(&format!("{} = \"{first}\"", self.word()), errors)?;
+        let given = text.value();
+        if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == given) {
+            return Some(*choice);
+        }
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        errors.on(&text, format!("`{}` cannot be \"{given}\"{}", self.word(), known_words(&given, &names)));
+        None
+    }
+
+    /// `word = ["a", "b"]`: at least one text, none empty, none twice.
+    pub(crate) fn texts(&self, example: &str, errors: &mut Errors) -> Vec<LitStr> {
+        let word = self.word();
+        let Value::Assigned(expr) = &self.value else {
+            self.value_error(errors, format!("`{word}` takes a list of texts: `{example}`"));
+            return Vec::new();
+        };
+        let Expr::Array(array) = &**expr else {
+            errors.on(expr, format!("`{word}` takes a list of texts: `{example}`"));
+            return Vec::new();
+        };
+        if array.elems.is_empty() {
+            errors.on(array, format!("`{word}` is empty: name at least one, or leave `{word}` out"));
+        }
+        let mut texts: Vec<LitStr> = Vec::new();
+        for element in &array.elems {
+            match literal_string(element) {
+                None => errors.on(element, format!("`{word}` takes texts in quotes: `{example}`")),
+                Some(text) if text.value().trim().is_empty() => {
+                    errors.on(text, format!("an empty text in `{word}`: remove it"));
+                }
+                Some(text) if texts.iter().any(|other| other.value() == text.value()) => {
+                    errors.on(text, format!("\"{}\" is given twice in `{word}`: keep one", text.value()));
+                }
+                Some(text) => texts.push(text.clone()),
+            }
+        }
+        texts
+    }
+
+    /// `word = "10s"`.
+    pub(crate) fn duration(&self, errors: &mut Errors) -> Option<Duration> {
+        let word = self.word();
+        let text = self.string(&format!("{word} = \"10s\""), errors)?;
+        match humantime::parse_duration(text.value().trim()) {
+            Ok(duration) if duration >= Duration::from_millis(1) => return Some(duration),
+            Ok(_) => errors.on(&text, format!("`{word}` is too short: at least \"1ms\"")),
+            Err(_) => errors.on(
+                &text,
+                format!(
+                    "\"{}\" is not a duration: write a number and its unit, as in \"10s\", \"500ms\" or \"2min\"",
+                    text.value()
+                ),
+            ),
+        }
+        None
+    }
+
+    /// `word = "60/min"`: how many calls, and in what time.
+    pub(crate) fn rate(&self, errors: &mut Errors) -> Option<(u32, Duration)> {
+        let text = self.string(&format!("{} = \"60/min\"", self.word()), errors)?;
+        match parse_rate(&text.value()) {
+            Ok(rate) => Some(rate),
+            Err(problem) => {
+                errors.on(
+                    &text,
+                    format!(
+                        "{problem}: write calls per time, as in \"5/s\", \"60/min\", \"100/h\" or \"20/10s\""
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    /// `word = some::path`.
+    pub(crate) fn path(&self, errors: &mut Errors) -> Option<syn::Path> {
+        if let Value::Assigned(expr) = &self.value {
+            if let Expr::Path(path) = &**expr
+                && path.qself.is_none()
+            {
+                return Some(path.path.clone());
+            }
+            if let Some(Ok(path)) = literal_string(expr).map(LitStr::parse) {
+                return Some(path);
+            }
+        }
+        let word = self.word();
+        self.value_error(
+            errors,
+            format!("`{word}` takes the path to platools: `{word} = my_crate::platools`"),
+        );
+        None
+    }
+}
+
+/// Reads `60/min`.
+fn parse_rate(text: &str) -> Result<(u32, Duration), String> {
+    let Some((calls, time)) = text.split_once('/') else {
+        return Err(format!("\"{text}\" is not a rate"));
+    };
+    let calls = match calls.trim().parse::<u32>() {
+        Ok(0) => return Err("a rate of 0 would refuse every call".to_owned()),
+        Ok(calls) => calls,
+        Err(_) => return Err(format!("\"{}\" is not a number of calls", calls.trim())),
+    };
+    let seconds = match time.trim() {
+        "s" | "sec" | "second" => 1,
+        "m" | "min" | "minute" => 60,
+        "h" | "hour" => 60 * 60,
+        "d" | "day" => 24 * 60 * 60,
+        other => {
+            return match humantime::parse_duration(other) {
+                Ok(time) if time >= Duration::from_millis(1) => Ok((calls, time)),
+                Ok(_) => Err("the time of a rate is at least 1ms".to_owned()),
+                Err(_) => Err(format!("\"{other}\" is not a time")),
+            };
+        }
+    };
+    Ok((calls, Duration::from_secs(seconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_calls_per_time() {
+        let rate = |text: &str| parse_rate(text).unwrap();
+        assert_eq!(rate("5/s"), (5, Duration::from_secs(1)));
+        assert_eq!(rate("60/min"), (60, Duration::from_secs(60)));
+        assert_eq!(rate("60 / minute"), (60, Duration::from_secs(60)));
+        assert_eq!(rate("100/h"), (100, Duration::from_secs(3600)));
+        assert_eq!(rate("20/10s"), (20, Duration::from_secs(10)));
+        for bad in ["", "5", "5/", "/s", "0/s", "-1/s", "5/parsec", "5/0s", "1.5/s", "5/s/s"] {
+            assert!(parse_rate(bad).is_err(), "{bad}");
+        }
+    }
+}

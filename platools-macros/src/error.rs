@@ -1,0 +1,41 @@
+//! Where the mistakes of one item are gathered, so that all of them are reported at once.
+//!
+//! Nothing in this crate stops at the first mistake: it is pushed here, and reading goes on.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+
+/// The mistakes found so far, in the order of the source.
+#[derive(Default)]
+pub(crate) struct Errors(Option<syn::Error>);
+
+impl Errors {
+    /// Reports a mistake at one place.
+    pub(crate) fn at(&mut self, span: Span, message: impl std::fmt::Display) {
+        self.push(syn::Error::new(span, message));
+    }
+
+    /// Reports a mistake that stretches over all of `tokens`.
+    pub(crate) fn on(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
+        self.push(syn::Error::new_spanned(tokens, message));
+    }
+
+    /// Reports an error that `syn` found.
+    pub(crate) fn push(&mut self, error: syn::Error) {
+        match &mut self.0 {
+            Some(first) => first.combine(error),
+            none => *none = Some(error),
+        }
+    }
+
+    /// The `compile_error!` calls to emit, or `None` when there was no mistake.
+    pub(crate) fn into_tokens(self) -> Option<TokenStream> {
+        self.0.map(syn::Error::into_compile_error)
+    }
+
+    /// Every message, for unit tests.
+    #[cfg(test)]
+    pub(crate) fn messages(self) -> Vec<String> {
+        self.0.into_iter().flatten().map(|error| error.to_string()).collect()
+    }
+}

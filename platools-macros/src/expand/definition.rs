@@ -1,0 +1,247 @@
+//! The statements that make one `Tool`: its declaration and its handler.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ReturnType;
+use syn::ext::IdentExt as _;
+
+use super::local;
+use super::parameters::Parameters;
+use crate::attributes::tool::{Auth, ToolAttributes};
+use crate::docs::Docs;
+use crate::error::Errors;
+use crate::item::Function;
+use crate::names::tool_name_problem;
+use crate::parameter::UNREADABLE;
+use crate::signature::{Place, SelfArgument, Signature, output_span};
+use crate::types::mentions_impl_trait;
+
+/// All that is known about one tool.
+pub(crate) struct Definition {
+    pub(crate) attributes: ToolAttributes,
+    signature: Signature,
+    name: String,
+    description: Option<TokenStream>,
+}
+
+/// How the function is called from the handler.
+pub(crate) enum Call {
+    /// By its name.
+    Function,
+    /// As an item of `Self`, with the toolset in this variable.
+    Method(Ident),
+}
+
+impl Definition {
+    /// Reads a function, and reports everything that is wrong with it.
+    pub(crate) fn read(
+        function: &Function,
+        attributes: ToolAttributes,
+        place: Place,
+        errors: &mut Errors,
+    ) -> Self {
+        let docs = Docs::read(&function.attributes);
+        let description = attributes.description.as_ref().map(ToTokens::to_token_stream).or_else(|| {
+            if let Some(span) = docs.unreadable {
+                errors.at(span, UNREADABLE);
+            }
+            let text = &docs.description;
+            (!text.is_empty()).then(|| quote!(#text))
+        });
+        let name = match &attributes.name {
+            Some(name) => name.value(),
+            None => function.ident().unraw().to_string(),
+        };
+        if attributes.name.is_none()
+            && let Some(problem) = tool_name_problem(&name)
+        {
+            errors.on(function.ident(), format!("{problem}: give it another with `#[tool(name = \"…\")]`"));
+        }
+        let signature = Signature::read(&function.signature, &docs, attributes.rename_all, place, errors);
+        Definition { attributes, signature, name, description }
+    }
+
+    /// Whether the tool registers itself.
+    pub(crate) fn is_registered(&self) -> bool {
+        self.attributes.register.as_ref().is_none_or(|register| register.value)
+    }
+
+    /// Statements that end in an expression of type `Tool`.
+    pub(crate) fn tool(&self, private: &TokenStream, call: &Call) -> TokenStream {
+        let parameters = Parameters::new(&self.signature.parameters, private);
+        let spec = self.spec(private, &parameters);
+        let preparation = parameters.preparation();
+        let open = self.attributes.additional_properties.as_ref().is_some_and(|open| open.value);
+        let (input, names) = (local("input"), local("names"));
+        let allow_others = open.then(|| quote!(#input.allow_additional_properties();));
+        let handler = self.handler(private, call, &parameters);
+        quote! {
+            let mut #input = #private::InputSchema::new();
+            #preparation
+            #allow_others
+            let #names = #input.names();
+            #spec
+            #handler
+        }
+    }
+
+    /// `let spec = …;`
+    fn spec(&self, private: &TokenStream, parameters: &Parameters<'_>) -> TokenStream {
+        let ToolAttributes { title, category, auth, roles, .. } = &self.attributes;
+        let name = &self.name;
+        let (spec, input) = (local("spec"), local("input"));
+        let description = self.description.as_ref().map(|text| quote!(.description(#text)));
+        let title = title.as_ref().map(|title| quote!(.title(#title)));
+        let category = category.as_ref().map(|category| quote!(.category(#category)));
+        let auth = auth.as_ref().map(|auth| {
+            let auth = match auth {
+                Auth::None => quote!(None),
+                Auth::User => quote!(User),
+                Auth::Admin => quote!(Admin),
+            };
+            quote!(.auth(#private::Auth::#auth))
+        });
+        let roles = (!roles.is_empty()).then(|| quote!(.roles([#(#roles),*])));
+        let limits = self.limits(private);
+        let hints = self.hints(private);
+        let requirements = parameters.requirements();
+        let output_schema = self.output_schema(private);
+        let location = quote_spanned! {self.signature.ident.span()=>
+            .location(#private::Location {
+                file: ::core::file!(),
+                line: ::core::line!(),
+                column: ::core::column!(),
+            })
+        };
+        quote! {
+            let #spec = #private::ToolSpec::new(#name)
+                #description #auth #roles #limits #title #category #hints #requirements #location
+                #output_schema
+                .input(#input);
+        }
+    }
+
+    fn limits(&self, private: &TokenStream) -> TokenStream {
+        let duration = |duration: std::time::Duration| {
+            let (seconds, nanoseconds) = (duration.as_secs(), duration.subsec_nanos());
+            quote!(::core::time::Duration::new(#seconds, #nanoseconds))
+        };
+        let timeout = self.attributes.timeout.map(|timeout| {
+            let timeout = duration(timeout);
+            quote!(.timeout(#timeout))
+        });
+        let rate_limit = self.attributes.rate_limit.map(|(count, period)| {
+            let period = duration(period);
+            quote!(.rate_limit(#private::RateLimit::per(#count, #period)))
+        });
+        let concurrency = self.attributes.concurrency.map(|calls| {
+            let calls = proc_macro2::Literal::u32_unsuffixed(calls);
+            quote!(.concurrency(#calls))
+        });
+        quote!(#timeout #rate_limit #concurrency)
+    }
+
+    fn hints(&self, private: &TokenStream) -> TokenStream {
+        let attributes = &self.attributes;
+        let hints = [
+            ("read_only", &attributes.read_only),
+            ("destructive", &attributes.destructive),
+            ("idempotent", &attributes.idempotent),
+            ("open_world", &attributes.open_world),
+        ];
+        let hints = hints.into_iter().filter_map(|(name, hint)| {
+            let (name, value) = (local(name), hint.as_ref()?.value);
+            Some(quote!(.#name(#value)))
+        });
+        let annotations = attributes.annotations.iter().map(|member| {
+            let (key, value) = (&member.key, &member.value);
+            quote!(.annotation(#key, #private::serde_json::json!(#value)))
+        });
+        quote!(#(#hints)* #(#annotations)*)
+    }
+
+    /// `.output_schema(…)`, unless the type has no name to ask by.
+    fn output_schema(&self, private: &TokenStream) -> Option<TokenStream> {
+        let ty = match &self.signature.output {
+            ReturnType::Type(_, ty) if !mentions_impl_trait(ty) => ty,
+            _ => return None,
+        };
+        Some(quote! {
+            .output_schema({
+                use #private::result::traits::*;
+                (&&&&#private::result::Returned::<#ty>::named()).output_schema()
+            })
+        })
+    }
+
+    /// `Tool::new(…)` or `Tool::blocking(…)`.
+    fn handler(&self, private: &TokenStream, call: &Call, parameters: &Parameters<'_>) -> TokenStream {
+        let (spec, names, returned) = (local("spec"), local("names"), local("returned"));
+        let this_call = local("call");
+        let decoding = parameters.decoding();
+        let finishing = self.finishing(private);
+        let invocation = self.invocation(call, parameters);
+        let toolset = match call {
+            Call::Method(toolset) if self.signature.receiver.is_some() => {
+                Some(quote!(let #toolset = ::std::sync::Arc::clone(&#toolset);))
+            }
+            _ => None,
+        };
+        if self.signature.is_async {
+            return quote! {
+                #toolset
+                #private::Tool::new(#spec, move |#this_call: #private::ToolCall| {
+                    let #names = ::std::sync::Arc::clone(&#names);
+                    #toolset
+                    async move {
+                        #decoding
+                        ::core::mem::drop((#this_call, #names));
+                        let #returned = #invocation.await;
+                        #finishing
+                    }
+                })
+            };
+        }
+        quote! {
+            #toolset
+            #private::Tool::blocking(#spec, move |#this_call: #private::ToolCall| {
+                #decoding
+                let #returned = #invocation;
+                #finishing
+            })
+        }
+    }
+
+    /// The call of the user's own function.
+    fn invocation(&self, call: &Call, parameters: &Parameters<'_>) -> TokenStream {
+        let ident = &self.signature.ident;
+        let arguments = parameters.passing();
+        match call {
+            Call::Function => quote!(#ident(#(#arguments),*)),
+            Call::Method(toolset) => {
+                let this = self.signature.receiver.map(|receiver| match receiver {
+                    SelfArgument::Borrowed => quote!(&*#toolset,),
+                    SelfArgument::Shared => quote!(::std::sync::Arc::clone(&#toolset),),
+                });
+                quote!(Self::#ident(#this #(#arguments),*))
+            }
+        }
+    }
+
+    /// From the returned value to the answer.
+    fn finishing(&self, private: &TokenStream) -> TokenStream {
+        let returned = local("returned");
+        let (levels, finish) = if self.attributes.user_errors {
+            (quote!(&&&), quote!(finish_shown))
+        } else {
+            (quote!(&&&&&), quote!(finish))
+        };
+        let finished = quote_spanned! {output_span(&self.signature)=>
+            (#levels #private::result::Returned::of(&#returned)).#finish(#returned)
+        };
+        quote!({
+            use #private::result::traits::*;
+            #finished
+        })
+    }
+}

@@ -1,0 +1,216 @@
+//! The parameters of a tool in its schema, in its decoding, and in the call of the function.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{Expr, ExprLit, Lit};
+
+use super::{local, numbered};
+use crate::attributes::parameter::Bounds;
+use crate::parameter::{Argument, Kind, Parameter};
+
+/// The parameters of one tool, and the path to the runtime.
+pub(crate) struct Parameters<'a> {
+    list: &'a [Parameter],
+    private: &'a TokenStream,
+}
+
+impl<'a> Parameters<'a> {
+    pub(crate) fn new(list: &'a [Parameter], private: &'a TokenStream) -> Self {
+        Self { list, private }
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = (usize, &'a Parameter)> {
+        self.list.iter().enumerate()
+    }
+
+    fn arguments(&self) -> impl Iterator<Item = (usize, &'a Parameter, &'a Argument)> {
+        self.numbered().filter_map(|(index, parameter)| match &parameter.kind {
+            Kind::Argument(argument) => Some((index, parameter, &**argument)),
+            _ => None,
+        })
+    }
+
+    /// What is computed once, when the tool is made: defaults, constraints, and the schema.
+    pub(crate) fn preparation(&self) -> TokenStream {
+        let private = self.private;
+        let constraints = self.arguments().map(|(index, parameter, argument)| {
+            let ty = &parameter.owned.ty;
+            let default = argument.default.as_ref().map(|default| {
+                let name = numbered("default", index);
+                quote!(let #name = || -> #ty { #default };)
+            });
+            let range = argument.range.as_ref().map(|bounds| {
+                let (name, range) = (numbered("range", index), range(bounds, private));
+                quote!(let #name = #range;)
+            });
+            let length = argument.length.as_ref().map(|bounds| {
+                let (name, length) = (numbered("length", index), length(bounds, private));
+                quote!(let #name = #length;)
+            });
+            let pattern = argument.pattern.as_ref().map(|pattern| {
+                let name = numbered("PATTERN", index);
+                quote! {
+                    static #name: ::std::sync::LazyLock<#private::Regex> =
+                        ::std::sync::LazyLock::new(|| #private::regex(#pattern));
+                }
+            });
+            quote!(#default #range #length #pattern)
+        });
+        let schema = self.numbered().map(|(index, parameter)| schema(index, parameter));
+        quote!(#(#constraints)* #(#schema)*)
+    }
+
+    /// `.requires(…)` for everything that is injected.
+    pub(crate) fn requirements(&self) -> TokenStream {
+        let private = self.private;
+        let injected = self.list.iter().filter(|parameter| matches!(parameter.kind, Kind::Injected));
+        injected
+            .map(|parameter| {
+                let ty = &parameter.owned.ty;
+                let requirement = quote_spanned!(ty.span()=> #private::requirement::<#ty>());
+                quote!(.requires(#requirement))
+            })
+            .collect()
+    }
+
+    /// From the call to one variable per parameter: injections first, then the arguments.
+    pub(crate) fn decoding(&self) -> TokenStream {
+        let private = self.private;
+        let (call, names, reader) = (local("call"), local("names"), local("reader"));
+        let injected = self.numbered().filter(|(_, parameter)| matches!(parameter.kind, Kind::Injected));
+        let injections = injected.map(|(index, parameter)| {
+            let (name, ty) = (numbered("value", index), &parameter.owned.ty);
+            let value = quote_spanned!(ty.span()=> <#ty as #private::FromCall>::from_call(&#call));
+            quote!(let #name = #value?;)
+        });
+        let taken = self.arguments().map(|(index, parameter, argument)| take(index, parameter, argument));
+        let flattened =
+            self.numbered().find(|(_, parameter)| matches!(parameter.kind, Kind::Flattened { .. }));
+        let flattening = flattened.map(|(index, parameter)| {
+            let (name, ty) = (numbered("value", index), &parameter.owned.ty);
+            let value = quote_spanned!(ty.span()=> #reader.flatten::<#ty>());
+            quote!(let #name = #value;)
+        });
+        let arguments = self.numbered().filter(|(_, parameter)| !matches!(parameter.kind, Kind::Injected));
+        let read: Vec<Ident> = arguments.map(|(index, _)| numbered("value", index)).collect();
+        quote! {
+            #(#injections)*
+            let (#(#read,)*) = {
+                let mut #reader = #private::ArgumentReader::new(&#call.arguments, &#names);
+                #(#taken)*
+                #flattening
+                #reader.finish()?;
+                (#(#private::read(#read)?,)*)
+            };
+        }
+    }
+
+    /// The values as the function takes them, in its order.
+    pub(crate) fn passing(&self) -> impl Iterator<Item = TokenStream> {
+        self.numbered().map(|(index, parameter)| parameter.owned.pass(&numbered("value", index)))
+    }
+}
+
+/// Adds one parameter to the schema.
+fn schema(index: usize, parameter: &Parameter) -> TokenStream {
+    let input = local("input");
+    let ty = &parameter.owned.ty;
+    let span = ty.span();
+    let argument = match &parameter.kind {
+        Kind::Injected => return TokenStream::new(),
+        Kind::Flattened { .. } => {
+            let name = parameter.name();
+            return quote_spanned!(span=> #input.flatten::<#ty>(#name););
+        }
+        Kind::Argument(argument) => argument,
+    };
+    let name = &argument.wire_name;
+    let description = option(argument.description.as_ref());
+    let default = argument.default.as_ref().map(|_| {
+        let default = numbered("default", index);
+        quote_spanned!(span=> .default_value(&#default()))
+    });
+    let range = argument.range.as_ref().map(|_| {
+        let range = numbered("range", index);
+        quote_spanned!(span=> .range(#range))
+    });
+    let length = argument.length.as_ref().map(|_| {
+        let length = numbered("length", index);
+        quote_spanned!(span=> .length(#length))
+    });
+    let pattern = argument.pattern.as_ref().map(|pattern| quote_spanned!(span=> .pattern(#pattern)));
+    let argument = quote_spanned!(span=> #input.argument::<#ty>(#name, #description));
+    quote!(let _ = #argument #default #range #length #pattern;)
+}
+
+/// Decodes one argument and holds it against its constraints.
+fn take(index: usize, parameter: &Parameter, argument: &Argument) -> TokenStream {
+    let (reader, value, ty) = (local("reader"), numbered("value", index), &parameter.owned.ty);
+    let span = ty.span();
+    let name = &argument.wire_name;
+    let taken = if argument.default.is_some() {
+        let default = numbered("default", index);
+        quote_spanned!(span=> #reader.take_or::<#ty>(#name, #default))
+    } else {
+        quote_spanned!(span=> #reader.take::<#ty>(#name))
+    };
+    let range = argument.range.as_ref().map(|_| {
+        let range = numbered("range", index);
+        quote_spanned!(span=> #reader.check_range(#name, #value.as_ref(), #range);)
+    });
+    let length = argument.length.as_ref().map(|_| {
+        let length = numbered("length", index);
+        quote_spanned!(span=> #reader.check_length(#name, #value.as_ref(), #length);)
+    });
+    let pattern = argument.pattern.as_ref().map(|_| {
+        let pattern = numbered("PATTERN", index);
+        quote_spanned!(span=> #reader.check_pattern(#name, #value.as_ref(), &#pattern);)
+    });
+    quote!(let #value = #taken; #range #length #pattern)
+}
+
+/// The expression of an `Option`.
+fn option(value: Option<impl ToTokens>) -> TokenStream {
+    value.map_or_else(
+        || quote!(::core::option::Option::None),
+        |value| quote!(::core::option::Option::Some(#value)),
+    )
+}
+
+/// `Range { … }`
+fn range(bounds: &Bounds, private: &TokenStream) -> TokenStream {
+    let bound = |name: &str| option(bounds.get(name).map(|bound| number(bound, private)));
+    let (min, max) = (bound("min"), bound("max"));
+    let (exclusive_min, exclusive_max) = (bound("exclusive_min"), bound("exclusive_max"));
+    quote! {
+        #private::Range {
+            min: #min,
+            max: #max,
+            exclusive_min: #exclusive_min,
+            exclusive_max: #exclusive_max,
+        }
+    }
+}
+
+/// `Length { … }`
+fn length(bounds: &Bounds, private: &TokenStream) -> TokenStream {
+    let bound = |name: &str| option(bounds.get(name).or_else(|| bounds.get("equal")));
+    let (min, max) = (bound("min"), bound("max"));
+    quote!(#private::Length { min: #min, max: #max })
+}
+
+/// A bound as a `Number`. A literal gets the widest type, so that rustc does not take it for an `i32`.
+fn number(bound: &Expr, private: &TokenStream) -> TokenStream {
+    let (sign, literal) = match bound {
+        Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(minus), expr, .. }) => (Some(minus), &**expr),
+        other => (None, other),
+    };
+    match literal {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) if number.suffix().is_empty() => {
+            let number = syn::LitInt::new(&format!("{}i128", number.base10_digits()), Span::call_site());
+            quote!(#private::Number::Integer(#sign #number))
+        }
+        _ => quote_spanned!(bound.span()=> #private::Number::from(#bound)),
+    }
+}

@@ -1,0 +1,98 @@
+//! The item under `#[tool]`: read only as far as its signature, its body stays as it is.
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::{ToTokens, TokenStreamExt as _, quote};
+use syn::parse::{Parse, ParseStream};
+use syn::{Attribute, FnArg, Token, Visibility};
+
+use crate::attributes::is_ours;
+use crate::error::Errors;
+
+/// A function or method.
+pub(crate) struct Function {
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) visibility: Visibility,
+    pub(crate) signature: syn::Signature,
+    pub(crate) body: TokenStream,
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        check_is_function(input)?;
+        let signature = input.parse()?;
+        if input.peek(Token![;]) {
+            return Err(input.error("a tool needs a body: this is only the declaration of a function"));
+        }
+        Ok(Function { attributes, visibility, signature, body: input.parse()? })
+    }
+}
+
+/// Says what `#[tool]` goes on, unless it stands on a function.
+fn check_is_function(input: ParseStream<'_>) -> syn::Result<()> {
+    let ahead = input.fork();
+    while !ahead.peek(Token![fn]) {
+        match ahead.parse::<TokenTree>() {
+            Ok(TokenTree::Ident(word))
+                if ["const", "async", "unsafe", "extern"].iter().any(|q| word == q) => {}
+            Ok(TokenTree::Literal(_)) => {}
+            Ok(TokenTree::Ident(word)) if word == "impl" => {
+                return Err(input.error("`#[tool]` goes on a function: put `#[toolset]` on the impl block, and `#[tool]` on its methods"));
+            }
+            _ => return Err(input.error("`#[tool]` goes on a function")),
+        }
+    }
+    Ok(())
+}
+
+impl Function {
+    /// The item as it is emitted: without what only our macros understand.
+    pub(crate) fn without_our_attributes(&self) -> TokenStream {
+        let Function { attributes, visibility, signature, body } = self;
+        let attributes = attributes.iter().filter(|attribute| !is_ours(attribute, "tool"));
+        let signature = plain_signature(signature);
+        quote!(#(#attributes)* #visibility #signature #body)
+    }
+
+    /// The attributes that everything generated for the item carries too: its conditions, and the lints
+    /// that its author allowed.
+    pub(crate) fn shared_attributes(&self) -> TokenStream {
+        let mut shared = TokenStream::new();
+        for attribute in &self.attributes {
+            if attribute.path().is_ident("cfg") || attribute.path().is_ident("allow") {
+                attribute.to_tokens(&mut shared);
+            } else if let (true, Ok(list)) =
+                (attribute.path().is_ident("expect"), attribute.meta.require_list())
+            {
+                let lints = &list.tokens;
+                shared.append_all(quote!(#[allow(#lints)]));
+            }
+        }
+        shared
+    }
+
+    /// Reports a second `#[tool]` on the same function.
+    pub(crate) fn check_one_tool(&self, errors: &mut Errors) {
+        for attribute in self.attributes.iter().filter(|attribute| is_ours(attribute, "tool")) {
+            errors.on(attribute, "`#[tool]` is given twice: write one list, `#[tool(…, …)]`");
+        }
+    }
+
+    pub(crate) fn ident(&self) -> &Ident {
+        &self.signature.ident
+    }
+}
+
+/// A signature without our attributes and doc comments on its parameters, which rustc would refuse.
+pub(crate) fn plain_signature(signature: &syn::Signature) -> syn::Signature {
+    let mut signature = signature.clone();
+    for input in &mut signature.inputs {
+        let attributes = match input {
+            FnArg::Receiver(receiver) => &mut receiver.attrs,
+            FnArg::Typed(typed) => &mut typed.attrs,
+        };
+        attributes.retain(|attribute| !is_ours(attribute, "tool") && !attribute.path().is_ident("doc"));
+    }
+    signature
+}

@@ -1,0 +1,214 @@
+//! One parameter of a tool: injected, flattened, or an argument that the caller sends.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens as _, quote};
+use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
+use syn::{Attribute, Expr, ExprLit, GenericArgument, Lit, LitStr, PatType, PathArguments, Type};
+
+use crate::attributes::parameter::{Bounds, DefaultValue, ParameterAttributes};
+use crate::attributes::values::literal_string;
+use crate::attributes::{is_ours, list_of};
+use crate::docs::Docs;
+use crate::error::Errors;
+use crate::names::{Case, argument_name_problem};
+use crate::types;
+
+/// The names of types that are taken from the call.
+const INJECTED: [&str; 3] = ["CallContext", "State", "CancellationToken"];
+
+/// A parameter that was read.
+pub(crate) struct Parameter {
+    pub(crate) ident: Ident,
+    /// The type that is decoded or injected, and how it is handed to the function.
+    pub(crate) owned: types::Owned,
+    pub(crate) kind: Kind,
+}
+
+/// Where the value of a parameter comes from.
+pub(crate) enum Kind {
+    /// From the call, through `FromCall`.
+    Injected,
+    /// From the arguments that no other parameter takes; `word` is the place of `flatten`.
+    Flattened { word: Span },
+    /// From one argument.
+    Argument(Box<Argument>),
+}
+
+/// What is known about one argument.
+pub(crate) struct Argument {
+    pub(crate) wire_name: String,
+    /// The place where the name comes from.
+    pub(crate) name_span: Span,
+    /// An expression that is a `&str`.
+    pub(crate) description: Option<TokenStream>,
+    pub(crate) default: Option<TokenStream>,
+    pub(crate) range: Option<Bounds>,
+    pub(crate) length: Option<Bounds>,
+    pub(crate) pattern: Option<LitStr>,
+}
+
+impl Parameter {
+    /// The parameter's name, without `r#`.
+    pub(crate) fn name(&self) -> String {
+        self.ident.unraw().to_string()
+    }
+
+    /// Reads a parameter, and reports what is wrong with it.
+    pub(crate) fn read(ident: Ident, typed: &PatType, case: Option<Case>, errors: &mut Errors) -> Self {
+        let mut attributes = ParameterAttributes::default();
+        for attribute in &typed.attrs {
+            if is_ours(attribute, "tool") {
+                let list = list_of(attribute, errors);
+                attributes.take(list, errors);
+            } else if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
+                let message = "a tool has the same arguments in every build: put `#[cfg]` on the whole function, \
+                               or take an `Option`";
+                errors.on(attribute, message);
+            }
+        }
+        let is_injected =
+            attributes.inject.is_some() || (attributes.argument.is_none() && is_injected_by_name(&typed.ty));
+        let kind = if is_injected {
+            check_injected(&ident, &attributes, errors);
+            Kind::Injected
+        } else if let Some(word) = attributes.flatten {
+            check_flattened(&typed.ty, word, &attributes, errors);
+            Kind::Flattened { word }
+        } else {
+            Kind::Argument(Box::new(argument(&ident, typed, attributes, case, errors)))
+        };
+        if !is_injected {
+            types::check_argument(&typed.ty, errors);
+        }
+        Parameter { ident, owned: types::Owned::of(&typed.ty), kind }
+    }
+}
+
+fn argument(
+    ident: &Ident,
+    typed: &PatType,
+    attributes: ParameterAttributes,
+    case: Option<Case>,
+    errors: &mut Errors,
+) -> Argument {
+    let rust_name = ident.unraw().to_string();
+    let (wire_name, name_span) = match &attributes.rename {
+        Some(name) => (name.value(), name.span()),
+        None => (case.map_or_else(|| rust_name.clone(), |case| case.apply(&rust_name)), ident.span()),
+    };
+    let renamed_badly =
+        attributes.words.iter().any(|(word, _)| word == "rename") && attributes.rename.is_none();
+    if let Some(problem) = argument_name_problem(&wire_name).filter(|_| !renamed_badly) {
+        errors.at(
+            name_span,
+            format!("{problem} (`#[tool(rename = \"…\")]` changes the name that callers send)"),
+        );
+    }
+    Argument {
+        wire_name,
+        name_span,
+        description: description(&rust_name, &typed.attrs, attributes.description, errors),
+        default: attributes.default.map(|default| default_expression(&default, &typed.ty)),
+        range: attributes.range,
+        length: attributes.length,
+        pattern: attributes.pattern,
+    }
+}
+
+fn description(
+    name: &str,
+    attributes: &[Attribute],
+    given: Option<Expr>,
+    errors: &mut Errors,
+) -> Option<TokenStream> {
+    let docs = Docs::read(attributes);
+    let comment = docs.description;
+    match given {
+        Some(text) if !comment.is_empty() => {
+            let message = format!("`{name}` has a doc comment and a `description`: delete one of them");
+            errors.on(&text, message);
+            Some(text.to_token_stream())
+        }
+        Some(text) => Some(text.to_token_stream()),
+        None => {
+            if let Some(span) = docs.unreadable {
+                errors.at(span, UNREADABLE);
+            }
+            (!comment.is_empty()).then(|| quote!(#comment))
+        }
+    }
+}
+
+/// The message about a doc attribute that is made by a macro.
+pub(crate) const UNREADABLE: &str = "the text of this doc attribute is made by a macro and cannot be read here: \
+                                     write `#[tool(description = include_str!(…))]` or the text itself";
+
+/// Whether the type's name is one of those that are taken from the call; `Option` and `&` do not matter.
+fn is_injected_by_name(ty: &Type) -> bool {
+    match types::plain(ty) {
+        Type::Reference(reference) => is_injected_by_name(&reference.elem),
+        Type::Path(path) => path.path.segments.last().is_some_and(|segment| {
+            if segment.ident != "Option" {
+                return INJECTED.iter().any(|name| segment.ident == name);
+            }
+            let PathArguments::AngleBracketed(list) = &segment.arguments else { return false };
+            matches!(list.args.first(), Some(GenericArgument::Type(inner)) if is_injected_by_name(inner))
+        }),
+        _ => false,
+    }
+}
+
+fn check_injected(ident: &Ident, attributes: &ParameterAttributes, errors: &mut Errors) {
+    for (word, span) in attributes.words.iter().filter(|(word, _)| word != "inject") {
+        let message = if attributes.inject.is_some() && word == "argument" {
+            format!("`{ident}` is either injected or an argument: remove `inject` or `argument`")
+        } else if attributes.inject.is_some() {
+            format!("`{ident}` is injected and the caller never sends it: remove `{word}` or `inject`")
+        } else {
+            format!(
+                "`{ident}` is injected because of its type's name, and the caller never sends it: remove `{word}`, \
+                 or add `argument` if the type is your own"
+            )
+        };
+        errors.at(*span, message);
+    }
+}
+
+fn check_flattened(ty: &Type, word: Span, attributes: &ParameterAttributes, errors: &mut Errors) {
+    for (other, span) in &attributes.words {
+        if !matches!(other.as_str(), "flatten" | "argument") {
+            let message = format!(
+                "a flattened argument is not one value but its fields: write `{other}` at a field of the struct, \
+                 in serde's or schemars' words, or remove `flatten`"
+            );
+            errors.at(*span, message);
+        }
+    }
+    if types::option_argument(ty).is_some() {
+        errors.at(word, "`flatten` takes a struct: make its fields options instead of the struct");
+    }
+}
+
+/// The default as an expression of the owned type. Texts and lists convert, and a literal becomes `Some`
+/// of itself for an `Option`.
+fn default_expression(default: &DefaultValue, ty: &Type) -> TokenStream {
+    let expr = match default {
+        DefaultValue::OfType(span) => {
+            return quote::quote_spanned!(*span=> ::core::default::Default::default());
+        }
+        DefaultValue::Expression(expr) => expr,
+    };
+    let converted = if literal_string(expr).is_some() || matches!(expr, Expr::Array(_)) {
+        quote::quote_spanned!(expr.span()=> ::core::convert::Into::into(#expr))
+    } else {
+        expr.to_token_stream()
+    };
+    let is_literal = matches!(expr, Expr::Lit(ExprLit { lit, .. }) if !matches!(lit, Lit::Verbatim(_)))
+        || matches!(expr, Expr::Array(_))
+        || matches!(expr, Expr::Unary(unary) if matches!(*unary.expr, Expr::Lit(_)));
+    if is_literal && types::option_argument(ty).is_some() {
+        return quote::quote_spanned!(expr.span()=> ::core::option::Option::Some(#converted));
+    }
+    converted
+}

@@ -1,0 +1,251 @@
+//! The signature of a tool: what is wrong with it, and what each parameter is.
+
+use proc_macro2::{Ident, Span};
+use syn::spanned::Spanned as _;
+use syn::{FnArg, GenericParam, Pat, Receiver, ReceiverKind, ReturnType, Safety, Type};
+
+use crate::docs::Docs;
+use crate::error::Errors;
+use crate::names::{Case, nearest};
+use crate::parameter::{Kind, Parameter};
+
+/// Where a function stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A function of its own, under `#[tool]`.
+    Free,
+    /// A method or associated function inside `#[toolset]`.
+    Toolset,
+}
+
+/// How a method takes its toolset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SelfArgument {
+    /// `&self`
+    Borrowed,
+    /// `self: Arc<Self>`
+    Shared,
+}
+
+/// A signature that was read.
+pub(crate) struct Signature {
+    pub(crate) ident: Ident,
+    pub(crate) is_async: bool,
+    pub(crate) receiver: Option<SelfArgument>,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) output: ReturnType,
+}
+
+impl Signature {
+    /// Reads a signature, and reports all that a tool cannot be.
+    pub(crate) fn read(
+        signature: &syn::Signature,
+        docs: &Docs,
+        case: Option<Case>,
+        place: Place,
+        errors: &mut Errors,
+    ) -> Self {
+        check_qualifiers(signature, errors);
+        check_generics(signature, errors);
+        let mut receiver = None;
+        let mut parameters = Vec::new();
+        for input in &signature.inputs {
+            match input {
+                FnArg::Receiver(found) => receiver = self_argument(found, place, errors),
+                FnArg::Typed(typed) => {
+                    if let Some(ident) = parameter_name(&typed.pat, errors) {
+                        parameters.push(Parameter::read(ident, typed, case, errors));
+                    }
+                }
+            }
+        }
+        describe(&mut parameters, docs, errors);
+        check_names(&parameters, errors);
+        check_one_flatten(&parameters, errors);
+        Signature {
+            ident: signature.ident.clone(),
+            is_async: signature.asyncness.is_some(),
+            receiver,
+            parameters,
+            output: signature.output.clone(),
+        }
+    }
+}
+
+fn check_qualifiers(signature: &syn::Signature, errors: &mut Errors) {
+    if let Some(constness) = &signature.constness {
+        errors.on(constness, "a tool is called while the program runs: remove `const`");
+    }
+    if let Safety::Unsafe(unsafety) = &signature.safety {
+        errors.on(
+            unsafety,
+            "agents cannot promise what an `unsafe fn` asks for: check it inside a safe function",
+        );
+    }
+    if let Some(abi) = &signature.abi {
+        errors.on(abi, "a tool is an ordinary Rust function: remove `extern`");
+    }
+    if let Some(variadic) = &signature.variadic {
+        errors.on(variadic, "a tool has a fixed list of arguments: take a `Vec<T>` instead of `...`");
+    }
+}
+
+fn check_generics(signature: &syn::Signature, errors: &mut Errors) {
+    for parameter in &signature.generics.params {
+        match parameter {
+            GenericParam::Lifetime(lifetime) => errors.on(
+                &lifetime.lifetime,
+                "a tool has no lifetime parameters: write `&str` or `&[T]` without a lifetime, or an owned type",
+            ),
+            GenericParam::Type(parameter) => errors.on(
+                &parameter.ident,
+                format!(
+                    "a tool is not generic, an agent cannot choose a type: write a concrete type for `{}`",
+                    parameter.ident
+                ),
+            ),
+            GenericParam::Const(parameter) => errors.on(
+                &parameter.ident,
+                format!(
+                    "a tool is not generic, an agent cannot choose a constant: write a number for `{}`",
+                    parameter.ident
+                ),
+            ),
+        }
+    }
+    if let (Some(clause), true) = (&signature.generics.where_clause, signature.generics.params.is_empty()) {
+        errors.on(clause.where_token, "a tool is not generic: remove the `where` clause");
+    }
+}
+
+fn self_argument(receiver: &Receiver, place: Place, errors: &mut Errors) -> Option<SelfArgument> {
+    if place == Place::Free {
+        errors.on(
+            receiver.self_token,
+            "a method becomes a tool through its impl block: put `#[toolset]` on the `impl`",
+        );
+        return None;
+    }
+    let shared = |ty: &Type| matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|s| s.ident == "Arc"));
+    match &receiver.kind {
+        ReceiverKind::Reference(_, _, None) => return Some(SelfArgument::Borrowed),
+        ReceiverKind::Typed(_, ty) => match &**ty {
+            Type::Reference(reference) if reference.mutability.is_none() => return Some(SelfArgument::Borrowed),
+            ty if shared(ty) => return Some(SelfArgument::Shared),
+            _ => errors.on(ty, "calls share their toolset: write `&self` or `self: Arc<Self>`"),
+        },
+        ReceiverKind::Reference(_, _, Some(mutability)) => errors.on(
+            mutability,
+            "calls run at the same time and share their toolset: write `&self`, and keep what changes in a `Mutex` or an atomic",
+        ),
+        _ => errors.on(
+            receiver.self_token,
+            "calls share their toolset, none can take it away: write `&self` or `self: Arc<Self>`",
+        ),
+    }
+    None
+}
+
+/// The name of a parameter, which must be a plain one.
+fn parameter_name(pattern: &Pat, errors: &mut Errors) -> Option<Ident> {
+    match pattern {
+        Pat::Ident(name) if name.by_ref.is_none() && name.subpat.is_none() => return Some(name.ident.clone()),
+        Pat::Wild(wild) => errors.on(wild, "the caller sends this argument by name: give it one"),
+        _ => errors.on(
+            pattern,
+            "the caller sends this argument by name: write one name here, and take the value apart in the body",
+        ),
+    }
+    None
+}
+
+/// Gives the parameters the texts of the `# Arguments` section.
+fn describe(parameters: &mut [Parameter], docs: &Docs, errors: &mut Errors) {
+    let names: Vec<String> = parameters.iter().map(Parameter::name).collect();
+    for (index, entry) in docs.arguments.iter().enumerate() {
+        let (name, text) = match &entry.content {
+            Ok(content) => content,
+            Err(line) => {
+                let message =
+                    format!("this entry of `# Arguments` names no argument: write `` * `name` - {line} ``");
+                errors.at(entry.span, message);
+                continue;
+            }
+        };
+        let Some(parameter) = parameters.iter_mut().find(|parameter| parameter.name() == *name) else {
+            errors.at(entry.span, unknown_entry(name, &names));
+            continue;
+        };
+        let earlier = docs.arguments.iter().take(index).filter_map(|entry| entry.content.as_ref().ok());
+        if earlier.into_iter().any(|(other, _)| other == name) {
+            errors.at(entry.span, format!("`{name}` is described twice in `# Arguments`: keep one entry"));
+            continue;
+        }
+        if text.is_empty() {
+            errors.at(
+                entry.span,
+                format!("this entry says nothing about `{name}`: write some text, or remove it"),
+            );
+            continue;
+        }
+        if let Kind::Argument(argument) = &mut parameter.kind {
+            if argument.description.is_some() {
+                errors.at(
+                    entry.span,
+                    format!("`{name}` is described here and at the parameter: delete one of them, for example this entry"),
+                );
+                continue;
+            }
+            argument.description = Some(quote::quote!(#text));
+        }
+    }
+}
+
+fn unknown_entry(name: &str, names: &[String]) -> String {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let hint = match nearest(name, &names) {
+        Some(near) => format!(", did you mean `{near}`?"),
+        None if names.is_empty() => "; the function has none".to_owned(),
+        None => format!(
+            "; known: {}",
+            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        ),
+    };
+    format!("`# Arguments` describes `{name}`, but the function has no such parameter{hint}")
+}
+
+fn check_names(parameters: &[Parameter], errors: &mut Errors) {
+    let mut seen: Vec<(&str, &Ident)> = Vec::new();
+    for parameter in parameters {
+        let Kind::Argument(argument) = &parameter.kind else { continue };
+        match seen.iter().find(|(name, _)| *name == argument.wire_name) {
+            // Twice the same Rust name is for rustc to report.
+            Some((_, other)) if **other == parameter.ident => {}
+            Some((name, other)) => errors.at(
+                argument.name_span,
+                format!("`{name}` is already the name of the argument `{other}`: rename one of them"),
+            ),
+            None => seen.push((&argument.wire_name, &parameter.ident)),
+        }
+    }
+}
+
+fn check_one_flatten(parameters: &[Parameter], errors: &mut Errors) {
+    let flattened = parameters.iter().filter_map(|parameter| match &parameter.kind {
+        Kind::Flattened { word, .. } => Some(word),
+        _ => None,
+    });
+    for word in flattened.skip(1) {
+        let message = "only one argument can be flattened: put the fields of both into one struct, \
+                       or take this one as an argument of its own";
+        errors.at(*word, message);
+    }
+}
+
+/// The place of a return type, or of the function's name when there is none.
+pub(crate) fn output_span(signature: &Signature) -> Span {
+    match &signature.output {
+        ReturnType::Default => signature.ident.span(),
+        ReturnType::Type(_, ty) => ty.span(),
+    }
+}

@@ -1,0 +1,232 @@
+//! What can be known about a type from its spelling: whether it is borrowed, and what owns it.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens as _, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::visit::Visit;
+use syn::{GenericArgument, PathArguments, Type, TypeImplTrait, TypeReference, TypeTraitObject};
+
+use crate::error::Errors;
+
+/// The owned type behind a parameter, and how the parameter is made of it.
+pub(crate) struct Owned {
+    pub(crate) ty: TokenStream,
+    pub(crate) passing: Passing,
+}
+
+/// How an owned value is handed to the function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passing {
+    /// `value`
+    Value,
+    /// `&value`
+    Reference,
+    /// `value.as_ref()` of an option
+    OptionReference,
+    /// `value.as_deref()` of an option
+    OptionDeref,
+}
+
+impl Owned {
+    /// `&str` is owned by a `String`, `&[T]` by a `Vec<T>`, `&T` by a `T`; the same inside an `Option`.
+    pub(crate) fn of(ty: &Type) -> Self {
+        let ty = plain(ty);
+        if let Type::Reference(reference) = ty {
+            let (ty, _) = owner(reference);
+            return Owned { ty, passing: Passing::Reference };
+        }
+        if let Some(Type::Reference(reference)) = option_argument(ty).map(plain) {
+            let (inner, unsized_) = owner(reference);
+            let passing = if unsized_ { Passing::OptionDeref } else { Passing::OptionReference };
+            return Owned { ty: quote_spanned!(ty.span()=> ::core::option::Option<#inner>), passing };
+        }
+        Owned { ty: ty.to_token_stream(), passing: Passing::Value }
+    }
+
+    /// The expression that hands `value` over.
+    pub(crate) fn pass(&self, value: &proc_macro2::Ident) -> TokenStream {
+        match self.passing {
+            Passing::Value => quote!(#value),
+            Passing::Reference => quote!(&#value),
+            Passing::OptionReference => quote!(#value.as_ref()),
+            Passing::OptionDeref => quote!(#value.as_deref()),
+        }
+    }
+}
+
+/// The type that owns what a reference points to, and whether that has no size of its own.
+fn owner(reference: &TypeReference) -> (TokenStream, bool) {
+    match plain(&reference.elem) {
+        Type::Slice(slice) => {
+            let item = &slice.elem;
+            (quote_spanned!(reference.span()=> ::std::vec::Vec<#item>), true)
+        }
+        Type::Path(path) if path.path.is_ident("str") => {
+            (quote_spanned!(reference.span()=> ::std::string::String), true)
+        }
+        Type::Path(path) if path.path.segments.last().is_some_and(|segment| segment.ident == "Path") => {
+            (quote_spanned!(reference.span()=> ::std::path::PathBuf), true)
+        }
+        other => (other.to_token_stream(), false),
+    }
+}
+
+/// A type without parentheses and the invisible groups of macro expansion.
+pub(crate) fn plain(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => plain(&group.elem),
+        Type::Paren(paren) => plain(&paren.elem),
+        ty => ty,
+    }
+}
+
+/// The `T` of an `Option<T>`, by spelling.
+pub(crate) fn option_argument(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = plain(ty) else { return None };
+    let segment = path.path.segments.last().filter(|segment| segment.ident == "Option")?;
+    match &segment.arguments {
+        PathArguments::AngleBracketed(list) => match list.args.first() {
+            Some(GenericArgument::Type(inner)) => Some(inner),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Reports what no argument can be, as far as the spelling shows it. The rest is for trait bounds.
+pub(crate) fn check_argument(ty: &Type, errors: &mut Errors) {
+    let outer = match plain(ty) {
+        Type::Reference(reference) => Some(reference),
+        other => match option_argument(other).map(plain) {
+            Some(Type::Reference(reference)) => Some(reference),
+            _ => None,
+        },
+    };
+    let mut finder = Finder { errors };
+    match outer {
+        Some(reference) => {
+            finder.check_reference(reference);
+            finder.visit_type(&reference.elem);
+        }
+        None => finder.visit_type(ty),
+    }
+}
+
+/// Whether a return type hides its name behind `impl Trait`.
+pub(crate) fn mentions_impl_trait(ty: &Type) -> bool {
+    struct Search(bool);
+    impl<'ast> Visit<'ast> for Search {
+        fn visit_type_impl_trait(&mut self, _: &'ast TypeImplTrait) {
+            self.0 = true;
+        }
+    }
+    let mut search = Search(false);
+    search.visit_type(ty);
+    search.0
+}
+
+struct Finder<'a> {
+    errors: &'a mut Errors,
+}
+
+impl Finder<'_> {
+    fn check_reference(&mut self, reference: &TypeReference) {
+        if let Some(mutability) = &reference.mutability {
+            let message =
+                "an argument is decoded for one call, nobody would see the change: take it by value";
+            self.errors.on(mutability, message);
+        }
+        if let Some(lifetime) = reference.lifetime.as_ref().filter(|lifetime| lifetime.ident != "_") {
+            let message = if lifetime.ident == "static" {
+                "an argument lives as long as its call, not for ever: remove `'static`, or take an owned type"
+            } else {
+                "remove the lifetime: an argument lives as long as its call"
+            };
+            self.errors.on(lifetime, message);
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Finder<'_> {
+    fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
+        let owned = match plain(&reference.elem) {
+            Type::Path(path) if path.path.is_ident("str") => "`String`".to_owned(),
+            Type::Slice(_) => "`Vec`".to_owned(),
+            _ => "the type without `&`".to_owned(),
+        };
+        let message = format!(
+            "only a whole argument can be borrowed (`&str`, `&[T]`, `Option<&str>`), not a part of it: write {owned}"
+        );
+        self.errors.on(reference, message);
+    }
+
+    fn visit_type_impl_trait(&mut self, ty: &'ast TypeImplTrait) {
+        self.errors.on(ty, "an argument is decoded from JSON and needs a concrete type instead of `impl …`");
+    }
+
+    fn visit_type_trait_object(&mut self, ty: &'ast TypeTraitObject) {
+        self.errors.on(ty, "an argument is decoded from JSON and needs a concrete type instead of `dyn …`");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(ty: &str) -> (String, Passing) {
+        let owned = Owned::of(&syn::parse_str(ty).unwrap());
+        (owned.ty.to_string().replace(' ', ""), owned.passing)
+    }
+
+    fn problems(ty: &str) -> Vec<String> {
+        let mut errors = Errors::default();
+        check_argument(&syn::parse_str(ty).unwrap(), &mut errors);
+        errors.messages()
+    }
+
+    #[test]
+    fn borrowed_arguments_have_owners() {
+        let cases = [
+            ("u32", "u32", Passing::Value),
+            ("Option<u32>", "Option<u32>", Passing::Value),
+            ("&str", "::std::string::String", Passing::Reference),
+            ("&[u64]", "::std::vec::Vec<u64>", Passing::Reference),
+            ("&(Filter)", "Filter", Passing::Reference),
+            ("&std::path::Path", "::std::path::PathBuf", Passing::Reference),
+            ("Option<&str>", "::core::option::Option<::std::string::String>", Passing::OptionDeref),
+            (
+                "std::option::Option<&[u8]>",
+                "::core::option::Option<::std::vec::Vec<u8>>",
+                Passing::OptionDeref,
+            ),
+            ("Option<&Filter>", "::core::option::Option<Filter>", Passing::OptionReference),
+        ];
+        for (ty, expected, passing) in cases {
+            assert_eq!(owned(ty), (expected.to_owned(), passing), "{ty}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_an_argument_is_found_at_any_depth() {
+        for ty in ["u32", "&str", "Option<&[u64]>", "Vec<Option<(u8, String)>>", "Cow<'_, str>", "&'_ str"] {
+            assert_eq!(problems(ty), [""; 0], "{ty}");
+        }
+        for (ty, expected) in [
+            ("&mut Vec<u8>", "take it by value"),
+            ("&'static str", "remove `'static`"),
+            ("Option<&'static str>", "remove `'static`"),
+            ("Vec<&str>", "write `String`"),
+            ("&[&str]", "write `String`"),
+            ("HashMap<String, &[u8]>", "write `Vec`"),
+            ("Option<Vec<&Filter>>", "write the type without `&`"),
+            ("impl Into<String>", "instead of `impl …`"),
+            ("Vec<impl Into<String>>", "instead of `impl …`"),
+            ("Box<dyn Fn()>", "instead of `dyn …`"),
+            ("&dyn Fn()", "instead of `dyn …`"),
+        ] {
+            let problems = problems(ty);
+            assert_eq!(problems.len(), 1, "{ty}: {problems:?}");
+            assert!(problems[0].contains(expected), "{ty}: {problems:?}");
+        }
+    }
+}
