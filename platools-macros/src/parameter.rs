@@ -199,7 +199,8 @@ fn default_expression(default: &DefaultValue, ty: &Type) -> TokenStream {
         }
         DefaultValue::Expression(expr) => expr,
     };
-    let converted = if literal_string(expr).is_some() || matches!(expr, Expr::Array(_)) {
+    let is_text = literal_string(expr).is_some() && !types::is_primitive(ty);
+    let converted = if is_text || matches!(expr, Expr::Array(_)) {
         quote::quote_spanned!(expr.span()=> ::core::convert::Into::into(#expr))
     } else {
         expr.to_token_stream()

@@ -93,6 +93,15 @@ pub(crate) fn option_argument(ty: &Type) -> Option<&Type> {
     }
 }
 
+/// Whether this is a number, a `bool` or a `char`, by spelling.
+pub(crate) fn is_primitive(ty: &Type) -> bool {
+    const PRIMITIVES: [&str; 16] = [
+        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64",
+        "u128", "usize",
+    ];
+    matches!(plain(ty), Type::Path(path) if PRIMITIVES.iter().any(|name| path.path.is_ident(name)))
+}
+
 /// Reports what no argument can be, as far as the spelling shows it. The rest is for trait bounds.
 pub(crate) fn check_argument(ty: &Type, errors: &mut Errors) {
     let outer = match plain(ty) {

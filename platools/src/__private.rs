@@ -7,6 +7,7 @@ pub use serde_json;
 
 pub use crate::tool::arguments::constraint::{Length, Measured, Number, Range, Ranged, Textual, Unit};
 pub use crate::tool::arguments::reader::{ArgumentNames, ArgumentReader};
+pub use crate::tool::arguments::tool_argument::ToolArgument;
 pub use crate::tool::result;
 pub use crate::tool::schema::{Argument, InputSchema};
 use crate::tool::{Arguments, Handler, Requirement, ToolError, ToolResult};

@@ -5,8 +5,8 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::ReturnType;
 use syn::ext::IdentExt as _;
 
-use super::local;
 use super::parameters::Parameters;
+use super::{generated_at, local, respanned};
 use crate::attributes::tool::{Auth, ToolAttributes};
 use crate::docs::Docs;
 use crate::error::Errors;
@@ -176,7 +176,7 @@ impl Definition {
 
     /// `Tool::new(…)` or `Tool::blocking(…)`.
     fn handler(&self, private: &TokenStream, call: &Call, parameters: &Parameters<'_>) -> TokenStream {
-        let (spec, names, returned) = (local("spec"), local("names"), local("returned"));
+        let (spec, names, returned) = (local("spec"), local("names"), self.returned());
         let this_call = local("call");
         let decoding = parameters.decoding();
         let finishing = self.finishing(private);
@@ -188,9 +188,11 @@ impl Definition {
             _ => None,
         };
         if self.signature.is_async {
-            return quote! {
-                #toolset
-                #private::Tool::new(#spec, move |#this_call: #private::ToolCall| {
+            // At the function's name, where rustc then says that the future is not `Send`.
+            let place = generated_at(self.signature.ident.span());
+            let new = respanned(&quote!(#private::Tool::new), place);
+            let tool = quote_spanned! {place=>
+                #new(#spec, move |#this_call: #private::ToolCall| {
                     let #names = ::std::sync::Arc::clone(&#names);
                     #toolset
                     async move {
@@ -201,6 +203,7 @@ impl Definition {
                     }
                 })
             };
+            return quote!(#toolset #tool);
         }
         quote! {
             #toolset
@@ -228,9 +231,14 @@ impl Definition {
         }
     }
 
+    /// The variable of the returned value, at the place of the return type.
+    fn returned(&self) -> Ident {
+        Ident::new("returned", generated_at(output_span(&self.signature)))
+    }
+
     /// From the returned value to the answer.
     fn finishing(&self, private: &TokenStream) -> TokenStream {
-        let returned = local("returned");
+        let returned = self.returned();
         let (levels, finish) = if self.attributes.user_errors {
             (quote!(&&&), quote!(finish_shown))
         } else {

@@ -10,8 +10,11 @@ use crate::item::Function;
 use crate::krate;
 use crate::signature::Place;
 
-/// Expands `#[tool(arguments)] item`.
+/// Expands `#[tool(arguments)] item`. What `#[toolset]` has expanded already stays as it is.
 pub(crate) fn tool(arguments: TokenStream, item: &TokenStream) -> TokenStream {
+    if arguments.to_string() == "@ toolset" {
+        return item.clone();
+    }
     let function: Function = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(error) => {

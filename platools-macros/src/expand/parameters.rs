@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Expr, ExprLit, Lit};
 
-use super::{local, numbered};
+use super::{generated_at, local, numbered};
 use crate::attributes::parameter::Bounds;
 use crate::parameter::{Argument, Kind, Parameter};
 
@@ -37,19 +37,19 @@ impl<'a> Parameters<'a> {
         let constraints = self.arguments().map(|(index, parameter, argument)| {
             let ty = &parameter.owned.ty;
             let default = argument.default.as_ref().map(|default| {
-                let name = numbered("default", index);
+                let name = parameter.local("default", index);
                 quote!(let #name = || -> #ty { #default };)
             });
             let range = argument.range.as_ref().map(|bounds| {
-                let (name, range) = (numbered("range", index), range(bounds, private));
+                let (name, range) = (parameter.local("range", index), range(bounds, private));
                 quote!(let #name = #range;)
             });
             let length = argument.length.as_ref().map(|bounds| {
-                let (name, length) = (numbered("length", index), length(bounds, private));
+                let (name, length) = (parameter.local("length", index), length(bounds, private));
                 quote!(let #name = #length;)
             });
             let pattern = argument.pattern.as_ref().map(|pattern| {
-                let name = numbered("PATTERN", index);
+                let name = parameter.local("PATTERN", index);
                 quote! {
                     static #name: ::std::sync::LazyLock<#private::Regex> =
                         ::std::sync::LazyLock::new(|| #private::regex(#pattern));
@@ -80,7 +80,7 @@ impl<'a> Parameters<'a> {
         let (call, names, reader) = (local("call"), local("names"), local("reader"));
         let injected = self.numbered().filter(|(_, parameter)| matches!(parameter.kind, Kind::Injected));
         let injections = injected.map(|(index, parameter)| {
-            let (name, ty) = (numbered("value", index), &parameter.owned.ty);
+            let (name, ty) = (parameter.local("value", index), &parameter.owned.ty);
             let value = quote_spanned!(ty.span()=> <#ty as #private::FromCall>::from_call(&#call));
             quote!(let #name = #value?;)
         });
@@ -88,12 +88,12 @@ impl<'a> Parameters<'a> {
         let flattened =
             self.numbered().find(|(_, parameter)| matches!(parameter.kind, Kind::Flattened { .. }));
         let flattening = flattened.map(|(index, parameter)| {
-            let (name, ty) = (numbered("value", index), &parameter.owned.ty);
+            let (name, ty) = (parameter.local("value", index), &parameter.owned.ty);
             let value = quote_spanned!(ty.span()=> #reader.flatten::<#ty>());
             quote!(let #name = #value;)
         });
         let arguments = self.numbered().filter(|(_, parameter)| !matches!(parameter.kind, Kind::Injected));
-        let read: Vec<Ident> = arguments.map(|(index, _)| numbered("value", index)).collect();
+        let read: Vec<Ident> = arguments.map(|(index, parameter)| parameter.local("value", index)).collect();
         quote! {
             #(#injections)*
             let (#(#read,)*) = {
@@ -108,15 +108,22 @@ impl<'a> Parameters<'a> {
 
     /// The values as the function takes them, in its order.
     pub(crate) fn passing(&self) -> impl Iterator<Item = TokenStream> {
-        self.numbered().map(|(index, parameter)| parameter.owned.pass(&numbered("value", index)))
+        self.numbered().map(|(index, parameter)| parameter.owned.pass(&parameter.local("value", index)))
+    }
+}
+
+impl Parameter {
+    /// A local variable that belongs to this parameter.
+    fn local(&self, name: &str, index: usize) -> Ident {
+        numbered(name, index, self.owned.ty.span())
     }
 }
 
 /// Adds one parameter to the schema.
 fn schema(index: usize, parameter: &Parameter) -> TokenStream {
-    let input = local("input");
     let ty = &parameter.owned.ty;
-    let span = ty.span();
+    let span = generated_at(ty.span());
+    let input = Ident::new("input", span);
     let argument = match &parameter.kind {
         Kind::Injected => return TokenStream::new(),
         Kind::Flattened { .. } => {
@@ -128,15 +135,15 @@ fn schema(index: usize, parameter: &Parameter) -> TokenStream {
     let name = &argument.wire_name;
     let description = option(argument.description.as_ref());
     let default = argument.default.as_ref().map(|_| {
-        let default = numbered("default", index);
+        let default = parameter.local("default", index);
         quote_spanned!(span=> .default_value(&#default()))
     });
     let range = argument.range.as_ref().map(|_| {
-        let range = numbered("range", index);
+        let range = parameter.local("range", index);
         quote_spanned!(span=> .range(#range))
     });
     let length = argument.length.as_ref().map(|_| {
-        let length = numbered("length", index);
+        let length = parameter.local("length", index);
         quote_spanned!(span=> .length(#length))
     });
     let pattern = argument.pattern.as_ref().map(|pattern| quote_spanned!(span=> .pattern(#pattern)));
@@ -146,25 +153,26 @@ fn schema(index: usize, parameter: &Parameter) -> TokenStream {
 
 /// Decodes one argument and holds it against its constraints.
 fn take(index: usize, parameter: &Parameter, argument: &Argument) -> TokenStream {
-    let (reader, value, ty) = (local("reader"), numbered("value", index), &parameter.owned.ty);
-    let span = ty.span();
+    let ty = &parameter.owned.ty;
+    let span = generated_at(ty.span());
+    let (reader, value) = (Ident::new("reader", span), parameter.local("value", index));
     let name = &argument.wire_name;
     let taken = if argument.default.is_some() {
-        let default = numbered("default", index);
+        let default = parameter.local("default", index);
         quote_spanned!(span=> #reader.take_or::<#ty>(#name, #default))
     } else {
         quote_spanned!(span=> #reader.take::<#ty>(#name))
     };
     let range = argument.range.as_ref().map(|_| {
-        let range = numbered("range", index);
+        let range = parameter.local("range", index);
         quote_spanned!(span=> #reader.check_range(#name, #value.as_ref(), #range);)
     });
     let length = argument.length.as_ref().map(|_| {
-        let length = numbered("length", index);
+        let length = parameter.local("length", index);
         quote_spanned!(span=> #reader.check_length(#name, #value.as_ref(), #length);)
     });
     let pattern = argument.pattern.as_ref().map(|_| {
-        let pattern = numbered("PATTERN", index);
+        let pattern = parameter.local("PATTERN", index);
         quote_spanned!(span=> #reader.check_pattern(#name, #value.as_ref(), &#pattern);)
     });
     quote!(let #value = #taken; #range #length #pattern)

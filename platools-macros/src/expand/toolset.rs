@@ -1,7 +1,8 @@
 //! `#[toolset]` on an impl block.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens as _, quote};
+use quote::{ToTokens as _, quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::{GenericParam, ImplItem, ItemImpl};
 
 use super::definition::{Call, Definition};
@@ -61,13 +62,13 @@ fn implementation(block: &ItemImpl, private: &TokenStream, tools: Option<&[Token
     let conditions = block.attrs.iter().filter(|a| a.path().is_ident("cfg") || a.path().is_ident("allow"));
     let ty = &block.self_ty;
     let (generics, _, clause) = block.generics.split_for_impl();
-    // A generic toolset says here what `Toolset` asks for, so that its author need not.
-    let clause = if block.generics.params.is_empty() {
-        clause.to_token_stream()
-    } else {
-        let predicates = clause.into_iter().flat_map(|clause| &clause.predicates);
-        quote!(where #(#predicates,)* Self: ::core::marker::Send + ::core::marker::Sync + 'static)
+    // What `Toolset` asks for is said here too: a generic toolset need not say it, and one that cannot be
+    // shared gets one message instead of one for each of its tools.
+    let predicates = clause.into_iter().flat_map(|clause| &clause.predicates);
+    let shareable = quote_spanned! {ty.span()=>
+        #ty: ::core::marker::Send + ::core::marker::Sync + 'static
     };
+    let clause = quote!(where #(#predicates,)* #shareable);
     let body = match tools {
         None => quote!(::std::vec::Vec::new()),
         Some(tools) => {
@@ -114,6 +115,9 @@ fn tool_attributes(attributes: &mut Vec<syn::Attribute>, errors: &mut Errors) ->
     *attributes = others;
     let mut ours = ours.into_iter();
     let first = ours.next()?;
+    // What stays on the method is a mark: so the name `tool` is resolved, and its import is used.
+    let path = first.path();
+    attributes.push(syn::parse_quote!(#[#path(@toolset)]));
     for second in ours {
         errors.on(second, "`#[tool]` is given twice: write one list, `#[tool(…, …)]`");
     }

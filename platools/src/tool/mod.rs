@@ -72,7 +72,7 @@ impl Tool {
     pub fn new<F, R>(spec: ToolSpec, handler: F) -> Self
     where
         F: Fn(ToolCall) -> R + Send + Sync + 'static,
-        R: Future<Output = ToolResult> + Send + 'static,
+        R: Future<Output = ToolResult> + Send + 'static, // all that is held across an `.await` must be `Send`
     {
         let handler = Handler::Async(Arc::new(move |call| Box::pin(handler(call))));
         Self { spec: Arc::new(spec), handler }

@@ -158,6 +158,7 @@ pub trait IntoOutput {
     fn into_output(self) -> Result<ToolOutput, ToolError>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize> IntoOutput for T {
     fn into_output(self) -> Result<ToolOutput, ToolError> {
         ToolOutput::json(&self)

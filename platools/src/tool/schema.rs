@@ -7,12 +7,12 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::arguments::constraint::{Length, Measured, Range, Ranged, Textual};
 use super::arguments::missing;
 use super::arguments::reader::ArgumentNames;
+use super::arguments::tool_argument::ToolArgument;
 
 /// A generator whose subschemas are inlined unless recursive.
 fn generator(for_output: bool) -> SchemaGenerator {
@@ -107,7 +107,7 @@ impl InputSchema {
     }
 
     /// Adds a parameter of type `T` under `name`; it is required unless `T` can do without a value.
-    pub fn argument<T: DeserializeOwned + JsonSchema>(
+    pub fn argument<T: ToolArgument>(
         &mut self,
         name: &'static str,
         description: Option<&str>,
@@ -127,7 +127,7 @@ impl InputSchema {
     }
 
     /// Adds the properties of the struct `T` beside the other parameters.
-    pub fn flatten<T: DeserializeOwned + JsonSchema>(&mut self, parameter: &'static str) {
+    pub fn flatten<T: ToolArgument>(&mut self, parameter: &'static str) {
         let mut schema = self.generator.subschema_for::<T>();
         tidy(&mut schema);
         let Some(object) = schema.as_object().filter(|object| is_plain_object(object)) else {

@@ -7,6 +7,7 @@ pub(crate) mod constraint;
 mod explain;
 pub(crate) mod missing;
 pub(crate) mod reader;
+pub(crate) mod tool_argument;
 
 use std::fmt;
 

@@ -9,6 +9,7 @@ use regex::Regex;
 use serde::de::DeserializeOwned;
 
 use super::constraint::{Length, Measured, Range, Ranged, Textual};
+use super::tool_argument::ToolArgument;
 use super::{Arguments, explain, missing};
 use crate::tool::ToolError;
 use crate::tool::schema::article;
@@ -99,7 +100,7 @@ impl<'a> ArgumentReader<'a> {
     }
 
     /// The argument `name`; `None` only when something is wrong, which `finish` reports.
-    pub fn take<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
+    pub fn take<T: ToolArgument>(&mut self, name: &'static str) -> Option<T> {
         if let Some(text) = self.take_text(name) {
             return self.parse(name, text);
         }
@@ -116,7 +117,7 @@ impl<'a> ArgumentReader<'a> {
     }
 
     /// The argument `name`, or `default` when it was not sent.
-    pub fn take_or<T: DeserializeOwned>(
+    pub fn take_or<T: ToolArgument>(
         &mut self,
         name: &'static str,
         default: impl FnOnce() -> T,
@@ -128,7 +129,7 @@ impl<'a> ArgumentReader<'a> {
     }
 
     /// The struct `T`, made of the arguments that no other parameter took. Call it after all others.
-    pub fn flatten<T: DeserializeOwned>(&mut self) -> Option<T> {
+    pub fn flatten<T: ToolArgument>(&mut self) -> Option<T> {
         let mut text = String::from("{");
         for sent in &mut self.sent {
             if sent.taken || !(self.names.open || self.names.flattened.contains(&*sent.name)) {
