@@ -11,6 +11,8 @@ mod dispatch;
 mod error;
 mod host;
 mod json;
+#[cfg(feature = "logging")]
+pub mod logging;
 pub mod protocol;
 pub mod security;
 mod tool;
@@ -35,6 +37,17 @@ pub use crate::tool::{
     NameError, RateLimit, Registry, RegistryError, Requirement, Tool, ToolCall, ToolError, ToolErrorKind,
     ToolOutput, ToolResult, ToolSpec, Toolset, UserFacingError, check_name,
 };
+
+/// What most programs use: `use platools::prelude::*`.
+pub mod prelude {
+    pub use schemars::JsonSchema;
+    pub use serde::{Deserialize, Serialize};
+
+    pub use crate::{
+        CallContext, CancellationToken, Media, Platools, State, ToolError, ToolOutput, UserFacingError, tool,
+        tools, toolset,
+    };
+}
 
 /// The tools made of the named `#[tool]` functions, as a list.
 ///

@@ -117,11 +117,7 @@ impl<'a> ArgumentReader<'a> {
     }
 
     /// The argument `name`, or `default` when it was not sent.
-    pub fn take_or<T: ToolArgument>(
-        &mut self,
-        name: &'static str,
-        default: impl FnOnce() -> T,
-    ) -> Option<T> {
+    pub fn take_or<T: ToolArgument>(&mut self, name: &'static str, default: impl FnOnce() -> T) -> Option<T> {
         match self.take_text(name) {
             Some(text) => self.parse(name, text),
             None => Some(default()),
