@@ -1,4 +1,56 @@
-//! A tool host for Platos.
+//! A tool host for Platos: typed Rust functions become tools that agents call.
+//!
+//! A *connected entity* is a backend that dials out to the Platos platform over one authenticated WebSocket,
+//! declares its tools, and answers calls. Write functions, mark them [`#[tool]`](macro@tool), and
+//! [`run`](Platools::run):
+//!
+//! ```no_run
+//! use platools::prelude::*;
+//!
+//! /// Add two whole numbers.
+//! #[tool]
+//! async fn add(a: i64, b: i64) -> i64 {
+//!     a + b
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> platools::Result<()> {
+//!     Platools::from_env()?.run().await
+//! }
+//! ```
+//!
+//! # A tour
+//!
+//! * **Tools.** [`#[tool]`](macro@tool) makes a tool of a function, [`#[toolset]`](macro@toolset) of the methods of an
+//!   `impl` block. Arguments are whatever is `Deserialize` and [`JsonSchema`](schemars::JsonSchema); results are
+//!   whatever is `Serialize`, [`Media`], or a `Result` of it. A [`Tool`] whose shape is known only at run time is made
+//!   by hand.
+//! * **Errors.** The model reads the text of a [`ToolError::user`], a `String`, or a type marked [`UserFacingError`].
+//!   Every other error is internal: the model reads `internal error (call …)`, the log has the whole chain.
+//! * **The caller.** [`CallContext`] is who is calling, [`State`] is what the host shares, a [`CancellationToken`]
+//!   says when the call has to end; all are parameters taken by type. [`current_user_id`] and its siblings reach the
+//!   same from anywhere inside a call.
+//! * **The host.** [`Platools`] builds it from [`HostConfig`], [`Host::run`] keeps it connected, [`HostHandle`] watches
+//!   and stops it. [`Limits`] bounds what runs at the same time.
+//! * **Beneath.** [`protocol`] is the wire, [`security`] verifies calls; both are usable by themselves.
+//!
+//! # Registration
+//!
+//! Every `#[tool]` function that is linked into the program registers itself. A crate that nothing refers to is **not**
+//! linked, and its tools are missing without a word: name something of that crate (`use orders as _;` is enough), or
+//! give the list with [`tools!`]. A host with an explicit list has exactly those tools.
+//!
+//! # Secrets in logs
+//!
+//! At `trace`, the WebSocket library prints headers and frames, and with them the service secret and users' tokens.
+//! Cap `tungstenite`, `tokio_tungstenite` and `rustls` at `info` in your subscriber, or use `logging::init` (feature
+//! `logging`), which does. This crate logs neither at any level.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `logging` | `logging::init`, a subscriber for programs that keeps secrets out of the log |
 
 // Generated code says `::platools`, also in this crate's own tests.
 #[allow(unused_extern_crates, reason = "used by the macro")]
@@ -53,8 +105,23 @@ pub mod prelude {
 ///
 /// For two hosts in one process, for tests, and wherever automatic registration is not wanted:
 ///
-/// ```ignore
-/// Platools::from_env()?.tools(tools![lookup_order, orders::cancel]).run().await
+/// ```
+/// use platools::{tool, tools};
+///
+/// mod orders {
+///     /// Cancel an order.
+///     #[platools::tool(register = false)]
+///     pub async fn cancel(order_id: String) {}
+/// }
+///
+/// /// Look up one order by id.
+/// #[tool(register = false)]
+/// async fn lookup_order(order_id: String) -> String {
+///     order_id
+/// }
+///
+/// let tools = tools![lookup_order, orders::cancel];
+/// assert_eq!(tools[1].name(), "cancel");
 /// ```
 #[macro_export]
 macro_rules! tools {
@@ -62,3 +129,8 @@ macro_rules! tools {
         ::std::vec![$(<$tool as $crate::__private::ToolDefinition>::tool()),*] as ::std::vec::Vec<$crate::Tool>
     };
 }
+
+/// The examples in the README are compiled as they stand there.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
