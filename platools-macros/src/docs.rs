@@ -26,8 +26,8 @@ pub(crate) struct Docs {
     pub(crate) description: String,
     /// The entries of `# Arguments`.
     pub(crate) arguments: Vec<Entry>,
-    /// A `#[doc = …]` whose text is not a literal, so that it cannot be read here.
-    pub(crate) unreadable: Option<Span>,
+    /// The text of a `#[doc = …]` that is not a literal, so that it cannot be read here.
+    pub(crate) unreadable: Option<Expr>,
 }
 
 /// One list item of `# Arguments`.
@@ -96,7 +96,7 @@ fn track_fence(fence: &mut Option<String>, line: &str) {
 }
 
 /// The lines of all doc attributes, without the indentation that they share.
-fn lines(attributes: &[Attribute]) -> (Vec<Line>, Option<Span>) {
+fn lines(attributes: &[Attribute]) -> (Vec<Line>, Option<Expr>) {
     let mut lines = Vec::new();
     let mut unreadable = None;
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("doc")) {
@@ -111,7 +111,7 @@ fn lines(attributes: &[Attribute]) -> (Vec<Line>, Option<Span>) {
                 }));
             }
             None if matches!(pair.value, Expr::Lit(_)) => {}
-            None => unreadable = unreadable.or(Some(attribute.span())),
+            None => unreadable = unreadable.or_else(|| Some(pair.value.clone())),
         }
     }
     let indents = lines.iter().filter(|line| !line.text.is_empty());

@@ -49,6 +49,10 @@ pub(crate) fn known_words(given: &str, known: &[&str]) -> String {
 
 /// The known word that `given` was most likely meant to be.
 pub(crate) fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
+    let lengthened = |word: &&&str| word.len() >= 3 && given.starts_with(**word);
+    if let Some(word) = known.iter().find(lengthened) {
+        return Some(word);
+    }
     known
         .iter()
         .map(|word| (strsim::damerau_levenshtein(&given.to_lowercase(), word), *word))
@@ -131,6 +135,7 @@ mod tests {
         assert_eq!(nearest("Timeout", &known), Some("timeout"));
         assert_eq!(nearest("ratelimit", &known), Some("rate_limit"));
         assert_eq!(nearest("nmae", &known), Some("name"));
+        assert_eq!(nearest("maximum", &["min", "max"]), Some("max"));
         assert_eq!(nearest("permissions", &known), None);
     }
 

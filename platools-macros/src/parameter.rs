@@ -132,8 +132,8 @@ fn description(
         }
         Some(text) => Some(text.to_token_stream()),
         None => {
-            if let Some(span) = docs.unreadable {
-                errors.at(span, UNREADABLE);
+            if let Some(text) = docs.unreadable {
+                errors.on(text, UNREADABLE);
             }
             (!comment.is_empty()).then(|| quote!(#comment))
         }

@@ -145,12 +145,9 @@ impl Finder<'_> {
                 "an argument is decoded for one call, nobody would see the change: take it by value";
             self.errors.on(mutability, message);
         }
-        if let Some(lifetime) = reference.lifetime.as_ref().filter(|lifetime| lifetime.ident != "_") {
-            let message = if lifetime.ident == "static" {
-                "an argument lives as long as its call, not for ever: remove `'static`, or take an owned type"
-            } else {
-                "remove the lifetime: an argument lives as long as its call"
-            };
+        // Other names are declared as generics, and reported there.
+        if let Some(lifetime) = reference.lifetime.as_ref().filter(|lifetime| lifetime.ident == "static") {
+            let message = "an argument lives as long as its call, not for ever: remove `'static`, or take an owned type";
             self.errors.on(lifetime, message);
         }
     }

@@ -10,7 +10,7 @@ pub use crate::tool::arguments::reader::{ArgumentNames, ArgumentReader};
 pub use crate::tool::arguments::tool_argument::ToolArgument;
 pub use crate::tool::result;
 pub use crate::tool::schema::{Argument, InputSchema};
-use crate::tool::{Arguments, Handler, Requirement, ToolError, ToolResult};
+use crate::tool::{Requirement, ToolError};
 pub use crate::tool::{Auth, FromCall, Location, RateLimit, Tool, ToolCall, ToolSpec, Toolset};
 
 /// A tool that registers itself.
@@ -44,16 +44,4 @@ pub fn regex(pattern: &str) -> Regex {
 /// A value from the reader, which has one unless its `finish` said why not.
 pub fn read<T>(value: Option<T>) -> Result<T, ToolError> {
     value.ok_or_else(|| ToolError::invalid_arguments("an argument could not be read"))
-}
-
-/// Runs a tool's handler as it is, without a dispatcher and without a caller: for tests of generated code.
-///
-/// # Errors
-/// What the handler answers with.
-pub async fn run(tool: &Tool, arguments: Arguments) -> ToolResult {
-    let call = ToolCall::new(arguments, std::sync::Arc::new(()));
-    match tool.handler() {
-        Handler::Async(handler) => handler(call).await,
-        Handler::Blocking(handler) => handler(call),
-    }
 }

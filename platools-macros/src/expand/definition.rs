@@ -42,8 +42,8 @@ impl Definition {
     ) -> Self {
         let docs = Docs::read(&function.attributes);
         let description = attributes.description.as_ref().map(ToTokens::to_token_stream).or_else(|| {
-            if let Some(span) = docs.unreadable {
-                errors.at(span, UNREADABLE);
+            if let Some(text) = &docs.unreadable {
+                errors.on(text, UNREADABLE);
             }
             let text = &docs.description;
             (!text.is_empty()).then(|| quote!(#text))
@@ -183,7 +183,7 @@ impl Definition {
         let invocation = self.invocation(call, parameters);
         let toolset = match call {
             Call::Method(toolset) if self.signature.receiver.is_some() => {
-                Some(quote!(let #toolset = ::std::sync::Arc::clone(&#toolset);))
+                Some(quote!(let #toolset = ::core::clone::Clone::clone(&#toolset);))
             }
             _ => None,
         };
@@ -193,7 +193,7 @@ impl Definition {
             let new = respanned(&quote!(#private::Tool::new), place);
             let tool = quote_spanned! {place=>
                 #new(#spec, move |#this_call: #private::ToolCall| {
-                    let #names = ::std::sync::Arc::clone(&#names);
+                    let #names = ::core::clone::Clone::clone(&#names);
                     #toolset
                     async move {
                         #decoding
@@ -224,7 +224,7 @@ impl Definition {
             Call::Method(toolset) => {
                 let this = self.signature.receiver.map(|receiver| match receiver {
                     SelfArgument::Borrowed => quote!(&*#toolset,),
-                    SelfArgument::Shared => quote!(::std::sync::Arc::clone(&#toolset),),
+                    SelfArgument::Shared => quote!(::core::clone::Clone::clone(&#toolset),),
                 });
                 quote!(Self::#ident(#this #(#arguments),*))
             }

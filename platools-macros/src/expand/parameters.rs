@@ -94,10 +94,14 @@ impl<'a> Parameters<'a> {
         });
         let arguments = self.numbered().filter(|(_, parameter)| !matches!(parameter.kind, Kind::Injected));
         let read: Vec<Ident> = arguments.map(|(index, parameter)| parameter.local("value", index)).collect();
+        let new_reader = quote!(#private::ArgumentReader::new(&#call.arguments, &#names));
+        if read.is_empty() {
+            return quote!(#(#injections)* #new_reader.finish()?;);
+        }
         quote! {
             #(#injections)*
             let (#(#read,)*) = {
-                let mut #reader = #private::ArgumentReader::new(&#call.arguments, &#names);
+                let mut #reader = #new_reader;
                 #(#taken)*
                 #flattening
                 #reader.finish()?;
@@ -219,6 +223,6 @@ fn number(bound: &Expr, private: &TokenStream) -> TokenStream {
             let number = syn::LitInt::new(&format!("{}i128", number.base10_digits()), Span::call_site());
             quote!(#private::Number::Integer(#sign #number))
         }
-        _ => quote_spanned!(bound.span()=> #private::Number::from(#bound)),
+        _ => quote_spanned!(bound.span()=> ::core::convert::From::from(#bound)),
     }
 }

@@ -1,0 +1,8 @@
+use platools::tool;
+
+#[tool]
+struct Orders;
+
+fn main() {
+    let _ = Orders;
+}

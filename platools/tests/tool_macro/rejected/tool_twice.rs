@@ -1,0 +1,10 @@
+use platools::tool;
+
+/// Look up one order by id.
+#[tool(read_only)]
+#[tool(timeout = "10s")]
+async fn lookup_order(order_id: String) -> String {
+    order_id
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+use platools::{tool, toolset};
+
+struct Orders(u32);
+
+#[toolset]
+impl Orders {
+    /// Count.
+    #[tool]
+    fn count(&mut self) -> u32 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+fn main() {}

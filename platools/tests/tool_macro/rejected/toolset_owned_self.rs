@@ -1,0 +1,14 @@
+use platools::{tool, toolset};
+
+struct Orders(u32);
+
+#[toolset]
+impl Orders {
+    /// Count.
+    #[tool]
+    fn count(self) -> u32 {
+        self.0
+    }
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+use platools::toolset;
+
+struct Orders;
+
+#[toolset]
+impl Orders {
+    fn new() -> Self {
+        Orders
+    }
+}
+
+fn main() {
+    Orders::new();
+}
