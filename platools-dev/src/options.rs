@@ -1,0 +1,141 @@
+//! What a development platform is made of.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use platools::protocol::{CALL_PENDING, REGISTRATIONS_PER_MINUTE};
+use platools::security::Secret;
+
+use crate::{DevError, DevPlatform};
+
+/// The entity that is there unless others are named.
+const DEFAULT_ENTITY: &str = "local";
+
+/// How a [`DevPlatform`] is set up. The defaults are the platform's own, on a free port of this
+/// machine.
+#[derive(Clone)]
+pub struct DevPlatformOptions {
+    pub(crate) address: SocketAddr,
+    pub(crate) host_name: Option<String>,
+    pub(crate) entities: BTreeMap<String, Option<Secret>>,
+    pub(crate) default_entity: String,
+    pub(crate) pending_time: Duration,
+    pub(crate) registrations_per_minute: u32,
+    pub(crate) authentication_delay: Duration,
+    pub(crate) wait_limit: Duration,
+    pub(crate) tls: Option<TlsPem>,
+}
+
+/// A certificate chain and its key.
+#[derive(Clone)]
+pub(crate) struct TlsPem {
+    pub(crate) certificates: String,
+    pub(crate) key: String,
+}
+
+impl Default for DevPlatformOptions {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            host_name: None,
+            entities: BTreeMap::new(),
+            default_entity: DEFAULT_ENTITY.to_owned(),
+            pending_time: CALL_PENDING,
+            registrations_per_minute: REGISTRATIONS_PER_MINUTE,
+            authentication_delay: Duration::ZERO,
+            wait_limit: Duration::from_secs(10),
+            tls: None,
+        }
+    }
+}
+
+impl DevPlatformOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Where to listen. Default: a free port of `127.0.0.1`. Whoever reaches another address can try
+    /// secrets there.
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// The host's name in the URLs that the platform gives out. Default: the address.
+    pub fn host_name(mut self, name: impl Into<String>) -> Self {
+        self.host_name = Some(name.into());
+        self
+    }
+
+    /// Adds an entity with this secret. The first one added is the default entity; when none is added,
+    /// there is one called `local` with a random secret. Every entity has all environments.
+    pub fn entity(self, slug: impl Into<String>, secret: Secret) -> Self {
+        self.add(slug.into(), Some(secret))
+    }
+
+    /// Adds an entity with a random secret.
+    pub fn entity_with_random_secret(self, slug: impl Into<String>) -> Self {
+        self.add(slug.into(), None)
+    }
+
+    fn add(mut self, slug: String, secret: Option<Secret>) -> Self {
+        if self.entities.is_empty() {
+            self.default_entity.clone_from(&slug);
+        }
+        self.entities.insert(slug, secret);
+        self
+    }
+
+    /// How long the answer to a call is waited for. Default: 30 s.
+    pub fn pending_time(mut self, time: Duration) -> Self {
+        self.pending_time = time;
+        self
+    }
+
+    /// How many registrations each entity may send in a minute, per environment. Default: 6.
+    pub fn registrations_per_minute(mut self, registrations: u32) -> Self {
+        self.registrations_per_minute = registrations;
+        self
+    }
+
+    /// How long authentication takes. What a host sends meanwhile waits, and is read after `welcome`.
+    /// Default: no time.
+    pub fn authentication_delay(mut self, delay: Duration) -> Self {
+        self.authentication_delay = delay;
+        self
+    }
+
+    /// How long the `wait_…` functions wait before they give up. Default: 10 s.
+    pub fn wait_limit(mut self, limit: Duration) -> Self {
+        self.wait_limit = limit;
+        self
+    }
+
+    /// Speaks `wss://` with this certificate chain and private key, both in PEM.
+    pub fn tls_pem(mut self, certificates: impl Into<String>, key: impl Into<String>) -> Self {
+        self.tls = Some(TlsPem { certificates: certificates.into(), key: key.into() });
+        self
+    }
+
+    /// Starts the platform.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or the certificate cannot be used.
+    pub async fn start(self) -> Result<DevPlatform, DevError> {
+        DevPlatform::start_with(self).await
+    }
+}
+
+impl fmt::Debug for DevPlatformOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DevPlatformOptions")
+            .field("address", &self.address)
+            .field("entities", &self.entities.keys())
+            .field("pending_time", &self.pending_time)
+            .field("tls", &self.tls.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,206 @@
+//! The platform as a whole: starting, stopping, and its entities.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use platools::protocol::close;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::accept::Listening;
+use crate::state::Shared;
+use crate::{ConnectedEntity, Counters, DevError, DevPlatformOptions, EntityKey, Event, random, tls};
+
+/// How long connections may take to close when the platform stops; then they are cut.
+const STOP_TIME: Duration = Duration::from_secs(3);
+
+/// A development platform. It listens until it is dropped.
+///
+/// It is used as its default entity in the `dev` environment: everything that a [`ConnectedEntity`]
+/// can, it can. For others see [`entity_in`](Self::entity_in).
+pub struct DevPlatform {
+    shared: Arc<Shared>,
+    base_url: Arc<str>,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    listening: Mutex<Option<Listening>>,
+    default_entity: ConnectedEntity,
+}
+
+impl DevPlatform {
+    /// Starts a platform on a free port of `127.0.0.1`, with one entity called `local` and a random
+    /// secret.
+    ///
+    /// # Errors
+    /// When this machine has no port to give.
+    pub async fn start() -> Result<Self, DevError> {
+        Self::start_with(DevPlatformOptions::default()).await
+    }
+
+    /// Options for a platform that is not the default one.
+    pub fn options() -> DevPlatformOptions {
+        DevPlatformOptions::default()
+    }
+
+    pub(crate) async fn start_with(mut options: DevPlatformOptions) -> Result<Self, DevError> {
+        let tls = options.tls.take().map(|pem| tls::acceptor(&pem)).transpose()?;
+        let listener = bind(options.address).await?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| DevError::Bind { address: options.address, problem: error.to_string() })?;
+
+        let mut secrets = BTreeMap::new();
+        if options.entities.is_empty() {
+            options.entities.insert(options.default_entity.clone(), None);
+        }
+        for (slug, secret) in std::mem::take(&mut options.entities) {
+            secrets.insert(slug, secret.map_or_else(random::secret, Ok)?);
+        }
+        let scheme = if tls.is_some() { "wss" } else { "ws" };
+        let base_url: Arc<str> = match &options.host_name {
+            Some(name) => format!("{scheme}://{name}:{}/tools/sync", address.port()),
+            None => format!("{scheme}://{address}/tools/sync"),
+        }
+        .into();
+
+        let default_key = EntityKey::new(&options.default_entity, "dev");
+        let shared = Shared::new(options, secrets);
+        let default_entity = ConnectedEntity::new(&shared, &base_url, default_key)?;
+        let listening = Listening::start(Arc::clone(&shared), listener, tls.clone());
+        Ok(Self { shared, base_url, address, tls, listening: Mutex::new(Some(listening)), default_entity })
+    }
+
+    /// The address that is listened on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL for a host's configuration without entity and environment, for hosts that get those
+    /// otherwise. With them it is [`url`](ConnectedEntity::url).
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The slug of the default entity.
+    pub fn entity(&self) -> &str {
+        &self.default_entity.key().entity
+    }
+
+    /// An entity in an environment, named by slug, alias or id as in a URL's `env`.
+    ///
+    /// # Errors
+    /// When the platform has no such entity or environment.
+    pub fn entity_in(&self, entity: &str, environment: &str) -> Result<ConnectedEntity, DevError> {
+        let environment = crate::key::resolve_environment(Some(environment)).unwrap_or(environment);
+        ConnectedEntity::new(&self.shared, &self.base_url, EntityKey::new(entity, environment))
+    }
+
+    /// How often things happened.
+    pub fn counters(&self) -> Counters {
+        self.shared.read(|state| state.counters)
+    }
+
+    /// How many calls wait for an answer.
+    pub fn pending_calls(&self) -> usize {
+        self.shared.read(|state| state.pending.len())
+    }
+
+    /// Waits until the counters are as wished.
+    ///
+    /// # Errors
+    /// When they are not within the limit of the options.
+    pub async fn wait_for_counters(&self, mut wish: impl FnMut(&Counters) -> bool) -> Result<(), DevError> {
+        self.shared.wait_until("the counters", |state| wish(&state.counters)).await
+    }
+
+    /// What happens from now on. Who reads too slowly misses events and is told how many.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.shared.watch_events()
+    }
+
+    /// Stops as for a deploy: closes every connection with 1001 and no longer listens. Tools, counters
+    /// and waiting calls stay; see [`resume`](Self::resume).
+    pub async fn stop(&self) {
+        self.shared.read(|state| {
+            for connection in state.connections() {
+                connection.close(close::GOING_AWAY, close::SHUTTING_DOWN);
+            }
+        });
+        self.end(STOP_TIME).await;
+    }
+
+    /// Stops as in a crash: cuts every connection and no longer listens.
+    pub async fn crash(&self) {
+        self.end(Duration::ZERO).await;
+    }
+
+    /// Listens again, on the same port.
+    ///
+    /// # Errors
+    /// When the platform listens already, or another program took the port.
+    pub async fn resume(&self) -> Result<(), DevError> {
+        if self.listening().is_some() {
+            return Err(DevError::AlreadyListening);
+        }
+        let listener = bind(self.address).await?;
+        let listening = Listening::start(Arc::clone(&self.shared), listener, self.tls.clone());
+        *self.listening() = Some(listening);
+        Ok(())
+    }
+
+    /// [`stop`](Self::stop) and [`resume`](Self::resume).
+    ///
+    /// # Errors
+    /// When another program took the port.
+    pub async fn restart(&self) -> Result<(), DevError> {
+        self.stop().await;
+        self.resume().await
+    }
+
+    /// Ends all tasks; the connections get some time to close.
+    async fn end(&self, time: Duration) {
+        let Some(listening) = self.listening().take() else { return };
+        listening.accepting.cancel();
+        listening.tasks.close();
+        let _ = timeout(time, listening.tasks.wait()).await;
+        listening.connections.cancel();
+        listening.tasks.wait().await;
+    }
+
+    fn listening(&self) -> std::sync::MutexGuard<'_, Option<Listening>> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, DevError> {
+    TcpListener::bind(address).await.map_err(|error| DevError::Bind { address, problem: error.to_string() })
+}
+
+impl Deref for DevPlatform {
+    type Target = ConnectedEntity;
+
+    fn deref(&self) -> &ConnectedEntity {
+        &self.default_entity
+    }
+}
+
+impl Drop for DevPlatform {
+    fn drop(&mut self) {
+        if let Some(listening) = self.listening().take() {
+            listening.accepting.cancel();
+            listening.connections.cancel();
+        }
+    }
+}
+
+impl fmt::Debug for DevPlatform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DevPlatform").field("address", &self.address).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,172 @@
+//! What the platform knows: entities, their tools and health, who is connected, which calls wait.
+//!
+//! All of it stands under one lock that is held for moments only. Whoever changes it wakes those who
+//! wait for a change.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use platools::protocol::{Scope, ToolHealth};
+use platools::security::Secret;
+use tokio::sync::{broadcast, watch};
+use tokio::time::timeout;
+
+use crate::connection::ConnectionHandle;
+use crate::key::{ENVIRONMENTS, environment_id};
+use crate::pending::PendingCalls;
+use crate::registration::Registration;
+use crate::{Counters, DevError, DevPlatformOptions, EntityKey, Event};
+
+/// How many events a slow watcher may lag behind before it misses some.
+const EVENTS_KEPT: usize = 4096;
+
+/// The one organization and project of the development platform.
+const ORGANIZATION_ID: &str = "org_dev";
+const PROJECT_ID: &str = "proj_dev";
+
+/// The state and everything around it that the platform's parts share.
+pub(crate) struct Shared {
+    pub(crate) options: DevPlatformOptions,
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+    events: broadcast::Sender<Event>,
+}
+
+impl Shared {
+    pub(crate) fn new(options: DevPlatformOptions, secrets: BTreeMap<String, Secret>) -> Arc<Self> {
+        let entities = secrets.into_iter().map(|(slug, secret)| (slug, EntityRecord::new(secret))).collect();
+        Arc::new(Self {
+            options,
+            state: Mutex::new(State { entities, ..State::default() }),
+            changed: watch::Sender::new(()),
+            events: broadcast::Sender::new(EVENTS_KEPT),
+        })
+    }
+
+    /// Looks at the state.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the state.
+    pub(crate) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.send_replace(());
+        result
+    }
+
+    /// Waits until the state is as wished, or until the limit of the options.
+    pub(crate) async fn wait_until(
+        &self,
+        what: &str,
+        mut wish: impl FnMut(&State) -> bool,
+    ) -> Result<(), DevError> {
+        let mut changed = self.changed.subscribe();
+        let limit = self.options.wait_limit;
+        let waiting = async {
+            // The sender lives as long as this borrow of it, so a change always comes or the limit does.
+            while !self.read(&mut wish) {
+                let _ = changed.changed().await;
+            }
+        };
+        timeout(limit, waiting)
+            .await
+            .map_err(|_| DevError::WaitedInVain { what: what.to_owned(), waited: limit })
+    }
+
+    /// Tells those who watch.
+    pub(crate) fn emit(&self, event: Event) {
+        // Without watchers there is nobody to tell.
+        let _ = self.events.send(event);
+    }
+
+    pub(crate) fn watch_events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct State {
+    entities: BTreeMap<String, EntityRecord>,
+    pub(crate) counters: Counters,
+    pub(crate) pending: PendingCalls,
+}
+
+impl State {
+    pub(crate) fn entity(&self, slug: &str) -> Option<&EntityRecord> {
+        self.entities.get(slug)
+    }
+
+    pub(crate) fn entity_mut(&mut self, slug: &str) -> Option<&mut EntityRecord> {
+        self.entities.get_mut(slug)
+    }
+
+    /// What is known about an entity in an environment.
+    pub(crate) fn seat(&self, key: &EntityKey) -> Option<&Seat> {
+        self.entities.get(&key.entity)?.seats.get(key.environment.as_str())
+    }
+
+    pub(crate) fn seat_mut(&mut self, key: &EntityKey) -> Option<&mut Seat> {
+        self.entities.get_mut(&key.entity)?.seats.get_mut(key.environment.as_str())
+    }
+
+    /// All live connections.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = &ConnectionHandle> {
+        self.entities.values().flat_map(EntityRecord::connections)
+    }
+}
+
+/// An entity.
+pub(crate) struct EntityRecord {
+    secret: Secret,
+    seats: BTreeMap<&'static str, Seat>,
+}
+
+impl EntityRecord {
+    fn new(secret: Secret) -> Self {
+        Self { secret, seats: ENVIRONMENTS.iter().map(|slug| (*slug, Seat::default())).collect() }
+    }
+
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    pub(crate) fn replace_secret(&mut self, secret: Secret) {
+        self.secret = secret;
+    }
+
+    pub(crate) fn connections(&self) -> impl Iterator<Item = &ConnectionHandle> {
+        self.seats.values().filter_map(|seat| seat.connection.as_ref())
+    }
+}
+
+/// An entity in an environment.
+#[derive(Default)]
+pub(crate) struct Seat {
+    pub(crate) connection: Option<ConnectionHandle>,
+    pub(crate) registration: Registration,
+    pub(crate) health: BTreeMap<String, ToolHealth>,
+    pub(crate) heartbeats: u64,
+    /// Whether heartbeats are left without acknowledgement.
+    pub(crate) ignores_heartbeats: bool,
+    pub(crate) last_call: Option<LastCall>,
+}
+
+/// The call that was sent last.
+#[derive(Clone)]
+pub(crate) struct LastCall {
+    pub(crate) call_id: String,
+    pub(crate) tool: String,
+    pub(crate) frame: String,
+}
+
+/// The scope of a connection, as `welcome` states it and the envelopes repeat it.
+pub(crate) fn scope(key: &EntityKey) -> Scope {
+    Scope {
+        organization_id: Some(ORGANIZATION_ID.to_owned()),
+        project_id: Some(PROJECT_ID.to_owned()),
+        environment_id: Some(environment_id(&key.environment)),
+        entity_id: Some(key.entity.clone()),
+    }
+}

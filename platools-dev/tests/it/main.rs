@@ -1,0 +1,10 @@
+//! The platform's side of the wire, tried with a bare WebSocket as the host.
+
+#![allow(clippy::unwrap_used)]
+
+mod authentication;
+mod calls;
+mod faults;
+mod host;
+mod lifecycle;
+mod registration;
