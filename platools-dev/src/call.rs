@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use platools::Arguments;
 use platools::protocol::platform::{self};
 use platools::protocol::{Envelope, Inbound, MAX_RESULT_BYTES};
 use platools::security::SigningKey;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
@@ -24,7 +25,8 @@ const PREVIEW_CHARACTERS: usize = 2048;
 pub struct CallBuilder<'a> {
     entity: &'a ConnectedEntity,
     tool: String,
-    arguments: Value,
+    /// JSON text, checked when the call is sent.
+    arguments: String,
     context: Option<Value>,
     envelope: Envelope,
     signed_at: Option<SystemTime>,
@@ -69,7 +71,7 @@ impl<'a> CallBuilder<'a> {
         Self {
             entity,
             tool: tool.to_owned(),
-            arguments: Value::Object(Map::new()),
+            arguments: "{}".to_owned(),
             context: None,
             envelope,
             signed_at: None,
@@ -81,7 +83,14 @@ impl<'a> CallBuilder<'a> {
 
     /// The arguments, an object. Default: none.
     pub fn arguments(mut self, arguments: Value) -> Self {
-        self.arguments = arguments;
+        self.arguments = arguments.to_string();
+        self
+    }
+
+    /// The arguments as JSON text, sent and signed as it is: for what no [`Value`] can hold, such as a
+    /// lone surrogate, a number of many digits or a member that stands twice.
+    pub fn arguments_text(mut self, arguments: impl Into<String>) -> Self {
+        self.arguments = arguments.into();
         self
     }
 
@@ -178,9 +187,10 @@ impl<'a> CallBuilder<'a> {
             Value::Object(_) => Ok(value.to_string()),
             _ => Err(DevError::NotAnObject(name)),
         };
-        let arguments = object(&self.arguments, "arguments")?;
+        let arguments =
+            Arguments::from_json(self.arguments).map_err(|_| DevError::NotAnObject("arguments"))?;
         let context = self.context.as_ref().map(|context| object(context, "context")).transpose()?;
-        let mut signed = platform::signed_arguments(&arguments, context.as_deref());
+        let mut signed = platform::signed_arguments(arguments.as_json(), context.as_deref());
 
         let mut envelope = self.envelope;
         let call_id = envelope.call_id.get_or_insert_with(random::uuid).clone();
@@ -431,7 +441,7 @@ mod tests {
             let mut changed = object.to_owned();
             change_a_byte(&mut changed);
             assert_ne!(changed, object);
-            serde_json::from_str::<Map<String, Value>>(&changed).unwrap();
+            serde_json::from_str::<serde_json::Map<String, Value>>(&changed).unwrap();
         }
     }
 

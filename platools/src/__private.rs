@@ -10,8 +10,8 @@ pub use crate::tool::arguments::reader::{ArgumentNames, ArgumentReader};
 pub use crate::tool::arguments::tool_argument::ToolArgument;
 pub use crate::tool::result;
 pub use crate::tool::schema::{Argument, InputSchema};
-use crate::tool::{Requirement, ToolError};
 pub use crate::tool::{Auth, FromCall, Location, RateLimit, Tool, ToolCall, ToolSpec, Toolset};
+use crate::tool::{Requirement, ToolError};
 
 /// A tool that registers itself.
 #[derive(Debug)]

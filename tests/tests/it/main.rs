@@ -1,1 +1,13 @@
-//! Whole-system tests.
+//! Whole-system tests: a host and a development platform, on the loopback, over the real wire.
+
+#![allow(missing_docs)]
+
+mod calls;
+mod configuration;
+mod connection;
+mod frames;
+mod interop_python;
+mod registration;
+mod secrets;
+mod support;
+mod tls;

@@ -1,0 +1,193 @@
+//! The connection: how it ends, what follows, and what is not lost.
+
+use std::time::Duration;
+
+use platools::security::Secret;
+use platools::{HostError, HostState, Platools, SecretSource};
+use platools_dev::{DevPlatform, DevPlatformOptions};
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::support::{Folder, GUARD, Running, all_tools, answer, builder, connected};
+
+#[tokio::test]
+async fn a_dropped_connection_is_dialled_again() {
+    let (platform, host) = connected().await;
+    platform.faults().drop_connection().unwrap();
+    platform.wait_for_registrations(2).await.unwrap();
+    host.reaches(HostState::Active).await;
+    assert_eq!(answer(&platform, "add", json!({"a": 1, "b": 2})).await, json!(3));
+}
+
+#[tokio::test]
+async fn a_platform_that_restarts_gets_its_host_back() {
+    let (platform, _host) = connected().await;
+    platform.restart().await.unwrap();
+    platform.wait_for_registrations(2).await.unwrap();
+    assert_eq!(answer(&platform, "add", json!({"a": 1, "b": 2})).await, json!(3));
+}
+
+#[tokio::test]
+async fn an_answer_that_finishes_while_the_socket_is_down_is_sent_after_the_next_welcome() {
+    let (platform, _host) = connected().await;
+    let call = platform.call("sleep", json!({"ms": 500}));
+    let cut = async {
+        tokio::task::yield_now().await;
+        while platform.pending_calls() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        platform.crash().await;
+        // The call finishes while nobody listens.
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        platform.resume().await.unwrap();
+    };
+    let (report, ()) = tokio::join!(call, cut);
+    assert_eq!(report.unwrap().into_result().unwrap(), json!(500));
+}
+
+#[tokio::test]
+async fn a_frozen_platform_is_noticed() {
+    let platform = DevPlatform::start().await.unwrap();
+    let host = builder(&platform).heartbeat_interval(Duration::from_millis(200)).build().unwrap();
+    let host = Running::start(host);
+    platform.wait_for_tool("add").await.unwrap();
+    platform.faults().freeze().unwrap();
+    platform.wait_for_registrations(2).await.unwrap();
+    host.reaches(HostState::Active).await;
+}
+
+#[tokio::test]
+async fn heartbeats_carry_the_health_that_changed() {
+    let platform = DevPlatform::start().await.unwrap();
+    let host = builder(&platform).heartbeat_interval(Duration::from_millis(100)).build().unwrap();
+    let _host = Running::start(host);
+    platform.wait_for_tool("add").await.unwrap();
+    assert_eq!(answer(&platform, "add", json!({"a": 1, "b": 2})).await, json!(3));
+    platform.call("fail", json!({"inside": false})).await.unwrap();
+    platform.call("fail", json!({"inside": "wrong"})).await.unwrap();
+    let seen = platform.heartbeats();
+    platform.wait_for_heartbeats(seen + 2).await.unwrap();
+    let health = platform.health();
+    assert_eq!(health["add"].error_count_1h, 0);
+    let failed = (health["fail"].error_count_1h, health["fail"].last_error.as_deref());
+    assert_eq!(failed, (1, Some("not today")), "wrong arguments are not the tool's fault");
+    assert!(!health.contains_key("sleep"), "never called");
+}
+
+#[tokio::test]
+async fn a_superseded_host_stands_by_and_does_not_fight() {
+    let (platform, first) = connected().await;
+    let second = Running::start(builder(&platform).build().unwrap());
+    second.reaches(HostState::Active).await;
+    first.reaches(HostState::Standby).await;
+    assert_eq!(platform.counters().superseded, 1);
+    assert_eq!(answer(&platform, "add", json!({"a": 1, "b": 2})).await, json!(3));
+    assert_eq!((first.handle.state(), second.handle.state()), (HostState::Standby, HostState::Active));
+    timeout(GUARD, first.handle.shutdown()).await.expect("a host that stands by stops at once");
+    first.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_rotated_secret_is_read_again() {
+    let platform = DevPlatform::start().await.unwrap();
+    let folder = Folder::new("rotation");
+    let path = folder.file("secret", &format!("{}\n", platform.secret().expose()));
+    let host =
+        Platools::builder().url(platform.url()).secret_source(SecretSource::file(&path)).tools(all_tools());
+    let _host = Running::start(host.build().unwrap());
+    platform.wait_for_tool("add").await.unwrap();
+    let fresh = "f".repeat(64);
+    folder.file("secret", &fresh);
+    platform.faults().rotate_secret_to(Secret::new(fresh).unwrap());
+    platform.wait_for_registrations(2).await.unwrap();
+    assert_eq!(
+        answer(&platform, "add", json!({"a": 1, "b": 2})).await,
+        json!(3),
+        "signed with the new secret"
+    );
+}
+
+#[tokio::test]
+async fn what_only_a_person_can_mend_ends_the_host() {
+    let platform = DevPlatform::start().await.unwrap();
+    let fails = |builder: Platools| async {
+        let host = Running::start(builder.build().unwrap());
+        host.ended().await.unwrap_err()
+    };
+    let wrong = fails(builder(&platform).secret("0".repeat(64))).await;
+    assert!(matches!(wrong, HostError::InvalidSecret { .. }), "{wrong}");
+    let nameless = fails(builder(&platform).url(platform.base_url())).await;
+    assert!(matches!(nameless, HostError::MissingEntity), "{nameless}");
+    assert!(nameless.to_string().contains("PLATOS_ENTITY"), "{nameless}");
+    let nowhere = builder(&platform).url(platform.base_url()).entity(platform.entity()).environment("mars");
+    let nowhere = fails(nowhere).await;
+    assert!(
+        matches!(&nowhere, HostError::UnknownEnvironment { environment } if environment == "mars"),
+        "{nowhere}"
+    );
+}
+
+#[tokio::test]
+async fn a_throttled_registration_is_repeated_on_the_same_connection() {
+    let platform = DevPlatform::start().await.unwrap();
+    platform.faults().throttle_registrations(1, Duration::from_millis(100));
+    let _host = Running::start(builder(&platform).build().unwrap());
+    platform.wait_for_tool("add").await.unwrap();
+    let counters = platform.counters();
+    assert_eq!((counters.throttled, counters.registrations, counters.connected), (1, 1, 1), "{counters:?}");
+}
+
+#[tokio::test]
+async fn a_shutdown_finishes_what_runs_and_refuses_what_comes() {
+    let (platform, host) = connected().await;
+    let running = platform.call("sleep", json!({"ms": 700}));
+    let stopping = async {
+        while host.handle.in_flight() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let stopped = tokio::spawn({
+            let handle = host.handle.clone();
+            async move { handle.shutdown().await }
+        });
+        host.reaches(HostState::Draining).await;
+        let refused = platform.call("add", json!({"a": 1, "b": 2})).await.unwrap();
+        assert!(refused.error().unwrap().starts_with("shutting down, retry: "), "{refused:?}");
+        stopped.await.unwrap();
+    };
+    let (report, ()) = tokio::join!(running, stopping);
+    assert_eq!(report.unwrap().into_result().unwrap(), json!(700));
+    host.ended().await.unwrap();
+    platform.wait_disconnected().await.unwrap();
+}
+
+#[tokio::test]
+async fn calls_that_outlast_the_grace_period_are_told_to_stop() {
+    let platform = DevPlatformOptions::new().pending_time(Duration::from_secs(3)).start().await.unwrap();
+    let host = builder(&platform).shutdown_grace(Duration::from_millis(200)).build().unwrap();
+    let host = Running::start(host);
+    platform.wait_for_tool("sleep").await.unwrap();
+    let running = platform.call("sleep", json!({"ms": 20_000}));
+    let stopping = async {
+        while host.handle.in_flight() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        timeout(Duration::from_secs(15), host.handle.shutdown()).await.expect("the grace period ends it");
+    };
+    let (report, ()) = tokio::join!(running, stopping);
+    assert!(report.unwrap().into_result().is_err());
+    host.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_hosts_in_one_process_share_nothing() {
+    let options = DevPlatformOptions::new().entity_with_random_secret("one").entity_with_random_secret("two");
+    let platform = options.start().await.unwrap();
+    let (one, two) = (platform.entity_in("one", "dev").unwrap(), platform.entity_in("two", "dev").unwrap());
+    let _one = Running::start(builder(&one).build().unwrap());
+    let second = Running::start(builder(&two).build().unwrap());
+    one.wait_for_tool("add").await.unwrap();
+    two.wait_for_tool("add").await.unwrap();
+    second.handle.shutdown().await;
+    assert_eq!(answer(&one, "add", json!({"a": 1, "b": 2})).await, json!(3));
+    assert!(!two.is_connected());
+}
