@@ -82,6 +82,7 @@ impl<'a> CallBuilder<'a> {
     }
 
     /// The arguments, an object. Default: none.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write `json!(…)` in its place")]
     pub fn arguments(mut self, arguments: Value) -> Self {
         self.arguments = arguments.to_string();
         self

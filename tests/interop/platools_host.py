@@ -26,7 +26,7 @@ async def whoami(ctx) -> dict:
         "user": current_user_id(),
         "call": current_call_id(),
         "context_call": ctx.call_id,
-        "context": ctx.context,
+        "context": dict(ctx.context),
     }
 
 

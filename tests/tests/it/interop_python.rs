@@ -30,6 +30,8 @@ fn start(python: &Path, platform: &DevPlatform) -> Child {
         .env("PLATOS_URL", platform.url())
         .env("PLATOS_SECRET", platform.secret().expose())
         .stdin(Stdio::null())
+        // It logs an error for every frame type that it does not know, such as `tools_registered`.
+        .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
         .unwrap()
