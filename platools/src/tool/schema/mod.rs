@@ -281,3 +281,6 @@ pub(crate) fn article(type_name: &str) -> String {
         other => format!("a {other}"),
     }
 }
+
+#[cfg(test)]
+mod golden;
