@@ -4,6 +4,7 @@ use proc_macro2::{Ident, Span};
 use syn::spanned::Spanned as _;
 use syn::{FnArg, GenericParam, Pat, Receiver, ReceiverKind, ReturnType, Safety, Type};
 
+use crate::attributes::is_ours;
 use crate::docs::Docs;
 use crate::error::Errors;
 use crate::names::{Case, nearest};
@@ -119,6 +120,9 @@ fn check_generics(signature: &syn::Signature, errors: &mut Errors) {
 }
 
 fn self_argument(receiver: &Receiver, place: Place, errors: &mut Errors) -> Option<SelfArgument> {
+    for attribute in receiver.attrs.iter().filter(|attribute| is_ours(attribute, "tool")) {
+        errors.on(attribute, "`self` is the toolset and not an argument: remove this");
+    }
     if place == Place::Free {
         errors.on(
             receiver.self_token,

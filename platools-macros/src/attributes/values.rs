@@ -212,7 +212,7 @@ fn parse_rate(text: &str) -> Result<(u32, Duration), String> {
     };
     let seconds = match time.trim() {
         "s" | "sec" | "second" => 1,
-        "m" | "min" | "minute" => 60,
+        "min" | "minute" => 60,
         "h" | "hour" => 60 * 60,
         "d" | "day" => 24 * 60 * 60,
         other => {

@@ -33,3 +33,6 @@ fn respanned(tokens: &TokenStream, place: Span) -> TokenStream {
 fn numbered(name: &str, index: usize, place: Span) -> Ident {
     Ident::new(&format!("{name}_{index}"), generated_at(place))
 }
+
+#[cfg(test)]
+mod tests;

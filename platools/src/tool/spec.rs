@@ -98,7 +98,7 @@ impl fmt::Display for RateLimit {
 
 /// A rate limit that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a rate limit: write a count and a unit (s, min, h, d), such as \"60/min\" or \"5/s\"")]
+#[error("`{0}` is not a rate limit: write a count and a time (s, min, h, d, or a duration), such as \"60/min\" or \"20/10s\"")]
 pub struct InvalidRateLimit(String);
 
 impl FromStr for RateLimit {
@@ -108,14 +108,14 @@ impl FromStr for RateLimit {
         let parse = || {
             let (count, unit) = text.split_once('/')?;
             let count = NonZeroU32::new(count.trim().parse().ok()?)?;
-            let seconds = match unit.trim() {
-                "s" | "sec" | "second" => 1,
-                "min" | "minute" => 60,
-                "h" | "hour" => 3_600,
-                "d" | "day" => 86_400,
-                _ => return None,
+            let period = match unit.trim() {
+                "s" | "sec" | "second" => Duration::from_secs(1),
+                "min" | "minute" => Duration::from_secs(60),
+                "h" | "hour" => Duration::from_secs(3_600),
+                "d" | "day" => Duration::from_secs(86_400),
+                time => humantime::parse_duration(time).ok()?,
             };
-            Some(Self { count, period: Duration::from_secs(seconds) })
+            (period.as_millis() > 0).then_some(Self { count, period })
         };
         parse().ok_or_else(|| InvalidRateLimit(text.to_owned()))
     }
@@ -356,12 +356,12 @@ mod tests {
 
     #[test]
     fn rate_limits_read_and_write_alike() {
-        for text in ["60/min", "5/s", "100/h", "1/d"] {
+        for text in ["60/min", "5/s", "100/h", "1/d", "3/10s"] {
             assert_eq!(text.parse::<RateLimit>().unwrap().to_string(), text);
         }
         assert_eq!("2 / minute".parse::<RateLimit>().unwrap().to_string(), "2/min");
         assert_eq!(RateLimit::per(3, Duration::from_secs(10)).to_string(), "3/10s");
-        for text in ["", "5", "0/s", "-1/s", "5/fortnight", "/s", "x/s"] {
+        for text in ["", "5", "0/s", "-1/s", "5/fortnight", "5/0s", "/s", "x/s"] {
             let error = text.parse::<RateLimit>().unwrap_err().to_string();
             assert!(error.contains("60/min"), "{error}");
         }
