@@ -78,6 +78,14 @@ impl ConnectionHandle {
         let _ = self.commands.send(Command::Close { code, reason: reason.to_owned() });
     }
 
+    /// Gives way to a newer connection. A frozen one cannot say so, and nobody could thaw it any more.
+    fn give_way(&self) {
+        self.close(close::NORMAL, close::SUPERSEDED);
+        if *self.mode.borrow() == Mode::Frozen {
+            self.cut();
+        }
+    }
+
     pub(crate) fn cut(&self) {
         self.mode.send_replace(Mode::Cut);
     }
@@ -156,7 +164,7 @@ impl Seated {
             Ok((key, previous))
         })?;
         if let Some(previous) = previous {
-            previous.close(close::NORMAL, close::SUPERSEDED);
+            previous.give_way();
         }
         tracing::info!(%key, connection = handle.id(), "a host is connected");
         shared.emit(Event::Connected { key: key.clone(), connection_id: handle.id().to_owned() });

@@ -58,6 +58,16 @@ async fn a_frozen_connection_is_silent_and_open_until_it_thaws() {
 }
 
 #[tokio::test]
+async fn a_frozen_connection_that_is_superseded_is_cut() {
+    let platform = DevPlatform::start().await.unwrap();
+    let mut frozen = RawHost::connect(&platform).await;
+    platform.faults().freeze().unwrap();
+    let _newer = RawHost::connect(&platform).await;
+    assert_eq!(frozen.receive().await, Received::Broken);
+    assert!(platform.is_connected());
+}
+
+#[tokio::test]
 async fn any_close_can_be_sent() {
     let platform = DevPlatform::start().await.unwrap();
     for (code, reason) in [(1000, "superseded by new connection"), (1011, "trouble"), (4999, "")] {
