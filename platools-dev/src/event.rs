@@ -3,8 +3,52 @@
 use std::time::Duration;
 
 use platools::protocol::platform::RegistrationCounts;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::EntityKey;
+
+/// What happens on the platform, from the moment of asking on.
+///
+/// Nothing waits for a watcher: one that reads too slowly misses the oldest events.
+#[derive(Debug)]
+pub struct Events {
+    receiver: broadcast::Receiver<Event>,
+    missed: u64,
+}
+
+impl Events {
+    pub(crate) fn new(receiver: broadcast::Receiver<Event>) -> Self {
+        Self { receiver, missed: 0 }
+    }
+
+    /// The next event; `None` when the platform is gone.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            match self.receiver.recv().await {
+                Ok(event) => return Some(event),
+                Err(RecvError::Lagged(missed)) => self.missed += missed,
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// The next event, if there is one already.
+    pub fn try_next(&mut self) -> Option<Event> {
+        loop {
+            match self.receiver.try_recv() {
+                Ok(event) => return Some(event),
+                Err(TryRecvError::Lagged(missed)) => self.missed += missed,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// How many events were missed for reading too slowly.
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+}
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -66,7 +66,7 @@ mod tls;
 pub use call::{CallBuilder, CallFailure, CallReport, Outcome, Tamper};
 pub use entity::ConnectedEntity;
 pub use error::DevError;
-pub use event::{Counters, Ending, Event};
+pub use event::{Counters, Ending, Event, Events};
 pub use faults::Faults;
 pub use key::EntityKey;
 pub use options::DevPlatformOptions;

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use platools::protocol::close;
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::accept::Listening;
 use crate::state::Shared;
-use crate::{ConnectedEntity, Counters, DevError, DevPlatformOptions, EntityKey, Event, random, tls};
+use crate::{ConnectedEntity, Counters, DevError, DevPlatformOptions, EntityKey, Events, random, tls};
 
 /// How long connections may take to close when the platform stops; then they are cut.
 const STOP_TIME: Duration = Duration::from_secs(3);
@@ -119,8 +118,8 @@ impl DevPlatform {
         self.shared.wait_until("the counters", |state| wish(&state.counters)).await
     }
 
-    /// What happens from now on. Who reads too slowly misses events and is told how many.
-    pub fn events(&self) -> broadcast::Receiver<Event> {
+    /// What happens from now on.
+    pub fn events(&self) -> Events {
         self.shared.watch_events()
     }
 

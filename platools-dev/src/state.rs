@@ -15,7 +15,7 @@ use crate::connection::ConnectionHandle;
 use crate::key::{ENVIRONMENTS, environment_id};
 use crate::pending::PendingCalls;
 use crate::registration::Registration;
-use crate::{Counters, DevError, DevPlatformOptions, EntityKey, Event};
+use crate::{Counters, DevError, DevPlatformOptions, EntityKey, Event, Events};
 
 /// How many events a slow watcher may lag behind before it misses some.
 const EVENTS_KEPT: usize = 4096;
@@ -80,8 +80,8 @@ impl Shared {
         let _ = self.events.send(event);
     }
 
-    pub(crate) fn watch_events(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
+    pub(crate) fn watch_events(&self) -> Events {
+        Events::new(self.events.subscribe())
     }
 }
 

@@ -32,7 +32,7 @@ async fn refusals_come_as_an_error_frame_and_a_close_in_the_order_of_the_page() 
             assert_eq!(error["error"], "Missing Authorization: Bearer <secret>");
         }
         host.expect_close(1008, reason).await;
-        assert_eq!(events.recv().await.unwrap(), Event::Refused { reason });
+        assert_eq!(events.next().await.unwrap(), Event::Refused { reason });
     }
     assert_eq!(platform.counters().refused, 9);
     assert!(!platform.is_connected());

@@ -194,7 +194,7 @@ async fn a_call_without_an_answer_times_out_and_a_late_answer_is_counted() {
     let counters = platform.counters();
     assert_eq!((counters.calls, counters.timed_out, counters.results), (1, 1, 0));
     let mut seen = Vec::new();
-    while let Ok(event) = events.try_recv() {
+    while let Some(event) = events.try_next() {
         seen.push(event);
     }
     let call_id = &report.call_id;

@@ -29,8 +29,8 @@ async fn a_dropped_connection_ends_without_a_close() {
     platform.faults().drop_connection().unwrap();
     assert_eq!(host.receive().await, Received::Broken);
     platform.wait_disconnected().await.unwrap();
-    let _connected = events.recv().await.unwrap();
-    match events.recv().await.unwrap() {
+    let _connected = events.next().await.unwrap();
+    match events.next().await.unwrap() {
         Event::Disconnected { ending, .. } => assert_eq!(ending, Ending::Cut),
         other => panic!("{other:?}"),
     }

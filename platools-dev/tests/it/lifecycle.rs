@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use platools_dev::{DevError, DevPlatform, Outcome};
+use platools_dev::{DevError, DevPlatform, Event, Outcome};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
@@ -61,10 +61,14 @@ async fn a_stop_does_not_wait_for_a_frozen_connection_for_ever() {
 async fn a_dropped_platform_is_gone() {
     let platform = DevPlatform::start().await.unwrap();
     let address = platform.address();
+    let mut events = platform.events();
     let mut host = RawHost::connect(&platform).await;
     drop(platform);
     assert_eq!(host.receive().await, Received::Broken);
     assert!(RawHost::dial(&format!("ws://{address}/ws/sdk"), &[]).await.is_err());
+    while let Some(event) = events.next().await {
+        assert!(matches!(event, Event::Connected { .. } | Event::Disconnected { .. }), "{event:?}");
+    }
 }
 
 #[tokio::test]
