@@ -52,7 +52,8 @@ impl Function {
         let Function { attributes, visibility, signature, body } = self;
         let attributes = attributes.iter().filter(|attribute| !is_ours(attribute, "tool"));
         let signature = plain_signature(signature);
-        quote!(#(#attributes)* #visibility #signature #body)
+        let lints = dictated_lints();
+        quote!(#lints #(#attributes)* #visibility #signature #body)
     }
 
     /// The attributes that everything generated for the item carries too: its conditions, and the lints
@@ -82,6 +83,12 @@ impl Function {
     pub(crate) fn ident(&self) -> &Ident {
         &self.signature.ident
     }
+}
+
+/// What clippy would say about a function for being a tool: `async` means that it runs on the runtime, with
+/// or without an `await`, and parameters are taken by value because that is how they are injected.
+pub(crate) fn dictated_lints() -> Attribute {
+    syn::parse_quote!(#[allow(clippy::needless_pass_by_value, clippy::unused_async)])
 }
 
 /// A signature without our attributes and doc comments on its parameters, which rustc would refuse.

@@ -33,6 +33,11 @@ pub fn requirement<T: FromCall>() -> Option<Requirement> {
     T::requirement()
 }
 
+/// Marks an error as said before the handler ran, so that it does not count against the tool's health.
+pub fn refusal(error: ToolError) -> ToolError {
+    error.into_refusal()
+}
+
 /// A regular expression that was checked when the tool was compiled.
 ///
 /// # Panics

@@ -126,7 +126,7 @@ async fn run(once: bool) -> Result<(), Box<dyn std::error::Error>> {
     step("call", &format!("the platform calls lookup_order {arguments} for user usr_ada"));
     let report = platform.calling("lookup_order").arguments(arguments.clone()).user("usr_ada").send().await?;
     show_verification(&report);
-    show_answer(&report);
+    show_answer(&report, "error");
     if report.error().is_some() {
         return Err("the call should have been answered".into());
     }
@@ -134,7 +134,7 @@ async fn run(once: bool) -> Result<(), Box<dyn std::error::Error>> {
 
     step("attack", "the same call, with one argument changed on the way");
     let calling = platform.calling("lookup_order").arguments(arguments).tamper(Tamper::Arguments);
-    show_answer(&calling.send().await?);
+    show_answer(&calling.send().await?, "refused");
 
     if !once {
         converse(&platform, &names).await?;
@@ -162,10 +162,11 @@ fn show_verification(report: &CallReport) {
     );
 }
 
-fn show_answer(report: &CallReport) {
+/// Shows what came of a call; `failure` is what an answer that is no result is called.
+fn show_answer(report: &CallReport, failure: &str) {
     match &report.outcome {
         Outcome::Result(value) => println!("    {}     {value}", green("answer")),
-        Outcome::Error(error) => println!("    {}    {error}", red("refused")),
+        Outcome::Error(error) => println!("    {} {error}", red(&format!("{failure:<10}"))),
         _ => println!("    {}", red("no answer in time")),
     }
     println!("    {}       {} µs there and back", faint("took"), report.latency.as_micros());
@@ -205,7 +206,9 @@ async fn converse(platform: &DevPlatform, tools: &[String]) -> Result<(), Box<dy
                 println!("  there is no tool `{name}`; there are {}", tools.join(", "));
             }
             name => match serde_json::from_str::<Value>(arguments) {
-                Ok(arguments) if arguments.is_object() => show_answer(&platform.call(name, arguments).await?),
+                Ok(arguments) if arguments.is_object() => {
+                    show_answer(&platform.call(name, arguments).await?, "error");
+                }
                 Ok(_) => println!(
                     "  the arguments have to be a JSON object, such as {{\"order_id\": \"ord-1042\"}}"
                 ),

@@ -82,7 +82,7 @@ impl<'a> Parameters<'a> {
         let injections = injected.map(|(index, parameter)| {
             let (name, ty) = (parameter.local("value", index), &parameter.owned.ty);
             let value = quote_spanned!(ty.span()=> <#ty as #private::FromCall>::from_call(&#call));
-            quote!(let #name = #value?;)
+            quote!(let #name = #value.map_err(#private::refusal)?;)
         });
         let taken = self.arguments().map(|(index, parameter, argument)| take(index, parameter, argument));
         let flattened =

@@ -10,7 +10,7 @@ use super::local;
 use crate::attributes::tool::ToolAttributes;
 use crate::attributes::{self, is_ours, list_of};
 use crate::error::Errors;
-use crate::item::{Function, plain_signature};
+use crate::item::{Function, dictated_lints, plain_signature};
 use crate::krate;
 use crate::signature::Place;
 
@@ -40,6 +40,7 @@ pub(crate) fn toolset(arguments: TokenStream, item: &TokenStream) -> TokenStream
         check_method_attributes(&attributes, &mut errors);
         let definition = Definition::read(&function, attributes, Place::Toolset, &mut errors);
         method.sig = plain_signature(&method.sig);
+        method.attrs.insert(0, dictated_lints());
         let (list, shared) = (local("tools"), function.shared_attributes());
         let tool = definition.tool(&private, &Call::Method(toolset.clone()));
         tools.push(quote!(#shared { #list.push({ #tool }); }));

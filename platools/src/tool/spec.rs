@@ -98,7 +98,9 @@ impl fmt::Display for RateLimit {
 
 /// A rate limit that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a rate limit: write a count and a time (s, min, h, d, or a duration), such as \"60/min\" or \"20/10s\"")]
+#[error(
+    "`{0}` is not a rate limit: write a count and a time (s, min, h, d, or a duration), such as \"60/min\" or \"20/10s\""
+)]
 pub struct InvalidRateLimit(String);
 
 impl FromStr for RateLimit {

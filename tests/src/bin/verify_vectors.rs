@@ -70,16 +70,14 @@ fn verdict(vectors: &Vectors, secret: &Secret, now: SystemTime, case: &Case) -> 
         Ok(other) => return ("malformed", format!(" (not a call: {other:?})")),
         Err(error) => return ("malformed", format!(" ({error})")),
     };
-    match verifier.verify(&call, &scope, now) {
-        Err(refusal) => (refusal.reason(), String::new()),
-        Ok(_) => {
-            let signed = call.params().signed_pieces().concat();
-            match &case.arguments_json {
-                Some(expected) if *expected != signed => {
-                    ("signed_text_differs", format!(" (verified `{signed}`, the file has `{expected}`)"))
-                }
-                _ => ("accept", String::new()),
-            }
+    if let Err(refusal) = verifier.verify(&call, &scope, now) {
+        return (refusal.reason(), String::new());
+    }
+    let signed = call.params().signed_pieces().concat();
+    match &case.arguments_json {
+        Some(expected) if *expected != signed => {
+            ("signed_text_differs", format!(" (verified `{signed}`, the file has `{expected}`)"))
         }
+        _ => ("accept", String::new()),
     }
 }

@@ -51,7 +51,7 @@ async fn a_broken_call_with_an_id_is_answered_under_it() {
     ] {
         platform.faults().send_text(frame).unwrap();
         let reply = loop {
-            if let Event::UnexpectedAnswer { frame, .. } = events.recv().await.unwrap() {
+            if let Event::UnexpectedAnswer { frame, .. } = events.next().await.unwrap() {
                 break frame;
             }
         };

@@ -1,6 +1,7 @@
 //! Whole-system tests: a host and a development platform, on the loopback, over the real wire.
 
 #![allow(missing_docs)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not inside of a test function")]
 
 mod calls;
 mod configuration;
