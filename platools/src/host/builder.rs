@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::calls::Calls;
 use super::declaration::declare;
+use super::outbox::Outbox;
 use super::tls::TlsConnector;
 use super::{ConfigError, Host, HostConfig, HostState, Shared};
 use crate::context::States;
@@ -207,7 +209,8 @@ impl Platools {
             config,
             tls,
             declaration,
-            outbox: Arc::default(),
+            outbox: Outbox::default(),
+            calls: Calls::default(),
             shutdown: CancellationToken::new(),
         };
         let (state, _) = watch::channel(HostState::Connecting);

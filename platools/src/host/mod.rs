@@ -7,13 +7,14 @@
 //! | `machine`, `backoff`, `ending` | the states of a connection and what follows each end; pure |
 //! | `dial`, `tls` | from a URL to an open WebSocket |
 //! | `session` | one connection from its opening to its end |
-//! | `outbox` | answers, which outlive the connection their call came over |
+//! | `outbox`, `calls` | answers, which outlive the connection their call came over, and calls by their id |
 //! | `driver`, `shutdown` | connection after connection, until somebody says stop |
 //!
 //! This room must not know how a call is verified or run; it asks `security` and `dispatch`.
 
 mod backoff;
 mod builder;
+mod calls;
 mod config;
 mod declaration;
 mod dial;
@@ -35,6 +36,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::CancellationToken;
 
 pub use self::builder::Platools;
+use self::calls::Calls;
 pub use self::config::HostConfig;
 pub use self::error::{ConfigError, DeclarationError, HostError};
 pub use self::machine::HostState;
@@ -67,7 +69,8 @@ struct Shared {
     declaration: Utf8Bytes,
     dispatcher: Dispatcher,
     verifier: Verifier,
-    outbox: Arc<Outbox>,
+    outbox: Outbox,
+    calls: Calls,
     shutdown: CancellationToken,
 }
 

@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::protocol::CALL_PENDING;
 
@@ -18,15 +18,39 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) call_id: String,
-    pub(super) frame: String,
+    pub(super) frame: Utf8Bytes,
     /// When the platform has given up on the call.
-    pub(super) expires: Instant,
+    expires: Instant,
+    /// Whether it was written to a connection before.
+    sent: bool,
 }
 
 impl Answer {
     /// The answer to a call that arrived at `arrived`.
-    pub(super) fn new(call_id: String, frame: String, arrived: Instant) -> Self {
-        Self { call_id, frame, expires: arrived + CALL_PENDING }
+    pub(super) fn new(call_id: String, frame: Utf8Bytes, arrived: Instant) -> Self {
+        Self { call_id, frame, expires: arrived + CALL_PENDING, sent: false }
+    }
+
+    /// The same answer, once it is written.
+    pub(super) fn sent(self) -> Self {
+        Self { sent: true, ..self }
+    }
+
+    /// Whether the platform has given up on the call.
+    pub(super) fn is_expired(&self, now: Instant) -> bool {
+        self.expires <= now
+    }
+
+    /// Says that an answer comes too late, unless it was sent before and may well have arrived.
+    pub(super) fn give_up(&self, now: Instant) {
+        if !self.sent {
+            let late = now - self.expires;
+            tracing::warn!(
+                call_id = self.call_id,
+                ?late,
+                "the answer comes too late, the platform has given up"
+            );
+        }
     }
 }
 
@@ -104,20 +128,6 @@ impl Waiting {
     }
 }
 
-/// Says that an answer comes too late to be sent.
-pub(super) fn expired(answer: &Answer, now: Instant) -> bool {
-    let expired = answer.expires <= now;
-    if expired {
-        let late = (now - answer.expires).max(Duration::from_millis(1));
-        tracing::warn!(
-            call_id = answer.call_id,
-            ?late,
-            "the answer comes too late, the platform has given up"
-        );
-    }
-    expired
-}
-
 #[cfg(test)]
 mod tests {
     use std::task::Waker;
@@ -125,7 +135,7 @@ mod tests {
     use super::*;
 
     fn answer(call_id: &str, bytes: usize) -> Answer {
-        Answer::new(call_id.to_owned(), "x".repeat(bytes), Instant::now())
+        Answer::new(call_id.to_owned(), "x".repeat(bytes).into(), Instant::now())
     }
 
     fn take(outbox: &Outbox) -> Vec<String> {

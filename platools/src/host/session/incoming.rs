@@ -1,0 +1,162 @@
+//! What comes in on one connection: each frame, and the calls among them.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::Session;
+use crate::context::CallScope;
+use crate::dispatch::answer_text;
+use crate::host::Shared;
+use crate::host::calls::Known;
+use crate::host::declaration::format_bytes;
+use crate::host::outbox::Answer;
+use crate::protocol::{CallFrame, FrameError, Inbound, MAX_FRAME_BYTES, outbound};
+use crate::tool::{Arguments, ToolError, ToolResult};
+
+/// How long to wait before registering again when the platform does not say.
+const REGISTER_AGAIN: Duration = Duration::from_secs(15);
+
+impl Session<'_> {
+    /// Acts on one frame. `true` when the timers are other ones now.
+    pub(super) fn on_frame(&mut self, text: &str) -> bool {
+        match Inbound::parse(text) {
+            Ok(Inbound::ToolCall(call)) => self.on_call(&call),
+            Ok(Inbound::HeartbeatAck) => self.outgoing.on_heartbeat_ack(),
+            Ok(Inbound::Welcome(welcome)) => {
+                self.on_welcome(welcome);
+                return true;
+            }
+            Ok(Inbound::ToolsRegistered(done)) => tracing::info!(
+                tools = done.count,
+                new = done.new_tools,
+                updated = done.updated,
+                pruned = done.pruned,
+                "tools registered"
+            ),
+            Ok(Inbound::RegisterThrottled(throttled)) => {
+                let wait = throttled.retry_after.unwrap_or(REGISTER_AGAIN);
+                tracing::warn!(?wait, "registered too often, trying again later");
+                self.timers.register = Some(Instant::now() + wait);
+                return true;
+            }
+            Ok(Inbound::ToolHealthAlert(alert)) => {
+                tracing::warn!(tool = alert.tool, status = ?alert.status, "the platform says a tool is unwell");
+            }
+            Ok(Inbound::Error(error)) => {
+                tracing::warn!("the platform reports an error: {}", error.message);
+                self.last_error = Some(error.message);
+            }
+            Ok(unknown) => tracing::debug!(?unknown, "a frame of an unknown type is ignored"),
+            Err(error) => self.on_broken_frame(&error),
+        }
+        false
+    }
+
+    fn on_broken_frame(&mut self, error: &FrameError) {
+        self.count_malformed(error);
+        if let Some(call_id) = error.call_id() {
+            self.refuse(call_id, &error.to_string());
+        }
+    }
+
+    /// Counts a frame that cannot be read, and logs the first, second, fourth, … of them.
+    pub(super) fn count_malformed(&mut self, what: &dyn std::fmt::Display) {
+        self.malformed += 1;
+        if self.malformed.is_power_of_two() {
+            tracing::warn!(so_far = self.malformed, "malformed frame: {what}");
+        }
+    }
+
+    /// Verifies a call, gives it its place and starts it; or answers why not.
+    fn on_call(&mut self, call: &CallFrame<'_>) {
+        let arrived = Instant::now();
+        let call_id = call.call_id();
+        if let Err(refusal) = self.shared.verifier.verify(call, &self.scope, SystemTime::now()) {
+            tracing::warn!(call_id, reason = refusal.reason(), "a call is refused");
+            return self.refuse(call_id, &refusal.to_string());
+        }
+        match self.shared.calls.begin(call_id) {
+            Known::New => {}
+            Known::Running => {
+                tracing::warn!(call_id, "a call came again while it is running; it is answered once");
+                return;
+            }
+            Known::Answered(frame) => {
+                tracing::warn!(call_id, "a call came again after it was answered; it gets the same answer");
+                self.shared.outbox.push(Answer::new(call_id.to_owned(), frame, arrived));
+                return;
+            }
+        }
+        let admitted = match call.tool_name().exact() {
+            Some(name) => self.shared.dispatcher.admit(&name),
+            None => Err(ToolError::unknown_tool(call.tool_name().display().into_owned())),
+        };
+        let admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                self.shared.calls.abandon(call_id);
+                tracing::warn!(call_id, kind = error.kind().as_str(), "a call is refused");
+                return self.refuse(call_id, &error.to_string());
+            }
+        };
+        let params = call.params();
+        let arguments = Arguments::from_object_text(params.arguments_text());
+        let scope = CallScope::from_wire(
+            call_id.to_owned(),
+            params.envelope_text(),
+            params.context_text(),
+            self.shared.dispatcher.states(),
+            self.shared.dispatcher.cancellation(),
+        );
+        let shared = Arc::clone(self.shared);
+        let call_id = call_id.to_owned();
+        tokio::spawn(async move {
+            // The answer is in the outbox before the call gives up its place, so that a host without calls
+            // in flight has every answer there.
+            let finished = admitted.run(arguments, Arc::new(scope)).await;
+            let frame = Utf8Bytes::from(shared.encode(&call_id, finished.result, arrived.elapsed()));
+            shared.calls.finish(&call_id, frame.clone());
+            shared.outbox.push(Answer::new(call_id, frame, arrived));
+            drop(finished.presence);
+        });
+    }
+
+    /// Answers a call that does not run. While a call of the same id does run, that is left to itself: the
+    /// platform would take the refusal for its answer.
+    fn refuse(&mut self, call_id: &str, error: &str) {
+        if self.shared.calls.is_running(call_id) {
+            tracing::warn!(call_id, "the refusal is not sent, since a call of this id is running");
+            return;
+        }
+        let frame = outbound::tool_error(call_id, error).into();
+        self.shared.outbox.push(Answer::new(call_id.to_owned(), frame, Instant::now()));
+    }
+}
+
+impl Shared {
+    /// The frame that answers a call. A result that no frame can hold becomes an error that says so.
+    fn encode(&self, call_id: &str, result: ToolResult, latency: Duration) -> String {
+        let error = match result {
+            Ok(output) => {
+                let frame = outbound::tool_result(call_id, &output.into_json(), latency);
+                if frame.len() <= MAX_FRAME_BYTES {
+                    return frame;
+                }
+                too_large("result", frame.len())
+            }
+            Err(error) => answer_text(&error, call_id, self.config.show_internal_errors),
+        };
+        let frame = outbound::tool_error(call_id, &error);
+        if frame.len() <= MAX_FRAME_BYTES {
+            return frame;
+        }
+        outbound::tool_error(call_id, &too_large("error message", frame.len()))
+    }
+}
+
+fn too_large(what: &str, bytes: usize) -> String {
+    format!("{what} too large: {}, limit {} MiB", format_bytes(bytes), MAX_FRAME_BYTES >> 20)
+}
