@@ -65,6 +65,7 @@ mod host;
 mod json;
 #[cfg(feature = "logging")]
 pub mod logging;
+mod observe;
 pub mod protocol;
 pub mod security;
 mod tool;
@@ -81,7 +82,8 @@ pub use crate::context::{
 pub use crate::dispatch::Limits;
 pub use crate::error::{Error, MissingState, Result};
 pub use crate::host::{
-    ConfigError, DeclarationError, Host, HostConfig, HostError, HostHandle, HostState, Platools,
+    ConfigError, DeclarationError, Host, HostConfig, HostError, HostEvent, HostEvents, HostHandle, HostState,
+    Platools, WhenSuperseded,
 };
 pub use crate::security::SecretSource;
 pub use crate::tool::{

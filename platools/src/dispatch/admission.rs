@@ -7,6 +7,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
 use super::limits::ToolLimits;
+use crate::observe;
 use crate::tool::ToolError;
 
 /// The places of one host.
@@ -59,7 +60,7 @@ impl Admission {
             Some(permits) => Place::Running(permits),
             None => Place::Waiting(self.wait()?, tool.concurrency.clone()),
         };
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        observe::calls_in_flight(self.in_flight.fetch_add(1, Ordering::Relaxed) + 1);
         Ok(Ticket { place, presence: Presence(Arc::clone(self)) })
     }
 
@@ -175,7 +176,9 @@ impl Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        if self.0.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
+        let left = self.0.in_flight.fetch_sub(1, Ordering::AcqRel) - 1;
+        observe::calls_in_flight(left);
+        if left == 0 {
             self.0.idle.notify_waiters();
         }
     }

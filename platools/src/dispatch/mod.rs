@@ -16,7 +16,8 @@ mod limits;
 mod run;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,22 @@ pub(crate) struct Entry {
     tool: Tool,
     limits: ToolLimits,
     health: Health,
+    enabled: AtomicBool,
+}
+
+impl Entry {
+    fn new(tool: Tool) -> Self {
+        let limits = ToolLimits::new(tool.spec());
+        Self { tool, limits, health: Health::default(), enabled: AtomicBool::new(true) }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.tool.name()
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
+    }
 }
 
 /// Runs the tools of one host. Cheap to clone.
@@ -42,7 +59,7 @@ pub(crate) struct Dispatcher(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    entries: HashMap<String, Arc<Entry>>,
+    entries: RwLock<HashMap<String, Arc<Entry>>>,
     states: Arc<States>,
     limits: Limits,
     admission: Arc<Admission>,
@@ -53,13 +70,10 @@ struct Inner {
 impl Dispatcher {
     /// A dispatcher of the tools in `registry`.
     pub(crate) fn new(registry: &Registry, states: Arc<States>, limits: Limits) -> Self {
-        let entries = registry.iter().map(|tool| {
-            let entry =
-                Entry { tool: tool.clone(), limits: ToolLimits::new(tool.spec()), health: Health::default() };
-            (tool.name().to_owned(), Arc::new(entry))
-        });
+        let entries =
+            registry.iter().map(|tool| (tool.name().to_owned(), Arc::new(Entry::new(tool.clone()))));
         Self(Arc::new(Inner {
-            entries: entries.collect(),
+            entries: RwLock::new(entries.collect()),
             states,
             admission: Arc::new(Admission::new(&limits)),
             limits,
@@ -70,11 +84,11 @@ impl Dispatcher {
     /// Gives a call of the tool `name` its place, or says why there is none. Never waits.
     pub(crate) fn admit(&self, name: &str) -> Result<Admitted, ToolError> {
         let inner = &self.0;
-        let entry = inner.entries.get(name).ok_or_else(|| ToolError::unknown_tool(name.to_owned()))?;
+        let entry = self.entry(name).ok_or_else(|| ToolError::unknown_tool(name.to_owned()))?;
         inner.admission.check_open()?;
         entry.limits.check_rate()?;
         let ticket = inner.admission.enter(&entry.limits)?;
-        Ok(Admitted::new(Arc::clone(entry), ticket, &inner.limits))
+        Ok(Admitted::new(entry, ticket, &inner.limits))
     }
 
     /// Runs one call that came over no wire, in the context it brings.
@@ -113,9 +127,35 @@ impl Dispatcher {
         self.0.cancellation.cancel();
     }
 
-    /// The health of every tool that has been called, with its name.
-    pub(crate) fn health(&self) -> impl Iterator<Item = (&str, &Health)> {
-        self.0.entries.iter().map(|(name, entry)| (name.as_str(), &entry.health))
+    /// Every tool with its health.
+    pub(crate) fn entries(&self) -> Vec<Arc<Entry>> {
+        let entries = self.0.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.values().map(Arc::clone).collect()
+    }
+
+    /// The tool of that name, if it is switched on.
+    fn entry(&self, name: &str) -> Option<Arc<Entry>> {
+        let entries = self.0.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.get(name).filter(|entry| entry.enabled.load(Ordering::Relaxed)).map(Arc::clone)
+    }
+
+    /// Adds a tool, or puts it in the place of another of its name.
+    pub(crate) fn insert(&self, tool: Tool) {
+        let mut entries = self.0.entries.write().unwrap_or_else(PoisonError::into_inner);
+        entries.insert(tool.name().to_owned(), Arc::new(Entry::new(tool)));
+    }
+
+    /// Takes a tool out. Its running calls finish.
+    pub(crate) fn remove(&self, name: &str) {
+        self.0.entries.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// Switches a tool on or off.
+    pub(crate) fn enable(&self, name: &str, enabled: bool) {
+        let entries = self.0.entries.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = entries.get(name) {
+            entry.enabled.store(enabled, Ordering::Relaxed);
+        }
     }
 }
 

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
-use super::admission::{Permits, Presence, Ticket};
+use super::admission::{Permits, Place, Presence, Ticket};
 use super::{Entry, Limits};
 use crate::context::{CURRENT, CallScope};
+use crate::observe;
 use crate::tool::{Arguments, Handler, ToolCall, ToolError, ToolErrorKind, ToolResult};
 
 /// A call that has its place.
@@ -34,30 +37,91 @@ impl Admitted {
         Self { entry, ticket, arrived: Instant::now(), limit: limits.call_timeout }
     }
 
-    /// Runs the call to its answer, within its time.
+    /// Runs the call to its answer, within its time, in a span of its own.
     pub(crate) async fn run(self, arguments: Arguments, scope: Arc<CallScope>) -> Finished {
         let Self { entry, ticket, arrived, limit } = self;
-        let deadline = arrived + limit;
         let (place, presence) = ticket.split();
-        let Ok(permits) = timeout_at(deadline, place.permits()).await else {
-            return Finished { result: Err(ToolError::timed_out(limit)), presence };
+        let span = span(&entry, &scope);
+        let within = Within { deadline: arrived + limit, limit };
+        let result = within.run(&entry, place, &presence, arguments, &scope).instrument(span.clone()).await;
+        let (outcome, latency) = (outcome(&result), arrived.elapsed());
+        span.record("outcome", outcome);
+        span.record("latency_ms", latency.as_millis() as u64);
+        span.in_scope(|| report(&entry, &scope, &result));
+        observe::call_finished(entry.tool.name(), outcome, latency);
+        Finished { result, presence }
+    }
+}
+
+/// The time that a call has.
+struct Within {
+    deadline: Instant,
+    /// What the deadline was made of, for the message.
+    limit: Duration,
+}
+
+impl Within {
+    async fn run(
+        self,
+        entry: &Entry,
+        place: Place,
+        presence: &Presence,
+        arguments: Arguments,
+        scope: &Arc<CallScope>,
+    ) -> ToolResult {
+        let Ok(permits) = timeout_at(self.deadline, place.permits()).await else {
+            return Err(ToolError::timed_out(self.limit).into_refusal());
         };
         let started = Instant::now();
         let (deadline, limit) = match entry.tool.spec().timeout {
-            Some(own) if started + own < deadline => (started + own, own),
-            _ => (deadline, limit),
+            Some(own) if started + own < self.deadline => (started + own, own),
+            _ => (self.deadline, self.limit),
         };
-        let call = ToolCall::new(arguments, Arc::clone(&scope) as Arc<dyn Any + Send + Sync>);
-        let running = execute(entry.tool.handler().clone(), call, Arc::clone(&scope), permits, &presence);
+        let call = ToolCall::new(arguments, Arc::clone(scope) as Arc<dyn Any + Send + Sync>);
+        let running = execute(entry.tool.handler().clone(), call, Arc::clone(scope), permits, presence);
         let result = timeout_at(deadline, running).await.unwrap_or_else(|_elapsed| {
             // An asynchronous handler is gone with its future; one that blocks can see this.
             scope.cancel();
             Err(ToolError::timed_out(limit))
         });
-        report(&entry, &scope, &result);
         let error = result.as_ref().err().filter(|error| !error.is_refusal());
         entry.health.record(started.elapsed(), error, scope.call_id());
-        Finished { result, presence }
+        result
+    }
+}
+
+/// The span of a call: who and what, and at its end how it went. No arguments, no tokens, no results.
+fn span(entry: &Entry, scope: &CallScope) -> Span {
+    let span = tracing::info_span!(
+        "call",
+        tool = entry.tool.name(),
+        call_id = scope.call_id(),
+        user_id = Empty,
+        agent_id = Empty,
+        thread_id = Empty,
+        outcome = Empty,
+        latency_ms = Empty,
+    );
+    if !span.is_disabled() {
+        let envelope = scope.envelope();
+        for (field, value) in [
+            ("user_id", &envelope.user_id),
+            ("agent_id", &envelope.agent_id),
+            ("thread_id", &envelope.thread_id),
+        ] {
+            if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
+                span.record(field, value);
+            }
+        }
+    }
+    span
+}
+
+/// How a call went, in one word.
+fn outcome(result: &ToolResult) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(error) => error.kind().as_str(),
     }
 }
 
@@ -78,7 +142,9 @@ async fn execute(
         }
         Handler::Blocking(handler) => {
             let thread = presence.blocking_permit().await;
+            let span = Span::current();
             let task = tokio::task::spawn_blocking(move || {
+                let _inside = span.enter();
                 // Both stay here until the function returns, even when its time is up before.
                 let _held = (thread, permits);
                 let run = || catch_unwind(AssertUnwindSafe(|| handler(call))).unwrap_or_else(panicked);

@@ -160,7 +160,7 @@ async fn blocking_handlers_delay_nothing_and_keep_their_permit_past_their_time()
     assert_eq!(second, "timed out after 200 ms", "the first one still holds the only permit");
     *release.0.lock().unwrap() = true;
     release.1.notify_all();
-    while dispatcher.0.entries["block"].limits.concurrency.as_ref().unwrap().available_permits() == 0 {
+    while dispatcher.entry("block").unwrap().limits.concurrency.as_ref().unwrap().available_permits() == 0 {
         tokio::task::yield_now().await;
     }
 }

@@ -8,10 +8,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::calls::Calls;
-use super::declaration::declare;
+use super::events::Events;
 use super::outbox::Outbox;
 use super::tls::TlsConnector;
-use super::{ConfigError, Host, HostConfig, HostState, Shared};
+use super::tools::Tools;
+use super::{ConfigError, Host, HostConfig, HostState, Shared, WhenSuperseded};
 use crate::context::States;
 use crate::dispatch::{Dispatcher, Limits};
 use crate::error::{Error, MissingState};
@@ -106,6 +107,12 @@ impl Platools {
         self
     }
 
+    /// What to do when another process connects as the same entity and environment.
+    pub fn when_superseded(mut self, policy: WhenSuperseded) -> Self {
+        self.config.when_superseded = policy;
+        self
+    }
+
     /// How many calls run and wait, and how long.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
@@ -190,7 +197,7 @@ impl Platools {
         };
         registry.extend(more)?;
         check_states(&registry, &states)?;
-        let declaration = declare(&registry)?.into();
+        let tools = Tools::new(registry.clone())?;
 
         for weakness in config.verification.weaknesses() {
             tracing::warn!("{weakness}");
@@ -201,6 +208,7 @@ impl Platools {
         if registry.is_empty() {
             tracing::warn!("no tools are registered; tools of a crate that nothing refers to are not linked");
         }
+        let events = Events::default();
         let shared = Shared {
             verifier: Verifier::new(&secret, config.verification.clone()),
             dispatcher: Dispatcher::new(&registry, Arc::new(states), config.limits.clone()),
@@ -208,8 +216,9 @@ impl Platools {
             secret: source,
             config,
             tls,
-            declaration,
-            outbox: Outbox::default(),
+            tools,
+            outbox: Outbox::new(events.clone()),
+            events,
             calls: Calls::default(),
             shutdown: CancellationToken::new(),
         };

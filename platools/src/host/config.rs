@@ -8,6 +8,21 @@ use crate::dispatch::Limits;
 use crate::protocol::HEARTBEAT_INTERVAL;
 use crate::security::{SecretSource, VerifierOptions};
 
+/// What to do when another process connects as the same entity and environment, and takes over
+/// (tool-sync §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum WhenSuperseded {
+    /// Wait 30 to 60 s, doubling to 15 minutes while it keeps happening, and then look again.
+    #[default]
+    StandBy,
+    /// Give up: [`Host::run`](super::Host::run) returns [`HostError::Superseded`](super::HostError).
+    Exit,
+    /// Take over again after the usual backoff. For a host that is sure to be the only right one; two that
+    /// both do this evict each other for ever.
+    TakeOver,
+}
+
 /// The configuration of a host. `Default` is complete but for URL and secret.
 ///
 /// | field | variable |
@@ -42,6 +57,8 @@ pub struct HostConfig {
     pub connect_timeout: Duration,
     /// How long running calls may take to finish once the host shuts down; 25 s unless said otherwise.
     pub shutdown_grace: Duration,
+    /// What to do when another process connects as the same entity and environment.
+    pub when_superseded: WhenSuperseded,
     /// How many calls run and wait, and how long.
     pub limits: Limits,
     /// How strictly calls are verified.
@@ -62,6 +79,7 @@ impl Default for HostConfig {
             heartbeat_interval: HEARTBEAT_INTERVAL,
             connect_timeout: Duration::from_secs(15),
             shutdown_grace: Duration::from_secs(25),
+            when_superseded: WhenSuperseded::default(),
             limits: Limits::default(),
             verification: VerifierOptions::default(),
             show_internal_errors: false,

@@ -2,14 +2,14 @@
 
 use super::DeclarationError;
 use crate::protocol::{MAX_FRAME_BYTES, RegisterEntry, outbound};
-use crate::tool::{Registry, ToolSpec};
+use crate::tool::{Registry, Tool, ToolSpec};
 
 /// How many of the largest tools an error names.
 const NAMED: usize = 5;
 
 /// The `tool_register` frame of all tools.
 pub(super) fn declare(registry: &Registry) -> Result<String, DeclarationError> {
-    let frame = outbound::tool_register(registry.iter().map(|tool| entry(tool.spec())));
+    let frame = frame_of(registry.iter());
     if frame.len() <= MAX_FRAME_BYTES {
         return Ok(frame);
     }
@@ -26,6 +26,11 @@ pub(super) fn declare(registry: &Registry) -> Result<String, DeclarationError> {
         limit: format_bytes(MAX_FRAME_BYTES),
         largest: largest.join(", "),
     })
+}
+
+/// The `tool_register` frame of some tools, whatever its size.
+pub(super) fn frame_of<'a>(tools: impl Iterator<Item = &'a Tool>) -> String {
+    outbound::tool_register(tools.map(|tool| entry(tool.spec())))
 }
 
 fn entry(spec: &ToolSpec) -> RegisterEntry<'_> {
@@ -55,7 +60,7 @@ pub(super) fn format_bytes(bytes: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tool::{Tool, ToolOutput};
+    use crate::tool::ToolOutput;
 
     fn registry(tools: impl IntoIterator<Item = ToolSpec>) -> Registry {
         let mut registry = Registry::new();

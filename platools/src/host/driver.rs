@@ -11,7 +11,8 @@ use super::dial::dial;
 use super::ending::{Ending, Misconfiguration};
 use super::machine::{Action, Event, GiveUp, Machine};
 use super::session::Session;
-use super::{FAREWELL, HostError, HostState, Shared};
+use super::{FAREWELL, HostError, HostEvent, HostState, Shared};
+use crate::observe;
 use crate::protocol::REGISTRATIONS_PER_MINUTE;
 use crate::security::Secret;
 
@@ -19,6 +20,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// What outlives a connection: the machine, the clock of a shutdown, and how often tools were declared.
 pub(super) struct Status {
+    shared: Arc<Shared>,
     machine: Machine,
     state: watch::Sender<HostState>,
     drain: Option<Drain>,
@@ -35,16 +37,18 @@ enum Drain {
 }
 
 impl Status {
-    fn new(state: watch::Sender<HostState>) -> Self {
-        let machine = Machine::new(fastrand::Rng::new());
-        Self { machine, state, drain: None, registrations: VecDeque::new() }
+    fn new(shared: Arc<Shared>, state: watch::Sender<HostState>) -> Self {
+        let machine = Machine::new(shared.config.when_superseded, fastrand::Rng::new());
+        Self { shared, machine, state, drain: None, registrations: VecDeque::new() }
     }
 
     /// Tells the machine what happened, and everyone who watches what follows.
     pub(super) fn on(&mut self, event: Event) -> Action {
         let action = self.machine.on(event);
         let now = self.machine.state();
-        self.state.send_if_modified(|state| std::mem::replace(state, now) != now);
+        if self.state.send_if_modified(|state| std::mem::replace(state, now) != now) {
+            self.shared.events.tell(HostEvent::State(now));
+        }
         action
     }
 
@@ -106,11 +110,11 @@ pub(super) async fn drive(
     mut secret: Secret,
     state: watch::Sender<HostState>,
 ) -> Result<(), HostError> {
-    let mut status = Status::new(state);
+    let mut status = Status::new(Arc::clone(&shared), state);
     loop {
         let ending = connect(&shared, &mut status, &secret).await;
         let new_secret = refresh(&shared, &mut secret);
-        tell(&ending);
+        tell(&shared, &ending);
         match status.on(Event::Ended { ending, new_secret }) {
             Action::Continue | Action::Dial => {}
             Action::Wait(wait) => {
@@ -198,7 +202,9 @@ fn refresh(shared: &Shared, secret: &mut Secret) -> bool {
 }
 
 /// Says in the log how a connection ended.
-fn tell(ending: &Ending) {
+fn tell(shared: &Shared, ending: &Ending) {
+    observe::disconnected();
+    shared.events.tell(HostEvent::Disconnected { reason: ending.to_string() });
     match ending {
         Ending::Lost(why) => tracing::warn!("disconnected: {why}"),
         Ending::GoingAway => tracing::info!("disconnected: the platform is being deployed"),
@@ -214,14 +220,14 @@ fn tell(ending: &Ending) {
 }
 
 fn explain(shared: &Shared, why: GiveUp) -> HostError {
+    let entity = || shared.url.entity().unwrap_or_else(|| "(none named)".to_owned());
     match why {
         GiveUp::Misconfigured(Misconfiguration::SecretNotSent) => HostError::SecretNotSent,
         GiveUp::Misconfigured(Misconfiguration::MissingEntity) => HostError::MissingEntity,
         GiveUp::Misconfigured(Misconfiguration::UnknownEnvironment) => HostError::UnknownEnvironment {
             environment: shared.url.environment().unwrap_or_else(|| "dev".to_owned()),
         },
-        GiveUp::SecretRefused => HostError::InvalidSecret {
-            entity: shared.url.entity().unwrap_or_else(|| "(none named)".to_owned()),
-        },
+        GiveUp::SecretRefused => HostError::InvalidSecret { entity: entity() },
+        GiveUp::Superseded => HostError::Superseded { entity: entity() },
     }
 }

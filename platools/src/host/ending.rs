@@ -1,5 +1,7 @@
 //! How a connection ended, and what that means (the table of tool-sync §2).
 
+use std::fmt;
+
 use crate::protocol::close;
 
 /// How a connection ended.
@@ -19,6 +21,24 @@ pub(super) enum Ending {
     Misconfigured(Misconfiguration),
     /// The host shut down, and everything that could be sent is sent.
     Drained,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lost(why) => why,
+            Self::GoingAway => "the platform is being deployed",
+            Self::Superseded => "another process connected as the same entity and environment",
+            Self::SecretRotated => "the secret was regenerated",
+            Self::SecretRefused => "the platform refused the secret",
+            Self::Misconfigured(Misconfiguration::SecretNotSent) => "the platform got no secret",
+            Self::Misconfigured(Misconfiguration::MissingEntity) => "no entity was named",
+            Self::Misconfigured(Misconfiguration::UnknownEnvironment) => {
+                "the platform does not know the environment"
+            }
+            Self::Drained => "the host shut down",
+        })
+    }
 }
 
 /// What the platform found wrong with the configuration.

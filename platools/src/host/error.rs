@@ -96,6 +96,15 @@ pub enum HostError {
         /// The environment that was named.
         environment: String,
     },
+    /// Another process connected as the same entity and environment, and the policy is to exit.
+    #[error(
+        "another process connected as entity `{entity}` in the same environment and took over; run only one, or give \
+         each its own entity or environment"
+    )]
+    Superseded {
+        /// The entity that was named.
+        entity: String,
+    },
     /// Signals cannot be listened to.
     #[error("signals cannot be listened to: {0}")]
     Signals(#[source] std::io::Error),

@@ -13,8 +13,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::backoff;
 use super::ending::{Ending, Misconfiguration};
+use super::{WhenSuperseded, backoff};
 
 /// The state of a host's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,6 +99,7 @@ pub(super) enum Action {
 pub(super) enum GiveUp {
     Misconfigured(Misconfiguration),
     SecretRefused,
+    Superseded,
 }
 
 /// The state of one host's connection.
@@ -109,14 +110,16 @@ pub(super) struct Machine {
     failures: u32,
     /// How often another host took over since a connection lasted.
     superseded: u32,
+    when_superseded: WhenSuperseded,
     /// Whether the platform ever said `welcome`: if so, the configuration was right once.
     was_welcome: bool,
     random: fastrand::Rng,
 }
 
 impl Machine {
-    pub(super) fn new(random: fastrand::Rng) -> Self {
-        Self { state: HostState::Connecting, failures: 0, superseded: 0, was_welcome: false, random }
+    pub(super) fn new(when_superseded: WhenSuperseded, random: fastrand::Rng) -> Self {
+        let state = HostState::Connecting;
+        Self { state, failures: 0, superseded: 0, when_superseded, was_welcome: false, random }
     }
 
     pub(super) fn state(&self) -> HostState {
@@ -172,12 +175,19 @@ impl Machine {
             }
             Ending::SecretRotated if new_secret => (HostState::Connecting, Action::Dial),
             Ending::GoingAway => (HostState::BackingOff, Action::Wait(backoff::after_deploy(random))),
-            Ending::Superseded => {
+            Ending::Superseded if self.when_superseded == WhenSuperseded::Exit => {
+                (HostState::Fatal, Action::GiveUp(GiveUp::Superseded))
+            }
+            Ending::Superseded if self.when_superseded == WhenSuperseded::StandBy => {
                 let wait = backoff::standby(self.superseded, random);
                 self.superseded = self.superseded.saturating_add(1);
                 (HostState::Standby, Action::Wait(wait))
             }
-            Ending::Lost(_) | Ending::SecretRotated | Ending::SecretRefused | Ending::Drained => {
+            Ending::Lost(_)
+            | Ending::Superseded
+            | Ending::SecretRotated
+            | Ending::SecretRefused
+            | Ending::Drained => {
                 let wait = backoff::after_failure(self.failures, random);
                 self.failures = self.failures.saturating_add(1);
                 (HostState::BackingOff, Action::Wait(wait))
@@ -193,7 +203,11 @@ mod tests {
     use super::*;
 
     fn machine() -> Machine {
-        Machine::new(fastrand::Rng::with_seed(7))
+        with_policy(WhenSuperseded::StandBy)
+    }
+
+    fn with_policy(policy: WhenSuperseded) -> Machine {
+        Machine::new(policy, fastrand::Rng::with_seed(7))
     }
 
     fn ended(machine: &mut Machine, ending: Ending, new_secret: bool) -> Action {
@@ -263,6 +277,15 @@ mod tests {
         assert!((30..=60).contains(&bounds[0]) && bounds[3] >= 240 && bounds[7] == 900, "{bounds:?}");
         machine.on(Event::Lasted);
         assert!(wait(ended(&mut machine, Ending::Superseded, false)).as_secs() <= 60);
+    }
+
+    #[test]
+    fn a_superseded_host_does_as_its_policy_says() {
+        let mut exits = with_policy(WhenSuperseded::Exit);
+        assert_eq!(ended(&mut exits, Ending::Superseded, false), Action::GiveUp(GiveUp::Superseded));
+        let mut fights = with_policy(WhenSuperseded::TakeOver);
+        assert!(wait(ended(&mut fights, Ending::Superseded, false)) <= Duration::from_secs(1));
+        assert_eq!(fights.state(), HostState::BackingOff);
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //!
 //! | file | what it is for |
 //! | --- | --- |
-//! | `builder`, `config`, `declaration` | what a host is made of, checked before anything is dialled |
+//! | `builder`, `config`, `declaration`, `tools` | what a host is made of, checked before anything is dialled |
 //! | `machine`, `backoff`, `ending` | the states of a connection and what follows each end; pure |
 //! | `dial`, `tls` | from a URL to an open WebSocket |
 //! | `session` | one connection from its opening to its end |
 //! | `outbox`, `calls` | answers, which outlive the connection their call came over, and calls by their id |
 //! | `driver`, `shutdown` | connection after connection, until somebody says stop |
+//! | `events` | what happens, for whoever wants to know |
 //!
 //! This room must not know how a call is verified or run; it asks `security` and `dispatch`.
 
@@ -21,26 +22,30 @@ mod dial;
 mod driver;
 mod ending;
 mod error;
+mod events;
 mod machine;
 mod outbox;
 mod session;
 mod shutdown;
 mod tls;
+mod tools;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::CancellationToken;
 
 pub use self::builder::Platools;
 use self::calls::Calls;
-pub use self::config::HostConfig;
+pub use self::config::{HostConfig, WhenSuperseded};
 pub use self::error::{ConfigError, DeclarationError, HostError};
+use self::events::Events;
+pub use self::events::{HostEvent, HostEvents};
 pub use self::machine::HostState;
 use self::outbox::Outbox;
+use self::tools::Tools;
 use crate::context::CallContext;
 use crate::dispatch::Dispatcher;
 use crate::protocol::ConnectUrl;
@@ -66,7 +71,8 @@ struct Shared {
     secret: SecretSource,
     config: HostConfig,
     tls: Option<tls::TlsConnector>,
-    declaration: Utf8Bytes,
+    tools: Tools,
+    events: Events,
     dispatcher: Dispatcher,
     verifier: Verifier,
     outbox: Outbox,
@@ -75,7 +81,7 @@ struct Shared {
 }
 
 impl Host {
-    /// The tools, as they are declared to the platform.
+    /// The tools that the host starts with; [`HostHandle::tools`] has those of a running host.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -151,6 +157,11 @@ impl HostHandle {
             .wait_for(|now| *now == state || now.is_final())
             .await
             .is_ok_and(|now| *now == state)
+    }
+
+    /// What happens to the host from now on.
+    pub fn events(&self) -> HostEvents {
+        self.shared.events.listen()
     }
 
     /// How many calls are running or waiting.

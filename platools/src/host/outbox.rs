@@ -9,10 +9,16 @@ use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use super::HostEvent;
+use super::events::Events;
+use crate::observe;
 use crate::protocol::CALL_PENDING;
 
 /// How many bytes of answers wait for a connection; beyond it the oldest are given up.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// From here on nothing should be started that adds to it.
+const CROWDED_BYTES: usize = MAX_BYTES / 2;
+const CROWDED_ANSWERS: usize = 16_384;
 
 /// One answer, written.
 #[derive(Debug)]
@@ -31,6 +37,11 @@ impl Answer {
         Self { call_id, frame, expires: arrived + CALL_PENDING, sent: false }
     }
 
+    /// Whether it was written to a connection before.
+    pub(super) fn was_sent(&self) -> bool {
+        self.sent
+    }
+
     /// The same answer, once it is written.
     pub(super) fn sent(self) -> Self {
         Self { sent: true, ..self }
@@ -40,18 +51,6 @@ impl Answer {
     pub(super) fn is_expired(&self, now: Instant) -> bool {
         self.expires <= now
     }
-
-    /// Says that an answer comes too late, unless it was sent before and may well have arrived.
-    pub(super) fn give_up(&self, now: Instant) {
-        if !self.sent {
-            let late = now - self.expires;
-            tracing::warn!(
-                call_id = self.call_id,
-                ?late,
-                "the answer comes too late, the platform has given up"
-            );
-        }
-    }
 }
 
 /// Answers that wait to be sent.
@@ -59,6 +58,7 @@ impl Answer {
 pub(super) struct Outbox {
     waiting: Mutex<Waiting>,
     sender: AtomicWaker,
+    events: Events,
 }
 
 #[derive(Debug, Default)]
@@ -68,22 +68,28 @@ struct Waiting {
 }
 
 impl Outbox {
+    /// An outbox that tells `events` of answers that are lost.
+    pub(super) fn new(events: Events) -> Self {
+        Self { events, ..Self::default() }
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts an answer behind the others and wakes the connection.
     pub(super) fn push(&self, answer: Answer) {
-        {
+        let dropped = {
             let mut waiting = self.waiting();
             waiting.bytes += answer.frame.len();
             waiting.answers.push_back(answer);
-            waiting.shrink();
-        }
+            waiting.shrink()
+        };
         self.sender.wake();
+        self.lose(dropped);
     }
 
-    /// Takes all that wait, oldest first; what the platform has given up on stays behind.
+    /// Takes all that wait, oldest first.
     pub(super) fn poll_take(&self, context: &Context<'_>) -> Poll<VecDeque<Answer>> {
         // Registered before looking, so that a push in between is not missed.
         self.sender.register(context.waker());
@@ -95,18 +101,40 @@ impl Outbox {
         if answers.is_empty() { Poll::Pending } else { Poll::Ready(answers) }
     }
 
-    /// Puts back what was taken and not sent, before what came since.
+    /// Puts back what was taken and may not have arrived, before what came since.
     pub(super) fn put_back(&self, answers: VecDeque<Answer>) {
-        let mut waiting = self.waiting();
-        for answer in answers.into_iter().rev() {
-            waiting.bytes += answer.frame.len();
-            waiting.answers.push_front(answer);
+        let dropped = {
+            let mut waiting = self.waiting();
+            for answer in answers.into_iter().rev() {
+                waiting.bytes += answer.frame.len();
+                waiting.answers.push_front(answer);
+            }
+            waiting.shrink()
+        };
+        self.lose(dropped);
+    }
+
+    /// Gives answers up, and says so.
+    pub(super) fn lose(&self, answers: impl IntoIterator<Item = Answer>) {
+        for answer in answers {
+            // One that was written before may well have arrived.
+            if answer.was_sent() {
+                continue;
+            }
+            tracing::warn!(call_id = answer.call_id, "an answer is lost: it came too late, or too many wait");
+            observe::answer_lost();
+            self.events.tell(HostEvent::AnswerLost { call_id: answer.call_id });
         }
-        waiting.shrink();
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.waiting().answers.is_empty()
+    }
+
+    /// Whether so many answers wait that nothing should be started that adds to them.
+    pub(super) fn is_crowded(&self) -> bool {
+        let waiting = self.waiting();
+        waiting.bytes >= CROWDED_BYTES || waiting.answers.len() >= CROWDED_ANSWERS
     }
 
     /// When the last answer that waits is worth nothing any more.
@@ -116,15 +144,15 @@ impl Outbox {
 }
 
 impl Waiting {
-    fn shrink(&mut self) {
+    /// Takes out what is too much, oldest first.
+    fn shrink(&mut self) -> Vec<Answer> {
+        let mut dropped = Vec::new();
         while self.bytes > MAX_BYTES {
-            let Some(answer) = self.answers.pop_front() else { return };
+            let Some(answer) = self.answers.pop_front() else { break };
             self.bytes -= answer.frame.len();
-            tracing::warn!(
-                call_id = answer.call_id,
-                "too many answers wait for a connection, the oldest is dropped"
-            );
+            dropped.push(answer);
         }
+        dropped
     }
 }
 
@@ -146,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_sent_goes_before_what_came_since() {
+    fn what_may_not_have_arrived_goes_before_what_came_since() {
         let outbox = Outbox::default();
         outbox.push(answer("a", 1));
         outbox.push(answer("b", 1));
@@ -159,12 +187,20 @@ mod tests {
         assert!(outbox.is_empty() && take(&outbox).is_empty());
     }
 
-    #[test]
-    fn it_is_bounded_in_bytes() {
-        let outbox = Outbox::default();
+    #[tokio::test]
+    async fn it_is_bounded_in_bytes_and_tells_what_it_drops() {
+        let events = Events::default();
+        let mut told = events.listen();
+        let outbox = Outbox::new(events);
         for index in 0..20 {
             outbox.push(answer(&index.to_string(), 8 << 20));
         }
+        assert!(outbox.is_crowded());
+        for index in 0..12 {
+            let call_id = index.to_string();
+            assert_eq!(told.next().await, Some(HostEvent::AnswerLost { call_id }));
+        }
         assert_eq!(take(&outbox), ["12", "13", "14", "15", "16", "17", "18", "19"]);
+        assert!(!outbox.is_crowded());
     }
 }

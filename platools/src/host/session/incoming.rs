@@ -9,10 +9,11 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use super::Session;
 use crate::context::CallScope;
 use crate::dispatch::answer_text;
-use crate::host::Shared;
 use crate::host::calls::Known;
 use crate::host::declaration::format_bytes;
 use crate::host::outbox::Answer;
+use crate::host::{HostEvent, Shared};
+use crate::observe;
 use crate::protocol::{CallFrame, FrameError, Inbound, MAX_FRAME_BYTES, outbound};
 use crate::tool::{Arguments, ToolError, ToolResult};
 
@@ -29,16 +30,15 @@ impl Session<'_> {
                 self.on_welcome(welcome);
                 return true;
             }
-            Ok(Inbound::ToolsRegistered(done)) => tracing::info!(
-                tools = done.count,
-                new = done.new_tools,
-                updated = done.updated,
-                pruned = done.pruned,
-                "tools registered"
-            ),
+            Ok(Inbound::ToolsRegistered(done)) => {
+                let (tools, new) = (done.count, done.new_tools);
+                tracing::info!(tools, new, updated = done.updated, pruned = done.pruned, "tools registered");
+                self.shared.events.tell(HostEvent::Registered { tools });
+            }
             Ok(Inbound::RegisterThrottled(throttled)) => {
                 let wait = throttled.retry_after.unwrap_or(REGISTER_AGAIN);
                 tracing::warn!(?wait, "registered too often, trying again later");
+                self.shared.events.tell(HostEvent::RegistrationThrottled { retry_after: wait });
                 self.timers.register = Some(Instant::now() + wait);
                 return true;
             }
@@ -58,13 +58,15 @@ impl Session<'_> {
     fn on_broken_frame(&mut self, error: &FrameError) {
         self.count_malformed(error);
         if let Some(call_id) = error.call_id() {
-            self.refuse(call_id, &error.to_string());
+            self.refuse(call_id, "malformed", &error.to_string());
         }
     }
 
     /// Counts a frame that cannot be read, and logs the first, second, fourth, … of them.
     pub(super) fn count_malformed(&mut self, what: &dyn std::fmt::Display) {
         self.malformed += 1;
+        observe::frame_malformed();
+        self.shared.events.tell(HostEvent::MalformedFrame);
         if self.malformed.is_power_of_two() {
             tracing::warn!(so_far = self.malformed, "malformed frame: {what}");
         }
@@ -75,8 +77,7 @@ impl Session<'_> {
         let arrived = Instant::now();
         let call_id = call.call_id();
         if let Err(refusal) = self.shared.verifier.verify(call, &self.scope, SystemTime::now()) {
-            tracing::warn!(call_id, reason = refusal.reason(), "a call is refused");
-            return self.refuse(call_id, &refusal.to_string());
+            return self.refuse(call_id, refusal.reason(), &refusal.to_string());
         }
         match self.shared.calls.begin(call_id) {
             Known::New => {}
@@ -98,8 +99,7 @@ impl Session<'_> {
             Ok(admitted) => admitted,
             Err(error) => {
                 self.shared.calls.abandon(call_id);
-                tracing::warn!(call_id, kind = error.kind().as_str(), "a call is refused");
-                return self.refuse(call_id, &error.to_string());
+                return self.refuse(call_id, error.kind().as_str(), &error.to_string());
             }
         };
         let params = call.params();
@@ -126,7 +126,10 @@ impl Session<'_> {
 
     /// Answers a call that does not run. While a call of the same id does run, that is left to itself: the
     /// platform would take the refusal for its answer.
-    fn refuse(&mut self, call_id: &str, error: &str) {
+    fn refuse(&mut self, call_id: &str, reason: &'static str, error: &str) {
+        tracing::warn!(call_id, reason, "a call is refused");
+        observe::call_refused(reason);
+        self.shared.events.tell(HostEvent::CallRefused { call_id: call_id.to_owned(), reason });
         if self.shared.calls.is_running(call_id) {
             tracing::warn!(call_id, "the refusal is not sent, since a call of this id is running");
             return;

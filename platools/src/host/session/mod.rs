@@ -26,14 +26,16 @@ use super::dial::Socket;
 use super::driver::Status;
 use super::ending::{self, Ending};
 use super::machine::Event;
-use super::{FAREWELL, Shared};
+use super::{FAREWELL, HostEvent, Shared};
+use crate::observe;
 use crate::protocol::{Scope, Welcome, outbound};
 
 /// How many frames are read before time and shutdown are looked at again.
 const READ_BUDGET: usize = 64;
-/// How many answers may be unsent before no further calls are read: a platform that takes no answers
-/// gets no more work done.
+/// How many answers may be taken and unsent before no further calls are read.
 const UNSENT_LIMIT: usize = 16_384;
+/// How long further changes of the tools are waited for before they are declared.
+const DEBOUNCE: Duration = Duration::from_millis(200);
 /// How long a connection has to last before earlier failures count no longer.
 const LASTING: Duration = Duration::from_secs(30);
 /// One connection.
@@ -50,6 +52,8 @@ pub(super) struct Session<'a> {
     timers: Timers,
     /// Frames that could not be read.
     malformed: u64,
+    /// Whether no calls are read, since too many answers wait to be written.
+    held_back: bool,
 }
 
 /// When something is due, if it is.
@@ -91,12 +95,14 @@ impl<'a> Session<'a> {
             last_inbound: Instant::now(),
             timers: Timers { welcome: Some(deadline), ..Timers::default() },
             malformed: 0,
+            held_back: false,
         }
     }
 
     /// Runs the connection to its end. Answers that may not have arrived are back in the outbox then.
     pub(super) async fn run(mut self) -> Ending {
         let shared = Arc::clone(self.shared);
+        let mut changes = shared.tools.changes();
         let ending = loop {
             let draining = self.status.is_draining();
             let due = self.timers.next().into_iter().chain(self.status.drain_due()).min();
@@ -116,6 +122,10 @@ impl<'a> Session<'a> {
                 () = time => if let Some(ending) = self.on_time() {
                     break ending;
                 },
+                Ok(()) = changes.changed(), if self.welcomed => {
+                    let soon = Instant::now() + DEBOUNCE;
+                    self.timers.register = Some(self.timers.register.map_or(soon, |due| due.max(soon)));
+                }
                 () = shared.shutdown.cancelled(), if !draining => self.status.begin_drain(&shared),
                 // Wakes the loop, so that the end of the last call is noticed.
                 () = shared.dispatcher.drained(), if draining && shared.dispatcher.in_flight() > 0 => {}
@@ -133,7 +143,12 @@ impl<'a> Session<'a> {
             let _ = Pin::new(&mut self.socket).poll_flush(context);
             return Poll::Ready(Noticed::Ended(ending));
         }
-        match self.poll_write(context) {
+        let written = self.poll_write(context);
+        if self.held_back && !self.is_backed_up() {
+            // Nothing was read, so nothing else would wake the task for what can be read now.
+            context.waker().wake_by_ref();
+        }
+        match written {
             Err(error) => Poll::Ready(Noticed::Ended(lost(&error))),
             Ok(_) if welcome => Poll::Ready(Noticed::Welcome),
             Ok(true) if self.status.is_draining() && self.shared.dispatcher.in_flight() == 0 => {
@@ -143,9 +158,16 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whether so many answers are unsent that no further calls should be read: a platform that takes no
+    /// answers gets no more work done.
+    fn is_backed_up(&self) -> bool {
+        self.outgoing.unsent() >= UNSENT_LIMIT || self.shared.outbox.is_crowded()
+    }
+
     fn poll_read(&mut self, context: &mut Context<'_>, welcome: &mut bool) -> Option<Ending> {
         for _ in 0..READ_BUDGET {
-            if self.outgoing.unsent() >= UNSENT_LIMIT {
+            self.held_back = self.is_backed_up();
+            if self.held_back {
                 return None;
             }
             let message = match Pin::new(&mut self.socket).poll_next(context) {
@@ -184,7 +206,7 @@ impl<'a> Session<'a> {
             if Pin::new(&mut self.socket).poll_ready(context)?.is_pending() {
                 return Ok(false);
             }
-            let Some(message) = self.outgoing.next() else { break };
+            let Some(message) = self.outgoing.next(&self.shared.outbox) else { break };
             Pin::new(&mut self.socket).start_send(message)?;
         }
         let flushed = Pin::new(&mut self.socket).poll_flush(context)?.is_ready();
@@ -196,14 +218,16 @@ impl<'a> Session<'a> {
         self.welcomed = true;
         self.scope = welcome.scope;
         self.status.on(Event::Welcomed);
+        observe::connected();
+        self.shared.events.tell(HostEvent::Connected { scope: self.scope.clone() });
         tracing::info!(
             entity = self.scope.entity_id,
             environment = self.scope.environment_id,
             connection = welcome.connection_id,
             "connected"
         );
-        for (_, health) in self.shared.dispatcher.health() {
-            health.forget_reported();
+        for entry in self.shared.dispatcher.entries() {
+            entry.health().forget_reported();
         }
         let interval = self.shared.config.heartbeat_interval;
         self.timers = Timers {
@@ -221,7 +245,7 @@ impl<'a> Session<'a> {
         match self.status.reserve_registration(now) {
             Ok(()) => {
                 self.timers.register = None;
-                self.outgoing.push_control(self.shared.declaration.clone());
+                self.outgoing.push_control(self.shared.tools.declaration());
             }
             Err(allowed_at) => self.timers.register = Some(allowed_at),
         }
@@ -260,13 +284,11 @@ impl<'a> Session<'a> {
         self.status.on_drain_time(self.shared, now)
     }
 
+    /// The sign of life, with the health of the tools for which it changed.
     fn heartbeat(&self) -> String {
-        let changed: Vec<_> = self
-            .shared
-            .dispatcher
-            .health()
-            .filter_map(|(name, health)| Some((name, health.changed()?)))
-            .collect();
+        let entries = self.shared.dispatcher.entries();
+        let changed: Vec<_> =
+            entries.iter().filter_map(|entry| Some((entry.name(), entry.health().changed()?))).collect();
         outbound::heartbeat(changed.iter().map(|(name, health)| (*name, health)))
     }
 

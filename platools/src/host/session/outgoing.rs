@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 
 use crate::host::outbox::{Answer, Outbox};
+use crate::observe;
 
 /// How many bytes of written answers are kept for a platform that never proves anything.
 const MAX_UNPROVEN_BYTES: usize = 16 * 1024 * 1024;
@@ -60,15 +61,18 @@ impl Outgoing {
     }
 
     /// The next message to write: control frames, then answers, then a ping behind them.
-    pub(super) fn next(&mut self) -> Option<Message> {
+    pub(super) fn next(&mut self, outbox: &Outbox) -> Option<Message> {
         if let Some(frame) = self.control.pop_front() {
             return Some(Message::Text(frame));
         }
         let now = Instant::now();
         while let Some(answer) = self.answers.pop_front() {
             if answer.is_expired(now) {
-                answer.give_up(now);
+                outbox.lose([answer]);
                 continue;
+            }
+            if answer.was_sent() {
+                observe::answer_redelivered();
             }
             let frame = answer.frame.clone();
             self.keep(answer, now);
@@ -146,7 +150,7 @@ mod tests {
 
     /// Writes everything, and returns it: texts as they are, pings as their number.
     fn write(outgoing: &mut Outgoing) -> Vec<String> {
-        std::iter::from_fn(|| outgoing.next())
+        std::iter::from_fn(|| outgoing.next(&Outbox::default()))
             .map(|message| match message {
                 Message::Text(text) => text.to_string(),
                 Message::Ping(payload) => format!("ping {}", payload[7]),
@@ -191,8 +195,8 @@ mod tests {
     async fn order_is_kept_over_connections() {
         let mut outgoing = outgoing(&["a", "b", "c"]);
         outgoing.push_control(Utf8Bytes::from_static("register"));
-        assert!(matches!(outgoing.next(), Some(Message::Text(text)) if text == "register"));
-        outgoing.next();
+        assert!(matches!(outgoing.next(&Outbox::default()), Some(Message::Text(text)) if text == "register"));
+        outgoing.next(&Outbox::default());
         assert_eq!(left(outgoing), ["a", "b", "c"]);
     }
 
