@@ -5,7 +5,7 @@ use quote::{ToTokens, TokenStreamExt as _, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, FnArg, Token, Visibility};
 
-use crate::attributes::is_ours;
+use crate::attributes::{is_conditional, is_ours};
 use crate::error::Errors;
 
 /// A function or method.
@@ -99,7 +99,9 @@ pub(crate) fn plain_signature(signature: &syn::Signature) -> syn::Signature {
             FnArg::Receiver(receiver) => &mut receiver.attrs,
             FnArg::Typed(typed) => &mut typed.attrs,
         };
-        attributes.retain(|attribute| !is_ours(attribute, "tool") && !attribute.path().is_ident("doc"));
+        attributes.retain(|attribute| {
+            !is_ours(attribute, "tool") && !attribute.path().is_ident("doc") && !is_conditional(attribute)
+        });
     }
     signature
 }

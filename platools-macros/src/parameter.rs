@@ -8,7 +8,7 @@ use syn::{Attribute, Expr, ExprLit, GenericArgument, Lit, LitStr, PatType, PathA
 
 use crate::attributes::parameter::{Bounds, DefaultValue, ParameterAttributes};
 use crate::attributes::values::literal_string;
-use crate::attributes::{is_ours, list_of};
+use crate::attributes::{is_conditional, is_ours, list_of};
 use crate::docs::Docs;
 use crate::error::Errors;
 use crate::names::{Case, argument_name_problem};
@@ -61,7 +61,7 @@ impl Parameter {
             if is_ours(attribute, "tool") {
                 let list = list_of(attribute, errors);
                 attributes.take(list, errors);
-            } else if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
+            } else if attribute.path().is_ident("cfg") || is_conditional(attribute) {
                 let message = "a tool has the same arguments in every build: put `#[cfg]` on the whole function, \
                                or take an `Option`";
                 errors.on(attribute, message);

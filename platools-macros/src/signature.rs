@@ -2,13 +2,14 @@
 
 use proc_macro2::{Ident, Span};
 use syn::spanned::Spanned as _;
-use syn::{FnArg, GenericParam, Pat, Receiver, ReceiverKind, ReturnType, Safety, Type};
+use syn::{FnArg, GenericParam, Pat, Receiver, ReceiverKind, ReturnType, Safety, Type, TypeParamBound};
 
 use crate::attributes::is_ours;
 use crate::docs::Docs;
 use crate::error::Errors;
 use crate::names::{Case, nearest};
 use crate::parameter::{Kind, Parameter};
+use crate::types::plain;
 
 /// Where a function stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,7 @@ impl Signature {
         describe(&mut parameters, docs, errors);
         check_names(&parameters, errors);
         check_one_flatten(&parameters, errors);
+        check_output(signature, errors);
         Signature {
             ident: signature.ident.clone(),
             is_async: signature.asyncness.is_some(),
@@ -88,6 +90,19 @@ fn check_qualifiers(signature: &syn::Signature, errors: &mut Errors) {
     }
     if let Some(variadic) = &signature.variadic {
         errors.on(variadic, "a tool has a fixed list of arguments: take a `Vec<T>` instead of `...`");
+    }
+}
+
+/// Finds a future that is written out, which would be taken for the result of a blocking function.
+fn check_output(signature: &syn::Signature, errors: &mut Errors) {
+    let ReturnType::Type(_, ty) = &signature.output else { return };
+    let Type::ImplTrait(hidden) = plain(ty) else { return };
+    let is_future = |bound: &TypeParamBound| {
+        matches!(bound, TypeParamBound::Trait(bound)
+            if bound.path.segments.last().is_some_and(|segment| segment.ident == "Future"))
+    };
+    if hidden.bounds.iter().any(is_future) {
+        errors.on(ty, "write `async fn` and the type that the future ends with: a function without `async` runs on a thread that may block");
     }
 }
 

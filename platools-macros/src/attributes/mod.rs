@@ -93,7 +93,7 @@ fn entry(input: ParseStream<'_>) -> syn::Result<Entry> {
         if input.is_empty() || input.peek(Token![,]) {
             return Err(syn::Error::new_spanned(equals, format!("`{key} =` lacks its value")));
         }
-        Value::Assigned(Box::new(input.parse()?))
+        Value::Assigned(Box::new(ungrouped(input.parse()?)))
     } else if input.peek(syn::token::Paren) {
         let group: proc_macro2::Group = input.parse()?;
         Value::List(group.span(), group.stream())
@@ -103,6 +103,14 @@ fn entry(input: ParseStream<'_>) -> syn::Result<Entry> {
         Value::Flag
     };
     Ok(Entry { key, value })
+}
+
+/// An expression without the invisible group around what a `macro_rules!` macro was given.
+fn ungrouped(expr: Expr) -> Expr {
+    match expr {
+        Expr::Group(group) => ungrouped(*group.expr),
+        expr => expr,
+    }
 }
 
 /// Takes the comma between two entries.
@@ -128,6 +136,17 @@ fn skip_to_comma(input: ParseStream<'_>) {
 /// Whether an attribute is one of ours: `#[tool]`, `#[platools::tool]`.
 pub(crate) fn is_ours(attribute: &syn::Attribute, name: &str) -> bool {
     attribute.path().segments.last().is_some_and(|segment| segment.ident == name)
+}
+
+/// Whether an attribute is a `#[cfg_attr]` under which a parameter, or what it says about an argument,
+/// would come and go.
+pub(crate) fn is_conditional(attribute: &syn::Attribute) -> bool {
+    let words = |word: &Ident| ["cfg", "doc", "tool"].iter().any(|name| word == name);
+    attribute.path().is_ident("cfg_attr")
+        && attribute.meta.require_list().is_ok_and(|list| {
+            let mut tokens = list.tokens.clone().into_iter();
+            tokens.any(|token| matches!(token, TokenTree::Ident(word) if words(&word)))
+        })
 }
 
 /// The list inside one of our attributes; empty for `#[tool]` without parentheses.

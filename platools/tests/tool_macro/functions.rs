@@ -51,16 +51,35 @@ fn count_down(mut from: u32) -> u32 {
     from
 }
 
-macro_rules! constant_tool {
-    ($name:ident, $argument:ident: $type:ty, $result:expr) => {
+macro_rules! made_tool {
+    ($name:ident, $timeout:literal, $calls:expr, $($argument:ident: $type:ty = $default:expr),*) => {
         /// Made by a macro.
-        #[tool(register = false, description = concat!("Gives ", stringify!($result), "."))]
-        fn $name($argument: $type) -> $type {
-            $argument + $result
+        #[tool(
+            register = false,
+            description = concat!("Gives ", stringify!($($argument),*), "."),
+            timeout = $timeout,
+            concurrency = $calls,
+            annotations(limit = $timeout)
+        )]
+        fn $name($(#[tool(default = $default)] $argument: $type),*) -> serde_json::Value {
+            json!([$($argument),*])
         }
     };
 }
-constant_tool!(plus_one, to: u32, 1);
+made_tool!(made, "3s", 7, borrowed: &str = "x", number: Option<u64> = 3, list: &[u8] = [1, 2]);
+
+/// Work with attributes that are applied later.
+#[tool(register = false)]
+#[tracing::instrument]
+async fn instrumented(#[tool(range(min = 1))] from: u32, name: &str) -> String {
+    format!("{name} {from}")
+}
+
+/// Be a tool only under a condition.
+#[cfg_attr(all(), tool(register = false))]
+fn conditional(#[cfg_attr(all(), allow(unused_variables))] a: u8) -> u8 {
+    1
+}
 
 #[tokio::test]
 async fn functions_answer_and_stay_callable() {
@@ -117,9 +136,19 @@ async fn raw_identifiers_lose_their_mark() {
 
 #[tokio::test]
 async fn macros_make_tools() {
-    let tool = &tools![plus_one][0];
-    assert_eq!(tool.spec().description, "Gives 1.");
-    assert_eq!(call(tool, json!({"to": 4})).await, Ok(json!(5)));
+    let tool = &tools![made][0];
+    assert_eq!(tool.spec().description, "Gives borrowed, number, list.");
+    assert_eq!(tool.spec().timeout, Some(std::time::Duration::from_secs(3)));
+    assert_eq!((tool.spec().concurrency, &tool.spec().annotations["limit"]), (Some(7), &json!("3s")));
+    assert_eq!(call(tool, json!({"list": [5]})).await, Ok(json!(["x", 3, [5]])));
+}
+
+#[tokio::test]
+async fn other_attributes_are_applied_too() {
+    let tools = tools![instrumented, conditional];
+    assert_eq!(call(&tools[0], json!({"from": 2, "name": "n"})).await, Ok(json!("n 2")));
+    assert!(call(&tools[0], json!({"from": 0, "name": "n"})).await.is_err());
+    assert_eq!(call(&tools[1], json!({"a": 2})).await, Ok(json!(1)));
 }
 
 /// One that registers itself.
