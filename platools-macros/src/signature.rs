@@ -93,9 +93,13 @@ fn check_qualifiers(signature: &syn::Signature, errors: &mut Errors) {
     }
 }
 
-/// Finds a future that is written out, which would be taken for the result of a blocking function.
+/// Finds a return type that is no answer: none at all, or a future that is written out, which would be
+/// taken for the result of a blocking function.
 fn check_output(signature: &syn::Signature, errors: &mut Errors) {
     let ReturnType::Type(_, ty) = &signature.output else { return };
+    if let Type::Never(never) = plain(ty) {
+        errors.on(never, "a tool ends with an answer: write the type of it, or nothing");
+    }
     let Type::ImplTrait(hidden) = plain(ty) else { return };
     let is_future = |bound: &TypeParamBound| {
         matches!(bound, TypeParamBound::Trait(bound)

@@ -121,19 +121,6 @@ pub(crate) fn check_argument(ty: &Type, errors: &mut Errors) {
     }
 }
 
-/// Whether a return type hides its name behind `impl Trait`.
-pub(crate) fn mentions_impl_trait(ty: &Type) -> bool {
-    struct Search(bool);
-    impl<'ast> Visit<'ast> for Search {
-        fn visit_type_impl_trait(&mut self, _: &'ast TypeImplTrait) {
-            self.0 = true;
-        }
-    }
-    let mut search = Search(false);
-    search.visit_type(ty);
-    search.0
-}
-
 struct Finder<'a> {
     errors: &'a mut Errors,
 }

@@ -14,7 +14,6 @@ use crate::item::Function;
 use crate::names::tool_name_problem;
 use crate::parameter::UNREADABLE;
 use crate::signature::{Place, SelfArgument, Signature, output_span};
-use crate::types::mentions_impl_trait;
 
 /// All that is known about one tool.
 pub(crate) struct Definition {
@@ -69,7 +68,7 @@ impl Definition {
     /// Statements that end in an expression of type `Tool`.
     pub(crate) fn tool(&self, private: &TokenStream, call: &Call) -> TokenStream {
         let parameters = Parameters::new(&self.signature.parameters, private);
-        let spec = self.spec(private, &parameters);
+        let spec = self.spec(private, call, &parameters);
         let preparation = parameters.preparation();
         let open = self.attributes.additional_properties.as_ref().is_some_and(|open| open.value);
         let (input, names) = (local("input"), local("names"));
@@ -86,7 +85,7 @@ impl Definition {
     }
 
     /// `let spec = …;`
-    fn spec(&self, private: &TokenStream, parameters: &Parameters<'_>) -> TokenStream {
+    fn spec(&self, private: &TokenStream, call: &Call, parameters: &Parameters<'_>) -> TokenStream {
         let ToolAttributes { title, category, auth, roles, .. } = &self.attributes;
         let name = &self.name;
         let (spec, input) = (local("spec"), local("input"));
@@ -105,7 +104,7 @@ impl Definition {
         let limits = self.limits(private);
         let hints = self.hints(private);
         let requirements = parameters.requirements();
-        let output_schema = self.output_schema(private);
+        let output_schema = self.output_schema(private, call);
         let location = quote_spanned! {self.signature.ident.span()=>
             .location(#private::Location {
                 file: ::core::file!(),
@@ -160,16 +159,20 @@ impl Definition {
         quote!(#(#hints)* #(#annotations)*)
     }
 
-    /// `.output_schema(…)`, unless the type has no name to ask by.
-    fn output_schema(&self, private: &TokenStream) -> Option<TokenStream> {
-        let ty = match &self.signature.output {
-            ReturnType::Type(_, ty) if !mentions_impl_trait(ty) => ty,
-            _ => return None,
-        };
+    /// `.output_schema(…)`, unless nothing is returned. The type is inferred from a call that is never
+    /// made: so it may be hidden or borrowed, and a mistake in it is reported once, in the signature.
+    fn output_schema(&self, private: &TokenStream, call: &Call) -> Option<TokenStream> {
+        if matches!(self.signature.output, ReturnType::Default) {
+            return None;
+        }
+        let count = self.signature.parameters.len() + usize::from(self.signature.receiver.is_some());
+        let arguments = vec![quote!(#private::result::placeholder()); count];
+        let function = self.function(call);
+        let by = if self.signature.is_async { quote!(by_future) } else { quote!(by) };
         Some(quote! {
             .output_schema({
                 use #private::result::traits::*;
-                (&&&&#private::result::Returned::<#ty>::named()).output_schema()
+                (&&&&#private::result::Returned::#by(|| #function(#(#arguments),*))).output_schema()
             })
         })
     }
@@ -217,17 +220,24 @@ impl Definition {
 
     /// The call of the user's own function.
     fn invocation(&self, call: &Call, parameters: &Parameters<'_>) -> TokenStream {
+        let function = self.function(call);
+        let toolset = match call {
+            Call::Function => None,
+            Call::Method(toolset) => self.signature.receiver.map(|receiver| match receiver {
+                SelfArgument::Borrowed => quote!(&*#toolset),
+                SelfArgument::Shared => quote!(::core::clone::Clone::clone(&#toolset)),
+            }),
+        };
+        let arguments = toolset.into_iter().chain(parameters.passing());
+        quote!(#function(#(#arguments),*))
+    }
+
+    /// The path of the user's own function.
+    fn function(&self, call: &Call) -> TokenStream {
         let ident = &self.signature.ident;
-        let arguments = parameters.passing();
         match call {
-            Call::Function => quote!(#ident(#(#arguments),*)),
-            Call::Method(toolset) => {
-                let this = self.signature.receiver.map(|receiver| match receiver {
-                    SelfArgument::Borrowed => quote!(&*#toolset,),
-                    SelfArgument::Shared => quote!(::core::clone::Clone::clone(&#toolset),),
-                });
-                quote!(Self::#ident(#this #(#arguments),*))
-            }
+            Call::Function => quote!(#ident),
+            Call::Method(_) => quote!(Self::#ident),
         }
     }
 

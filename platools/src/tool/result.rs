@@ -24,10 +24,25 @@ impl<T> Returned<T> {
         Self::named()
     }
 
+    /// The type that `call` would return. The call names the type and is never made.
+    pub fn by(_call: impl FnOnce() -> T) -> Self {
+        Self::named()
+    }
+
+    /// The type that the future of `call` would end with. The call names the type and is never made.
+    pub fn by_future<F: Future<Output = T>>(_call: impl FnOnce() -> F) -> Self {
+        Self::named()
+    }
+
     /// The type that is spelled out.
     pub fn named() -> Self {
         Self(PhantomData)
     }
+}
+
+/// An argument of a call that is never made.
+pub fn placeholder<T>() -> T {
+    unreachable!("the call only names the type that it returns")
 }
 
 /// An error that a handler may return.
