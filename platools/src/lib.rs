@@ -46,11 +46,37 @@
 //! Cap `tungstenite`, `tokio_tungstenite` and `rustls` at `info` in your subscriber, or use `logging::init` (feature
 //! `logging`), which does. This crate logs neither at any level.
 //!
+//! # What can be observed
+//!
+//! [`HostHandle`] tells the state and the events of a connection. Each call runs in a `tracing` span called `call`,
+//! at level `info`, with `tool`, `call_id`, `user_id`, `agent_id`, `thread_id`, and at its end `outcome` and
+//! `latency_ms`; never with arguments, tokens or results. A call that succeeds logs no line. With the feature
+//! `metrics`, these figures go to whatever recorder the program installs:
+//!
+//! | name | kind | labels | meaning |
+//! | --- | --- | --- | --- |
+//! | `platools_calls_total` | counter | `tool`, `outcome` | calls that have their answer; the outcome is `ok` or the kind of the error |
+//! | `platools_call_duration_seconds` | histogram | `tool` | from a call's admission to its answer, waiting included |
+//! | `platools_calls_in_flight` | gauge | | calls that run or wait |
+//! | `platools_calls_refused_total` | counter | `reason` | calls answered without running a handler: the verification's reason, or the kind of the error |
+//! | `platools_frames_malformed_total` | counter | | frames that could not be read |
+//! | `platools_connections_total` | counter | | connections that the platform welcomed |
+//! | `platools_disconnects_total` | counter | | connections that ended, or could not be made |
+//! | `platools_connected` | gauge | | 1 while the platform's welcome holds, else 0 |
+//! | `platools_answers_redelivered_total` | counter | | answers sent again on another connection |
+//! | `platools_answers_lost_total` | counter | | answers that could not be delivered in time |
+//!
+//! The heartbeat tells the platform how each tool is doing, for the tools where that changed: the moving average of
+//! its latency, the errors of the last hour, the text of the last one, and a word. `down` means at least 5 calls in
+//! the last hour of which half or more failed, `degraded` that at least a tenth failed. Only what a handler ends with
+//! is an error (an `Err`, a panic, a timeout); refusals before the handler are not.
+//!
 //! # Features
 //!
 //! | feature | what it adds |
 //! | --- | --- |
 //! | `logging` | `logging::init`, a subscriber for programs that keeps secrets out of the log |
+//! | `metrics` | figures about calls and connections, through the `metrics` facade |
 
 // Generated code says `::platools`, also in this crate's own tests.
 #[allow(unused_extern_crates, reason = "used by the macro")]
