@@ -62,7 +62,7 @@ use proc_macro::TokenStream;
 /// | `auth = "…"` | who may call: `none`, `user` or `admin` |
 /// | `roles = ["…", …]` | roles of which a caller needs one |
 /// | `timeout = "10s"` | how long a call may run, within the host's own limit |
-/// | `rate_limit = "60/min"` | calls per time: `s`, `min`, `h`, `d`, or a duration as in `"20/10s"` |
+/// | `rate_limit = "60/min"` | calls per time: `s`, `min`, `h`, `d`, or a duration as in `"20/10s"`; `"60/min, burst 10, per user"` allows 10 at once, and counts each user apart |
 /// | `concurrency = 4` | how many calls run at the same time |
 /// | `read_only`, `destructive`, `idempotent`, `open_world` | hints, each also `= false` |
 /// | `annotations(…)` | anything else, see below |

@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 use syn::{Expr, LitStr, Path};
 
 use super::json::{self, Member};
-use super::values::At;
+use super::values::{At, Rate};
 use super::{Entry, Value, entries};
 use crate::error::Errors;
 use crate::names::{Case, tool_name_problem};
@@ -21,7 +21,7 @@ pub(crate) struct ToolAttributes {
     pub(crate) auth: Option<Auth>,
     pub(crate) roles: Vec<LitStr>,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) rate_limit: Option<(u32, Duration)>,
+    pub(crate) rate_limit: Option<Rate>,
     pub(crate) concurrency: Option<u32>,
     pub(crate) read_only: Option<At<bool>>,
     pub(crate) destructive: Option<At<bool>>,
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(tool.auth, Some(Auth::Admin));
         assert_eq!(tool.roles.len(), 2);
         assert_eq!(tool.timeout, Some(Duration::from_secs(90)));
-        assert_eq!(tool.rate_limit, Some((60, Duration::from_secs(60))));
+        assert_eq!(tool.rate_limit.map(|rate| (rate.calls, rate.time)), Some((60, Duration::from_secs(60))));
         assert_eq!(tool.concurrency, Some(4));
         let switches = [tool.read_only, tool.destructive, tool.idempotent, tool.open_world];
         assert_eq!(switches.map(|switch| switch.unwrap().value), [true, false, true, true]);

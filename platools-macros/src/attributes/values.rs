@@ -162,8 +162,8 @@ impl Entry {
         None
     }
 
-    /// `word = "60/min"`: how many calls, and in what time.
-    pub(crate) fn rate(&self, errors: &mut Errors) -> Option<(u32, Duration)> {
+    /// `word = "60/min"`: how many calls, in what time, and what else follows after commas.
+    pub(crate) fn rate(&self, errors: &mut Errors) -> Option<Rate> {
         let text = self.string(&format!("{} = \"60/min\"", self.word()), errors)?;
         match parse_rate(&text.value()) {
             Ok(rate) => Some(rate),
@@ -200,8 +200,35 @@ impl Entry {
     }
 }
 
+/// How often a tool may be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rate {
+    pub(crate) calls: u32,
+    pub(crate) time: Duration,
+    pub(crate) burst: Option<u32>,
+    pub(crate) per_user: bool,
+}
+
+/// Reads `60/min, burst 10, per user`.
+fn parse_rate(text: &str) -> Result<Rate, String> {
+    let mut parts = text.split(',').map(str::trim);
+    let (calls, time) = parse_calls(parts.next().unwrap_or_default())?;
+    let mut rate = Rate { calls, time, burst: None, per_user: false };
+    for part in parts {
+        match part.split_once(' ') {
+            Some(("per", "user")) => rate.per_user = true,
+            Some(("burst", calls)) => {
+                let burst = calls.trim().parse().ok().filter(|calls| *calls > 0);
+                rate.burst = Some(burst.ok_or(format!("\"{calls}\" is not a number of calls"))?);
+            }
+            _ => return Err(format!("\"{part}\" is neither \"burst N\" nor \"per user\"")),
+        }
+    }
+    Ok(rate)
+}
+
 /// Reads `60/min`.
-fn parse_rate(text: &str) -> Result<(u32, Duration), String> {
+fn parse_calls(text: &str) -> Result<(u32, Duration), String> {
     let Some((calls, time)) = text.split_once('/') else {
         return Err(format!("\"{text}\" is not a rate"));
     };
@@ -232,12 +259,17 @@ mod tests {
 
     #[test]
     fn rates_are_calls_per_time() {
-        let rate = |text: &str| parse_rate(text).unwrap();
+        let rate = |text: &str| parse_rate(text).map(|rate| (rate.calls, rate.time)).unwrap();
         assert_eq!(rate("5/s"), (5, Duration::from_secs(1)));
         assert_eq!(rate("60/min"), (60, Duration::from_secs(60)));
         assert_eq!(rate("60 / minute"), (60, Duration::from_secs(60)));
         assert_eq!(rate("100/h"), (100, Duration::from_secs(3600)));
         assert_eq!(rate("20/10s"), (20, Duration::from_secs(10)));
+        let all = parse_rate("5/s, burst 10, per user").unwrap();
+        assert_eq!((all.calls, all.burst, all.per_user), (5, Some(10), true));
+        for bad in ["5/s, burst", "5/s, burst 0", "5/s, per tool", "5/s,", "burst 5"] {
+            assert!(parse_rate(bad).is_err(), "{bad}");
+        }
         for bad in ["", "5", "5/", "/s", "0/s", "-1/s", "5/parsec", "5/0s", "1.5/s", "5/s/s"] {
             assert!(parse_rate(bad).is_err(), "{bad}");
         }

@@ -129,9 +129,11 @@ impl Definition {
             let timeout = duration(timeout);
             quote!(.timeout(#timeout))
         });
-        let rate_limit = self.attributes.rate_limit.map(|(count, period)| {
-            let period = duration(period);
-            quote!(.rate_limit(#private::RateLimit::per(#count, #period)))
+        let rate_limit = self.attributes.rate_limit.map(|rate| {
+            let (calls, time) = (rate.calls, duration(rate.time));
+            let burst = rate.burst.map(|calls| quote!(.burst(#calls)));
+            let per_user = rate.per_user.then(|| quote!(.per_user()));
+            quote!(.rate_limit(#private::RateLimit::per(#calls, #time)#burst #per_user))
         });
         let concurrency = self.attributes.concurrency.map(|calls| {
             let calls = proc_macro2::Literal::u32_unsuffixed(calls);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
+use governor::state::keyed::HashMapStateStore;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::Semaphore;
 
@@ -36,37 +37,62 @@ impl Default for Limits {
     }
 }
 
+/// How many users a limit remembers before those that have been quiet are forgotten.
+const MANY_USERS: usize = 10_000;
+
 /// The limits of one tool.
 #[derive(Debug)]
 pub(super) struct ToolLimits {
-    rate: Option<(RateLimit, DefaultDirectRateLimiter)>,
+    rate: Option<(RateLimit, Rate)>,
     pub(super) concurrency: Option<Arc<Semaphore>>,
+}
+
+/// What counts calls.
+#[derive(Debug)]
+enum Rate {
+    Together(DefaultDirectRateLimiter),
+    PerUser(RateLimiter<String, HashMapStateStore<String>, DefaultClock>),
 }
 
 impl ToolLimits {
     pub(super) fn new(spec: &ToolSpec) -> Self {
-        let rate = spec.rate_limit.map(|limit| (limit, RateLimiter::direct(quota(limit))));
-        let concurrency =
-            spec.concurrency.map(|calls| Arc::new(Semaphore::new(calls.min(Semaphore::MAX_PERMITS))));
-        Self { rate, concurrency }
+        let rate = spec.rate_limit.map(|limit| {
+            let rate = if limit.is_per_user() {
+                Rate::PerUser(RateLimiter::hashmap(quota(limit)))
+            } else {
+                Rate::Together(RateLimiter::direct(quota(limit)))
+            };
+            (limit, rate)
+        });
+        let places = |calls: usize| Arc::new(Semaphore::new(calls.min(Semaphore::MAX_PERMITS)));
+        Self { rate, concurrency: spec.concurrency.map(places) }
     }
 
-    /// Counts one call against the rate limit.
-    pub(super) fn check_rate(&self) -> Result<(), ToolError> {
-        let Some((limit, limiter)) = &self.rate else { return Ok(()) };
-        limiter.check().map_err(|until| {
+    /// Counts one call of `user` against the rate limit.
+    pub(super) fn check_rate(&self, user: Option<&str>) -> Result<(), ToolError> {
+        let Some((limit, rate)) = &self.rate else { return Ok(()) };
+        let checked = match rate {
+            Rate::Together(limiter) => limiter.check(),
+            Rate::PerUser(limiter) => {
+                if limiter.len() >= MANY_USERS {
+                    limiter.retain_recent();
+                }
+                limiter.check_key(&user.unwrap_or_default().to_owned())
+            }
+        };
+        checked.map_err(|until| {
             let wait = until.wait_time_from(DefaultClock::default().now()).as_millis().max(1);
             ToolError::rate_limited(format!("at most {limit}, retry in {wait} ms"))
         })
     }
 }
 
-/// The whole count may come at once, and is refilled evenly over the period.
+/// The burst may come at once, and is refilled evenly over the period.
 fn quota(limit: RateLimit) -> Quota {
     let between = limit.period() / limit.count().get();
     Quota::with_period(between.max(Duration::from_nanos(1)))
         .unwrap_or_else(|| Quota::per_second(limit.count()))
-        .allow_burst(limit.count())
+        .allow_burst(limit.calls_at_once())
 }
 
 #[cfg(test)]
@@ -77,15 +103,29 @@ mod tests {
     fn the_burst_is_the_number_in_the_rate() {
         let limits = ToolLimits::new(&ToolSpec::new("a").rate_limit("3/h".parse().unwrap()));
         for _ in 0..3 {
-            limits.check_rate().unwrap();
+            limits.check_rate(None).unwrap();
         }
-        let refusal = limits.check_rate().unwrap_err().to_string();
+        let refusal = limits.check_rate(Some("a")).unwrap_err().to_string();
         assert!(refusal.starts_with("rate limited: at most 3/h, retry in "), "{refusal}");
+    }
+
+    #[test]
+    fn users_are_counted_apart_and_a_burst_may_be_smaller() {
+        let limits =
+            ToolLimits::new(&ToolSpec::new("a").rate_limit("60/h, burst 2, per user".parse().unwrap()));
+        for user in [Some("a"), Some("b"), None] {
+            assert!(limits.check_rate(user).is_ok() && limits.check_rate(user).is_ok());
+            let refusal = limits.check_rate(user).unwrap_err().to_string();
+            assert!(
+                refusal.starts_with("rate limited: at most 60/h, burst 2, per user, retry in "),
+                "{refusal}"
+            );
+        }
     }
 
     #[test]
     fn without_a_limit_there_is_none() {
         let limits = ToolLimits::new(&ToolSpec::new("a"));
-        assert!((0..10_000).all(|_| limits.check_rate().is_ok()));
+        assert!((0..10_000).all(|_| limits.check_rate(None).is_ok()));
     }
 }

@@ -82,18 +82,18 @@ impl Dispatcher {
     }
 
     /// Gives a call of the tool `name` its place, or says why there is none. Never waits.
-    pub(crate) fn admit(&self, name: &str) -> Result<Admitted, ToolError> {
+    pub(crate) fn admit(&self, name: &str, user: Option<&str>) -> Result<Admitted, ToolError> {
         let inner = &self.0;
         let entry = self.entry(name).ok_or_else(|| ToolError::unknown_tool(name.to_owned()))?;
         inner.admission.check_open()?;
-        entry.limits.check_rate()?;
+        entry.limits.check_rate(user)?;
         let ticket = inner.admission.enter(&entry.limits)?;
         Ok(Admitted::new(entry, ticket, &inner.limits))
     }
 
     /// Runs one call that came over no wire, in the context it brings.
     pub(crate) async fn call(&self, name: &str, arguments: Arguments, context: CallContext) -> ToolResult {
-        let admitted = self.admit(name)?;
+        let admitted = self.admit(name, Some(context.user_id()))?;
         let scope = CallScope::local(context, self.states(), self.cancellation());
         admitted.run(arguments, Arc::new(scope)).await.result
     }

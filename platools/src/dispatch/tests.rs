@@ -56,7 +56,7 @@ async fn beyond_the_places_calls_wait_and_beyond_the_queue_they_are_refused() {
     let dispatcher = dispatcher([tool, answering(ToolSpec::new("fast"), json!(1))], limits);
     let running: Vec<_> = (0..3)
         .map(|_| {
-            let admitted = dispatcher.admit("slow").unwrap();
+            let admitted = dispatcher.admit("slow", None).unwrap();
             let scope =
                 CallScope::local(CallContext::builder().build(), Arc::default(), CancellationToken::new());
             tokio::spawn(admitted.run(Arguments::empty(), Arc::new(scope)))

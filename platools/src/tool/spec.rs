@@ -42,7 +42,11 @@ impl fmt::Display for Auth {
     }
 }
 
-/// How often a tool may be called: `count` calls in every `period`, and as many at once.
+/// How often a tool may be called: `count` calls in every `period`, and as many at once unless
+/// [`burst`](Self::burst) says otherwise.
+///
+/// As text it is a count and a time, and what else applies behind commas: `5/s`, `60/min, burst 10`,
+/// `100/h, per user`.
 ///
 /// ```
 /// use platools::RateLimit;
@@ -57,6 +61,8 @@ impl fmt::Display for Auth {
 pub struct RateLimit {
     count: NonZeroU32,
     period: Duration,
+    burst: NonZeroU32,
+    per_user: bool,
 }
 
 impl RateLimit {
@@ -67,12 +73,38 @@ impl RateLimit {
     pub const fn per(count: u32, period: Duration) -> Self {
         assert!(period.as_millis() > 0, "a rate limit's period is at least a millisecond");
         match NonZeroU32::new(count) {
-            Some(count) => Self { count, period },
+            Some(count) => Self { count, period, burst: count, per_user: false },
             None => panic!("a rate limit allows at least one call"),
         }
     }
 
-    /// How many calls fit into one period, and how many may come at once.
+    /// The same rate, with `calls` at once.
+    ///
+    /// # Panics
+    /// When `calls` is zero.
+    pub const fn burst(self, calls: u32) -> Self {
+        match NonZeroU32::new(calls) {
+            Some(burst) => Self { burst, ..self },
+            None => panic!("a rate limit allows at least one call at once"),
+        }
+    }
+
+    /// The same rate for each user apart. Calls without a user share one.
+    pub const fn per_user(self) -> Self {
+        Self { per_user: true, ..self }
+    }
+
+    /// How many calls may come at once.
+    pub fn calls_at_once(self) -> NonZeroU32 {
+        self.burst
+    }
+
+    /// Whether each user is counted apart.
+    pub fn is_per_user(self) -> bool {
+        self.per_user
+    }
+
+    /// How many calls fit into one period.
     pub fn count(self) -> NonZeroU32 {
         self.count
     }
@@ -85,14 +117,21 @@ impl RateLimit {
 
 impl fmt::Display for RateLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.count;
+        write!(f, "{}/", self.count)?;
         match self.period.as_millis() {
-            1_000 => write!(f, "{count}/s"),
-            60_000 => write!(f, "{count}/min"),
-            3_600_000 => write!(f, "{count}/h"),
-            86_400_000 => write!(f, "{count}/d"),
-            _ => write!(f, "{count}/{}", humantime::format_duration(self.period)),
+            1_000 => f.write_str("s"),
+            60_000 => f.write_str("min"),
+            3_600_000 => f.write_str("h"),
+            86_400_000 => f.write_str("d"),
+            _ => humantime::format_duration(self.period).fmt(f),
+        }?;
+        if self.burst != self.count {
+            write!(f, ", burst {}", self.burst)?;
         }
+        if self.per_user {
+            f.write_str(", per user")?;
+        }
+        Ok(())
     }
 }
 
@@ -108,7 +147,8 @@ impl FromStr for RateLimit {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parse = || {
-            let (count, unit) = text.split_once('/')?;
+            let mut parts = text.split(',').map(str::trim);
+            let (count, unit) = parts.next()?.split_once('/')?;
             let count = NonZeroU32::new(count.trim().parse().ok()?)?;
             let period = match unit.trim() {
                 "s" | "sec" | "second" => Duration::from_secs(1),
@@ -117,7 +157,16 @@ impl FromStr for RateLimit {
                 "d" | "day" => Duration::from_secs(86_400),
                 time => humantime::parse_duration(time).ok()?,
             };
-            (period.as_millis() > 0).then_some(Self { count, period })
+            let mut limit =
+                (period.as_millis() > 0).then_some(Self { count, period, burst: count, per_user: false })?;
+            for part in parts {
+                limit = match part.split_once(' ')? {
+                    ("per", "user") => limit.per_user(),
+                    ("burst", calls) => Self { burst: NonZeroU32::new(calls.trim().parse().ok()?)?, ..limit },
+                    _ => return None,
+                };
+            }
+            Some(limit)
         };
         parse().ok_or_else(|| InvalidRateLimit(text.to_owned()))
     }
@@ -361,9 +410,24 @@ mod tests {
         for text in ["60/min", "5/s", "100/h", "1/d", "3/10s"] {
             assert_eq!(text.parse::<RateLimit>().unwrap().to_string(), text);
         }
+        for text in ["60/min, burst 10", "5/s, per user", "5/s, burst 1, per user"] {
+            assert_eq!(text.parse::<RateLimit>().unwrap().to_string(), text);
+        }
         assert_eq!("2 / minute".parse::<RateLimit>().unwrap().to_string(), "2/min");
         assert_eq!(RateLimit::per(3, Duration::from_secs(10)).to_string(), "3/10s");
-        for text in ["", "5", "0/s", "-1/s", "5/fortnight", "5/0s", "/s", "x/s"] {
+        for text in [
+            "",
+            "5",
+            "5/s, burst 0",
+            "5/s, per tool",
+            "5/s,",
+            "0/s",
+            "-1/s",
+            "5/fortnight",
+            "5/0s",
+            "/s",
+            "x/s",
+        ] {
             let error = text.parse::<RateLimit>().unwrap_err().to_string();
             assert!(error.contains("60/min"), "{error}");
         }

@@ -147,7 +147,7 @@ pub(crate) async fn finished(child: Child) -> (bool, String) {
 
 /// Asks a process to end, as a service manager does.
 pub(crate) fn terminate(child: &Child) {
-    let sent = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap();
+    let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", child.id())).status().unwrap();
     assert!(sent.success());
 }
 

@@ -76,9 +76,10 @@ impl Session<'_> {
     fn on_call(&mut self, call: &CallFrame<'_>) {
         let arrived = Instant::now();
         let call_id = call.call_id();
-        if let Err(refusal) = self.shared.verifier.verify(call, &self.scope, SystemTime::now()) {
-            return self.refuse(call_id, refusal.reason(), &refusal.to_string());
-        }
+        let envelope = match self.shared.verifier.verify(call, &self.scope, SystemTime::now()) {
+            Ok(envelope) => envelope,
+            Err(refusal) => return self.refuse(call_id, refusal.reason(), &refusal.to_string()),
+        };
         match self.shared.calls.begin(call_id) {
             Known::New => {}
             Known::Running => {
@@ -92,7 +93,7 @@ impl Session<'_> {
             }
         }
         let admitted = match call.tool_name().exact() {
-            Some(name) => self.shared.dispatcher.admit(&name),
+            Some(name) => self.shared.dispatcher.admit(&name, envelope.user_id.as_deref()),
             None => Err(ToolError::unknown_tool(call.tool_name().display().into_owned())),
         };
         let admitted = match admitted {
