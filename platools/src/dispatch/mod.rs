@@ -25,7 +25,7 @@ use self::admission::Admission;
 pub(crate) use self::health::Health;
 pub use self::limits::Limits;
 use self::limits::ToolLimits;
-pub(crate) use self::run::{Admitted, answer_text};
+pub(crate) use self::run::{Admitted, Finished, answer_text};
 use crate::context::{CallContext, CallScope, States};
 use crate::tool::{Arguments, Registry, Tool, ToolError, ToolResult};
 
@@ -36,12 +36,20 @@ pub(crate) struct Entry {
     limits: ToolLimits,
     health: Health,
     enabled: AtomicBool,
+    /// Whether somebody was told that its results are too large to be passed on whole.
+    warned_of_size: AtomicBool,
 }
 
 impl Entry {
     fn new(tool: Tool) -> Self {
         let limits = ToolLimits::new(tool.spec());
-        Self { tool, limits, health: Health::default(), enabled: AtomicBool::new(true) }
+        Self {
+            tool,
+            limits,
+            health: Health::default(),
+            enabled: AtomicBool::new(true),
+            warned_of_size: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -50,6 +58,11 @@ impl Entry {
 
     pub(crate) fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Whether this is the first result that is too large to be passed on whole.
+    pub(crate) fn is_first_large_result(&self) -> bool {
+        !self.warned_of_size.swap(true, Ordering::Relaxed)
     }
 }
 

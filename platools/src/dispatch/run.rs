@@ -29,6 +29,7 @@ pub(crate) struct Admitted {
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) result: ToolResult,
+    pub(crate) entry: Arc<Entry>,
     pub(crate) presence: Presence,
 }
 
@@ -49,7 +50,7 @@ impl Admitted {
         span.record("latency_ms", latency.as_millis() as u64);
         span.in_scope(|| report(&entry, &scope, &result));
         observe::call_finished(entry.tool.name(), outcome, latency);
-        Finished { result, presence }
+        Finished { result, entry, presence }
     }
 }
 

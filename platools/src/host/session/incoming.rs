@@ -8,13 +8,13 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::Session;
 use crate::context::CallScope;
-use crate::dispatch::answer_text;
+use crate::dispatch::{Entry, Finished, answer_text};
 use crate::host::calls::Known;
 use crate::host::declaration::format_bytes;
 use crate::host::outbox::Answer;
 use crate::host::{HostEvent, Shared};
 use crate::observe;
-use crate::protocol::{CallFrame, FrameError, Inbound, MAX_FRAME_BYTES, outbound};
+use crate::protocol::{CallFrame, FrameError, Inbound, MAX_FRAME_BYTES, MAX_RESULT_BYTES, outbound};
 use crate::tool::{Arguments, ToolError, ToolResult};
 
 /// How long to wait before registering again when the platform does not say.
@@ -117,11 +117,11 @@ impl Session<'_> {
         tokio::spawn(async move {
             // The answer is in the outbox before the call gives up its place, so that a host without calls
             // in flight has every answer there.
-            let finished = admitted.run(arguments, Arc::new(scope)).await;
-            let frame = Utf8Bytes::from(shared.encode(&call_id, finished.result, arrived.elapsed()));
+            let Finished { result, entry, presence } = admitted.run(arguments, Arc::new(scope)).await;
+            let frame = Utf8Bytes::from(shared.encode(&call_id, &entry, result, arrived.elapsed()));
             shared.calls.finish(&call_id, frame.clone());
             shared.outbox.push(Answer::new(call_id, frame, arrived));
-            drop(finished.presence);
+            drop(presence);
         });
     }
 
@@ -142,10 +142,18 @@ impl Session<'_> {
 
 impl Shared {
     /// The frame that answers a call. A result that no frame can hold becomes an error that says so.
-    fn encode(&self, call_id: &str, result: ToolResult, latency: Duration) -> String {
+    fn encode(&self, call_id: &str, tool: &Entry, result: ToolResult, latency: Duration) -> String {
         let error = match result {
             Ok(output) => {
-                let frame = outbound::tool_result(call_id, &output.into_json(), latency);
+                let result = output.into_json();
+                if result.len() > MAX_RESULT_BYTES && tool.is_first_large_result() {
+                    tracing::warn!(
+                        tool = tool.name(),
+                        bytes = result.len(),
+                        "a result is larger than the 256 KiB that the platform passes on whole; it will cut it short"
+                    );
+                }
+                let frame = outbound::tool_result(call_id, &result, latency);
                 if frame.len() <= MAX_FRAME_BYTES {
                     return frame;
                 }
