@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use crate::context::States;
 use crate::host::{ConfigError, DeclarationError, HostError};
-use crate::tool::RegistryError;
+use crate::tool::{RegistryError, Tool};
 
 /// A result whose error reads well when `main` returns it.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -74,22 +75,27 @@ from! {
 
 /// Tools that ask for state that nobody registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingState(Vec<(String, &'static str)>);
+pub struct MissingState(Vec<String>);
 
 impl MissingState {
-    /// Each tool with the type it asks for; at least one.
-    pub(crate) fn new(missing: Vec<(String, &'static str)>) -> Self {
-        Self(missing)
+    /// What is missing for `tools`, if anything.
+    pub(crate) fn check<'a>(tools: impl IntoIterator<Item = &'a Tool>, states: &States) -> Result<(), Self> {
+        let missing: Vec<String> = tools
+            .into_iter()
+            .flat_map(|tool| tool.spec().requirements.iter().map(move |needs| (tool.name(), *needs)))
+            .filter(|(_, needs)| !states.satisfies(*needs))
+            .map(|(tool, needs)| {
+                let (type_name, advice) = (needs.type_name(), states.advice(needs));
+                format!("tool `{tool}` needs `State<{type_name}>`, which is not registered: {advice}")
+            })
+            .collect();
+        if missing.is_empty() { Ok(()) } else { Err(Self(missing)) }
     }
 }
 
 impl fmt::Display for MissingState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (tool, type_name)) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}tool `{tool}` needs `State<{type_name}>`, which is not registered")?;
-        }
-        write!(f, ": call `.state(value)` before `.run()`")
+        f.write_str(&self.0.join("; "))
     }
 }
 

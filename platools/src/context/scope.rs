@@ -79,9 +79,11 @@ impl CallScope {
         self.cancellation.get_or_init(|| self.host_cancellation.child_token())
     }
 
-    /// Tells the handler, if it listens, that its call is over.
-    pub(crate) fn cancel(&self) {
+    /// Tells the handler that its call is over. Returns whether it listens: whether it took the token.
+    pub(crate) fn cancel(&self) -> bool {
+        let listens = self.cancellation.get().is_some();
         self.cancellation().cancel();
+        listens
     }
 
     /// What the envelope says, complete or not.

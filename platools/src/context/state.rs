@@ -94,6 +94,20 @@ impl States {
     pub(crate) fn satisfies(&self, requirement: Requirement) -> bool {
         self.values.contains_key(&requirement.type_id())
     }
+
+    /// What to do about a requirement that is not satisfied.
+    pub(crate) fn advice(&self, requirement: Requirement) -> String {
+        let name = requirement.type_name();
+        if self.values.contains_key(&requirement.shared_type_id()) {
+            return format!(
+                "an `Arc` of it is: give that to `.shared_state(…)` instead of `.state(…)`, or take `State<Arc<{name}>>`"
+            );
+        }
+        if name.starts_with("dyn ") {
+            return format!("call `.shared_state::<{name}>(Arc::new(value))` before `.run()`");
+        }
+        "call `.state(value)` before `.run()`".to_owned()
+    }
 }
 
 impl fmt::Debug for States {

@@ -8,6 +8,7 @@ use governor::state::keyed::HashMapStateStore;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::Semaphore;
 
+use crate::tool::error::format_duration;
 use crate::tool::{RateLimit, ToolError, ToolSpec};
 
 /// Limits for all calls of one host together.
@@ -81,8 +82,11 @@ impl ToolLimits {
             }
         };
         checked.map_err(|until| {
-            let wait = until.wait_time_from(DefaultClock::default().now()).as_millis().max(1);
-            ToolError::rate_limited(format!("at most {limit}, retry in {wait} ms"))
+            let wait = until.wait_time_from(DefaultClock::default().now()).as_millis().max(1) as u64;
+            // Rounded up, so that a retry at that time is not too early.
+            let wait = if wait < 1_000 { wait } else { wait.div_ceil(1_000) * 1_000 };
+            let wait = format_duration(Duration::from_millis(wait));
+            ToolError::rate_limited(format!("at most {limit}, retry in {wait}"))
         })
     }
 }

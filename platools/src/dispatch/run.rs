@@ -2,11 +2,12 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
@@ -15,6 +16,9 @@ use super::{Entry, Limits};
 use crate::context::{CURRENT, CallScope};
 use crate::observe;
 use crate::tool::{Arguments, Handler, ToolCall, ToolError, ToolErrorKind, ToolResult};
+
+/// How long a handler that listens to its cancellation has to answer once its time is up.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// A call that has its place.
 #[derive(Debug)]
@@ -80,11 +84,13 @@ impl Within {
         };
         let call = ToolCall::new(arguments, Arc::clone(scope) as Arc<dyn Any + Send + Sync>);
         let running = execute(entry.tool.handler().clone(), call, Arc::clone(scope), permits, presence);
-        let result = timeout_at(deadline, running).await.unwrap_or_else(|_elapsed| {
-            // An asynchronous handler is gone with its future; one that blocks can see this.
-            scope.cancel();
-            Err(ToolError::timed_out(limit))
-        });
+        let mut running = pin!(running);
+        let mut result = timeout_at(deadline, &mut running).await;
+        if result.is_err() && scope.cancel() {
+            // The handler was told, and may have something better to say than that its time is up.
+            result = timeout(LAST_WORDS, &mut running).await;
+        }
+        let result = result.unwrap_or_else(|_elapsed| Err(ToolError::timed_out(limit)));
         let error = result.as_ref().err().filter(|error| !error.is_refusal());
         entry.health.record(started.elapsed(), error, scope.call_id());
         result

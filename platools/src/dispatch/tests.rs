@@ -115,6 +115,23 @@ async fn the_tools_own_timeout_counts_from_its_start_and_the_hosts_from_arrival(
     assert_eq!(started.elapsed().as_secs(), 28, "the second one waited for 20 s of its 28");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_listens_has_a_last_word() {
+    let polite =
+        Tool::new(ToolSpec::new("polite").timeout(Duration::from_secs(2)), |call: ToolCall| async move {
+            call.extract::<CancellationToken>()?.cancelled().await;
+            Ok(ToolOutput::text("so far"))
+        });
+    let stubborn =
+        Tool::new(ToolSpec::new("stubborn").timeout(Duration::from_secs(2)), |call: ToolCall| async move {
+            let _heard = call.extract::<CancellationToken>()?;
+            std::future::pending().await
+        });
+    let dispatcher = dispatcher([polite, stubborn], Limits::default());
+    assert_eq!(call(&dispatcher, "polite").await.unwrap().to_value(), json!("so far"));
+    assert_eq!(call(&dispatcher, "stubborn").await.unwrap_err().to_string(), "timed out after 2 s");
+}
+
 #[tokio::test]
 async fn a_panic_is_an_internal_error_and_stays_inside() {
     #[expect(clippy::unused_async, reason = "the future is what panics")]

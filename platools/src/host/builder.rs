@@ -196,7 +196,7 @@ impl Platools {
             None => Registry::collect()?,
         };
         registry.extend(more)?;
-        check_states(&registry, &states)?;
+        MissingState::check(registry.iter(), &states)?;
         let tools = Tools::new(registry.clone())?;
 
         for weakness in config.verification.weaknesses() {
@@ -205,9 +205,7 @@ impl Platools {
         if url.entity().is_none() {
             tracing::warn!("no entity is named: set PLATOS_ENTITY or add `?entity=<slug>` to the URL");
         }
-        if registry.is_empty() {
-            tracing::warn!("no tools are registered; tools of a crate that nothing refers to are not linked");
-        }
+        warn_of_oversights(&registry, &config.limits);
         let events = Events::default();
         let shared = Shared {
             verifier: Verifier::new(&secret, config.verification.clone()),
@@ -235,13 +233,20 @@ impl Platools {
     }
 }
 
-/// Every state that a tool needs is there, or the error names all that are not.
-fn check_states(registry: &Registry, states: &States) -> Result<(), MissingState> {
-    let missing: Vec<_> = registry
-        .iter()
-        .flat_map(|tool| tool.spec().requirements.iter().map(move |requirement| (tool.name(), *requirement)))
-        .filter(|(_, requirement)| !states.satisfies(*requirement))
-        .map(|(tool, requirement)| (tool.to_owned(), requirement.type_name()))
-        .collect();
-    if missing.is_empty() { Ok(()) } else { Err(MissingState::new(missing)) }
+/// Says in the log what is allowed and probably not meant.
+fn warn_of_oversights(registry: &Registry, limits: &Limits) {
+    let named = |tools: Vec<&Tool>| tools.iter().map(|tool| tool.name()).collect::<Vec<_>>().join(", ");
+    let mute: Vec<_> = registry.iter().filter(|tool| tool.spec().description.trim().is_empty()).collect();
+    if !mute.is_empty() {
+        tracing::warn!(tools = named(mute), "tools without a description are hardly ever found by an agent");
+    }
+    let too_slow = |tool: &&Tool| tool.spec().timeout.is_some_and(|timeout| timeout > limits.call_timeout);
+    let slow: Vec<_> = registry.iter().filter(too_slow).collect();
+    if !slow.is_empty() {
+        let limit = limits.call_timeout;
+        tracing::warn!(tools = named(slow), ?limit, "timeouts above the host's own limit never come to bear");
+    }
+    if registry.is_empty() {
+        tracing::warn!("no tools are registered; tools of a crate that nothing refers to are not linked");
+    }
 }

@@ -41,6 +41,8 @@ pub enum HostEvent {
     CallRefused {
         /// The call.
         call_id: String,
+        /// The tool that was asked for, as far as it could be read.
+        tool: Option<String>,
         /// Why, in one word: `signature_mismatch`, `overloaded`, …
         reason: &'static str,
     },

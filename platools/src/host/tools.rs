@@ -119,13 +119,7 @@ impl HostHandle {
     /// When its name is taken, its schema cannot be built, it asks for state that is not registered, or
     /// the declaration would become larger than the platform takes. Nothing has changed then.
     pub fn insert_tool(&self, tool: Tool) -> Result<(), Error> {
-        let states = self.shared.dispatcher.states();
-        let missing: Vec<_> =
-            tool.spec().requirements.iter().filter(|needs| !states.satisfies(**needs)).collect();
-        if !missing.is_empty() {
-            let missing = missing.into_iter().map(|needs| (tool.name().to_owned(), needs.type_name()));
-            return Err(MissingState::new(missing.collect()).into());
-        }
+        MissingState::check([&tool], &self.shared.dispatcher.states())?;
         self.shared.tools.insert(tool.clone())?;
         self.shared.dispatcher.insert(tool);
         Ok(())

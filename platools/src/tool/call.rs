@@ -85,17 +85,27 @@ pub trait FromCall: Sized {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requirement {
     type_id: TypeId,
+    /// What is registered when somebody gives an `Arc` to `.state(…)`.
+    shared_type_id: TypeId,
     type_name: &'static str,
 }
 
 impl Requirement {
     /// The requirement that `.state(value)` was called with a `T`.
     pub fn state<T: ?Sized + 'static>() -> Self {
-        Self { type_id: TypeId::of::<T>(), type_name: type_name::<T>() }
+        Self {
+            type_id: TypeId::of::<T>(),
+            shared_type_id: TypeId::of::<Arc<T>>(),
+            type_name: type_name::<T>(),
+        }
     }
 
     pub(crate) fn type_id(self) -> TypeId {
         self.type_id
+    }
+
+    pub(crate) fn shared_type_id(self) -> TypeId {
+        self.shared_type_id
     }
 
     /// The type's name, for messages.

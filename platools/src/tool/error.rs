@@ -171,7 +171,7 @@ impl ToolError {
 }
 
 /// A duration as a person says it: `5 s`, `250 ms`, `1.5 s`.
-fn format_duration(duration: std::time::Duration) -> String {
+pub(crate) fn format_duration(duration: std::time::Duration) -> String {
     let milliseconds = duration.as_millis();
     match (milliseconds / 1000, milliseconds % 1000) {
         (0, rest) => format!("{rest} ms"),

@@ -6,7 +6,7 @@
 
 pub(crate) mod arguments;
 mod call;
-mod error;
+pub(crate) mod error;
 mod output;
 mod registry;
 pub mod result;

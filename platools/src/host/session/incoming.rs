@@ -58,7 +58,7 @@ impl Session<'_> {
     fn on_broken_frame(&mut self, error: &FrameError) {
         self.count_malformed(error);
         if let Some(call_id) = error.call_id() {
-            self.refuse(call_id, "malformed", &error.to_string());
+            self.refuse(call_id, None, "malformed", &error.to_string());
         }
     }
 
@@ -78,7 +78,10 @@ impl Session<'_> {
         let call_id = call.call_id();
         let envelope = match self.shared.verifier.verify(call, &self.scope, SystemTime::now()) {
             Ok(envelope) => envelope,
-            Err(refusal) => return self.refuse(call_id, refusal.reason(), &refusal.to_string()),
+            Err(refusal) => {
+                let tool = call.tool_name().display();
+                return self.refuse(call_id, Some(&tool), refusal.reason(), &refusal.to_string());
+            }
         };
         match self.shared.calls.begin(call_id) {
             Known::New => {}
@@ -100,7 +103,8 @@ impl Session<'_> {
             Ok(admitted) => admitted,
             Err(error) => {
                 self.shared.calls.abandon(call_id);
-                return self.refuse(call_id, error.kind().as_str(), &error.to_string());
+                let tool = call.tool_name().display();
+                return self.refuse(call_id, Some(&tool), error.kind().as_str(), &error.to_string());
             }
         };
         let params = call.params();
@@ -127,10 +131,11 @@ impl Session<'_> {
 
     /// Answers a call that does not run. While a call of the same id does run, that is left to itself: the
     /// platform would take the refusal for its answer.
-    fn refuse(&mut self, call_id: &str, reason: &'static str, error: &str) {
-        tracing::warn!(call_id, reason, "a call is refused");
+    fn refuse(&mut self, call_id: &str, tool: Option<&str>, reason: &'static str, error: &str) {
+        tracing::warn!(call_id, tool, reason, "a call is refused");
         observe::call_refused(reason);
-        self.shared.events.tell(HostEvent::CallRefused { call_id: call_id.to_owned(), reason });
+        let tool = tool.map(str::to_owned);
+        self.shared.events.tell(HostEvent::CallRefused { call_id: call_id.to_owned(), tool, reason });
         if self.shared.calls.is_running(call_id) {
             tracing::warn!(call_id, "the refusal is not sent, since a call of this id is running");
             return;
