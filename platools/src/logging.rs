@@ -23,7 +23,14 @@ const CAPPED: [&str; 8] =
 /// tracing::info!("ready");
 /// ```
 pub fn init() {
-    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = match std::env::var(EnvFilter::DEFAULT_ENV) {
+        Ok(wanted) if !wanted.is_empty() => EnvFilter::try_new(&wanted).unwrap_or_else(|error| {
+            // The one line that no subscriber can take.
+            eprintln!("RUST_LOG is not understood, `info` is used: {error}");
+            EnvFilter::new("info")
+        }),
+        _ => EnvFilter::new("info"),
+    };
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());

@@ -17,9 +17,23 @@ pub(super) struct Admission {
     blocking: Arc<Semaphore>,
     waiting: AtomicUsize,
     max_waiting: usize,
+    /// The arguments of all calls in flight, in bytes.
+    bytes: AtomicUsize,
+    max_bytes: usize,
     in_flight: AtomicUsize,
     closed: AtomicBool,
     idle: Notify,
+}
+
+/// What a call has to pass before it runs, in this order: its tool's own places, a thread if it blocks,
+/// the host's places. So a call that waits for its own tool, or for a thread, takes no place away from
+/// others.
+type Gates = [Option<Arc<Semaphore>>; 3];
+
+/// The right to run; held as long as the handler really runs.
+#[derive(Debug)]
+pub(super) struct Permits {
+    _held: [Option<OwnedSemaphorePermit>; 3],
 }
 
 impl Admission {
@@ -30,6 +44,8 @@ impl Admission {
             blocking: places(limits.max_blocking),
             waiting: AtomicUsize::new(0),
             max_waiting: limits.max_waiting,
+            bytes: AtomicUsize::new(0),
+            max_bytes: limits.max_argument_bytes,
             in_flight: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             idle: Notify::new(),
@@ -48,25 +64,28 @@ impl Admission {
         self.closed.store(true, Ordering::Release);
     }
 
-    /// A place among the running, or among the waiting, or none.
-    pub(super) fn enter(self: &Arc<Self>, tool: &ToolLimits) -> Result<Ticket, ToolError> {
-        let own = tool.concurrency.as_ref().map(|own| Arc::clone(own).try_acquire_owned());
-        let place = match own {
-            None => self.try_run(None),
-            Some(Ok(own)) => self.try_run(Some(own)),
-            Some(Err(_)) => None,
-        };
-        let place = match place {
+    /// A place among the running, or among the waiting, or none, for a call with so many bytes of arguments.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        tool: &ToolLimits,
+        blocks: bool,
+        bytes: usize,
+    ) -> Result<Ticket, ToolError> {
+        // Counted first, and given back by being dropped if there is no place.
+        let presence = Presence::new(self, bytes);
+        if self.bytes.load(Ordering::Relaxed) > self.max_bytes {
+            let mebibytes = self.max_bytes >> 20;
+            return Err(ToolError::overloaded(format!(
+                "the arguments of the calls in flight exceed {mebibytes} MiB, retry later"
+            )));
+        }
+        let blocking = blocks.then(|| Arc::clone(&self.blocking));
+        let gates = [tool.concurrency.clone(), blocking, Some(Arc::clone(&self.running))];
+        let place = match try_pass(&gates) {
             Some(permits) => Place::Running(permits),
-            None => Place::Waiting(self.wait()?, tool.concurrency.clone()),
+            None => Place::Waiting(self.wait()?, gates),
         };
-        observe::calls_in_flight(self.in_flight.fetch_add(1, Ordering::Relaxed) + 1);
-        Ok(Ticket { place, presence: Presence(Arc::clone(self)) })
-    }
-
-    fn try_run(&self, own: Option<OwnedSemaphorePermit>) -> Option<Permits> {
-        let host = Arc::clone(&self.running).try_acquire_owned().ok()?;
-        Some(Permits { _own: own, _host: host })
+        Ok(Ticket { place, presence })
     }
 
     fn wait(self: &Arc<Self>) -> Result<Waiting, ToolError> {
@@ -75,13 +94,14 @@ impl Admission {
             Ok(_) => Ok(Waiting(Arc::clone(self))),
             Err(waiting) => Err(ToolError::overloaded(format!(
                 "{} calls are running and {waiting} wait already, retry later",
-                self.in_flight().saturating_sub(waiting)
+                // This one is counted too.
+                self.in_flight().saturating_sub(waiting + 1)
             ))),
         }
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+        self.in_flight.load(Ordering::Acquire)
     }
 
     /// Waits until no call is running or waiting.
@@ -99,6 +119,16 @@ impl Admission {
     }
 }
 
+fn try_pass(gates: &Gates) -> Option<Permits> {
+    let mut held = [const { None }; 3];
+    for (permit, gate) in held.iter_mut().zip(gates) {
+        if let Some(gate) = gate {
+            *permit = Some(Arc::clone(gate).try_acquire_owned().ok()?);
+        }
+    }
+    Some(Permits { _held: held })
+}
+
 /// A call's place. Dropping it gives the place back.
 #[derive(Debug)]
 pub(super) struct Ticket {
@@ -110,7 +140,7 @@ pub(super) struct Ticket {
 #[derive(Debug)]
 pub(super) enum Place {
     Running(Permits),
-    Waiting(Waiting, Option<Arc<Semaphore>>),
+    Waiting(Waiting, Gates),
 }
 
 impl Ticket {
@@ -121,18 +151,18 @@ impl Ticket {
 }
 
 impl Place {
-    /// Waits for the permits to run. The tool's own comes first, so that a call which waits for its own
-    /// tool takes no place away from others.
+    /// Waits for the permits to run.
     pub(super) async fn permits(self) -> Permits {
         match self {
             Self::Running(permits) => permits,
-            Self::Waiting(waiting, own) => {
-                let own = match own {
-                    Some(own) => Some(acquire(own).await),
-                    None => None,
-                };
-                let host = acquire(Arc::clone(&waiting.0.running)).await;
-                Permits { _own: own, _host: host }
+            Self::Waiting(_waiting, gates) => {
+                let mut held = [const { None }; 3];
+                for (permit, gate) in held.iter_mut().zip(gates) {
+                    if let Some(gate) = gate {
+                        *permit = Some(acquire(gate).await);
+                    }
+                }
+                Permits { _held: held }
             }
         }
     }
@@ -144,13 +174,6 @@ async fn acquire(semaphore: Arc<Semaphore>) -> OwnedSemaphorePermit {
         // Nobody closes these semaphores.
         Err(_closed) => std::future::pending().await,
     }
-}
-
-/// The right to run; held as long as the handler really runs.
-#[derive(Debug)]
-pub(super) struct Permits {
-    _own: Option<OwnedSemaphorePermit>,
-    _host: OwnedSemaphorePermit,
 }
 
 /// One of the waiting.
@@ -165,21 +188,26 @@ impl Drop for Waiting {
 
 /// One of the calls in flight, from its admission to its answer.
 #[derive(Debug)]
-pub(crate) struct Presence(Arc<Admission>);
+pub(crate) struct Presence {
+    admission: Arc<Admission>,
+    bytes: usize,
+}
 
 impl Presence {
-    /// A thread for a blocking handler.
-    pub(super) async fn blocking_permit(&self) -> OwnedSemaphorePermit {
-        acquire(Arc::clone(&self.0.blocking)).await
+    fn new(admission: &Arc<Admission>, bytes: usize) -> Self {
+        admission.bytes.fetch_add(bytes, Ordering::Relaxed);
+        observe::calls_in_flight(admission.in_flight.fetch_add(1, Ordering::Relaxed) + 1);
+        Self { admission: Arc::clone(admission), bytes }
     }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        let left = self.0.in_flight.fetch_sub(1, Ordering::AcqRel) - 1;
+        self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        let left = self.admission.in_flight.fetch_sub(1, Ordering::AcqRel) - 1;
         observe::calls_in_flight(left);
         if left == 0 {
-            self.0.idle.notify_waiters();
+            self.admission.idle.notify_waiters();
         }
     }
 }

@@ -19,6 +19,9 @@ pub struct Limits {
     pub max_running: usize,
     /// How many calls wait for a place; one more is answered `overloaded`. 4 096 unless said otherwise.
     pub max_waiting: usize,
+    /// How many bytes the arguments of running and waiting calls may take together; 256 MiB unless said
+    /// otherwise. A call beyond it is answered `overloaded`.
+    pub max_argument_bytes: usize,
     /// How many blocking handlers have a thread at the same time; 256 unless said otherwise. A handler
     /// that ran out of time keeps its thread until it returns.
     pub max_blocking: usize,
@@ -32,6 +35,7 @@ impl Default for Limits {
         Self {
             max_running: 1_024,
             max_waiting: 4_096,
+            max_argument_bytes: 256 << 20,
             max_blocking: 256,
             call_timeout: Duration::from_secs(28),
         }

@@ -11,6 +11,7 @@
 //! | run | injections, arguments, handler; a panic stays inside | `denied`, `invalid arguments`, `timed out`, the handler's own error |
 
 mod admission;
+mod blocking;
 mod health;
 mod limits;
 mod run;
@@ -22,6 +23,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
 use self::admission::Admission;
+use self::blocking::Threads;
 pub(crate) use self::health::Health;
 pub use self::limits::Limits;
 use self::limits::ToolLimits;
@@ -76,6 +78,7 @@ struct Inner {
     states: Arc<States>,
     limits: Limits,
     admission: Arc<Admission>,
+    threads: Arc<Threads>,
     /// Cancelled when running calls have to end.
     cancellation: CancellationToken,
 }
@@ -89,24 +92,26 @@ impl Dispatcher {
             entries: RwLock::new(entries.collect()),
             states,
             admission: Arc::new(Admission::new(&limits)),
+            threads: Arc::default(),
             limits,
             cancellation: CancellationToken::new(),
         }))
     }
 
-    /// Gives a call of the tool `name` its place, or says why there is none. Never waits.
-    pub(crate) fn admit(&self, name: &str, user: Option<&str>) -> Result<Admitted, ToolError> {
+    /// Gives a call of the tool `name` its place, or says why there is none. Never waits. `bytes` is what
+    /// its arguments take.
+    pub(crate) fn admit(&self, name: &str, user: Option<&str>, bytes: usize) -> Result<Admitted, ToolError> {
         let inner = &self.0;
         let entry = self.entry(name).ok_or_else(|| ToolError::unknown_tool(name.to_owned()))?;
         inner.admission.check_open()?;
         entry.limits.check_rate(user)?;
-        let ticket = inner.admission.enter(&entry.limits)?;
-        Ok(Admitted::new(entry, ticket, &inner.limits))
+        let ticket = inner.admission.enter(&entry.limits, entry.tool.is_blocking(), bytes)?;
+        Ok(Admitted::new(entry, ticket, Arc::clone(&inner.threads), &inner.limits))
     }
 
     /// Runs one call that came over no wire, in the context it brings.
     pub(crate) async fn call(&self, name: &str, arguments: Arguments, context: CallContext) -> ToolResult {
-        let admitted = self.admit(name, Some(context.user_id()))?;
+        let admitted = self.admit(name, Some(context.user_id()), arguments.as_json().len())?;
         let scope = CallScope::local(context, self.states(), self.cancellation());
         admitted.run(arguments, Arc::new(scope)).await.result
     }

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::admission::{Permits, Place, Presence, Ticket};
+use super::blocking::Threads;
 use super::{Entry, Limits};
 use crate::context::{CURRENT, CallScope};
 use crate::observe;
@@ -25,6 +27,7 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 pub(crate) struct Admitted {
     entry: Arc<Entry>,
     ticket: Ticket,
+    threads: Arc<Threads>,
     arrived: Instant,
     limit: Duration,
 }
@@ -38,17 +41,17 @@ pub(crate) struct Finished {
 }
 
 impl Admitted {
-    pub(super) fn new(entry: Arc<Entry>, ticket: Ticket, limits: &Limits) -> Self {
-        Self { entry, ticket, arrived: Instant::now(), limit: limits.call_timeout }
+    pub(super) fn new(entry: Arc<Entry>, ticket: Ticket, threads: Arc<Threads>, limits: &Limits) -> Self {
+        Self { entry, ticket, threads, arrived: Instant::now(), limit: limits.call_timeout }
     }
 
     /// Runs the call to its answer, within its time, in a span of its own.
     pub(crate) async fn run(self, arguments: Arguments, scope: Arc<CallScope>) -> Finished {
-        let Self { entry, ticket, arrived, limit } = self;
+        let Self { entry, ticket, threads, arrived, limit } = self;
         let (place, presence) = ticket.split();
         let span = span(&entry, &scope);
-        let within = Within { deadline: arrived + limit, limit };
-        let result = within.run(&entry, place, &presence, arguments, &scope).instrument(span.clone()).await;
+        let within = Within { deadline: arrived + limit, limit, threads };
+        let result = within.run(&entry, place, arguments, &scope).instrument(span.clone()).await;
         let (outcome, latency) = (outcome(&result), arrived.elapsed());
         span.record("outcome", outcome);
         span.record("latency_ms", latency.as_millis() as u64);
@@ -63,6 +66,7 @@ struct Within {
     deadline: Instant,
     /// What the deadline was made of, for the message.
     limit: Duration,
+    threads: Arc<Threads>,
 }
 
 impl Within {
@@ -70,7 +74,6 @@ impl Within {
         self,
         entry: &Entry,
         place: Place,
-        presence: &Presence,
         arguments: Arguments,
         scope: &Arc<CallScope>,
     ) -> ToolResult {
@@ -83,7 +86,7 @@ impl Within {
             _ => (self.deadline, self.limit),
         };
         let call = ToolCall::new(arguments, Arc::clone(scope) as Arc<dyn Any + Send + Sync>);
-        let running = execute(entry.tool.handler().clone(), call, Arc::clone(scope), permits, presence);
+        let running = execute(entry.tool.handler().clone(), call, Arc::clone(scope), permits, &self.threads);
         let mut running = pin!(running);
         let mut result = timeout_at(deadline, &mut running).await;
         if result.is_err() && scope.cancel() {
@@ -138,7 +141,7 @@ async fn execute(
     call: ToolCall,
     scope: Arc<CallScope>,
     permits: Permits,
-    presence: &Presence,
+    threads: &Threads,
 ) -> ToolResult {
     match handler {
         Handler::Async(handler) => {
@@ -148,16 +151,23 @@ async fn execute(
             CURRENT.scope(scope, run).await.unwrap_or_else(panicked)
         }
         Handler::Blocking(handler) => {
-            let thread = presence.blocking_permit().await;
-            let span = Span::current();
-            let task = tokio::task::spawn_blocking(move || {
-                let _inside = span.enter();
-                // Both stay here until the function returns, even when its time is up before.
-                let _held = (thread, permits);
+            let (sender, answer) = oneshot::channel();
+            let (span, runtime) = (Span::current(), tokio::runtime::Handle::current());
+            let started = threads.run(move || {
+                let _inside = (span.enter(), runtime.enter());
                 let run = || catch_unwind(AssertUnwindSafe(|| handler(call))).unwrap_or_else(panicked);
-                CURRENT.sync_scope(scope, run)
+                let result = CURRENT.sync_scope(scope, run);
+                // Held until the function has returned, even when its time was up before.
+                drop(permits);
+                // Nobody listens any more when its time is up.
+                let _ = sender.send(result);
             });
-            task.await.unwrap_or_else(|error| Err(ToolError::internal(error)))
+            match started {
+                Ok(()) => {
+                    answer.await.unwrap_or_else(|_| Err(ToolError::internal("the handler's thread is gone")))
+                }
+                Err(error) => Err(ToolError::internal(error)),
+            }
         }
     }
 }

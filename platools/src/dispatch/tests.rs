@@ -56,7 +56,7 @@ async fn beyond_the_places_calls_wait_and_beyond_the_queue_they_are_refused() {
     let dispatcher = dispatcher([tool, answering(ToolSpec::new("fast"), json!(1))], limits);
     let running: Vec<_> = (0..3)
         .map(|_| {
-            let admitted = dispatcher.admit("slow", None).unwrap();
+            let admitted = dispatcher.admit("slow", None, 2).unwrap();
             let scope =
                 CallScope::local(CallContext::builder().build(), Arc::default(), CancellationToken::new());
             tokio::spawn(admitted.run(Arguments::empty(), Arc::new(scope)))
@@ -76,6 +76,21 @@ async fn beyond_the_places_calls_wait_and_beyond_the_queue_they_are_refused() {
     dispatcher.drained().await;
     assert_eq!(dispatcher.in_flight(), 0);
     assert_eq!(call(&dispatcher, "fast").await.unwrap().to_value(), json!(1));
+}
+
+#[tokio::test]
+async fn arguments_that_fill_the_memory_are_refused() {
+    let (tool, gate, mut starts) = gated(ToolSpec::new("slow"));
+    let limits = Limits { max_argument_bytes: 1 << 20, ..Limits::default() };
+    let dispatcher = dispatcher([tool], limits);
+    let first = dispatcher.admit("slow", None, 1 << 20).unwrap();
+    let refusal = dispatcher.admit("slow", None, 2).unwrap_err().to_string();
+    assert_eq!(refusal, "overloaded: the arguments of the calls in flight exceed 1 MiB, retry later");
+    assert_eq!(dispatcher.in_flight(), 1, "the refused one is gone");
+    drop(first);
+    gate.add_permits(1);
+    call(&dispatcher, "slow").await.unwrap();
+    starts.recv().await.unwrap();
 }
 
 #[tokio::test]
@@ -179,6 +194,32 @@ async fn blocking_handlers_delay_nothing_and_keep_their_permit_past_their_time()
     release.1.notify_all();
     while dispatcher.entry("block").unwrap().limits.concurrency.as_ref().unwrap().available_permits() == 0 {
         tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_a_thread_take_no_place_from_others() {
+    let (release, gate) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    let tool = Tool::blocking(ToolSpec::new("block"), move |_| {
+        let _ = gate.lock().unwrap().recv();
+        Ok(ToolOutput::null())
+    });
+    let limits = Limits { max_running: 2, max_blocking: 1, ..Limits::default() };
+    let dispatcher = dispatcher([tool, answering(ToolSpec::new("fast"), json!(1))], limits);
+    let calls: Vec<_> = (0..4)
+        .map(|_| {
+            let dispatcher = dispatcher.clone();
+            tokio::spawn(async move { call(&dispatcher, "block").await })
+        })
+        .collect();
+    while dispatcher.in_flight() < 4 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(call(&dispatcher, "fast").await.unwrap().to_value(), json!(1));
+    drop(release);
+    for call in calls {
+        call.await.unwrap().unwrap();
     }
 }
 

@@ -180,9 +180,10 @@ impl Platools {
         let url = config.url.as_deref().ok_or(ConfigError::MissingUrl)?;
         let url = ConnectUrl::new(url, config.entity.as_deref(), config.environment.as_deref())
             .map_err(ConfigError::from)?;
-        if !url.is_tls() && !url.is_loopback() && !config.allow_insecure {
+        if url.is_exposed() && !config.allow_insecure {
             return Err(ConfigError::Insecure.into());
         }
+        config.check()?;
         let source = config.secret.clone().ok_or(ConfigError::MissingSecret)?;
         let secret = source.load().map_err(ConfigError::from)?;
         let tls = if url.is_tls() { Some(TlsConnector::new(config.ca_file.as_deref())?) } else { None };

@@ -1,5 +1,6 @@
 //! What a host has to know before it connects, from the environment or from code.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +8,12 @@ use super::ConfigError;
 use crate::dispatch::Limits;
 use crate::protocol::HEARTBEAT_INTERVAL;
 use crate::security::{SecretSource, VerifierOptions};
+
+/// How often a host may say that it is alive.
+const HEARTBEATS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3_600);
+
+/// The longest of all other times.
+const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
 /// What to do when another process connects as the same entity and environment, and takes over
 /// (tool-sync §2).
@@ -22,6 +29,18 @@ pub enum WhenSuperseded {
     /// both do this evict each other for ever.
     TakeOver,
 }
+
+/// The variables that are read.
+const VARIABLES: [&str; 8] = [
+    "PLATOS_URL",
+    "PLATOS_SECRET",
+    "PLATOS_SECRET_FILE",
+    "PLATOS_ENTITY",
+    "PLATOS_ENV",
+    "PLATOS_CA_FILE",
+    "PLATOS_ALLOW_INSECURE",
+    "PLATOOLS_HEARTBEAT_INTERVAL",
+];
 
 /// The configuration of a host. `Default` is complete but for URL and secret.
 ///
@@ -94,7 +113,30 @@ impl HostConfig {
     /// When a variable has a value that cannot be read. What is missing is an error only when the host is
     /// built, since code may still supply it.
     pub fn from_env() -> Result<Self, ConfigError> {
+        for variable in VARIABLES {
+            if std::env::var_os(variable).is_some_and(|value| value.to_str().is_none()) {
+                let value = "(not shown)".to_owned();
+                return Err(ConfigError::Variable { variable, value, expected: "it has to be valid UTF-8" });
+            }
+        }
         Self::from_lookup(|variable| std::env::var(variable).ok())
+    }
+
+    /// Holds what was set in code against its bounds.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if !HEARTBEATS.contains(&self.heartbeat_interval) {
+            return Err(ConfigError::Setting { setting: "heartbeat_interval", expected: "10 ms to 1 h" });
+        }
+        for (setting, value) in [
+            ("connect_timeout", self.connect_timeout),
+            ("shutdown_grace", self.shutdown_grace),
+            ("limits.call_timeout", self.limits.call_timeout),
+        ] {
+            if value > LONGEST {
+                return Err(ConfigError::Setting { setting, expected: "at most 24 h" });
+            }
+        }
+        Ok(())
     }
 
     /// Reads the same variables through `lookup`.
@@ -148,11 +190,11 @@ impl HostConfig {
         if let Some(value) = get("PLATOOLS_HEARTBEAT_INTERVAL") {
             config.heartbeat_interval = humantime::parse_duration(&value)
                 .ok()
-                .filter(|interval| *interval >= Duration::from_millis(10))
+                .filter(|interval| HEARTBEATS.contains(interval))
                 .ok_or(ConfigError::Variable {
                     variable: "PLATOOLS_HEARTBEAT_INTERVAL",
                     value,
-                    expected: "write a duration of at least 10ms, such as 30s or 1m",
+                    expected: "write a duration from 10ms to 1h, such as 30s or 1m",
                 })?;
         }
         Ok(config)
@@ -193,6 +235,7 @@ mod tests {
             ("PLATOOLS_HEARTBEAT_INTERVAL", "often"),
             ("PLATOOLS_HEARTBEAT_INTERVAL", "30"),
             ("PLATOOLS_HEARTBEAT_INTERVAL", "0s"),
+            ("PLATOOLS_HEARTBEAT_INTERVAL", "300000000000y"),
             ("PLATOS_ALLOW_INSECURE", "maybe"),
         ] {
             let error = config(&[(variable, value)]).unwrap_err().to_string();

@@ -1,9 +1,12 @@
 //! From a URL to an open WebSocket.
 
+use std::time::Duration;
+
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::Error as SocketError;
@@ -17,6 +20,9 @@ use crate::security::Secret;
 /// What this library calls itself.
 const AGENT: &str = concat!("platools-rust/", env!("CARGO_PKG_VERSION"));
 
+/// How long one address of a host may take to answer.
+const EACH_ADDRESS: Duration = Duration::from_secs(4);
+
 /// A byte stream that a WebSocket runs over.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -25,13 +31,26 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// An open WebSocket, encrypted or not.
 pub(super) type Socket = WebSocketStream<Box<dyn Stream>>;
 
+/// Tries one address of the host after the other, each for a few seconds, so that one that swallows packets
+/// leaves time for the others.
+async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
+    let mut failure = std::io::Error::other("the name has no address");
+    for address in tokio::net::lookup_host((host, port)).await? {
+        match timeout(EACH_ADDRESS, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failure = error,
+            Err(_elapsed) => failure = std::io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(failure)
+}
+
 /// Opens the socket. It is open before the platform looks at the secret.
 pub(super) async fn dial(shared: &Shared, secret: &Secret) -> Result<Socket, Ending> {
     let (host, port) = (shared.url.host(), shared.url.port());
     let lost =
         |what: &str, error: &dyn std::fmt::Display| Ending::Lost(format!("{what} {host}:{port}: {error}"));
-    let stream =
-        TcpStream::connect((host.as_str(), port)).await.map_err(|error| lost("cannot connect to", &error))?;
+    let stream = connect(&host, port).await.map_err(|error| lost("cannot connect to", &error))?;
     // Answers are small and batched already; waiting for more to send would only delay them.
     stream.set_nodelay(true).map_err(|error| lost("cannot set up the connection to", &error))?;
     let stream: Box<dyn Stream> = match &shared.tls {

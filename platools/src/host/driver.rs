@@ -17,6 +17,8 @@ use crate::protocol::REGISTRATIONS_PER_MINUTE;
 use crate::security::Secret;
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// How often a secret that the platform no longer takes is looked at again.
+const SECRET_WATCH: Duration = Duration::from_secs(2);
 
 /// What outlives a connection: the machine, the clock of a shutdown, and how often tools were declared.
 pub(super) struct Status {
@@ -25,6 +27,8 @@ pub(super) struct Status {
     state: watch::Sender<HostState>,
     drain: Option<Drain>,
     registrations: VecDeque<Instant>,
+    /// When the present connection was welcome.
+    welcomed_at: Option<Instant>,
 }
 
 /// A shutdown under way.
@@ -39,11 +43,14 @@ enum Drain {
 impl Status {
     fn new(shared: Arc<Shared>, state: watch::Sender<HostState>) -> Self {
         let machine = Machine::new(shared.config.when_superseded, fastrand::Rng::new());
-        Self { shared, machine, state, drain: None, registrations: VecDeque::new() }
+        Self { shared, machine, state, drain: None, registrations: VecDeque::new(), welcomed_at: None }
     }
 
     /// Tells the machine what happened, and everyone who watches what follows.
     pub(super) fn on(&mut self, event: Event) -> Action {
+        if matches!(event, Event::Welcomed) {
+            self.welcomed_at = Some(Instant::now());
+        }
         let action = self.machine.on(event);
         let now = self.machine.state();
         if self.state.send_if_modified(|state| std::mem::replace(state, now) != now) {
@@ -112,17 +119,23 @@ pub(super) async fn drive(
 ) -> Result<(), HostError> {
     let mut status = Status::new(Arc::clone(&shared), state);
     loop {
+        status.welcomed_at = None;
         let ending = connect(&shared, &mut status, &secret).await;
-        let new_secret = refresh(&shared, &mut secret);
+        let about_secret = matches!(ending, Ending::SecretRotated | Ending::SecretRefused);
+        let new_secret = ending != Ending::Drained && refresh(&shared, &mut secret);
+        let lasted = status.welcomed_at.map_or(Duration::ZERO, |at| at.elapsed());
         tell(&shared, &ending);
-        match status.on(Event::Ended { ending, new_secret }) {
+        match status.on(Event::Ended { ending, new_secret, lasted }) {
             Action::Continue | Action::Dial => {}
             Action::Wait(wait) => {
                 tracing::info!(?wait, state = %status.machine.state(), "connecting again later");
-                if pause(&shared, &mut status, Instant::now() + wait).await {
+                let until = Instant::now() + wait;
+                let watched = about_secret.then_some(&mut secret);
+                if pause(&shared, &mut status, until, watched).await {
                     status.on(Event::Drained);
                     return Ok(());
                 }
+                refresh(&shared, &mut secret);
                 status.on(Event::WaitOver);
             }
             Action::Stop => return Ok(()),
@@ -143,8 +156,13 @@ async fn connect(shared: &Arc<Shared>, status: &mut Status, secret: &Secret) -> 
             dialled = &mut dialling => break dialled,
             () = shared.shutdown.cancelled(), if !status.is_draining() => {
                 status.begin_drain(shared);
-                if nothing_left(shared) {
+                if !is_worth_waiting(shared, status, Instant::now()) {
                     return Ending::Drained;
+                }
+            }
+            () = drain_due(status), if status.is_draining() => {
+                if let Some(ending) = status.on_drain_time(shared, Instant::now()) {
+                    return ending;
                 }
             }
         }
@@ -156,19 +174,30 @@ async fn connect(shared: &Arc<Shared>, status: &mut Status, secret: &Secret) -> 
     }
 }
 
-/// Waits until it is time to dial again. `true` when the host is to stop instead.
-async fn pause(shared: &Arc<Shared>, status: &mut Status, until: Instant) -> bool {
+/// Waits until it is time to dial again, or until there is another secret than the one that is `watched`.
+/// `true` when the host is to stop instead.
+async fn pause(
+    shared: &Arc<Shared>,
+    status: &mut Status,
+    until: Instant,
+    mut watched: Option<&mut Secret>,
+) -> bool {
     loop {
-        if status.is_draining() && nothing_left(shared) {
+        let draining = status.is_draining();
+        if draining && !is_worth_waiting(shared, status, until) {
             return true;
         }
-        let draining = status.is_draining();
+        let mut due = status.drain_due().map_or(until, |due| due.min(until));
+        if watched.is_some() {
+            due = due.min(Instant::now() + SECRET_WATCH);
+        }
         tokio::select! {
-            () = sleep_until(status.drain_due().map_or(until, |due| due.min(until))) => {
+            () = sleep_until(due) => {
                 if status.on_drain_time(shared, Instant::now()).is_some() {
                     return true;
                 }
-                if until <= Instant::now() {
+                let is_new = watched.as_deref_mut().is_some_and(|secret| refresh(shared, secret));
+                if is_new || until <= Instant::now() {
                     return false;
                 }
             }
@@ -178,10 +207,29 @@ async fn pause(shared: &Arc<Shared>, status: &mut Status, until: Instant) -> boo
     }
 }
 
-/// Whether no call is running and no answer is worth sending.
-fn nothing_left(shared: &Shared) -> bool {
-    let unsent = shared.outbox.last_expiry().is_some_and(|expiry| expiry > Instant::now());
-    shared.dispatcher.in_flight() == 0 && !unsent
+/// Whether a host that is shutting down without a connection has something that another one could still
+/// deliver.
+fn is_worth_waiting(shared: &Shared, status: &Status, until: Instant) -> bool {
+    // Read before the outbox is: a call puts its answer there before it stops being in flight.
+    let idle = shared.dispatcher.in_flight() == 0;
+    let unsent = shared.outbox.last_expiry().is_some_and(|expiry| expiry > until.max(Instant::now()));
+    let in_time = status.drain_due().is_none_or(|due| until < due);
+    if idle && !(unsent && in_time) {
+        let lost = shared.outbox.len();
+        if lost > 0 {
+            tracing::warn!(lost, "stopping without a connection; these answers could not be delivered");
+        }
+        return false;
+    }
+    true
+}
+
+/// When the shutdown goes on to its next step, if one is under way.
+async fn drain_due(status: &Status) {
+    match status.drain_due() {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Looks at the secret again. `true` when it is another one.

@@ -49,13 +49,15 @@ pub(super) enum Misconfiguration {
     UnknownEnvironment,
 }
 
-/// The meaning of a close frame. `error` is the message of the last `error` frame, for platforms that
-/// close without a reason.
+/// The meaning of a close frame. `error` is the message of the last `error` frame before `welcome`, for
+/// platforms that close without a reason.
 pub(super) fn of_close(code: Option<u16>, reason: &str, error: Option<&str>) -> Ending {
     match code {
-        Some(close::REFUSED) => of_refusal(reason)
-            .or_else(|| error.and_then(of_refusal))
-            .unwrap_or_else(|| Ending::Lost(format!("refused: {}", quote(reason)))),
+        Some(close::REFUSED) => {
+            // Some platforms say why only in the frame before.
+            let why = if reason.is_empty() { error.unwrap_or_default() } else { reason };
+            of_refusal(why).unwrap_or_else(|| Ending::Lost(format!("refused: {}", quote(why))))
+        }
         Some(close::ROTATED) => Ending::SecretRotated,
         Some(close::GOING_AWAY) => Ending::GoingAway,
         Some(close::NORMAL) if reason == close::SUPERSEDED => Ending::Superseded,
@@ -65,8 +67,8 @@ pub(super) fn of_close(code: Option<u16>, reason: &str, error: Option<&str>) -> 
 }
 
 fn of_refusal(reason: &str) -> Option<Ending> {
-    let reason = reason.to_ascii_lowercase();
-    let is = |known: &str| reason.contains(known);
+    let reason = reason.trim().to_ascii_lowercase();
+    let is = |known: &str| reason.starts_with(known);
     if is(close::MISSING_SECRET) || is("missing authorization") {
         Some(Ending::Misconfigured(Misconfiguration::SecretNotSent))
     } else if is(close::MISSING_ENTITY) {
@@ -81,7 +83,7 @@ fn of_refusal(reason: &str) -> Option<Ending> {
 }
 
 fn quote(reason: &str) -> String {
-    if reason.is_empty() { "and no reason".to_owned() } else { format!("`{reason}`") }
+    if reason.is_empty() { "and no reason".to_owned() } else { format!("{reason:?}") }
 }
 
 #[cfg(test)]
@@ -99,8 +101,8 @@ mod tests {
             (Some(1000), "superseded by new connection", Ending::Superseded),
             (Some(1001), "server shutting down", Ending::GoingAway),
             (Some(1000), "", Ending::Lost("closed with 1000 and no reason".to_owned())),
-            (Some(1011), "oops", Ending::Lost("closed with 1011 `oops`".to_owned())),
-            (Some(1008), "something new", Ending::Lost("refused: `something new`".to_owned())),
+            (Some(1011), "oops", Ending::Lost("closed with 1011 \"oops\"".to_owned())),
+            (Some(1008), "something new", Ending::Lost("refused: \"something new\"".to_owned())),
             (None, "", Ending::Lost("closed without a code".to_owned())),
         ];
         for (code, reason, ending) in rows {
@@ -109,5 +111,7 @@ mod tests {
         let error = Some("Missing Authorization: Bearer <secret>");
         let ending = Ending::Misconfigured(Misconfiguration::SecretNotSent);
         assert_eq!(of_close(Some(1008), "", error), ending, "the reason is in the error frame");
+        let other = Ending::Lost("refused: \"rate limited\"".to_owned());
+        assert_eq!(of_close(Some(1008), "rate limited", error), other, "a reason of its own counts");
     }
 }

@@ -41,6 +41,14 @@ pub enum ConfigError {
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
+    /// A setting is out of its bounds.
+    #[error("`{setting}` is out of bounds: {expected}")]
+    Setting {
+        /// The setting.
+        setting: &'static str,
+        /// Its bounds.
+        expected: &'static str,
+    },
     /// A variable has a value that cannot be read.
     #[error("{variable} is `{value}`: {expected}")]
     Variable {
@@ -104,6 +112,12 @@ pub enum HostError {
     Superseded {
         /// The entity that was named.
         entity: String,
+    },
+    /// A second signal came while the host was shutting down.
+    #[error("stopped at once by a second signal; {running} calls were running")]
+    Interrupted {
+        /// How many calls were running or waiting.
+        running: usize,
     },
     /// Signals cannot be listened to.
     #[error("signals cannot be listened to: {0}")]

@@ -69,8 +69,9 @@ pub(super) enum Event {
     Welcomed,
     /// The connection has lasted, so what went wrong before counts no longer.
     Lasted,
-    /// The connection ended. `new_secret`: the source now gives another secret than the one that was used.
-    Ended { ending: Ending, new_secret: bool },
+    /// The connection ended after it had been welcome for `lasted`. `new_secret`: the source now gives
+    /// another secret than the one that was used.
+    Ended { ending: Ending, new_secret: bool, lasted: Duration },
     /// The wait is over.
     WaitOver,
     /// Somebody wants the host to stop.
@@ -108,8 +109,10 @@ pub(super) struct Machine {
     state: HostState,
     /// Failed attempts since a connection lasted.
     failures: u32,
-    /// How often another host took over since a connection lasted.
+    /// How often another host took over without this one having had its turn for long.
     superseded: u32,
+    /// How long the last standby was.
+    standby: Duration,
     when_superseded: WhenSuperseded,
     /// Whether the platform ever said `welcome`: if so, the configuration was right once.
     was_welcome: bool,
@@ -119,7 +122,15 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn new(when_superseded: WhenSuperseded, random: fastrand::Rng) -> Self {
         let state = HostState::Connecting;
-        Self { state, failures: 0, superseded: 0, when_superseded, was_welcome: false, random }
+        Self {
+            state,
+            failures: 0,
+            superseded: 0,
+            standby: Duration::ZERO,
+            when_superseded,
+            was_welcome: false,
+            random,
+        }
     }
 
     pub(super) fn state(&self) -> HostState {
@@ -139,7 +150,6 @@ impl Machine {
             }
             Event::Lasted => {
                 self.failures = 0;
-                self.superseded = 0;
                 Action::Continue
             }
             Event::WaitOver if !draining => self.go(HostState::Connecting, Action::Dial),
@@ -148,7 +158,7 @@ impl Machine {
                 self.go(HostState::Stopped, Action::Stop)
             }
             // Answers may still be waiting: whether it is worth another attempt is for the driver.
-            Event::Ended { ending, new_secret } => match self.after(&ending, new_secret) {
+            Event::Ended { ending, new_secret, lasted } => match self.after(&ending, new_secret, lasted) {
                 (_, Action::Wait(wait)) if draining => Action::Wait(wait),
                 (_, Action::Dial) if draining => Action::Dial,
                 (state, action) => self.go(state, action),
@@ -163,7 +173,7 @@ impl Machine {
     }
 
     /// What follows the end of a connection.
-    fn after(&mut self, ending: &Ending, new_secret: bool) -> (HostState, Action) {
+    fn after(&mut self, ending: &Ending, new_secret: bool, lasted: Duration) -> (HostState, Action) {
         let random = &mut self.random;
         match ending {
             Ending::Misconfigured(what) => (HostState::Fatal, Action::GiveUp(GiveUp::Misconfigured(*what))),
@@ -179,8 +189,13 @@ impl Machine {
                 (HostState::Fatal, Action::GiveUp(GiveUp::Superseded))
             }
             Ending::Superseded if self.when_superseded == WhenSuperseded::StandBy => {
+                // The other host stood by about as long; only a clearly longer turn means that it is gone.
+                if lasted > self.standby * 3 {
+                    self.superseded = 0;
+                }
                 let wait = backoff::standby(self.superseded, random);
                 self.superseded = self.superseded.saturating_add(1);
+                self.standby = wait;
                 (HostState::Standby, Action::Wait(wait))
             }
             Ending::Lost(_)
@@ -211,7 +226,7 @@ mod tests {
     }
 
     fn ended(machine: &mut Machine, ending: Ending, new_secret: bool) -> Action {
-        machine.on(Event::Ended { ending, new_secret })
+        machine.on(Event::Ended { ending, new_secret, lasted: Duration::ZERO })
     }
 
     fn lost() -> Ending {
@@ -276,7 +291,13 @@ mod tests {
         }
         assert!((30..=60).contains(&bounds[0]) && bounds[3] >= 240 && bounds[7] == 900, "{bounds:?}");
         machine.on(Event::Lasted);
-        assert!(wait(ended(&mut machine, Ending::Superseded, false)).as_secs() <= 60);
+        let turn = |lasted| Event::Ended { ending: Ending::Superseded, new_secret: false, lasted };
+        assert_eq!(
+            wait(machine.on(turn(Duration::from_secs(1_800)))).as_secs(),
+            900,
+            "no longer than the other's"
+        );
+        assert!(wait(machine.on(turn(Duration::from_secs(3_600)))).as_secs() <= 60, "the other one was gone");
     }
 
     #[test]

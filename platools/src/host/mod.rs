@@ -111,12 +111,12 @@ impl Host {
     ///
     /// # Errors
     /// When the platform refuses the connection for a reason that only a person can mend, such as a wrong
-    /// secret. A broken connection is no error; it is dialled again.
+    /// secret, or a second signal comes. A broken connection is no error; it is dialled again.
     pub async fn run(self) -> Result<(), HostError> {
         let signals = shutdown::Signals::new()?;
-        let shutdown = self.shared.shutdown.clone();
+        let shared = Arc::clone(&self.shared);
         let driver = driver::drive(self.shared, self.secret, self.state);
-        signals.guard(shutdown, driver).await
+        signals.guard(&shared, driver).await
     }
 
     /// Like [`run`](Self::run), but deaf to signals: until `stop` is ready, or the handle shuts it down.

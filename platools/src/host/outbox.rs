@@ -2,6 +2,7 @@
 //! answer on any connection of the same entity and environment while the call is pending (tool-sync §3).
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -11,8 +12,9 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::HostEvent;
 use super::events::Events;
+use super::session::shorten;
 use crate::observe;
-use crate::protocol::CALL_PENDING;
+use crate::protocol::{CALL_PENDING, MAX_FRAME_BYTES};
 
 /// How many bytes of answers wait for a connection; beyond it the oldest are given up.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -42,6 +44,11 @@ impl Answer {
         self.sent
     }
 
+    /// What it takes in memory, in bytes.
+    fn size(&self) -> usize {
+        self.call_id.len() + self.frame.len()
+    }
+
     /// The same answer, once it is written.
     pub(super) fn sent(self) -> Self {
         Self { sent: true, ..self }
@@ -59,6 +66,7 @@ pub(super) struct Outbox {
     waiting: Mutex<Waiting>,
     sender: AtomicWaker,
     events: Events,
+    lost: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -81,9 +89,14 @@ impl Outbox {
     pub(super) fn push(&self, answer: Answer) {
         let dropped = {
             let mut waiting = self.waiting();
-            waiting.bytes += answer.frame.len();
-            waiting.answers.push_back(answer);
-            waiting.shrink()
+            if answer.frame.len() > MAX_FRAME_BYTES {
+                // Only the call's own id can be that long; the frame would cost the connection.
+                vec![answer]
+            } else {
+                waiting.bytes += answer.size();
+                waiting.answers.push_back(answer);
+                waiting.shrink()
+            }
         };
         self.sender.wake();
         self.lose(dropped);
@@ -106,7 +119,7 @@ impl Outbox {
         let dropped = {
             let mut waiting = self.waiting();
             for answer in answers.into_iter().rev() {
-                waiting.bytes += answer.frame.len();
+                waiting.bytes += answer.size();
                 waiting.answers.push_front(answer);
             }
             waiting.shrink()
@@ -121,7 +134,12 @@ impl Outbox {
             if answer.was_sent() {
                 continue;
             }
-            tracing::warn!(call_id = answer.call_id, "an answer is lost: it came too late, or too many wait");
+            // Logged for the first, second, fourth, … of them.
+            let so_far = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+            if so_far.is_power_of_two() {
+                let call_id = shorten(&answer.call_id);
+                tracing::warn!(call_id, so_far, "an answer is lost: it came too late, or too many wait");
+            }
             observe::answer_lost();
             self.events.tell(HostEvent::AnswerLost { call_id: answer.call_id });
         }
@@ -129,6 +147,10 @@ impl Outbox {
 
     pub(super) fn is_empty(&self) -> bool {
         self.waiting().answers.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting().answers.len()
     }
 
     /// Whether so many answers wait that nothing should be started that adds to them.
@@ -149,7 +171,7 @@ impl Waiting {
         let mut dropped = Vec::new();
         while self.bytes > MAX_BYTES {
             let Some(answer) = self.answers.pop_front() else { break };
-            self.bytes -= answer.frame.len();
+            self.bytes -= answer.size();
             dropped.push(answer);
         }
         dropped
@@ -193,14 +215,14 @@ mod tests {
         let mut told = events.listen();
         let outbox = Outbox::new(events);
         for index in 0..20 {
-            outbox.push(answer(&index.to_string(), 8 << 20));
+            outbox.push(answer(&index.to_string(), 7 << 20));
         }
         assert!(outbox.is_crowded());
-        for index in 0..12 {
+        for index in 0..11 {
             let call_id = index.to_string();
             assert_eq!(told.next().await, Some(HostEvent::AnswerLost { call_id }));
         }
-        assert_eq!(take(&outbox), ["12", "13", "14", "15", "16", "17", "18", "19"]);
+        assert_eq!(take(&outbox), ["11", "12", "13", "14", "15", "16", "17", "18", "19"]);
         assert!(!outbox.is_crowded());
     }
 }

@@ -2,9 +2,7 @@
 
 use std::future::Future;
 
-use tokio_util::sync::CancellationToken;
-
-use super::HostError;
+use super::{HostError, Shared};
 
 /// SIGTERM and SIGINT, or Ctrl-C where there are no signals.
 #[derive(Debug)]
@@ -46,20 +44,20 @@ impl Signals {
         }
     }
 
-    /// Runs the host. The first signal cancels `shutdown`, the second one drops the host.
+    /// Runs the host. The first signal asks it to shut down, the second one drops it.
     pub(super) async fn guard(
         mut self,
-        shutdown: CancellationToken,
+        shared: &Shared,
         host: impl Future<Output = Result<(), HostError>>,
     ) -> Result<(), HostError> {
         let mut host = std::pin::pin!(host);
+        let shutdown = &shared.shutdown;
         loop {
             tokio::select! {
                 result = &mut host => return result,
                 () = self.next() => {
                     if shutdown.is_cancelled() {
-                        tracing::warn!("stopping at once");
-                        return Ok(());
+                        return Err(HostError::Interrupted { running: shared.dispatcher.in_flight() });
                     }
                     shutdown.cancel();
                 }

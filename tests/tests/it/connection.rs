@@ -29,11 +29,10 @@ async fn a_platform_that_restarts_gets_its_host_back() {
 
 #[tokio::test]
 async fn an_answer_that_finishes_while_the_socket_is_down_is_sent_after_the_next_welcome() {
-    let (platform, _host) = connected().await;
+    let (platform, host) = connected().await;
     let call = platform.call("sleep", json!({"ms": 500}));
     let cut = async {
-        tokio::task::yield_now().await;
-        while platform.pending_calls() == 0 {
+        while host.handle.in_flight() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         platform.crash().await;
@@ -140,7 +139,7 @@ async fn a_throttled_registration_is_repeated_on_the_same_connection() {
 #[tokio::test]
 async fn a_shutdown_finishes_what_runs_and_refuses_what_comes() {
     let (platform, host) = connected().await;
-    let running = platform.call("sleep", json!({"ms": 700}));
+    let running = platform.call("sleep", json!({"ms": 3_000}));
     let stopping = async {
         while host.handle.in_flight() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -155,7 +154,7 @@ async fn a_shutdown_finishes_what_runs_and_refuses_what_comes() {
         stopped.await.unwrap();
     };
     let (report, ()) = tokio::join!(running, stopping);
-    assert_eq!(report.unwrap().into_result().unwrap(), json!(700));
+    assert_eq!(report.unwrap().into_result().unwrap(), json!(3_000));
     host.ended().await.unwrap();
     platform.wait_disconnected().await.unwrap();
 }

@@ -1,8 +1,10 @@
 //! What comes in on one connection: each frame, and the calls among them.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -19,11 +21,19 @@ use crate::tool::{Arguments, ToolError, ToolResult};
 
 /// How long to wait before registering again when the platform does not say.
 const REGISTER_AGAIN: Duration = Duration::from_secs(15);
+/// The longest that the platform may put off a registration: its own window is a minute.
+const LONGEST_THROTTLE: Duration = Duration::from_secs(300);
+/// How many calls may come before `welcome`.
+const MAX_EARLY: usize = 256;
+/// How much of a text from the platform a log line shows, in characters.
+const LOGGED: usize = 200;
 
 impl Session<'_> {
     /// Acts on one frame. `true` when the timers are other ones now.
     pub(super) fn on_frame(&mut self, text: &str) -> bool {
         match Inbound::parse(text) {
+            // What it may call is known only with the welcome.
+            Ok(Inbound::ToolCall(call)) if !self.welcomed => self.keep_early(&call, text),
             Ok(Inbound::ToolCall(call)) => self.on_call(&call),
             Ok(Inbound::HeartbeatAck) => self.outgoing.on_heartbeat_ack(),
             Ok(Inbound::Welcome(welcome)) => {
@@ -36,7 +46,7 @@ impl Session<'_> {
                 self.shared.events.tell(HostEvent::Registered { tools });
             }
             Ok(Inbound::RegisterThrottled(throttled)) => {
-                let wait = throttled.retry_after.unwrap_or(REGISTER_AGAIN);
+                let wait = throttled.retry_after.unwrap_or(REGISTER_AGAIN).min(LONGEST_THROTTLE);
                 tracing::warn!(?wait, "registered too often, trying again later");
                 self.shared.events.tell(HostEvent::RegistrationThrottled { retry_after: wait });
                 self.timers.register = Some(Instant::now() + wait);
@@ -46,13 +56,26 @@ impl Session<'_> {
                 tracing::warn!(tool = alert.tool, status = ?alert.status, "the platform says a tool is unwell");
             }
             Ok(Inbound::Error(error)) => {
-                tracing::warn!("the platform reports an error: {}", error.message);
-                self.last_error = Some(error.message);
+                let message: String = error.message.chars().take(LOGGED).collect();
+                tracing::warn!(message = ?message, "the platform reports an error");
+                if !self.welcomed {
+                    self.last_error = Some(message);
+                }
             }
             Ok(unknown) => tracing::debug!(?unknown, "a frame of an unknown type is ignored"),
             Err(error) => self.on_broken_frame(&error),
         }
         false
+    }
+
+    /// Keeps a call that comes before `welcome` until then.
+    fn keep_early(&mut self, call: &CallFrame<'_>, text: &str) {
+        if self.early.len() < MAX_EARLY {
+            self.early.push(text.to_owned());
+        } else {
+            let error = ToolError::overloaded("too many calls came before the welcome").to_string();
+            self.refuse(call.call_id(), None, "overloaded", &error);
+        }
     }
 
     fn on_broken_frame(&mut self, error: &FrameError) {
@@ -86,17 +109,26 @@ impl Session<'_> {
         match self.shared.calls.begin(call_id) {
             Known::New => {}
             Known::Running => {
-                tracing::warn!(call_id, "a call came again while it is running; it is answered once");
+                tracing::warn!(
+                    call_id = shorten(call_id),
+                    "a call came again while it is running; it is answered once"
+                );
                 return;
             }
             Known::Answered(frame) => {
-                tracing::warn!(call_id, "a call came again after it was answered; it gets the same answer");
+                tracing::warn!(
+                    call_id = shorten(call_id),
+                    "a call came again after it was answered; it gets the same answer"
+                );
                 self.shared.outbox.push(Answer::new(call_id.to_owned(), frame, arrived));
                 return;
             }
         }
         let admitted = match call.tool_name().exact() {
-            Some(name) => self.shared.dispatcher.admit(&name, envelope.user_id.as_deref()),
+            Some(name) => {
+                let bytes = call.params().text().len();
+                self.shared.dispatcher.admit(&name, envelope.user_id.as_deref(), bytes)
+            }
             None => Err(ToolError::unknown_tool(call.tool_name().display().into_owned())),
         };
         let admitted = match admitted {
@@ -121,23 +153,35 @@ impl Session<'_> {
         tokio::spawn(async move {
             // The answer is in the outbox before the call gives up its place, so that a host without calls
             // in flight has every answer there.
-            let Finished { result, entry, presence } = admitted.run(arguments, Arc::new(scope)).await;
-            let frame = Utf8Bytes::from(shared.encode(&call_id, &entry, result, arrived.elapsed()));
+            let finished = AssertUnwindSafe(admitted.run(arguments, Arc::new(scope))).catch_unwind().await;
+            let (frame, _presence) = match finished {
+                Ok(Finished { result, entry, presence }) => {
+                    (shared.encode(&call_id, &entry, result, arrived.elapsed()), Some(presence))
+                }
+                // What a handler panics with is caught further in; what is left are values that panic when
+                // they are dropped with it.
+                Err(_panic) => {
+                    (outbound::tool_error(&call_id, &format!("internal error (call {call_id})")), None)
+                }
+            };
+            let frame = Utf8Bytes::from(frame);
             shared.calls.finish(&call_id, frame.clone());
             shared.outbox.push(Answer::new(call_id, frame, arrived));
-            drop(presence);
         });
     }
 
     /// Answers a call that does not run. While a call of the same id does run, that is left to itself: the
     /// platform would take the refusal for its answer.
     fn refuse(&mut self, call_id: &str, tool: Option<&str>, reason: &'static str, error: &str) {
-        tracing::warn!(call_id, tool, reason, "a call is refused");
+        tracing::warn!(call_id = shorten(call_id), tool = tool.map(shorten), reason, "a call is refused");
         observe::call_refused(reason);
         let tool = tool.map(str::to_owned);
         self.shared.events.tell(HostEvent::CallRefused { call_id: call_id.to_owned(), tool, reason });
         if self.shared.calls.is_running(call_id) {
-            tracing::warn!(call_id, "the refusal is not sent, since a call of this id is running");
+            tracing::warn!(
+                call_id = shorten(call_id),
+                "the refusal is not sent, since a call of this id is running"
+            );
             return;
         }
         let frame = outbound::tool_error(call_id, error).into();
@@ -172,6 +216,11 @@ impl Shared {
         }
         outbound::tool_error(call_id, &too_large("error message", frame.len()))
     }
+}
+
+/// As much of an id as a log line needs.
+pub(in crate::host) fn shorten(id: &str) -> &str {
+    id.char_indices().nth(LOGGED).map_or(id, |(end, _)| &id[..end])
 }
 
 fn too_large(what: &str, bytes: usize) -> String {

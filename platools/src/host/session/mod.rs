@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
+pub(super) use self::incoming::shorten;
 use self::outgoing::Outgoing;
 use super::declaration::format_bytes;
 use super::dial::Socket;
@@ -52,6 +53,8 @@ pub(super) struct Session<'a> {
     timers: Timers,
     /// Frames that could not be read.
     malformed: u64,
+    /// Calls that came before `welcome`, as they came.
+    early: Vec<String>,
     /// Whether no calls are read, since too many answers wait to be written.
     held_back: bool,
 }
@@ -95,6 +98,7 @@ impl<'a> Session<'a> {
             last_inbound: Instant::now(),
             timers: Timers { welcome: Some(deadline), ..Timers::default() },
             malformed: 0,
+            early: Vec::new(),
             held_back: false,
         }
     }
@@ -143,6 +147,8 @@ impl<'a> Session<'a> {
             let _ = Pin::new(&mut self.socket).poll_flush(context);
             return Poll::Ready(Noticed::Ended(ending));
         }
+        // Read before the outbox is: a call puts its answer there before it stops being in flight.
+        let idle = self.shared.dispatcher.in_flight() == 0;
         let written = self.poll_write(context);
         if self.held_back && !self.is_backed_up() {
             // Nothing was read, so nothing else would wake the task for what can be read now.
@@ -151,9 +157,7 @@ impl<'a> Session<'a> {
         match written {
             Err(error) => Poll::Ready(Noticed::Ended(lost(&error))),
             Ok(_) if welcome => Poll::Ready(Noticed::Welcome),
-            Ok(true) if self.status.is_draining() && self.shared.dispatcher.in_flight() == 0 => {
-                Poll::Ready(Noticed::AllSent)
-            }
+            Ok(true) if idle && self.status.is_draining() => Poll::Ready(Noticed::AllSent),
             Ok(_) => Poll::Pending,
         }
     }
@@ -237,7 +241,14 @@ impl<'a> Session<'a> {
             lasting: Some(now + LASTING),
             silence: Some(now + interval * 2),
         };
-        self.register(now);
+        self.last_error = None;
+        // A host that is about to go has nothing to declare.
+        if !self.status.is_draining() {
+            self.register(now);
+        }
+        for text in std::mem::take(&mut self.early) {
+            self.on_frame(&text);
+        }
     }
 
     /// Declares the tools, now or as soon as the platform allows another registration.

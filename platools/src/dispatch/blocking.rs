@@ -1,0 +1,125 @@
+//! Threads for handlers that block, apart from the runtime's own.
+//!
+//! A runtime that shuts down waits for its blocking threads, for ever if need be. These are left alone: a
+//! handler that does not return keeps its thread and its permits, and the process can end all the same.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a thread without work stays.
+const IDLE: Duration = Duration::from_secs(10);
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// As many threads as there are handlers that block at the same time. Whoever hands work in has made sure
+/// that it is not too many.
+#[derive(Default)]
+pub(super) struct Threads(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// Threads that wait for work.
+    idle: usize,
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job; `None` when there was none for a while.
+    fn next(&self) -> Option<Job> {
+        let mut queue = self.queue();
+        if let Some(job) = queue.jobs.pop_front() {
+            return Some(job);
+        }
+        queue.idle += 1;
+        let (mut queue, _) = self
+            .work
+            .wait_timeout_while(queue, IDLE, |queue| queue.jobs.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        queue.idle -= 1;
+        queue.jobs.pop_front()
+    }
+}
+
+impl Threads {
+    /// Runs `job` on a thread that is idle, or on a new one.
+    pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        let has_thread = {
+            let mut queue = self.0.queue();
+            queue.jobs.push_back(Box::new(job));
+            queue.jobs.len() <= queue.idle
+        };
+        if has_thread {
+            self.0.work.notify_one();
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.0);
+        let started = std::thread::Builder::new().name("platools-blocking".to_owned()).spawn(move || {
+            while let Some(job) = shared.next() {
+                job();
+            }
+        });
+        if let Err(error) = started {
+            // Somebody else's thread may take it later, but nobody may be there.
+            self.0.queue().jobs.pop_back();
+            return Err(error);
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Threads {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Threads")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn threads_are_made_when_needed_and_used_again() {
+        let threads = Threads::default();
+        let (sender, receiver) = mpsc::channel();
+        let run = |wait: Option<mpsc::Receiver<()>>| {
+            let sender = sender.clone();
+            threads
+                .run(move || {
+                    if let Some(wait) = wait {
+                        let _ = wait.recv();
+                    }
+                    sender.send(std::thread::current().id()).unwrap();
+                })
+                .unwrap();
+        };
+        let (release, waits): (Vec<_>, Vec<_>) = (0..4).map(|_| mpsc::channel()).unzip();
+        for wait in waits {
+            run(Some(wait));
+        }
+        run(None);
+        let quick = receiver.recv().unwrap();
+        drop(release);
+        let mut seen: HashSet<_> = (0..4).map(|_| receiver.recv().unwrap()).collect();
+        seen.insert(quick);
+        assert_eq!(seen.len(), 5, "all at the same time, each on its own");
+        while threads.0.queue().idle < 5 {
+            std::thread::yield_now();
+        }
+        run(None);
+        assert!(seen.contains(&receiver.recv().unwrap()), "no sixth thread");
+    }
+}
