@@ -15,9 +15,14 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> platools::Result<()> {
+//!     # #[cfg(feature = "logging")]
+//!     platools::logging::init(); // feature `logging`; or a `tracing` subscriber of your own
 //!     Platools::from_env()?.run().await
 //! }
 //! ```
+//!
+//! Types of your own are arguments and results once they derive `serde::Deserialize` or `serde::Serialize` and
+//! `schemars::JsonSchema`; for those derives `serde` and `schemars` (version 1) have to be dependencies too.
 //!
 //! # A tour
 //!
@@ -28,7 +33,8 @@
 //! * **Errors.** The model reads the text of a [`ToolError::user`], a `String`, or a type marked [`UserFacingError`].
 //!   Every other error is internal: the model reads `internal error (call …)`, the log has the whole chain.
 //! * **The caller.** [`CallContext`] is who is calling, [`State`] is what the host shares, a [`CancellationToken`]
-//!   says when the call has to end; all are parameters taken by type. [`current_user_id`] and its siblings reach the
+//!   says when the call has to end, at its timeout or at the end of a shutdown's grace period, a moment before its
+//!   future is dropped; all are parameters taken by type. [`current_user_id`] and its siblings reach the
 //!   same from anywhere inside a call.
 //! * **The host.** [`Platools`] builds it from [`HostConfig`], [`Host::run`] keeps it connected, [`HostHandle`] watches
 //!   and stops it. [`Limits`] bounds what runs at the same time.
@@ -129,7 +135,8 @@ pub mod prelude {
     };
 }
 
-/// The tools made of the named `#[tool]` functions, as a list.
+/// The tools made of the named `#[tool]` functions, as a list. Where the compiler says "expected type, found
+/// function", the function lacks its `#[tool]`.
 ///
 /// For two hosts in one process, for tests, and wherever automatic registration is not wanted:
 ///
@@ -159,6 +166,6 @@ macro_rules! tools {
 }
 
 /// The examples in the README are compiled as they stand there.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "logging"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

@@ -7,8 +7,9 @@
 //! cargo run -p examples --bin quickstart
 //! ```
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ use platools::protocol::Inbound;
 use platools_dev::{CallReport, DevPlatform, Outcome, Tamper};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+
+const USAGE: &str = "usage: quickstart [--once]\n\n  --once  exit after the first calls";
 
 /// What the shop sells, by order.
 struct Shop {
@@ -89,8 +92,12 @@ async fn main() -> ExitCode {
     let once = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => false,
         ["--once"] => true,
+        ["--help" | "-h"] => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
         _ => {
-            eprintln!("usage: quickstart [--once]");
+            eprintln!("{USAGE}");
             return ExitCode::from(2);
         }
     };
@@ -99,6 +106,8 @@ async fn main() -> ExitCode {
     }
     match run(once).await {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has seen enough, as in `quickstart --once | head`.
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("quickstart: {error}");
             ExitCode::FAILURE
@@ -108,10 +117,10 @@ async fn main() -> ExitCode {
 
 async fn run(once: bool) -> Result<(), Box<dyn std::error::Error>> {
     let started = Instant::now();
-    println!("{}", bold("A signed call, end to end"));
+    say(&bold("A signed call, end to end"))?;
 
     let platform = DevPlatform::start().await?;
-    step("platform", &format!("a development platform listens on {}", platform.base_url()));
+    step("platform", &format!("a development platform listens on {}", platform.base_url()))?;
 
     let shop = Shop { orders: [("ord-1042", &[("lamp", 2), ("bulb", 4)][..])].into() };
     let secret = platform.secret();
@@ -120,21 +129,23 @@ async fn run(once: bool) -> Result<(), Box<dyn std::error::Error>> {
     let handle = host.handle();
     let running = tokio::spawn(host.run_until(std::future::pending()));
     platform.wait_for_tool("lookup_order").await?;
-    step("host", &format!("connected as entity `{}` with the tools {}", platform.entity(), names.join(", ")));
+    step(
+        "host",
+        &format!("connected as entity `{}` with the tools {}", platform.entity(), names.join(", ")),
+    )?;
 
     let arguments = json!({"order_id": "ord-1042"});
-    step("call", &format!("the platform calls lookup_order {arguments} for user usr_ada"));
+    step("call", &format!("the platform calls lookup_order {arguments} for user usr_ada"))?;
     let report = platform.calling("lookup_order").arguments(arguments.clone()).user("usr_ada").send().await?;
-    show_verification(&report);
-    show_answer(&report, "error");
+    show_verification(&report)?;
+    show_answer(&report, "error")?;
     if report.error().is_some() {
         return Err("the call should have been answered".into());
     }
-    step("done", &format!("{} ms after the start", started.elapsed().as_millis()));
-
-    step("attack", "the same call, with one argument changed on the way");
+    step("attack", "the same call, with one argument changed on the way")?;
     let calling = platform.calling("lookup_order").arguments(arguments).tamper(Tamper::Arguments);
-    show_answer(&calling.send().await?, "refused");
+    show_answer(&calling.send().await?, "refused")?;
+    step("done", &format!("{} ms after the start", started.elapsed().as_millis()))?;
 
     if !once {
         converse(&platform, &names).await?;
@@ -145,50 +156,55 @@ async fn run(once: bool) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Shows what the host checked before the function ran, from the frame as it was sent.
-fn show_verification(report: &CallReport) {
-    let Ok(Inbound::ToolCall(call)) = Inbound::parse(&report.sent) else { return };
+fn show_verification(report: &CallReport) -> io::Result<()> {
+    let Ok(Inbound::ToolCall(call)) = Inbound::parse(&report.sent) else { return Ok(()) };
     let envelope = call.envelope();
-    let text = |value: &Option<std::borrow::Cow<'_, str>>| value.as_deref().unwrap_or("-").to_owned();
-    let signature = text(&envelope.signature);
-    let line = |name: &str, what: &str| println!("               {} {what}", faint(&format!("{name:<10}")));
-    println!("    {}   before anything ran", green("verified"));
-    line("signature", &format!("{}…, HMAC-SHA256 of {} bytes", &signature[..16], report.signed_text().len()));
-    line("timestamp", &format!("{}, at most 300 s old", text(&envelope.timestamp)));
-    line("nonce", &format!("{}, never seen before", text(&envelope.nonce)));
-    line("call id", &format!("{}, the frame's own", text(&envelope.call_id)));
-    line(
-        "scope",
-        &format!("entity {}, environment {}", text(&envelope.entity_id), text(&envelope.environment_id)),
-    );
+    let text = |value: &Option<Cow<'_, str>>| value.as_deref().unwrap_or("-").to_owned();
+    let signature: String = text(&envelope.signature).chars().take(16).collect();
+    say(&format!("    {}   before anything ran", green("verified")))?;
+    for (name, what) in [
+        ("signature", format!("{signature}…, HMAC-SHA256 of {} bytes", report.signed_text().len())),
+        ("timestamp", format!("{}, at most 300 s old", text(&envelope.timestamp))),
+        ("nonce", format!("{}, never seen before", text(&envelope.nonce))),
+        ("call id", format!("{}, the frame's own", text(&envelope.call_id))),
+        (
+            "scope",
+            format!("entity {}, environment {}", text(&envelope.entity_id), text(&envelope.environment_id)),
+        ),
+    ] {
+        say(&format!("               {} {what}", faint(&format!("{name:<10}"))))?;
+    }
+    Ok(())
 }
 
 /// Shows what came of a call; `failure` is what an answer that is no result is called.
-fn show_answer(report: &CallReport, failure: &str) {
+fn show_answer(report: &CallReport, failure: &str) -> io::Result<()> {
     match &report.outcome {
-        Outcome::Result(value) => println!("    {}     {value}", green("answer")),
-        Outcome::Error(error) => println!("    {} {error}", red(&format!("{failure:<10}"))),
-        _ => println!("    {}", red("no answer in time")),
+        Outcome::Result(value) => say(&format!("    {}     {value}", green("answer")))?,
+        Outcome::Error(error) => say(&format!("    {} {error}", red(&format!("{failure:<10}"))))?,
+        _ => say(&format!("    {}", red("no answer in time")))?,
     }
-    println!("    {}       {} µs there and back", faint("took"), report.latency.as_micros());
+    say(&format!("    {}       {} µs there and back", faint("took"), report.latency.as_micros()))
 }
+
+const TURN: &str = "
+  The host stays up until Ctrl-C. Type a tool and its arguments, for example
+    lookup_order {\"order_id\": \"ord-7\"}
+    quote_shipping {\"grams\": 2500, \"speed\": \"express\"}
+    quote_shipping {\"weight\": 2500}
+    count_words {\"text\": \"to be or not to be\"}
+  or `tools` to see what there is. Its source is examples/src/bin/quickstart.rs.";
 
 /// Calls what is typed, until Ctrl-C.
 async fn converse(platform: &DevPlatform, tools: &[String]) -> Result<(), Box<dyn std::error::Error>> {
-    println!();
-    println!("{}", bold("Your turn"));
-    println!("  The host stays up until Ctrl-C. Type a tool and its arguments, for example");
-    println!("    lookup_order {{\"order_id\": \"ord-7\"}}");
-    println!("    quote_shipping {{\"grams\": 2500, \"speed\": \"express\"}}");
-    println!("    quote_shipping {{\"weight\": 2500}}");
-    println!("    count_words {{\"text\": \"to be or not to be\"}}");
-    println!("  or `tools` to see what there is. Its source is examples/src/bin/quickstart.rs.");
+    say(&format!("\n{}{TURN}", bold("Your turn")))?;
     let mut lines = read_lines();
     let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         prompt()?;
         let line = tokio::select! {
             stopped = &mut stop => {
-                println!();
+                say("")?;
                 return Ok(stopped?);
             }
             // Without a terminal there is nothing to read, and the host stays up all the same.
@@ -198,21 +214,20 @@ async fn converse(platform: &DevPlatform, tools: &[String]) -> Result<(), Box<dy
         match name {
             "" => {}
             "quit" | "exit" => return Ok(()),
-            "tools" => platform.tools().iter().for_each(|tool| {
-                println!("  {}  {}", bold(&tool.name), tool.description);
-                println!("      {}", faint(&tool.input_schema.to_string()));
-            }),
+            "tools" => {
+                for tool in platform.tools() {
+                    say(&format!("  {}  {}", bold(&tool.name), tool.description))?;
+                    say(&format!("      {}", faint(&tool.input_schema.to_string())))?;
+                }
+            }
             name if !tools.iter().any(|tool| tool == name) => {
-                println!("  there is no tool `{name}`; there are {}", tools.join(", "));
+                say(&format!("  there is no tool `{name}`; there are {}", tools.join(", ")))?;
             }
             name => match serde_json::from_str::<Value>(arguments) {
                 Ok(arguments) if arguments.is_object() => {
-                    show_answer(&platform.call(name, arguments).await?, "error");
+                    show_answer(&platform.call(name, arguments).await?, "error")?;
                 }
-                Ok(_) => println!(
-                    "  the arguments have to be a JSON object, such as {{\"order_id\": \"ord-1042\"}}"
-                ),
-                Err(error) => println!("  the arguments are not JSON: {error}"),
+                _ => say("  the arguments have to be a JSON object, such as {\"order_id\": \"ord-1042\"}")?,
             },
         }
     }
@@ -222,31 +237,47 @@ async fn converse(platform: &DevPlatform, tools: &[String]) -> Result<(), Box<dy
 fn read_lines() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(16);
     std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            if sender.blocking_send(line).is_err() {
+        let mut input = io::stdin().lock();
+        let mut line = Vec::new();
+        while input.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+            if sender.blocking_send(String::from_utf8_lossy(&line).into_owned()).is_err() {
                 return;
             }
+            line.clear();
         }
-        // The end of the input is not the end of the program: hold the channel open.
+        if io::stdin().is_terminal() {
+            // Ctrl-D on a terminal means that this was all.
+            let _ = sender.blocking_send("quit".to_owned());
+        }
+        // Elsewhere the end of the input is not the end of the program: hold the channel open.
         std::thread::sleep(Duration::MAX);
     });
     receiver
 }
 
-fn prompt() -> std::io::Result<()> {
-    if std::io::stdin().is_terminal() {
+fn prompt() -> io::Result<()> {
+    if io::stdin().is_terminal() {
         print!("> ");
-        std::io::stdout().flush()?;
+        io::stdout().flush()?;
     }
     Ok(())
 }
 
-fn step(name: &str, what: &str) {
-    println!("  {} {what}", bold(&format!("{name:<10}")));
+/// Writes one line, without a panic when nobody reads.
+fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}
+
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn step(name: &str, what: &str) -> io::Result<()> {
+    say(&format!("  {} {what}", bold(&format!("{name:<10}"))))
 }
 
 fn styled(code: &str, text: &str) -> String {
-    if std::io::stdout().is_terminal() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    if io::stdout().is_terminal() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 fn bold(text: &str) -> String {
