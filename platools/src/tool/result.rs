@@ -321,5 +321,7 @@ mod tests {
         assert_eq!(output_schema!(Result<OnlyDisplay, String>), None);
         assert_eq!(output_schema!(OnlyDisplay), None);
         assert_eq!(output_schema!(Result<Value, String>), None);
+        assert_eq!(output_schema!(Result<(), String>), None);
+        assert_eq!(output_schema!(()), None);
     }
 }

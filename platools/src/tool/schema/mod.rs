@@ -45,14 +45,15 @@ fn tidy(schema: &mut Schema) {
     RecursiveTransform(drop_numeric_formats as fn(&mut Schema)).transform(schema);
 }
 
-/// The schema of a result, unless it says nothing at all (as that of any JSON value).
+/// The schema of a result, unless it says nothing: neither that of any JSON value nor that of `()`.
 pub(crate) fn output_schema<T: JsonSchema>() -> Option<Value> {
     let mut generator = generator(true);
     let mut schema = generator.subschema_for::<T>();
     tidy(&mut schema);
     let definitions = definitions(&mut generator);
     if let Value::Object(object) = schema.as_value() {
-        if object.is_empty() {
+        let nothing = object.len() == 1 && object.get("type").is_some_and(|name| name == "null");
+        if object.is_empty() || nothing {
             return None;
         }
     } else {
