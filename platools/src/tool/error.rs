@@ -77,6 +77,30 @@ impl ToolErrorKind {
 /// assert_eq!(read("../x").unwrap_err().to_string(), "paths stay inside the folder");
 /// assert_eq!(read("/no/such/file").unwrap_err().to_string(), "internal error");
 /// ```
+///
+/// What is no [`std::error::Error`] itself, such as a `String`, an `anyhow::Error` or a boxed error, does
+/// not convert with `?` alone. Say who is to read it:
+///
+/// ```
+/// use platools::{BoxError, ToolError};
+///
+/// fn parse(text: &str) -> Result<u8, String> {
+///     text.parse().map_err(|_| format!("`{text}` is not a number from 0 to 255"))
+/// }
+///
+/// fn load(id: u8) -> Result<u8, BoxError> {
+///     id.checked_mul(2).ok_or_else(|| "row 7 is broken".into())
+/// }
+///
+/// fn look_up(text: &str) -> Result<u8, ToolError> {
+///     let id = parse(text).map_err(ToolError::user)?; // the model reads it
+///     let row = load(id).map_err(ToolError::internal)?; // only the log has it
+///     Ok(row)
+/// }
+///
+/// assert_eq!(look_up("x").unwrap_err().to_string(), "`x` is not a number from 0 to 255");
+/// assert_eq!(look_up("200").unwrap_err().to_string(), "internal error");
+/// ```
 pub struct ToolError {
     kind: ToolErrorKind,
     message: Cow<'static, str>,
@@ -125,7 +149,7 @@ impl ToolError {
         Self::new(ToolErrorKind::Overloaded, message)
     }
 
-    /// The call took longer than `limit`; the answer reads `timed out after 5s`.
+    /// The call took longer than `limit`; the answer reads `timed out after 5 s`.
     pub fn timed_out(limit: std::time::Duration) -> Self {
         Self::new(ToolErrorKind::TimedOut, format_duration(limit))
     }

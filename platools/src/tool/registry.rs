@@ -147,6 +147,16 @@ impl Registry {
     }
 }
 
+impl<'a> IntoIterator for &'a Registry {
+    type Item = &'a Tool;
+    type IntoIter = std::collections::btree_map::Values<'a, String, Tool>;
+
+    /// The tools in the order of their names.
+    fn into_iter(self) -> Self::IntoIter {
+        self.tools.values()
+    }
+}
+
 fn location_of(tool: &Tool) -> String {
     tool.spec().location.map_or_else(|| "an unknown place".to_owned(), |location| location.to_string())
 }
@@ -168,6 +178,7 @@ mod tests {
         let mut registry = Registry::new();
         registry.extend([tool(ToolSpec::new("b").location(at(7))), tool(ToolSpec::new("a"))]).unwrap();
         assert_eq!(registry.iter().map(Tool::name).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((&registry).into_iter().map(Tool::name).collect::<Vec<_>>(), ["a", "b"]);
         let error = registry.insert(tool(ToolSpec::new("b").location(at(9)))).unwrap_err().to_string();
         assert!(error.contains("`b`"), "{error}");
         assert!(error.contains("src/orders.rs:7:1") && error.contains("src/orders.rs:9:1"), "{error}");

@@ -1,8 +1,9 @@
 //! From what a function returns to what the call answers, chosen by trait and not by spelling.
 //!
 //! `Result<T, E>` is itself `Serialize`, so one blanket trait cannot tell a result from a plain value.
-//! Method resolution can: generated code calls `finish` and `output_schema` through four references, and
-//! the compiler takes the first implementation, with the most references, that fits.
+//! Method resolution can: generated code calls `finish` through five references, `output_schema` through
+//! four and `finish_shown` through three, and the compiler takes the first implementation, with the most
+//! references, that fits.
 
 #![allow(clippy::missing_errors_doc, reason = "the error is the one that the function returned")]
 
