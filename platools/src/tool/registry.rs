@@ -11,10 +11,7 @@ use crate::__private::Registration;
 #[non_exhaustive]
 pub enum RegistryError {
     /// The name is taken.
-    #[error(
-        "two tools are called `{name}`: one at {first}, one at {second}; \
-         give one of them another name with `#[tool(name = \"…\")]`"
-    )]
+    #[error("{}", duplicate(name, first, second))]
     Duplicate {
         /// The name both have.
         name: String,
@@ -157,8 +154,25 @@ impl<'a> IntoIterator for &'a Registry {
     }
 }
 
+/// Two tools at one place are one tool that was added twice, so that no other name can be written there.
+fn duplicate(name: &str, first: &str, second: &str) -> String {
+    if first == second && first != UNKNOWN_PLACE {
+        format!(
+            "the tool `{name}` at {first} was added twice: add it once, or, where it belongs to another \
+             instance of a toolset, add that instance with `.toolset_with_prefix(…)`"
+        )
+    } else {
+        format!(
+            "two tools are called `{name}`: one at {first}, one at {second}; \
+             give one of them another name with `#[tool(name = \"…\")]`"
+        )
+    }
+}
+
+const UNKNOWN_PLACE: &str = "an unknown place";
+
 fn location_of(tool: &Tool) -> String {
-    tool.spec().location.map_or_else(|| "an unknown place".to_owned(), |location| location.to_string())
+    tool.spec().location.map_or_else(|| UNKNOWN_PLACE.to_owned(), |location| location.to_string())
 }
 
 #[cfg(test)]
@@ -179,9 +193,30 @@ mod tests {
         registry.extend([tool(ToolSpec::new("b").location(at(7))), tool(ToolSpec::new("a"))]).unwrap();
         assert_eq!(registry.iter().map(Tool::name).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((&registry).into_iter().map(Tool::name).collect::<Vec<_>>(), ["a", "b"]);
-        let error = registry.insert(tool(ToolSpec::new("b").location(at(9)))).unwrap_err().to_string();
-        assert!(error.contains("`b`"), "{error}");
-        assert!(error.contains("src/orders.rs:7:1") && error.contains("src/orders.rs:9:1"), "{error}");
+        let renaming = "give one of them another name with `#[tool(name = \"…\")]`";
+        let cases = [
+            (
+                ToolSpec::new("b").location(at(9)),
+                format!(
+                    "two tools are called `b`: one at src/orders.rs:7:1, one at src/orders.rs:9:1; {renaming}"
+                ),
+            ),
+            (
+                ToolSpec::new("a"),
+                format!(
+                    "two tools are called `a`: one at an unknown place, one at an unknown place; {renaming}"
+                ),
+            ),
+            (
+                ToolSpec::new("b").location(at(7)),
+                "the tool `b` at src/orders.rs:7:1 was added twice: add it once, or, where it belongs to \
+                 another instance of a toolset, add that instance with `.toolset_with_prefix(…)`"
+                    .to_owned(),
+            ),
+        ];
+        for (spec, expected) in cases {
+            assert_eq!(registry.insert(tool(spec)).unwrap_err().to_string(), expected);
+        }
     }
 
     #[test]
