@@ -181,17 +181,20 @@ impl ToolError {
 
     /// The cause and the causes behind it, joined by `: `, for the log.
     pub fn chain(&self) -> String {
-        let mut text = String::new();
-        let mut next = self.source.as_deref().map(|source| source as &dyn Error);
-        while let Some(error) = next {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&error.to_string());
-            next = error.source();
-        }
-        text
+        self.source.as_deref().map_or_else(String::new, |source| chain(source))
     }
+}
+
+/// An error and the causes behind it, joined by `: `.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
 }
 
 /// A duration as a person says it: `5 s`, `250 ms`, `1.5 s`.

@@ -72,7 +72,9 @@ impl Tool {
     pub fn new<F, R>(spec: ToolSpec, handler: F) -> Self
     where
         F: Fn(ToolCall) -> R + Send + Sync + 'static,
-        R: Future<Output = ToolResult> + Send + 'static, // all that is held across an `.await` must be `Send`
+        R: Future<Output = ToolResult> + 'static,
+        // What stands behind this bound is part of rustc's message, which shows one line.
+        R: Send, // all that is held across an `.await` must be `Send`; a boxed error has to be `Box<dyn Error + Send + Sync>`
     {
         let handler = Handler::Async(Arc::new(move |call| Box::pin(handler(call))));
         Self { spec: Arc::new(spec), handler }

@@ -144,10 +144,24 @@ impl fmt::Debug for Media {
 }
 
 /// A value that a tool can answer with: anything `Serialize`, [`Media`], or a [`ToolOutput`].
+///
+/// `Option<Media>` is none of them; a [`ToolOutput`] chooses at run time:
+///
+/// ```
+/// use platools::{Media, ToolOutput};
+///
+/// fn photo(found: Option<Media>) -> ToolOutput {
+///     found.map_or_else(ToolOutput::null, ToolOutput::media)
+/// }
+///
+/// assert_eq!(photo(None).into_json(), "null");
+/// assert!(photo(Some(Media::png([1]))).as_media().is_some());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a tool's result",
     label = "not a tool result",
     note = "derive `serde::Serialize` for it, or return `Media` or `ToolOutput`",
+    note = "return `ToolOutput` to choose at run time, for example between `Media` and nothing",
     note = "to fail, return `Result<T, E>` where `T` is serialisable"
 )]
 pub trait IntoOutput {

@@ -7,12 +7,14 @@
 
 #![allow(clippy::missing_errors_doc, reason = "the error is the one that the function returned")]
 
+use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::JsonSchema;
 use serde_json::Value;
 
+use super::error::chain;
 use super::{BoxError, IntoOutput, ToolError, ToolResult, UserFacingError, schema};
 
 /// Stands for the type that a function returns.
@@ -50,6 +52,7 @@ pub fn placeholder<T>() -> T {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a tool's error",
     label = "neither user-facing nor a standard error",
+    note = "a boxed error has to be `Box<dyn Error + Send + Sync>`",
     note = "implement `std::error::Error` for it (its text stays in the log), or `platools::UserFacingError` (its text goes to the model), or add `#[tool(errors = \"user\")]`"
 )]
 pub trait HandlerError {}
@@ -104,6 +107,40 @@ impl<T, E: Into<BoxError>> FinishInternal<T, E> for &&Returned<Result<T, E>> {
         value.map_err(ToolError::internal)?.into_output()
     }
 }
+
+/// Level 3 as well: a boxed error that may not leave its thread. Its text may, and is taken at once.
+pub trait FinishBoxed<T, E> {
+    /// Turns the returned value into an answer.
+    fn finish(&self, value: Result<T, E>) -> ToolResult
+    where
+        T: IntoOutput;
+}
+
+impl<T, E: ThreadBound> FinishBoxed<T, E> for &&Returned<Result<T, E>> {
+    fn finish(&self, value: Result<T, E>) -> ToolResult
+    where
+        T: IntoOutput,
+    {
+        value.map_err(|error| ToolError::internal(chain(error.as_error())))?.into_output()
+    }
+}
+
+/// A boxed error that is not both `Send` and `Sync`.
+pub trait ThreadBound {
+    /// The error in the box.
+    fn as_error(&self) -> &(dyn Error + 'static);
+}
+
+macro_rules! thread_bound {
+    ($($boxed:ty)*) => {$(
+        impl ThreadBound for $boxed {
+            fn as_error(&self) -> &(dyn Error + 'static) {
+                &**self
+            }
+        }
+    )*};
+}
+thread_bound!(Box<dyn Error> Box<dyn Error + Send> Box<dyn Error + Sync>);
 
 /// Level 4: a result whose error fits none of the above. It exists to fail with a message that says so.
 pub trait FinishUnknown<T, E> {
@@ -243,7 +280,7 @@ impl<T> WithoutSchema for Returned<T> {
 /// The traits above without their names, so that generated code brings no name into the user's scope.
 pub mod traits {
     pub use super::{
-        FinishInternal as _, FinishPlain as _, FinishShown as _, FinishShownPlain as _,
+        FinishBoxed as _, FinishInternal as _, FinishPlain as _, FinishShown as _, FinishShownPlain as _,
         FinishShownToolError as _, FinishToolError as _, FinishUnknown as _, FinishUserFacing as _,
         PlainSchema as _, ResultSchema as _, ResultWithoutSchema as _, WithoutSchema as _,
     };
@@ -268,6 +305,10 @@ mod tests {
         }
     }
 
+    #[derive(Debug, thiserror::Error)]
+    #[error("query failed")]
+    struct Layered(#[source] std::io::Error);
+
     macro_rules! finish {
         ($value:expr) => {{
             let value = $value;
@@ -291,6 +332,16 @@ mod tests {
         assert_eq!(finish!(failed).unwrap_err().kind(), ToolErrorKind::Denied);
         let boxed: Result<u8, Box<dyn std::error::Error + Send + Sync>> = Err("boxed".into());
         assert_eq!(finish!(boxed).unwrap_err().chain(), "boxed");
+        let bound: Result<u8, Box<dyn Error>> = Err(Box::new(Layered(std::io::Error::other("disk"))));
+        let error = finish!(bound).unwrap_err();
+        assert_eq!(
+            (error.to_string(), error.chain()),
+            ("internal error".into(), "query failed: disk".into())
+        );
+        let bound: Result<u8, Box<dyn Error + Send>> = Err(Box::new(Layered(std::io::Error::other("disk"))));
+        assert_eq!(finish!(bound).unwrap_err().kind(), ToolErrorKind::Internal);
+        let fine: Result<u8, Box<dyn Error>> = Ok(5);
+        assert_eq!(finish!(fine).unwrap().to_value(), json!(5));
         let media: Result<Media, &str> = Ok(Media::png([1]));
         assert!(finish!(media).unwrap().as_media().is_some());
         let nothing: Result<(), &str> = Ok(());

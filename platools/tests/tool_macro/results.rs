@@ -131,6 +131,19 @@ fn boxed() -> Result<u8, Box<dyn std::error::Error + Send + Sync>> {
     Err("password".into())
 }
 
+/// A boxed error that stays on its thread.
+#[tool(register = false)]
+fn bound() -> Result<u8, Box<dyn std::error::Error>> {
+    Err("password".into())
+}
+
+/// A boxed error that is not held across an `.await`.
+#[tool(register = false)]
+async fn bound_later() -> Result<u8, Box<dyn std::error::Error>> {
+    tokio::task::yield_now().await;
+    Err("password".into())
+}
+
 /// A user-facing error.
 #[tool(register = false)]
 async fn shown() -> Result<u8, Shown> {
@@ -172,6 +185,8 @@ async fn errors_go_to_the_model_only_when_they_are_meant_for_it() {
     for (tool, kind, text) in [
         (&tools![internal][0], ToolErrorKind::Internal, "internal error"),
         (&tools![boxed][0], ToolErrorKind::Internal, "internal error"),
+        (&tools![bound][0], ToolErrorKind::Internal, "internal error"),
+        (&tools![bound_later][0], ToolErrorKind::Internal, "internal error"),
         (&tools![said][0], ToolErrorKind::Internal, "internal error"),
         (&tools![shown][0], ToolErrorKind::Failed, "meant for the model"),
         (&tools![texted][0], ToolErrorKind::Failed, "no such order"),
