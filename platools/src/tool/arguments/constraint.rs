@@ -23,6 +23,26 @@ impl Number {
         }
     }
 
+    /// A number of JSON.
+    pub(crate) fn of_json(number: &serde_json::Number) -> Self {
+        let whole = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
+        whole.map_or_else(|| Self::Float(number.as_f64().unwrap_or(f64::NAN)), Self::Integer)
+    }
+
+    /// Whether there is something behind the decimal point.
+    fn is_fractional(self) -> bool {
+        matches!(self, Self::Float(number) if number.is_finite() && number.fract() != 0.0)
+    }
+
+    /// The same number, as an integer where it is one.
+    fn as_whole(self) -> Self {
+        match self {
+            // Beyond 2⁶⁴ no type of JSON has a bound, and the conversion saturates.
+            Self::Float(number) if number.fract() == 0.0 => Self::Integer(number as i128),
+            other => other,
+        }
+    }
+
     pub(crate) fn to_json(self) -> Value {
         match self {
             Self::Integer(number) => i64::try_from(number)
@@ -58,6 +78,21 @@ impl fmt::Display for Number {
     }
 }
 
+/// What a numeric type can hold, as far as a bound can say it.
+#[derive(Debug, Clone, Copy)]
+pub struct Domain {
+    /// Whether all of its values are whole.
+    pub whole: bool,
+    /// Its least value.
+    pub min: Option<Number>,
+    /// Its greatest value.
+    pub max: Option<Number>,
+}
+
+impl Domain {
+    const FLOAT: Self = Self { whole: false, min: None, max: None };
+}
+
 /// A number, or `None` where an optional number is left out.
 #[diagnostic::on_unimplemented(
     message = "`range` applies to numbers, and `{Self}` is none",
@@ -65,6 +100,8 @@ impl fmt::Display for Number {
     note = "for texts, lists and maps use `length(min = …, max = …)`"
 )]
 pub trait Ranged {
+    /// What the type can hold.
+    const DOMAIN: Domain;
     /// The number to compare.
     fn number(&self) -> Option<Number>;
 }
@@ -78,6 +115,16 @@ macro_rules! numbers {
             }
         }
         impl Ranged for $type {
+            #[allow(clippy::cast_possible_wrap, reason = "a `u128` that an `i128` cannot hold gets no bound")]
+            const DOMAIN: Domain = Domain {
+                whole: true,
+                min: Some(Number::Integer(<$type>::MIN as i128)),
+                max: if <$type>::MAX as u128 > i128::MAX as u128 {
+                    None
+                } else {
+                    Some(Number::Integer(<$type>::MAX as i128))
+                },
+            };
             fn number(&self) -> Option<Number> {
                 Some(Number::from(*self))
             }
@@ -97,16 +144,19 @@ impl From<f64> for Number {
     }
 }
 impl Ranged for f32 {
+    const DOMAIN: Domain = Domain::FLOAT;
     fn number(&self) -> Option<Number> {
         Some(Number::from(*self))
     }
 }
 impl Ranged for f64 {
+    const DOMAIN: Domain = Domain::FLOAT;
     fn number(&self) -> Option<Number> {
         Some(Number::from(*self))
     }
 }
 impl<T: Ranged> Ranged for Option<T> {
+    const DOMAIN: Domain = T::DOMAIN;
     fn number(&self) -> Option<Number> {
         self.as_ref().and_then(Ranged::number)
     }
@@ -126,16 +176,85 @@ pub struct Range {
 }
 
 impl Range {
-    /// The schema keywords and their bounds.
-    pub(crate) fn keywords(self) -> impl Iterator<Item = (&'static str, Number)> {
-        [
-            ("minimum", self.min),
-            ("maximum", self.max),
-            ("exclusiveMinimum", self.exclusive_min),
-            ("exclusiveMaximum", self.exclusive_max),
-        ]
-        .into_iter()
-        .filter_map(|(key, bound)| Some((key, bound?)))
+    /// The schema keywords and their bounds: the tighter of the range's and the type's. Else what is wrong
+    /// with the range, as the end of a sentence about it.
+    pub(crate) fn declared(self, of: Domain) -> Result<Vec<(&'static str, Number)>, String> {
+        for bound in [self.min, self.max, self.exclusive_min, self.exclusive_max].into_iter().flatten() {
+            if matches!(bound, Number::Float(number) if number.is_nan()) {
+                return Err("has the bound NaN, which no number keeps".to_owned());
+            }
+            if of.whole && bound.is_fractional() {
+                return Err(format!("has the bound {bound}, and the type takes whole numbers only"));
+            }
+        }
+        let whole =
+            |bound: Option<Number>| bound.map(|bound| if of.whole { bound.as_whole() } else { bound });
+        let range = Self {
+            min: whole(self.min),
+            max: whole(self.max),
+            exclusive_min: whole(self.exclusive_min),
+            exclusive_max: whole(self.exclusive_max),
+        };
+        range.check_not_empty(of)?;
+        let keywords = [
+            tighter("minimum", range.min, of.min, ("minimum", PartialOrd::ge)),
+            tighter("maximum", range.max, of.max, ("maximum", PartialOrd::le)),
+            tighter("exclusiveMinimum", range.exclusive_min, of.min, ("minimum", PartialOrd::ge)),
+            tighter("exclusiveMaximum", range.exclusive_max, of.max, ("maximum", PartialOrd::le)),
+        ];
+        let mut declared: Vec<(&'static str, Number)> = Vec::new();
+        for (keyword, bound) in keywords.into_iter().flatten() {
+            // An inclusive bound stands before the type's own limit.
+            if declared.iter().all(|(known, _)| *known != keyword) {
+                declared.push((keyword, bound));
+            }
+        }
+        Ok(declared)
+    }
+
+    /// Whether a value of the type is left.
+    fn check_not_empty(self, of: Domain) -> Result<(), String> {
+        let next = |bound: Option<Number>, step: i128| match bound {
+            Some(Number::Integer(number)) if of.whole => Some(Number::Integer(number.saturating_add(step))),
+            _ => None,
+        };
+        let greater = |left: Option<Number>, right: Option<Number>| {
+            if left.zip(right).is_none_or(|(left, right)| left >= right) { left.or(right) } else { right }
+        };
+        let less = |left: Option<Number>, right: Option<Number>| {
+            if left.zip(right).is_none_or(|(left, right)| left <= right) { left.or(right) } else { right }
+        };
+        let begin = greater(self.min, next(self.exclusive_min, 1));
+        let end = less(self.max, next(self.exclusive_max, -1));
+        if let (Some(begin), Some(last)) = (begin, of.max)
+            && begin > last
+        {
+            return Err(format!("allows no value: it begins at {begin}, and the type ends at {last}"));
+        }
+        if let (Some(end), Some(first)) = (end, of.min)
+            && end < first
+        {
+            return Err(format!("allows no value: it ends at {end}, and the type begins at {first}"));
+        }
+        if let (Some(begin), Some(end)) = (begin, end)
+            && begin > end
+        {
+            return Err(format!("allows no value: it begins at {begin} and ends at {end}"));
+        }
+        if of.whole {
+            return Ok(());
+        }
+        let (above, below) = (self.exclusive_min, self.exclusive_max);
+        match (above, below.or(self.max), below, above.or(self.min)) {
+            (Some(above), Some(end), ..) if above >= end => {
+                let ends = if below.is_some() { "ends below" } else { "ends at" };
+                Err(format!("allows no value: it begins above {above} and {ends} {end}"))
+            }
+            (_, _, Some(below), Some(begin)) if below <= begin => {
+                Err(format!("allows no value: it begins at {begin} and ends below {below}"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What is wrong with `number`, if anything.
@@ -150,6 +269,22 @@ impl Range {
             Self { exclusive_max: Some(bound), .. } if holds(number < bound) => wrong("less than", bound),
             _ => None,
         }
+    }
+}
+
+/// The keyword of a bound, or that of the type's own limit when the limit is at least as tight.
+fn tighter(
+    keyword: &'static str,
+    bound: Option<Number>,
+    limit: Option<Number>,
+    (limit_keyword, is_tighter): (&'static str, fn(&Number, &Number) -> bool),
+) -> Option<(&'static str, Number)> {
+    let bound = bound?;
+    match limit {
+        Some(limit) if is_tighter(&limit, &bound) && (keyword == limit_keyword || limit != bound) => {
+            Some((limit_keyword, limit))
+        }
+        _ => Some((keyword, bound)),
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::arguments::constraint::{Length, Measured, Range, Ranged, Textual};
+pub use self::argument::Argument;
+use self::argument::Constraints;
 use super::arguments::missing;
 use super::arguments::reader::ArgumentNames;
 use super::arguments::tool_argument::ToolArgument;
@@ -85,6 +85,8 @@ pub struct InputSchema {
     /// What members other than `properties` must look like; `false` allows none.
     additional: Value,
     flattened: BTreeSet<String>,
+    /// What was said about each parameter, in their order.
+    constraints: Vec<Constraints>,
     problems: Vec<String>,
 }
 
@@ -103,6 +105,7 @@ impl InputSchema {
             required: Vec::new(),
             additional: json!(false),
             flattened: BTreeSet::new(),
+            constraints: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -124,7 +127,7 @@ impl InputSchema {
         if self.properties.insert(name.to_owned(), schema.to_value()).is_some() {
             self.problems.push(format!("two parameters are called `{name}`"));
         }
-        Argument { input: self, name, of: std::marker::PhantomData }
+        Argument::new(self, name)
     }
 
     /// Adds the properties of the struct `T` beside the other parameters.
@@ -180,6 +183,7 @@ impl InputSchema {
 
     /// The finished schema, and what is wrong with it.
     pub(crate) fn finish(mut self) -> (Value, Vec<String>) {
+        self.problems.extend(self.constraints.iter().flat_map(Constraints::problems_of_default));
         let mut schema = Map::new();
         schema.insert("type".to_owned(), json!("object"));
         schema.insert("properties".to_owned(), self.properties.into());
@@ -203,76 +207,6 @@ fn is_plain_object(object: &Map<String, Value>) -> bool {
         && !["oneOf", "anyOf", "allOf", "$ref"].iter().any(|key| object.contains_key(*key))
 }
 
-/// One parameter that was just added, for its default and its constraints.
-#[derive(Debug)]
-pub struct Argument<'a, T> {
-    input: &'a mut InputSchema,
-    name: &'static str,
-    of: std::marker::PhantomData<fn() -> T>,
-}
-
-impl<T> Argument<'_, T> {
-    fn set(&mut self, key: &str, value: Value) {
-        let Some(property) = self.input.properties.get_mut(self.name) else { return };
-        // `true`, the schema of anything, has no room for keywords.
-        if !property.is_object() {
-            *property = json!({});
-        }
-        property[key] = value;
-    }
-
-    /// The value when the caller sends none.
-    #[must_use]
-    pub fn default_value(mut self, value: &T) -> Self
-    where
-        T: Serialize,
-    {
-        self.input.required.retain(|name| name != self.name);
-        match serde_json::to_value(value) {
-            Ok(value) => self.set("default", value),
-            Err(error) => self
-                .input
-                .problems
-                .push(format!("the default of `{}` cannot be written as JSON: {error}", self.name)),
-        }
-        self
-    }
-
-    /// Bounds of a number.
-    #[must_use]
-    pub fn range(mut self, range: Range) -> Self
-    where
-        T: Ranged,
-    {
-        for (key, bound) in range.keywords() {
-            self.set(key, bound.to_json());
-        }
-        self
-    }
-
-    /// Bounds of a length: characters of a text, items of a list, members of a map.
-    #[must_use]
-    pub fn length(mut self, length: Length) -> Self
-    where
-        T: Measured,
-    {
-        for (key, bound) in length.keywords(T::UNIT) {
-            self.set(&key, bound.into());
-        }
-        self
-    }
-
-    /// A regular expression that a text must match somewhere.
-    #[must_use]
-    pub fn pattern(mut self, pattern: &str) -> Self
-    where
-        T: Textual,
-    {
-        self.set("pattern", pattern.into());
-        self
-    }
-}
-
 /// How a schema's type is called in an error.
 pub(crate) fn article(type_name: &str) -> String {
     match type_name {
@@ -283,5 +217,6 @@ pub(crate) fn article(type_name: &str) -> String {
     }
 }
 
+mod argument;
 #[cfg(test)]
 mod golden;

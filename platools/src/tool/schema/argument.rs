@@ -1,0 +1,307 @@
+//! What a parameter's attributes say about it: its default and its constraints, and whether they agree
+//! with its type and with each other. What does not is a problem, told when the host starts.
+
+use std::marker::PhantomData;
+
+use regex::Regex;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::InputSchema;
+use crate::tool::arguments::constraint::{Length, Measured, Number, Range, Ranged, Textual, Unit};
+
+/// One parameter that was just added, for its default and its constraints.
+#[derive(Debug)]
+pub struct Argument<'a, T> {
+    input: &'a mut InputSchema,
+    name: &'static str,
+    of: PhantomData<fn() -> T>,
+}
+
+/// What was said about one parameter.
+#[derive(Debug)]
+pub(super) struct Constraints {
+    name: &'static str,
+    default: Option<Value>,
+    range: Option<Range>,
+    length: Option<(Length, Unit)>,
+    pattern: Option<String>,
+}
+
+impl<'a, T> Argument<'a, T> {
+    pub(super) fn new(input: &'a mut InputSchema, name: &'static str) -> Self {
+        input.constraints.push(Constraints { name, default: None, range: None, length: None, pattern: None });
+        Self { input, name, of: PhantomData }
+    }
+
+    fn set(&mut self, key: &str, value: Value) {
+        let Some(property) = self.input.properties.get_mut(self.name) else { return };
+        // `true`, the schema of anything, has no room for keywords.
+        if !property.is_object() {
+            *property = json!({});
+        }
+        property[key] = value;
+    }
+
+    fn constrain(&mut self, change: impl FnOnce(&mut Constraints)) {
+        // The last one is this one: it borrows the schema.
+        self.input.constraints.last_mut().map(change);
+    }
+
+    /// The value when the caller sends none.
+    #[must_use]
+    pub fn default_value(mut self, value: &T) -> Self
+    where
+        T: Serialize,
+    {
+        self.input.required.retain(|name| name != self.name);
+        match serde_json::to_value(value) {
+            Ok(value) => {
+                self.set("default", value.clone());
+                self.constrain(|constraints| constraints.default = Some(value));
+            }
+            Err(error) => self
+                .input
+                .problems
+                .push(format!("the default of `{}` cannot be written as JSON: {error}", self.name)),
+        }
+        self
+    }
+
+    /// Bounds of a number.
+    #[must_use]
+    pub fn range(mut self, range: Range) -> Self
+    where
+        T: Ranged,
+    {
+        match range.declared(T::DOMAIN) {
+            Ok(keywords) => {
+                for (key, bound) in keywords {
+                    self.set(key, bound.to_json());
+                }
+                self.constrain(|constraints| constraints.range = Some(range));
+            }
+            Err(problem) => self.input.problems.push(format!("the range of `{}` {problem}", self.name)),
+        }
+        self
+    }
+
+    /// Bounds of a length: characters of a text, items of a list, members of a map.
+    #[must_use]
+    pub fn length(mut self, length: Length) -> Self
+    where
+        T: Measured,
+    {
+        for (key, bound) in length.keywords(T::UNIT) {
+            self.set(&key, bound.into());
+        }
+        self.constrain(|constraints| constraints.length = Some((length, T::UNIT)));
+        self
+    }
+
+    /// A regular expression that a text must match somewhere.
+    #[must_use]
+    pub fn pattern(mut self, pattern: &str) -> Self
+    where
+        T: Textual,
+    {
+        self.set("pattern", pattern.into());
+        self.constrain(|constraints| constraints.pattern = Some(pattern.to_owned()));
+        self
+    }
+}
+
+impl Constraints {
+    /// Where the default breaks a constraint, so that every call without the argument would be refused.
+    pub(super) fn problems_of_default(&self) -> Vec<String> {
+        // A `null` stands for an option that is left out, which no constraint is about.
+        let Some(default) = self.default.as_ref().filter(|default| !default.is_null()) else {
+            return Vec::new();
+        };
+        let number = match default {
+            Value::Number(number) => Some(Number::of_json(number)),
+            _ => None,
+        };
+        let length = match default {
+            Value::String(text) => Some(text.chars().count()),
+            Value::Array(items) => Some(items.len()),
+            Value::Object(members) => Some(members.len()),
+            _ => None,
+        };
+        let range = self.range.zip(number).and_then(|(range, number)| range.check(number));
+        let length = self.length.zip(length).and_then(|((bounds, unit), length)| bounds.check(length, unit));
+        let pattern = self.pattern.as_deref().zip(default.as_str()).and_then(|(pattern, text)| {
+            // One that is no regular expression is refused elsewhere.
+            let matches = Regex::new(pattern).map_or(true, |pattern| pattern.is_match(text));
+            (!matches).then(|| format!("must match the pattern `{pattern}`, got {default}"))
+        });
+        [range, length, pattern]
+            .into_iter()
+            .flatten()
+            .map(|problem| {
+                format!(
+                    "the default of `{}` breaks its own constraint: {problem}; \
+                     every call that leaves it out would be refused",
+                    self.name
+                )
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::tool::arguments::tool_argument::ToolArgument;
+
+    fn range(min: impl Into<Option<Number>>, max: impl Into<Option<Number>>) -> Range {
+        Range { min: min.into(), max: max.into(), ..Range::default() }
+    }
+
+    fn beyond(exclusive_min: impl Into<Option<Number>>, exclusive_max: impl Into<Option<Number>>) -> Range {
+        Range { exclusive_min: exclusive_min.into(), exclusive_max: exclusive_max.into(), ..Range::default() }
+    }
+
+    fn whole(number: i128) -> Number {
+        Number::Integer(number)
+    }
+
+    /// The problems of a parameter `value`.
+    fn problems<T: ToolArgument>(add: impl FnOnce(Argument<'_, T>)) -> Vec<String> {
+        let mut input = InputSchema::new();
+        add(input.argument::<T>("value", None));
+        input.finish().1
+    }
+
+    #[test]
+    fn a_default_keeps_its_own_constraints() {
+        let broken = |problem: &str| {
+            vec![format!(
+                "the default of `value` breaks its own constraint: {problem}; \
+                 every call that leaves it out would be refused"
+            )]
+        };
+        let ten = range(None, whole(10));
+        let two = Length { min: Some(2), max: None };
+        let cases = [
+            (
+                problems::<u32>(|it| drop(it.default_value(&50).range(ten))),
+                broken("must be at most 10, got 50"),
+            ),
+            (
+                problems::<u32>(|it| drop(it.range(ten).default_value(&50))),
+                broken("must be at most 10, got 50"),
+            ),
+            (
+                problems::<f32>(|it| drop(it.default_value(&0.1).range(beyond(Number::Float(0.5), None)))),
+                broken("must be greater than 0.5, got 0.10000000149011612"),
+            ),
+            (
+                problems::<String>(|it| drop(it.length(two).default_value(&"é".to_owned()))),
+                broken("must have at least 2 characters, got 1"),
+            ),
+            (
+                problems::<Vec<u8>>(|it| drop(it.default_value(&vec![1]).length(two))),
+                broken("must have at least 2 items, got 1"),
+            ),
+            (
+                problems::<BTreeMap<String, u8>>(|it| drop(it.default_value(&BTreeMap::new()).length(two))),
+                broken("must have at least 2 members, got 0"),
+            ),
+            (
+                problems::<Option<String>>(|it| {
+                    drop(it.default_value(&Some("A".into())).pattern("^[a-z]+$"));
+                }),
+                broken("must match the pattern `^[a-z]+$`, got \"A\""),
+            ),
+            (problems::<Option<u32>>(|it| drop(it.default_value(&None).range(ten))), vec![]),
+            (problems::<u64>(|it| drop(it.default_value(&10).range(ten))), vec![]),
+        ];
+        for (problems, expected) in cases {
+            assert_eq!(problems, expected);
+        }
+    }
+
+    #[test]
+    fn a_range_declares_no_more_than_the_type_takes() {
+        fn declared<T: ToolArgument + Ranged>(range: Range) -> Value {
+            let mut input = InputSchema::new();
+            let _ = input.argument::<T>("value", None).range(range);
+            let (schema, problems) = input.finish();
+            assert_eq!(problems, Vec::<String>::new());
+            schema["properties"]["value"].clone()
+        }
+        let cases = [
+            (
+                declared::<u8>(range(None, whole(300))),
+                json!({"type": "integer", "minimum": 0, "maximum": 255}),
+            ),
+            (
+                declared::<u8>(range(whole(-5), whole(9))),
+                json!({"type": "integer", "minimum": 0, "maximum": 9}),
+            ),
+            (
+                declared::<Option<u32>>(range(whole(-5), whole(5_000_000_000))),
+                json!({"type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX}),
+            ),
+            (
+                declared::<i32>(beyond(whole(-5_000_000_000), whole(7))),
+                json!({"type": "integer", "minimum": i32::MIN, "exclusiveMaximum": 7}),
+            ),
+            (
+                declared::<u64>(range(Number::Float(1.0), Number::Float(1e30))),
+                json!({"type": "integer", "minimum": 1, "maximum": u64::MAX}),
+            ),
+            (
+                declared::<u8>(Range { min: Some(whole(5)), ..beyond(whole(-3), None) }),
+                json!({"type": "integer", "minimum": 5, "maximum": 255}),
+            ),
+            (
+                declared::<f64>(range(Number::Float(0.5), whole(2))),
+                json!({"type": "number", "minimum": 0.5, "maximum": 2}),
+            ),
+        ];
+        for (declared, expected) in cases {
+            assert_eq!(declared, expected);
+        }
+    }
+
+    #[test]
+    fn a_range_that_no_value_keeps_is_a_problem() {
+        let cases = [
+            (
+                problems::<u8>(|it| drop(it.range(range(whole(256), None)))),
+                "the range of `value` allows no value: it begins at 256, and the type ends at 255",
+            ),
+            (
+                problems::<u32>(|it| drop(it.range(beyond(None, whole(0))))),
+                "the range of `value` allows no value: it ends at -1, and the type begins at 0",
+            ),
+            (
+                problems::<i64>(|it| drop(it.range(range(whole(7), whole(6))))),
+                "the range of `value` allows no value: it begins at 7 and ends at 6",
+            ),
+            (
+                problems::<i64>(|it| drop(it.range(beyond(whole(7), whole(8))))),
+                "the range of `value` allows no value: it begins at 8 and ends at 7",
+            ),
+            (
+                problems::<f64>(|it| drop(it.range(beyond(whole(1), Number::Float(1.0))))),
+                "the range of `value` allows no value: it begins above 1 and ends below 1",
+            ),
+            (
+                problems::<Option<i8>>(|it| drop(it.range(range(None, Number::Float(1.5))))),
+                "the range of `value` has the bound 1.5, and the type takes whole numbers only",
+            ),
+            (
+                problems::<f64>(|it| drop(it.range(range(None, Number::Float(f64::NAN))))),
+                "the range of `value` has the bound NaN, which no number keeps",
+            ),
+        ];
+        for (problems, expected) in cases {
+            assert_eq!(problems, [expected]);
+        }
+    }
+}
