@@ -1,52 +1,139 @@
 //! Serde's errors in words that a model can act on: no line and column, no Rust type names.
 
+use std::borrow::Cow;
+
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::error::Category;
+
+use super::mismatch;
+use super::words::Definitions;
 
 /// The longest piece of a caller's own text that an error repeats, in characters.
 const MAX_QUOTE: usize = 80;
 
-/// Reads a `T` from JSON text; the error begins with the path, which begins with `name`.
-pub(super) fn parse<T: DeserializeOwned>(text: &str, name: &str) -> Result<T, String> {
+/// The longest path that an error repeats whole, in bytes.
+const MAX_PATH: usize = 400;
+
+/// What serde said no to.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// Where, beginning with the name of the argument. Serde loses the rest inside of what it has to read
+    /// twice, as the content of tagged and untagged enums.
+    path: String,
+    /// What is wrong there.
+    sentence: Sentence,
+}
+
+/// What is wrong, without saying where.
+#[derive(Debug)]
+struct Sentence {
+    text: String,
+    /// Whether it is in JSON's words, so that there are no better ones.
+    is_plain: bool,
+}
+
+impl Sentence {
+    fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_plain: true }
+    }
+
+    fn rough(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_plain: false }
+    }
+}
+
+/// Reads a `T` from JSON text; the path of a refusal begins with `name`.
+pub(super) fn parse<T: DeserializeOwned>(text: &str, name: &str) -> Result<T, Refusal> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     // The text was accepted as JSON before; what is left to refuse is depth, and that stays refused.
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let path = match (name, path.as_str()) {
+    serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| Refusal::new(name, &error.path().to_string(), error.inner()))
+}
+
+impl Refusal {
+    fn new(name: &str, path: &str, error: &serde_json::Error) -> Self {
+        let path = match (name, path) {
             (name, ".") => name.to_owned(),
             ("", path) => path.to_owned(),
             (name, path) if path.starts_with('[') => format!("{name}{path}"),
             (name, path) => format!("{name}.{path}"),
         };
-        let sentence = sentence(error.inner());
-        if path.is_empty() { sentence } else { format!("`{path}`: {sentence}") }
-    })
+        Self { path, sentence: sentence(error) }
+    }
+
+    /// The problem in serde's words.
+    pub(super) fn into_problem(self) -> String {
+        match shorten_path(&self.path) {
+            path if path.is_empty() => self.sentence.text,
+            path => format!("`{path}`: {}", self.sentence.text),
+        }
+    }
+
+    /// The problem of the value `text`, called `name`, in the words of its declared schema where those say
+    /// more than serde's.
+    pub(super) fn into_problem_of(
+        self,
+        text: &str,
+        name: &str,
+        schema: &Value,
+        definitions: &Definitions,
+    ) -> String {
+        let mismatch = serde_json::from_str(text)
+            .ok()
+            .and_then(|value: Value| mismatch::find(schema, definitions, &value, name, &self.path));
+        let Some(mismatch) = mismatch else { return self.into_problem() };
+        let rest = mismatch.path.strip_prefix(&self.path);
+        let is_deeper =
+            rest.is_some_and(|rest| rest.starts_with(['.', '[']) || self.path.is_empty() && !rest.is_empty());
+        if self.sentence.is_plain && !is_deeper {
+            return self.into_problem();
+        }
+        let path = shorten_path(&mismatch.path);
+        match (path.is_empty(), mismatch.is_missing) {
+            (true, _) => mismatch.sentence,
+            (false, true) => format!("`{path}` {}", mismatch.sentence),
+            (false, false) => format!("`{path}`: {}", mismatch.sentence),
+        }
+    }
 }
 
-/// What is wrong, without saying where.
-fn sentence(error: &serde_json::Error) -> String {
+/// A path of which a long one shows its beginning and its end.
+fn shorten_path(path: &str) -> Cow<'_, str> {
+    if path.len() <= MAX_PATH {
+        return path.into();
+    }
+    let boundary = |at: &usize| path.is_char_boundary(*at);
+    let begin = (0..MAX_PATH / 2).rev().find(boundary).unwrap_or(0);
+    let end = (path.len() - MAX_PATH / 2..path.len()).find(boundary).unwrap_or(path.len());
+    format!("{}…{}", &path[..begin], &path[end..]).into()
+}
+
+fn sentence(error: &serde_json::Error) -> Sentence {
     let text = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
     let text = text.strip_suffix(&position).unwrap_or(&text);
     if error.classify() != Category::Data {
         return match text {
             text if text.contains("recursion limit") => {
-                "nested too deeply, at most 127 levels are read".to_owned()
+                Sentence::plain("nested too deeply, at most 127 levels are read")
             }
             text if text.contains("surrogate") || text.contains("hex escape") || text.contains("unicode") => {
-                "the text is not valid Unicode (a lone surrogate escape)".to_owned()
+                Sentence::plain("the text is not valid Unicode (a lone surrogate escape)")
             }
-            text => text.to_owned(),
+            "expected value" => Sentence::rough("a value of another type is expected"),
+            text => Sentence::rough(text),
         };
     }
     if let Some((what, expected)) = text.rsplit_once(", expected ") {
+        let (words, is_plain) = in_json_words(expected);
         if let Some(got) =
             what.strip_prefix("invalid type: ").or_else(|| what.strip_prefix("invalid value: "))
         {
-            return format!("expected {}, got {}", in_json_words(expected), got_in_json_words(got));
+            return Sentence { text: format!("expected {words}, got {}", got_in_json_words(got)), is_plain };
         }
         if let Some(count) = what.strip_prefix("invalid length ") {
-            return format!("expected {}, got {count} items", in_json_words(expected));
+            return Sentence::rough(format!("expected {words}, got {count} items"));
         }
         for kind in ["variant", "field"] {
             let name = what.strip_prefix("unknown ").and_then(|rest| rest.strip_prefix(kind));
@@ -55,18 +142,24 @@ fn sentence(error: &serde_json::Error) -> String {
                 let kind = if kind == "variant" { "value" } else { kind };
                 let hint = nearest(name, known.iter().copied())
                     .map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
-                return format!("unknown {kind} `{}`, expected {expected}{hint}", shorten(name));
+                return Sentence::plain(format!(
+                    "unknown {kind} `{}`, expected {expected}{hint}",
+                    shorten(name)
+                ));
             }
         }
     }
-    shorten(text)
+    if text.starts_with("data did not match any variant") {
+        return Sentence::rough("fits none of the forms that are accepted");
+    }
+    Sentence::rough(shorten(text))
 }
 
-/// What serde expected, as JSON calls it.
-fn in_json_words(expected: &str) -> String {
+/// What serde expected, as JSON calls it, and whether that is exact.
+fn in_json_words(expected: &str) -> (String, bool) {
     let integer =
         |min: &dyn std::fmt::Display, max: &dyn std::fmt::Display| format!("an integer from {min} to {max}");
-    match expected {
+    let exact = match expected {
         "u8" => integer(&u8::MIN, &u8::MAX),
         "u16" => integer(&u16::MIN, &u16::MAX),
         "u32" => integer(&u32::MIN, &u32::MAX),
@@ -83,18 +176,47 @@ fn in_json_words(expected: &str) -> String {
         "a sequence" | "sequence" => "an array".to_owned(),
         "a map" | "map" => "an object".to_owned(),
         "unit" => "null".to_owned(),
-        "string or map" => "a string or an object".to_owned(),
         other if other.starts_with("struct ") && !other.contains(" with ") => "an object".to_owned(),
-        other => other.to_owned(),
+        other => return (without_type_names(other), false),
+    };
+    (exact, true)
+}
+
+/// What serde expected where it speaks of Rust's types, as well as it can be said without the schema.
+fn without_type_names(expected: &str) -> String {
+    if let Some(number) = expected.strip_prefix("a nonzero ") {
+        return format!("{} other than 0", in_json_words(number).0);
     }
+    let is = |kind: &str| expected.starts_with(kind);
+    if ["struct ", "tuple struct ", "tuple variant ", "struct variant "].into_iter().any(is)
+        && let Some((_, elements)) = expected.rsplit_once(" with ")
+    {
+        let count = elements.split(' ').next().unwrap_or_default();
+        return format!("an array of {count} {}", if count == "1" { "item" } else { "items" });
+    }
+    match expected {
+        "string or map" => "a string or an object",
+        "path string" | "a borrowed string" | "a formatted string" => "a string",
+        "a borrowed byte array" | "byte array" => "an array of bytes",
+        "variant identifier" | "field identifier" => "the name of an alternative as a string",
+        _ if is("tuple ") => "an array",
+        _ if is("struct variant ") || is("internally tagged enum ") || is("adjacently tagged enum ") => {
+            "an object"
+        }
+        _ if is("unit struct ") => "null",
+        _ if is("enum ") || is("newtype ") || is("unit variant") => "another form of value",
+        other => return shorten(other),
+    }
+    .to_owned()
 }
 
 /// What serde got, as JSON calls it.
 fn got_in_json_words(got: &str) -> String {
     match got {
         "sequence" => "an array".to_owned(),
-        "map" => "an object".to_owned(),
-        "unit value" => "null".to_owned(),
+        "map" | "newtype variant" | "tuple variant" | "struct variant" => "an object".to_owned(),
+        "unit value" | "Option value" => "null".to_owned(),
+        "unit variant" => "a name without a value".to_owned(),
         got => {
             let (kind, value) = got.split_once(' ').unwrap_or((got, ""));
             match kind {
@@ -157,7 +279,7 @@ mod tests {
     }
 
     fn refused<T: DeserializeOwned>(text: &str) -> String {
-        parse::<T>(text, "filter").err().expect("refused")
+        parse::<T>(text, "filter").err().expect("refused").into_problem()
     }
 
     #[test]

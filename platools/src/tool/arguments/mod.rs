@@ -3,11 +3,15 @@
 //! Mistakes are collected and told in words that a model can act on: which argument, what was expected,
 //! what came, and which names there are.
 
+#[cfg(test)]
+mod answers;
 pub(crate) mod constraint;
 mod explain;
+mod mismatch;
 pub(crate) mod missing;
 pub(crate) mod reader;
 pub(crate) mod tool_argument;
+mod words;
 
 use std::fmt;
 
@@ -87,7 +91,8 @@ impl Arguments {
     /// # Errors
     /// `invalid arguments: …` with the path of what does not fit.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ToolError> {
-        explain::parse(&self.0, "").map_err(|problem| ToolError::invalid_arguments(problem).into_refusal())
+        explain::parse(&self.0, "")
+            .map_err(|refusal| ToolError::invalid_arguments(refusal.into_problem()).into_refusal())
     }
 
     pub(crate) fn members(&self) -> json::Members<'_> {

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use regex::Regex;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::constraint::{Length, Measured, Range, Ranged, Textual};
+use super::explain::Refusal;
 use super::tool_argument::ToolArgument;
-use super::{Arguments, explain, missing};
+use super::{Arguments, explain, missing, words};
 use crate::tool::ToolError;
-use crate::tool::schema::article;
 
 /// The most mistakes that one answer lists.
 const MAX_PROBLEMS: usize = 10;
@@ -20,22 +21,26 @@ const MAX_PROBLEMS: usize = 10;
 /// The names that callers may send, as the schema has them.
 #[derive(Debug)]
 pub struct ArgumentNames {
-    /// Each name, with the JSON type its schema asks for.
-    pub(crate) names: Vec<(String, Option<String>)>,
+    /// The schema of each name.
+    pub(crate) properties: Map<String, Value>,
+    /// The definitions that the schemas refer to.
+    pub(crate) definitions: Map<String, Value>,
     /// Those that belong to a flattened parameter.
     pub(crate) flattened: BTreeSet<String>,
+    /// The schema of the flattened parameter.
+    pub(crate) flattened_schema: Value,
     /// Whether other names are accepted too.
     pub(crate) open: bool,
 }
 
 impl ArgumentNames {
     fn contains(&self, name: &str) -> bool {
-        self.names.iter().any(|(known, _)| known == name)
+        self.properties.contains_key(name)
     }
 
     /// The names as a sentence lists them.
     fn list(&self) -> String {
-        let names: Vec<String> = self.names.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let names: Vec<String> = self.properties.keys().map(|name| format!("`{name}`")).collect();
         names.join(", ")
     }
 }
@@ -65,7 +70,7 @@ impl<'a> ArgumentReader<'a> {
     /// A reader of `arguments`, of which `names` are known.
     pub fn new(arguments: &'a Arguments, names: &Arc<ArgumentNames>) -> Self {
         let mut reader = Self {
-            sent: Vec::with_capacity(names.names.len()),
+            sent: Vec::with_capacity(names.properties.len()),
             names: Arc::clone(names),
             problems: Vec::new(),
             list_names: false,
@@ -92,11 +97,23 @@ impl<'a> ArgumentReader<'a> {
     fn parse<T: DeserializeOwned>(&mut self, name: &str, text: &str) -> Option<T> {
         match explain::parse(text, name) {
             Ok(value) => Some(value),
-            Err(problem) => {
-                self.problems.push(problem);
+            Err(refusal) => {
+                self.refuse(refusal, name, text);
                 None
             }
         }
+    }
+
+    /// Adds what is wrong with the argument `name`, or with the flattened ones when it is empty.
+    #[cold]
+    fn refuse(&mut self, refusal: Refusal, name: &str, text: &str) {
+        let schema = match name {
+            "" => Some(&self.names.flattened_schema),
+            name => self.names.properties.get(name),
+        };
+        let problem =
+            refusal.into_problem_of(text, name, schema.unwrap_or(&Value::Null), &self.names.definitions);
+        self.problems.push(problem);
     }
 
     /// The argument `name`; `None` only when something is wrong, which `finish` reports.
@@ -106,11 +123,9 @@ impl<'a> ArgumentReader<'a> {
         }
         let value = missing::value();
         if value.is_none() {
-            let expected = self.names.names.iter().find(|(known, _)| known == name);
-            let expected = expected.and_then(|(_, expected)| expected.as_deref());
-            let expected =
-                expected.map_or_else(String::new, |expected| format!(", expected {}", article(expected)));
-            self.problems.push(format!("`{name}` is missing{expected}"));
+            let schema = self.names.properties.get(name).unwrap_or(&Value::Null);
+            let expected = words::expected_of_missing(schema, &self.names.definitions);
+            self.problems.push(format!("`{name}` is missing, expected {expected}"));
             self.list_names = true;
         }
         value
@@ -177,7 +192,7 @@ impl<'a> ArgumentReader<'a> {
     pub fn finish(mut self) -> Result<(), ToolError> {
         if !self.names.open {
             for sent in self.sent.iter().filter(|sent| !sent.taken && !self.names.contains(&sent.name)) {
-                let known = self.names.names.iter().map(|(name, _)| name.as_str());
+                let known = self.names.properties.keys().map(String::as_str);
                 let hint = explain::nearest(&sent.name, known)
                     .map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
                 self.problems.push(format!("`{}` is not an argument{hint}", explain::shorten(&sent.name)));
@@ -209,7 +224,7 @@ impl<'a> ArgumentReader<'a> {
 mod tests {
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::tool::arguments::constraint::Number;

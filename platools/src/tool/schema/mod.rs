@@ -85,6 +85,7 @@ pub struct InputSchema {
     /// What members other than `properties` must look like; `false` allows none.
     additional: Value,
     flattened: BTreeSet<String>,
+    flattened_schema: Value,
     /// What was said about each parameter, in their order.
     constraints: Vec<Constraints>,
     problems: Vec<String>,
@@ -105,6 +106,7 @@ impl InputSchema {
             required: Vec::new(),
             additional: json!(false),
             flattened: BTreeSet::new(),
+            flattened_schema: Value::Null,
             constraints: Vec::new(),
             problems: Vec::new(),
         }
@@ -149,6 +151,7 @@ impl InputSchema {
             Some(additional) => self.additional = additional.clone(),
         }
         let properties = object.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        self.flattened_schema = object.clone().into();
         for (name, property) in properties {
             self.flattened.insert(name.clone());
             if self.properties.insert(name.clone(), property).is_some() {
@@ -164,19 +167,13 @@ impl InputSchema {
         self.additional = json!(true);
     }
 
-    /// The names that callers may send, for decoding.
+    /// The names that callers may send and their schemas, for decoding and for what is wrong with it.
     pub fn names(&self) -> Arc<ArgumentNames> {
-        let expected = |schema: &Value| match schema.get("type") {
-            Some(Value::String(name)) => Some(name.clone()),
-            Some(Value::Array(names)) => {
-                names.iter().find_map(|name| name.as_str().filter(|name| *name != "null")).map(str::to_owned)
-            }
-            _ => None,
-        };
-        let names = self.properties.iter().map(|(name, schema)| (name.clone(), expected(schema))).collect();
         Arc::new(ArgumentNames {
-            names,
+            properties: self.properties.clone(),
+            definitions: definitions(&mut self.generator.clone()),
             flattened: self.flattened.clone(),
+            flattened_schema: self.flattened_schema.clone(),
             open: self.additional != json!(false),
         })
     }

@@ -1,0 +1,334 @@
+//! Where a refused value departs from the schema that was declared for it, and how.
+//!
+//! Only refused values come here: a type's decoder is the judge, and the schema explains its verdict. So a
+//! keyword that is not understood is skipped, and where nothing is found the decoder's own words stand.
+
+use serde_json::{Map, Value};
+
+use super::explain::shorten;
+use super::words::{
+    Definitions, Tagging, alternatives, expected, expected_of_any, expected_of_missing, got, is_null, items,
+    resolved, tagging, types, unknown,
+};
+
+/// The deepest that values and schemas are walked. Values are not deeper than 127 when they can be read.
+const MAX_DEPTH: usize = 400;
+/// The most pairs of schema and value that are looked at for one answer.
+const MAX_STEPS: usize = 200_000;
+/// The most alternatives that are tried one by one; where they nest, their number explodes.
+const MAX_TRIES: usize = 1_000;
+
+/// One departure from the schema.
+#[derive(Debug)]
+pub(super) struct Mismatch {
+    /// Where, as `a.b[1]`.
+    pub(super) path: String,
+    /// What was expected and what came.
+    pub(super) sentence: String,
+    /// Whether there is nothing at the path.
+    pub(super) is_missing: bool,
+}
+
+/// The first departure of `value`, which is called `name` and was refused at the path `refused`.
+pub(super) fn find(
+    schema: &Value,
+    definitions: &Definitions,
+    value: &Value,
+    name: &str,
+    refused: &str,
+) -> Option<Mismatch> {
+    // Forms of texts come last: a decoder may take more of them than the schema names.
+    let mut walk = Walk {
+        definitions,
+        refused,
+        forms: false,
+        steps: MAX_STEPS,
+        tries: MAX_TRIES,
+        path: name.to_owned(),
+    };
+    let mut found = walk.value(schema, value, 0);
+    if found.is_none() {
+        walk.forms = true;
+        found = walk.value(schema, value, 0);
+    }
+    found.filter(|_| walk.steps > 0)
+}
+
+struct Walk<'a> {
+    definitions: &'a Definitions,
+    refused: &'a str,
+    /// Whether the formats and lengths of texts are looked at.
+    forms: bool,
+    /// How many steps and tries are left. Without steps, whatever was found counts for nothing.
+    steps: usize,
+    tries: usize,
+    path: String,
+}
+
+impl<'a> Walk<'a> {
+    fn mismatch(&self, sentence: String) -> Mismatch {
+        Mismatch { path: self.path.clone(), sentence, is_missing: false }
+    }
+
+    fn unexpected(&self, schema: &Value, value: &Value) -> Mismatch {
+        self.mismatch(format!("expected {}, got {}", expected(schema, self.definitions), got(value)))
+    }
+
+    /// Looks at something inside.
+    fn inside<T>(&mut self, step: &str, look: impl FnOnce(&mut Self) -> T) -> T {
+        let end = self.path.len();
+        if !step.starts_with('[') && end > 0 {
+            self.path.push('.');
+        }
+        self.path.push_str(step);
+        let seen = look(self);
+        self.path.truncate(end);
+        seen
+    }
+
+    fn member<T>(&mut self, name: &str, look: impl FnOnce(&mut Self) -> T) -> T {
+        self.inside(&shorten(name), look)
+    }
+
+    fn missing(&mut self, name: &str, expected: &str) -> Mismatch {
+        let sentence = format!("is missing, expected {expected}");
+        self.member(name, |walk| Mismatch { is_missing: true, ..walk.mismatch(sentence) })
+    }
+
+    /// The first departure of `value` from `schema`.
+    fn value(&mut self, schema: &'a Value, value: &Value, depth: usize) -> Option<Mismatch> {
+        if self.steps == 0 || depth > MAX_DEPTH {
+            self.steps = 0;
+            return None;
+        }
+        self.steps -= 1;
+        let schema = resolved(schema, self.definitions);
+        let keywords = schema.as_object()?;
+        self.kind(schema, value)
+            .or_else(|| match value {
+                Value::Object(members) => self.members(keywords, members, depth),
+                Value::Array(values) => self.items(keywords, values, depth),
+                Value::String(text) if self.forms => self.text(schema, keywords, text),
+                _ => None,
+            })
+            .or_else(|| {
+                let all = keywords.get("allOf").and_then(Value::as_array);
+                all.into_iter().flatten().find_map(|part| self.value(part, value, depth + 1))
+            })
+            .or_else(|| {
+                let branches = alternatives(schema)?;
+                self.any(branches, value, depth)
+            })
+    }
+
+    /// Type, names and bounds.
+    fn kind(&self, schema: &Value, value: &Value) -> Option<Mismatch> {
+        let is = |name: &str| match name {
+            "null" => value.is_null(),
+            "boolean" => value.is_boolean(),
+            "integer" => value.is_i64() || value.is_u64(),
+            "number" => value.is_number(),
+            "string" => value.is_string(),
+            "array" => value.is_array(),
+            "object" => value.is_object(),
+            _ => true,
+        };
+        let mut allowed = types(schema).peekable();
+        if allowed.peek().is_some() && !allowed.any(is) {
+            return Some(self.unexpected(schema, value));
+        }
+        let values = match (schema.get("enum").and_then(Value::as_array), schema.get("const")) {
+            (Some(values), _) => Some(values.as_slice()),
+            (None, only) => only.map(std::slice::from_ref),
+        };
+        if let Some(values) = values.filter(|values| !values.contains(value)) {
+            let texts = values.iter().filter(|value| !value.is_null());
+            return Some(match value.as_str() {
+                Some(text) if texts.clone().all(Value::is_string) => {
+                    self.mismatch(unknown("value", text, texts.filter_map(Value::as_str)))
+                }
+                _ => self.unexpected(schema, value),
+            });
+        }
+        let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
+        let number = value.as_f64()?;
+        let outside = bound("minimum").is_some_and(|min| number < min)
+            || bound("maximum").is_some_and(|max| number > max)
+            || schema.pointer("/not/const") == Some(value);
+        outside.then(|| self.unexpected(schema, value))
+    }
+
+    fn members(
+        &mut self,
+        keywords: &'a Map<String, Value>,
+        members: &Map<String, Value>,
+        depth: usize,
+    ) -> Option<Mismatch> {
+        let none = Map::new();
+        let properties = keywords.get("properties").and_then(Value::as_object);
+        let additional = keywords.get("additionalProperties");
+        for (name, value) in members {
+            let found = match (properties.and_then(|properties| properties.get(name)), additional) {
+                (Some(schema), _) => self.member(name, |walk| walk.value(schema, value, depth + 1)),
+                (None, Some(Value::Bool(false))) if !keywords.contains_key("patternProperties") => {
+                    let known = properties.unwrap_or(&none).keys().map(String::as_str);
+                    Some(self.member(name, |walk| walk.mismatch(unknown("field", name, known))))
+                }
+                (None, Some(schema)) => self.member(name, |walk| walk.value(schema, value, depth + 1)),
+                (None, None) => None,
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+        let required = keywords.get("required").and_then(Value::as_array).into_iter().flatten();
+        let missing = required.filter_map(Value::as_str).find(|name| !members.contains_key(*name))?;
+        let schema = properties.and_then(|properties| properties.get(missing)).unwrap_or(&Value::Null);
+        Some(self.missing(missing, &expected_of_missing(schema, self.definitions)))
+    }
+
+    fn items(
+        &mut self,
+        keywords: &'a Map<String, Value>,
+        values: &[Value],
+        depth: usize,
+    ) -> Option<Mismatch> {
+        let first = keywords.get("prefixItems").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let rest = keywords.get("items");
+        for (index, value) in values.iter().enumerate() {
+            let Some(schema) = first.get(index).or(rest) else { break };
+            let found = self.inside(&format!("[{index}]"), |walk| walk.value(schema, value, depth + 1));
+            if found.is_some() {
+                return found;
+            }
+        }
+        let count = values.len() as u64;
+        let bound = |key: &str| keywords.get(key).and_then(Value::as_u64);
+        let (min, max) = (bound("minItems"), bound("maxItems"));
+        let words = match (min, max) {
+            (Some(min), Some(max)) if min == max && count != min => items(min),
+            (Some(min), _) if self.forms && count < min => format!("at least {}", items(min)),
+            (_, Some(max)) if self.forms && count > max => format!("at most {}", items(max)),
+            _ => return None,
+        };
+        Some(self.mismatch(format!("expected an array of {words}, got an array of {}", items(count))))
+    }
+
+    /// The form of a text, in doubt the one that was refused.
+    fn text(&self, schema: &Value, keywords: &Map<String, Value>, text: &str) -> Option<Mismatch> {
+        let format = keywords.get("format").and_then(Value::as_str)?;
+        let fits = self.path != self.refused
+            && match format {
+                "date-time" => text.parse::<jiff::Timestamp>().is_ok(),
+                "date" => text.parse::<jiff::civil::Date>().is_ok(),
+                "uri" => url::Url::parse(text).is_ok(),
+                "uuid" => text.bytes().filter(u8::is_ascii_hexdigit).count() >= 32,
+                _ => true,
+            };
+        (!fits).then(|| self.unexpected(schema, &text.into()))
+    }
+
+    /// The departure from the alternative that was probably meant.
+    fn any(&mut self, all: &'a [Value], value: &Value, depth: usize) -> Option<Mismatch> {
+        let definitions = self.definitions;
+        let null = |branch: &&'a Value| is_null(branch);
+        let (nulls, branches): (Vec<&Value>, Vec<&Value>) =
+            all.iter().map(|branch| resolved(branch, definitions)).partition(null);
+        if value.is_null() && !nulls.is_empty() {
+            return None;
+        }
+        if let [only] = branches.as_slice() {
+            return self.value(only, value, depth + 1);
+        }
+        let unexpected = |walk: &Self| {
+            walk.mismatch(format!("expected {}, got {}", expected_of_any(all, definitions), got(value)))
+        };
+        match tagging(&branches) {
+            Tagging::Internal(tag, texts) => {
+                let Some(members) = value.as_object() else { return Some(unexpected(self)) };
+                let tags = Value::from(texts.clone());
+                let schema = serde_json::json!({"enum": tags});
+                let Some(sent) = members.get(tag) else {
+                    return Some(self.missing(tag, &expected(&schema, definitions)));
+                };
+                let meant: Vec<&Value> = branches
+                    .iter()
+                    .zip(texts)
+                    .filter(|(_, text)| sent == text)
+                    .map(|(branch, _)| *branch)
+                    .collect();
+                if meant.is_empty() {
+                    return self.member(tag, |walk| walk.kind(&schema, sent));
+                }
+                self.best(&meant, value, depth, unexpected)
+            }
+            Tagging::External(names) => {
+                let find = |name: &str| names.iter().find(|known| known.name == name);
+                let known = names.iter().map(|known| known.name);
+                match value {
+                    Value::String(text) => match find(text) {
+                        Some(known) if known.object.is_some() => Some(self.mismatch(format!(
+                            "expected an object {{{value}: …}}, got the string {value} without a value"
+                        ))),
+                        Some(_) => None,
+                        None => Some(self.mismatch(unknown("value", text, known))),
+                    },
+                    Value::Object(members) if members.len() == 1 => {
+                        let name = members.keys().next()?;
+                        match find(name).map(|known| known.object) {
+                            Some(Some(schema)) => self.value(schema, value, depth + 1),
+                            Some(None) => {
+                                let name = Value::from(name.as_str());
+                                Some(
+                                    self.mismatch(format!("expected the string {name} alone, got an object")),
+                                )
+                            }
+                            None => Some(self.mismatch(unknown("value", name, known))),
+                        }
+                    }
+                    Value::Object(members) if names.iter().any(|known| known.object.is_some()) => {
+                        Some(self.mismatch(format!(
+                            "expected {}, got an object of {} members",
+                            expected_of_any(all, definitions),
+                            members.len()
+                        )))
+                    }
+                    _ => Some(unexpected(self)),
+                }
+            }
+            Tagging::None => self.best(&branches, value, depth, unexpected),
+        }
+    }
+
+    /// The departure from the branch that shares most with the value; from all when none shares anything.
+    fn best(
+        &mut self,
+        branches: &[&'a Value],
+        value: &Value,
+        depth: usize,
+        unexpected: impl Fn(&Self) -> Mismatch,
+    ) -> Option<Mismatch> {
+        if let [only] = branches {
+            return self.value(only, value, depth + 1);
+        }
+        let mut best: Option<(usize, Mismatch)> = None;
+        for branch in branches {
+            match self.tries.checked_sub(1) {
+                Some(left) => self.tries = left,
+                None => self.steps = 0,
+            }
+            let mismatch = self.value(branch, value, depth + 1)?;
+            if mismatch.path == self.path {
+                continue;
+            }
+            let known = |name: &&String| branch.get("properties").is_some_and(|all| all.get(*name).is_some());
+            let shared = value.as_object().map_or(0, |members| members.keys().filter(known).count());
+            let steps = mismatch.path[self.path.len()..].matches(['.', '[']).count();
+            let likeness = 2 * shared + steps;
+            if best.as_ref().is_none_or(|(most, _)| likeness > *most) {
+                best = Some((likeness, mismatch));
+            }
+        }
+        Some(best.map_or_else(|| unexpected(self), |(_, mismatch)| mismatch))
+    }
+}
