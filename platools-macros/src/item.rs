@@ -56,12 +56,17 @@ impl Function {
         quote!(#lints #(#attributes)* #visibility #signature #body)
     }
 
-    /// The attributes that everything generated for the item carries too: its conditions, and the lints
-    /// that its author allowed.
+    /// The conditions of the item, under which everything generated for it stands too.
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = &Attribute> {
+        self.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"))
+    }
+
+    /// The attributes that what is generated for the item carries too: its conditions, and the lints that
+    /// its author allowed. Not for the call of a macro, on which rustc takes no lints.
     pub(crate) fn shared_attributes(&self) -> TokenStream {
-        let mut shared = TokenStream::new();
+        let mut shared: TokenStream = self.conditions().map(ToTokens::to_token_stream).collect();
         for attribute in &self.attributes {
-            if attribute.path().is_ident("cfg") || attribute.path().is_ident("allow") {
+            if attribute.path().is_ident("allow") {
                 attribute.to_tokens(&mut shared);
             } else if let (true, Ok(list)) =
                 (attribute.path().is_ident("expect"), attribute.meta.require_list())

@@ -41,8 +41,9 @@ pub(crate) fn tool(arguments: TokenStream, item: &TokenStream) -> TokenStream {
         (quote!(::core::unreachable!("this program does not compile")), None)
     } else {
         let registration = definition.is_registered().then(|| {
+            let conditions = function.conditions();
             quote! {
-                #shared
+                #(#conditions)*
                 #private::inventory::submit! {
                     #private::Registration { tool: <#ident as #private::ToolDefinition>::tool }
                 }

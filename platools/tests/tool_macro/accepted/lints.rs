@@ -90,6 +90,15 @@ fn Shout(text: &str) -> String {
     text.to_uppercase()
 }
 
+/// Allowed after the attribute, before it, and only for the sake of clippy.
+#[allow(unused_mut)]
+#[tool]
+#[allow(unused_variables, reason = "this one too")]
+#[allow(clippy::too_many_arguments)]
+fn careless(mut number: u32) -> u32 {
+    1
+}
+
 /// Orders.
 #[derive(Debug, Clone, Copy)]
 pub struct Orders;
@@ -105,6 +114,13 @@ impl Orders {
     /// Nothing.
     #[tool]
     async fn nothing(&self) {}
+
+    /// With a warning that its author does not want to hear.
+    #[tool]
+    #[allow(unused_variables)]
+    pub fn careless(&self, number: u32) -> u32 {
+        1
+    }
 
     /// Only elsewhere.
     #[cfg(any())]
