@@ -92,12 +92,18 @@ use proc_macro::TokenStream;
 /// | `default`, `default = …` | the value when the caller sends none; text, lists and the inside of an `Option` convert |
 /// | `range(min = …, max = …, exclusive_min = …, exclusive_max = …)` | bounds of a number |
 /// | `length(min = …, max = …)`, `length(equal = …)` | bounds of a text's characters, a list's items, a map's members |
-/// | `pattern = "…"` | a regular expression that a text must match somewhere |
+/// | `pattern = "…"` | a regular expression that a text must match somewhere, see below |
 /// | `flatten` | the fields of this struct are arguments themselves |
 /// | `inject` | comes from the call, through `FromCall`, whatever the type is called |
 /// | `argument` | is an argument, though its type is called like one of the three above |
 ///
-/// Constraints are in the schema and enforced. Parameters can also be described in the function's comment,
+/// Constraints are in the schema and enforced. The regular expressions of a schema are JavaScript's, so a
+/// pattern is made of what those and Rust's share: no flags as in `(?i)`, no `\A`, `\z`, `[[:alpha:]]` or
+/// `\p{L}`, and `(?<name>…)` instead of `(?P<name>…)`; the compiler names the common spelling. `\d`, `\w`,
+/// `\s` and `\b` know all of Unicode here and hardly more than ASCII there: where that matters, write
+/// `[0-9]` and the like.
+///
+/// Parameters can also be described in the function's comment,
 /// but not in both places:
 ///
 /// ```

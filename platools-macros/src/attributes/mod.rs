@@ -5,6 +5,7 @@
 
 pub(crate) mod json;
 pub(crate) mod parameter;
+mod pattern;
 pub(crate) mod tool;
 pub(crate) mod toolset;
 pub(crate) mod values;

@@ -3,7 +3,7 @@
 use proc_macro2::Span;
 use syn::{Expr, LitStr};
 
-use super::{Entry, Value, entries};
+use super::{Entry, Value, entries, pattern};
 use crate::attributes::values::literal_string;
 use crate::error::Errors;
 use crate::names::argument_name_problem;
@@ -77,8 +77,8 @@ impl ParameterAttributes {
             "length" => self.length = bounds(entry, &LENGTH_WORDS, "length(max = 200)", errors),
             "pattern" => {
                 self.pattern = entry.string("pattern = \"^[a-z]+$\"", errors).filter(|pattern| {
-                    let outcome = regex_syntax::parse(&pattern.value());
-                    outcome.inspect_err(|error| errors.on(pattern, regex_problem(error))).is_ok()
+                    let problem = pattern::problem(&pattern.value());
+                    problem.inspect(|problem| errors.on(pattern, problem)).is_none()
                 });
             }
             "flatten" => self.flatten = entry.flag(errors).then_some(span),
@@ -91,18 +91,6 @@ impl ParameterAttributes {
             _ => entry.unknown(errors, &WORDS),
         }
     }
-}
-
-/// The regex parser's message without its drawing of the pattern, which needs a terminal.
-fn regex_problem(error: &regex_syntax::Error) -> String {
-    let problem = match error {
-        regex_syntax::Error::Parse(error) => {
-            format!("{}, at character {}", error.kind(), error.span().start.column)
-        }
-        regex_syntax::Error::Translate(error) => error.kind().to_string(),
-        other => other.to_string(),
-    };
-    format!("this pattern is not a regular expression: {problem}")
 }
 
 fn bounds(entry: &Entry, known: &[&'static str], example: &str, errors: &mut Errors) -> Option<Bounds> {
