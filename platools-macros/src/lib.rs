@@ -61,7 +61,7 @@ use proc_macro::TokenStream;
 /// | `category = "…"` | a group of tools, which the platform indexes |
 /// | `auth = "…"` | who may call: `none`, `user` or `admin` |
 /// | `roles = ["…", …]` | roles of which a caller needs one |
-/// | `timeout = "10s"` | how long a call may run, within the host's own limit |
+/// | `timeout = "10s"` | how long a call may run, within the host's own limit: 28 s from its arrival unless the host says otherwise, since the platform waits 30 s, so a longer one than that is never reached |
 /// | `rate_limit = "60/min"` | calls per time: `s`, `min`, `h`, `d`, or a duration as in `"20/10s"`; `"60/min, burst 10, per user"` allows 10 at once, and counts each user apart |
 /// | `concurrency = 4` | how many calls run at the same time |
 /// | `read_only`, `destructive`, `idempotent`, `open_world` | hints, each also `= false` |
