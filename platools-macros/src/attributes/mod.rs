@@ -3,6 +3,7 @@
 //! A list is made of entries separated by commas: `word`, `word = expression` or `word(…)`. What an
 //! entry means is decided in [`tool`], [`toolset`] and [`parameter`].
 
+mod hints;
 pub(crate) mod json;
 pub(crate) mod parameter;
 mod pattern;
@@ -60,10 +61,15 @@ impl Entry {
 /// Reads a whole list. Mistakes in the grammar are reported and skipped over; a word that is given
 /// twice is reported at its second place and kept once.
 pub(crate) fn entries(tokens: TokenStream, errors: &mut Errors) -> Vec<Entry> {
+    entries_like(tokens, "expected a word, as in `#[tool(timeout = \"10s\", read_only)]`", errors)
+}
+
+/// Reads a whole list; `no_word` is the message about an entry that begins with something else.
+pub(crate) fn entries_like(tokens: TokenStream, no_word: &str, errors: &mut Errors) -> Vec<Entry> {
     let mut list: Vec<Entry> = Vec::new();
     let outcome = (|input: ParseStream<'_>| {
         while !input.is_empty() {
-            match entry(input) {
+            match entry(input, no_word) {
                 Ok(entry) if list.iter().any(|other| other.word() == entry.word()) => {
                     errors.on(&entry.key, format!("`{}` is given twice: keep one", entry.word()));
                 }
@@ -84,9 +90,9 @@ pub(crate) fn entries(tokens: TokenStream, errors: &mut Errors) -> Vec<Entry> {
     list
 }
 
-fn entry(input: ParseStream<'_>) -> syn::Result<Entry> {
+fn entry(input: ParseStream<'_>, no_word: &str) -> syn::Result<Entry> {
     if !input.peek(syn::Ident::peek_any) {
-        return Err(input.error("expected a word, as in `#[tool(timeout = \"10s\", read_only)]`"));
+        return Err(input.error(no_word));
     }
     let key = input.call(Ident::parse_any)?;
     let value = if input.peek(Token![=]) {

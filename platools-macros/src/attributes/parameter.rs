@@ -1,9 +1,9 @@
 //! The words of `#[tool(…)]` on a parameter.
 
-use proc_macro2::Span;
+use proc_macro2::{Spacing, Span, TokenStream, TokenTree};
 use syn::{Expr, LitStr};
 
-use super::{Entry, Value, entries, pattern};
+use super::{Entry, Value, entries, entries_like, hints, pattern};
 use crate::attributes::values::literal_string;
 use crate::error::Errors;
 use crate::names::argument_name_problem;
@@ -37,12 +37,29 @@ pub(crate) struct Bounds {
 
 const WORDS: [&str; 9] =
     ["description", "rename", "default", "range", "length", "pattern", "flatten", "inject", "argument"];
-const RANGE_WORDS: [&str; 4] = ["min", "max", "exclusive_min", "exclusive_max"];
-const LENGTH_WORDS: [&str; 3] = ["min", "max", "equal"];
+
+/// What a list of bounds is made of.
+struct BoundsGrammar {
+    words: &'static [&'static str],
+    example: &'static str,
+    /// What to write for one that only gives numbers.
+    instead: &'static str,
+}
+
+const RANGE: BoundsGrammar = BoundsGrammar {
+    words: &["min", "max", "exclusive_min", "exclusive_max"],
+    example: "range(min = 1, max = 100)",
+    instead: "`range(min = 1, max = 100)`, or `exclusive_max = 100` for less than 100",
+};
+const LENGTH: BoundsGrammar = BoundsGrammar {
+    words: &["min", "max", "equal"],
+    example: "length(max = 200)",
+    instead: "`length(max = 10)`, `length(min = 1, max = 10)` or `length(equal = 10)`",
+};
 
 impl ParameterAttributes {
     /// Takes the list of one `#[tool(…)]` of a parameter; there may be several.
-    pub(crate) fn take(&mut self, tokens: proc_macro2::TokenStream, errors: &mut Errors) {
+    pub(crate) fn take(&mut self, tokens: TokenStream, errors: &mut Errors) {
         for entry in entries(tokens, errors) {
             let word = entry.word();
             if self.words.iter().any(|(given, _)| *given == word) {
@@ -73,8 +90,8 @@ impl ParameterAttributes {
                 Value::Assigned(expr) => self.default = Some(DefaultValue::Expression((**expr).clone())),
                 Value::List(..) => entry.value_error(errors, "write `default` or `default = …`"),
             },
-            "range" => self.range = bounds(entry, &RANGE_WORDS, "range(min = 1, max = 100)", errors),
-            "length" => self.length = bounds(entry, &LENGTH_WORDS, "length(max = 200)", errors),
+            "range" => self.range = bounds(entry, &RANGE, errors),
+            "length" => self.length = bounds(entry, &LENGTH, errors),
             "pattern" => {
                 self.pattern = entry.string("pattern = \"^[a-z]+$\"", errors).filter(|pattern| {
                     let problem = pattern::problem(&pattern.value());
@@ -88,26 +105,32 @@ impl ParameterAttributes {
                 &entry.key,
                 format!("`{word}` is about the whole tool: write it in the `#[tool(…)]` of the function"),
             ),
+            _ if hints::on_parameter(entry, errors) => {}
             _ => entry.unknown(errors, &WORDS),
         }
     }
 }
 
-fn bounds(entry: &Entry, known: &[&'static str], example: &str, errors: &mut Errors) -> Option<Bounds> {
-    let word = entry.word();
+fn bounds(entry: &Entry, grammar: &BoundsGrammar, errors: &mut Errors) -> Option<Bounds> {
+    let (word, BoundsGrammar { words, example, instead }) = (entry.word(), grammar);
     let Value::List(span, tokens) = &entry.value else {
-        entry.value_error(errors, format!("write `{example}`"));
+        entry.value_error(errors, format!("write {instead}"));
         return None;
     };
-    let mut list = Vec::new();
-    let inner = entries(tokens.clone(), errors);
-    if inner.is_empty() {
+    if tokens.is_empty() {
         errors.at(*span, format!("`{word}` has no bound: write `{example}`"));
+        return None;
     }
-    for bound in inner {
+    if !has_names(tokens, words) {
+        errors.on(tokens, format!("each bound has a name: write {instead}"));
+        return None;
+    }
+    let mut list = Vec::new();
+    let no_name = format!("each bound has a name, as in `{example}`");
+    for bound in entries_like(tokens.clone(), &no_name, errors) {
         let given = bound.word();
-        let Some(name) = known.iter().find(|name| **name == given) else {
-            bound.unknown(errors, known);
+        let Some(name) = words.iter().find(|name| **name == given) else {
+            bound.unknown(errors, words);
             continue;
         };
         match &bound.value {
@@ -118,6 +141,27 @@ fn bounds(entry: &Entry, known: &[&'static str], example: &str, errors: &mut Err
     let bounds = Bounds { list };
     bounds.check(&word, errors);
     (!bounds.list.is_empty()).then_some(bounds)
+}
+
+/// Whether a list of bounds is one of names and numbers, and not of numbers only, such as `1..10`, `1, 10`
+/// or `LIMIT`.
+fn has_names(tokens: &TokenStream, words: &[&str]) -> bool {
+    let mut after_a_word = false;
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Ident(word) => {
+            after_a_word = true;
+            words.iter().any(|known| word == known)
+        }
+        TokenTree::Punct(punct) => {
+            std::mem::take(&mut after_a_word)
+                && matches!(punct.as_char(), '=' | ':')
+                && punct.spacing() == Spacing::Alone
+        }
+        _ => {
+            after_a_word = false;
+            false
+        }
+    })
 }
 
 impl Bounds {
@@ -171,7 +215,7 @@ mod tests {
     use super::*;
     use quote::quote;
 
-    fn read(tokens: proc_macro2::TokenStream) -> (ParameterAttributes, Vec<String>) {
+    fn read(tokens: TokenStream) -> (ParameterAttributes, Vec<String>) {
         let mut errors = Errors::default();
         let mut attributes = ParameterAttributes::default();
         attributes.take(tokens, &mut errors);
@@ -207,6 +251,19 @@ mod tests {
         for (tokens, expected) in [
             (quote!(range = 3), "write `range(min = 1, max = 100)`"),
             (quote!(range()), "`range` has no bound"),
+            (quote!(range(1..10)), "each bound has a name: write `range(min = 1, max = 100)`"),
+            (quote!(range(1..=10)), "each bound has a name: write `range(min = 1, max = 100)`"),
+            (quote!(range(limits::MIN..=MAX)), "each bound has a name"),
+            (quote!(range(1, 10)), "each bound has a name"),
+            (quote!(range(-1, 10)), "each bound has a name"),
+            (quote!(range(MAX)), "each bound has a name"),
+            (quote!(range(10)), "each bound has a name"),
+            (quote!(length(10)), "each bound has a name: write `length(max = 10)`"),
+            (quote!(length(..10)), "or `length(equal = 10)`"),
+            (quote!(length = 10), "write `length(max = 10)`"),
+            (quote!(range(min = 1, 10)), "each bound has a name, as in `range(min = 1, max = 100)`"),
+            (quote!(range(min: 1)), "write `min = …`, with `=`"),
+            (quote!(range(min)), "`min` takes a number: `min = 1`"),
             (quote!(range(mn = 1)), "unknown attribute `mn`, did you mean `min`?"),
             (quote!(range(min = "1")), "`min` takes a number"),
             (quote!(range(min = 5, max = 1)), "no value can pass: `max` must be above `min`"),
@@ -224,6 +281,24 @@ mod tests {
             (quote!(rename = "__platos"), "the platform's own key"),
             (quote!(flatten = true), "`flatten` takes no value"),
             (quote!(defalt = 3), "unknown attribute `defalt`, did you mean `default`?"),
+            (
+                quote!(max = 3),
+                "there is no `max` here: write `range(max = 3)` for a number, or `length(max = 3)`",
+            ),
+            (quote!(min = LIMIT), "write `range(min = 10)` for a number, or `length(min = 10)`"),
+            (quote!(max_length = 3), "write `length(max = 3)`"),
+            (quote!(min_length = 3), "write `length(min = 3)`"),
+            (quote!(regex = "^a+$"), "there is no `regex` here: write `pattern = \"^a+$\"`"),
+            (quote!(desc = "Lines."), "write a doc comment on the parameter, or `description = \"…\"`"),
+            (quote!(help = "Lines."), "write a doc comment on the parameter"),
+            (quote!(optional), "an argument that may be left out is an `Option`, or has a `default`"),
+            (quote!(required), "every argument is required, unless it is an `Option`"),
+            (
+                quote!(alias = "lines"),
+                "an argument has one name, the parameter's or the one in `rename = \"lines\"`",
+            ),
+            (quote!(skip), "write `inject`, and see `FromCall`"),
+            (quote!(validate(range(min = 1))), "values are checked by `range(…)`"),
             (quote!(timeout = "3s"), "`timeout` is about the whole tool"),
             (quote!(description = ""), "`description` is empty"),
         ] {

@@ -7,7 +7,7 @@ use syn::{Expr, LitStr, Path};
 
 use super::json::{self, Member};
 use super::values::{At, Rate};
-use super::{Entry, Value, entries};
+use super::{Entry, Value, entries, hints};
 use crate::error::Errors;
 use crate::names::{Case, tool_name_problem};
 
@@ -118,6 +118,7 @@ impl ToolAttributes {
                 &entry.key,
                 format!("`{word}` belongs to one parameter: write `#[tool({word}…)]` before the parameter"),
             ),
+            _ if hints::on_tool(entry, errors) => {}
             _ => entry.unknown(errors, &WORDS),
         }
     }
@@ -222,6 +223,19 @@ mod tests {
             (quote!(name = "9lives"), "starts with a letter or `_`, not with `9`"),
             (quote!(timout = "10s"), "unknown attribute `timout`, did you mean `timeout`?; known: `name`"),
             (quote!(default = 3), "`default` belongs to one parameter"),
+            (quote!(desc = "x"), "there is no `desc` here: write a doc comment, or `description = \"…\"`"),
+            (quote!(readOnly), "there is no `readOnly` here: write `read_only`"),
+            (quote!(readonly = false), "write `read_only = false`"),
+            (quote!(read_only_hint = true), "write `read_only = true`"),
+            (quote!(scopes = ["orders:read"]), "who may call is said by `auth"),
+            (quote!(role = "admin"), "`roles = [\"support\"]`"),
+            (quote!(limit = 3), "write `rate_limit = \"60/min\"` for calls per time, or `concurrency = 4`"),
+            (quote!(rate = "5/s"), "write `rate_limit = \"5/s\"`"),
+            (quote!(max_concurrency = 8), "write `concurrency = 8`"),
+            (quote!(retries = 3), "write `idempotent` when"),
+            (quote!(async), "there is no `async` here: write `async fn`"),
+            (quote!(tags = ["a"]), "a tool has one `category"),
+            (quote!(group = "orders"), "a tool has one `category"),
             (quote!(annotations = 3), "write `annotations(team = \"orders\")`, with parentheses"),
             (quote!(read_only, destructive), "a tool that is `read_only` is not `destructive`"),
             (quote!(auth = "none", roles = ["a"]), "`auth = \"none\"` asks for no caller"),

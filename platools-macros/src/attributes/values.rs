@@ -18,9 +18,17 @@ pub(crate) struct At<T> {
 
 /// The literal string of `expr`, looking through the invisible groups of macro expansion.
 pub(crate) fn literal_string(expr: &Expr) -> Option<&LitStr> {
+    match literal(expr) {
+        Some(Lit::Str(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// The literal that `expr` is, looking through the same groups.
+pub(crate) fn literal(expr: &Expr) -> Option<&Lit> {
     match expr {
-        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text),
-        Expr::Group(group) => literal_string(&group.expr),
+        Expr::Lit(ExprLit { lit, .. }) => Some(lit),
+        Expr::Group(group) => literal(&group.expr),
         _ => None,
     }
 }

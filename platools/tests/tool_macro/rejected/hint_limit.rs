@@ -1,0 +1,11 @@
+#![allow(unused_variables)]
+
+use platools::tool;
+
+/// Look up one order by id.
+#[tool(limit = 10)]
+async fn lookup_order(order_id: String) -> String {
+    String::new()
+}
+
+fn main() {}

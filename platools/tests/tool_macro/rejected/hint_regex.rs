@@ -1,0 +1,11 @@
+#![allow(unused_variables)]
+
+use platools::tool;
+
+/// Look up one order by id.
+#[tool]
+async fn lookup_order(#[tool(regex = "^[a-z]+$")] order_id: String) -> String {
+    String::new()
+}
+
+fn main() {}
