@@ -5,6 +5,7 @@ use quote::{ToTokens, TokenStreamExt as _, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, FnArg, Token, Visibility};
 
+use crate::attributes::foreign::is_foreign;
 use crate::attributes::{is_conditional, is_ours};
 use crate::error::Errors;
 
@@ -96,7 +97,8 @@ pub(crate) fn dictated_lints() -> Attribute {
     syn::parse_quote!(#[allow(clippy::needless_pass_by_value, clippy::unused_async)])
 }
 
-/// A signature without our attributes and doc comments on its parameters, which rustc would refuse.
+/// A signature without the attributes and doc comments on its parameters that rustc would refuse: ours, and
+/// the foreign ones that were reported.
 pub(crate) fn plain_signature(signature: &syn::Signature) -> syn::Signature {
     let mut signature = signature.clone();
     for input in &mut signature.inputs {
@@ -105,7 +107,10 @@ pub(crate) fn plain_signature(signature: &syn::Signature) -> syn::Signature {
             FnArg::Typed(typed) => &mut typed.attrs,
         };
         attributes.retain(|attribute| {
-            !is_ours(attribute, "tool") && !attribute.path().is_ident("doc") && !is_conditional(attribute)
+            !is_ours(attribute, "tool")
+                && !attribute.path().is_ident("doc")
+                && !is_conditional(attribute)
+                && !is_foreign(attribute)
         });
     }
     signature

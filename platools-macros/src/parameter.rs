@@ -6,6 +6,7 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Expr, ExprLit, GenericArgument, Lit, LitStr, PatType, PathArguments, Type};
 
+use crate::attributes::foreign::{self, is_foreign};
 use crate::attributes::parameter::{Bounds, DefaultValue, ParameterAttributes};
 use crate::attributes::values::literal_string;
 use crate::attributes::{is_conditional, is_ours, list_of};
@@ -61,6 +62,8 @@ impl Parameter {
             if is_ours(attribute, "tool") {
                 let list = list_of(attribute, errors);
                 attributes.take(list, errors);
+            } else if is_foreign(attribute) {
+                foreign::report(attribute, errors);
             } else if attribute.path().is_ident("cfg") || is_conditional(attribute) {
                 let message = "a tool has the same arguments in every build: put `#[cfg]` on the whole function, \
                                or take an `Option`";

@@ -3,6 +3,7 @@
 //! A list is made of entries separated by commas: `word`, `word = expression` or `word(…)`. What an
 //! entry means is decided in [`tool`], [`toolset`] and [`parameter`].
 
+pub(crate) mod foreign;
 mod hints;
 pub(crate) mod json;
 pub(crate) mod parameter;

@@ -35,7 +35,7 @@ pub(crate) struct Bounds {
     pub(crate) list: Vec<(&'static str, Expr)>,
 }
 
-const WORDS: [&str; 9] =
+pub(super) const WORDS: [&str; 9] =
     ["description", "rename", "default", "range", "length", "pattern", "flatten", "inject", "argument"];
 
 /// What a list of bounds is made of.

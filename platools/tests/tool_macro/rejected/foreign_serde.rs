@@ -1,0 +1,11 @@
+#![allow(unused_variables)]
+
+use platools::tool;
+
+/// Look up one order by id.
+#[tool]
+async fn lookup_order(#[serde(rename = "orderId", default)] order_id: String) -> String {
+    String::new()
+}
+
+fn main() {}
