@@ -89,13 +89,18 @@ use proc_macro::TokenStream;
 /// | --- | --- |
 /// | `description = …` | instead of the parameter's doc comment |
 /// | `rename = "…"` | the name that callers send |
-/// | `default`, `default = …` | the value when the caller sends none; text, lists and the inside of an `Option` convert |
+/// | `default`, `default = …` | the value when the caller sends none: the type's own, or an expression of the type that owns it, see below |
 /// | `range(min = …, max = …, exclusive_min = …, exclusive_max = …)` | bounds of a number |
 /// | `length(min = …, max = …)`, `length(equal = …)` | bounds of a text's characters, a list's items, a map's members |
 /// | `pattern = "…"` | a regular expression that a text must match somewhere, see below |
 /// | `flatten` | the fields of this struct are arguments themselves |
 /// | `inject` | comes from the call, through `FromCall`, whatever the type is called |
 /// | `argument` | is an argument, though its type is called like one of the three above |
+///
+/// A default is written as simply as it reads: `"text"` becomes whatever text the type is, `["a", "b"]` and
+/// `[1, 2]` any list or set of such things (`Vec<String>`, `&[u64]`, `BTreeSet<String>`), also as `&[…]`, and
+/// each of these `Some` of itself for an `Option`. Other expressions are taken as they are, so a constant of
+/// type `&str` is `default = NAME.to_owned()` for a `String` or a `&str`.
 ///
 /// Constraints are in the schema and enforced. The regular expressions of a schema are JavaScript's, so a
 /// pattern is made of what those and Rust's share: no flags as in `(?i)`, no `\A`, `\z`, `[[:alpha:]]` or

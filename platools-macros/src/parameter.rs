@@ -193,26 +193,56 @@ fn check_flattened(ty: &Type, word: Span, attributes: &ParameterAttributes, erro
     }
 }
 
-/// The default as an expression of the owned type. Texts and lists convert, and a literal becomes `Some`
-/// of itself for an `Option`.
+/// The default as an expression of the owned type.
 fn default_expression(default: &DefaultValue, ty: &Type) -> TokenStream {
-    let expr = match default {
-        DefaultValue::OfType(span) => {
-            return quote::quote_spanned!(*span=> ::core::default::Default::default());
+    match default {
+        DefaultValue::OfType(span) => quote::quote_spanned!(*span=> ::core::default::Default::default()),
+        DefaultValue::Expression(expr) => converted(expr, ty),
+    }
+}
+
+/// An expression as one of the owned type: texts and lists convert, the items of a list likewise when the
+/// type shows what they are, and a literal becomes `Some` of itself for an `Option`.
+fn converted(expr: &Expr, ty: &Type) -> TokenStream {
+    let expr = owned_expression(expr, types::is_borrowed(ty));
+    let into =
+        |tokens: TokenStream| quote::quote_spanned!(expr.span()=> ::core::convert::Into::into(#tokens));
+    let is_list = matches!(expr, Expr::Array(_) | Expr::Repeat(_));
+    let converted = match (expr, types::item(ty)) {
+        (Expr::Array(array), Some(item)) => {
+            let items = array.elems.iter().map(|element| converted(element, item));
+            into(quote::quote_spanned!(array.span()=> [#(#items),*]))
         }
-        DefaultValue::Expression(expr) => expr,
+        _ if is_list => into(expr.to_token_stream()),
+        _ if literal_string(expr).is_some() && !types::is_primitive(ty) => into(expr.to_token_stream()),
+        _ => expr.to_token_stream(),
     };
-    let is_text = literal_string(expr).is_some() && !types::is_primitive(ty);
-    let converted = if is_text || matches!(expr, Expr::Array(_)) {
-        quote::quote_spanned!(expr.span()=> ::core::convert::Into::into(#expr))
-    } else {
-        expr.to_token_stream()
-    };
-    let is_literal = matches!(expr, Expr::Lit(ExprLit { lit, .. }) if !matches!(lit, Lit::Verbatim(_)))
-        || matches!(expr, Expr::Array(_))
+    let is_literal = is_list
+        || matches!(expr, Expr::Lit(ExprLit { lit, .. }) if !matches!(lit, Lit::Verbatim(_)))
         || matches!(expr, Expr::Unary(unary) if matches!(*unary.expr, Expr::Lit(_)));
     if is_literal && types::option_argument(ty).is_some() {
         return quote::quote_spanned!(expr.span()=> ::core::option::Option::Some(#converted));
     }
     converted
+}
+
+/// The expression without the `&` of a list or a literal, or of a value for a borrowed argument: the call
+/// owns it either way.
+fn owned_expression(expr: &Expr, is_borrowed: bool) -> &Expr {
+    match expr {
+        Expr::Reference(reference) if reference.mutability.is_none() => match &*reference.expr {
+            inner @ (Expr::Array(_) | Expr::Repeat(_) | Expr::Lit(_)) => inner,
+            inner @ (Expr::Call(_)
+            | Expr::MethodCall(_)
+            | Expr::Macro(_)
+            | Expr::Path(_)
+            | Expr::Struct(_))
+                if is_borrowed =>
+            {
+                inner
+            }
+            _ => expr,
+        },
+        _ => expr,
+    }
 }

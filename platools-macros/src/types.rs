@@ -93,6 +93,35 @@ pub(crate) fn option_argument(ty: &Type) -> Option<&Type> {
     }
 }
 
+/// Whether a parameter of this type borrows, by spelling.
+pub(crate) fn is_borrowed(ty: &Type) -> bool {
+    let inner = option_argument(ty).map_or(ty, plain);
+    matches!(plain(inner), Type::Reference(_))
+}
+
+/// What a list of this type holds, by spelling: the `T` of `&[T]`, `[T; N]`, `Vec<T>`, `Box<[T]>` and other
+/// types of one type, also in an `Option`.
+pub(crate) fn item(ty: &Type) -> Option<&Type> {
+    match plain(ty) {
+        Type::Reference(reference) => item(&reference.elem),
+        Type::Slice(slice) => Some(&slice.elem),
+        Type::Array(array) => Some(&array.elem),
+        ty if option_argument(ty).is_some() => option_argument(ty).and_then(item),
+        Type::Path(path) => {
+            let PathArguments::AngleBracketed(list) = &path.path.segments.last()?.arguments else {
+                return None;
+            };
+            let mut types = list.args.iter().filter_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(plain(ty)),
+                _ => None,
+            });
+            let only = types.next().filter(|_| types.next().is_none())?;
+            Some(if let Type::Slice(slice) = only { &slice.elem } else { only })
+        }
+        _ => None,
+    }
+}
+
 /// Whether this is a number, a `bool` or a `char`, by spelling.
 pub(crate) fn is_primitive(ty: &Type) -> bool {
     const PRIMITIVES: [&str; 16] = [
@@ -196,6 +225,28 @@ mod tests {
         ];
         for (ty, expected, passing) in cases {
             assert_eq!(owned(ty), (expected.to_owned(), passing), "{ty}");
+        }
+    }
+
+    #[test]
+    fn lists_show_what_they_hold() {
+        for (ty, expected) in [
+            ("Vec<String>", "String"),
+            ("&[String]", "String"),
+            ("Option<&[u8]>", "u8"),
+            ("[String; 2]", "String"),
+            ("std::collections::BTreeSet<PathBuf>", "PathBuf"),
+            ("Box<[String]>", "String"),
+            ("Cow<'_, [String]>", "String"),
+            ("Option<Vec<Vec<String>>>", "Vec<String>"),
+            ("Vec<(u8, String)>", "(u8,String)"),
+            ("&Vec<String>", "String"),
+        ] {
+            let ty: Type = syn::parse_str(ty).unwrap();
+            assert_eq!(item(&ty).unwrap().to_token_stream().to_string().replace(' ', ""), expected);
+        }
+        for ty in ["Value", "HashMap<String, u8>", "&str", "Option<u8>"] {
+            assert!(item(&syn::parse_str(ty).unwrap()).is_none(), "{ty}");
         }
     }
 

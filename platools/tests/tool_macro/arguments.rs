@@ -1,7 +1,7 @@
 //! Every form of an argument: its schema, good values, and bad ones.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use platools::{tool, tools};
@@ -128,6 +128,64 @@ async fn defaults_are_declared_and_used() {
     assert_eq!(call(tool, json!({"maybe": null})).await.unwrap()[8], Value::Null);
     let error = call(tool, json!({"number": null})).await.unwrap_err();
     assert!(error.contains("`number`: expected an integer"), "{error}");
+}
+
+/// Take lists of texts, and borrowed things, as defaults.
+#[tool(register = false)]
+#[expect(
+    clippy::box_collection,
+    clippy::needless_pass_by_value,
+    reason = "the test is about all kinds of types"
+)]
+fn default_lists(
+    #[tool(default = ["a", "b"])] texts: Vec<String>,
+    #[tool(default = ["a"])] borrowed: &[String],
+    #[tool(default = &["a"])] borrowed_twice: &[String],
+    #[tool(default = &[1, 2])] numbers: &[u64],
+    #[tool(default = [1; 3])] repeated: Vec<u8>,
+    #[tool(default = ["b", "a"])] set: BTreeSet<String>,
+    #[tool(default = ["a"])] boxed: Box<[Box<str>]>,
+    #[tool(default = ["a", "b"])] array: [String; 2],
+    #[tool(default = ["a"])] maybe: Option<Vec<Cow<'_, str>>>,
+    #[tool(default = [["a"], ["b"]])] nested: Vec<Vec<String>>,
+    #[tool(default = [Some(String::from("a")), None])] options: Vec<Option<String>>,
+    #[tool(default = ["a"])] maybe_inside: Vec<Option<String>>,
+    #[tool(default = [])] none: Vec<String>,
+    #[tool(default = ["a", "b"])] json: Value,
+    #[tool(default = &Point { x: 0, y: 1 })] point: &Point,
+    #[tool(default = [Point { x: 0, y: 1 }])] points: &[Point],
+    #[tool(default = &"a")] text: &str,
+    #[tool(default = ['a', 'b'])] letters: Vec<char>,
+) -> Value {
+    json!([
+        texts,
+        borrowed,
+        borrowed_twice,
+        numbers,
+        repeated,
+        set,
+        boxed,
+        array,
+        maybe,
+        nested,
+        options,
+        maybe_inside,
+        none,
+        json,
+        point,
+        points,
+        text,
+        letters
+    ])
+}
+
+#[tokio::test]
+async fn lists_of_texts_are_defaults_of_lists_of_strings() {
+    let expected = json!([
+        ["a", "b"], ["a"], ["a"], [1, 2], [1, 1, 1], ["a", "b"], ["a"], ["a", "b"], ["a"], [["a"], ["b"]],
+        ["a", null], ["a"], [], ["a", "b"], {"x": 0, "y": 1}, [{"x": 0, "y": 1}], "a", ["a", "b"]
+    ]);
+    assert_eq!(call(&tools![default_lists][0], json!({})).await, Ok(expected));
 }
 
 /// Keep within bounds.
