@@ -6,6 +6,7 @@
 mod calls;
 mod configuration;
 mod connection;
+mod faults;
 mod frames;
 mod interop_python;
 mod registration;

@@ -1,0 +1,5 @@
+//! What whole-system tests and the programs beside them share: a network that breaks on demand, and a
+//! ledger of what became of every call.
+
+pub mod ledger;
+pub mod proxy;
