@@ -1,6 +1,11 @@
 //! What goes wrong between a host and its platform, and what the host makes of it.
 
+mod closes;
+mod frames_cut;
 mod redelivery;
+mod shutdown;
+mod silence;
+mod tools;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
