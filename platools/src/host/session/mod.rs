@@ -37,6 +37,8 @@ const READ_BUDGET: usize = 64;
 const UNSENT_LIMIT: usize = 16_384;
 /// How long further changes of the tools are waited for before they are declared.
 const DEBOUNCE: Duration = Duration::from_millis(200);
+/// How long a change waits for further ones that never pause.
+const LONGEST_DEBOUNCE: Duration = Duration::from_secs(2);
 /// How long a connection has to last before earlier failures count no longer.
 const LASTING: Duration = Duration::from_secs(30);
 /// One connection.
@@ -51,6 +53,8 @@ pub(super) struct Session<'a> {
     last_error: Option<String>,
     last_inbound: Instant,
     timers: Timers,
+    /// The first change of the tools that is not declared yet.
+    changed: Option<Instant>,
     /// Frames that could not be read.
     malformed: u64,
     /// Calls that came before `welcome`, as they came.
@@ -97,6 +101,7 @@ impl<'a> Session<'a> {
             last_error: None,
             last_inbound: Instant::now(),
             timers: Timers { welcome: Some(deadline), ..Timers::default() },
+            changed: None,
             malformed: 0,
             early: Vec::new(),
             held_back: false,
@@ -127,7 +132,9 @@ impl<'a> Session<'a> {
                     break ending;
                 },
                 Ok(()) = changes.changed(), if self.welcomed => {
-                    let soon = Instant::now() + DEBOUNCE;
+                    let now = Instant::now();
+                    let latest = *self.changed.get_or_insert(now) + LONGEST_DEBOUNCE;
+                    let soon = (now + DEBOUNCE).min(latest);
                     self.timers.register = Some(self.timers.register.map_or(soon, |due| due.max(soon)));
                 }
                 () = shared.shutdown.cancelled(), if !draining => self.status.begin_drain(&shared),
@@ -256,6 +263,7 @@ impl<'a> Session<'a> {
         match self.status.reserve_registration(now) {
             Ok(()) => {
                 self.timers.register = None;
+                self.changed = None;
                 self.outgoing.push_control(self.shared.tools.declaration());
             }
             Err(allowed_at) => self.timers.register = Some(allowed_at),

@@ -50,6 +50,24 @@ async fn a_burst_of_changes_is_one_declaration() {
 }
 
 #[tokio::test]
+async fn changes_that_never_pause_are_declared_all_the_same() {
+    let platform = patient().await;
+    let host = Running::start(builder(&platform).build().unwrap());
+    platform.wait_for_registrations(1).await.unwrap();
+    let changing = async {
+        for index in 0.. {
+            host.handle.insert_tool(named(format!("new_{index}"))).unwrap();
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = changing => {}
+        declared = platform.wait_for_registrations(2) => declared.unwrap(),
+        () = sleep(GUARD / 6) => panic!("nothing is declared while changes go on"),
+    }
+}
+
+#[tokio::test]
 async fn changes_never_register_more_often_than_the_platform_allows() {
     let platform = patient().await;
     let host = Running::start(builder(&platform).build().unwrap());
