@@ -18,6 +18,10 @@ pub struct Ledger(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     runs: HashMap<String, Run>,
+    /// The connection that is there.
+    connection: Option<String>,
+    /// Whether somebody is breaking it.
+    disturbed: bool,
     /// When the connection was sound; the last time may go on.
     sound: Vec<(Instant, Option<Instant>)>,
     tally: Tally,
@@ -75,6 +79,21 @@ impl Tally {
     }
 }
 
+impl Inner {
+    fn begin_sound(&mut self) {
+        let goes_on = self.sound.last().is_some_and(|(_, until)| until.is_none());
+        if !goes_on && !self.disturbed && self.connection.is_some() {
+            self.sound.push((Instant::now(), None));
+        }
+    }
+
+    fn end_sound(&mut self) {
+        if let Some((_, until @ None)) = self.sound.last_mut() {
+            *until = Some(Instant::now());
+        }
+    }
+}
+
 impl Ledger {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -90,19 +109,24 @@ impl Ledger {
         self.inner().runs.entry(call_id.to_owned()).or_default().finished = Some(Instant::now());
     }
 
-    /// The connection is sound, from now on.
-    pub fn sound(&self) {
+    /// The connection that is there now, by its id.
+    pub fn connected(&self, connection: Option<String>) {
         let mut inner = self.inner();
-        if inner.sound.last().is_none_or(|(_, until)| until.is_some()) {
-            inner.sound.push((Instant::now(), None));
+        if inner.connection != connection {
+            inner.end_sound();
+            inner.connection = connection;
+            inner.begin_sound();
         }
     }
 
-    /// The connection is not sound, from now on.
-    pub fn unsound(&self) {
+    /// Somebody breaks the connection, or has stopped to.
+    pub fn disturbed(&self, disturbed: bool) {
         let mut inner = self.inner();
-        if let Some((_, until @ None)) = inner.sound.last_mut() {
-            *until = Some(Instant::now());
+        inner.disturbed = disturbed;
+        if disturbed {
+            inner.end_sound();
+        } else {
+            inner.begin_sound();
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod closes;
 mod frames_cut;
+mod load;
 mod redelivery;
 mod shutdown;
 mod silence;
