@@ -132,11 +132,7 @@ async fn defaults_are_declared_and_used() {
 
 /// Take lists of texts, and borrowed things, as defaults.
 #[tool(register = false)]
-#[expect(
-    clippy::box_collection,
-    clippy::needless_pass_by_value,
-    reason = "the test is about all kinds of types"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "the test is about all kinds of types")]
 fn default_lists(
     #[tool(default = ["a", "b"])] texts: Vec<String>,
     #[tool(default = ["a"])] borrowed: &[String],

@@ -28,8 +28,6 @@ async fn configuration_errors_are_fatal_and_say_what_to_change() {
         ("Missing Authorization: Bearer <secret>", "missing secret", "no secret was sent"),
         ("Missing entity id", "missing entity id", "the secret was not even checked"),
         ("Environment not found", "unresolvable env", "PLATOS_ENV"),
-        // A close without a reason is explained by the error frame before it.
-        ("Missing entity id: add it", "", "PLATOS_ENTITY"),
     ];
     for (message, reason, text) in rows {
         let platform = patient().await;
