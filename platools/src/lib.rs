@@ -64,11 +64,12 @@
 //! | `platools_calls_total` | counter | `tool`, `outcome` | calls that have their answer; the outcome is `ok` or the kind of the error |
 //! | `platools_call_duration_seconds` | histogram | `tool` | from a call's admission to its answer, waiting included |
 //! | `platools_calls_in_flight` | gauge | | calls that run or wait |
+//! | `platools_calls_waiting` | gauge | | calls among them that wait for their place |
 //! | `platools_calls_refused_total` | counter | `reason` | calls answered without running a handler: the verification's reason, or the kind of the error |
 //! | `platools_frames_malformed_total` | counter | | frames that could not be read |
 //! | `platools_connections_total` | counter | | connections that the platform welcomed |
 //! | `platools_disconnects_total` | counter | | connections that ended, or could not be made |
-//! | `platools_connected` | gauge | | 1 while the platform's welcome holds, else 0 |
+//! | `platools_hosts` | gauge | `state` | hosts of this process that are in that state, such as `active` |
 //! | `platools_answers_redelivered_total` | counter | | answers sent again on another connection |
 //! | `platools_answers_lost_total` | counter | | answers that could not be delivered in time |
 //!

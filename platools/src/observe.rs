@@ -16,10 +16,29 @@ pub(crate) fn call_finished(tool: &str, outcome: &'static str, latency: Duration
     }
 }
 
-/// So many calls run or wait now.
-pub(crate) fn calls_in_flight(calls: usize) {
+// The gauges go up and down instead of being set, so that several hosts of one process add up.
+
+/// A call is in flight, or is so no longer.
+pub(crate) fn call_in_flight(is_so: bool) {
     #[cfg(feature = "metrics")]
-    metrics::gauge!("platools_calls_in_flight").set(calls as f64);
+    step(&metrics::gauge!("platools_calls_in_flight"), is_so);
+}
+
+/// A call waits for its place, or does so no longer.
+pub(crate) fn call_waiting(is_so: bool) {
+    #[cfg(feature = "metrics")]
+    step(&metrics::gauge!("platools_calls_waiting"), is_so);
+}
+
+/// A host is in a state, or is so no longer.
+pub(crate) fn host_state(state: &'static str, is_so: bool) {
+    #[cfg(feature = "metrics")]
+    step(&metrics::gauge!("platools_hosts", "state" => state), is_so);
+}
+
+#[cfg(feature = "metrics")]
+fn step(gauge: &metrics::Gauge, up: bool) {
+    if up { gauge.increment(1.0) } else { gauge.decrement(1.0) }
 }
 
 /// A call was answered without running a handler.
@@ -37,19 +56,13 @@ pub(crate) fn frame_malformed() {
 /// The platform said `welcome`.
 pub(crate) fn connected() {
     #[cfg(feature = "metrics")]
-    {
-        metrics::counter!("platools_connections_total").increment(1);
-        metrics::gauge!("platools_connected").set(1.0);
-    }
+    metrics::counter!("platools_connections_total").increment(1);
 }
 
 /// A connection ended, or could not be made.
 pub(crate) fn disconnected() {
     #[cfg(feature = "metrics")]
-    {
-        metrics::counter!("platools_disconnects_total").increment(1);
-        metrics::gauge!("platools_connected").set(0.0);
-    }
+    metrics::counter!("platools_disconnects_total").increment(1);
 }
 
 /// An answer was sent again on another connection.

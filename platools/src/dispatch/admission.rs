@@ -91,7 +91,10 @@ impl Admission {
     fn wait(self: &Arc<Self>) -> Result<Waiting, ToolError> {
         let enter = |waiting: usize| (waiting < self.max_waiting).then_some(waiting + 1);
         match self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter) {
-            Ok(_) => Ok(Waiting(Arc::clone(self))),
+            Ok(_) => {
+                observe::call_waiting(true);
+                Ok(Waiting(Arc::clone(self)))
+            }
             Err(waiting) => Err(ToolError::overloaded(format!(
                 "{} calls are running and {waiting} wait already, retry later",
                 // This one is counted too.
@@ -183,6 +186,7 @@ pub(super) struct Waiting(Arc<Admission>);
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        observe::call_waiting(false);
     }
 }
 
@@ -196,7 +200,8 @@ pub(crate) struct Presence {
 impl Presence {
     fn new(admission: &Arc<Admission>, bytes: usize) -> Self {
         admission.bytes.fetch_add(bytes, Ordering::Relaxed);
-        observe::calls_in_flight(admission.in_flight.fetch_add(1, Ordering::Relaxed) + 1);
+        admission.in_flight.fetch_add(1, Ordering::Relaxed);
+        observe::call_in_flight(true);
         Self { admission: Arc::clone(admission), bytes }
     }
 }
@@ -204,9 +209,8 @@ impl Presence {
 impl Drop for Presence {
     fn drop(&mut self) {
         self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        let left = self.admission.in_flight.fetch_sub(1, Ordering::AcqRel) - 1;
-        observe::calls_in_flight(left);
-        if left == 0 {
+        observe::call_in_flight(false);
+        if self.admission.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.admission.idle.notify_waiters();
         }
     }

@@ -288,3 +288,48 @@ async fn a_thousand_interleaved_calls_never_see_each_others_context() {
     }
     assert_eq!(crate::current_user_id(), None);
 }
+
+#[cfg(feature = "metrics")]
+#[test]
+fn calls_are_counted_by_tool_and_outcome() {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    let recorder = DebuggingRecorder::new();
+    let figures = recorder.snapshotter();
+    let fails = Tool::new(ToolSpec::new("fails"), |_| async { Err(ToolError::user("no")) });
+    let dispatcher = dispatcher([answering(ToolSpec::new("fast"), json!(1)), fails], Limits::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // The recorder is this thread's own, and so is the runtime.
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            call(&dispatcher, "fast").await.unwrap();
+            call(&dispatcher, "fast").await.unwrap();
+            call(&dispatcher, "fails").await.unwrap_err();
+        });
+    });
+    let mut seen: Vec<String> = figures
+        .snapshot()
+        .into_vec()
+        .into_iter()
+        .map(|(key, _, _, value)| {
+            let labels: Vec<_> = key.key().labels().map(|label| label.value().to_owned()).collect();
+            let value = match value {
+                DebugValue::Counter(count) => count.to_string(),
+                DebugValue::Gauge(level) => level.to_string(),
+                DebugValue::Histogram(values) => format!("{} values", values.len()),
+            };
+            format!("{} [{}] {value}", key.key().name(), labels.join(" "))
+        })
+        .collect();
+    seen.sort();
+    assert_eq!(
+        seen,
+        [
+            "platools_call_duration_seconds [fails] 1 values",
+            "platools_call_duration_seconds [fast] 2 values",
+            "platools_calls_in_flight [] 0",
+            "platools_calls_total [fails failed] 1",
+            "platools_calls_total [fast ok] 2",
+        ]
+    );
+}

@@ -42,6 +42,7 @@ enum Drain {
 
 impl Status {
     fn new(shared: Arc<Shared>, state: watch::Sender<HostState>) -> Self {
+        observe::host_state(state.borrow().as_str(), true);
         let machine = Machine::new(shared.config.when_superseded, fastrand::Rng::new());
         Self { shared, machine, state, drain: None, registrations: VecDeque::new(), welcomed_at: None }
     }
@@ -53,7 +54,10 @@ impl Status {
         }
         let action = self.machine.on(event);
         let now = self.machine.state();
-        if self.state.send_if_modified(|state| std::mem::replace(state, now) != now) {
+        let before = self.state.send_replace(now);
+        if before != now {
+            observe::host_state(before.as_str(), false);
+            observe::host_state(now.as_str(), true);
             self.shared.events.tell(HostEvent::State(now));
         }
         action

@@ -45,9 +45,10 @@ impl HostState {
     }
 }
 
-impl fmt::Display for HostState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl HostState {
+    /// The state in words, as it appears in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Connecting => "connecting",
             Self::Authenticating => "authenticating",
             Self::Active => "active",
@@ -56,7 +57,13 @@ impl fmt::Display for HostState {
             Self::Draining => "draining",
             Self::Fatal => "fatal",
             Self::Stopped => "stopped",
-        })
+        }
+    }
+}
+
+impl fmt::Display for HostState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -20,6 +20,8 @@ use crate::protocol::{CALL_PENDING, MAX_FRAME_BYTES};
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// From here on nothing should be started that adds to it.
 const CROWDED_BYTES: usize = MAX_BYTES / 2;
+/// How many lost answers are logged one by one.
+const FEW: u64 = 1_000;
 const CROWDED_ANSWERS: usize = 16_384;
 
 /// One answer, written.
@@ -134,9 +136,9 @@ impl Outbox {
             if answer.was_sent() {
                 continue;
             }
-            // Logged for the first, second, fourth, … of them.
+            // Each is logged, unless there is a flood of them.
             let so_far = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
-            if so_far.is_power_of_two() {
+            if so_far <= FEW || so_far.is_power_of_two() {
                 let call_id = shorten(&answer.call_id);
                 tracing::warn!(call_id, so_far, "an answer is lost: it came too late, or too many wait");
             }
