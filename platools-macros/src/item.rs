@@ -8,6 +8,7 @@ use syn::{Attribute, FnArg, Token, Visibility};
 use crate::attributes::foreign::is_foreign;
 use crate::attributes::{is_conditional, is_ours};
 use crate::error::Errors;
+use crate::types;
 
 /// A function or method.
 pub(crate) struct Function {
@@ -53,7 +54,7 @@ impl Function {
         let Function { attributes, visibility, signature, body } = self;
         let attributes = attributes.iter().filter(|attribute| !is_ours(attribute, "tool"));
         let signature = plain_signature(signature);
-        let lints = dictated_lints();
+        let lints = dictated_lints(self);
         quote!(#lints #(#attributes)* #visibility #signature #body)
     }
 
@@ -91,10 +92,35 @@ impl Function {
     }
 }
 
-/// What clippy would say about a function for being a tool: `async` means that it runs on the runtime, with
-/// or without an `await`, and parameters are taken by value because that is how they are injected.
-pub(crate) fn dictated_lints() -> Attribute {
-    syn::parse_quote!(#[allow(clippy::needless_pass_by_value, clippy::unused_async)])
+/// What clippy's pedantic lints would say about a function for being a tool: `async` means that it runs on
+/// the runtime, with or without an `await`, and parameters are taken by value because that is how they come.
+///
+/// A crate that forbids these lints cannot allow them either (E0453, or a warning for a whole group): so they
+/// are allowed only where they could speak, and a function that awaits and borrows stays as it is. That is
+/// seen by clippy only; rustc takes no notice of another tool's lints.
+pub(crate) fn dictated_lints(function: &Function) -> Option<Attribute> {
+    let signature = &function.signature;
+    let by_value = signature.inputs.iter().any(|input| match input {
+        FnArg::Receiver(_) => false,
+        FnArg::Typed(typed) => {
+            let inner = types::option_argument(&typed.ty).unwrap_or(&typed.ty);
+            !types::is_primitive(inner) && !types::is_borrowed(inner)
+        }
+    });
+    let by_value = by_value.then(|| quote!(clippy::needless_pass_by_value));
+    let unused_async = signature.asyncness.is_some() && !awaits(function.body.clone());
+    let unused_async = unused_async.then(|| quote!(clippy::unused_async));
+    let lints: Vec<_> = by_value.into_iter().chain(unused_async).collect();
+    (!lints.is_empty()).then(|| syn::parse_quote!(#[allow(#(#lints),*)]))
+}
+
+/// Whether there is an `await` anywhere in a body.
+fn awaits(body: TokenStream) -> bool {
+    body.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => word == "await",
+        TokenTree::Group(group) => awaits(group.stream()),
+        _ => false,
+    })
 }
 
 /// A signature without the attributes and doc comments on its parameters that rustc would refuse: ours, and

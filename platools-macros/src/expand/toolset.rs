@@ -40,7 +40,7 @@ pub(crate) fn toolset(arguments: TokenStream, item: &TokenStream) -> TokenStream
         check_method_attributes(&attributes, &mut errors);
         let definition = Definition::read(&function, attributes, Place::Toolset, &mut errors);
         method.sig = plain_signature(&method.sig);
-        method.attrs.insert(0, dictated_lints());
+        method.attrs.splice(0..0, dictated_lints(&function));
         let (list, shared) = (local("tools"), function.shared_attributes());
         let tool = definition.tool(&private, &Call::Method(toolset.clone()));
         tools.push(quote!(#shared { #list.push({ #tool }); }));
