@@ -61,7 +61,7 @@ use proc_macro::TokenStream;
 /// | `category = "…"` | a group of tools, which the platform indexes |
 /// | `auth = "…"` | who may call: `none`, `user` or `admin` |
 /// | `roles = ["…", …]` | roles of which a caller needs one |
-/// | `timeout = "10s"` | how long a call may run, within the host's own limit: 28 s from its arrival unless the host says otherwise, since the platform waits 30 s, so a longer one than that is never reached |
+/// | `timeout = "10s"` | how long a call may run, within the host's own limit: 28 s from its arrival unless the host says otherwise, since the platform waits 30 s; a longer one is never reached |
 /// | `rate_limit = "60/min"` | calls per time: `s`, `min`, `h`, `d`, or a duration as in `"20/10s"`; `"60/min, burst 10, per user"` allows 10 at once, and counts each user apart |
 /// | `concurrency = 4` | how many calls run at the same time |
 /// | `read_only`, `destructive`, `idempotent`, `open_world` | hints, each also `= false` |
@@ -190,9 +190,9 @@ pub fn tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// A toolset is registered as a value, `.toolset(Orders { region: "eu" })` on the host's builder, or several
 /// times with `.toolset_with_prefix("eu_", …)`; it does not register itself. Methods take `&self`,
-/// `self: Arc<Self>`, or no `self` at all; each is marked as [`macro@tool`] describes. The impl block may be
-/// generic over types, and a type has one such block. The only word of `#[toolset]` itself is
-/// `crate = some::path`.
+/// `self: Arc<Self>`, or no `self` at all; each is marked as [`macro@tool`] describes. The mark
+/// is an attribute like any other: import `tool`, or write `#[platools::tool]`. The impl block may be generic
+/// over types, and a type has one such block. The only word of `#[toolset]` itself is `crate = some::path`.
 #[proc_macro_attribute]
 pub fn toolset(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::toolset(arguments.into(), &item.into()).into()
