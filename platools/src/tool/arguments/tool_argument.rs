@@ -8,8 +8,9 @@ use serde::de::DeserializeOwned;
     message = "`{Self}` is not a tool argument",
     label = "cannot be decoded from JSON, or has no JSON Schema",
     note = "derive `serde::Deserialize` and `schemars::JsonSchema` for it, and for the types inside it",
-    note = "if it derives both: schemars must be the version that platools re-exports as `platools::schemars`",
-    note = "if the host provides the value and not the caller: implement `platools::FromCall`, and mark the parameter `#[tool(inject)]`"
+    note = "for a type of another crate: turn on that crate's `serde` feature, and schemars' feature for it",
+    note = "if it has both: schemars must be the version that platools re-exports as `platools::schemars`",
+    note = "if it comes from the call (a `CallContext`, `State` or `CancellationToken` under another name): mark the parameter `#[tool(inject)]`; a type of your own too, once it implements `platools::FromCall`"
 )]
 pub trait ToolArgument: DeserializeOwned + JsonSchema {}
 
