@@ -41,7 +41,7 @@ enum Drain {
 }
 
 impl Status {
-    fn new(shared: Arc<Shared>, state: watch::Sender<HostState>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, state: watch::Sender<HostState>) -> Self {
         observe::host_state(state.borrow().as_str(), true);
         let machine = Machine::new(shared.config.when_superseded, fastrand::Rng::new());
         Self { shared, machine, state, drain: None, registrations: VecDeque::new(), welcomed_at: None }

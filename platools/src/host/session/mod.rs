@@ -341,3 +341,6 @@ fn lost(error: &SocketError) -> Ending {
         error => error.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests;

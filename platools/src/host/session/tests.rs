@@ -1,0 +1,90 @@
+//! A session over a pipe instead of a network, on a clock of its own.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{DuplexStream, duplex};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use super::*;
+use crate::host::dial::Stream;
+use crate::host::{Host, HostState};
+use crate::protocol::platform;
+use crate::tool::{Tool, ToolOutput, ToolSpec};
+use crate::{HostHandle, Platools};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn host() -> Host {
+    let tool = Tool::new(ToolSpec::new("nothing"), |_| async { Ok(ToolOutput::null()) });
+    let builder = Platools::builder().url("ws://127.0.0.1:9/?entity=local").secret("0123456789abcdef");
+    builder.tools([tool]).build().unwrap()
+}
+
+/// A host's session, and the platform's end of its connection.
+async fn run(host: Host, stream: DuplexStream) -> Ending {
+    let stream: Box<dyn Stream> = Box::new(stream);
+    let socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+    let mut status = Status::new(Arc::clone(&host.shared), host.state);
+    let deadline = Instant::now() + host.shared.config.connect_timeout;
+    Session::new(&host.shared, &mut status, socket, deadline).run().await
+}
+
+/// A platform that says `welcome` and then acknowledges heartbeats, as long as it is asked to.
+async fn platform(stream: DuplexStream, heartbeats: &AtomicUsize, acknowledge: impl Fn(usize) -> bool) {
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+    socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
+    while let Some(Ok(message)) = socket.next().await {
+        let Message::Text(text) = message else { continue };
+        if text.contains(r#""type":"heartbeat""#) {
+            let seen = heartbeats.fetch_add(1, Ordering::Relaxed) + 1;
+            if acknowledge(seen) {
+                socket.send(Message::text(platform::heartbeat_ack())).await.unwrap();
+            }
+        }
+    }
+}
+
+/// Nothing is kept of an idle connection.
+fn keeps_nothing(handle: &HostHandle) {
+    assert!(handle.in_flight() == 0 && handle.shared.outbox.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_idle_hours_change_nothing() {
+    let (near, far) = duplex(64 * 1024);
+    let (host, heartbeats) = (host(), AtomicUsize::new(0));
+    let handle = host.handle();
+    tokio::select! {
+        ending = run(host, near) => panic!("{ending}"),
+        () = platform(far, &heartbeats, |_| true) => panic!("the host hung up"),
+        () = tokio::time::sleep(HOUR * 3) => {}
+    }
+    assert_eq!(handle.state(), HostState::Active);
+    // One in 30 s, within 10 %.
+    let heartbeats = heartbeats.into_inner();
+    assert!((324..=400).contains(&heartbeats), "{heartbeats}");
+    keeps_nothing(&handle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_platform_that_falls_silent_is_left_after_two_intervals() {
+    const ACKNOWLEDGED: usize = 100;
+    let (near, far) = duplex(64 * 1024);
+    let (host, heartbeats) = (host(), AtomicUsize::new(0));
+    let (handle, silent) = (host.handle(), std::cell::Cell::new(None));
+    let acknowledge = |seen| {
+        if seen == ACKNOWLEDGED {
+            silent.set(Some(Instant::now()));
+        }
+        seen <= ACKNOWLEDGED
+    };
+    let ending = tokio::select! {
+        ending = run(host, near) => ending,
+        () = platform(far, &heartbeats, acknowledge) => panic!("the host hung up"),
+    };
+    assert!(matches!(&ending, Ending::Lost(why) if why.contains("nothing arrived")), "{ending:?}");
+    let after = silent.get().unwrap().elapsed().as_secs();
+    assert!((60..=61).contains(&after), "{after} s");
+    keeps_nothing(&handle);
+}
