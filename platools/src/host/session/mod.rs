@@ -29,7 +29,7 @@ use super::ending::{self, Ending};
 use super::machine::Event;
 use super::{FAREWELL, HostEvent, Shared};
 use crate::observe;
-use crate::protocol::{Scope, Welcome, outbound};
+use crate::protocol::{CALL_PENDING, Scope, Welcome, outbound};
 
 /// How many frames are read before time and shutdown are looked at again.
 const READ_BUDGET: usize = 64;
@@ -282,6 +282,13 @@ impl<'a> Session<'a> {
             if self.last_inbound + allowed <= now {
                 return Some(Ending::Lost(format!(
                     "nothing arrived for {allowed:?}, the connection is dead"
+                )));
+            }
+            // What went out before such a ping is of no use any more.
+            let allowed_pong = allowed.max(CALL_PENDING);
+            if self.outgoing.pinged().is_some_and(|since| since + allowed_pong <= now) {
+                return Some(Ending::Lost(format!(
+                    "the platform sends but has read nothing for {allowed_pong:?}, the connection is dead"
                 )));
             }
             self.timers.silence = Some(self.last_inbound + allowed);

@@ -16,6 +16,9 @@ use crate::observe;
 
 /// How many bytes of written answers are kept for a platform that never proves anything.
 const MAX_UNPROVEN_BYTES: usize = 16 * 1024 * 1024;
+/// How many heartbeats wait for their acknowledgement. Once there are so many, which one an acknowledgement
+/// belongs to is no longer known, and only pings prove anything.
+const MAX_HEARTBEATS: usize = 64;
 
 /// What goes out on one connection.
 #[derive(Debug, Default)]
@@ -27,9 +30,12 @@ pub(super) struct Outgoing {
     /// Answers that are written and not known to have arrived, oldest first.
     unproven: VecDeque<Answer>,
     unproven_bytes: usize,
-    /// How many of the unproven ones went out before the ping, or heartbeat, that is not answered yet.
+    /// How many of the unproven ones went out before the ping that is not answered yet.
     ping: Option<usize>,
-    heartbeat: Option<usize>,
+    /// The same for the heartbeats that are not acknowledged yet, oldest first, and when they went out.
+    heartbeats: VecDeque<(usize, Instant)>,
+    /// When the ping went out that is not answered yet.
+    pinged: Option<Instant>,
     /// Tells a ping's pong from that of an earlier one.
     pings: u64,
 }
@@ -42,7 +48,9 @@ impl Outgoing {
 
     /// Puts a heartbeat before all answers that are not written yet.
     pub(super) fn push_heartbeat(&mut self, frame: Utf8Bytes) {
-        self.heartbeat = Some(self.unproven.len());
+        if self.heartbeats.len() < MAX_HEARTBEATS {
+            self.heartbeats.push_back((self.unproven.len(), Instant::now()));
+        }
         self.control.push_back(frame);
     }
 
@@ -80,6 +88,7 @@ impl Outgoing {
         }
         if self.ping.is_none() && !self.unproven.is_empty() {
             self.ping = Some(self.unproven.len());
+            self.pinged = Some(now);
             self.pings += 1;
             return Some(Message::Ping(Bytes::copy_from_slice(&self.pings.to_be_bytes())));
         }
@@ -103,15 +112,27 @@ impl Outgoing {
         if payload == self.pings.to_be_bytes()
             && let Some(covered) = self.ping.take()
         {
+            self.pinged = None;
             self.prove(covered);
         }
     }
 
-    /// The platform has read everything before the last heartbeat.
+    /// The platform has read everything before the oldest heartbeat that it had not acknowledged.
     pub(super) fn on_heartbeat_ack(&mut self) {
-        if let Some(covered) = self.heartbeat.take() {
+        if self.heartbeats.len() == MAX_HEARTBEATS {
+            return;
+        }
+        if let Some((covered, sent)) = self.heartbeats.pop_front() {
+            if self.pinged.is_some_and(|pinged| pinged <= sent) {
+                self.pinged = None;
+            }
             self.prove(covered);
         }
+    }
+
+    /// Since when a ping is not answered, if there is one.
+    pub(super) fn pinged(&self) -> Option<Instant> {
+        self.pinged
     }
 
     /// Lets the oldest `count` go.
@@ -119,7 +140,8 @@ impl Outgoing {
         for answer in self.unproven.drain(..count.min(self.unproven.len())) {
             self.unproven_bytes -= answer.frame.len();
         }
-        for covered in [&mut self.ping, &mut self.heartbeat].into_iter().flatten() {
+        let heartbeats = self.heartbeats.iter_mut().map(|(covered, _)| covered);
+        for covered in self.ping.iter_mut().chain(heartbeats) {
             *covered = covered.saturating_sub(count);
         }
     }
@@ -189,6 +211,22 @@ mod tests {
         outgoing.on_heartbeat_ack();
         outgoing.on_pong(&pong(1));
         assert_eq!(left(outgoing), ["b"], "the late pong covers nothing more");
+    }
+
+    #[tokio::test]
+    async fn a_late_acknowledgement_proves_nothing_that_went_after_its_heartbeat() {
+        let mut outgoing = outgoing(&["a"]);
+        write(&mut outgoing);
+        outgoing.push_heartbeat(Utf8Bytes::from_static("heartbeat"));
+        outgoing.answers.push_back(answer("b"));
+        write(&mut outgoing);
+        outgoing.push_heartbeat(Utf8Bytes::from_static("heartbeat"));
+        outgoing.answers.push_back(answer("c"));
+        write(&mut outgoing);
+        outgoing.on_heartbeat_ack();
+        assert_eq!(outgoing.unproven.len(), 2, "b and c went after the first heartbeat");
+        outgoing.on_heartbeat_ack();
+        assert_eq!(left(outgoing), ["c"]);
     }
 
     #[tokio::test]

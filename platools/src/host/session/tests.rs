@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::*;
 use crate::host::dial::Stream;
+use crate::host::outbox::Answer;
 use crate::host::{Host, HostState};
 use crate::protocol::platform;
 use crate::tool::{Tool, ToolOutput, ToolSpec};
@@ -87,4 +88,27 @@ async fn a_platform_that_falls_silent_is_left_after_two_intervals() {
     let after = silent.get().unwrap().elapsed().as_secs();
     assert!((60..=61).contains(&after), "{after} s");
     keeps_nothing(&handle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_platform_that_sends_and_reads_nothing_is_left() {
+    let (near, far) = duplex(64 * 1024);
+    let host = host();
+    let started = Instant::now();
+    host.shared.outbox.push(Answer::new("c1".to_owned(), "{}".into(), started));
+    let platform = async {
+        let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+        socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            socket.send(Message::text(r#"{"type":"news"}"#)).await.unwrap();
+        }
+    };
+    let ending = tokio::select! {
+        ending = run(host, near) => ending,
+        () = platform => unreachable!("it goes on for ever"),
+    };
+    assert!(matches!(&ending, Ending::Lost(why) if why.contains("read nothing")), "{ending:?}");
+    let after = started.elapsed().as_secs();
+    assert!((60..=121).contains(&after), "{after} s");
 }
