@@ -41,6 +41,7 @@ const DEBOUNCE: Duration = Duration::from_millis(200);
 const LONGEST_DEBOUNCE: Duration = Duration::from_secs(2);
 /// How long a connection has to last before earlier failures count no longer.
 const LASTING: Duration = Duration::from_secs(30);
+
 /// One connection.
 pub(super) struct Session<'a> {
     shared: &'a Arc<Shared>,
@@ -49,7 +50,7 @@ pub(super) struct Session<'a> {
     scope: Scope,
     welcomed: bool,
     outgoing: Outgoing,
-    /// The last `error` frame, which explains a close without a reason.
+    /// The last `error` frame before `welcome`, which explains a close without a reason.
     last_error: Option<String>,
     last_inbound: Instant,
     timers: Timers,
