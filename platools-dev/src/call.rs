@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use crate::pending::Answer;
+use crate::pending::{Answer, Waiter};
 use crate::state::{LastCall, Shared, scope};
 use crate::{ConnectedEntity, DevError, EntityKey, Event, random};
 
@@ -262,7 +262,7 @@ pub(crate) async fn exchange(
 ) -> Result<CallReport, DevError> {
     let LastCall { call_id, tool, frame } = call.clone();
     let start = Instant::now();
-    let receiver = shared.update(|state| {
+    let (waiter, receiver) = shared.update(|state| {
         let seat = state.seat_mut(key).ok_or_else(|| DevError::UnknownEntity(key.clone()))?;
         let connection = seat.connection.as_ref().ok_or_else(|| DevError::NotConnected(key.clone()))?;
         connection.send_text(frame.clone());
@@ -272,7 +272,7 @@ pub(crate) async fn exchange(
         Ok(state.pending.expect(key, &call_id))
     })?;
     shared.emit(Event::Called { key: key.clone(), call_id: call_id.clone(), tool: tool.clone() });
-    let mut pending = Pending { shared, key, call_id: &call_id, receiver };
+    let mut pending = Pending { shared, key, call_id: &call_id, waiter, receiver };
     let answer = match timeout(pending_time, &mut pending.receiver).await {
         Ok(answer) => answer.ok(),
         Err(_) => pending.give_up(),
@@ -297,6 +297,7 @@ struct Pending<'a> {
     shared: &'a Shared,
     key: &'a EntityKey,
     call_id: &'a str,
+    waiter: Waiter,
     receiver: oneshot::Receiver<Answer>,
 }
 
@@ -304,7 +305,7 @@ impl Pending<'_> {
     /// Stops waiting, unless the answer has just come.
     fn give_up(&mut self) -> Option<Answer> {
         let waited = self.shared.update(|state| {
-            let waited = state.pending.abandon(self.key, self.call_id);
+            let waited = state.pending.abandon(self.key, self.call_id, self.waiter);
             state.counters.timed_out += u64::from(waited);
             waited
         });
@@ -319,7 +320,7 @@ impl Pending<'_> {
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        self.shared.update(|state| state.pending.abandon(self.key, self.call_id));
+        self.shared.update(|state| state.pending.abandon(self.key, self.call_id, self.waiter));
     }
 }
 

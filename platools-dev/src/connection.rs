@@ -280,11 +280,11 @@ impl Connection<'_> {
             Ok(HostFrame::ToolResult(result)) => {
                 let content = Ok(result.result.to_owned());
                 let answer = Answer { content, host_latency: result.latency, frame: text.to_owned() };
-                self.settle(&result.call_id, answer);
+                self.settle(&result.call_id, &answer);
             }
             Ok(HostFrame::ToolError(error)) => {
                 let answer = Answer { content: Err(error.error), host_latency: None, frame: text.to_owned() };
-                self.settle(&error.call_id, answer);
+                self.settle(&error.call_id, &answer);
             }
             Ok(HostFrame::Heartbeat(health)) => {
                 let tools = health.len();
@@ -339,7 +339,7 @@ impl Connection<'_> {
         }
     }
 
-    fn settle(&self, call_id: &str, answer: Answer) {
+    fn settle(&self, call_id: &str, answer: &Answer) {
         let ok = answer.content.is_ok();
         let frame = answer.frame.clone();
         let settled = self.shared.update(|state| {

@@ -16,7 +16,7 @@ const REMEMBERED: usize = 10_000;
 type CallKey = (EntityKey, String);
 
 /// An answer as it arrived.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Answer {
     /// The result's JSON text, or the error's text.
     pub(crate) content: Result<String, String>,
@@ -42,36 +42,47 @@ enum Past {
     Abandoned,
 }
 
+/// Tells those who wait for the same call apart.
+pub(crate) type Waiter = u64;
+
 #[derive(Debug, Default)]
 pub(crate) struct PendingCalls {
-    waiting: HashMap<CallKey, oneshot::Sender<Answer>>,
+    /// Who waits, by call. A call id that was sent twice has two who wait, and one answer for both.
+    waiting: HashMap<CallKey, Vec<(Waiter, oneshot::Sender<Answer>)>>,
+    last: Waiter,
     past: HashMap<CallKey, Past>,
     past_order: VecDeque<CallKey>,
 }
 
 impl PendingCalls {
     /// Waits for the answer to a call from now on.
-    pub(crate) fn expect(&mut self, key: &EntityKey, call_id: &str) -> oneshot::Receiver<Answer> {
+    pub(crate) fn expect(&mut self, key: &EntityKey, call_id: &str) -> (Waiter, oneshot::Receiver<Answer>) {
         let (sender, receiver) = oneshot::channel();
-        self.waiting.insert((key.clone(), call_id.to_owned()), sender);
-        receiver
+        self.last += 1;
+        self.waiting.entry((key.clone(), call_id.to_owned())).or_default().push((self.last, sender));
+        (self.last, receiver)
     }
 
     /// No longer waits. Whether it was still waiting.
-    pub(crate) fn abandon(&mut self, key: &EntityKey, call_id: &str) -> bool {
+    pub(crate) fn abandon(&mut self, key: &EntityKey, call_id: &str, waiter: Waiter) -> bool {
         let call = (key.clone(), call_id.to_owned());
-        let waited = self.waiting.remove(&call).is_some();
-        if waited {
+        let Some(waiting) = self.waiting.get_mut(&call) else { return false };
+        let before = waiting.len();
+        waiting.retain(|(other, _)| *other != waiter);
+        let was_there = waiting.len() < before;
+        if waiting.is_empty() {
+            self.waiting.remove(&call);
             self.remember(call, Past::Abandoned);
         }
-        waited
+        was_there
     }
 
     /// Hands an answer to whoever waits for it.
-    pub(crate) fn settle(&mut self, key: &EntityKey, call_id: &str, answer: Answer) -> Settled {
+    pub(crate) fn settle(&mut self, key: &EntityKey, call_id: &str, answer: &Answer) -> Settled {
         let call = (key.clone(), call_id.to_owned());
-        if let Some(sender) = self.waiting.remove(&call) {
-            let delivered = sender.send(answer).is_ok();
+        if let Some(waiting) = self.waiting.remove(&call) {
+            let delivered =
+                waiting.into_iter().filter_map(|(_, sender)| sender.send(answer.clone()).ok()).count() > 0;
             self.remember(call, Past::Answered);
             return if delivered { Settled::Delivered } else { Settled::Late };
         }
@@ -84,7 +95,7 @@ impl PendingCalls {
 
     /// How many calls wait.
     pub(crate) fn len(&self) -> usize {
-        self.waiting.len()
+        self.waiting.values().map(Vec::len).sum()
     }
 
     fn remember(&mut self, call: CallKey, past: Past) {

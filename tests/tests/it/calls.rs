@@ -1,11 +1,14 @@
 //! Calls: answered, refused, interleaved.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use platools_dev::{Outcome, Tamper};
+use platools::prelude::*;
+use platools::tools;
+use platools_dev::{DevPlatform, Outcome, Tamper};
 use serde_json::json;
 
-use super::support::{answer, connected, error};
+use super::support::{Running, answer, connected, error};
 
 #[tokio::test]
 async fn a_signed_call_is_verified_and_answered() {
@@ -49,6 +52,30 @@ async fn whatever_was_changed_on_the_way_is_refused_by_its_reason() {
     assert_eq!(answer(&platform, "add", json!({"a": 1, "b": 2})).await, json!(3));
     let replayed = platform.faults().replay_last_call().await.unwrap();
     assert!(replayed.error().unwrap().starts_with("nonce_replay: "), "{replayed:?}");
+}
+
+#[tokio::test]
+async fn a_call_id_that_is_sent_twice_runs_once_and_both_get_its_answer() {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+
+    /// Count the runs.
+    #[tool(register = false)]
+    async fn count() -> u32 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        RUNS.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    let platform = DevPlatform::start().await.unwrap();
+    let builder = Platools::builder().url(platform.url()).secret(platform.secret().expose());
+    let _host = Running::start(builder.tools(tools![count]).build().unwrap());
+    platform.wait_for_tool("count").await.unwrap();
+    let call = || platform.calling("count").call_id("once").send();
+    let (first, second) = tokio::join!(call(), call());
+    let later = call().await;
+    for report in [first, second, later] {
+        assert_eq!(report.unwrap().into_result().unwrap(), json!(1));
+    }
+    assert_eq!(RUNS.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
