@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::dial::dial;
 use super::ending::{Ending, Misconfiguration};
@@ -14,9 +14,11 @@ use super::session::Session;
 use super::{FAREWELL, HostError, HostEvent, HostState, Shared};
 use crate::observe;
 use crate::protocol::REGISTRATIONS_PER_MINUTE;
-use crate::security::Secret;
+use crate::security::{Secret, SecretError, SecretSource};
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// How long a callback may take to get the secret.
+const SECRET_TIME: Duration = Duration::from_secs(10);
 /// How often a secret that the platform no longer takes is looked at again.
 const SECRET_WATCH: Duration = Duration::from_secs(2);
 
@@ -126,7 +128,7 @@ pub(super) async fn drive(
         status.welcomed_at = None;
         let ending = connect(&shared, &mut status, &secret).await;
         let about_secret = matches!(ending, Ending::SecretRotated | Ending::SecretRefused);
-        let new_secret = ending != Ending::Drained && refresh(&shared, &mut secret);
+        let new_secret = ending != Ending::Drained && refresh(&shared, &mut secret).await;
         let lasted = status.welcomed_at.map_or(Duration::ZERO, |at| at.elapsed());
         tell(&shared, &ending);
         match status.on(Event::Ended { ending, new_secret, lasted }) {
@@ -139,7 +141,7 @@ pub(super) async fn drive(
                     status.on(Event::Drained);
                     return Ok(());
                 }
-                refresh(&shared, &mut secret);
+                refresh(&shared, &mut secret).await;
                 status.on(Event::WaitOver);
             }
             Action::Stop => return Ok(()),
@@ -200,7 +202,10 @@ async fn pause(
                 if status.on_drain_time(shared, Instant::now()).is_some() {
                     return true;
                 }
-                let is_new = watched.as_deref_mut().is_some_and(|secret| refresh(shared, secret));
+                let is_new = match watched.as_deref_mut() {
+                    Some(secret) => refresh(shared, secret).await,
+                    None => false,
+                };
                 if is_new || until <= Instant::now() {
                     return false;
                 }
@@ -237,8 +242,8 @@ async fn drain_due(status: &Status) {
 }
 
 /// Looks at the secret again. `true` when it is another one.
-fn refresh(shared: &Shared, secret: &mut Secret) -> bool {
-    match shared.secret.load() {
+async fn refresh(shared: &Shared, secret: &mut Secret) -> bool {
+    match load(&shared.secret).await {
         Ok(fresh) if fresh.matches(secret.expose()) => false,
         Ok(fresh) => {
             tracing::info!("the secret has changed, the new one is used");
@@ -250,6 +255,22 @@ fn refresh(shared: &Shared, secret: &mut Secret) -> bool {
             tracing::warn!("the secret cannot be read again, the old one is kept: {error}");
             false
         }
+    }
+}
+
+/// Gets the secret, on a thread of its own where that may take a while.
+async fn load(source: &SecretSource) -> Result<Secret, SecretError> {
+    if !source.is_slow() {
+        return source.load();
+    }
+    let (sender, loaded) = oneshot::channel();
+    let source = source.clone();
+    // Not on the runtime's pool, which a runtime that shuts down waits for.
+    std::thread::spawn(move || sender.send(source.load()));
+    match timeout(SECRET_TIME, loaded).await {
+        Ok(Ok(loaded)) => loaded,
+        Ok(Err(_gone)) => Err(SecretError::Callback { problem: "it panicked".to_owned() }),
+        Err(_elapsed) => Err(SecretError::Callback { problem: format!("no answer within {SECRET_TIME:?}") }),
     }
 }
 

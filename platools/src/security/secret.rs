@@ -84,6 +84,12 @@ pub enum SecretError {
         /// The variable's name.
         variable: String,
     },
+    /// The callback failed.
+    #[error("the callback for the service secret failed: {problem}")]
+    Callback {
+        /// What it says.
+        problem: String,
+    },
     /// The file cannot be read.
     #[error("the secret file `{path}` cannot be read: {problem}")]
     Unreadable {

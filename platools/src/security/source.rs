@@ -1,11 +1,13 @@
 //! Where a secret comes from, and how to get it again after a rotation.
 
 use std::env;
+use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -32,7 +34,10 @@ enum Source {
     Text(Zeroizing<String>),
     Environment(String),
     File(PathBuf),
+    Callback(Callback),
 }
+
+type Callback = Arc<dyn Fn() -> Result<String, Box<dyn Error + Send + Sync>> + Send + Sync>;
 
 impl SecretSource {
     /// The secret itself. It stays the same when the platform rotates it.
@@ -49,6 +54,26 @@ impl SecretSource {
     /// is read at every [`load`](Self::load), so a rotated secret is found.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(Source::File(path.into()))
+    }
+
+    /// A function that gets the secret from wherever it is kept, such as a vault. It is called on a thread of
+    /// its own, and may take up to 10 s there; when the host is built, it is called in place.
+    ///
+    /// ```
+    /// use platools::SecretSource;
+    ///
+    /// let source = SecretSource::callback(|| Ok(std::fs::read_to_string("/run/vault/token")?));
+    /// assert!(source.load().is_err());
+    /// ```
+    pub fn callback(
+        get: impl Fn() -> Result<String, Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Source::Callback(Arc::new(get)))
+    }
+
+    /// Whether getting the secret may take a while.
+    pub(crate) fn is_slow(&self) -> bool {
+        matches!(self.0, Source::Callback(_))
     }
 
     /// Gets the secret as it is now.
@@ -71,6 +96,10 @@ impl SecretSource {
                 }
             }
             Source::File(path) => read_file(path, &origin)?,
+            Source::Callback(get) => {
+                let text = get().map_err(|error| SecretError::Callback { problem: error.to_string() })?;
+                Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())
+            }
         };
         Secret::from_origin(text, &origin)
     }
@@ -106,6 +135,7 @@ impl fmt::Display for SecretSource {
                 write!(f, "the service secret in environment variable `{variable}`")
             }
             Source::File(path) => write!(f, "the service secret in file `{}`", path.display()),
+            Source::Callback(_) => f.write_str("the service secret that the callback gave"),
         }
     }
 }
@@ -181,6 +211,20 @@ mod tests {
             let error = source.load_with(|_| value.map(Into::into)).unwrap_err().to_string();
             assert!(error.contains("`SOME_SECRET`"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_callback_is_asked_each_time() {
+        let count = std::sync::atomic::AtomicU32::new(0);
+        let source = SecretSource::callback(move || {
+            let time = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if time == 0 { Err("the vault is sealed".into()) } else { Ok(format!("{SECRET}-{time}\n")) }
+        });
+        let error = source.load().unwrap_err().to_string();
+        assert!(error.contains("the vault is sealed"), "{error}");
+        assert_eq!(source.load().unwrap().expose(), format!("{SECRET}-1"));
+        assert_eq!(source.load().unwrap().expose(), format!("{SECRET}-2"));
+        assert!(!format!("{source:?}").contains("s3cret"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The connection: how it ends, what follows, and what is not lost.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use platools::security::Secret;
@@ -97,6 +98,31 @@ async fn a_rotated_secret_is_read_again() {
     platform.wait_for_tool("add").await.unwrap();
     let fresh = "f".repeat(64);
     folder.file("secret", &fresh);
+    platform.faults().rotate_secret_to(Secret::new(fresh).unwrap());
+    platform.wait_for_registrations(2).await.unwrap();
+    assert_eq!(
+        answer(&platform, "add", json!({"a": 1, "b": 2})).await,
+        json!(3),
+        "signed with the new secret"
+    );
+}
+
+#[tokio::test]
+async fn a_rotated_secret_is_got_from_a_callback_that_takes_its_time() {
+    let platform = DevPlatform::start().await.unwrap();
+    let vault = Arc::new(Mutex::new(platform.secret().expose().to_owned()));
+    let source = SecretSource::callback({
+        let vault = Arc::clone(&vault);
+        move || {
+            std::thread::sleep(Duration::from_millis(100));
+            Ok(vault.lock().unwrap().clone())
+        }
+    });
+    let host = Platools::builder().url(platform.url()).secret_source(source).tools(all_tools());
+    let _host = Running::start(host.build().unwrap());
+    platform.wait_for_tool("add").await.unwrap();
+    let fresh = "f".repeat(64);
+    vault.lock().unwrap().clone_from(&fresh);
     platform.faults().rotate_secret_to(Secret::new(fresh).unwrap());
     platform.wait_for_registrations(2).await.unwrap();
     assert_eq!(
