@@ -42,6 +42,12 @@ async fn a_host_that_logs_everything_shows_no_secret() {
     let (succeeded, written) = finished(host).await;
     assert!(succeeded, "{written}");
     assert!(written.contains("connected") && written.contains("DEBUG"), "it did log: {written}");
+    let panicked = written.lines().find(|line| line.contains("internal error")).expect("the panic is logged");
+    for field in
+        ["call{tool=\"panic\" call_id=", "user_id=", "agent_id=", "outcome=\"internal\"", "latency_ms="]
+    {
+        assert!(panicked.contains(field), "the span of the call has {field}: {panicked}");
+    }
     for hidden in [secret.expose(), TOKENS[0], TOKENS[1]] {
         assert!(!written.contains(hidden), "{written}");
     }
