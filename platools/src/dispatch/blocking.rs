@@ -25,7 +25,9 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Job>,
+    /// Each with a number, to find it again.
+    jobs: VecDeque<(u64, Job)>,
+    numbers: u64,
     /// Threads that wait for work.
     idle: usize,
 }
@@ -39,7 +41,7 @@ impl Shared {
     fn next(&self) -> Option<Job> {
         let mut queue = self.queue();
         if let Some(job) = queue.jobs.pop_front() {
-            return Some(job);
+            return Some(job.1);
         }
         queue.idle += 1;
         let (mut queue, _) = self
@@ -47,17 +49,19 @@ impl Shared {
             .wait_timeout_while(queue, IDLE, |queue| queue.jobs.is_empty())
             .unwrap_or_else(PoisonError::into_inner);
         queue.idle -= 1;
-        queue.jobs.pop_front()
+        queue.jobs.pop_front().map(|(_, job)| job)
     }
 }
 
 impl Threads {
     /// Runs `job` on a thread that is idle, or on a new one.
     pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-        let has_thread = {
+        let (number, has_thread) = {
             let mut queue = self.0.queue();
-            queue.jobs.push_back(Box::new(job));
-            queue.jobs.len() <= queue.idle
+            queue.numbers += 1;
+            let number = queue.numbers;
+            queue.jobs.push_back((number, Box::new(job)));
+            (number, queue.jobs.len() <= queue.idle)
         };
         if has_thread {
             self.0.work.notify_one();
@@ -70,9 +74,13 @@ impl Threads {
             }
         });
         if let Err(error) = started {
-            // Somebody else's thread may take it later, but nobody may be there.
-            self.0.queue().jobs.pop_back();
-            return Err(error);
+            let mut queue = self.0.queue();
+            let waiting = queue.jobs.len();
+            queue.jobs.retain(|(other, _)| *other != number);
+            // Another thread may have taken it meanwhile; then all is well.
+            if queue.jobs.len() < waiting {
+                return Err(error);
+            }
         }
         Ok(())
     }

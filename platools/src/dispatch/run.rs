@@ -82,7 +82,7 @@ impl Within {
         };
         let started = Instant::now();
         let (deadline, limit) = match entry.tool.spec().timeout {
-            Some(own) if started + own < self.deadline => (started + own, own),
+            Some(own) if own < self.deadline.saturating_duration_since(started) => (started + own, own),
             _ => (self.deadline, self.limit),
         };
         let call = ToolCall::new(arguments, Arc::clone(scope) as Arc<dyn Any + Send + Sync>);

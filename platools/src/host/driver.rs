@@ -243,7 +243,13 @@ async fn drain_due(status: &Status) {
 
 /// Looks at the secret again. `true` when it is another one.
 async fn refresh(shared: &Shared, secret: &mut Secret) -> bool {
-    match load(&shared.secret).await {
+    let loaded = tokio::select! {
+        biased;
+        // A host that stops needs no other secret.
+        () = shared.shutdown.cancelled() => return false,
+        loaded = load(&shared.secret) => loaded,
+    };
+    match loaded {
         Ok(fresh) if fresh.matches(secret.expose()) => false,
         Ok(fresh) => {
             tracing::info!("the secret has changed, the new one is used");
@@ -266,7 +272,10 @@ async fn load(source: &SecretSource) -> Result<Secret, SecretError> {
     let (sender, loaded) = oneshot::channel();
     let source = source.clone();
     // Not on the runtime's pool, which a runtime that shuts down waits for.
-    std::thread::spawn(move || sender.send(source.load()));
+    let thread = std::thread::Builder::new().name("platools-secret".to_owned());
+    if let Err(error) = thread.spawn(move || sender.send(source.load())) {
+        return Err(SecretError::Callback { problem: error.to_string() });
+    }
     match timeout(SECRET_TIME, loaded).await {
         Ok(Ok(loaded)) => loaded,
         Ok(Err(_gone)) => Err(SecretError::Callback { problem: "it panicked".to_owned() }),

@@ -120,6 +120,8 @@ pub(super) struct Machine {
     superseded: u32,
     /// How long the last standby was.
     standby: Duration,
+    /// Whether a rotated secret was used at once since the last welcome.
+    rotated: bool,
     when_superseded: WhenSuperseded,
     /// Whether the platform ever said `welcome`: if so, the configuration was right once.
     was_welcome: bool,
@@ -134,6 +136,7 @@ impl Machine {
             failures: 0,
             superseded: 0,
             standby: Duration::ZERO,
+            rotated: false,
             when_superseded,
             was_welcome: false,
             random,
@@ -153,6 +156,7 @@ impl Machine {
             Event::Opened if !draining => self.go(HostState::Authenticating, Action::Continue),
             Event::Welcomed => {
                 self.was_welcome = true;
+                self.rotated = false;
                 if draining { Action::Continue } else { self.go(HostState::Active, Action::Continue) }
             }
             Event::Lasted => {
@@ -190,7 +194,11 @@ impl Machine {
             Ending::SecretRefused if !new_secret => {
                 (HostState::BackingOff, Action::Wait(backoff::after_refusal(random)))
             }
-            Ending::SecretRotated if new_secret => (HostState::Connecting, Action::Dial),
+            // At once, but only once: a source that gives another secret each time must not spin without a welcome.
+            Ending::SecretRotated if new_secret && !self.rotated => {
+                self.rotated = true;
+                (HostState::Connecting, Action::Dial)
+            }
             Ending::GoingAway => (HostState::BackingOff, Action::Wait(backoff::after_deploy(random))),
             Ending::Superseded if self.when_superseded == WhenSuperseded::Exit => {
                 (HostState::Fatal, Action::GiveUp(GiveUp::Superseded))
@@ -279,7 +287,11 @@ mod tests {
 
     #[test]
     fn a_rotated_secret_is_used_at_once_when_there_is_a_new_one() {
-        assert_eq!(ended(&mut welcomed(), Ending::SecretRotated, true), Action::Dial);
+        let mut rotating = welcomed();
+        assert_eq!(ended(&mut rotating, Ending::SecretRotated, true), Action::Dial);
+        wait(ended(&mut rotating, Ending::SecretRotated, true));
+        rotating.on(Event::Welcomed);
+        assert_eq!(ended(&mut rotating, Ending::SecretRotated, true), Action::Dial);
         let mut same = welcomed();
         wait(ended(&mut same, Ending::SecretRotated, false));
         assert_eq!(same.state(), HostState::BackingOff);

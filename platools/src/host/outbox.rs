@@ -168,10 +168,11 @@ impl Outbox {
 }
 
 impl Waiting {
-    /// Takes out what is too much, oldest first.
+    /// Takes out what is too much or too late, oldest first.
     fn shrink(&mut self) -> Vec<Answer> {
         let mut dropped = Vec::new();
-        while self.bytes > MAX_BYTES {
+        let now = Instant::now();
+        while self.bytes > MAX_BYTES || self.answers.front().is_some_and(|oldest| oldest.is_expired(now)) {
             let Some(answer) = self.answers.pop_front() else { break };
             self.bytes -= answer.size();
             dropped.push(answer);

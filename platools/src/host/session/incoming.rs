@@ -34,7 +34,7 @@ impl Session<'_> {
         match Inbound::parse(text) {
             // What it may call is known only with the welcome.
             Ok(Inbound::ToolCall(call)) if !self.welcomed => self.keep_early(&call, text),
-            Ok(Inbound::ToolCall(call)) => self.on_call(&call),
+            Ok(Inbound::ToolCall(call)) => self.on_call(&call, Instant::now()),
             Ok(Inbound::HeartbeatAck) => self.outgoing.on_heartbeat_ack(),
             Ok(Inbound::Welcome(welcome)) => {
                 self.on_welcome(welcome);
@@ -70,8 +70,9 @@ impl Session<'_> {
 
     /// Keeps a call that comes before `welcome` until then.
     fn keep_early(&mut self, call: &CallFrame<'_>, text: &str) {
-        if self.early.len() < MAX_EARLY {
-            self.early.push(text.to_owned());
+        let bytes: usize = self.early.iter().map(|(_, text)| text.len()).sum();
+        if self.early.len() < MAX_EARLY && bytes < MAX_FRAME_BYTES {
+            self.early.push((Instant::now(), text.to_owned()));
         } else {
             let error = ToolError::overloaded("too many calls came before the welcome").to_string();
             self.refuse(call.call_id(), None, "overloaded", &error);
@@ -96,8 +97,7 @@ impl Session<'_> {
     }
 
     /// Verifies a call, gives it its place and starts it; or answers why not.
-    fn on_call(&mut self, call: &CallFrame<'_>) {
-        let arrived = Instant::now();
+    pub(super) fn on_call(&mut self, call: &CallFrame<'_>, arrived: Instant) {
         let call_id = call.call_id();
         let envelope = match self.shared.verifier.verify(call, &self.scope, SystemTime::now()) {
             Ok(envelope) => envelope,
@@ -153,20 +153,23 @@ impl Session<'_> {
         tokio::spawn(async move {
             // The answer is in the outbox before the call gives up its place, so that a host without calls
             // in flight has every answer there.
-            let finished = AssertUnwindSafe(admitted.run(arguments, Arc::new(scope))).catch_unwind().await;
-            let (frame, _presence) = match finished {
-                Ok(Finished { result, entry, presence }) => {
-                    (shared.encode(&call_id, &entry, result, arrived.elapsed()), Some(presence))
-                }
+            let run = async {
+                let Finished { result, entry, presence } = admitted.run(arguments, Arc::new(scope)).await;
+                (shared.encode(&call_id, &entry, result, arrived.elapsed()), presence)
+            };
+            let (frame, _presence) = match AssertUnwindSafe(run).catch_unwind().await {
+                Ok((frame, presence)) => (frame, Some(presence)),
                 // What a handler panics with is caught further in; what is left are values that panic when
                 // they are dropped with it.
                 Err(_panic) => {
-                    (outbound::tool_error(&call_id, &format!("internal error (call {call_id})")), None)
+                    let error = format!("internal error (call {call_id})");
+                    (outbound::tool_error(&call_id, &error), None)
                 }
             };
             let frame = Utf8Bytes::from(frame);
-            shared.calls.finish(&call_id, frame.clone());
-            shared.outbox.push(Answer::new(call_id, frame, arrived));
+            // In this order: while the call counts as running, nothing else is answered under its id.
+            shared.outbox.push(Answer::new(call_id.clone(), frame.clone(), arrived));
+            shared.calls.finish(&call_id, frame);
         });
     }
 

@@ -29,7 +29,7 @@ use super::ending::{self, Ending};
 use super::machine::Event;
 use super::{FAREWELL, HostEvent, Shared};
 use crate::observe;
-use crate::protocol::{CALL_PENDING, Scope, Welcome, outbound};
+use crate::protocol::{CALL_PENDING, Inbound, Scope, Welcome, outbound};
 
 /// How many frames are read before time and shutdown are looked at again.
 const READ_BUDGET: usize = 64;
@@ -59,7 +59,7 @@ pub(super) struct Session<'a> {
     /// Frames that could not be read.
     malformed: u64,
     /// Calls that came before `welcome`, as they came.
-    early: Vec<String>,
+    early: Vec<(Instant, String)>,
     /// Whether no calls are read, since too many answers wait to be written.
     held_back: bool,
 }
@@ -126,11 +126,24 @@ impl<'a> Session<'a> {
                 biased;
                 noticed = poll_fn(|context| self.poll(context)) => match noticed {
                     Noticed::Ended(ending) => break ending,
-                    Noticed::AllSent => break self.say_goodbye().await,
+                    Noticed::AllSent => {
+                        let heard = self.say_goodbye().await;
+                        break if heard || !self.outgoing.has_unproven() {
+                            Ending::Drained
+                        } else {
+                            Ending::Lost("the last answers may not have arrived".to_owned())
+                        };
+                    }
                     Noticed::Welcome => {}
                 },
-                () = time => if let Some(ending) = self.on_time() {
-                    break ending;
+                () = time => match self.on_time() {
+                    // The time of a shutdown is over; what is written should still arrive.
+                    Some(Ending::Drained) => {
+                        self.say_goodbye().await;
+                        break Ending::Drained;
+                    }
+                    Some(ending) => break ending,
+                    None => {}
                 },
                 Ok(()) = changes.changed(), if self.welcomed => {
                     let now = Instant::now();
@@ -144,6 +157,9 @@ impl<'a> Session<'a> {
             }
         };
         shared.outbox.put_back(self.outgoing.into_unproven());
+        if ending == Ending::Drained && !shared.outbox.is_empty() {
+            tracing::warn!(answers = shared.outbox.len(), "stopped with answers that may not have arrived");
+        }
         ending
     }
 
@@ -178,7 +194,8 @@ impl<'a> Session<'a> {
 
     fn poll_read(&mut self, context: &mut Context<'_>, welcome: &mut bool) -> Option<Ending> {
         for _ in 0..READ_BUDGET {
-            self.held_back = self.is_backed_up();
+            // Before the welcome nothing can be sent, so there is nothing to wait for.
+            self.held_back = self.welcomed && self.is_backed_up();
             if self.held_back {
                 return None;
             }
@@ -218,7 +235,13 @@ impl<'a> Session<'a> {
             if Pin::new(&mut self.socket).poll_ready(context)?.is_pending() {
                 return Ok(false);
             }
-            let Some(message) = self.outgoing.next(&self.shared.outbox) else { break };
+            let Some(message) = self.outgoing.next(&self.shared.outbox) else {
+                // All that was taken may have expired while more came in.
+                if self.welcomed && !self.shared.outbox.is_empty() {
+                    continue;
+                }
+                break;
+            };
             Pin::new(&mut self.socket).start_send(message)?;
         }
         let flushed = Pin::new(&mut self.socket).poll_flush(context)?.is_ready();
@@ -254,8 +277,10 @@ impl<'a> Session<'a> {
         if !self.status.is_draining() {
             self.register(now);
         }
-        for text in std::mem::take(&mut self.early) {
-            self.on_frame(&text);
+        for (arrived, text) in std::mem::take(&mut self.early) {
+            if let Ok(Inbound::ToolCall(call)) = Inbound::parse(&text) {
+                self.on_call(&call, arrived);
+            }
         }
     }
 
@@ -319,19 +344,24 @@ impl<'a> Session<'a> {
         outbound::heartbeat(changed.iter().map(|(name, health)| (*name, health)))
     }
 
-    /// Closes in order, once everything is sent.
-    async fn say_goodbye(&mut self) -> Ending {
+    /// Closes in order. `true` when the platform closed too, so that it has read everything before.
+    async fn say_goodbye(&mut self) -> bool {
         let close =
             CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::from_static("host shutting down") };
         let goodbye = async {
-            if self.socket.send(Message::Close(Some(close))).await.is_ok() {
-                while let Some(Ok(_)) = self.socket.next().await {}
+            self.socket.send(Message::Close(Some(close))).await.ok()?;
+            while let Some(Ok(message)) = self.socket.next().await {
+                if matches!(message, Message::Close(_)) {
+                    return Some(());
+                }
             }
+            None
         };
-        if timeout(FAREWELL, goodbye).await.is_err() {
+        let heard = matches!(timeout(FAREWELL, goodbye).await, Ok(Some(())));
+        if !heard {
             tracing::debug!("the platform did not answer the close");
         }
-        Ending::Drained
+        heard
     }
 }
 

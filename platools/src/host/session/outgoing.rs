@@ -146,6 +146,11 @@ impl Outgoing {
         }
     }
 
+    /// Whether answers were written that may not have arrived.
+    pub(super) fn has_unproven(&self) -> bool {
+        !self.unproven.is_empty()
+    }
+
     /// What has to be sent on another connection, oldest first.
     pub(super) fn into_unproven(self) -> VecDeque<Answer> {
         let now = Instant::now();

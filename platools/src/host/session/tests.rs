@@ -112,3 +112,46 @@ async fn a_platform_that_sends_and_reads_nothing_is_left() {
     let after = started.elapsed().as_secs();
     assert!((60..=121).contains(&after), "{after} s");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_crowded_outbox_is_no_obstacle_to_the_next_welcome() {
+    let (near, far) = duplex(64 * 1024);
+    let (host, heartbeats) = (host(), AtomicUsize::new(0));
+    let handle = host.handle();
+    for index in 0..5 {
+        let answer = Answer::new(format!("call-{index}"), "x".repeat(7 << 20).into(), Instant::now());
+        host.shared.outbox.push(answer);
+    }
+    assert!(host.shared.outbox.is_crowded());
+    tokio::select! {
+        ending = run(host, near) => panic!("{ending}"),
+        () = platform(far, &heartbeats, |_| true) => panic!("the host hung up"),
+        () = tokio::time::sleep(HOUR) => {}
+    }
+    assert_eq!(handle.state(), HostState::Active);
+    keeps_nothing(&handle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_shutdowns_time_is_said_to_the_platform() {
+    let (near, far) = duplex(64 * 1024);
+    let host = host();
+    let stubborn = host.shared.dispatcher.admit("nothing", None, 0).unwrap();
+    host.shared.shutdown.cancel();
+    let platform = async {
+        let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+        socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
+        let mut last = None;
+        while let Some(Ok(message)) = socket.next().await {
+            last = Some(message);
+        }
+        last
+    };
+    let (ending, last) = tokio::join!(run(host, near), platform);
+    assert_eq!(ending, Ending::Drained);
+    assert!(
+        matches!(&last, Some(Message::Close(Some(close))) if close.code == CloseCode::Normal),
+        "{last:?}"
+    );
+    drop(stubborn);
+}
