@@ -127,8 +127,9 @@ pub(super) async fn drive(
     loop {
         status.welcomed_at = None;
         let ending = connect(&shared, &mut status, &secret).await;
+        // Every wait ends with a look at the secret; only here does it decide what follows.
         let about_secret = matches!(ending, Ending::SecretRotated | Ending::SecretRefused);
-        let new_secret = ending != Ending::Drained && refresh(&shared, &mut secret).await;
+        let new_secret = about_secret && refresh(&shared, &mut secret).await;
         let lasted = status.welcomed_at.map_or(Duration::ZERO, |at| at.elapsed());
         tell(&shared, &ending);
         match status.on(Event::Ended { ending, new_secret, lasted }) {

@@ -87,24 +87,26 @@ async fn a_superseded_host_stands_by_and_does_not_fight() {
     first.ended().await.unwrap();
 }
 
+/// Connects a host with this source, puts a fresh secret where the source finds it, and rotates.
+async fn survives_rotation(platform: &DevPlatform, source: SecretSource, store: impl FnOnce(&str)) {
+    let host = Platools::builder().url(platform.url()).secret_source(source).tools(all_tools());
+    let _host = Running::start(host.build().unwrap());
+    platform.wait_for_tool("add").await.unwrap();
+    let fresh = "f".repeat(64);
+    store(&fresh);
+    platform.faults().rotate_secret_to(Secret::new(fresh).unwrap());
+    platform.wait_for_registrations(2).await.unwrap();
+    let sum = answer(platform, "add", json!({"a": 1, "b": 2})).await;
+    assert_eq!(sum, json!(3), "signed with the new secret");
+}
+
 #[tokio::test]
 async fn a_rotated_secret_is_read_again() {
     let platform = DevPlatform::start().await.unwrap();
     let folder = Folder::new("rotation");
     let path = folder.file("secret", &format!("{}\n", platform.secret().expose()));
-    let host =
-        Platools::builder().url(platform.url()).secret_source(SecretSource::file(&path)).tools(all_tools());
-    let _host = Running::start(host.build().unwrap());
-    platform.wait_for_tool("add").await.unwrap();
-    let fresh = "f".repeat(64);
-    folder.file("secret", &fresh);
-    platform.faults().rotate_secret_to(Secret::new(fresh).unwrap());
-    platform.wait_for_registrations(2).await.unwrap();
-    assert_eq!(
-        answer(&platform, "add", json!({"a": 1, "b": 2})).await,
-        json!(3),
-        "signed with the new secret"
-    );
+    let store = |fresh: &str| drop(folder.file("secret", fresh));
+    survives_rotation(&platform, SecretSource::file(&path), store).await;
 }
 
 #[tokio::test]
@@ -118,18 +120,7 @@ async fn a_rotated_secret_is_got_from_a_callback_that_takes_its_time() {
             Ok(vault.lock().unwrap().clone())
         }
     });
-    let host = Platools::builder().url(platform.url()).secret_source(source).tools(all_tools());
-    let _host = Running::start(host.build().unwrap());
-    platform.wait_for_tool("add").await.unwrap();
-    let fresh = "f".repeat(64);
-    vault.lock().unwrap().clone_from(&fresh);
-    platform.faults().rotate_secret_to(Secret::new(fresh).unwrap());
-    platform.wait_for_registrations(2).await.unwrap();
-    assert_eq!(
-        answer(&platform, "add", json!({"a": 1, "b": 2})).await,
-        json!(3),
-        "signed with the new secret"
-    );
+    survives_rotation(&platform, source, |fresh| fresh.clone_into(&mut vault.lock().unwrap())).await;
 }
 
 #[tokio::test]

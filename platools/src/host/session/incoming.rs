@@ -162,8 +162,8 @@ impl Session<'_> {
                 // What a handler panics with is caught further in; what is left are values that panic when
                 // they are dropped with it.
                 Err(_panic) => {
-                    let error = format!("internal error (call {call_id})");
-                    (outbound::tool_error(&call_id, &error), None)
+                    let error = ToolError::internal("a value panicked when it was dropped");
+                    (outbound::tool_error(&call_id, &answer_text(&error, &call_id, false)), None)
                 }
             };
             let frame = Utf8Bytes::from(frame);
