@@ -101,6 +101,7 @@ pub mod logging;
 mod observe;
 pub mod protocol;
 pub mod security;
+mod tls;
 mod tool;
 
 pub use platools_macros::{tool, toolset};

@@ -1,0 +1,67 @@
+//! TLS towards others: an explicit crypto provider, the system's roots, and certificates of one's own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls_platform_verifier::Verifier;
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TlsError {
+    /// The file with certificates cannot be used.
+    #[error("{path}: {problem}", path = path.display())]
+    CaFile { path: PathBuf, problem: String },
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(String),
+}
+
+/// A configuration that trusts the system's roots and the certificates in `ca_file`.
+///
+/// The provider is named here: rustls panics on the first connection when a program links two of them
+/// and nobody chose.
+pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let setup = |error: rustls::Error| TlsError::Setup(error.to_string());
+    let roots = ca_file.map(certificates).transpose()?.unwrap_or_default();
+    let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider)).map_err(setup)?;
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(setup)?
+        .dangerous() // The name of the door; the verifier behind it is rustls' own.
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
+}
+
+/// The certificates in a PEM file, at least one.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let problem = |problem: String| TlsError::CaFile { path: path.to_owned(), problem };
+    let text = std::fs::read(path).map_err(|error| problem(format!("cannot be read: {error}")))?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| problem(format!("is not PEM: {error}")))?;
+    if certificates.is_empty() {
+        return Err(problem("holds no certificate (a PEM block `BEGIN CERTIFICATE`)".to_owned()));
+    }
+    Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_certificates_is_named() {
+        let path = std::env::temp_dir().join(format!("platools-ca-{}.pem", std::process::id()));
+        let error = client_config(Some(&path)).unwrap_err().to_string();
+        assert!(error.contains("cannot be read") && error.contains("platools-ca-"), "{error}");
+        std::fs::write(&path, "hello").unwrap();
+        let error = client_config(Some(&path)).unwrap_err().to_string();
+        std::fs::remove_file(&path).unwrap();
+        assert!(error.contains("holds no certificate"), "{error}");
+    }
+}
