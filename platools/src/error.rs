@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::context::States;
+use crate::dispatch::AccessError;
 use crate::host::{ConfigError, DeclarationError, HostError};
 use crate::tool::{RegistryError, Tool};
 
@@ -20,6 +21,8 @@ pub enum Error {
     Registry(RegistryError),
     /// A tool asks for state that nobody registered.
     MissingState(MissingState),
+    /// Access to a tool would not be controlled as the tool needs it.
+    Access(AccessError),
     /// The declaration of the tools is too large.
     Declaration(DeclarationError),
     /// The platform refused the connection for good.
@@ -32,6 +35,7 @@ impl Error {
             Self::Config(error) => error,
             Self::Registry(error) => error,
             Self::MissingState(error) => error,
+            Self::Access(error) => error,
             Self::Declaration(error) => error,
             Self::Host(error) => error,
         }
@@ -69,6 +73,7 @@ from! {
     Config(ConfigError)
     Registry(RegistryError)
     MissingState(MissingState)
+    Access(AccessError)
     Declaration(DeclarationError)
     Host(HostError)
 }

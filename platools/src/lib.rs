@@ -110,16 +110,16 @@ pub use tokio_util::sync::CancellationToken;
 
 pub use crate::context::{
     CallContext, CallContextBuilder, State, current_agent_id, current_call_id, current_context,
-    current_entity_id, current_entity_token, current_scope, current_thread_id, current_user_id,
-    current_user_token,
+    current_entity_id, current_entity_token, current_identity, current_scope, current_thread_id,
+    current_user_id, current_user_token,
 };
-pub use crate::dispatch::Limits;
+pub use crate::dispatch::{AccessError, Limits};
 pub use crate::error::{Error, MissingState, Result};
 pub use crate::host::{
     ConfigError, DeclarationError, Host, HostConfig, HostError, HostEvent, HostEvents, HostHandle, HostState,
     Platools, WhenSuperseded,
 };
-pub use crate::security::SecretSource;
+pub use crate::security::{Authenticator, Identity, SecretSource};
 pub use crate::tool::{
     Arguments, ArgumentsError, Auth, BoxError, FromCall, IntoOutput, InvalidRateLimit, Location, Media,
     NameError, RateLimit, Registry, RegistryError, Requirement, Tool, ToolCall, ToolError, ToolErrorKind,
@@ -132,8 +132,8 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::{
-        CallContext, CancellationToken, Media, Platools, State, ToolError, ToolOutput, UserFacingError, tool,
-        tools, toolset,
+        CallContext, CancellationToken, Identity, Media, Platools, State, ToolError, ToolOutput,
+        UserFacingError, tool, tools, toolset,
     };
 }
 

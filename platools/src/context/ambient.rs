@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::call_context::scope_of;
 use super::{CallContext, CallScope};
 use crate::protocol::{Envelope, Scope};
+use crate::security::Identity;
 
 tokio::task_local! {
     /// The call that the running handler answers.
@@ -34,6 +35,11 @@ pub fn current_context() -> Option<CallContext> {
 /// The user of the running call, even when the rest of its context is incomplete.
 pub fn current_user_id() -> Option<String> {
     member(|envelope| &envelope.user_id)
+}
+
+/// The verified identity behind the running call.
+pub fn current_identity() -> Option<Identity> {
+    with_scope(|scope| scope.identity().cloned())
 }
 
 /// The user's token of the running call. A secret: keep it out of logs.

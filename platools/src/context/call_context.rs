@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::CallScope;
 use crate::protocol::{Envelope, Scope};
+use crate::security::Identity;
 use crate::tool::{FromCall, ToolCall, ToolError};
 
 /// Stands for an id in calls that no platform sent.
@@ -21,7 +22,8 @@ const LOCAL: &str = "local";
 /// in which every id that nobody gave is `local`.
 ///
 /// The platform's signature covers [`context`](Self::context), not the ids: they are what the platform
-/// says. Where it matters who the user is, verify [`user_token`](Self::user_token).
+/// says. Where it matters who the user is, take an [`Identity`](crate::Identity), which an authenticator
+/// has verified.
 ///
 /// ```
 /// use platools::CallContext;
@@ -37,12 +39,14 @@ pub struct CallContext(Arc<Inner>);
 struct Inner {
     envelope: Envelope,
     context: Map<String, Value>,
+    /// Given by whoever made the context, for a call that does not come over the wire.
+    identity: Option<Identity>,
 }
 
 impl CallContext {
     /// A context for a call that does not come over the wire.
     pub fn builder() -> CallContextBuilder {
-        CallContextBuilder { envelope: Envelope::default(), context: Map::new() }
+        CallContextBuilder { envelope: Envelope::default(), context: Map::new(), identity: None }
     }
 
     /// The typed context of an envelope.
@@ -51,12 +55,21 @@ impl CallContext {
     /// The names, as on the wire, of what is missing.
     pub(crate) fn new(envelope: Envelope, context: Map<String, Value>) -> Result<Self, Vec<&'static str>> {
         let missing: Vec<_> = envelope.missing().collect();
-        if missing.is_empty() { Ok(Self(Arc::new(Inner { envelope, context }))) } else { Err(missing) }
+        if missing.is_empty() {
+            Ok(Self(Arc::new(Inner { envelope, context, identity: None })))
+        } else {
+            Err(missing)
+        }
     }
 
     /// The envelope it was made of.
     pub(crate) fn envelope(&self) -> &Envelope {
         &self.0.envelope
+    }
+
+    /// The identity that the context was made with.
+    pub(super) fn identity(&self) -> Option<&Identity> {
+        self.0.identity.as_ref()
     }
 
     /// The id of this call.
@@ -183,6 +196,7 @@ impl FromCall for CancellationToken {
 pub struct CallContextBuilder {
     envelope: Envelope,
     context: Map<String, Value>,
+    identity: Option<Identity>,
 }
 
 macro_rules! setters {
@@ -219,6 +233,12 @@ impl CallContextBuilder {
         environment_id
     }
 
+    /// Who is calling, as verified by whoever makes this context; no authenticator is asked then.
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
     /// One member of `_context`.
     pub fn context(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.context.insert(key.into(), value.into());
@@ -247,7 +267,11 @@ impl CallContextBuilder {
             id.get_or_insert_with(|| LOCAL.to_owned());
         }
         envelope.timestamp.get_or_insert_with(|| jiff::Timestamp::now().to_string());
-        CallContext(Arc::new(Inner { envelope: self.envelope, context: self.context }))
+        CallContext(Arc::new(Inner {
+            envelope: self.envelope,
+            context: self.context,
+            identity: self.identity,
+        }))
     }
 }
 

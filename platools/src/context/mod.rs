@@ -6,12 +6,13 @@
 
 mod ambient;
 mod call_context;
+mod identity;
 mod scope;
 mod state;
 
 pub use self::ambient::{
     current_agent_id, current_call_id, current_context, current_entity_id, current_entity_token,
-    current_scope, current_thread_id, current_user_id, current_user_token,
+    current_identity, current_scope, current_thread_id, current_user_id, current_user_token,
 };
 pub use self::call_context::{CallContext, CallContextBuilder};
 pub use self::state::State;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CallContext, States};
 use crate::json;
 use crate::protocol::{Envelope, RawEnvelope};
+use crate::security::{Credentials, Identity};
 
 /// What a door knows about one call.
 pub(crate) struct CallScope {
@@ -17,6 +18,8 @@ pub(crate) struct CallScope {
     /// The host's token, and this call's own, made when a handler asks for it.
     host_cancellation: CancellationToken,
     cancellation: OnceLock<CancellationToken>,
+    /// Who is calling, once that is verified.
+    identity: OnceLock<Identity>,
 }
 
 enum Caller {
@@ -48,7 +51,7 @@ impl CallScope {
             decoded: OnceLock::new(),
             typed: OnceLock::new(),
         };
-        Self { call_id, caller, states, host_cancellation, cancellation: OnceLock::new() }
+        Self::new(call_id, caller, states, host_cancellation)
     }
 
     /// A call with a context of its own.
@@ -57,13 +60,20 @@ impl CallScope {
         states: Arc<States>,
         host_cancellation: CancellationToken,
     ) -> Self {
-        Self {
-            call_id: context.call_id().to_owned(),
-            caller: Caller::Local(context),
-            states,
-            host_cancellation,
-            cancellation: OnceLock::new(),
-        }
+        let (call_id, identity) = (context.call_id().to_owned(), context.identity().cloned());
+        let mut scope = Self::new(call_id, Caller::Local(context), states, host_cancellation);
+        scope.identity = identity.map(OnceLock::from).unwrap_or_default();
+        scope
+    }
+
+    fn new(
+        call_id: String,
+        caller: Caller,
+        states: Arc<States>,
+        host_cancellation: CancellationToken,
+    ) -> Self {
+        let (cancellation, identity) = (OnceLock::new(), OnceLock::new());
+        Self { call_id, caller, states, host_cancellation, cancellation, identity }
     }
 
     pub(crate) fn call_id(&self) -> &str {
@@ -84,6 +94,30 @@ impl CallScope {
         let listens = self.cancellation.get().is_some();
         self.cancellation().cancel();
         listens
+    }
+
+    /// The verified identity of the caller, if there is one.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.identity.get()
+    }
+
+    /// Notes who is calling. The first one that is noted stays.
+    pub(crate) fn identify(&self, identity: Identity) {
+        let _ = self.identity.set(identity);
+    }
+
+    /// The tokens that the call carries. An empty one is none.
+    pub(crate) fn credentials(&self) -> Credentials {
+        let envelope = self.envelope();
+        let token = |token: &Option<String>| token.clone().filter(|token| !token.is_empty());
+        let mut credentials = Credentials::new();
+        if let Some(token) = token(&envelope.user_token) {
+            credentials = credentials.with_user_token(token);
+        }
+        if let Some(token) = token(&envelope.entity_token) {
+            credentials = credentials.with_entity_token(token);
+        }
+        credentials
     }
 
     /// What the envelope says, complete or not.

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::CallScope;
-use crate::tool::{FromCall, Requirement, ToolCall, ToolError};
+use crate::tool::{FromCall, Requirement, RequirementKind, ToolCall, ToolError};
 
 /// A value shared by all calls, taken by type: `db: State<Db>` after `.state(Db::open()?)`.
 ///
@@ -91,14 +91,19 @@ impl States {
         self.values.get(&TypeId::of::<T>())?.downcast_ref::<Arc<T>>().cloned()
     }
 
+    /// Whether the piece of state that is asked for, if it is one, is there.
     pub(crate) fn satisfies(&self, requirement: Requirement) -> bool {
-        self.values.contains_key(&requirement.type_id())
+        match requirement.kind {
+            RequirementKind::State { type_id, .. } => self.values.contains_key(&type_id),
+            RequirementKind::Identity { .. } => true,
+        }
     }
 
     /// What to do about a requirement that is not satisfied.
     pub(crate) fn advice(&self, requirement: Requirement) -> String {
         let name = requirement.type_name();
-        if self.values.contains_key(&requirement.shared_type_id()) {
+        let RequirementKind::State { shared_type_id, .. } = requirement.kind else { return String::new() };
+        if self.values.contains_key(&shared_type_id) {
             return format!(
                 "an `Arc` of it is: give that to `.shared_state(…)` instead of `.state(…)`, or take `State<Arc<{name}>>`"
             );

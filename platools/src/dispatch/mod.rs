@@ -8,8 +8,10 @@
 //! | --- | --- | --- |
 //! | admit | look up, rate limit, a place among the running or the waiting | `unknown tool`, `rate limited`, `overloaded`, `shutting down` |
 //! | wait | the tool's own permits, then the host's | `timed out` |
+//! | access | who is calling, and whether that is allowed | `denied` |
 //! | run | injections, arguments, handler; a panic stays inside | `denied`, `invalid arguments`, `timed out`, the handler's own error |
 
+mod access;
 mod admission;
 mod blocking;
 mod health;
@@ -22,6 +24,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
 
+use self::access::Access;
+pub use self::access::AccessError;
 use self::admission::Admission;
 use self::blocking::Threads;
 pub(crate) use self::health::Health;
@@ -29,12 +33,14 @@ pub use self::limits::Limits;
 use self::limits::ToolLimits;
 pub(crate) use self::run::{Admitted, Finished, answer_text};
 use crate::context::{CallContext, CallScope, States};
+use crate::security::Authentication;
 use crate::tool::{Arguments, Registry, Tool, ToolError, ToolResult};
 
 /// A tool with what the dispatcher keeps about it.
 #[derive(Debug)]
 pub(crate) struct Entry {
     tool: Tool,
+    access: Access,
     limits: ToolLimits,
     health: Health,
     enabled: AtomicBool,
@@ -44,9 +50,10 @@ pub(crate) struct Entry {
 
 impl Entry {
     fn new(tool: Tool) -> Self {
-        let limits = ToolLimits::new(tool.spec());
+        let (access, limits) = (Access::new(tool.spec()), ToolLimits::new(tool.spec()));
         Self {
             tool,
+            access,
             limits,
             health: Health::default(),
             enabled: AtomicBool::new(true),
@@ -76,6 +83,7 @@ pub(crate) struct Dispatcher(Arc<Inner>);
 struct Inner {
     entries: RwLock<HashMap<String, Arc<Entry>>>,
     states: Arc<States>,
+    authentication: Option<Arc<Authentication>>,
     limits: Limits,
     admission: Arc<Admission>,
     threads: Arc<Threads>,
@@ -84,13 +92,20 @@ struct Inner {
 }
 
 impl Dispatcher {
-    /// A dispatcher of the tools in `registry`.
-    pub(crate) fn new(registry: &Registry, states: Arc<States>, limits: Limits) -> Self {
+    /// A dispatcher of the tools in `registry`. Who may call them is enforced when there is an
+    /// `authentication`.
+    pub(crate) fn new(
+        registry: &Registry,
+        states: Arc<States>,
+        authentication: Option<Authentication>,
+        limits: Limits,
+    ) -> Self {
         let entries =
             registry.iter().map(|tool| (tool.name().to_owned(), Arc::new(Entry::new(tool.clone()))));
         Self(Arc::new(Inner {
             entries: RwLock::new(entries.collect()),
             states,
+            authentication: authentication.map(Arc::new),
             admission: Arc::new(Admission::new(&limits)),
             threads: Arc::default(),
             limits,
@@ -106,7 +121,8 @@ impl Dispatcher {
         inner.admission.check_open()?;
         entry.limits.check_rate(user)?;
         let ticket = inner.admission.enter(&entry.limits, entry.tool.is_blocking(), bytes)?;
-        Ok(Admitted::new(entry, ticket, Arc::clone(&inner.threads), &inner.limits))
+        let authentication = inner.authentication.clone().filter(|_| !entry.access.is_open());
+        Ok(Admitted::new(entry, ticket, Arc::clone(&inner.threads), authentication, &inner.limits))
     }
 
     /// Runs one call that came over no wire, in the context it brings.
@@ -114,6 +130,11 @@ impl Dispatcher {
         let admitted = self.admit(name, Some(context.user_id()), arguments.as_json().len())?;
         let scope = CallScope::local(context, self.states(), self.cancellation());
         admitted.run(arguments, Arc::new(scope)).await.result
+    }
+
+    /// Whether somebody verifies who is calling.
+    pub(crate) fn is_authenticated(&self) -> bool {
+        self.0.authentication.is_some()
     }
 
     pub(crate) fn states(&self) -> Arc<States> {

@@ -17,6 +17,7 @@ use super::blocking::Threads;
 use super::{Entry, Limits};
 use crate::context::{CURRENT, CallScope};
 use crate::observe;
+use crate::security::Authentication;
 use crate::tool::{Arguments, Handler, ToolCall, ToolError, ToolErrorKind, ToolResult};
 
 /// How long a handler that listens to its cancellation has to answer once its time is up.
@@ -28,6 +29,8 @@ pub(crate) struct Admitted {
     entry: Arc<Entry>,
     ticket: Ticket,
     threads: Arc<Threads>,
+    /// Who to ask about the caller, if the tool wants to know.
+    authentication: Option<Arc<Authentication>>,
     arrived: Instant,
     limit: Duration,
 }
@@ -41,16 +44,22 @@ pub(crate) struct Finished {
 }
 
 impl Admitted {
-    pub(super) fn new(entry: Arc<Entry>, ticket: Ticket, threads: Arc<Threads>, limits: &Limits) -> Self {
-        Self { entry, ticket, threads, arrived: Instant::now(), limit: limits.call_timeout }
+    pub(super) fn new(
+        entry: Arc<Entry>,
+        ticket: Ticket,
+        threads: Arc<Threads>,
+        authentication: Option<Arc<Authentication>>,
+        limits: &Limits,
+    ) -> Self {
+        Self { entry, ticket, threads, authentication, arrived: Instant::now(), limit: limits.call_timeout }
     }
 
     /// Runs the call to its answer, within its time, in a span of its own.
     pub(crate) async fn run(self, arguments: Arguments, scope: Arc<CallScope>) -> Finished {
-        let Self { entry, ticket, threads, arrived, limit } = self;
+        let Self { entry, ticket, threads, authentication, arrived, limit } = self;
         let (place, presence) = ticket.split();
         let span = span(&entry, &scope);
-        let within = Within { deadline: arrived + limit, limit, threads };
+        let within = Within { deadline: arrived + limit, limit, threads, authentication };
         let result = within.run(&entry, place, arguments, &scope).instrument(span.clone()).await;
         let (outcome, latency) = (outcome(&result), arrived.elapsed());
         span.record("outcome", outcome);
@@ -67,6 +76,7 @@ struct Within {
     /// What the deadline was made of, for the message.
     limit: Duration,
     threads: Arc<Threads>,
+    authentication: Option<Arc<Authentication>>,
 }
 
 impl Within {
@@ -80,6 +90,15 @@ impl Within {
         let Ok(permits) = timeout_at(self.deadline, place.permits()).await else {
             return Err(ToolError::timed_out(self.limit).into_refusal());
         };
+        if let Some(authentication) = &self.authentication {
+            let checked = timeout_at(self.deadline, entry.access.check(authentication, scope)).await;
+            checked
+                .unwrap_or_else(|_elapsed| Err(ToolError::timed_out(self.limit)))
+                .map_err(ToolError::into_refusal)?;
+            if let Some(identity) = scope.identity() {
+                Span::current().record("subject", identity.subject());
+            }
+        }
         let started = Instant::now();
         let (deadline, limit) = match entry.tool.spec().timeout {
             Some(own) if own < self.deadline.saturating_duration_since(started) => (started + own, own),
@@ -100,13 +119,14 @@ impl Within {
     }
 }
 
-/// The span of a call: who and what, and at its end how it went. No arguments, no tokens, no results.
+/// The span of a call: who and what, `subject` only if verified, and at its end how it went. No arguments, no tokens, no results.
 fn span(entry: &Entry, scope: &CallScope) -> Span {
     let span = tracing::info_span!(
         "call",
         tool = entry.tool.name(),
         call_id = scope.call_id(),
         user_id = Empty,
+        subject = Empty,
         agent_id = Empty,
         thread_id = Empty,
         outcome = Empty,

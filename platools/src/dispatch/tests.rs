@@ -13,7 +13,7 @@ use crate::tool::{ToolCall, ToolErrorKind, ToolOutput, ToolSpec};
 fn dispatcher(tools: impl IntoIterator<Item = Tool>, limits: Limits) -> Dispatcher {
     let mut registry = Registry::new();
     registry.extend(tools).unwrap();
-    Dispatcher::new(&registry, Arc::default(), limits)
+    Dispatcher::new(&registry, Arc::default(), None, limits)
 }
 
 async fn call(dispatcher: &Dispatcher, name: &str) -> ToolResult {

@@ -1,5 +1,6 @@
 //! From tools and a configuration to a host, with everything checked that can be checked beforehand.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +15,10 @@ use super::tls::TlsConnector;
 use super::tools::Tools;
 use super::{ConfigError, Host, HostConfig, HostState, Shared, WhenSuperseded};
 use crate::context::States;
-use crate::dispatch::{Dispatcher, Limits};
+use crate::dispatch::{AccessError, Dispatcher, Limits};
 use crate::error::{Error, MissingState};
 use crate::protocol::ConnectUrl;
-use crate::security::{SecretSource, Verifier, VerifierOptions};
+use crate::security::{Authentication, Authenticator, SecretSource, Verifier, VerifierOptions};
 use crate::tool::{Registry, Tool, Toolset};
 
 /// Builds a [`Host`].
@@ -32,13 +33,13 @@ use crate::tool::{Registry, Tool, Toolset};
 ///     platools::Platools::from_env()?.state(Db).run().await
 /// }
 /// ```
-#[derive(Debug)]
 #[must_use = "a builder does nothing before `run` or `build`"]
 pub struct Platools {
     config: HostConfig,
     explicit: Option<Vec<Tool>>,
     more: Vec<Tool>,
     states: States,
+    authenticator: Option<Arc<dyn Authenticator>>,
 }
 
 impl Platools {
@@ -57,7 +58,7 @@ impl Platools {
 
     /// Starts from a configuration.
     pub fn new(config: HostConfig) -> Self {
-        Self { config, explicit: None, more: Vec::new(), states: States::default() }
+        Self { config, explicit: None, more: Vec::new(), states: States::default(), authenticator: None }
     }
 
     /// The platform's URL, such as `wss://platos.example/tools/sync?entity=orders-prod`.
@@ -125,6 +126,31 @@ impl Platools {
         self
     }
 
+    /// Who finds out who is calling. From then on the `auth` and `roles` of the tools are enforced, and tools
+    /// can take an [`Identity`](crate::Identity).
+    pub fn authenticator(self, authenticator: impl Authenticator) -> Self {
+        self.shared_authenticator(Arc::new(authenticator))
+    }
+
+    /// The same, for an authenticator that is shared already.
+    pub fn shared_authenticator(mut self, authenticator: Arc<dyn Authenticator>) -> Self {
+        self.authenticator = Some(authenticator);
+        self
+    }
+
+    /// How long a verified identity is remembered; see [`HostConfig::identity_ttl`].
+    pub fn identity_ttl(mut self, ttl: Duration) -> Self {
+        self.config.identity_ttl = ttl;
+        self
+    }
+
+    /// Whether to refuse to start when tools declare `auth` or `roles` and there is no authenticator to
+    /// enforce them.
+    pub fn strict_access(mut self, strict: bool) -> Self {
+        self.config.strict_access = strict;
+        self
+    }
+
     /// Whether the model is told what broke inside. For development only.
     pub fn show_internal_errors(mut self, show: bool) -> Self {
         self.config.show_internal_errors = show;
@@ -174,9 +200,9 @@ impl Platools {
     ///
     /// # Errors
     /// When the URL or the secret is missing or cannot be used, two tools have one name, a tool's schema
-    /// cannot be built or its state is missing, or the declaration is larger than the platform takes.
+    /// cannot be built, its state or its authenticator is missing, or the declaration is larger than the platform takes.
     pub fn build(self) -> Result<Host, Error> {
-        let Self { config, explicit, more, states } = self;
+        let Self { config, explicit, more, states, authenticator } = self;
         let url = config.url.as_deref().ok_or(ConfigError::MissingUrl)?;
         let url = ConnectUrl::new(url, config.entity.as_deref(), config.environment.as_deref())
             .map_err(ConfigError::from)?;
@@ -198,6 +224,7 @@ impl Platools {
         };
         registry.extend(more)?;
         MissingState::check(registry.iter(), &states)?;
+        AccessError::check(registry.iter(), authenticator.is_some(), config.strict_access)?;
         let tools = Tools::new(registry.clone())?;
 
         for weakness in config.verification.weaknesses() {
@@ -210,7 +237,12 @@ impl Platools {
         let events = Events::default();
         let shared = Shared {
             verifier: Verifier::new(&secret, config.verification.clone()),
-            dispatcher: Dispatcher::new(&registry, Arc::new(states), config.limits.clone()),
+            dispatcher: Dispatcher::new(
+                &registry,
+                Arc::new(states),
+                authenticator.map(|who| Authentication::new(who, config.identity_ttl)),
+                config.limits.clone(),
+            ),
             url,
             secret: source,
             config,
@@ -231,6 +263,18 @@ impl Platools {
     /// As [`build`](Self::build) and [`Host::run`].
     pub async fn run(self) -> Result<(), Error> {
         Ok(self.build()?.run().await?)
+    }
+}
+
+impl fmt::Debug for Platools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Platools")
+            .field("config", &self.config)
+            .field("explicit", &self.explicit)
+            .field("more", &self.more)
+            .field("states", &self.states)
+            .field("authenticator", &self.authenticator.is_some())
+            .finish()
     }
 }
 

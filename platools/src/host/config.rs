@@ -82,6 +82,12 @@ pub struct HostConfig {
     pub limits: Limits,
     /// How strictly calls are verified.
     pub verification: VerifierOptions,
+    /// How long a verified identity is remembered, never beyond its own end; 60 s unless said otherwise. As
+    /// long may a user go on who was just blocked. Zero asks the authenticator at every call.
+    pub identity_ttl: Duration,
+    /// Whether the host refuses to start when tools declare `auth` or `roles` and there is no authenticator
+    /// to enforce them. Otherwise the log says so, once.
+    pub strict_access: bool,
     /// Whether the model is told what broke inside; for development only.
     pub show_internal_errors: bool,
 }
@@ -101,6 +107,8 @@ impl Default for HostConfig {
             when_superseded: WhenSuperseded::default(),
             limits: Limits::default(),
             verification: VerifierOptions::default(),
+            identity_ttl: Duration::from_secs(60),
+            strict_access: false,
             show_internal_errors: false,
         }
     }
@@ -130,6 +138,7 @@ impl HostConfig {
         for (setting, value) in [
             ("connect_timeout", self.connect_timeout),
             ("shutdown_grace", self.shutdown_grace),
+            ("identity_ttl", self.identity_ttl),
             ("limits.call_timeout", self.limits.call_timeout),
         ] {
             if value > LONGEST {

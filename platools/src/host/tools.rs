@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::declaration::{declare, frame_of};
 use super::{DeclarationError, HostHandle};
+use crate::dispatch::AccessError;
 use crate::error::{Error, MissingState};
 use crate::tool::{Registry, Tool};
 
@@ -116,10 +117,12 @@ impl HostHandle {
     /// Adds a tool.
     ///
     /// # Errors
-    /// When its name is taken, its schema cannot be built, it asks for state that is not registered, or
-    /// the declaration would become larger than the platform takes. Nothing has changed then.
+    /// When its name is taken, its schema cannot be built, it asks for state or an authenticator that the
+    /// host does not have, or the declaration would become larger than the platform takes. Nothing has changed then.
     pub fn insert_tool(&self, tool: Tool) -> Result<(), Error> {
         MissingState::check([&tool], &self.shared.dispatcher.states())?;
+        let is_authenticated = self.shared.dispatcher.is_authenticated();
+        AccessError::check([&tool], is_authenticated, self.shared.config.strict_access)?;
         self.shared.tools.insert(tool.clone())?;
         self.shared.dispatcher.insert(tool);
         Ok(())

@@ -65,7 +65,7 @@ impl fmt::Debug for ToolCall {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be injected into a tool",
     label = "not injectable",
-    note = "injectable are `CallContext`, `Option<CallContext>`, `State<T>`, `CancellationToken` and types that implement `platools::FromCall`",
+    note = "injectable are `CallContext`, `Option<CallContext>`, `Identity`, `Option<Identity>`, `State<T>`, `CancellationToken` and types that implement `platools::FromCall`",
     note = "if this is an argument that the caller sends, mark it `#[tool(argument)]`"
 )]
 pub trait FromCall: Sized {
@@ -75,37 +75,49 @@ pub trait FromCall: Sized {
     /// A [`ToolError`] that becomes the call's answer; the handler does not run.
     fn from_call(call: &ToolCall) -> Result<Self, ToolError>;
 
-    /// What the host must hold for this to succeed; checked once, when the host is built.
+    /// What the host must hold for this to succeed; checked once, when the host is built. What extracts an
+    /// `Identity` has to say [`Requirement::identity`], or no identity is looked for.
     fn requirement() -> Option<Requirement> {
         None
     }
 }
 
-/// A piece of state that a tool cannot run without.
+/// Something that the host must hold for a tool: a piece of state, or an authenticator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requirement {
-    type_id: TypeId,
-    /// What is registered when somebody gives an `Arc` to `.state(…)`.
-    shared_type_id: TypeId,
+    pub(crate) kind: RequirementKind,
     type_name: &'static str,
+}
+
+/// What a tool asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RequirementKind {
+    State {
+        type_id: TypeId,
+        /// What is registered when somebody gives an `Arc` to `.state(…)`.
+        shared_type_id: TypeId,
+    },
+    /// A verified identity, without which the call is refused, or one that may be absent.
+    Identity { optional: bool },
 }
 
 impl Requirement {
     /// The requirement that `.state(value)` was called with a `T`.
     pub fn state<T: ?Sized + 'static>() -> Self {
-        Self {
-            type_id: TypeId::of::<T>(),
-            shared_type_id: TypeId::of::<Arc<T>>(),
-            type_name: type_name::<T>(),
-        }
+        let (type_id, shared_type_id) = (TypeId::of::<T>(), TypeId::of::<Arc<T>>());
+        Self { kind: RequirementKind::State { type_id, shared_type_id }, type_name: type_name::<T>() }
     }
 
-    pub(crate) fn type_id(self) -> TypeId {
-        self.type_id
+    /// The requirement that the caller is verified: without a verified user the call is refused, and
+    /// without an authenticator the host does not start.
+    pub fn identity() -> Self {
+        Self { kind: RequirementKind::Identity { optional: false }, type_name: "Identity" }
     }
 
-    pub(crate) fn shared_type_id(self) -> TypeId {
-        self.shared_type_id
+    /// The wish that the caller is verified when the call carries a token and the host has an
+    /// authenticator. A token that is refused refuses the call.
+    pub fn optional_identity() -> Self {
+        Self { kind: RequirementKind::Identity { optional: true }, type_name: "Option<Identity>" }
     }
 
     /// The type's name, for messages.

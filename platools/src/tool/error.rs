@@ -186,7 +186,7 @@ impl ToolError {
 }
 
 /// An error and the causes behind it, joined by `: `.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

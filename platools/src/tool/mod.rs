@@ -19,6 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use self::arguments::{Arguments, ArgumentsError};
+pub(crate) use self::call::RequirementKind;
 pub use self::call::{FromCall, Requirement, ToolCall};
 pub use self::error::{BoxError, ToolError, ToolErrorKind, UserFacingError};
 pub use self::output::{IntoOutput, Media, ToolOutput};

@@ -1,6 +1,9 @@
 //! What the host hands to a function, beside the arguments.
 
-use platools::{CallContext, CancellationToken, FromCall, State, ToolCall, ToolError, tool, tools};
+use platools::security::Credentials;
+use platools::{
+    Arguments, CallContext, CancellationToken, FromCall, Identity, State, ToolCall, ToolError, tool, tools,
+};
 use platools::{CallContext as Ctx, State as Shared};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -45,6 +48,29 @@ async fn the_host_hands_over_context_state_and_token() {
 async fn a_state_that_nobody_registered_is_an_error_before_any_call() {
     let error = builder().tools(tools![everything]).build().unwrap_err().to_string();
     assert!(error.contains("everything") && error.contains("Db"), "{error}");
+}
+
+/// Say who is calling, verified.
+#[tool(roles = ["support"], register = false)]
+async fn verified(identity: Identity, by_reference: &Identity, maybe: Option<Identity>) -> Value {
+    json!([identity.subject(), by_reference.roles(), maybe == Some(identity)])
+}
+
+#[tokio::test]
+async fn a_verified_identity_is_handed_over() {
+    let tools = tools![verified];
+    assert_eq!(tools[0].spec().input_schema["properties"], json!({}));
+    let known = |_: Credentials| async { Ok(Identity::new("usr_1").with_role("support")) };
+    let host = builder().authenticator(known).tools(tools).build().unwrap();
+    let context = CallContext::builder().user_id("usr_2").user_token("token").build();
+    let answer = host.call("verified", Arguments::empty(), context).await.unwrap();
+    assert_eq!(answer.to_value(), json!(["usr_1", ["support"], true]));
+}
+
+#[tokio::test]
+async fn an_identity_that_nobody_verifies_is_an_error_before_any_call() {
+    let error = builder().tools(tools![verified]).build().unwrap_err().to_string();
+    assert!(error.contains("`verified`") && error.contains(".authenticator("), "{error}");
 }
 
 /// Take them under other names.
