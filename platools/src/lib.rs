@@ -95,6 +95,8 @@ mod context;
 mod dispatch;
 mod error;
 mod host;
+#[cfg(feature = "http")]
+pub mod http;
 mod json;
 #[cfg(feature = "logging")]
 pub mod logging;

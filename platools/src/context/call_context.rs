@@ -41,22 +41,32 @@ struct Inner {
     context: Map<String, Value>,
     /// Given by whoever made the context, for a call that does not come over the wire.
     identity: Option<Identity>,
+    traceparent: Option<String>,
 }
 
 impl CallContext {
     /// A context for a call that does not come over the wire.
     pub fn builder() -> CallContextBuilder {
-        CallContextBuilder { envelope: Envelope::default(), context: Map::new(), identity: None }
+        CallContextBuilder {
+            envelope: Envelope::default(),
+            context: Map::new(),
+            identity: None,
+            traceparent: None,
+        }
     }
 
     /// The typed context of an envelope.
     ///
     /// # Errors
     /// The names, as on the wire, of what is missing.
-    pub(crate) fn new(envelope: Envelope, context: Map<String, Value>) -> Result<Self, Vec<&'static str>> {
+    pub(crate) fn new(
+        envelope: Envelope,
+        context: Map<String, Value>,
+        traceparent: Option<String>,
+    ) -> Result<Self, Vec<&'static str>> {
         let missing: Vec<_> = envelope.missing().collect();
         if missing.is_empty() {
-            Ok(Self(Arc::new(Inner { envelope, context, identity: None })))
+            Ok(Self(Arc::new(Inner { envelope, context, identity: None, traceparent })))
         } else {
             Err(missing)
         }
@@ -125,6 +135,12 @@ impl CallContext {
     /// An OIDC access token that the entity issued. A secret: keep it out of logs.
     pub fn entity_token(&self) -> Option<&str> {
         self.0.envelope.entity_token.as_deref()
+    }
+
+    /// The trace that the call belongs to, as W3C trace context (`traceparent`), when its door brings one:
+    /// HTTP and MCP do, the WebSocket does not. For requests that continue the trace.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.0.traceparent.as_deref()
     }
 
     /// The entity, environment, project and organization.
@@ -197,6 +213,7 @@ pub struct CallContextBuilder {
     envelope: Envelope,
     context: Map<String, Value>,
     identity: Option<Identity>,
+    traceparent: Option<String>,
 }
 
 macro_rules! setters {
@@ -239,6 +256,12 @@ impl CallContextBuilder {
         self
     }
 
+    /// The trace that the call belongs to, as W3C trace context.
+    pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
+        self.traceparent = Some(traceparent.into());
+        self
+    }
+
     /// One member of `_context`.
     pub fn context(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.context.insert(key.into(), value.into());
@@ -267,11 +290,8 @@ impl CallContextBuilder {
             id.get_or_insert_with(|| LOCAL.to_owned());
         }
         envelope.timestamp.get_or_insert_with(|| jiff::Timestamp::now().to_string());
-        CallContext(Arc::new(Inner {
-            envelope: self.envelope,
-            context: self.context,
-            identity: self.identity,
-        }))
+        let Self { envelope, context, identity, traceparent } = self;
+        CallContext(Arc::new(Inner { envelope, context, identity, traceparent }))
     }
 }
 
@@ -282,9 +302,9 @@ mod tests {
     #[test]
     fn it_is_there_whole_or_not_at_all() {
         let whole = CallContext::builder().build().envelope().clone();
-        assert!(CallContext::new(whole.clone(), Map::new()).is_ok());
+        assert!(CallContext::new(whole.clone(), Map::new(), None).is_ok());
         let without = Envelope { agent_id: None, thread_id: None, ..whole };
-        assert_eq!(CallContext::new(without, Map::new()).unwrap_err(), ["agentId", "threadId"]);
+        assert_eq!(CallContext::new(without, Map::new(), None).unwrap_err(), ["agentId", "threadId"]);
     }
 
     #[test]

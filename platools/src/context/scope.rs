@@ -20,6 +20,8 @@ pub(crate) struct CallScope {
     cancellation: OnceLock<CancellationToken>,
     /// Who is calling, once that is verified.
     identity: OnceLock<Identity>,
+    /// The trace that the call belongs to, as W3C trace context.
+    traceparent: Option<String>,
 }
 
 enum Caller {
@@ -54,6 +56,25 @@ impl CallScope {
         Self::new(call_id, caller, states, host_cancellation)
     }
 
+    /// A call whose envelope is known already, with the text of `_context` and the trace it belongs to.
+    #[cfg(feature = "http")]
+    pub(crate) fn from_envelope(
+        call_id: String,
+        envelope: Envelope,
+        context: Option<&str>,
+        traceparent: Option<String>,
+        states: Arc<States>,
+        host_cancellation: CancellationToken,
+    ) -> Self {
+        let caller = Caller::Wire {
+            envelope: None,
+            context: context.map(str::to_owned),
+            decoded: OnceLock::from(Box::new(envelope)),
+            typed: OnceLock::new(),
+        };
+        Self { traceparent, ..Self::new(call_id, caller, states, host_cancellation) }
+    }
+
     /// A call with a context of its own.
     pub(crate) fn local(
         context: CallContext,
@@ -61,8 +82,10 @@ impl CallScope {
         host_cancellation: CancellationToken,
     ) -> Self {
         let (call_id, identity) = (context.call_id().to_owned(), context.identity().cloned());
+        let traceparent = context.traceparent().map(str::to_owned);
         let mut scope = Self::new(call_id, Caller::Local(context), states, host_cancellation);
         scope.identity = identity.map(OnceLock::from).unwrap_or_default();
+        scope.traceparent = traceparent;
         scope
     }
 
@@ -73,7 +96,7 @@ impl CallScope {
         host_cancellation: CancellationToken,
     ) -> Self {
         let (cancellation, identity) = (OnceLock::new(), OnceLock::new());
-        Self { call_id, caller, states, host_cancellation, cancellation, identity }
+        Self { call_id, caller, states, host_cancellation, cancellation, identity, traceparent: None }
     }
 
     pub(crate) fn call_id(&self) -> &str {
@@ -99,6 +122,11 @@ impl CallScope {
     /// The verified identity of the caller, if there is one.
     pub(crate) fn identity(&self) -> Option<&Identity> {
         self.identity.get()
+    }
+
+    /// The trace that the call belongs to.
+    pub(crate) fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
     }
 
     /// Notes who is calling. The first one that is noted stays.
@@ -135,7 +163,8 @@ impl CallScope {
         match &self.caller {
             Caller::Wire { context, typed, .. } => typed
                 .get_or_init(|| {
-                    CallContext::new(self.envelope().clone(), context.as_deref().map(map).unwrap_or_default())
+                    let context = context.as_deref().map(map).unwrap_or_default();
+                    CallContext::new(self.envelope().clone(), context, self.traceparent.clone())
                 })
                 .clone(),
             Caller::Local(context) => Ok(context.clone()),

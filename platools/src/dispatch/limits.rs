@@ -89,8 +89,9 @@ impl ToolLimits {
             let wait = until.wait_time_from(DefaultClock::default().now()).as_millis().max(1) as u64;
             // Rounded up, so that a retry at that time is not too early.
             let wait = if wait < 1_000 { wait } else { wait.div_ceil(1_000) * 1_000 };
-            let wait = format_duration(Duration::from_millis(wait));
-            ToolError::rate_limited(format!("at most {limit}, retry in {wait}"))
+            let wait = Duration::from_millis(wait);
+            let shown = format_duration(wait);
+            ToolError::rate_limited(format!("at most {limit}, retry in {shown}")).with_retry_after(wait)
         })
     }
 }

@@ -151,6 +151,12 @@ impl Dispatcher {
         self.0.admission.close();
     }
 
+    /// Whether every call is refused.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.admission.check_open().is_err()
+    }
+
     /// Waits until no call is running or waiting.
     pub(crate) async fn drained(&self) {
         self.0.admission.drained().await;

@@ -127,6 +127,7 @@ fn span(entry: &Entry, scope: &CallScope) -> Span {
         call_id = scope.call_id(),
         user_id = Empty,
         subject = Empty,
+        traceparent = scope.traceparent(),
         agent_id = Empty,
         thread_id = Empty,
         outcome = Empty,

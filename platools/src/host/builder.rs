@@ -17,7 +17,7 @@ use super::{ConfigError, Host, HostConfig, HostState, Shared, WhenSuperseded};
 use crate::context::States;
 use crate::dispatch::{AccessError, Dispatcher, Limits};
 use crate::error::{Error, MissingState};
-use crate::protocol::ConnectUrl;
+use crate::protocol::{ConnectUrl, Scope};
 use crate::security::{Authentication, Authenticator, SecretSource, Verifier, VerifierOptions};
 use crate::tool::{Registry, Tool, Toolset};
 
@@ -235,7 +235,9 @@ impl Platools {
         }
         warn_of_oversights(&registry, &config.limits);
         let events = Events::default();
+        let scope = Scope { entity_id: url.entity().map(|entity| entity.to_string()), ..Scope::default() };
         let shared = Shared {
+            scope: scope.into(),
             verifier: Verifier::new(&secret, config.verification.clone()),
             dispatcher: Dispatcher::new(
                 &registry,

@@ -7,6 +7,7 @@
 //! | `machine`, `backoff`, `ending` | the states of a connection and what follows each end; pure |
 //! | `dial`, `tls` | from a URL to an open WebSocket |
 //! | `session` | one connection from its opening to its end |
+//! | `http` | calls that come over HTTP instead |
 //! | `outbox`, `calls` | answers, which outlive the connection their call came over, and calls by their id |
 //! | `driver`, `shutdown` | connection after connection, until somebody says stop |
 //! | `events` | what happens, for whoever wants to know |
@@ -23,6 +24,8 @@ mod driver;
 mod ending;
 mod error;
 mod events;
+#[cfg(feature = "http")]
+mod http;
 mod machine;
 mod outbox;
 mod session;
@@ -31,7 +34,7 @@ mod tls;
 mod tools;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -43,12 +46,14 @@ pub use self::config::{HostConfig, WhenSuperseded};
 pub use self::error::{ConfigError, DeclarationError, HostError};
 use self::events::Events;
 pub use self::events::{HostEvent, HostEvents};
+#[cfg(feature = "http")]
+pub(crate) use self::http::{HttpAnswer, HttpCall, HttpRefusal};
 pub use self::machine::HostState;
 use self::outbox::Outbox;
 use self::tools::Tools;
 use crate::context::CallContext;
 use crate::dispatch::Dispatcher;
-use crate::protocol::ConnectUrl;
+use crate::protocol::{ConnectUrl, Scope};
 use crate::security::{Secret, SecretSource, Verifier};
 use crate::tool::{Arguments, Registry, ToolResult};
 
@@ -77,7 +82,21 @@ struct Shared {
     verifier: Verifier,
     outbox: Outbox,
     calls: Calls,
+    /// What the latest `welcome` said; before it, what the configuration says.
+    scope: RwLock<Scope>,
     shutdown: CancellationToken,
+}
+
+impl Shared {
+    /// Where this host belongs, as far as that is known.
+    #[cfg(feature = "http")]
+    fn scope(&self) -> Scope {
+        self.scope.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_scope(&self, scope: Scope) {
+        *self.scope.write().unwrap_or_else(PoisonError::into_inner) = scope;
+    }
 }
 
 impl Host {

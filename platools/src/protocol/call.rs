@@ -66,7 +66,7 @@ pub struct ToolName<'a> {
 }
 
 impl<'a> ToolName<'a> {
-    fn new(raw: &'a str) -> Result<Self, CallProblem> {
+    pub(super) fn new(raw: &'a str) -> Result<Self, CallProblem> {
         if raw.starts_with('"') {
             Ok(Self { raw })
         } else {

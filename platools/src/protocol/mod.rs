@@ -12,6 +12,7 @@ mod inbound;
 pub mod outbound;
 mod params;
 pub mod platform;
+mod request;
 mod url;
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use inbound::{
 };
 pub use outbound::{HealthStatus, RegisterEntry, ToolHealth};
 pub use params::Params;
+pub use request::{CallRequest, RequestError};
 pub use url::{ConnectUrl, UrlError};
 
 /// The largest frame either side may send, in bytes: above it the platform drops the connection

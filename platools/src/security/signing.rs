@@ -35,15 +35,12 @@ impl SigningKey {
     ) -> String {
         let mut name = String::with_capacity(tool_name.len() + 2);
         json::push_string(&mut name, tool_name);
-        let mac = self.start(timestamp, nonce);
-        let signature = finish_call(mac, &name, [arguments, ""]).finalize().into_bytes();
-        let mut hex = String::with_capacity(2 * SIGNATURE_BYTES);
-        for byte in signature {
-            for digit in [byte >> 4, byte & 15] {
-                hex.push(char::from_digit(digit.into(), 16).unwrap_or_default());
-            }
-        }
-        hex
+        encode_hex(finish_call(self.start(timestamp, nonce), &name, [arguments, ""]))
+    }
+
+    /// Signs the body of an HTTP request as the platform does and returns the signature in hexadecimal.
+    pub fn sign_body(&self, timestamp: &str, nonce: Option<&str>, body: &str) -> String {
+        encode_hex(self.start(timestamp, nonce).chain_update(body))
     }
 
     /// Whether `signature` is this key's over a call as it stands in its frame, in constant time.
@@ -58,6 +55,18 @@ impl SigningKey {
         let mac = self.start(timestamp, nonce);
         let mac = finish_call(mac, frame.tool_name().raw_json(), frame.params().signed_pieces());
         mac.verify_slice(&signature).is_ok()
+    }
+
+    /// Whether `signature` is this key's over the body of a request, in constant time.
+    pub(super) fn verifies_body(
+        &self,
+        signature: &str,
+        timestamp: &str,
+        nonce: Option<&str>,
+        body: &str,
+    ) -> bool {
+        let Some(signature) = decode_hex(signature) else { return false };
+        self.start(timestamp, nonce).chain_update(body).verify_slice(&signature).is_ok()
     }
 
     /// Whether two texts are the same, in a time that depends on their lengths alone.
@@ -88,6 +97,17 @@ fn finish_call(mac: Hmac<Sha256>, tool_name_json: &str, arguments: [&str; 2]) ->
         .chain_update(arguments[0])
         .chain_update(arguments[1])
         .chain_update(b"}}")
+}
+
+/// The finished signature, in hexadecimal.
+fn encode_hex(mac: Hmac<Sha256>) -> String {
+    let mut hex = String::with_capacity(2 * SIGNATURE_BYTES);
+    for byte in mac.finalize().into_bytes() {
+        for digit in [byte >> 4, byte & 15] {
+            hex.push(char::from_digit(digit.into(), 16).unwrap_or_default());
+        }
+    }
+    hex
 }
 
 /// The bytes of a signature; `None` when the text is not 64 hexadecimal digits of either case.

@@ -87,7 +87,9 @@ impl Verifier {
         if self.options.mode == VerificationMode::Off {
             return Ok(envelope);
         }
-        self.check_signature(frame, &envelope, timestamp::of(now))?;
+        self.check_signature(&envelope, timestamp::of(now), |key, signature, timestamp, nonce| {
+            key.verifies_call(signature, timestamp, nonce, frame)
+        })?;
         if envelope.call_id.as_deref() != Some(frame.call_id()) {
             return Err(Refusal::CallIdMismatch);
         }
@@ -95,12 +97,37 @@ impl Verifier {
         Ok(envelope)
     }
 
-    /// The checks up to the nonce, in the order of tool-sync §6.
+    /// Verifies a call that came as an HTTP request, with `envelope` in its headers and `body` as the text
+    /// that was signed.
+    ///
+    /// As [`verify`](Self::verify), and it remembers the same nonces; but a request has no second call id
+    /// that its own could differ from.
+    ///
+    /// # Errors
+    /// When the call must not run.
+    pub fn verify_request(
+        &self,
+        envelope: &RawEnvelope<'_>,
+        body: &str,
+        scope: &Scope,
+        now: SystemTime,
+    ) -> Result<(), Refusal> {
+        if self.options.mode == VerificationMode::Off {
+            return Ok(());
+        }
+        self.check_signature(envelope, timestamp::of(now), |key, signature, timestamp, nonce| {
+            key.verifies_body(signature, timestamp, nonce, body)
+        })?;
+        check_scope(envelope, scope)
+    }
+
+    /// The checks up to the nonce, in the order of tool-sync §6. `verifies` holds signature, timestamp and
+    /// nonce against what was signed.
     fn check_signature(
         &self,
-        frame: &CallFrame<'_>,
         envelope: &RawEnvelope<'_>,
         now: Microseconds,
+        verifies: impl FnOnce(&SigningKey, &str, &str, Option<&str>) -> bool,
     ) -> Result<(), Refusal> {
         let signature = envelope
             .signature
@@ -116,7 +143,7 @@ impl Verifier {
         }
         let genuine = {
             let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
-            key.verifies_call(signature, signed_at, nonce, frame)
+            verifies(&key, signature, signed_at, nonce)
         };
         if !genuine {
             return Err(Refusal::SignatureMismatch);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 /// A boxed error, the cause of an internal failure.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
@@ -107,11 +108,13 @@ pub struct ToolError {
     source: Option<BoxError>,
     /// Whether the handler never ran.
     refusal: bool,
+    /// When it makes sense to call again.
+    retry_after: Option<Duration>,
 }
 
 impl ToolError {
     fn new(kind: ToolErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), source: None, refusal: false }
+        Self { kind, message: message.into(), source: None, refusal: false, retry_after: None }
     }
 
     /// A failure whose text the model reads, as it is.
@@ -150,7 +153,7 @@ impl ToolError {
     }
 
     /// The call took longer than `limit`; the answer reads `timed out after 5 s`.
-    pub fn timed_out(limit: std::time::Duration) -> Self {
+    pub fn timed_out(limit: Duration) -> Self {
         Self::new(ToolErrorKind::TimedOut, format_duration(limit))
     }
 
@@ -162,6 +165,17 @@ impl ToolError {
     /// Whether the handler never ran, so that the error says nothing about the tool's health.
     pub(crate) fn is_refusal(&self) -> bool {
         self.refusal
+    }
+
+    /// The same error, with the time after which it makes sense to call again.
+    pub fn with_retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    /// After which time it makes sense to call again, if that is known. Callers over HTTP get it as
+    /// `Retry-After`.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// What went wrong.
@@ -198,7 +212,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 }
 
 /// A duration as a person says it: `5 s`, `250 ms`, `1.5 s`.
-pub(crate) fn format_duration(duration: std::time::Duration) -> String {
+pub(crate) fn format_duration(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     match (milliseconds / 1000, milliseconds % 1000) {
         (0, rest) => format!("{rest} ms"),

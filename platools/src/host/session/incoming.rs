@@ -176,10 +176,7 @@ impl Session<'_> {
     /// Answers a call that does not run. While a call of the same id does run, that is left to itself: the
     /// platform would take the refusal for its answer.
     fn refuse(&mut self, call_id: &str, tool: Option<&str>, reason: &'static str, error: &str) {
-        tracing::warn!(call_id = shorten(call_id), tool = tool.map(shorten), reason, "a call is refused");
-        observe::call_refused(reason);
-        let tool = tool.map(str::to_owned);
-        self.shared.events.tell(HostEvent::CallRefused { call_id: call_id.to_owned(), tool, reason });
+        self.shared.note_refusal(call_id, tool, reason);
         if self.shared.calls.is_running(call_id) {
             tracing::warn!(
                 call_id = shorten(call_id),
@@ -193,8 +190,22 @@ impl Session<'_> {
 }
 
 impl Shared {
+    /// Tells everybody who wants to know that a call does not run.
+    pub(in crate::host) fn note_refusal(&self, call_id: &str, tool: Option<&str>, reason: &'static str) {
+        tracing::warn!(call_id = shorten(call_id), tool = tool.map(shorten), reason, "a call is refused");
+        observe::call_refused(reason);
+        let tool = tool.map(str::to_owned);
+        self.events.tell(HostEvent::CallRefused { call_id: call_id.to_owned(), tool, reason });
+    }
+
     /// The frame that answers a call. A result that no frame can hold becomes an error that says so.
-    fn encode(&self, call_id: &str, tool: &Entry, result: ToolResult, latency: Duration) -> String {
+    pub(in crate::host) fn encode(
+        &self,
+        call_id: &str,
+        tool: &Entry,
+        result: ToolResult,
+        latency: Duration,
+    ) -> String {
         let error = match result {
             Ok(output) => {
                 let result = output.into_json();

@@ -252,6 +252,7 @@ impl<'a> Session<'a> {
         let now = Instant::now();
         self.welcomed = true;
         self.scope = welcome.scope;
+        self.shared.set_scope(self.scope.clone());
         self.status.on(Event::Welcomed);
         observe::connected();
         self.shared.events.tell(HostEvent::Connected { scope: self.scope.clone() });

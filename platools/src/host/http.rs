@@ -1,0 +1,174 @@
+//! Calls that come over HTTP instead of the WebSocket (tool-sync §6), through the same verifier,
+//! dispatcher and memory of call ids.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::calls::Known;
+use super::{HostHandle, Shared};
+use crate::context::CallScope;
+use crate::dispatch::Finished;
+use crate::json;
+use crate::protocol::{CallRequest, RawEnvelope, RequestError};
+use crate::security::Refusal;
+use crate::tool::{Arguments, ToolError, ToolErrorKind};
+
+/// A call as it came.
+pub(crate) struct HttpCall<'a> {
+    /// What the headers say.
+    pub(crate) envelope: RawEnvelope<'a>,
+    /// The text that was signed.
+    pub(crate) body: &'a str,
+    /// W3C trace context.
+    pub(crate) traceparent: Option<String>,
+}
+
+/// How a call ended that was taken.
+#[derive(Debug)]
+pub(crate) enum HttpAnswer {
+    /// The result, as JSON.
+    Result(String),
+    /// The text of the error, as on the WebSocket.
+    Error { kind: ToolErrorKind, text: String, retry_after: Option<Duration> },
+}
+
+/// Why a call was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HttpRefusal {
+    #[error(transparent)]
+    NotVerified(#[from] Refusal),
+    #[error(transparent)]
+    NotReadable(#[from] RequestError),
+    #[error("a call of this id is running or was answered")]
+    Known,
+    #[error("shutting down, retry: another host may take this call")]
+    ShuttingDown,
+    #[error("{0}")]
+    NotAdmitted(ToolError),
+}
+
+impl HttpRefusal {
+    /// One word for logs and figures.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::NotVerified(refusal) => refusal.reason(),
+            Self::NotReadable(_) => "malformed",
+            Self::Known => "known_call_id",
+            Self::ShuttingDown => "shutting_down",
+            Self::NotAdmitted(error) => error.kind().as_str(),
+        }
+    }
+}
+
+impl HostHandle {
+    /// Verifies a call and gives it its place. The future runs it to its end.
+    pub(crate) fn begin_http_call(
+        &self,
+        call: HttpCall<'_>,
+    ) -> Result<impl Future<Output = HttpAnswer> + Send + 'static, HttpRefusal> {
+        let call_id = call.envelope.call_id.as_deref().unwrap_or_default().to_owned();
+        begin(&self.shared, call).inspect_err(|refusal| {
+            let tool = None;
+            self.shared.note_refusal(&call_id, tool, refusal.reason());
+        })
+    }
+}
+
+fn begin(
+    shared: &Arc<Shared>,
+    call: HttpCall<'_>,
+) -> Result<impl Future<Output = HttpAnswer> + Send + 'static, HttpRefusal> {
+    let HttpCall { envelope, body, traceparent } = call;
+    let arrived = Instant::now();
+    // Before anything of the body is read.
+    shared.verifier.verify_request(&envelope, body, &shared.scope(), SystemTime::now())?;
+    let request = CallRequest::parse(body)?;
+    if shared.dispatcher.is_closed() {
+        return Err(HttpRefusal::ShuttingDown);
+    }
+    let envelope = envelope.into_owned();
+    // Without an id nothing can be said about other calls.
+    let claim = envelope.call_id.clone().map(|call_id| Claim::new(shared, call_id)).transpose()?;
+    let params = request.params();
+    let admitted = match request.tool_name().exact() {
+        Some(name) => shared.dispatcher.admit(&name, envelope.user_id.as_deref(), params.text().len()),
+        None => Err(ToolError::unknown_tool(request.tool_name().display().into_owned())),
+    };
+    let admitted = admitted.map_err(HttpRefusal::NotAdmitted)?;
+    let arguments = Arguments::from_object_text(params.arguments_text());
+    let call_id = envelope.call_id.clone().unwrap_or_else(|| format!("http-{:016x}", fastrand::u64(..)));
+    let scope = CallScope::from_envelope(
+        call_id.clone(),
+        envelope,
+        params.context_text(),
+        traceparent,
+        shared.dispatcher.states(),
+        shared.dispatcher.cancellation(),
+    );
+    let shared = Arc::clone(shared);
+    Ok(async move {
+        let run = async {
+            let Finished { result, entry, presence } = admitted.run(arguments, Arc::new(scope)).await;
+            let kind = result.as_ref().err().map(ToolError::kind);
+            let retry_after = result.as_ref().err().and_then(ToolError::retry_after);
+            let frame = shared.encode(&call_id, &entry, result, arrived.elapsed());
+            (kind, retry_after, frame, presence)
+        };
+        let Ok((kind, retry_after, frame, _presence)) = AssertUnwindSafe(run).catch_unwind().await else {
+            let text = format!("internal error (call {call_id})");
+            return HttpAnswer::Error { kind: ToolErrorKind::Internal, text, retry_after: None };
+        };
+        let member = |name: &str| json::members(&frame).find(|member| member.is(name));
+        let answer = match member("result") {
+            Some(result) => HttpAnswer::Result(result.value.to_owned()),
+            None => HttpAnswer::Error {
+                kind: kind.unwrap_or(ToolErrorKind::Internal),
+                text: member("error")
+                    .map(|text| json::decode_string_lossy(text.value).into_owned())
+                    .unwrap_or_default(),
+                retry_after,
+            },
+        };
+        if let Some(claim) = claim {
+            claim.finish(frame.into());
+        }
+        answer
+    })
+}
+
+/// A call id that nobody else may run. Given back when it is dropped.
+struct Claim {
+    shared: Arc<Shared>,
+    call_id: Option<String>,
+}
+
+impl Claim {
+    fn new(shared: &Arc<Shared>, call_id: String) -> Result<Self, HttpRefusal> {
+        match shared.calls.begin(&call_id) {
+            Known::New => Ok(Self { shared: Arc::clone(shared), call_id: Some(call_id) }),
+            // The id is not signed: an answer that is there already goes only to who asked for it.
+            Known::Running | Known::Answered(_) => Err(HttpRefusal::Known),
+        }
+    }
+
+    /// The call was answered; the WebSocket gives the same answer if it comes again there.
+    fn finish(mut self, frame: Utf8Bytes) {
+        if let Some(call_id) = self.call_id.take() {
+            self.shared.calls.finish(&call_id, frame);
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(call_id) = self.call_id.take() {
+            self.shared.calls.abandon(&call_id);
+        }
+    }
+}
