@@ -98,6 +98,8 @@ mod host;
 #[cfg(feature = "http")]
 pub mod http;
 mod json;
+#[cfg(feature = "jwt")]
+mod jwt;
 #[cfg(feature = "logging")]
 pub mod logging;
 mod observe;

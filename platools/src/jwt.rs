@@ -1,0 +1,32 @@
+//! The one thing that everything that signs or verifies a JSON Web Token shares: which cryptography does it.
+//!
+//! `jsonwebtoken` looks for its provider in a place of the whole process, and panics at the first token when
+//! another crate of the program switched on a second backend and nobody chose. It must not know claims.
+
+use jsonwebtoken::crypto::rust_crypto;
+
+/// Chooses the cryptography of this process's tokens, unless the program chose before.
+///
+/// To be called before the first token is signed or verified; it costs one atomic load after the first time.
+#[cfg_attr(not(test), allow(dead_code, reason = "the first user comes with the next change"))]
+pub(crate) fn choose_provider() {
+    // An error says that one is chosen already, which is as good.
+    let _ = rust_crypto::DEFAULT_PROVIDER.install_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::{Algorithm, EncodingKey};
+
+    use super::*;
+
+    #[test]
+    fn choosing_twice_is_no_mistake_and_the_choice_signs() {
+        choose_provider();
+        choose_provider();
+        let key = EncodingKey::from_secret(b"k");
+        let signature = jsonwebtoken::crypto::sign(b"", &key, Algorithm::HS256).unwrap();
+        assert_eq!(signature, "i7mQxAp9YcuXWXqUISUCW-UKyL63RDbjc1uYiTp_ZiA");
+        assert!(rust_crypto::DEFAULT_PROVIDER.install_default().is_err(), "one is chosen");
+    }
+}
