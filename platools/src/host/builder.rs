@@ -235,7 +235,7 @@ impl Platools {
         }
         warn_of_oversights(&registry, &config.limits);
         let events = Events::default();
-        let scope = Scope { entity_id: url.entity().map(|entity| entity.to_string()), ..Scope::default() };
+        let scope = Scope { entity_id: url.entity(), ..Scope::default() };
         let shared = Shared {
             scope: scope.into(),
             verifier: Verifier::new(&secret, config.verification.clone()),

@@ -26,6 +26,8 @@ pub use inbound::{
 pub use outbound::{HealthStatus, RegisterEntry, ToolHealth};
 pub use params::Params;
 pub use request::{CallRequest, RequestError};
+#[cfg(any(feature = "jwks", feature = "remote-mint"))]
+pub(crate) use url::is_loopback;
 pub use url::{ConnectUrl, UrlError};
 
 /// The largest frame either side may send, in bytes: above it the platform drops the connection
