@@ -20,6 +20,8 @@ mod verifier;
 
 pub(crate) use access::Authentication;
 pub use access::{AndThen, AuthenticationError, Authenticator, Credentials, Identity, Or};
+#[cfg(feature = "jwt")]
+pub use access::{JwtAlgorithm, JwtAuthenticator, JwtKeyError};
 pub use options::{VerificationMode, VerifierOptions};
 pub use refusal::Refusal;
 pub use secret::{MIN_SECRET_CHARACTERS, Secret, SecretError};

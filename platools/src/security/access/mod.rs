@@ -9,8 +9,12 @@ mod authentication;
 mod authenticator;
 mod credentials;
 mod identity;
+#[cfg(feature = "jwt")]
+mod jwt;
 
 pub(crate) use authentication::Authentication;
 pub use authenticator::{AndThen, AuthenticationError, Authenticator, Or};
 pub use credentials::Credentials;
 pub use identity::Identity;
+#[cfg(feature = "jwt")]
+pub use jwt::{JwtAlgorithm, JwtAuthenticator, JwtKeyError};
