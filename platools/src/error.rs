@@ -5,6 +5,8 @@ use std::fmt;
 use crate::context::States;
 use crate::dispatch::AccessError;
 use crate::host::{ConfigError, DeclarationError, HostError};
+#[cfg(feature = "jwt")]
+use crate::session_token::{MintConfigError, MintError};
 use crate::tool::{RegistryError, Tool};
 
 /// A result whose error reads well when `main` returns it.
@@ -27,6 +29,12 @@ pub enum Error {
     Declaration(DeclarationError),
     /// The platform refused the connection for good.
     Host(HostError),
+    /// Session tokens cannot be set up.
+    #[cfg(feature = "jwt")]
+    MintConfig(MintConfigError),
+    /// No session token was minted.
+    #[cfg(feature = "jwt")]
+    Mint(MintError),
 }
 
 impl Error {
@@ -38,6 +46,10 @@ impl Error {
             Self::Access(error) => error,
             Self::Declaration(error) => error,
             Self::Host(error) => error,
+            #[cfg(feature = "jwt")]
+            Self::MintConfig(error) => error,
+            #[cfg(feature = "jwt")]
+            Self::Mint(error) => error,
         }
     }
 }
@@ -76,6 +88,11 @@ from! {
     Access(AccessError)
     Declaration(DeclarationError)
     Host(HostError)
+}
+#[cfg(feature = "jwt")]
+from! {
+    MintConfig(MintConfigError)
+    Mint(MintError)
 }
 
 /// Tools that ask for state that nobody registered.

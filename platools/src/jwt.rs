@@ -8,7 +8,6 @@ use jsonwebtoken::crypto::rust_crypto;
 /// Chooses the cryptography of this process's tokens, unless the program chose before.
 ///
 /// To be called before the first token is signed or verified; it costs one atomic load after the first time.
-#[cfg_attr(not(test), allow(dead_code, reason = "the first user comes with the next change"))]
 pub(crate) fn choose_provider() {
     // An error says that one is chosen already, which is as good.
     let _ = rust_crypto::DEFAULT_PROVIDER.install_default();

@@ -98,7 +98,6 @@ mod host;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(any(feature = "jwks", feature = "remote-mint"))]
-#[cfg_attr(not(test), allow(dead_code, reason = "the first user comes with the next change"))]
 mod http_client;
 mod json;
 #[cfg(feature = "jwt")]
@@ -108,6 +107,8 @@ pub mod logging;
 mod observe;
 pub mod protocol;
 pub mod security;
+#[cfg(feature = "jwt")]
+pub mod session_token;
 mod tls;
 mod tool;
 
@@ -127,6 +128,8 @@ pub use crate::host::{
     Platools, WhenSuperseded,
 };
 pub use crate::security::{Authenticator, Identity, SecretSource};
+#[cfg(feature = "jwt")]
+pub use crate::session_token::{Mint, SessionClaims, SessionScope, SessionToken, SessionTokens};
 pub use crate::tool::{
     Arguments, ArgumentsError, Auth, BoxError, FromCall, IntoOutput, InvalidRateLimit, Location, Media,
     NameError, RateLimit, Registry, RegistryError, Requirement, Tool, ToolCall, ToolError, ToolErrorKind,

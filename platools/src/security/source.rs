@@ -76,6 +76,12 @@ impl SecretSource {
         matches!(self.0, Source::Callback(_))
     }
 
+    /// Whether the secret is always the same.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn is_constant(&self) -> bool {
+        matches!(self.0, Source::Text(_))
+    }
+
     /// Gets the secret as it is now.
     ///
     /// # Errors

@@ -1,0 +1,276 @@
+//! A mint that hands out a token again.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use quick_cache::sync::{Cache, EntryAction, EntryResult};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::{CheckedClaims, Mint, MintError, SessionToken, unix_seconds};
+
+/// Asks another mint only when it has no token for the same claims with at least a fifth of its life left.
+///
+/// Worth it where minting is expensive, as at the platform's mint; the local one is faster than most caches.
+/// Several who ask for the same token at once wait for one. Errors are not kept. After a rotation of the
+/// secret, tokens of the old one are handed out until they are renewed: make a new one of these to begin anew.
+///
+/// The keys are digests: neither claims nor users' tokens are kept beside the tokens themselves.
+///
+/// ```
+/// use platools::session_token::{CachingMint, LocalMint};
+/// use platools::{SecretSource, SessionClaims, SessionScope, SessionTokens};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> platools::Result<()> {
+/// let scope = SessionScope::new("org_1", "proj_1", "env_prod", "orders-prod");
+/// let mint = LocalMint::new(SecretSource::text("b7f1c2d3e4f5a6978899aabbccddeeff"), scope)?;
+/// let tokens = SessionTokens::new(CachingMint::new(mint, 10_000));
+/// let first = tokens.mint(SessionClaims::for_user("usr_7")).await?;
+/// assert_eq!(tokens.mint(SessionClaims::for_user("usr_7")).await?, first);
+/// # Ok(())
+/// # }
+/// ```
+pub struct CachingMint<M> {
+    mint: M,
+    cache: Cache<Key, Kept>,
+    now: fn() -> SystemTime,
+}
+
+type Key = [u8; 32];
+
+#[derive(Clone)]
+struct Kept {
+    token: SessionToken,
+    /// Until when it is handed out, in seconds since 1970.
+    fresh_until: u64,
+}
+
+impl<M: Mint> CachingMint<M> {
+    /// Keeps at most `capacity` tokens, those that are asked for most.
+    pub fn new(mint: M, capacity: usize) -> Self {
+        Self { mint, cache: Cache::new(capacity), now: SystemTime::now }
+    }
+
+    /// How many tokens are kept.
+    pub fn len(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Whether no token is kept.
+    pub fn is_empty(&self) -> bool {
+        self.cache.is_empty()
+    }
+}
+
+/// Until when a token is handed out that is minted now: while a fifth of its life is left.
+fn fresh_until(now: u64, token: &SessionToken) -> u64 {
+    let life = token.expires_at().saturating_sub(now);
+    now + life - life.div_ceil(5)
+}
+
+/// What makes two requests the same: every claim, and the lifetime.
+fn key(claims: &CheckedClaims) -> Result<Key, MintError> {
+    #[derive(Serialize)]
+    struct Identical<'a>(
+        &'a str,
+        Option<&'a str>,
+        Option<&'a str>,
+        u64,
+        Option<&'a super::UserMeta>,
+        &'a [super::UserIdentity],
+        Option<&'a [String]>,
+        &'a std::collections::BTreeMap<String, serde_json::Value>,
+    );
+    let identical = Identical(
+        claims.user_id(),
+        claims.user_token(),
+        claims.agent_id(),
+        claims.lifetime_seconds(),
+        claims.user_meta(),
+        claims.user_identities(),
+        claims.permissions(),
+        claims.extra(),
+    );
+    Ok(Sha256::digest(serde_json::to_vec(&identical).map_err(MintError::other)?).into())
+}
+
+#[async_trait]
+impl<M: Mint> Mint for CachingMint<M> {
+    async fn mint(&self, claims: &CheckedClaims) -> Result<SessionToken, MintError> {
+        let (key, now) = (key(claims)?, unix_seconds((self.now)()));
+        // The usual case, for which a shared lock is enough.
+        if let Some(kept) = self.cache.get(&key)
+            && now < kept.fresh_until
+        {
+            return Ok(kept.token);
+        }
+        // Whoever finds none, or a stale one, mints; all others wait for it.
+        let found = self.cache.entry_async(&key, |_, kept: &mut Kept| {
+            if now < kept.fresh_until {
+                EntryAction::Retain(kept.token.clone())
+            } else {
+                EntryAction::ReplaceWithGuard
+            }
+        });
+        let place = match found.await {
+            EntryResult::Retained(token) => return Ok(token),
+            EntryResult::Vacant(place) | EntryResult::Replaced(place, _) => place,
+            // Neither is asked for above.
+            EntryResult::Removed(..) | EntryResult::Timeout => return self.mint.mint(claims).await,
+        };
+        let token = self.mint.mint(claims).await?;
+        let fresh_until = fresh_until(unix_seconds((self.now)()), &token);
+        // An error says that somebody emptied the place, which hurts nobody.
+        let _ = place.insert(Kept { token: token.clone(), fresh_until });
+        Ok(token)
+    }
+}
+
+impl<M> fmt::Debug for CachingMint<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachingMint").field("len", &self.cache.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::SessionClaims;
+    use crate::session_token::UserIdentity;
+
+    thread_local! {
+        /// The tests run on one thread each, so each has its own time.
+        static NOW: std::cell::Cell<u64> = const { std::cell::Cell::new(1_000) };
+    }
+
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(NOW.get())
+    }
+
+    /// Numbers its tokens, once it gets a permit.
+    struct Counting {
+        minted: AtomicU64,
+        gate: Semaphore,
+    }
+
+    #[async_trait]
+    impl Mint for Counting {
+        async fn mint(&self, claims: &CheckedClaims) -> Result<SessionToken, MintError> {
+            let number = self.minted.fetch_add(1, Ordering::Relaxed);
+            self.gate.acquire().await.unwrap().forget();
+            if claims.user_id() == "nobody" {
+                return Err(MintError::other("no such user"));
+            }
+            Ok(SessionToken::new(number.to_string(), NOW.get() + claims.lifetime_seconds()))
+        }
+    }
+
+    fn caching(permits: usize, capacity: usize) -> (Arc<Counting>, Arc<CachingMint<Arc<Counting>>>) {
+        let counting = Arc::new(Counting { minted: AtomicU64::new(0), gate: Semaphore::new(permits) });
+        let mut caching = CachingMint::new(Arc::clone(&counting), capacity);
+        caching.now = now;
+        (counting, Arc::new(caching))
+    }
+
+    fn claims(user: &str) -> CheckedClaims {
+        SessionClaims::for_user(user).lifetime(Duration::from_secs(100)).check().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_token_is_reused_for_four_fifths_of_its_life() {
+        let (counting, caching) = caching(100, 10);
+        let first = caching.mint(&claims("a")).await.unwrap();
+        NOW.set(1_079);
+        assert_eq!(caching.mint(&claims("a")).await.unwrap(), first);
+        NOW.set(1_080);
+        let second = caching.mint(&claims("a")).await.unwrap();
+        assert_ne!(second, first);
+        assert_eq!(second.expires_at(), 1_180);
+        assert_eq!(counting.minted.load(Ordering::Relaxed), 2);
+        assert_eq!(caching.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn every_difference_of_the_claims_is_another_token() {
+        let (counting, caching) = caching(100, 100);
+        let user = || SessionClaims::for_user("a");
+        let all = [
+            user(),
+            SessionClaims::for_user("b"),
+            user().lifetime(Duration::from_secs(60)),
+            user().user_token("x"),
+            user().agent("x"),
+            user().name("x"),
+            user().email("x"),
+            user().identity(UserIdentity::new("sms", "1")),
+            user().identity(UserIdentity::new("sms", "1").verified(false)),
+            user().permission("x"),
+            user().claim("x", 1),
+            user().claim("x", "1"),
+        ];
+        for _ in 0..2 {
+            for claims in &all {
+                caching.mint(&claims.clone().check().unwrap()).await.unwrap();
+            }
+        }
+        assert_eq!(counting.minted.load(Ordering::Relaxed), all.len() as u64);
+    }
+
+    #[tokio::test]
+    async fn many_who_ask_at_once_wait_for_one() {
+        let (counting, caching) = caching(0, 10);
+        let waiting: Vec<_> = (0..20)
+            .map(|_| {
+                let caching = Arc::clone(&caching);
+                tokio::spawn(async move { caching.mint(&claims("a")).await.unwrap() })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        counting.gate.add_permits(1);
+        for token in waiting {
+            assert_eq!(token.await.unwrap().as_str(), "0");
+        }
+        assert_eq!(counting.minted.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn one_who_gives_up_while_minting_leaves_the_place_to_the_next() {
+        let (counting, caching) = caching(0, 10);
+        let impatient = {
+            let caching = Arc::clone(&caching);
+            tokio::spawn(async move { caching.mint(&claims("a")).await })
+        };
+        tokio::task::yield_now().await;
+        impatient.abort();
+        counting.gate.add_permits(1);
+        assert_eq!(caching.mint(&claims("a")).await.unwrap().as_str(), "1");
+    }
+
+    #[tokio::test]
+    async fn errors_are_not_kept_and_the_number_of_tokens_is_bounded() {
+        let (counting, caching) = caching(1_000, 16);
+        for _ in 0..2 {
+            caching.mint(&claims("nobody")).await.unwrap_err();
+        }
+        assert_eq!(counting.minted.load(Ordering::Relaxed), 2);
+        for user in 0..500 {
+            caching.mint(&claims(&user.to_string())).await.unwrap();
+        }
+        assert!(caching.len() <= 16, "{}", caching.len());
+    }
+
+    #[test]
+    fn a_token_that_has_ended_already_is_never_fresh() {
+        assert_eq!(fresh_until(1_000, &SessionToken::new("t", 900)), 1_000);
+        assert_eq!(fresh_until(1_000, &SessionToken::new("t", 1_001)), 1_000);
+        assert_eq!(fresh_until(1_000, &SessionToken::new("t", 1_100)), 1_080);
+    }
+}

@@ -1,0 +1,255 @@
+//! Mints from the environment, for servers and for the command line.
+
+use std::io::Write;
+
+#[cfg(feature = "remote-mint")]
+use super::RemoteMint;
+use super::{MintConfigError, MintError, SessionClaims, SessionScope, SessionTokens};
+use crate::{HostConfig, SecretSource};
+
+/// The variables that are read here; others are read as [`HostConfig`] does.
+const VARIABLES: [&str; 7] = [
+    "PLATOS_ORGANIZATION_ID",
+    "PLATOS_PROJECT_ID",
+    "PLATOS_ENVIRONMENT_ID",
+    "PLATOS_MINT",
+    "PLATOS_MINT_URL",
+    "PLATOS_MINT_BEARER",
+    "PLATOS_MINT_BEARER_FILE",
+];
+
+impl SessionTokens {
+    /// Reads the environment variables of this process.
+    ///
+    /// | variable | meaning |
+    /// | --- | --- |
+    /// | `PLATOS_ORGANIZATION_ID`, `PLATOS_PROJECT_ID`, `PLATOS_ENVIRONMENT_ID`, `PLATOS_ENTITY` | the scope |
+    /// | `PLATOS_MINT` | `local`, the default: tokens are signed here; `remote`: by the platform |
+    /// | `PLATOS_SECRET`, or `PLATOS_SECRET_FILE` | for the local mint: the service secret |
+    /// | `PLATOS_MINT_URL` | for the remote mint: where it is, such as `https://platos.example` |
+    /// | `PLATOS_MINT_BEARER`, or `PLATOS_MINT_BEARER_FILE` | for the remote mint: its bearer, `plt_ent_…` |
+    /// | `PLATOS_CA_FILE`, `PLATOS_ALLOW_INSECURE` | for the remote mint: as for a host |
+    ///
+    /// An empty variable counts as unset. The remote mint needs the feature `remote-mint`.
+    ///
+    /// # Errors
+    /// When a variable is missing or cannot be used; the error names it.
+    pub fn from_env() -> Result<Self, MintConfigError> {
+        // It says so when a variable that it reads is not text.
+        HostConfig::from_env()?;
+        for variable in VARIABLES {
+            if std::env::var_os(variable).is_some_and(|value| value.to_str().is_none()) {
+                let value = "(not shown)".to_owned();
+                return Err(MintConfigError::Variable {
+                    variable,
+                    value,
+                    expected: "it has to be valid UTF-8",
+                });
+            }
+        }
+        Self::from_lookup(|variable| std::env::var(variable).ok())
+    }
+
+    /// Reads the same variables through `lookup`.
+    ///
+    /// ```
+    /// use platools::SessionTokens;
+    ///
+    /// let error = SessionTokens::from_lookup(|variable| match variable {
+    ///     "PLATOS_SECRET" => Some("b7f1c2d3e4f5a6978899aabbccddeeff".to_owned()),
+    ///     "PLATOS_ORGANIZATION_ID" => Some("org_1".to_owned()),
+    ///     _ => None,
+    /// });
+    /// assert!(error.unwrap_err().to_string().contains("PLATOS_PROJECT_ID"));
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, MintConfigError> {
+        let get = |variable: &str| lookup(variable).filter(|value| !value.is_empty());
+        let required = |what, variable| get(variable).ok_or(MintConfigError::Missing { what, variable });
+        let shared = HostConfig::from_lookup(&lookup)?;
+        let scope = SessionScope {
+            organization_id: required("the organization's id", "PLATOS_ORGANIZATION_ID")?,
+            project_id: required("the project's id", "PLATOS_PROJECT_ID")?,
+            environment_id: required("the environment's id", "PLATOS_ENVIRONMENT_ID")?,
+            entity_id: required("the entity's id", "PLATOS_ENTITY")?,
+        };
+        match get("PLATOS_MINT").as_deref() {
+            None | Some("local") => {
+                let what = "the service secret";
+                let variable = "PLATOS_SECRET or PLATOS_SECRET_FILE";
+                let secret = shared.secret.ok_or(MintConfigError::Missing { what, variable })?;
+                Self::local(secret, scope)
+            }
+            Some("remote") => {
+                let url = required("the URL of the platform's mint", "PLATOS_MINT_URL")?;
+                let variable = "PLATOS_MINT_BEARER or PLATOS_MINT_BEARER_FILE";
+                let bearer = match (get("PLATOS_MINT_BEARER"), get("PLATOS_MINT_BEARER_FILE")) {
+                    (Some(bearer), _) => SecretSource::text(bearer),
+                    (None, Some(file)) => SecretSource::file(file),
+                    (None, None) => {
+                        let what = "the bearer of the platform's mint";
+                        return Err(MintConfigError::Missing { what, variable });
+                    }
+                };
+                remote(&url, bearer, scope, &shared)
+            }
+            Some(other) => Err(MintConfigError::Variable {
+                variable: "PLATOS_MINT",
+                value: other.chars().take(20).collect(),
+                expected: "write `local` or `remote`",
+            }),
+        }
+    }
+}
+
+#[cfg(feature = "remote-mint")]
+fn remote(
+    url: &str,
+    bearer: SecretSource,
+    scope: SessionScope,
+    shared: &HostConfig,
+) -> Result<SessionTokens, MintConfigError> {
+    let mut mint = RemoteMint::builder(url, bearer, scope).allow_insecure(shared.allow_insecure);
+    if let Some(file) = &shared.ca_file {
+        mint = mint.ca_file(file);
+    }
+    Ok(SessionTokens::new(mint.build()?))
+}
+
+#[cfg(not(feature = "remote-mint"))]
+fn remote(
+    _: &str,
+    _: SecretSource,
+    _: SessionScope,
+    _: &HostConfig,
+) -> Result<SessionTokens, MintConfigError> {
+    Err(MintConfigError::Variable {
+        variable: "PLATOS_MINT",
+        value: "remote".to_owned(),
+        expected: "this program was built without the feature `remote-mint` of platools: switch it on",
+    })
+}
+
+/// What a command `mint` does: mints a token for a user from the variables of
+/// [`SessionTokens::from_env`], which it reads through `lookup`, and writes the token alone, with a line
+/// break, to `out`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let mut out = Vec::new();
+/// let error = platools::session_token::print_token("usr_7", |_| None, &mut out).await.unwrap_err();
+/// assert!(error.to_string().contains("PLATOS_ORGANIZATION_ID") && out.is_empty());
+/// # }
+/// ```
+///
+/// # Errors
+/// When a variable is missing or wrong, when the mint has no token, and when `out` takes none.
+pub async fn print_token(
+    user_id: &str,
+    lookup: impl Fn(&str) -> Option<String>,
+    out: &mut impl Write,
+) -> crate::Result<()> {
+    let tokens = SessionTokens::from_lookup(lookup)?;
+    let token = tokens.mint(SessionClaims::for_user(user_id)).await?;
+    writeln!(out, "{}", token.as_str()).and_then(|()| out.flush()).map_err(MintError::other)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::Secret;
+    use crate::session_token::TokenVerifier;
+
+    const ALL: [(&str, &str); 8] = [
+        ("PLATOS_ORGANIZATION_ID", "org_1"),
+        ("PLATOS_PROJECT_ID", "proj_1"),
+        ("PLATOS_ENVIRONMENT_ID", "env_1"),
+        ("PLATOS_ENTITY", "orders"),
+        ("PLATOS_SECRET", "s3cret-s3cret-s3cret"),
+        ("PLATOS_MINT", ""),
+        ("PLATOS_MINT_URL", "http://127.0.0.1:9"),
+        ("PLATOS_MINT_BEARER", "plt_ent_s3cret-s3cret"),
+    ];
+
+    /// All variables, with one changed.
+    fn tokens(variable: &str, value: &str) -> Result<SessionTokens, MintConfigError> {
+        SessionTokens::from_lookup(|wanted| {
+            if wanted == variable {
+                return Some(value.to_owned());
+            }
+            ALL.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named_and_no_secret_shown() {
+        for (variable, value) in [
+            ("PLATOS_ORGANIZATION_ID", ""),
+            ("PLATOS_PROJECT_ID", ""),
+            ("PLATOS_ENVIRONMENT_ID", ""),
+            ("PLATOS_ENTITY", ""),
+            ("PLATOS_SECRET", ""),
+            ("PLATOS_MINT", "platform"),
+            ("PLATOS_ALLOW_INSECURE", "maybe"),
+        ] {
+            let error = tokens(variable, value).unwrap_err().to_string();
+            assert!(error.contains(variable), "{variable}: {error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+        let error = tokens("PLATOS_SECRET", "s3cret").unwrap_err().to_string();
+        assert!(error.contains("at least 16") && !error.contains("s3cret"), "{error}");
+        assert!(tokens("PLATOS_ENTITY", " ").unwrap_err().to_string().contains("`entityId`"));
+    }
+
+    #[cfg(feature = "remote-mint")]
+    #[test]
+    fn the_platforms_mint_is_used_when_it_is_asked_for_and_complete() {
+        let remote = |variable: &str, value: &str| {
+            SessionTokens::from_lookup(|wanted| match wanted {
+                _ if wanted == variable => Some(value.to_owned()),
+                "PLATOS_MINT" => Some("remote".to_owned()),
+                _ => ALL.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned()),
+            })
+        };
+        remote("PLATOS_SECRET", "").unwrap();
+        for (variable, value, part) in [
+            ("PLATOS_MINT_URL", "", "PLATOS_MINT_URL"),
+            ("PLATOS_MINT_URL", "http://10.0.0.1", "not encrypted"),
+            ("PLATOS_MINT_URL", "https://s3cret@h", "user name or password"),
+            ("PLATOS_MINT_BEARER", "", "PLATOS_MINT_BEARER"),
+            ("PLATOS_MINT_BEARER", "s3cret-s3cret-s3cret", "plt_ent_"),
+            ("PLATOS_ENTITY", "orders/../../admin", "`entityId`"),
+            ("PLATOS_CA_FILE", "/nowhere/ca.pem", "/nowhere/ca.pem"),
+        ] {
+            let error = remote(variable, value).unwrap_err().to_string();
+            assert!(error.contains(part), "{variable}={value}: {error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "remote-mint"))]
+    #[test]
+    fn without_the_feature_the_platforms_mint_is_not_silently_another_one() {
+        let error = tokens("PLATOS_MINT", "remote").unwrap_err().to_string();
+        assert!(error.contains("`remote-mint`"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_command_prints_the_token_and_nothing_else() {
+        let lookup =
+            |wanted: &str| ALL.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned());
+        let mut out = Vec::new();
+        print_token("usr_7", lookup, &mut out).await.unwrap();
+        let printed = String::from_utf8(out).unwrap();
+        let verifier = TokenVerifier::new(&Secret::new("s3cret-s3cret-s3cret").unwrap());
+        assert_eq!(verifier.verify(printed.strip_suffix('\n').unwrap()).unwrap().user_id, "usr_7");
+
+        let mut out = Vec::new();
+        let error = print_token(" ", lookup, &mut out).await.unwrap_err();
+        assert!(error.to_string().contains("`userId`") && out.is_empty(), "{error}");
+    }
+}

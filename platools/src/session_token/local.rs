@@ -1,0 +1,200 @@
+//! The local mint: signs with the entity's secret.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+use super::rotating::{Rotating, Unusable};
+use super::{
+    CheckedClaims, Mint, MintConfigError, MintError, SessionScope, SessionToken, UserIdentity, UserMeta,
+    unix_seconds,
+};
+use crate::jwt;
+use crate::security::{Secret, SecretSource};
+
+/// `{"alg":"HS256","typ":"JWT"}` and the dot behind it.
+const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.";
+
+/// Signs tokens in this process, with the service secret.
+///
+/// A secret from a file or a variable is looked at again once a second at most, one from a callback once a
+/// minute, so a rotated secret is found; while it cannot be had, the last one stays in use.
+pub struct LocalMint {
+    scope: SessionScope,
+    key: Rotating<EncodingKey>,
+}
+
+impl LocalMint {
+    /// A mint for one scope. The secret is got at once, on this thread.
+    ///
+    /// # Errors
+    /// When the secret cannot be had or used, or an id of the scope is blank.
+    pub fn new(secret: SecretSource, scope: SessionScope) -> Result<Self, MintConfigError> {
+        jwt::choose_provider();
+        scope.check()?;
+        let key = Rotating::new(secret, key).map_err(|unusable| match unusable {
+            Unusable::Secret(error) => MintConfigError::Secret(error),
+            #[cfg(feature = "remote-mint")]
+            Unusable::Refused(problem) => MintConfigError::Bearer { problem: problem.to_owned() },
+        })?;
+        Ok(Self { scope, key })
+    }
+
+    fn sign(&self, key: &EncodingKey, claims: &CheckedClaims, now: u64) -> Result<SessionToken, MintError> {
+        let expires_at = now.saturating_add(claims.lifetime_seconds());
+        let body = Body::new(&self.scope, claims, now, expires_at);
+        let json = serde_json::to_vec(&body).map_err(MintError::other)?;
+        claims.fit(json.len())?;
+        let mut token = String::with_capacity(HEADER.len() + json.len() * 4 / 3 + 48);
+        token.push_str(HEADER);
+        URL_SAFE_NO_PAD.encode_string(&json, &mut token);
+        let signature =
+            jsonwebtoken::crypto::sign(token.as_bytes(), key, Algorithm::HS256).map_err(MintError::other)?;
+        token.push('.');
+        token.push_str(&signature);
+        Ok(SessionToken::new(token, expires_at))
+    }
+}
+
+/// The key is the text as it is, not what its hexadecimal digits mean.
+fn key(secret: &Secret) -> Result<EncodingKey, Unusable> {
+    Ok(EncodingKey::from_secret(secret.expose().as_bytes()))
+}
+
+#[async_trait]
+impl Mint for LocalMint {
+    async fn mint(&self, claims: &CheckedClaims) -> Result<SessionToken, MintError> {
+        let key = self.key.get().await;
+        self.sign(&key, claims, unix_seconds(SystemTime::now()))
+    }
+}
+
+impl fmt::Debug for LocalMint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalMint").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+/// The claims as they are signed, in the order of the page.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    organization_id: &'a str,
+    project_id: &'a str,
+    environment_id: &'a str,
+    entity_id: &'a str,
+    user_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_meta: Option<&'a UserMeta>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    user_identities: &'a [UserIdentity],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permissions: Option<&'a [String]>,
+    iss: &'static str,
+    iat: u64,
+    exp: u64,
+    #[serde(flatten)]
+    extra: &'a BTreeMap<String, Value>,
+}
+
+impl<'a> Body<'a> {
+    fn new(scope: &'a SessionScope, claims: &'a CheckedClaims, iat: u64, exp: u64) -> Self {
+        Self {
+            organization_id: &scope.organization_id,
+            project_id: &scope.project_id,
+            environment_id: &scope.environment_id,
+            entity_id: &scope.entity_id,
+            user_id: claims.user_id(),
+            user_token: claims.user_token(),
+            agent_id: claims.agent_id(),
+            user_meta: claims.user_meta(),
+            user_identities: claims.user_identities(),
+            permissions: claims.permissions(),
+            iss: "entity",
+            iat,
+            exp,
+            extra: claims.extra(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SessionClaims;
+
+    fn mint() -> LocalMint {
+        let scope = SessionScope::new("org_1", "proj_1", "env_1", "orders");
+        LocalMint::new(SecretSource::text("0123456789abcdef"), scope).unwrap()
+    }
+
+    fn signed(claims: SessionClaims) -> Result<SessionToken, MintError> {
+        let mint = mint();
+        let key = EncodingKey::from_secret(b"0123456789abcdef");
+        mint.sign(&key, &claims.check().unwrap(), 1_790_000_000)
+    }
+
+    fn body(token: &SessionToken) -> String {
+        let claims = token.as_str().split('.').nth(1).unwrap();
+        String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_token_holds_the_claims_of_the_page_in_its_order_and_nothing_that_was_not_said() {
+        let token = signed(SessionClaims::for_user("usr_7")).unwrap();
+        assert_eq!(
+            URL_SAFE_NO_PAD.decode(HEADER.trim_end_matches('.')).unwrap(),
+            br#"{"alg":"HS256","typ":"JWT"}"#
+        );
+        assert!(token.as_str().starts_with(HEADER));
+        assert_eq!(
+            body(&token),
+            r#"{"organizationId":"org_1","projectId":"proj_1","environmentId":"env_1","entityId":"orders","userId":"usr_7","iss":"entity","iat":1790000000,"exp":1790003600}"#
+        );
+        assert_eq!(token.expires_at(), 1_790_003_600);
+
+        let claims = SessionClaims::for_user("usr_7")
+            .user_token("opaque")
+            .agent("agt")
+            .name("Ada")
+            .identity(UserIdentity::new("Email", "a@b").verified(true))
+            .permission("read")
+            .claim("plan", "pro")
+            .claim("n", 1.5);
+        assert_eq!(
+            body(&signed(claims).unwrap()),
+            r#"{"organizationId":"org_1","projectId":"proj_1","environmentId":"env_1","entityId":"orders","userId":"usr_7","userToken":"opaque","agentId":"agt","userMeta":{"name":"Ada"},"userIdentities":[{"channel":"email","handle":"a@b","verified":true}],"permissions":["read"],"iss":"entity","iat":1790000000,"exp":1790003600,"n":1.5,"plan":"pro"}"#
+        );
+    }
+
+    #[test]
+    fn claims_that_no_header_takes_are_refused_and_the_largest_is_named() {
+        let error = signed(SessionClaims::for_user("usr_7").claim("story", "s3cret".repeat(2_000)));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("`story`") && !error.contains("s3crets3cret"), "{error}");
+        let fits = signed(SessionClaims::for_user("usr_7").claim("story", "x".repeat(5_000))).unwrap();
+        assert!(fits.as_str().len() < 8_000, "{}", fits.as_str().len());
+    }
+
+    #[test]
+    fn a_mint_needs_a_secret_and_a_scope() {
+        let scope = SessionScope::new("org_1", "proj_1", "env_1", "orders");
+        let error = LocalMint::new(SecretSource::text("short"), scope.clone()).unwrap_err().to_string();
+        assert!(error.contains("at least 16"), "{error}");
+        let blank = SessionScope { entity_id: " ".to_owned(), ..scope };
+        let error = LocalMint::new(SecretSource::text("0123456789abcdef"), blank).unwrap_err().to_string();
+        assert!(error.contains("`entityId`"), "{error}");
+        assert!(!format!("{:?}", mint()).contains("0123456789"));
+    }
+}

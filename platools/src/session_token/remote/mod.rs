@@ -1,0 +1,282 @@
+//! The remote mint: asks the platform for tokens that it signs.
+//!
+//! Minting has no side effect, so a request may be sent again. It is, at most twice, when nobody was reached, when
+//! no whole answer came, or when a gateway or the platform said 502, 503, 504 or 429; all within one time limit, with
+//! a random pause, or the one that `Retry-After` asks for where that is short. Nothing else is tried again.
+
+mod answer;
+mod error;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Request};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+pub use error::RemoteMintError;
+
+use super::rotating::{Rotating, Unusable};
+use super::{
+    CheckedClaims, ClaimsError, Mint, MintConfigError, MintError, SessionScope, SessionToken, UserIdentity,
+    UserMeta, unix_seconds,
+};
+use crate::SecretSource;
+use crate::http_client::{HttpClient, HttpError, HttpOptions, http_url};
+use crate::security::{Secret, SecretError};
+
+/// What a bearer of the mint starts with. A service secret does not, and must not be sent.
+const BEARER_PREFIX: &str = "plt_ent_";
+
+/// How long a request may take with all its attempts.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The most of an answer that is read, in bytes.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// How often a request is sent at most.
+const ATTEMPTS: u32 = 3;
+
+/// The longest pause before the second attempt; it doubles for the third.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest pause that a server may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Asks the platform for tokens: `POST {base}/api/v1/entities/{entity}/session-tokens`.
+///
+/// ```no_run
+/// use platools::session_token::RemoteMint;
+/// use platools::{SecretSource, SessionClaims, SessionScope, SessionTokens};
+///
+/// # async fn example() -> platools::Result<()> {
+/// let scope = SessionScope::new("org_1", "proj_1", "env_prod", "orders-prod");
+/// let bearer = SecretSource::file("/run/secrets/platos-mint");
+/// let tokens = SessionTokens::new(RemoteMint::builder("https://platos.example", bearer, scope).build()?);
+/// let token = tokens.mint(SessionClaims::for_user("usr_7")).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What comes back is not believed blindly: it has to be a token for this user, scope and agent that has not
+/// ended. Its signature is the platform's, for which a backend has no key.
+pub struct RemoteMint {
+    scope: SessionScope,
+    url: String,
+    bearer: Rotating<HeaderValue>,
+    client: HttpClient,
+    timeout: Duration,
+}
+
+/// Sets up a [`RemoteMint`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct RemoteMintBuilder {
+    url: String,
+    bearer: SecretSource,
+    scope: SessionScope,
+    ca_file: Option<PathBuf>,
+    allow_insecure: bool,
+    timeout: Duration,
+}
+
+impl RemoteMint {
+    /// A mint of the platform at `url`, such as `https://platos.example`; a path is kept in front of the
+    /// mint's own. `bearer` is the entity's key for it, `plt_ent_…`, and **not** the service secret, which is
+    /// refused. It is looked at again as the secret of a [`LocalMint`](super::LocalMint).
+    pub fn builder(url: impl Into<String>, bearer: SecretSource, scope: SessionScope) -> RemoteMintBuilder {
+        let url = url.into();
+        RemoteMintBuilder { url, bearer, scope, ca_file: None, allow_insecure: false, timeout: TIMEOUT }
+    }
+}
+
+impl RemoteMintBuilder {
+    /// Trusts the certificates in this PEM file beside the system's own.
+    pub fn ca_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.ca_file = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Permits `http://` to other machines, with the bearer and the tokens in the clear.
+    pub fn allow_insecure(mut self, allow: bool) -> Self {
+        self.allow_insecure = allow;
+        self
+    }
+
+    /// How long minting may take with all its attempts; 10 s unless said otherwise. One attempt gets half
+    /// of it.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The mint. The bearer is got at once, on this thread; nothing is dialled.
+    ///
+    /// # Errors
+    /// When URL, bearer, scope or certificates cannot be used.
+    pub fn build(self) -> Result<RemoteMint, MintConfigError> {
+        self.scope.check()?;
+        let entity = &self.scope.entity_id;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if entity.len() > 64 || !entity.bytes().all(allowed) {
+            return Err(ClaimsError::EntityId.into());
+        }
+        let mut url = http_url(&self.url, self.allow_insecure)
+            .map_err(|error| MintConfigError::Url { problem: error.to_string() })?;
+        let path = format!("{}/api/v1/entities/{entity}/session-tokens", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        url.set_query(None);
+        url.set_fragment(None);
+        let bearer = Rotating::new(self.bearer, bearer)
+            .map_err(|unusable| MintConfigError::Bearer { problem: bearer_problem(&unusable) })?;
+        let client = HttpClient::new(&HttpOptions {
+            ca_file: self.ca_file.as_deref(),
+            connect_timeout: CONNECT_TIMEOUT.min(self.timeout),
+            timeout: self.timeout,
+            max_body: MAX_ANSWER,
+        })?;
+        Ok(RemoteMint { scope: self.scope, url: url.into(), bearer, client, timeout: self.timeout })
+    }
+}
+
+/// The header that shows the bearer. It is marked so that nothing prints it.
+fn bearer(secret: &Secret) -> Result<HeaderValue, Unusable> {
+    if !secret.expose().starts_with(BEARER_PREFIX) {
+        return Err(Unusable::Refused("does not start with `plt_ent_`: is it the service secret?"));
+    }
+    let mut header = HeaderValue::try_from(format!("Bearer {}", secret.expose()))
+        .map_err(|_| Unusable::Refused("cannot be sent in an HTTP header"))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+/// What is wrong with a bearer, in words that do not call it a service secret.
+fn bearer_problem(unusable: &Unusable) -> String {
+    match unusable {
+        Unusable::Refused(problem) => (*problem).to_owned(),
+        Unusable::Secret(SecretError::Missing { variable }) => {
+            format!("is missing: set `{variable}` to the `plt_ent_…` key of the entity")
+        }
+        Unusable::Secret(SecretError::Unreadable { path, problem }) => {
+            format!("cannot be read from `{path}`: {problem}")
+        }
+        Unusable::Secret(SecretError::Callback { problem }) => format!("cannot be had: {problem}"),
+        Unusable::Secret(_) => {
+            "is empty, too short, or not plain text: copy the entity's `plt_ent_…` key alone".to_owned()
+        }
+    }
+}
+
+/// The request's body.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    organization_id: &'a str,
+    project_id: &'a str,
+    environment_id: &'a str,
+    user_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_token: Option<&'a str>,
+    ttl_seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_meta: Option<&'a UserMeta>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    user_identities: &'a [UserIdentity],
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    claims: &'a std::collections::BTreeMap<String, Value>,
+}
+
+impl RemoteMint {
+    fn body(&self, claims: &CheckedClaims) -> Result<Vec<u8>, MintError> {
+        if claims.permissions().is_some() {
+            return Err(ClaimsError::Unsupported { field: "permissions" }.into());
+        }
+        let body = Body {
+            organization_id: &self.scope.organization_id,
+            project_id: &self.scope.project_id,
+            environment_id: &self.scope.environment_id,
+            user_id: claims.user_id(),
+            user_token: claims.user_token(),
+            ttl_seconds: claims.lifetime_seconds(),
+            agent_id: claims.agent_id(),
+            user_meta: claims.user_meta(),
+            user_identities: claims.user_identities(),
+            claims: claims.extra(),
+        };
+        let body = serde_json::to_vec(&body).map_err(MintError::other)?;
+        claims.fit(body.len())?;
+        Ok(body)
+    }
+
+    /// Sends the request once.
+    async fn attempt(
+        &self,
+        body: &[u8],
+        claims: &CheckedClaims,
+        time: Duration,
+    ) -> Result<SessionToken, RemoteMintError> {
+        let bearer = self.bearer.get().await;
+        let request = Request::post(&self.url)
+            .header(AUTHORIZATION, &*bearer)
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "application/json")
+            .body(body.to_vec())
+            .map_err(|error| RemoteMintError::Unreachable { problem: error.to_string() })?;
+        let answer = self.client.send(request, time).await.map_err(|error| match error {
+            HttpError::Connect(problem) => RemoteMintError::Unreachable { problem },
+            HttpError::Timeout(time) => RemoteMintError::TimedOut { time },
+            HttpError::TooLarge { limit } => RemoteMintError::TooLarge { limit },
+            HttpError::Broken(problem) => RemoteMintError::Broken { problem },
+        })?;
+        answer::read(&answer, &self.scope, claims, unix_seconds(SystemTime::now()))
+    }
+}
+
+/// How long to wait before another attempt, or `None` when another one is of no use.
+fn pause(error: &RemoteMintError, attempt: u32) -> Option<Duration> {
+    match error.retry_after() {
+        Some(wanted) => (wanted <= LONGEST_PAUSE).then_some(wanted),
+        None if error.is_temporary() => Some((PAUSE * attempt).mul_f64(fastrand::f64())),
+        None => None,
+    }
+}
+
+#[async_trait]
+impl Mint for RemoteMint {
+    async fn mint(&self, claims: &CheckedClaims) -> Result<SessionToken, MintError> {
+        let body = self.body(claims)?;
+        let deadline = Instant::now() + self.timeout;
+        let mut attempt = 1;
+        loop {
+            // Half of the time, so that a server that says nothing leaves some for the next attempt.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let error = match self.attempt(&body, claims, left.min(self.timeout / 2)).await {
+                Ok(token) => return Ok(token),
+                Err(error) => error,
+            };
+            let pause = pause(&error, attempt).filter(|pause| Instant::now() + *pause < deadline);
+            let Some(pause) = pause.filter(|_| attempt < ATTEMPTS) else { return Err(error.into()) };
+            tracing::debug!(%error, attempt, "minting is tried again");
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+        }
+    }
+}
+
+impl fmt::Debug for RemoteMint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteMint")
+            .field("scope", &self.scope)
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
