@@ -97,7 +97,7 @@ impl ToolLimits {
 }
 
 /// The burst may come at once, and is refilled evenly over the period.
-fn quota(limit: RateLimit) -> Quota {
+pub(crate) fn quota(limit: RateLimit) -> Quota {
     let between = limit.period() / limit.count().get();
     Quota::with_period(between.max(Duration::from_nanos(1)))
         .unwrap_or_else(|| Quota::per_second(limit.count()))

@@ -31,6 +31,8 @@ use self::blocking::Threads;
 pub(crate) use self::health::Health;
 pub use self::limits::Limits;
 use self::limits::ToolLimits;
+#[cfg(feature = "http")]
+pub(crate) use self::limits::quota;
 pub(crate) use self::run::{Admitted, Finished, answer_text};
 use crate::context::{CallContext, CallScope, States};
 use crate::security::Authentication;

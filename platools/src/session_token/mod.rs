@@ -24,6 +24,7 @@
 //!   is left.
 //! * **Who reads.** [`TokenVerifier`] verifies what the entity signed, for tests and for a look inside;
 //!   [`decode_unverified`] only looks.
+//! * **The endpoint.** `session_token_router` (feature `http`) answers `POST /api/platos-session`.
 //! * **The command.** [`print_token`] mints from the environment and prints the token alone.
 //!
 //! This room must not know tools, calls or connections.
@@ -39,6 +40,8 @@ mod mint;
 #[cfg(feature = "remote-mint")]
 mod remote;
 mod rotating;
+#[cfg(feature = "http")]
+mod router;
 mod scope;
 mod token;
 mod unique;
@@ -56,6 +59,8 @@ pub use local::LocalMint;
 pub use mint::{Mint, SessionTokens};
 #[cfg(feature = "remote-mint")]
 pub use remote::{RemoteMint, RemoteMintBuilder, RemoteMintError};
+#[cfg(feature = "http")]
+pub use router::{SESSION_TOKEN_PATH, SessionTokenRouter, session_token_router};
 pub use scope::SessionScope;
 pub use token::SessionToken;
 pub use verify::{SessionTokenClaims, TokenVerifier};

@@ -1,0 +1,108 @@
+//! Which pages of other origins may ask: none, or those that are named.
+
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ORIGIN, VARY,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+
+/// How long a browser may remember that it may ask, in seconds.
+const MAX_AGE: u32 = 600;
+
+/// The origins that may ask.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cors {
+    origins: Vec<HeaderValue>,
+    headers: Vec<HeaderName>,
+}
+
+impl Cors {
+    pub(super) fn allow_origin(&mut self, origin: &str) {
+        let normal = Url::parse(origin).map(|url| url.origin().ascii_serialization());
+        assert!(
+            normal.as_deref() == Ok(origin) && origin.starts_with("http"),
+            "`{origin}` is not an origin: write scheme and host, as in https://app.example, in lower case, with the \
+             port where it is not the usual one, and without a path"
+        );
+        let origin = HeaderValue::try_from(origin).expect("a serialized origin is ASCII");
+        self.origins.push(origin);
+    }
+
+    pub(super) fn allow_header(&mut self, name: &str) {
+        let name = HeaderName::try_from(name);
+        self.headers.push(name.expect("`allow_header` takes the name of a header, such as x-csrf-token"));
+    }
+
+    pub(super) fn is_configured(&self) -> bool {
+        !self.origins.is_empty()
+    }
+
+    /// The origin of a request, if it may ask.
+    pub(super) fn allowed(&self, request: &HeaderMap) -> Option<HeaderValue> {
+        let origin = request.get(ORIGIN)?;
+        self.origins.iter().find(|allowed| *allowed == origin).cloned()
+    }
+
+    /// Says on an answer who may see it.
+    pub(super) fn mark(&self, answer: &mut HeaderMap, origin: Option<HeaderValue>) {
+        if !self.is_configured() {
+            return;
+        }
+        answer.append(VARY, HeaderValue::from_static("origin"));
+        let Some(origin) = origin else { return };
+        let mut headers = "authorization, content-type".to_owned();
+        for name in &self.headers {
+            headers.push_str(", ");
+            headers.push_str(name.as_str());
+        }
+        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        answer.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+        if let Ok(headers) = HeaderValue::try_from(headers) {
+            answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, headers);
+        }
+        answer.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_exact_origin_is_taken() {
+        for origin in ["https://app.example", "http://localhost:3000", "https://app.example:8443"] {
+            let mut cors = Cors::default();
+            cors.allow_origin(origin);
+            let mut request = HeaderMap::new();
+            request.insert(ORIGIN, origin.parse().unwrap());
+            assert_eq!(cors.allowed(&request).unwrap(), origin);
+            for other in
+                ["null", "https://app.example.evil", "https://evil.app.example", "http://app.example"]
+            {
+                request.insert(ORIGIN, other.parse().unwrap());
+                assert_eq!(cors.allowed(&request), None, "{other}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_origin_is_refused_where_it_is_written() {
+        for origin in [
+            "*",
+            "null",
+            "",
+            "app.example",
+            "https://app.example/",
+            "https://app.example:443",
+            "https://*.app.example/x",
+            "https://App.example",
+            "https://user@app.example",
+            "file:///tmp",
+        ] {
+            let refused = std::panic::catch_unwind(|| Cors::default().allow_origin(origin));
+            assert!(refused.is_err(), "{origin}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! How often one user or one address may ask, in memory that does not grow.
+
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, RateLimiter};
+use quick_cache::sync::Cache;
+
+use crate::dispatch::quota;
+use crate::tool::RateLimit;
+
+/// How many users or addresses are remembered; some 200 bytes each. Beyond it those that ask least are
+/// forgotten, and may start anew.
+const REMEMBERED: usize = 20_000;
+
+/// A limit for each key.
+pub(super) struct Limit<K> {
+    rate: RateLimit,
+    limiters: Cache<K, Arc<DefaultDirectRateLimiter>>,
+    clock: DefaultClock,
+}
+
+impl<K: Hash + Eq + Clone> Limit<K> {
+    pub(super) fn new(rate: RateLimit) -> Self {
+        Self { rate, limiters: Cache::new(REMEMBERED), clock: DefaultClock::default() }
+    }
+
+    /// Counts one request, or says how long to wait for the next one.
+    pub(super) fn check(&self, key: &K) -> Result<(), Duration> {
+        let new = || Ok::<_, std::convert::Infallible>(Arc::new(RateLimiter::direct(quota(self.rate))));
+        let Ok(limiter) = self.limiters.get_or_insert_with(key, new);
+        limiter.check().map_err(|until| until.wait_time_from(self.clock.now()))
+    }
+}
+
+/// What counts as one client: an IPv4 address, or the /64 of an IPv6 one, which one household has whole.
+pub(super) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_has_its_own_limit_and_is_told_how_long_to_wait() {
+        let limit = Limit::new(RateLimit::per(2, Duration::from_secs(60)));
+        for key in ["a", "b"] {
+            limit.check(&key).unwrap();
+            limit.check(&key).unwrap();
+            let wait = limit.check(&key).unwrap_err();
+            assert!(wait > Duration::from_secs(20) && wait <= Duration::from_secs(30), "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn strangers_without_end_neither_fill_the_memory_nor_free_the_one_who_is_limited() {
+        let limit = Limit::new(RateLimit::per(1, Duration::from_secs(3_600)));
+        limit.check(&0_u32).unwrap();
+        for stranger in 1..5 * REMEMBERED as u32 {
+            let _ = limit.check(&stranger);
+            if stranger % 100 == 0 {
+                assert!(limit.check(&0).is_err(), "{stranger}");
+            }
+        }
+        assert!(limit.limiters.len() <= REMEMBERED);
+    }
+
+    #[test]
+    fn addresses_of_one_network_are_one_client() {
+        let network = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(network("192.0.2.7"), "192.0.2.7");
+        assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+}
