@@ -8,6 +8,8 @@ mod configuration;
 mod connection;
 mod faults;
 mod frames;
+mod guard;
+mod http;
 mod interop_python;
 mod registration;
 mod secrets;

@@ -126,15 +126,21 @@ pub(crate) async fn error(entity: &ConnectedEntity, tool: &str, arguments: Value
     report.error().unwrap_or_else(|| panic!("{report:?}")).to_owned()
 }
 
-/// The conformance host as a process of its own, with nothing of this process's configuration.
+/// The conformance host as a process of its own.
 pub(crate) fn conformance_host(variables: &[(&str, &str)]) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_conformance-host"));
+    program(env!("CARGO_BIN_EXE_conformance-host"), variables).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// A program with nothing of this process's configuration.
+pub(crate) fn program(path: &str, variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(path);
     for variable in ["URL", "SECRET", "SECRET_FILE", "ENTITY", "ENV", "CA_FILE", "ALLOW_INSECURE"] {
         command.env_remove(format!("PLATOS_{variable}"));
     }
     command.env_remove("PLATOOLS_HEARTBEAT_INTERVAL").env_remove("RUST_LOG").env("RUST_BACKTRACE", "0");
     command.envs(variables.iter().copied());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command
 }
 
 /// Waits for a process and returns whether it succeeded, with what it wrote.
@@ -163,9 +169,13 @@ impl Folder {
 
     /// Writes a file and returns its path.
     pub(crate) fn file(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
+        std::fs::write(self.path(name), text).unwrap();
+        self.path(name)
+    }
+
+    /// The path of a file in it.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
     }
 }
 
