@@ -181,3 +181,8 @@ macro_rules! tools {
 #[cfg(all(doctest, feature = "logging"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// And so are those in the page about security.
+#[cfg(all(doctest, feature = "jwt"))]
+#[doc = include_str!("../../docs/security.md")]
+struct SecurityPage;

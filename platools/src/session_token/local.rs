@@ -1,5 +1,6 @@
 //! The local mint: signs with the entity's secret.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::SystemTime;
 
@@ -9,7 +10,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 use super::rotating::{Rotating, Unusable};
 use super::{
@@ -64,6 +64,7 @@ impl LocalMint {
 }
 
 /// The key is the text as it is, not what its hexadecimal digits mean.
+#[allow(clippy::unnecessary_wraps, reason = "other values of a secret are refused")]
 fn key(secret: &Secret) -> Result<EncodingKey, Unusable> {
     Ok(EncodingKey::from_secret(secret.expose().as_bytes()))
 }

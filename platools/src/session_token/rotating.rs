@@ -103,6 +103,7 @@ impl<T: Send + Sync + 'static> Rotating<T> {
 mod tests {
     use super::*;
 
+    #[allow(clippy::unnecessary_wraps, reason = "others refuse some")]
     fn text(secret: &Secret) -> Result<String, Unusable> {
         Ok(secret.expose().to_owned())
     }
