@@ -45,6 +45,8 @@
 //! Besides the default entity there can be more, each in several environments
 //! ([`DevPlatformOptions::entity`], [`DevPlatform::entity_in`]). What goes wrong in production can be
 //! made to go wrong here ([`ConnectedEntity::faults`], [`CallBuilder::tamper`], [`DevPlatform::restart`]).
+//!
+//! It is a [`Mint`](platools::Mint) of session tokens, too: `SessionTokens::new(platform)`.
 
 mod accept;
 mod authenticate;
@@ -55,6 +57,7 @@ mod error;
 mod event;
 mod faults;
 mod key;
+mod mint;
 mod options;
 mod pending;
 mod platform;

@@ -7,4 +7,5 @@ mod calls;
 mod faults;
 mod host;
 mod lifecycle;
+mod mint;
 mod registration;
