@@ -1,32 +1,17 @@
 //! The real Python package `platools` as a host on our platform.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
 use platools_dev::DevPlatform;
 use serde_json::json;
 use tokio::process::{Child, Command};
 
-/// The interpreter of an interop set, or `None` when the set is not installed, which is said loudly.
-///
-/// # Panics
-/// When the set is missing although `PLATOOLS_INTEROP=required` is set.
-fn python(set: &str) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let python = root.join("target/interop").join(set).join("bin/python");
-    if python.exists() {
-        return Some(python);
-    }
-    let hint = format!("the interop set `{set}` is not installed: run tests/interop/install {set}");
-    assert!(std::env::var_os("PLATOOLS_INTEROP").is_none_or(|value| value != "required"), "{hint}");
-    eprintln!("SKIPPED: {hint}");
-    None
-}
+use super::interop::{python, script};
 
 fn start(python: &Path, platform: &DevPlatform) -> Child {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/platools_host.py");
     Command::new(python)
-        .arg(script)
+        .arg(script("platools_host.py"))
         .env("PLATOS_URL", platform.url())
         .env("PLATOS_SECRET", platform.secret().expose())
         .stdin(Stdio::null())

@@ -1,0 +1,34 @@
+//! Where the packages of the interop sets are; see `tests/interop/README.md`.
+
+use std::path::{Path, PathBuf};
+
+/// The interpreter of a Python set, or `None` when the set is not installed, which is said loudly.
+///
+/// # Panics
+/// When the set is missing although `PLATOOLS_INTEROP=required` is set. The same holds for the others.
+pub(crate) fn python(set: &str) -> Option<PathBuf> {
+    installed(set, "bin/python").map(|home| home.join("bin/python"))
+}
+
+/// The folder of a Node set, whose programs are run by `node`.
+pub(crate) fn node_packages(set: &str) -> Option<PathBuf> {
+    installed(set, "node_modules")
+}
+
+/// The script of an interop test.
+pub(crate) fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("interop").join(name)
+}
+
+/// The folder of a set in which there is `witness`.
+fn installed(set: &str, witness: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let home = root.join("target/interop").join(set);
+    if home.join(witness).exists() {
+        return Some(home);
+    }
+    let hint = format!("the interop set `{set}` is not installed: run tests/interop/install {set}");
+    assert!(std::env::var_os("PLATOOLS_INTEROP").is_none_or(|value| value != "required"), "{hint}");
+    eprintln!("SKIPPED: {hint}");
+    None
+}
