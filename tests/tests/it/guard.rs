@@ -21,6 +21,7 @@ const JWT_SECRET: &str = "jwt-s3cret-jwt-s3cret-jwt-s3cret";
 const MINT_BEARER: &str = "plt_ent_s3cret-s3cret-s3cret";
 
 /// A user's token.
+#[expect(clippy::needless_pass_by_value, reason = "the claims are written where it is called")]
 fn token(secret: &str, algorithm: Algorithm, claims: Value) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let mut all = json!({"sub": "usr_1", "iss": "the guard", "exp": now + 600});
@@ -34,7 +35,7 @@ fn user(roles: &[&str]) -> String {
 
 /// Tokens that nobody should be let in with, and why.
 fn bad_tokens() -> Vec<(String, &'static str)> {
-    let signed = |claims| token(JWT_SECRET, Algorithm::HS256, claims);
+    let signed = |claims: Value| token(JWT_SECRET, Algorithm::HS256, claims);
     let good = user(&["admin", "support"]);
     let (said, _) = good.rsplit_once('.').unwrap();
     let other = user(&[]);

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use platools::security::Secret;
-use platools::session_token::{TokenVerifier, UserIdentity};
+use platools::session_token::{TokenError, TokenVerifier, UserIdentity};
 use platools::{SecretSource, SessionClaims, SessionScope, SessionTokens};
 use serde_json::{Value, json};
 
@@ -52,10 +52,10 @@ async fn exchange(mut program: Command) {
     let made = said["made"].as_object().unwrap();
     assert!(made.len() >= 8, "{made:?}");
     for (expected, token) in made {
-        let verified = verifier.verify(token.as_str().unwrap());
-        let reason = verified.as_ref().map_or_else(|error| error.reason(), |_| "accepted");
+        let read = verifier.verify(token.as_str().unwrap());
+        let reason = read.as_ref().map_or_else(TokenError::reason, |_| "accepted");
         assert_eq!(reason, expected.split(' ').next().unwrap(), "{expected}");
-        if let Ok(claims) = verified {
+        if let Ok(claims) = read {
             assert_eq!(claims.user_meta.unwrap().name.as_deref(), Some("naïve ☕ 🚀"));
             assert_eq!(claims.extra["plan"], json!({"limits": [1, 2.5, true, null]}));
         }

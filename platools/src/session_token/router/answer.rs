@@ -17,6 +17,7 @@ pub(super) enum Refusal {
     BodyTooLarge,
     Unauthenticated,
     TooMany(Duration),
+    #[cfg_attr(not(feature = "remote-mint"), allow(dead_code, reason = "a local mint is never away"))]
     Unavailable,
     Internal,
 }
