@@ -1,7 +1,10 @@
-//! The one thing that everything that signs or verifies a JSON Web Token shares: which cryptography does it.
+//! What everything that signs or verifies a JSON Web Token shares: which cryptography does it, and that no claim
+//! stands in it twice.
 //!
 //! `jsonwebtoken` looks for its provider in a place of the whole process, and panics at the first token when
 //! another crate of the program switched on a second backend and nobody chose. It must not know claims.
+
+pub(crate) mod unique;
 
 use jsonwebtoken::crypto::rust_crypto;
 

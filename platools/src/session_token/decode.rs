@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::TokenError;
-use super::unique::{self, Unreadable};
+use crate::jwt::unique::{self, Unreadable};
 
 /// The longest token that is read, in bytes. A longer one is refused before anything is done with it.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;

@@ -44,7 +44,6 @@ mod rotating;
 mod router;
 mod scope;
 mod token;
-mod unique;
 mod verify;
 
 pub use caching::CachingMint;

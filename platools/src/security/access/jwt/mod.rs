@@ -12,6 +12,8 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::decode_header;
 
 pub use self::algorithm::JwtAlgorithm;
@@ -22,6 +24,7 @@ use self::published::Published;
 use self::rules::Rules;
 use super::{AuthenticationError, Authenticator, Credentials, Identity};
 use crate::jwt::choose_provider;
+use crate::jwt::unique::{self, Unreadable};
 
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
@@ -191,12 +194,23 @@ impl Authenticator for JwtAuthenticator {
         }
         let malformed = |_| AuthenticationError::rejected("it is not a JSON Web Token");
         let header = decode_header(token).map_err(malformed)?;
+        check_claims(token)?;
         let keys = match &self.keys {
             Keys::Fixed(keys) => keys.fitting(&header)?,
             #[cfg(feature = "jwks")]
             Keys::Published(keys) => keys.fitting(&header).await?,
         };
         self.rules.check(token, header.alg, &keys)
+    }
+}
+
+/// Refuses a token in which a claim stands twice: its issuer and we could read different ones.
+fn check_claims(token: &str) -> Result<(), AuthenticationError> {
+    let payload = token.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
+    match unique::object(&payload.unwrap_or_default()) {
+        Ok(_) => Ok(()),
+        Err(Unreadable::Duplicate) => Err(AuthenticationError::rejected("a claim stands in it twice")),
+        Err(Unreadable::NotAnObject) => Err(AuthenticationError::rejected("it is not a JSON Web Token")),
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
@@ -175,6 +173,12 @@ async fn what_is_no_token_is_refused_without_being_repeated() {
     ] {
         refused(&users(), token).await;
     }
+    let twice = part(r#"{"sub":"usr_7","sub":"root","exp":9999999999}"#);
+    let signed = format!("{header}.{twice}");
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
+    let twice = format!("{signed}.{signature}");
+    assert_eq!(refused(&users(), &twice).await, "a claim stands in it twice");
     assert_eq!(refused(&users(), &"x".repeat(1 << 20)).await, "it is too long to be a JSON Web Token");
     let other = JwtAuthenticator::shared_secret("another secret of two sides").unwrap();
     assert_eq!(refused(&other, &good).await, "its signature is wrong");

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 /// What an object is that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     /// It is not a JSON object.
     NotAnObject,
     /// A name occurs twice, at whatever depth.
@@ -17,7 +17,7 @@ pub(super) enum Unreadable {
 }
 
 /// The members of the object that `json` is.
-pub(super) fn object(json: &[u8]) -> Result<Map<String, Value>, Unreadable> {
+pub(crate) fn object(json: &[u8]) -> Result<Map<String, Value>, Unreadable> {
     match serde_json::from_slice(json) {
         Ok(Unique(Value::Object(members))) => Ok(members),
         // The only data error that the visitor below makes; all others are of syntax.
