@@ -71,7 +71,7 @@ pub(crate) enum HttpUrlError {
     /// What is sent and what comes back would cross a network in the clear.
     #[error(
         "is not encrypted (http:// to a host that is not this machine), so anyone on the way could read and \
-         change what is sent: use https://, or allow it explicitly if the network is trusted"
+         change what is sent: use https://, or set PLATOS_ALLOW_INSECURE=1 if the network is trusted"
     )]
     Insecure,
 }

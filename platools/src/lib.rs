@@ -38,6 +38,9 @@
 //!   same from anywhere inside a call.
 //! * **The host.** [`Platools`] builds it from [`HostConfig`], [`Host::run`] keeps it connected, [`HostHandle`] watches
 //!   and stops it. [`Limits`] bounds what runs at the same time.
+//! * **Frontends.** `SessionTokens` (feature `jwt`) mints the short-lived tokens with which a frontend talks to the
+//!   platform, here or, with `remote-mint`, at the platform; `session_token::session_token_router` (feature `http`)
+//!   hands them out behind the backend's own login.
 //! * **Beneath.** [`protocol`] is the wire, [`security`] verifies calls; both are usable by themselves.
 //!
 //! # Registration
@@ -84,6 +87,9 @@
 //! | --- | --- |
 //! | `logging` | `logging::init`, a subscriber for programs that keeps secrets out of the log |
 //! | `metrics` | figures about calls and connections, through the `metrics` facade |
+//! | `jwt` | `session_token`: session tokens for frontends, minted and verified |
+//! | `remote-mint` | `session_token::RemoteMint`: session tokens that the platform signs |
+//! | `http` | `session_token::session_token_router`: the endpoint that hands them out, for axum |
 
 // Generated code says `::platools`, also in this crate's own tests.
 #[allow(unused_extern_crates, reason = "used by the macro")]

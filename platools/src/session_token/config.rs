@@ -154,7 +154,9 @@ pub async fn print_token(
 ) -> crate::Result<()> {
     let tokens = SessionTokens::from_lookup(lookup)?;
     let token = tokens.mint(SessionClaims::for_user(user_id)).await?;
-    writeln!(out, "{}", token.as_str()).and_then(|()| out.flush()).map_err(MintError::other)?;
+    writeln!(out, "{}", token.as_str())
+        .and_then(|()| out.flush())
+        .map_err(|error| MintError::other(format!("the token could not be written: {error}")))?;
     Ok(())
 }
 

@@ -1,0 +1,162 @@
+//! A backend that gives its frontend session tokens, on this machine and with nothing to configure.
+//!
+//! ```sh
+//! cargo run -p examples --bin session-tokens
+//! ```
+//!
+//! Open what it prints, log in, and watch the token live for a minute and be renewed. The login is a fake, with
+//! no password; everything behind it is what a real backend does. With `PLATOS_ORGANIZATION_ID` and the other
+//! variables of `SessionTokens::from_env` the tokens are real ones. `--mint USER` prints one and ends.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Form, State};
+use axum::http::header::{CONTENT_SECURITY_POLICY, COOKIE, SET_COOKIE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Router, serve};
+use platools::session_token::{UserIdentity, print_token, session_token_router};
+use platools::{BoxError, SecretSource, SessionClaims, SessionScope, SessionTokens};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+const USAGE: &str = "usage: session-tokens [--port PORT | --mint USER]\n\n  \
+    --port PORT  listen there instead of on a free port\n  \
+    --mint USER  print a token for a user, from the environment, and end";
+
+/// As short as a token may live, so that something is to be seen.
+const LIFETIME: Duration = Duration::from_secs(60);
+
+/// Who can log in: id, name and e-mail address.
+const USERS: [(&str, &str, &str); 2] =
+    [("usr_ada", "Ada Lovelace", "ada@example.com"), ("usr_grace", "Grace Hopper", "grace@example.com")];
+
+/// Who is logged in, by the session cookie. A real backend has this already, in its own store.
+#[derive(Clone, Default)]
+struct Sessions(Arc<Mutex<BTreeMap<String, &'static str>>>);
+
+impl Sessions {
+    fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<String, &'static str>) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The user to whom a request's cookie belongs.
+    fn user(&self, headers: &HeaderMap) -> Option<&'static str> {
+        self.with(|sessions| sessions.get(session(headers)?).copied())
+    }
+}
+
+/// The session cookie of a request.
+fn session(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(COOKIE).into_iter().filter_map(|cookies| cookies.to_str().ok());
+    cookies.flat_map(|cookies| cookies.split(';')).find_map(|cookie| cookie.trim().strip_prefix("session="))
+}
+
+/// For whom a token is minted, and with what in it: the one thing that a backend has to say.
+fn claims_for(user_id: &str) -> Option<SessionClaims> {
+    let (id, name, email) = USERS.into_iter().find(|(id, ..)| *id == user_id)?;
+    let identity = UserIdentity::new("email", email).verified(true);
+    Some(SessionClaims::for_user(id).lifetime(LIFETIME).name(name).email(email).identity(identity))
+}
+
+#[derive(Deserialize)]
+struct Login {
+    user: String,
+}
+
+async fn login(State(sessions): State<Sessions>, Form(login): Form<Login>) -> Response {
+    let Some((user_id, ..)) = USERS.into_iter().find(|(id, ..)| *id == login.user) else {
+        return (StatusCode::FORBIDDEN, "there is no such user; go back and choose one\n").into_response();
+    };
+    let session = Uuid::new_v4().to_string();
+    sessions.with(|sessions| sessions.insert(session.clone(), user_id));
+    // `Secure` is missing since this runs without TLS; set it where there is TLS.
+    let cookie = format!("session={session}; Path=/; HttpOnly; SameSite=Lax");
+    ([(SET_COOKIE, cookie)], Redirect::to("/")).into_response()
+}
+
+async fn logout(State(sessions): State<Sessions>, headers: HeaderMap) -> Response {
+    if let Some(session) = session(&headers) {
+        sessions.with(|sessions| sessions.remove(session));
+    }
+    ([(SET_COOKIE, "session=; Path=/; Max-Age=0")], Redirect::to("/")).into_response()
+}
+
+async fn page() -> impl IntoResponse {
+    let policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; \
+                  form-action 'self'; frame-ancestors 'none'";
+    ([(CONTENT_SECURITY_POLICY, policy)], Html(include_str!("../session-tokens.html")))
+}
+
+/// The mint: the environment's, or one with a secret that nobody knows.
+fn tokens() -> platools::Result<SessionTokens> {
+    if std::env::var_os("PLATOS_ORGANIZATION_ID").is_some_and(|id| !id.is_empty()) {
+        return Ok(SessionTokens::from_env()?);
+    }
+    let secret = SecretSource::text(Uuid::new_v4().to_string());
+    let scope = SessionScope::new("org_demo", "proj_demo", "env_dev", "session-tokens-example");
+    Ok(SessionTokens::local(secret, scope)?)
+}
+
+fn app(tokens: SessionTokens) -> Router {
+    let sessions = Sessions::default();
+    let known = sessions.clone();
+    let authenticate = move |request: Parts| {
+        let claims = known.user(&request.headers).and_then(claims_for);
+        std::future::ready(Ok::<_, BoxError>(claims))
+    };
+    Router::new()
+        .route("/", get(page))
+        .route("/login", post(login))
+        .route("/logout", post(logout))
+        .with_state(sessions)
+        .merge(session_token_router(tokens, authenticate))
+}
+
+async fn listen(port: u16) -> Result<(), BoxError> {
+    let app = app(tokens()?).into_make_service_with_connect_info::<SocketAddr>();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    println!("open http://{}/ and log in; Ctrl+C ends", listener.local_addr()?);
+    let ended = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    serve(listener, app).with_graceful_shutdown(ended).await?;
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    platools::logging::init();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments[..] {
+        [] => listen(0).await,
+        ["--port", port] if port.parse::<u16>().is_ok() => listen(port.parse().unwrap_or_default()).await,
+        ["--mint", user] => {
+            let lookup = |variable: &str| std::env::var(variable).ok();
+            print_token(user, lookup, &mut std::io::stdout()).await.map_err(Into::into)
+        }
+        ["--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("session-tokens: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
