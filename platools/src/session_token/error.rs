@@ -165,15 +165,33 @@ pub enum MintError {
     #[cfg(feature = "remote-mint")]
     #[error(transparent)]
     Remote(#[from] super::RemoteMintError),
+    /// A mint of somebody else's has no token now.
+    #[error("the mint is unavailable: {0}")]
+    Unavailable(#[source] BoxError),
     /// A mint of somebody else's failed.
     #[error("the mint failed: {0}")]
     Other(#[source] BoxError),
 }
 
 impl MintError {
+    /// An error of a mint of one's own that passes, such as a vault that is not reached. Its text goes into logs.
+    pub fn unavailable(error: impl Into<BoxError>) -> Self {
+        Self::Unavailable(error.into())
+    }
+
     /// An error of a mint of one's own. Its text goes into logs.
     pub fn other(error: impl Into<BoxError>) -> Self {
         Self::Other(error.into())
+    }
+
+    /// Whether trying again later may help.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            #[cfg(feature = "remote-mint")]
+            Self::Remote(error) => error.is_temporary(),
+            Self::Unavailable(_) => true,
+            Self::Claims(_) | Self::Other(_) => false,
+        }
     }
 }
 

@@ -205,6 +205,10 @@ async fn a_mint_that_fails_is_not_described_to_the_frontend() {
     let (status, _, body) = answer(session_token_router(mint, login), request_of()).await;
     assert_eq!((status, &body["error"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("internal")));
 
+    let mint = SessionTokens::new(Failing(|| MintError::unavailable("vault: password=hunter2")));
+    let (status, _, body) = answer(session_token_router(mint, login), request_of()).await;
+    assert_eq!((status, &body["error"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
+
     #[cfg(feature = "remote-mint")]
     for (error, expected) in [
         (Failing(|| platools::session_token::RemoteMintError::CannotSign { retry_after: None }.into()), 503),

@@ -26,7 +26,7 @@ use axum::routing::any;
 use self::answer::Refusal;
 use self::cors::Cors;
 use self::limit::{Limit, network};
-use super::{MintError, SessionClaims, SessionTokens};
+use super::{SessionClaims, SessionTokens};
 use crate::tool::{BoxError, RateLimit};
 
 /// Where frontends expect the endpoint.
@@ -250,17 +250,9 @@ impl Endpoint {
         let user_id = claims.user_id().to_owned();
         self.users.check(&user_id).map_err(Refusal::TooMany)?;
         self.tokens.mint(claims).await.map_err(|error| {
+            // The frontend is told nothing about how the backend is set up.
             tracing::error!(%error, user_id, "no session token was minted");
-            refusal(&error)
+            if error.is_temporary() { Refusal::Unavailable } else { Refusal::Internal }
         })
-    }
-}
-
-/// What the frontend is told: nothing about how the backend is set up.
-fn refusal(error: &MintError) -> Refusal {
-    match error {
-        #[cfg(feature = "remote-mint")]
-        MintError::Remote(error) if error.is_temporary() => Refusal::Unavailable,
-        _ => Refusal::Internal,
     }
 }
