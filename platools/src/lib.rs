@@ -36,8 +36,12 @@
 //!   says when the call has to end, at its timeout or at the end of a shutdown's grace period, a moment before its
 //!   future is dropped; all are parameters taken by type. [`current_user_id`] and its siblings reach the
 //!   same from anywhere inside a call.
+//! * **Who may call.** What the platform says about the user is not signed. An [`Authenticator`] verifies the user's
+//!   token: a closure, or `security::JwtAuthenticator` (feature `jwt`). From then on the `auth` and `roles` of the tools
+//!   are enforced, and a tool can take the verified [`Identity`].
 //! * **The host.** [`Platools`] builds it from [`HostConfig`], [`Host::run`] keeps it connected, [`HostHandle`] watches
 //!   and stops it. [`Limits`] bounds what runs at the same time.
+//! * **Calls over HTTP.** `http::HttpFallback` (feature `http`) is a router that takes signed calls as requests.
 //! * **Frontends.** `SessionTokens` (feature `jwt`) mints the short-lived tokens with which a frontend talks to the
 //!   platform, here or, with `remote-mint`, at the platform; `session_token::session_token_router` (feature `http`)
 //!   hands them out behind the backend's own login.
@@ -52,13 +56,14 @@
 //! # Secrets in logs
 //!
 //! At `trace`, the WebSocket library prints headers and frames, and with them the service secret and users' tokens.
-//! Cap `tungstenite`, `tokio_tungstenite` and `rustls` at `info` in your subscriber, or use `logging::init` (feature
-//! `logging`), which does. This crate logs neither at any level.
+//! Cap `tungstenite`, `tokio_tungstenite`, `hyper`, `reqwest` and `rustls` at `info` in your subscriber, or use
+//! `logging::init` (feature `logging`), which does. This crate logs neither at any level.
 //!
 //! # What can be observed
 //!
 //! [`HostHandle`] tells the state and the events of a connection. Each call runs in a `tracing` span called `call`,
-//! at level `info`, with `tool`, `call_id`, `user_id`, `agent_id`, `thread_id`, and at its end `outcome` and
+//! at level `info`, with `tool`, `call_id`, `user_id`, `agent_id`, `thread_id`, `subject` (of the verified identity),
+//! `traceparent`, and at its end `outcome` and
 //! `latency_ms`; never with arguments, tokens or results. A call that succeeds logs no line. With the feature
 //! `metrics`, these figures go to whatever recorder the program installs:
 //!
@@ -87,9 +92,10 @@
 //! | --- | --- |
 //! | `logging` | `logging::init`, a subscriber for programs that keeps secrets out of the log |
 //! | `metrics` | figures about calls and connections, through the `metrics` facade |
-//! | `jwt` | `session_token`: session tokens for frontends, minted and verified |
+//! | `jwt` | `session_token`: session tokens for frontends, minted and verified; `security::JwtAuthenticator`: users known by a JSON Web Token |
+//! | `jwks` | the same with keys that are published at a URL |
 //! | `remote-mint` | `session_token::RemoteMint`: session tokens that the platform signs |
-//! | `http` | `session_token::session_token_router`: the endpoint that hands them out, for axum |
+//! | `http` | `session_token::session_token_router`: the endpoint that hands them out, for axum; `http::HttpFallback`: calls over HTTP |
 
 // Generated code says `::platools`, also in this crate's own tests.
 #[allow(unused_extern_crates, reason = "used by the macro")]
