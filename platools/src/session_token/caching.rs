@@ -267,6 +267,15 @@ mod tests {
         assert!(caching.len() <= 16, "{}", caching.len());
     }
 
+    #[tokio::test]
+    async fn without_room_every_request_is_minted() {
+        let (counting, caching) = caching(10, 0);
+        for _ in 0..2 {
+            caching.mint(&claims("a")).await.unwrap();
+        }
+        assert_eq!((counting.minted.load(Ordering::Relaxed), caching.is_empty()), (2, true));
+    }
+
     #[test]
     fn a_token_that_has_ended_already_is_never_fresh() {
         assert_eq!(fresh_until(1_000, &SessionToken::new("t", 900)), 1_000);

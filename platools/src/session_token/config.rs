@@ -7,8 +7,13 @@ use super::RemoteMint;
 use super::{MintConfigError, MintError, SessionClaims, SessionScope, SessionTokens};
 use crate::{HostConfig, SecretSource};
 
-/// The variables that are read here; others are read as [`HostConfig`] does.
-const VARIABLES: [&str; 7] = [
+/// The variables that are read; those that a host has too are read as [`HostConfig`] does.
+const VARIABLES: [&str; 12] = [
+    "PLATOS_ENTITY",
+    "PLATOS_SECRET",
+    "PLATOS_SECRET_FILE",
+    "PLATOS_CA_FILE",
+    "PLATOS_ALLOW_INSECURE",
     "PLATOS_ORGANIZATION_ID",
     "PLATOS_PROJECT_ID",
     "PLATOS_ENVIRONMENT_ID",
@@ -35,8 +40,6 @@ impl SessionTokens {
     /// # Errors
     /// When a variable is missing or cannot be used; the error names it.
     pub fn from_env() -> Result<Self, MintConfigError> {
-        // It says so when a variable that it reads is not text.
-        HostConfig::from_env()?;
         for variable in VARIABLES {
             if std::env::var_os(variable).is_some_and(|value| value.to_str().is_none()) {
                 let value = "(not shown)".to_owned();

@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use platools::session_token::{ClaimsError, MintError, RemoteMint, RemoteMintError, UserIdentity};
 use platools::{SecretSource, SessionClaims, SessionScope, SessionToken, SessionTokens};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -311,6 +313,57 @@ async fn what_the_mint_cannot_do_is_said_before_anything_is_sent() {
     assert!(matches!(&error, MintError::Claims(found) if *found == expected), "{error:?}");
     ask(server.mint(), SessionClaims::for_user("")).await.unwrap_err();
     assert!(server.asked().is_empty());
+}
+
+/// A certificate authority in PEM, and a server's TLS with a certificate that it signed for `localhost`.
+fn certificates() -> (String, rustls::ServerConfig) {
+    let mut authority = CertificateParams::new([]).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], key.into())
+            .unwrap();
+    (authority.pem(), config)
+}
+
+#[tokio::test]
+async fn an_encrypted_mint_is_trusted_with_its_authority_and_sent_nothing_without() {
+    let (authority, config) = certificates();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let Answer::Says(answer) = minted(&right(now() + 600), now() + 600) else { unreachable!() };
+    let asked = Arc::new(Mutex::new(0));
+    let seen = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut request = Vec::new();
+            while !is_whole(&request) && stream.read_buf(&mut request).await.is_ok_and(|read| read > 0) {}
+            *seen.lock().unwrap() += 1;
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    let file = std::env::temp_dir().join(format!("platools-mint-ca-{}.pem", std::process::id()));
+    let mint = |authority: &str| {
+        std::fs::write(&file, authority).unwrap();
+        let mint = RemoteMint::builder(&url, SecretSource::text(BEARER), scope()).ca_file(&file);
+        mint.timeout(GUARD).build().unwrap()
+    };
+    ask(mint(&authority), SessionClaims::for_user("usr_7")).await.unwrap();
+    assert_eq!(*asked.lock().unwrap(), 1);
+    let error = ask(mint(&certificates().0), SessionClaims::for_user("usr_7")).await.unwrap_err();
+    std::fs::remove_file(&file).unwrap();
+    assert!(matches!(error, MintError::Remote(RemoteMintError::Unreachable { .. })), "{error:?}");
+    assert_eq!(*asked.lock().unwrap(), 1, "nobody untrusted was asked");
 }
 
 #[tokio::test]
