@@ -137,7 +137,7 @@ pub use crate::dispatch::{AccessError, Limits};
 pub use crate::error::{Error, MissingState, Result};
 pub use crate::host::{
     ConfigError, DeclarationError, Host, HostConfig, HostError, HostEvent, HostEvents, HostHandle, HostState,
-    Platools, WhenSuperseded,
+    LocalHost, Platools, WhenSuperseded,
 };
 pub use crate::security::{Authenticator, Identity, SecretSource};
 #[cfg(feature = "jwt")]

@@ -13,7 +13,7 @@ use super::events::Events;
 use super::outbox::Outbox;
 use super::tls::TlsConnector;
 use super::tools::Tools;
-use super::{ConfigError, Host, HostConfig, HostState, Shared, WhenSuperseded};
+use super::{ConfigError, Host, HostConfig, HostState, LocalHost, Shared, WhenSuperseded};
 use crate::context::States;
 use crate::dispatch::{AccessError, Dispatcher, Limits};
 use crate::error::{Error, MissingState};
@@ -202,29 +202,17 @@ impl Platools {
     /// When the URL or the secret is missing or cannot be used, two tools have one name, a tool's schema
     /// cannot be built, its state or its authenticator is missing, or the declaration is larger than the platform takes.
     pub fn build(self) -> Result<Host, Error> {
-        let Self { config, explicit, more, states, authenticator } = self;
-        let url = config.url.as_deref().ok_or(ConfigError::MissingUrl)?;
-        let url = ConnectUrl::new(url, config.entity.as_deref(), config.environment.as_deref())
+        let url = self.config.url.as_deref().ok_or(ConfigError::MissingUrl)?;
+        let url = ConnectUrl::new(url, self.config.entity.as_deref(), self.config.environment.as_deref())
             .map_err(ConfigError::from)?;
-        if url.is_exposed() && !config.allow_insecure {
+        if url.is_exposed() && !self.config.allow_insecure {
             return Err(ConfigError::Insecure.into());
         }
-        config.check()?;
-        let source = config.secret.clone().ok_or(ConfigError::MissingSecret)?;
+        let source = self.config.secret.clone().ok_or(ConfigError::MissingSecret)?;
         let secret = source.load().map_err(ConfigError::from)?;
-        let tls = if url.is_tls() { Some(TlsConnector::new(config.ca_file.as_deref())?) } else { None };
+        let tls = if url.is_tls() { Some(TlsConnector::new(self.config.ca_file.as_deref())?) } else { None };
 
-        let mut registry = match explicit {
-            Some(tools) => {
-                let mut registry = Registry::new();
-                registry.extend(tools)?;
-                registry
-            }
-            None => Registry::collect()?,
-        };
-        registry.extend(more)?;
-        MissingState::check(registry.iter(), &states)?;
-        AccessError::check(registry.iter(), authenticator.is_some(), config.strict_access)?;
+        let (LocalHost { registry, dispatcher }, config) = self.assemble()?;
         let tools = Tools::new(registry.clone())?;
 
         for weakness in config.verification.weaknesses() {
@@ -239,12 +227,7 @@ impl Platools {
         let shared = Shared {
             scope: scope.into(),
             verifier: Verifier::new(&secret, config.verification.clone()),
-            dispatcher: Dispatcher::new(
-                &registry,
-                Arc::new(states),
-                authenticator.map(|who| Authentication::new(who, config.identity_ttl)),
-                config.limits.clone(),
-            ),
+            dispatcher,
             url,
             secret: source,
             config,
@@ -257,6 +240,36 @@ impl Platools {
         };
         let (state, _) = watch::channel(HostState::Connecting);
         Ok(Host { shared: Arc::new(shared), secret, registry, state })
+    }
+
+    /// Checks the tools and makes something that runs them in this process, without a platform: URL and
+    /// secret are not needed.
+    ///
+    /// # Errors
+    /// When two tools have one name, a tool's schema cannot be built, or its state or its authenticator is
+    /// missing.
+    pub fn build_local(self) -> Result<LocalHost, Error> {
+        self.assemble().map(|(local, _)| local)
+    }
+
+    /// The tools, and what runs them.
+    fn assemble(self) -> Result<(LocalHost, HostConfig), Error> {
+        let Self { config, explicit, more, states, authenticator } = self;
+        config.check()?;
+        let mut registry = match explicit {
+            Some(tools) => {
+                let mut registry = Registry::new();
+                registry.extend(tools)?;
+                registry
+            }
+            None => Registry::collect()?,
+        };
+        registry.extend(more)?;
+        MissingState::check(registry.iter(), &states)?;
+        AccessError::check(registry.iter(), authenticator.is_some(), config.strict_access)?;
+        let authentication = authenticator.map(|who| Authentication::new(who, config.identity_ttl));
+        let dispatcher = Dispatcher::new(&registry, Arc::new(states), authentication, config.limits.clone());
+        Ok((LocalHost { registry, dispatcher }, config))
     }
 
     /// Builds the host and runs it until SIGTERM or SIGINT; see [`Host::run`].

@@ -3,7 +3,7 @@
 //!
 //! | file | what it is for |
 //! | --- | --- |
-//! | `builder`, `config`, `declaration`, `tools` | what a host is made of, checked before anything is dialled |
+//! | `builder`, `config`, `declaration`, `tools`, `local` | what a host is made of, checked before anything is dialled |
 //! | `machine`, `backoff`, `ending` | the states of a connection and what follows each end; pure |
 //! | `dial`, `tls` | from a URL to an open WebSocket |
 //! | `session` | one connection from its opening to its end |
@@ -26,6 +26,7 @@ mod error;
 mod events;
 #[cfg(feature = "http")]
 mod http;
+mod local;
 mod machine;
 mod outbox;
 mod session;
@@ -48,6 +49,7 @@ use self::events::Events;
 pub use self::events::{HostEvent, HostEvents};
 #[cfg(feature = "http")]
 pub(crate) use self::http::{HttpAnswer, HttpCall, HttpRefusal};
+pub use self::local::LocalHost;
 pub use self::machine::HostState;
 use self::outbox::Outbox;
 use self::tools::Tools;
