@@ -92,6 +92,7 @@
 //! | --- | --- |
 //! | `logging` | `logging::init`, a subscriber for programs that keeps secrets out of the log |
 //! | `metrics` | figures about calls and connections, through the `metrics` facade |
+//! | `cli` | `cli::run`: a command line for the backend's own program |
 //! | `jwt` | `session_token`: session tokens for frontends, minted and verified; `security::JwtAuthenticator`: users known by a JSON Web Token |
 //! | `jwks` | the same with keys that are published at a URL |
 //! | `remote-mint` | `session_token::RemoteMint`: session tokens that the platform signs |
@@ -103,6 +104,8 @@ extern crate self as platools;
 
 #[doc(hidden)]
 pub mod __private;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod context;
 mod dispatch;
 mod error;

@@ -6,14 +6,26 @@
 //! cargo run -p examples --bin backend
 //! ```
 //!
+//! Without a platform:
+//!
+//! ```sh
+//! cargo run -p examples --bin backend -- list
+//! cargo run -p examples --bin backend -- call lookup_order --params '{"order_id": "ord-1042"}'
+//! ```
+//!
+//! With `ORDERS_JWT_SECRET`, a secret that the shop's login signs users' tokens with, who is calling is verified, and
+//! the tools' `auth` and `roles` are enforced.
+//!
 //! It shows state, the caller's context, errors for the model and errors for the log, a function that blocks,
 //! one that stops when its call is over, and methods as tools.
 
 use std::collections::BTreeMap;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use platools::prelude::*;
+use platools::security::JwtAuthenticator;
 
 /// One order.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -167,8 +179,11 @@ impl Support {
 }
 
 #[tokio::main]
-async fn main() -> platools::Result<()> {
-    platools::logging::init();
+async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let database = Database::open();
-    Platools::from_env()?.state(database.clone()).toolset(Support { database }).run().await
+    let mut platools = Platools::from_env()?.state(database.clone()).toolset(Support { database });
+    if let Ok(secret) = std::env::var("ORDERS_JWT_SECRET") {
+        platools = platools.authenticator(JwtAuthenticator::shared_secret(secret)?.audience("orders"));
+    }
+    Ok(platools::cli::run(platools).await)
 }

@@ -1,0 +1,134 @@
+//! The command line of a backend's own program, as a person and as a program use it.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not inside of a test function")]
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+fn backend(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backend"));
+    for variable in ["PLATOS_URL", "PLATOS_SECRET", "PLATOS_SECRET_FILE", "ORDERS_JWT_SECRET"] {
+        command.env_remove(variable);
+    }
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// The exit code, standard output and standard error.
+fn said(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    said(&backend(arguments).output().unwrap())
+}
+
+/// What a command that succeeds prints as JSON.
+fn printed(arguments: &[&str]) -> Value {
+    let (code, out, err) = run(arguments);
+    assert_eq!(code, 0, "{err}");
+    serde_json::from_str(&out).unwrap()
+}
+
+#[test]
+fn tools_are_listed_for_people_and_for_programs() {
+    let (code, out, err) = run(&["list"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines.len(), 5, "{out}");
+    assert_eq!(lines[1], "cancel_order    [user: support, admin] Cancel an order that has not shipped.");
+    assert_eq!(run(&["list", "SHIPMENT"]).1.lines().count(), 1);
+    assert_eq!(run(&["list", "no such thing"]).1, "");
+
+    let tools = printed(&["list", "--json"]);
+    let lookup = tools.as_array().unwrap().iter().find(|tool| tool["name"] == "lookup_order").unwrap();
+    assert_eq!((&lookup["auth"], &lookup["timeout_ms"]), (&json!("user"), &json!(5_000)));
+    assert!(lookup["location"].as_str().unwrap().contains("backend.rs:"));
+}
+
+#[test]
+fn a_schema_is_what_the_platform_gets() {
+    let declared = printed(&["schema", "my_orders"]);
+    let members: Vec<_> = declared.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        members,
+        ["name", "description", "input_schema", "output_schema", "auth", "roles", "annotations"]
+    );
+    assert_eq!(printed(&["schema", "my_orders", "--input"]), declared["input_schema"]);
+    assert_eq!(printed(&["schema", "my_orders", "--output"]), declared["output_schema"]);
+    let (code, out, err) = run(&["schema", "my_order"]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert_eq!(err, "error: there is no tool `my_order`; did you mean `my_orders`?\n");
+}
+
+#[test]
+fn a_call_runs_here_with_arguments_from_wherever() {
+    let order = printed(&["call", "lookup_order", "--params", r#"{"order_id":"ord-1042"}"#]);
+    assert_eq!(order["status"], "open");
+    let mine = printed(&["call", "my_orders", "--user", "usr_2"]);
+    assert_eq!(mine[0]["id"], "ord-1043");
+
+    let path = std::env::temp_dir().join(format!("platools-backend-{}.json", std::process::id()));
+    std::fs::write(&path, r#"{"order_id":"ord-1043"}"#).unwrap();
+    let from_file = printed(&["call", "lookup_order", "-p", &format!("@{}", path.display())]);
+    std::fs::remove_file(path).unwrap();
+    assert_eq!(from_file["id"], "ord-1043");
+
+    let mut child = backend(&["call", "lookup_order", "-p", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(br#"{"order_id":"ord-1042"}"#).unwrap();
+    assert_eq!(said(&child.wait_with_output().unwrap()).0, 0);
+}
+
+#[test]
+fn failures_have_a_code_and_a_text() {
+    let failing = ["call", "lookup_order", "--params", r#"{"order_id":"x"}"#];
+    let text = "there is no order `x`; order ids look like ord-1042";
+    assert_eq!(run(&failing), (1, String::new(), format!("error: {text}\n")));
+    let (code, out, err) = run(&[&failing[..], &["--json"]].concat());
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, err.as_str(), &answer["ok"], &answer["error"]), (1, "", &json!(false), &json!(text)));
+    for (arguments, part) in [
+        (&["call", "lookup_order", "-p", "[]"][..], "is not a JSON object"),
+        (&["call", "lookup_order", "-p", "@/no/such/file"], "cannot be read"),
+        (&["call", "lookup_ordr"], "did you mean `lookup_order`?"),
+        (&["call", "my_orders", "--user-token", "env:NO_SUCH_VARIABLE"], "`NO_SUCH_VARIABLE` is not set"),
+        (&["call", "my_orders", "--context", "x"], "KEY=VALUE"),
+        (&["cal"], "similar subcommand exists: 'call'"),
+        (&["connect"], "set PLATOS_URL"),
+        (&[], "set PLATOS_URL"),
+    ] {
+        let (code, out, err) = run(arguments);
+        assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}");
+        assert!(err.contains(part), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn access_rules_hold_on_the_command_line_too() {
+    let guarded = |arguments: &[&str]| {
+        said(&backend(arguments).env("ORDERS_JWT_SECRET", "a secret of the shop's login").output().unwrap())
+    };
+    let (code, _, err) = guarded(&["call", "export_orders"]);
+    assert_eq!(code, 1);
+    assert_eq!(err, "error: denied: needs a verified user, and the call carries no user token\n");
+    assert_eq!(guarded(&["call", "export_orders", "--role", "admin"]).0, 0);
+    let (_, _, err) = guarded(&["call", "export_orders", "--role", "support"]);
+    assert_eq!(err, "error: denied: needs an admin, which the user is not\n");
+    let (_, _, err) = guarded(&["call", "export_orders", "--user-token", "s3cret"]);
+    assert_eq!(err, "error: denied: the user token was refused: it is not a JSON Web Token\n");
+}
+
+#[test]
+fn shells_complete_it() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, script, _) = run(&["completions", shell]);
+        assert!(code == 0 && script.contains("backend") && script.contains("schema"), "{shell}");
+    }
+}

@@ -1,0 +1,63 @@
+//! `list`: the tools.
+
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::arguments::List;
+use super::output::{Output, ToolLine};
+use crate::host::Platools;
+use crate::tool::{Tool, ToolSpec};
+
+pub(super) fn run(platools: Platools, options: &List, output: &Output) -> Result<(), Failure> {
+    let local = platools.build_local().map_err(|error| Failure::of_build(&error))?;
+    let wanted = options.search.as_deref().unwrap_or_default().to_lowercase();
+    let tools: Vec<&Tool> = local.registry().iter().filter(|tool| matches(tool.spec(), &wanted)).collect();
+    if options.json {
+        let tools: Vec<Value> = tools.iter().map(|tool| described(tool)).collect();
+        output.json(&tools);
+        return Ok(());
+    }
+    if tools.is_empty() {
+        output.note(if local.registry().is_empty() {
+            "no tools are registered; tools of a crate that nothing refers to are not linked"
+        } else {
+            "no tool has that in its name, description or category"
+        });
+    }
+    let lines: Vec<_> = tools.iter().map(|tool| line(tool.spec())).collect();
+    output.tools(&lines);
+    Ok(())
+}
+
+fn matches(spec: &ToolSpec, wanted: &str) -> bool {
+    let category = spec.annotations.get("category").and_then(Value::as_str).unwrap_or_default();
+    [&spec.name, &spec.description, category].iter().any(|text| text.to_lowercase().contains(wanted))
+}
+
+fn line(spec: &ToolSpec) -> ToolLine<'_> {
+    ToolLine {
+        name: &spec.name,
+        auth: spec.auth.as_str(),
+        roles: &spec.roles,
+        description: &spec.description,
+    }
+}
+
+/// Everything that is known about a tool.
+fn described(tool: &Tool) -> Value {
+    let spec = tool.spec();
+    json!({
+        "name": spec.name,
+        "description": spec.description,
+        "auth": spec.auth.as_str(),
+        "roles": spec.roles,
+        "annotations": spec.annotations,
+        "timeout_ms": spec.timeout.map(|timeout| timeout.as_millis() as u64),
+        "rate_limit": spec.rate_limit.map(|limit| limit.to_string()),
+        "concurrency": spec.concurrency,
+        "blocking": tool.is_blocking(),
+        "location": spec.location.map(|location| location.to_string()),
+        "input_schema": spec.input_schema,
+        "output_schema": spec.output_schema,
+    })
+}

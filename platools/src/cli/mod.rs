@@ -1,0 +1,137 @@
+//! A command line for a backend's own program (feature `cli`).
+//!
+//! The same binary that connects in production lists its tools, calls them, and shows their schemas, without a
+//! platform:
+//!
+//! ```no_run
+//! use platools::prelude::*;
+//!
+//! /// Add two whole numbers.
+//! #[tool]
+//! async fn add(a: i64, b: i64) -> i64 {
+//!     a + b
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> platools::Result<std::process::ExitCode> {
+//!     Ok(platools::cli::run(Platools::from_env()?).await)
+//! }
+//! ```
+//!
+//! | command | what it does |
+//! | --- | --- |
+//! | `connect`, or none | connects to the platform and answers calls until SIGTERM or Ctrl-C |
+//! | `list` | the tools, one a line; `--json` for programs |
+//! | `schema TOOL` | a tool's declaration, as the platform gets it |
+//! | `call TOOL --params JSON\|@file\|-` | runs one call here, through the same limits and rules, and prints its result |
+//! | `completions SHELL` | a script for the shell |
+//!
+//! Results go to standard output, everything else to standard error. The exit code is 0 when all went well, 1 when a
+//! tool failed or the host gave up, and 2 when the command line, the configuration or an argument is wrong.
+//!
+//! This room is a door: it must not know how a call runs.
+
+mod arguments;
+mod call;
+mod caller;
+mod connect;
+mod list;
+pub mod output;
+mod schema;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+use self::arguments::{Arguments, Command};
+pub use self::caller::Caller;
+use self::output::Output;
+use crate::error::Error;
+use crate::host::Platools;
+use crate::tool::Tool;
+
+/// Why a command failed.
+#[derive(Debug)]
+enum Failure {
+    /// A tool failed, or the host gave up: exit code 1.
+    Failed(String),
+    /// The same, and it was said already.
+    Silent,
+    /// The command line, the configuration or an argument is wrong: exit code 2.
+    Usage(String),
+}
+
+impl Failure {
+    /// How a host that cannot be built fails.
+    fn of_build(error: &Error) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+/// Does what the command line of this process says, with the tools and the configuration of `platools`.
+///
+/// The URL and the secret are needed by `connect` alone.
+pub async fn run(platools: Platools) -> ExitCode {
+    run_from(platools, std::env::args_os()).await
+}
+
+/// The same for another command line; the first argument is the program's name.
+pub async fn run_from<A: Into<OsString> + Clone>(
+    platools: Platools,
+    arguments: impl IntoIterator<Item = A>,
+) -> ExitCode {
+    let mut arguments = arguments.into_iter().map(Into::into).peekable();
+    let program = arguments.peek().map_or_else(|| "backend".to_owned(), program_name);
+    let command = Arguments::command().name(program.clone()).bin_name(program);
+    let parsed = match command.clone().try_get_matches_from(arguments) {
+        Ok(matches) => Arguments::from_arg_matches(&matches),
+        Err(error) => Err(error),
+    };
+    let Arguments { command: wanted } = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let output = Output::new();
+    let done = match wanted.unwrap_or(Command::Connect) {
+        Command::Connect => connect::run(platools).await,
+        Command::List(options) => list::run(platools, &options, &output),
+        Command::Schema(options) => schema::run(platools, &options, &output),
+        Command::Call(options) => call::run(platools, options, &output).await,
+        Command::Completions { shell } => {
+            let mut command = command;
+            let name = command.get_name().to_owned();
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, name, &mut script);
+            output.print(&String::from_utf8_lossy(&script));
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Failed(problem)) => {
+            output.error(&problem);
+            ExitCode::from(1)
+        }
+        Err(Failure::Silent) => ExitCode::from(1),
+        Err(Failure::Usage(problem)) => {
+            output.error(&problem);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The name under which the program was started, without its folder.
+fn program_name(path: &OsString) -> String {
+    let name = std::path::Path::new(path).file_stem();
+    name.map_or_else(|| "backend".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// What to say when there is no tool of that name, with the nearest one.
+fn unknown_tool<'a>(name: &str, tools: impl Iterator<Item = &'a Tool>) -> Failure {
+    let names: Vec<&str> = tools.map(Tool::name).collect();
+    Failure::Usage(output::unknown_tool(name, &names))
+}
