@@ -1,6 +1,6 @@
 //! A secret in use that may change where it is kept: looked at again now and then, and never in anybody's way.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ pub(super) struct Rotating<T> {
     started: Instant,
     /// When to look again, in milliseconds from the start.
     next_look: AtomicU64,
+    /// Whether the last look failed, so that the log hears of it once.
+    failing: AtomicBool,
 }
 
 /// A secret that cannot be had, or not be used.
@@ -59,7 +61,15 @@ impl<T: Send + Sync + 'static> Rotating<T> {
         let current = prepare(&source.load()?)?;
         let next_look = AtomicU64::new(every.unwrap_or_default().as_millis() as u64);
         let current = RwLock::new(Arc::new(current));
-        Ok(Self { source, prepare, current, every, started: Instant::now(), next_look })
+        Ok(Self {
+            source,
+            prepare,
+            current,
+            every,
+            started: Instant::now(),
+            next_look,
+            failing: AtomicBool::new(false),
+        })
     }
 
     /// The value as it is now. The first who asks when it is time for a look waits for it; all others get what
@@ -84,17 +94,18 @@ impl<T: Send + Sync + 'static> Rotating<T> {
         let load = move || prepare(&source.load()?);
         let loaded = match tokio::runtime::Handle::try_current() {
             Ok(runtime) => match tokio::time::timeout(PATIENCE, runtime.spawn_blocking(load)).await {
-                Ok(Ok(loaded)) => loaded,
-                Ok(Err(_)) => {
-                    return tracing::warn!("{} panicked; the last secret stays in use", self.source);
-                }
-                Err(_) => return tracing::warn!("{} took too long; the last one stays in use", self.source),
+                Ok(Ok(loaded)) => loaded.map_err(|error| error.to_string()),
+                Ok(Err(_)) => Err(format!("{} panicked", self.source)),
+                Err(_) => Err(format!("{} took too long", self.source)),
             },
-            Err(_) => load(),
+            Err(_) => load().map_err(|error| error.to_string()),
         };
+        let failed = loaded.is_err();
+        let failed_before = self.failing.swap(failed, Ordering::Relaxed);
         match loaded {
             Ok(value) => *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(value),
-            Err(error) => tracing::warn!(%error, "the last secret stays in use"),
+            Err(error) if failed_before => tracing::debug!(error, "the last secret stays in use"),
+            Err(error) => tracing::warn!(error, "the last secret stays in use"),
         }
     }
 }

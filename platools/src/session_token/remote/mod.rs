@@ -35,6 +35,9 @@ const BEARER_PREFIX: &str = "plt_ent_";
 /// How long a request may take with all its attempts.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The longest of all times that somebody may ask for.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(3_600);
+
 /// The longest a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -110,10 +113,10 @@ impl RemoteMintBuilder {
         self
     }
 
-    /// How long minting may take with all its attempts; 10 s unless said otherwise. One attempt gets half
-    /// of it.
+    /// How long minting may take with all its attempts; 10 s unless said otherwise, an hour at most. One
+    /// attempt gets half of it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = timeout.min(LONGEST_TIMEOUT);
         self
     }
 
