@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -51,6 +51,7 @@ enum Mode {
 #[derive(Clone)]
 pub(crate) struct ConnectionHandle {
     id: Arc<str>,
+    since: SystemTime,
     commands: mpsc::UnboundedSender<Command>,
     mode: watch::Sender<Mode>,
 }
@@ -58,11 +59,21 @@ pub(crate) struct ConnectionHandle {
 impl ConnectionHandle {
     fn new() -> (Self, mpsc::UnboundedReceiver<Command>) {
         let (commands, mailbox) = mpsc::unbounded_channel();
-        (Self { id: random::uuid().into(), commands, mode: watch::Sender::new(Mode::Running) }, mailbox)
+        let mode = watch::Sender::new(Mode::Running);
+        (Self { id: random::uuid().into(), since: SystemTime::now(), commands, mode }, mailbox)
     }
 
     pub(crate) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// When it was authenticated.
+    pub(crate) fn since(&self) -> SystemTime {
+        self.since
+    }
+
+    pub(crate) fn is_frozen(&self) -> bool {
+        *self.mode.borrow() == Mode::Frozen
     }
 
     /// Sends a text frame. One that comes after the end of the connection is lost, as on a real wire.
@@ -81,7 +92,7 @@ impl ConnectionHandle {
     /// Gives way to a newer connection. A frozen one cannot say so, and nobody could thaw it any more.
     fn give_way(&self) {
         self.close(close::NORMAL, close::SUPERSEDED);
-        if *self.mode.borrow() == Mode::Frozen {
+        if self.is_frozen() {
             self.cut();
         }
     }
@@ -291,8 +302,7 @@ impl Connection<'_> {
                 let acknowledge = self.shared.update(|state| {
                     state.counters.heartbeats += 1;
                     state.seat_mut(self.key).is_some_and(|seat| {
-                        seat.heartbeats += 1;
-                        seat.health.extend(health);
+                        seat.health.beat(SystemTime::now(), health);
                         !seat.ignores_heartbeats
                     })
                 });
@@ -318,7 +328,7 @@ impl Connection<'_> {
             let outcome = seat.registration.declare(tools, per_minute, Instant::now());
             if outcome.is_ok() {
                 let tools = seat.registration.tools();
-                seat.health.retain(|name, _| tools.contains_key(name));
+                seat.health.retain(|name| tools.contains_key(name));
                 state.counters.registrations += 1;
             } else {
                 state.counters.throttled += 1;

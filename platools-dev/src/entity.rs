@@ -109,12 +109,12 @@ impl ConnectedEntity {
 
     /// What the heartbeats told about the tools, the latest for each.
     pub fn health(&self) -> BTreeMap<String, ToolHealth> {
-        self.look(|seat| seat.health.clone())
+        self.look(|seat| seat.health.latest().clone())
     }
 
     /// How many heartbeats came.
     pub fn heartbeats(&self) -> u64 {
-        self.look(|seat| seat.heartbeats)
+        self.look(|seat| seat.health.count())
     }
 
     /// Waits until a host is connected.
@@ -157,7 +157,7 @@ impl ConnectedEntity {
     /// # Errors
     /// See [`wait_connected`](Self::wait_connected).
     pub async fn wait_for_heartbeats(&self, count: u64) -> Result<(), DevError> {
-        self.wait(&format!("{count} heartbeats"), |seat| seat.heartbeats >= count).await
+        self.wait(&format!("{count} heartbeats"), |seat| seat.health.count() >= count).await
     }
 
     async fn wait(&self, what: &str, mut wish: impl FnMut(&Seat) -> bool) -> Result<(), DevError> {

@@ -1,5 +1,6 @@
 //! What can go wrong on the development platform's side.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,12 +13,14 @@ use crate::EntityKey;
 #[non_exhaustive]
 pub enum DevError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {problem}; is another program using the port?")]
+    #[error("cannot listen on {address}: {problem}; {}", advice(*address, *is_taken))]
     Bind {
         /// The address.
         address: SocketAddr,
         /// What the operating system says.
         problem: String,
+        /// Whether another program listens there.
+        is_taken: bool,
     },
     /// The certificate or its key cannot be used.
     #[error("the TLS certificate or key cannot be used: {problem}")]
@@ -51,4 +54,24 @@ pub enum DevError {
     /// The platform is already listening.
     #[error("the platform is listening already")]
     AlreadyListening,
+}
+
+impl DevError {
+    pub(crate) fn bind(address: SocketAddr, error: &io::Error) -> Self {
+        let is_taken = error.kind() == io::ErrorKind::AddrInUse;
+        Self::Bind { address, problem: error.to_string(), is_taken }
+    }
+}
+
+/// What to do about an address that cannot be listened on.
+fn advice(address: SocketAddr, is_taken: bool) -> String {
+    let port = address.port();
+    if is_taken {
+        format!(
+            "see which program has the port with `ss -ltnp 'sport = :{port}'` or `lsof -i :{port}`, stop it, \
+             or choose another port (0 takes a free one)"
+        )
+    } else {
+        "choose an address of this machine and a port from 1024 on (0 takes a free one)".to_owned()
+    }
 }

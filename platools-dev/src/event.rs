@@ -7,18 +7,19 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::EntityKey;
+use crate::journal::Stamped;
 
 /// What happens on the platform, from the moment of asking on.
 ///
 /// Nothing waits for a watcher: one that reads too slowly misses the oldest events.
 #[derive(Debug)]
 pub struct Events {
-    receiver: broadcast::Receiver<Event>,
+    receiver: broadcast::Receiver<Stamped>,
     missed: u64,
 }
 
 impl Events {
-    pub(crate) fn new(receiver: broadcast::Receiver<Event>) -> Self {
+    pub(crate) fn new(receiver: broadcast::Receiver<Stamped>) -> Self {
         Self { receiver, missed: 0 }
     }
 
@@ -26,7 +27,7 @@ impl Events {
     pub async fn next(&mut self) -> Option<Event> {
         loop {
             match self.receiver.recv().await {
-                Ok(event) => return Some(event),
+                Ok(stamped) => return Some(stamped.event),
                 Err(RecvError::Lagged(missed)) => self.missed += missed,
                 Err(RecvError::Closed) => return None,
             }
@@ -37,7 +38,7 @@ impl Events {
     pub fn try_next(&mut self) -> Option<Event> {
         loop {
             match self.receiver.try_recv() {
-                Ok(event) => return Some(event),
+                Ok(stamped) => return Some(stamped.event),
                 Err(TryRecvError::Lagged(missed)) => self.missed += missed,
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
             }
@@ -121,6 +122,27 @@ pub enum Event {
         /// The call's id.
         call_id: String,
     },
+    /// A call is over and in the history.
+    Recorded {
+        /// Whose tool was called.
+        key: EntityKey,
+        /// The call's id.
+        call_id: String,
+        /// Its number in the history.
+        id: u64,
+    },
+    /// An entity has a new secret, in all environments.
+    SecretRotated {
+        /// The entity's slug.
+        entity: String,
+    },
+    /// A fault was asked for at the HTTP API.
+    FaultInjected {
+        /// Whose connection is concerned.
+        key: EntityKey,
+        /// Its name there, such as `freeze`.
+        fault: &'static str,
+    },
     /// An answer arrived that nobody waits for: too late, for the second time, or for no call at all.
     UnexpectedAnswer {
         /// From whom.
@@ -169,7 +191,7 @@ pub enum Ending {
 }
 
 /// How often things happened since the platform started, over all entities.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize)]
 #[non_exhaustive]
 pub struct Counters {
     /// Connections that were authenticated.

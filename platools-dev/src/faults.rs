@@ -5,9 +5,10 @@ use std::time::Duration;
 use platools::protocol::close;
 use platools::security::Secret;
 
+use crate::call::Exchanged;
 use crate::connection::ConnectionHandle;
-use crate::state::Seat;
-use crate::{CallReport, ConnectedEntity, DevError, call, random};
+use crate::state::{LastCall, Seat};
+use crate::{CallReport, ConnectedEntity, DevError, Event, call, random};
 
 /// Faults of one entity's connection in one environment; see [`ConnectedEntity::faults`].
 ///
@@ -94,11 +95,18 @@ impl<'a> Faults<'a> {
     /// # Errors
     /// When no call was sent yet, or no host is connected.
     pub async fn replay_last_call(&self) -> Result<CallReport, DevError> {
-        let (shared, key) = (self.entity.shared(), self.entity.key());
-        let last = shared
+        let key = self.entity.key();
+        let last = (self.entity.shared())
             .read(|state| state.seat(key).and_then(|seat| seat.last_call.clone()))
             .ok_or_else(|| DevError::NothingToReplay(key.clone()))?;
-        call::exchange(shared, key, last, shared.options.pending_time).await
+        self.repeat(last).await.map(|exchanged| exchanged.report)
+    }
+
+    /// Sends a call once more, byte for byte.
+    pub(crate) async fn repeat(&self, call: LastCall) -> Result<Exchanged, DevError> {
+        let (shared, key) = (self.entity.shared(), self.entity.key());
+        let call = LastCall { repeated: true, ..call };
+        call::exchange(shared, key, call, shared.options.pending_time).await
     }
 
     /// Gives the entity a new random secret, in all environments, and closes its connections with 4001.
@@ -113,14 +121,16 @@ impl<'a> Faults<'a> {
 
     /// Gives the entity this secret, in all environments, and closes its connections with 4001.
     pub fn rotate_secret_to(&self, secret: Secret) {
-        self.entity.shared().update(|state| {
-            if let Some(record) = state.entity_mut(&self.entity.key().entity) {
+        let (shared, entity) = (self.entity.shared(), &self.entity.key().entity);
+        shared.update(|state| {
+            if let Some(record) = state.entity_mut(entity) {
                 record.replace_secret(secret);
                 for connection in record.connections() {
                     connection.close(close::ROTATED, close::SECRET_ROTATED);
                 }
             }
         });
+        shared.emit(Event::SecretRotated { entity: entity.clone() });
     }
 
     fn connection(&self, act: impl FnOnce(&ConnectionHandle)) -> Result<(), DevError> {

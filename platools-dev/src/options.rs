@@ -8,6 +8,7 @@ use std::time::Duration;
 use platools::protocol::{CALL_PENDING, REGISTRATIONS_PER_MINUTE};
 use platools::security::Secret;
 
+use crate::history::HistoryLimits;
 use crate::{DevError, DevPlatform};
 
 /// The entity that is there unless others are named.
@@ -26,6 +27,9 @@ pub struct DevPlatformOptions {
     pub(crate) authentication_delay: Duration,
     pub(crate) wait_limit: Duration,
     pub(crate) tls: Option<TlsPem>,
+    pub(crate) http: bool,
+    pub(crate) api_token: Option<Secret>,
+    pub(crate) history: HistoryLimits,
 }
 
 /// A certificate chain and its key.
@@ -47,6 +51,9 @@ impl Default for DevPlatformOptions {
             authentication_delay: Duration::ZERO,
             wait_limit: Duration::from_secs(10),
             tls: None,
+            http: true,
+            api_token: None,
+            history: HistoryLimits { calls: 500, bytes: 32 * 1024 * 1024 },
         }
     }
 }
@@ -120,6 +127,26 @@ impl DevPlatformOptions {
         self
     }
 
+    /// Whether the playground and its HTTP API are served, and calls and events are kept for them. Default:
+    /// they are.
+    pub fn http(mut self, http: bool) -> Self {
+        self.http = http;
+        self
+    }
+
+    /// The token that the HTTP API asks for. Default: a random one, for as long as the platform lives.
+    pub fn api_token(mut self, token: Secret) -> Self {
+        self.api_token = Some(token);
+        self
+    }
+
+    /// How many calls the history keeps, and how many bytes of their frames, whichever is reached first.
+    /// Default: 500 calls, 32 MiB.
+    pub fn history_limits(mut self, calls: usize, bytes: usize) -> Self {
+        self.history = HistoryLimits { calls, bytes };
+        self
+    }
+
     /// Starts the platform.
     ///
     /// # Errors
@@ -136,6 +163,7 @@ impl fmt::Debug for DevPlatformOptions {
             .field("entities", &self.entities.keys())
             .field("pending_time", &self.pending_time)
             .field("tls", &self.tls.is_some())
+            .field("http", &self.http)
             .finish_non_exhaustive()
     }
 }

@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use platools::protocol::close;
+use platools::security::Secret;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::accept::Listening;
+use crate::history::{HistoryEntry, HistoryQuery};
+use crate::http::{Authorities, Http};
 use crate::state::Shared;
 use crate::{ConnectedEntity, Counters, DevError, DevPlatformOptions, EntityKey, Events, random, tls};
 
@@ -28,6 +31,8 @@ pub struct DevPlatform {
     base_url: Arc<str>,
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
+    http: Option<Http>,
+    api_token: Secret,
     listening: Mutex<Option<Listening>>,
     default_entity: ConnectedEntity,
 }
@@ -50,9 +55,7 @@ impl DevPlatform {
     pub(crate) async fn start_with(mut options: DevPlatformOptions) -> Result<Self, DevError> {
         let tls = options.tls.take().map(|pem| tls::acceptor(&pem)).transpose()?;
         let listener = bind(options.address).await?;
-        let address = listener
-            .local_addr()
-            .map_err(|error| DevError::Bind { address: options.address, problem: error.to_string() })?;
+        let address = listener.local_addr().map_err(|error| DevError::bind(options.address, &error))?;
 
         let mut secrets = BTreeMap::new();
         if options.entities.is_empty() {
@@ -61,18 +64,25 @@ impl DevPlatform {
         for (slug, secret) in std::mem::take(&mut options.entities) {
             secrets.insert(slug, secret.map_or_else(random::secret, Ok)?);
         }
+        let api_token = options.api_token.take().map_or_else(random::secret, Ok)?;
         let scheme = if tls.is_some() { "wss" } else { "ws" };
-        let base_url: Arc<str> = match &options.host_name {
-            Some(name) => format!("{scheme}://{name}:{}/tools/sync", address.port()),
-            None => format!("{scheme}://{address}/tools/sync"),
-        }
-        .into();
+        let authority = match &options.host_name {
+            Some(name) => format!("{name}:{}", address.port()),
+            None => address.to_string(),
+        };
+        let base_url: Arc<str> = format!("{scheme}://{authority}/tools/sync").into();
 
         let default_key = EntityKey::new(&options.default_entity, "dev");
+        let (serves_http, host_name) = (options.http, options.host_name.clone());
         let shared = Shared::new(options, secrets);
         let default_entity = ConnectedEntity::new(&shared, &base_url, default_key)?;
-        let listening = Listening::start(Arc::clone(&shared), listener, tls.clone());
-        Ok(Self { shared, base_url, address, tls, listening: Mutex::new(Some(listening)), default_entity })
+        let http = serves_http.then(|| {
+            let allowed = Authorities::new(address, host_name.as_deref(), tls.is_some());
+            Http::new(Arc::clone(&shared), Arc::clone(&base_url), api_token.clone(), allowed)
+        });
+        let listening = Listening::start(Arc::clone(&shared), listener, tls.clone(), http.clone());
+        let listening = Mutex::new(Some(listening));
+        Ok(Self { shared, base_url, address, tls, http, api_token, listening, default_entity })
     }
 
     /// The address that is listened on.
@@ -84,6 +94,24 @@ impl DevPlatform {
     /// otherwise. With them it is [`url`](ConnectedEntity::url).
     pub fn base_url(&self) -> &str {
         &self.base_url
+    }
+
+    /// Where the playground is opened in a browser. Nothing is there when
+    /// [`http`](DevPlatformOptions::http) is switched off.
+    pub fn playground_url(&self) -> String {
+        let page = self.base_url.strip_suffix("tools/sync").unwrap_or(&self.base_url);
+        page.replacen("ws", "http", 1)
+    }
+
+    /// The token that the HTTP API asks for, as `Authorization: Bearer …`.
+    pub fn api_token(&self) -> &Secret {
+        &self.api_token
+    }
+
+    /// The last calls, newest first, `limit` of them at most.
+    pub fn history(&self, limit: usize) -> Vec<Arc<HistoryEntry>> {
+        let query = HistoryQuery { limit, ..HistoryQuery::default() };
+        self.shared.history.as_ref().map(|history| history.page(&query)).unwrap_or_default()
     }
 
     /// The slug of the default entity.
@@ -148,7 +176,8 @@ impl DevPlatform {
             return Err(DevError::AlreadyListening);
         }
         let listener = bind(self.address).await?;
-        let listening = Listening::start(Arc::clone(&self.shared), listener, self.tls.clone());
+        let listening =
+            Listening::start(Arc::clone(&self.shared), listener, self.tls.clone(), self.http.clone());
         *self.listening() = Some(listening);
         Ok(())
     }
@@ -178,7 +207,7 @@ impl DevPlatform {
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, DevError> {
-    TcpListener::bind(address).await.map_err(|error| DevError::Bind { address, problem: error.to_string() })
+    TcpListener::bind(address).await.map_err(|error| DevError::bind(address, &error))
 }
 
 impl Deref for DevPlatform {

@@ -66,6 +66,11 @@ impl Registration {
         self.refusals = (declarations > 0).then_some((declarations, retry_after));
     }
 
+    /// How many more declarations are refused on purpose.
+    pub(crate) fn refusals_left(&self) -> u32 {
+        self.refusals.map_or(0, |(left, _)| left)
+    }
+
     /// The tools, by name.
     pub(crate) fn tools(&self) -> &BTreeMap<String, DeclaredTool> {
         &self.tools

@@ -6,19 +6,19 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use platools::protocol::{Scope, ToolHealth};
+use platools::protocol::Scope;
 use platools::security::Secret;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::connection::ConnectionHandle;
+use crate::health::HealthLog;
+use crate::history::{HistoryEntry, HistoryStore, MemoryHistory};
+use crate::journal::Journal;
 use crate::key::{ENVIRONMENTS, environment_id};
 use crate::pending::PendingCalls;
 use crate::registration::Registration;
-use crate::{Counters, DevError, DevPlatformOptions, EntityKey, Event, Events};
-
-/// How many events a slow watcher may lag behind before it misses some.
-const EVENTS_KEPT: usize = 4096;
+use crate::{Counters, DevError, DevPlatformOptions, EntityKey, Event, Events, Tamper};
 
 /// The one organization and project of the development platform.
 const ORGANIZATION_ID: &str = "org_dev";
@@ -29,17 +29,24 @@ pub(crate) struct Shared {
     pub(crate) options: DevPlatformOptions,
     state: Mutex<State>,
     changed: watch::Sender<()>,
-    events: broadcast::Sender<Event>,
+    pub(crate) journal: Journal,
+    /// The calls that were made, if they are kept.
+    pub(crate) history: Option<Box<dyn HistoryStore>>,
 }
 
 impl Shared {
     pub(crate) fn new(options: DevPlatformOptions, secrets: BTreeMap<String, Secret>) -> Arc<Self> {
         let entities = secrets.into_iter().map(|(slug, secret)| (slug, EntityRecord::new(secret))).collect();
+        let history = options.http.then(|| {
+            let store: Box<dyn HistoryStore> = Box::new(MemoryHistory::new(options.history));
+            store
+        });
         Arc::new(Self {
-            options,
             state: Mutex::new(State { entities, ..State::default() }),
             changed: watch::Sender::new(()),
-            events: broadcast::Sender::new(EVENTS_KEPT),
+            journal: Journal::new(options.http),
+            history,
+            options,
         })
     }
 
@@ -76,12 +83,18 @@ impl Shared {
 
     /// Tells those who watch.
     pub(crate) fn emit(&self, event: Event) {
-        // Without watchers there is nobody to tell.
-        let _ = self.events.send(event);
+        self.journal.emit(event);
+    }
+
+    /// Keeps a call, if calls are kept.
+    pub(crate) fn record(&self, mut entry: impl FnMut(u64) -> HistoryEntry) -> Option<Arc<HistoryEntry>> {
+        let entry = self.history.as_ref()?.record(&mut entry);
+        self.emit(Event::Recorded { key: entry.key.clone(), call_id: entry.call_id.clone(), id: entry.id });
+        Some(entry)
     }
 
     pub(crate) fn watch_events(&self) -> Events {
-        Events::new(self.events.subscribe())
+        Events::new(self.journal.subscribe())
     }
 }
 
@@ -94,6 +107,11 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// All entities, by slug.
+    pub(crate) fn entities(&self) -> impl Iterator<Item = (&str, &EntityRecord)> {
+        self.entities.iter().map(|(slug, record)| (slug.as_str(), record))
+    }
+
     pub(crate) fn entity(&self, slug: &str) -> Option<&EntityRecord> {
         self.entities.get(slug)
     }
@@ -146,8 +164,7 @@ impl EntityRecord {
 pub(crate) struct Seat {
     pub(crate) connection: Option<ConnectionHandle>,
     pub(crate) registration: Registration,
-    pub(crate) health: BTreeMap<String, ToolHealth>,
-    pub(crate) heartbeats: u64,
+    pub(crate) health: HealthLog,
     /// Whether heartbeats are left without acknowledgement.
     pub(crate) ignores_heartbeats: bool,
     pub(crate) last_call: Option<LastCall>,
@@ -159,6 +176,10 @@ pub(crate) struct LastCall {
     pub(crate) call_id: String,
     pub(crate) tool: String,
     pub(crate) frame: String,
+    /// What was changed in it after it was signed.
+    pub(crate) tamper: Option<Tamper>,
+    /// Whether it had been sent before, byte for byte.
+    pub(crate) repeated: bool,
 }
 
 /// The scope of a connection, as `welcome` states it and the envelopes repeat it.

@@ -1,0 +1,120 @@
+//! Calling a tool.
+
+use std::time::{Duration, SystemTime};
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::Tamper;
+use crate::http::App;
+use crate::http::error::ApiError;
+use crate::http::extract::{Body, Path};
+use crate::http::view::{CallView, kept};
+
+/// The longest time that an answer is waited for, in milliseconds.
+const LONGEST_WAIT_MS: u64 = 600_000;
+
+/// A call as it is asked for. What is absent is as in [`CallBuilder`](crate::CallBuilder).
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Request {
+    tool: String,
+    /// Kept to the byte, since the bytes are signed.
+    arguments: Option<Box<RawValue>>,
+    context: Option<Value>,
+    user: Option<String>,
+    agent: Option<String>,
+    thread: Option<String>,
+    user_token: Option<String>,
+    entity_token: Option<String>,
+    call_id: Option<String>,
+    #[serde(default)]
+    options: Options,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Options {
+    #[serde(deserialize_with = "tamper")]
+    tamper: Option<Tamper>,
+    legacy: bool,
+    #[serde(deserialize_with = "time")]
+    signed_at: Option<SystemTime>,
+    timeout_ms: Option<u64>,
+}
+
+/// `POST /api/v1/entities/{entity}/{environment}/calls`
+pub(in crate::http) async fn call(
+    State(app): State<App>,
+    Path((entity, environment)): Path<(String, String)>,
+    Body(request): Body<Request>,
+) -> Result<Json<CallView>, ApiError> {
+    let entity = app.entity(&entity, &environment)?;
+    let Request { tool, arguments, context, user, agent, thread, user_token, entity_token, call_id, options } =
+        request;
+    let mut call = entity.calling(&tool);
+    if let Some(arguments) = arguments {
+        call = call.arguments_text(arguments.get());
+    }
+    if let Some(context) = context {
+        call = call.context(context);
+    }
+    if let Some(user) = user {
+        call = call.user(user);
+    }
+    if let Some(agent) = agent {
+        call = call.agent(agent);
+    }
+    if let Some(thread) = thread {
+        call = call.thread(thread);
+    }
+    if let Some(token) = user_token {
+        call = call.user_token(token);
+    }
+    if let Some(token) = entity_token {
+        call = call.entity_token(token);
+    }
+    if let Some(call_id) = call_id {
+        call = call.call_id(call_id);
+    }
+    let Options { tamper, legacy, signed_at, timeout_ms } = options;
+    if let Some(tamper) = tamper {
+        call = call.tamper(tamper);
+    }
+    if legacy {
+        call = call.legacy();
+    }
+    if let Some(time) = signed_at {
+        call = call.signed_at(time);
+    }
+    if let Some(timeout) = timeout_ms {
+        if !(1..=LONGEST_WAIT_MS).contains(&timeout) {
+            let message = format!("`timeout_ms` is {timeout}: choose 1 to {LONGEST_WAIT_MS}");
+            return Err(ApiError::bad_request("invalid_timeout", message));
+        }
+        call = call.pending_time(Duration::from_millis(timeout));
+    }
+    let exchanged = call.exchange().await?;
+    Ok(Json(CallView::new(&*kept(exchanged)?, &entity.secret())))
+}
+
+fn tamper<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tamper>, D::Error> {
+    let Some(name) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let known = Tamper::ALL.into_iter().find(|tamper| tamper.as_str() == name);
+    known.map(Some).ok_or_else(|| {
+        let names: Vec<_> = Tamper::ALL.iter().map(|tamper| tamper.as_str()).collect();
+        serde::de::Error::custom(format!("`tamper` is `{name}`: choose one of {}", names.join(", ")))
+    })
+}
+
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let time: Timestamp = text.parse().map_err(|_| {
+        serde::de::Error::custom("`signed_at` is no time: write it like 2026-11-21T12:00:00Z")
+    })?;
+    Ok(Some(time.into()))
+}

@@ -1,0 +1,131 @@
+//! What happens, as it happens: server-sent events, which can be resumed.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event as Sse, KeepAlive};
+use futures_util::stream::{self, Stream, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::http::time::{milliseconds, rfc3339};
+use crate::http::{App, Stopping};
+use crate::journal::{Resumed, Stamped};
+use crate::{Ending, Event};
+
+/// `GET /api/v1/events`
+///
+/// Ids are `{run}-{number}`; with one in `Last-Event-ID` the stream goes on behind it. The first event is
+/// always `hello`: its `complete` says whether nothing was missed.
+pub(in crate::http) async fn stream(
+    State(app): State<App>,
+    Extension(Stopping(stopping)): Extension<Stopping>,
+    headers: HeaderMap,
+) -> axum::response::Sse<impl Stream<Item = Result<Sse, Infallible>>> {
+    let run = app.shared.journal.run.clone();
+    let Resumed { missed, is_complete, last, receiver } = app.shared.journal.resume(position(&headers, &run));
+    let mut hello =
+        Sse::default().event("hello").data(json!({"type": "hello", "complete": is_complete}).to_string());
+    if missed.is_empty() {
+        hello = hello.id(format!("{run}-{last}"));
+    }
+    let waiting = VecDeque::from(missed);
+    let happening = stream::unfold((waiting, receiver, run), |(mut waiting, mut receiver, run)| async move {
+        let event = match waiting.pop_front() {
+            Some(stamped) => write(&run, &stamped),
+            None => next(&mut receiver, &run).await?,
+        };
+        Some((event, (waiting, receiver, run)))
+    });
+    let events = stream::once(async { hello }).chain(happening).map(Ok);
+    axum::response::Sse::new(events.take_until(stopping.cancelled_owned())).keep_alive(KeepAlive::default())
+}
+
+/// The number behind which somebody resumes, if it is one of this run.
+fn position(headers: &HeaderMap, run: &str) -> Option<u64> {
+    let id = headers.get("last-event-id")?.to_str().ok()?;
+    let (other, number) = id.split_once('-')?;
+    (other == run).then(|| number.parse().ok()).flatten()
+}
+
+async fn next(receiver: &mut Receiver<Stamped>, run: &str) -> Option<Sse> {
+    match receiver.recv().await {
+        Ok(stamped) => Some(write(run, &stamped)),
+        Err(RecvError::Lagged(missed)) => {
+            Some(Sse::default().event("missed").data(json!({"type": "missed", "missed": missed}).to_string()))
+        }
+        Err(RecvError::Closed) => None,
+    }
+}
+
+fn write(run: &str, stamped: &Stamped) -> Sse {
+    let Stamped { number, at, event } = stamped;
+    let (kind, mut data) = describe(event);
+    data["type"] = kind.into();
+    data["at"] = rfc3339(*at).into();
+    Sse::default().id(format!("{run}-{number}")).event(kind).data(data.to_string())
+}
+
+/// The kind of an event, and what else there is to say.
+fn describe(event: &Event) -> (&'static str, Value) {
+    let (kind, key, mut data) = match event {
+        Event::Connected { key, connection_id } => {
+            ("connected", Some(key), json!({"connection_id": connection_id}))
+        }
+        Event::Refused { reason } => ("refused", None, json!({"reason": reason})),
+        Event::Disconnected { key, connection_id, ending } => {
+            let mut data = describe_ending(ending);
+            data["connection_id"] = connection_id.as_str().into();
+            ("disconnected", Some(key), data)
+        }
+        Event::Registered { key, counts } => (
+            "registered",
+            Some(key),
+            json!({"count": counts.count, "new_tools": counts.new_tools, "updated": counts.updated, "pruned": counts.pruned}),
+        ),
+        Event::Throttled { key, retry_after } => {
+            ("throttled", Some(key), json!({"retry_after_ms": milliseconds(*retry_after)}))
+        }
+        Event::Heartbeat { key, tools } => ("heartbeat", Some(key), json!({"tools": tools})),
+        Event::Called { key, call_id, tool } => {
+            ("called", Some(key), json!({"call_id": call_id, "tool": tool}))
+        }
+        Event::Answered { key, call_id, ok } => {
+            ("answered", Some(key), json!({"call_id": call_id, "ok": ok}))
+        }
+        Event::TimedOut { key, call_id } => ("timed_out", Some(key), json!({"call_id": call_id})),
+        Event::Recorded { key, call_id, id } => {
+            ("recorded", Some(key), json!({"call_id": call_id, "id": id}))
+        }
+        Event::FaultInjected { key, fault } => ("fault", Some(key), json!({"fault": fault})),
+        Event::SecretRotated { entity } => ("secret_rotated", None, json!({"entity": entity})),
+        // The frame is the business of whoever sent it.
+        Event::UnexpectedAnswer { key, call_id, .. } => {
+            ("unexpected_answer", Some(key), json!({"call_id": call_id}))
+        }
+        Event::MalformedFrame { key, problem } => ("malformed_frame", Some(key), json!({"problem": problem})),
+    };
+    if let Some(key) = key {
+        data["entity"] = key.entity.as_str().into();
+        data["environment"] = key.environment.as_str().into();
+    }
+    (kind, data)
+}
+
+fn describe_ending(ending: &Ending) -> Value {
+    match ending {
+        Ending::ClosedByHost { code, reason } => {
+            json!({"ending": "closed_by_host", "code": code, "reason": reason})
+        }
+        Ending::ClosedByPlatform { code, reason } => {
+            json!({"ending": "closed_by_platform", "code": code, "reason": reason})
+        }
+        Ending::Cut => json!({"ending": "cut"}),
+        Ending::FrameTooLarge => json!({"ending": "frame_too_large"}),
+        Ending::Broken { problem } => json!({"ending": "broken", "problem": problem}),
+    }
+}

@@ -1,0 +1,33 @@
+//! The API, one module a resource.
+
+pub(super) mod calls;
+pub(super) mod entities;
+pub(super) mod events;
+pub(super) mod faults;
+pub(super) mod health;
+pub(super) mod history;
+pub(super) mod secrets;
+pub(super) mod tools;
+
+use axum::http::{Method, StatusCode, Uri};
+
+use super::error::ApiError;
+
+/// The answer where nothing is.
+pub(super) async fn not_found(uri: Uri) -> ApiError {
+    let path = uri.path();
+    ApiError::not_found(
+        "no_such_path",
+        format!("there is nothing at {path}: see /api/v1/openapi.json for what there is"),
+    )
+}
+
+/// The answer to a method that a path does not have.
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+    let path = uri.path();
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "no_such_method",
+        format!("{path} has no {method}: see /api/v1/openapi.json for what it has"),
+    )
+}

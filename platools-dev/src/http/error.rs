@@ -1,0 +1,50 @@
+//! What the API answers when something is wrong: `{"error":{"code":"…","message":"…"}}`.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::DevError;
+
+/// An error of the API: a code for programs, a message for people.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl ApiError {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+
+    pub(super) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    pub(super) fn not_found(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+}
+
+impl From<DevError> for ApiError {
+    fn from(error: DevError) -> Self {
+        let (status, code) = match &error {
+            DevError::UnknownEntity(_) => (StatusCode::NOT_FOUND, "unknown_entity"),
+            DevError::NotConnected(_) => (StatusCode::CONFLICT, "not_connected"),
+            DevError::NotAnObject(_) => (StatusCode::BAD_REQUEST, "not_an_object"),
+            DevError::NothingToReplay(_) => (StatusCode::CONFLICT, "nothing_to_replay"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        };
+        Self::new(status, code, error.to_string())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let Self { status, code, message } = self;
+        (status, Json(json!({"error": {"code": code, "message": message}}))).into_response()
+    }
+}

@@ -1,0 +1,158 @@
+//! Events by number: those who watch get them as they happen, and those who come back get what they missed.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::broadcast;
+
+use crate::text::beginning;
+use crate::{Event, random};
+
+/// How many events a slow watcher may lag behind before it misses some.
+const EVENTS_KEPT: usize = 4096;
+
+/// How many events are kept for those who come back.
+const EVENTS_REMEMBERED: usize = 1024;
+
+/// The longest frame that an event keeps, in bytes.
+const FRAME_REMEMBERED: usize = 1024;
+
+/// An event with its number and its time.
+#[derive(Debug, Clone)]
+pub(crate) struct Stamped {
+    pub(crate) number: u64,
+    pub(crate) at: SystemTime,
+    pub(crate) event: Event,
+}
+
+/// See the module.
+pub(crate) struct Journal {
+    /// Tells this run from others, so that nobody resumes at a number of another one.
+    pub(crate) run: String,
+    remembers: bool,
+    past: Mutex<Past>,
+    sender: broadcast::Sender<Stamped>,
+}
+
+#[derive(Default)]
+struct Past {
+    last: u64,
+    events: VecDeque<Stamped>,
+}
+
+/// What somebody gets who comes back.
+pub(crate) struct Resumed {
+    /// What happened since, in order.
+    pub(crate) missed: Vec<Stamped>,
+    /// Whether that is all that happened since.
+    pub(crate) is_complete: bool,
+    /// The number of the last event so far.
+    pub(crate) last: u64,
+    /// What happens from now on.
+    pub(crate) receiver: broadcast::Receiver<Stamped>,
+}
+
+impl Journal {
+    /// A journal, which remembers the past only if it is asked to.
+    pub(crate) fn new(remembers: bool) -> Self {
+        let run = random::nonce()[..8].to_owned();
+        Self { run, remembers, past: Mutex::default(), sender: broadcast::Sender::new(EVENTS_KEPT) }
+    }
+
+    pub(crate) fn emit(&self, event: Event) {
+        // Held while sending, so that nobody who resumes gets an event twice or not at all.
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        past.last += 1;
+        let stamped = Stamped { number: past.last, at: SystemTime::now(), event };
+        if self.remembers {
+            past.events.push_back(shortened(&stamped));
+            if past.events.len() > EVENTS_REMEMBERED {
+                past.events.pop_front();
+            }
+        }
+        // Without watchers there is nobody to tell.
+        let _ = self.sender.send(stamped);
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Stamped> {
+        self.sender.subscribe()
+    }
+
+    /// What happened after the event of this number, and what happens from now on. Without a number
+    /// only the latter.
+    pub(crate) fn resume(&self, after: Option<u64>) -> Resumed {
+        let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let receiver = self.sender.subscribe();
+        let last = past.last;
+        let Some(after) = after else {
+            return Resumed { missed: Vec::new(), is_complete: false, last, receiver };
+        };
+        let missed: Vec<_> = past.events.iter().filter(|event| event.number > after).cloned().collect();
+        let is_complete = after <= last && missed.len() as u64 == last - after;
+        Resumed { missed, is_complete, last, receiver }
+    }
+}
+
+/// The event without what would take much memory.
+fn shortened(stamped: &Stamped) -> Stamped {
+    let Stamped { number, at, event } = stamped;
+    let event = match event {
+        Event::UnexpectedAnswer { key, call_id, frame } if frame.len() > FRAME_REMEMBERED => {
+            let (key, call_id) = (key.clone(), call_id.clone());
+            Event::UnexpectedAnswer { key, call_id, frame: beginning(frame, FRAME_REMEMBERED).to_owned() }
+        }
+        other => other.clone(),
+    };
+    Stamped { number: *number, at: *at, event }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EntityKey;
+
+    fn refused(journal: &Journal, times: usize) {
+        for _ in 0..times {
+            journal.emit(Event::Refused { reason: "invalid secret" });
+        }
+    }
+
+    fn numbers(resumed: &Resumed) -> Vec<u64> {
+        resumed.missed.iter().map(|event| event.number).collect()
+    }
+
+    #[test]
+    fn who_comes_back_gets_what_happened_since_and_nothing_twice() {
+        let journal = Journal::new(true);
+        refused(&journal, 5);
+        let mut resumed = journal.resume(Some(3));
+        assert_eq!((numbers(&resumed), resumed.is_complete, resumed.last), (vec![4, 5], true, 5));
+        refused(&journal, 1);
+        assert_eq!(resumed.receiver.try_recv().unwrap().number, 6);
+        assert!(journal.resume(Some(6)).is_complete);
+        assert!(!journal.resume(None).is_complete);
+        assert!(!journal.resume(Some(7)).is_complete, "a number of another run");
+    }
+
+    #[test]
+    fn who_was_away_too_long_is_told_so() {
+        let journal = Journal::new(true);
+        refused(&journal, EVENTS_REMEMBERED + 2);
+        let resumed = journal.resume(Some(1));
+        assert_eq!((resumed.missed.len(), resumed.is_complete), (EVENTS_REMEMBERED, false));
+        assert!(journal.resume(Some(2)).is_complete);
+    }
+
+    #[test]
+    fn a_remembered_frame_is_cut_at_a_character() {
+        let journal = Journal::new(true);
+        let key = EntityKey::new("local", "dev");
+        let frame = format!("x{}", "é".repeat(FRAME_REMEMBERED));
+        journal.emit(Event::UnexpectedAnswer { key, call_id: "c".to_owned(), frame });
+        match &journal.resume(Some(0)).missed[0].event {
+            Event::UnexpectedAnswer { frame, .. } => assert_eq!(frame.len(), FRAME_REMEMBERED - 1),
+            other => panic!("{other:?}"),
+        }
+    }
+}
