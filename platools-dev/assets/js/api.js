@@ -1,0 +1,95 @@
+// The API of the platform. The token is in the page, and goes into a header, never into a URL.
+
+import { parse } from "./json.js";
+
+const token = document.querySelector('meta[name="platools-token"]').content;
+const ROOT = "/api/v1";
+
+/** Headers that every request carries. */
+export function identity(more = {}) {
+  return { Authorization: `Bearer ${token}`, ...more };
+}
+
+/** What the API says when something is wrong. */
+export class ApiError extends Error {
+  constructor(status, code, message) {
+    super(message);
+    Object.assign(this, { status, code });
+  }
+}
+
+async function request(method, path, { body, signal, read = plainly } = {}) {
+  const headers = identity(body === undefined ? {} : { "Content-Type": "application/json" });
+  let response;
+  try {
+    response = await fetch(ROOT + path, { method, headers, body, signal, cache: "no-store" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "unreachable", "The platform does not answer. Is it still running?");
+  }
+  const text = await response.text();
+  if (!response.ok) {
+    let problem = {};
+    try {
+      problem = JSON.parse(text).error;
+    } catch {
+      // Not from the platform itself.
+    }
+    throw new ApiError(response.status, problem.code ?? "unknown", problem.message ?? `The platform answered ${response.status}.`);
+  }
+  return read(text);
+}
+
+const plainly = (text) => (text === "" ? null : JSON.parse(text));
+
+/** A call, in which the values that are not the platform's own keep their numbers as they are written. */
+function asCall(text) {
+  const call = JSON.parse(text);
+  const exact = parse(text);
+  call.result = exact.result;
+  if (call.request) call.request.context = exact.request.context;
+  return call;
+}
+
+const get = (path, options) => request("GET", path, options);
+const post = (path, body, options) => request("POST", path, { ...options, body: typeof body === "string" ? body : JSON.stringify(body) });
+const seatPath = ({ entity, environment }) => `/entities/${encodeURIComponent(entity)}/${encodeURIComponent(environment)}`;
+
+export const listEntities = () => get("/entities");
+export const showSecret = (entity) => get(`/entities/${encodeURIComponent(entity)}/secret`);
+export const rotateSecret = (entity) => post(`/entities/${encodeURIComponent(entity)}/secret`, {});
+export const hostHealth = (seat) => get(`${seatPath(seat)}/health`);
+export const getTool = (seat, name) => get(`${seatPath(seat)}/tools/${encodeURIComponent(name)}`);
+export const inject = (seat, fault) => post(`${seatPath(seat)}/faults`, fault);
+export const getCall = (id) => get(`/history/${id}`, { read: asCall });
+export const getFrame = (id, side) => get(`/history/${id}/frames/${side}`, { read: (text) => text });
+export const replay = (id, mode) => post(`/history/${id}/replay`, { mode }, { read: asCall });
+export const clearHistory = () => request("DELETE", "/history");
+
+export function listTools(seat, search, offset, limit, signal) {
+  const query = new URLSearchParams({ search, offset, limit });
+  return get(`${seatPath(seat)}/tools?${query}`, { signal });
+}
+
+export function listHistory(seat, { limit = 50, before } = {}) {
+  const query = new URLSearchParams({ ...seat, limit });
+  if (before !== undefined) query.set("before", before);
+  return get(`/history?${query}`);
+}
+
+/** Calls a tool. The text of the arguments is sent exactly as it is. */
+export function call(seat, request, signal) {
+  return post(`${seatPath(seat)}/calls`, callBody(request), { signal, read: asCall });
+}
+
+/** The body of a call, with the arguments exactly as written. */
+export function callBody({ tool, argumentsText, ...rest }) {
+  const members = [`"tool":${JSON.stringify(tool)}`, `"arguments":${argumentsText}`];
+  for (const [name, value] of Object.entries(rest)) {
+    if (value !== undefined) members.push(`${JSON.stringify(name)}:${JSON.stringify(value)}`);
+  }
+  return `{${members.join(",")}}`;
+}
+
+/** The path of a seat's calls, for those who ask without this page. */
+export const callsUrl = (seat) => `${location.origin}${ROOT}${seatPath(seat)}/calls`;

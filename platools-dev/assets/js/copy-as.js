@@ -1,0 +1,91 @@
+// A call as something to paste: for a shell, or into a test.
+
+import { callBody, callsUrl } from "./api.js";
+import { write } from "./json.js";
+
+/** The request that makes a call again, without its tokens' defaults. */
+function requestOf(call) {
+  const { arguments: args, context, user, agent, thread, user_token: userToken, entity_token: entityToken } = call.request;
+  return {
+    tool: call.tool,
+    argumentsText: args.text,
+    context: context ?? undefined,
+    user: user ?? undefined,
+    agent: agent ?? undefined,
+    thread: thread || undefined,
+    user_token: userToken ?? undefined,
+    entity_token: entityToken ?? undefined,
+    options: call.tamper ? { tamper: call.tamper } : undefined,
+  };
+}
+
+/** A command line for `curl`. The token is taken from the environment, so that it stays out of histories. */
+export function asCurl(call) {
+  const body = callBody(requestOf(call));
+  return [
+    `curl -sS ${quote(callsUrl(call))} \\`,
+    `  -H "Authorization: Bearer $PLATOOLS_TOKEN" \\`,
+    `  -H 'Content-Type: application/json' \\`,
+    `  -d ${quote(body)}`,
+  ].join("\n");
+}
+
+/** A test in Rust, with `platools-dev`. */
+export function asTest(call) {
+  const { request } = call;
+  const name = call.tool.replaceAll(/\W/g, "_");
+  const lines = [
+    "#[tokio::test]",
+    `async fn ${name}_answers_as_it_did() -> Result<(), Box<dyn std::error::Error>> {`,
+    "    let platform = platools_dev::DevPlatform::start().await?;",
+    "    // Start your host with `platform.url()` and `platform.secret()` here.",
+    `    platform.wait_for_tool(${rust(call.tool)}).await?;`,
+    "    let report = platform",
+    `        .calling(${rust(call.tool)})`,
+    `        .arguments_text(${rust(request.arguments.text)})`,
+    ...(request.user ? [`        .user(${rust(request.user)})`] : []),
+    ...(request.agent ? [`        .agent(${rust(request.agent)})`] : []),
+    ...(request.thread ? [`        .thread(${rust(request.thread)})`] : []),
+    ...(request.context ? [`        .context(serde_json::from_str(${rust(write(request.context, 0))})?)`] : []),
+    ...(call.tamper ? [`        .tamper(platools_dev::Tamper::${pascal(call.tamper)})`] : []),
+    "        .send()",
+    "        .await?;",
+    ...expectation(call),
+    "    Ok(())",
+    "}",
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function expectation(call) {
+  switch (call.outcome) {
+    case "result":
+      return [
+        `    let expected: serde_json::Value = serde_json::from_str(${rust(write(call.result, 0))})?;`,
+        "    assert_eq!(report.into_result()?, expected);",
+      ];
+    case "error":
+      return [`    assert_eq!(report.error(), Some(${rust(call.message)}));`];
+    default:
+      return ["    assert_eq!(report.outcome, platools_dev::Outcome::TimedOut);"];
+  }
+}
+
+const quote = (text) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
+const pascal = (name) => name.replaceAll(/(?:^|_)(\w)/g, (_, letter) => letter.toUpperCase());
+
+/** A text as Rust writes it: raw where that reads better. */
+function rust(text) {
+  // What cannot stand in a raw string, or would not be seen in it.
+  const isPlain = [...text].every((character) => character === "\n" || character === "\t" || !/\p{C}/u.test(character));
+  if (!isPlain) return `"${[...text].map(escaped).join("")}"`;
+  if (!/["\\\n]/.test(text)) return `"${text}"`;
+  let hashes = "#";
+  while (text.includes(`"${hashes}`)) hashes += "#";
+  return `r${hashes}"${text}"${hashes}`;
+}
+
+function escaped(character) {
+  if (character === '"' || character === "\\") return `\\${character}`;
+  return /\p{C}/u.test(character) ? `\\u{${character.codePointAt(0).toString(16)}}` : character;
+}

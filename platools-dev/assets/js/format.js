@@ -1,0 +1,39 @@
+// Numbers and times in words.
+
+/** A duration such as `3.4 ms` or `1.25 s`. */
+export function milliseconds(value) {
+  if (value === null || value === undefined) return "–";
+  if (value >= 10_000) return `${(value / 1000).toFixed(1)} s`;
+  if (value >= 1000) return `${(value / 1000).toFixed(2)} s`;
+  if (value >= 100) return `${Math.round(value)} ms`;
+  if (value >= 10) return `${value.toFixed(1)} ms`;
+  return `${value.toFixed(2)} ms`;
+}
+
+/** A size such as `640 B` or `1.2 MiB`. */
+export function bytes(value) {
+  if (value < 1024) return `${value} B`;
+  if (value < 1024 * 1024) return `${(value / 1024).toFixed(1)} KiB`;
+  return `${(value / 1024 / 1024).toFixed(1)} MiB`;
+}
+
+/** The time of day, to the millisecond. */
+export function clock(text) {
+  const time = new Date(text);
+  const two = (number) => String(number).padStart(2, "0");
+  const fraction = String(time.getMilliseconds()).padStart(3, "0");
+  return `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}.${fraction}`;
+}
+
+/** How long ago something was, roughly. */
+export function ago(text, now = Date.now()) {
+  const seconds = Math.max(0, Math.round((now - Date.parse(text)) / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}
+
+/** A number of things: `1 tool`, `3 tools`. */
+export function plural(count, one, many = `${one}s`) {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+}

@@ -1,0 +1,29 @@
+// JSON that keeps numbers as they are written: 1.50 stays 1.50, and an id of 20 digits keeps them all.
+
+/** A number that would be another one, or spelt differently, as a JavaScript number. */
+export class ExactNumber {
+  constructor(text) {
+    this.text = text;
+  }
+
+  toJSON() {
+    return JSON.rawJSON ? JSON.rawJSON(this.text) : Number(this.text);
+  }
+}
+
+/** `JSON.parse`, with an `ExactNumber` wherever a number would change. */
+export function parse(text) {
+  return JSON.parse(text, (_, value, context) => {
+    const source = context?.source;
+    return typeof value === "number" && source !== undefined && source !== String(value) ? new ExactNumber(source) : value;
+  });
+}
+
+/** `JSON.stringify`, on several lines unless `space` is 0. */
+export function write(value, space = 2) {
+  return JSON.stringify(value, null, space);
+}
+
+export function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
+}

@@ -1,0 +1,153 @@
+// What the page knows, and who wants to be told when it changes.
+//
+// Topics: `seats` (entities and connections), `selection`, `tools`, `history`, `health`, `events`, `live`.
+
+import * as api from "./api.js";
+import { calmly } from "./dom.js";
+import { follow } from "./stream.js";
+
+const EVENTS_KEPT = 500;
+const SEAT_KEY = "platools.seat";
+const topics = new EventTarget();
+
+export const state = {
+  live: "connecting",
+  /** All seats: an entity in an environment each, as the API lists them. */
+  seats: [],
+  /** `{entity, environment}` of the seat that is looked at. */
+  selected: null,
+  /** The last calls of the selected seat, newest first. */
+  history: [],
+  health: { heartbeats: 0, beats: [], tools: {} },
+  /** What happened, newest first. */
+  events: [],
+};
+
+export function on(topic, listener) {
+  topics.addEventListener(topic, listener);
+}
+
+function tell(topic) {
+  topics.dispatchEvent(new Event(topic));
+}
+
+/** The seat that is looked at, with its connection; `null` before the first answer. */
+export function seat() {
+  return state.seats.find((each) => isSelected(each)) ?? null;
+}
+
+export function isSelected({ entity, environment }) {
+  return entity === state.selected?.entity && environment === state.selected?.environment;
+}
+
+export function select(entity, environment) {
+  state.selected = { entity, environment };
+  sessionStorage.setItem(SEAT_KEY, JSON.stringify(state.selected));
+  state.history = [];
+  state.health = { heartbeats: 0, beats: [], tools: {} };
+  tell("selection");
+  tell("seats");
+  refreshHistory();
+  refreshHealth();
+}
+
+/** Runs a refresh; a platform that is away is already on the status line. */
+function quietly(refresh) {
+  return () => refresh().catch((error) => console.debug(error.message));
+}
+
+const loadSeats = quietly(async () => {
+  const { entities, default: standard } = await api.listEntities();
+  state.seats = entities.flatMap((entity) => entity.environments);
+  const isThere = state.selected && seat();
+  if (!isThere) {
+    const remembered = JSON.parse(sessionStorage.getItem(SEAT_KEY) ?? "null");
+    const known = state.seats.some(
+      (each) => each.entity === remembered?.entity && each.environment === remembered?.environment,
+    );
+    const { entity, environment } = known ? remembered : standard;
+    select(entity, environment);
+  } else {
+    tell("seats");
+  }
+});
+
+const loadHistory = quietly(async () => {
+  if (!state.selected) return;
+  const selected = state.selected;
+  const { calls } = await api.listHistory(selected, { limit: 100 });
+  if (selected !== state.selected) return;
+  state.history = calls;
+  tell("history");
+});
+
+const loadHealth = quietly(async () => {
+  if (!state.selected) return;
+  const selected = state.selected;
+  const health = await api.hostHealth(selected);
+  if (selected !== state.selected) return;
+  state.health = health;
+  tell("health");
+});
+
+const refreshSeats = calmly(40, loadSeats);
+const refreshHistory = calmly(120, loadHistory);
+const refreshHealth = calmly(120, loadHealth);
+const refreshTools = calmly(120, () => tell("tools"));
+const showEvents = calmly(60, () => tell("events"));
+
+/** The tools of calls that wait, by call id, since an answer does not name its tool. */
+const waiting = new Map();
+
+function happened(event) {
+  if (event.type === "hello" || event.type === "missed") {
+    if (event.complete) return;
+    refreshSeats();
+    refreshTools();
+    refreshHistory();
+    refreshHealth();
+    return;
+  }
+  if (event.type === "called") waiting.set(event.call_id, event.tool);
+  if (event.type === "answered" || event.type === "timed_out") {
+    event.tool = waiting.get(event.call_id);
+    waiting.delete(event.call_id);
+  }
+  state.events.unshift(event);
+  state.events.length = Math.min(state.events.length, EVENTS_KEPT);
+  showEvents();
+  switch (event.type) {
+    case "recorded":
+      refreshHistory();
+      break;
+    case "heartbeat":
+      refreshHealth();
+      refreshSeats();
+      break;
+    case "registered":
+      refreshTools();
+      refreshSeats();
+      break;
+    case "called":
+    case "answered":
+    case "timed_out":
+      break;
+    default:
+      refreshSeats();
+  }
+}
+
+/** Asks again for the calls that were made. */
+export const reloadHistory = loadHistory;
+
+/** Starts to follow the platform. */
+export function start() {
+  loadSeats();
+  follow({
+    onEvent: happened,
+    onState: (live) => {
+      state.live = live;
+      tell("live");
+    },
+  });
+}

@@ -1,0 +1,53 @@
+// What to do when no host is connected: the exact lines to start one.
+
+import { showSecret } from "../api.js";
+import { copyButton, fill, h, toast } from "../dom.js";
+
+const HIDDEN = "•".repeat(24);
+const TOKEN = document.querySelector('meta[name="platools-token"]').content;
+
+/** A card with the lines for this seat. */
+export function connectCard({ entity, environment, url }) {
+  let secret = null;
+  const lines = h("pre", { class: "code lines" });
+  const reveal = h("button", { type: "button", class: "small quiet" }, "Show the secret");
+  const text = (shown) => `export PLATOS_URL='${url}'\nexport PLATOS_SECRET='${shown}'`;
+  const draw = () => {
+    fill(lines, text(secret ?? HIDDEN));
+    reveal.textContent = secret ? "Hide the secret" : "Show the secret";
+  };
+  const ask = async () => {
+    try {
+      return (await showSecret(entity)).secret;
+    } catch (error) {
+      toast(error.message);
+      throw error;
+    }
+  };
+  reveal.addEventListener("click", async () => {
+    secret = secret ? null : await ask();
+    draw();
+  });
+  draw();
+  const step = (number, title, ...content) => h("li", { class: "step" }, h("span", { class: "step-number", aria: { hidden: "true" } }, number), h("div", { class: "stack tight grow" }, h("h3", {}, title), content));
+  return h("div", { class: "connect card", data: { entity, environment } },
+    h("div", { class: "row" }, h("span", { class: "dot warn pulse" }), h("h2", {}, "Waiting for a host")),
+    h("p", { class: "muted" }, "No host is connected as ", h("code", {}, entity), " in ", h("code", {}, environment), ". Its tools appear here the moment it is."),
+    h("ol", { class: "stack" },
+      step("1", "Paste this into the shell that starts your host", lines, h("div", { class: "row" }, copyButton(async () => text(await ask()), "the lines, with the secret"), reveal)),
+      step("2", "Start it", h("p", { class: "muted small" }, "Any host will do: platools for Rust, Python or JavaScript reads these two variables. In Rust the whole of it is"), h("pre", { class: "code" }, QUICKSTART)),
+      step("3", "That is all", h("p", { class: "muted small" }, "For ", h("code", {}, "curl"), " and scripts, the API is described at ", h("a", { href: "/api/v1/openapi.json" }, "/api/v1/openapi.json"), ". ", copyButton(() => `export PLATOOLS_TOKEN='${TOKEN}'`, "the API token", "Copy its token")))));
+}
+
+const QUICKSTART = `use platools::prelude::*;
+
+/// Add two whole numbers.
+#[tool]
+async fn add(a: i64, b: i64) -> i64 {
+    a + b
+}
+
+#[tokio::main]
+async fn main() -> platools::Result<()> {
+    Platools::from_env()?.run().await
+}`;

@@ -1,0 +1,46 @@
+// The keyboard shortcuts, and the dialog that lists them.
+
+import { fill, h } from "../dom.js";
+
+const dialog = document.getElementById("shortcuts");
+
+const LIST = [
+  [["Ctrl", "↵"], "Send the call"],
+  [["/"], "Search tools"],
+  [["↑", "↓"], "Move through the tools"],
+  [["r"], "Ask the last question again"],
+  [["1", "…", "5"], "Call, History, Health, Faults, Events"],
+  [["t"], "Light or dark"],
+  [["?"], "This list"],
+  [["Esc"], "Close, or leave a field"],
+];
+
+export function showHelp() {
+  if (dialog.open) return dialog.close();
+  const close = h("button", { type: "button", class: "quiet icon", aria: { label: "Close" }, onclick: () => dialog.close() }, "×");
+  fill(dialog,
+    h("div", { class: "row between" }, h("h2", { id: "shortcuts-title" }, "Keyboard shortcuts"), close),
+    h("dl", {}, LIST.map(([keys, meaning]) => [h("dt", {}, keys.map((key) => (key === "…" ? "…" : h("kbd", {}, key)))), h("dd", {}, meaning)])));
+  dialog.showModal();
+}
+
+/** Listens to keys; `actions` are by key. */
+export function listen(actions) {
+  document.getElementById("help").addEventListener("click", showHelp);
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented) return;
+    const isTyping = event.target.closest?.("input:not([type=checkbox]), textarea, select");
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      actions.send();
+    } else if (event.key === "Escape" && isTyping) {
+      event.target.blur();
+    } else if (!isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      const act = event.key === "?" ? showHelp : !dialog.open && actions[event.key];
+      if (!act) return;
+      event.preventDefault();
+      act();
+    }
+  });
+}

@@ -1,0 +1,29 @@
+// Runs the scenes one after another; fails when one does, or when the page complained about anything.
+
+import { launch, picture } from "./browser.mjs";
+import call from "./scene-call.mjs";
+import connect from "./scene-connect.mjs";
+import faults from "./scene-faults.mjs";
+import forms from "./scene-forms.mjs";
+import guard from "./scene-guard.mjs";
+import looks from "./scene-looks.mjs";
+import many from "./scene-many.mjs";
+import views from "./scene-views.mjs";
+
+const browser = await launch();
+let failed = false;
+for (const scene of [connect, call, forms, views, faults, many, guard, looks].flat()) {
+  const start = Date.now();
+  try {
+    await scene(browser);
+    if (browser.complaints.length > 0) throw new Error(`the page complained:\n${browser.complaints.join("\n")}`);
+    console.log(`ok      ${scene.name} (${Date.now() - start} ms)`);
+  } catch (error) {
+    console.log(`FAILED  ${scene.name}\n${error.stack}`);
+    await picture(browser.page, "failure").catch(() => {});
+    failed = true;
+    break;
+  }
+}
+await browser.close();
+process.exit(failed ? 1 : 0);

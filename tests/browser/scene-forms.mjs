@@ -1,0 +1,69 @@
+// Schemas as other hosts write them, and some that nothing can fit.
+
+import { picture, visit } from "./browser.mjs";
+import { becomes, equal, includes } from "./check.mjs";
+
+const field = (page, name) => page.locator(`[data-field="${name}"]`);
+const json = async (page) => JSON.parse(await page.locator("#arguments-json").inputValue());
+
+async function references_maps_tuples_and_null_have_fields({ page }) {
+  await visit(page, "call/shapes");
+  await page.getByRole("heading", { name: "shapes" }).waitFor();
+  await field(page, "label").locator("textarea").fill("root");
+  await field(page, "children").getByRole("button", { name: "Add an item" }).click();
+  await field(page, "label").nth(1).locator("textarea").fill("leaf");
+  await field(page, "labels").getByRole("button", { name: "Add an entry" }).click();
+  await field(page, "labels").getByLabel("Name").fill("one");
+  await field(page, "labels").locator(".entry input").nth(1).fill("1");
+  await page.getByRole("button", { name: "Add: pair" }).click();
+  await field(page, "pair").locator("textarea").fill("x");
+  await field(page, "pair").locator("input").fill("2.5");
+  await field(page, "either").locator("select").selectOption({ label: "integer" });
+  await field(page, "either").locator("input").fill("7");
+  await field(page, "nothing").getByLabel("null").check();
+  await field(page, "any").locator("textarea").fill("[1, {}]");
+  const expected = {
+    tree: { label: "root", children: [{ label: "leaf" }] },
+    labels: { one: 1 },
+    pair: ["x", 2.5],
+    either: 7,
+    nothing: null,
+    any: [1, {}],
+  };
+  equal("the JSON", await json(page), expected);
+  await picture(page, "shapes-light");
+
+  const text = JSON.stringify({ ...expected, always: "v1", unknown: [true] });
+  await page.locator("#arguments-json").fill(text);
+  await field(page, "label").first().locator("textarea").fill("stem");
+  equal("loaded and changed", await json(page), { ...expected, tree: { ...expected.tree, label: "stem" }, always: "v1", unknown: [true] });
+  await page.locator("#send").click();
+  await becomes("the echo", () => page.locator('.answer[data-outcome="result"]').count(), 1);
+}
+
+async function constraints_that_nothing_can_meet_are_named({ page }) {
+  await visit(page, "call/impossible");
+  await page.getByRole("heading", { name: "impossible" }).waitFor();
+  const form = page.locator(".fields");
+  for (const text of [
+    "No value is at least 10 and at most 5.",
+    "No length is at least 5 and at most 2.",
+    "The list of allowed values is empty.",
+    "No number lies between 1 and 1.",
+    "No number of items is at least 4 and at most 1.",
+    "The schema allows no value here.",
+  ]) {
+    includes("the form", await form.innerText(), text);
+  }
+  await field(page, "number").locator("input").fill("7");
+  await field(page, "text").locator("input").fill("abc");
+  equal("usable all the same", await json(page), { number: 7, text: "abc" });
+  await picture(page, "impossible-light");
+  await page.locator("#send").click();
+  await page.locator(".answer").waitFor();
+}
+
+export default [
+  references_maps_tuples_and_null_have_fields,
+  constraints_that_nothing_can_meet_are_named,
+];

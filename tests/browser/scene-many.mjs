@@ -1,0 +1,60 @@
+// Ten thousand tools, two browsers at once, and a platform that goes away.
+
+import { picture, visit } from "./browser.mjs";
+import { becomes, equal } from "./check.mjs";
+import { stage } from "./stage.mjs";
+
+async function ten_thousand_tools_are_no_trouble({ page }) {
+  await stage("crowd start");
+  await visit(page, "call");
+  await page.locator("#seat").selectOption({ label: "● crowd · dev" });
+  await becomes("the count", () => page.locator("#tool-count").innerText(), "10,000 tools");
+  equal("the first page only", (await page.locator(".tool-list a").count()) <= 300, true);
+  await page.locator(".tool-scroll").evaluate((each) => each.scrollTo(0, each.scrollHeight));
+  await becomes("more at the end of the list", () => page.locator(".tool-list a").count().then((count) => count > 150), true);
+  await page.locator("#tool-search").fill("number 7777");
+  await becomes("the search", () => page.locator("#tool-count").innerText(), "1 of 10,000 tools");
+  await picture(page, "crowd-light");
+  await page.locator('[data-tool="tool_07777"]').click();
+  await page.getByRole("heading", { name: "tool_07777" }).waitFor();
+  await page.locator("#tool-search").fill("");
+  await page.locator("#seat").selectOption({ label: "● local · dev" });
+  await becomes("back", () => page.locator("#tool-count").innerText(), "10 tools");
+}
+
+async function two_browsers_see_the_same({ page, newPage }) {
+  await visit(page, "history");
+  const other = await newPage();
+  await visit(other, "call/add");
+  await other.getByRole("heading", { name: "add", exact: true }).waitFor();
+  await other.locator("#arguments-json").fill('{"a": 1, "b": 2}');
+  const newest = () => page.locator(".call-list a").first().getAttribute("href");
+  const before = await newest();
+  await other.locator("#send").click();
+  await other.locator('.answer[data-outcome="result"]').waitFor();
+  await becomes("the other's call", async () => (await newest()) !== before, true);
+  await visit(other, "faults");
+  await other.locator('[data-fault="Freeze"]').getByRole("button", { name: "Freeze" }).click();
+  await becomes("the other's fault", () => page.locator("#status").innerText().then((text) => text.startsWith("frozen")), true);
+  await other.locator('[data-fault="Freeze"]').getByRole("button", { name: "Thaw" }).click();
+  await becomes("thawed", () => page.locator("#status").innerText().then((text) => text.startsWith("connected")), true);
+  await other.close();
+}
+
+async function a_platform_that_restarts_finds_its_pages_again({ page, expectTrouble }) {
+  await visit(page, "events");
+  const closes = () => page.getByText("server shutting down").count();
+  const before = await closes();
+  await expectTrouble(async () => {
+    await stage("platform restart");
+    await becomes("the close", async () => (await closes()) > before, true);
+    await becomes("the host is back", () => page.locator("#status").getAttribute("data-connected"), "true");
+    await becomes("no banner", () => page.locator("#banner").isHidden(), true);
+  });
+}
+
+export default [
+  ten_thousand_tools_are_no_trouble,
+  two_browsers_see_the_same,
+  a_platform_that_restarts_finds_its_pages_again,
+];

@@ -1,0 +1,97 @@
+// History, health and events.
+
+import { picture, visit } from "./browser.mjs";
+import { becomes, equal, includes } from "./check.mjs";
+
+async function the_history_lists_replays_and_copies({ page }) {
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("2");
+  await page.getByRole("heading", { name: "History" }).waitFor();
+  const rows = page.locator(".call-list a");
+  await becomes("the newest call", () => rows.first().locator(".tool-name").innerText(), "impossible");
+  await page.getByLabel("Filter the history").fill("book_trip");
+  await becomes("the filtered calls", () => rows.count(), 1);
+  await rows.first().click();
+  await page.locator(".detail .answer").waitFor();
+  await picture(page, "history-light");
+
+  await page.locator(".detail").getByText("Copy as").click();
+  await page.locator(".detail").getByRole("button", { name: "curl" }).click();
+  await becomes("the copied command", async () => (await page.evaluate(() => navigator.clipboard.readText())).split("\n")[0].slice(0, 26), "curl -sS 'http://127.0.0.1");
+  const command = await page.evaluate(() => navigator.clipboard.readText());
+  includes("the command", command, "Ada Lovelace");
+  equal("the command has no token", command.includes(process.env.PLAYGROUND_TOKEN), false);
+  await page.locator(".detail").getByText("Copy as").click();
+  await page.locator(".detail").getByRole("button", { name: "Rust test" }).click();
+  await becomes("the copied test", async () => (await page.evaluate(() => navigator.clipboard.readText())).split("\n")[0], "#[tokio::test]");
+
+  await page.getByLabel("Filter the history").fill("");
+  await page.locator(".detail").getByRole("button", { name: "Replay frame" }).click();
+  await page.locator('.detail .answer[data-outcome="error"]').waitFor();
+  includes("the refusal", await page.locator(".detail .answer").innerText(), "nonce_replay");
+  await page.locator(".detail").getByRole("button", { name: "Edit" }).click();
+  await page.getByRole("heading", { name: "book_trip" }).waitFor();
+  equal("the form", await page.locator('[data-field="destination"] input').inputValue(), "LIS");
+}
+
+async function curl_as_copied_makes_the_call({ page }) {
+  await visit(page, "call/add");
+  await page.getByRole("heading", { name: "add", exact: true }).waitFor();
+  await page.locator("#arguments-json").fill(`{"a": 20, "b": 22, "it's": "'quoted'"}`);
+  await page.locator("#arguments-json").fill(`{"a": 20, "b": 22}`);
+  await page.locator("#send").click();
+  await becomes("the sum", () => page.locator(".answer .tree").innerText(), "42");
+  await page.locator(".outcome").getByText("Copy as").click();
+  await page.locator(".outcome").getByRole("button", { name: "curl" }).click();
+  await becomes("the copied command", async () => (await page.evaluate(() => navigator.clipboard.readText())).includes('"b": 22'), true);
+  const command = await page.evaluate(() => navigator.clipboard.readText());
+  const { execFileSync } = await import("node:child_process");
+  const environment = { ...process.env, PLATOOLS_TOKEN: process.env.PLAYGROUND_TOKEN };
+  equal("what it says", JSON.parse(execFileSync("sh", ["-c", command], { env: environment })).result, 42);
+}
+
+async function health_shows_heartbeats_and_latencies({ page }) {
+  await visit(page, "health");
+  await page.getByRole("heading", { name: "Health" }).waitFor();
+  await becomes("several heartbeats", () => page.locator(".beats .beat").count().then((count) => count >= 3), true);
+  await becomes("the tools", () => page.locator("tbody tr").count().then((count) => count >= 5), true);
+  includes("a tool that fails", await page.locator("tbody tr", { hasText: "fail" }).innerText(), "there is no order ord-9");
+  equal("bars", (await page.locator(".bars .bar").count()) >= 8, true);
+  await picture(page, "health-light");
+}
+
+async function events_are_told({ page }) {
+  await visit(page, "events");
+  await page.getByRole("heading", { name: "Events" }).waitFor();
+  await becomes("calls", () => page.locator('[data-event="called"]').count().then((count) => count > 3), true);
+  await picture(page, "events-light");
+}
+
+async function the_keyboard_is_enough({ page }) {
+  await page.keyboard.press("?");
+  await page.getByRole("dialog").waitFor();
+  await picture(page, "shortcuts-light");
+  await page.keyboard.press("Escape");
+  await becomes("closed", () => page.getByRole("dialog").count(), 0);
+  await page.keyboard.press("/");
+  await page.keyboard.type("arithm");
+  await becomes("nothing found", () => page.locator("#tool-count").innerText(), "0 of 10 tools");
+  await page.keyboard.press("Escape");
+  await page.keyboard.type("chart");
+  await becomes("one found", () => page.locator("#tool-count").innerText(), "1 of 10 tools");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "sales_chart" }).waitFor();
+  await page.keyboard.press("/");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+  await page.locator("#tool-search").fill("");
+}
+
+export default [
+  the_history_lists_replays_and_copies,
+  curl_as_copied_makes_the_call,
+  health_shows_heartbeats_and_latencies,
+  events_are_told,
+  the_keyboard_is_enough,
+];
