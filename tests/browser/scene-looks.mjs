@@ -61,6 +61,8 @@ async function the_theme_can_be_chosen({ page }) {
   await becomes("still dark", ground, "rgb(15, 19, 23)");
   await page.getByRole("button", { name: "Light or dark" }).click();
   await becomes("light", ground, "rgb(245, 246, 248)");
+  await page.evaluate(() => localStorage.removeItem("platools.theme"));
+  await page.reload();
 }
 
 async function on_a_phone({ page }) {
@@ -69,7 +71,7 @@ async function on_a_phone({ page }) {
   await all(page, "phone");
   await visit(page, "call/book_trip");
   await page.locator(".tool-head").waitFor();
-  await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
+  await page.locator(".outcome").scrollIntoViewIfNeeded();
   await picture(page, "form-end-phone");
   await visit(page, "history");
   await page.locator(".call-list a").first().click();

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post};
 
-use super::api::{calls, entities, events, faults, health, history, secrets, tools};
+use super::api::{calls, entities, events, faults, health, history, secrets, session_tokens, tools};
 use super::{App, assets, openapi};
 
 /// Who may ask.
@@ -37,6 +37,8 @@ pub(super) fn routes() -> Vec<Route> {
         route(Method::GET, "/api/v1/entities", Token, get(entities::list)),
         route(Method::GET, "/api/v1/entities/{entity}/secret", Token, get(secrets::show)),
         route(Method::POST, "/api/v1/entities/{entity}/secret", Token, post(secrets::rotate)),
+        route(Method::POST, "/api/v1/entities/{entity}/session-tokens", Token, post(session_tokens::mint)),
+        route(Method::GET, "/api/v1/session", Open, get(session_tokens::check)),
         route(Method::GET, "/api/v1/entities/{entity}/{environment}", Token, get(entities::one)),
         route(Method::GET, "/api/v1/entities/{entity}/{environment}/health", Token, get(health::host)),
         route(Method::GET, "/api/v1/entities/{entity}/{environment}/tools", Token, get(tools::list)),

@@ -7,6 +7,7 @@ pub(super) mod faults;
 pub(super) mod health;
 pub(super) mod history;
 pub(super) mod secrets;
+pub(super) mod session_tokens;
 pub(super) mod tools;
 
 use axum::http::{Method, StatusCode, Uri};

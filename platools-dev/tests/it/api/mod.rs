@@ -5,6 +5,7 @@ mod events;
 mod faults;
 mod guard;
 mod history;
+mod session_tokens;
 mod tools;
 
 use std::time::Duration;
