@@ -139,8 +139,8 @@ pub use crate::context::{
 pub use crate::dispatch::{AccessError, Limits};
 pub use crate::error::{Error, MissingState, Result};
 pub use crate::host::{
-    ConfigError, DeclarationError, Host, HostConfig, HostError, HostEvent, HostEvents, HostHandle, HostState,
-    LocalHost, Platools, WhenSuperseded,
+    CheckDepth, ConfigError, ConnectionCheck, DeclarationError, Host, HostConfig, HostError, HostEvent,
+    HostEvents, HostHandle, HostState, LocalHost, Platools, WhenSuperseded,
 };
 pub use crate::security::{Authenticator, Identity, SecretSource};
 #[cfg(feature = "jwt")]

@@ -23,13 +23,18 @@ const CAPPED: [&str; 8] =
 /// tracing::info!("ready");
 /// ```
 pub fn init() {
+    init_with_default("info");
+}
+
+/// The same, for a program that says `default` where `RUST_LOG` says nothing.
+pub fn init_with_default(default: &str) {
     let wanted = match std::env::var(EnvFilter::DEFAULT_ENV) {
         Ok(wanted) if !wanted.is_empty() => EnvFilter::try_new(&wanted).unwrap_or_else(|error| {
             // The one line that no subscriber can take.
-            eprintln!("RUST_LOG is not understood, `info` is used: {error}");
-            EnvFilter::new("info")
+            eprintln!("RUST_LOG is not understood, `{default}` is used: {error}");
+            EnvFilter::new(default)
         }),
-        _ => EnvFilter::new("info"),
+        _ => EnvFilter::new(default),
     };
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)

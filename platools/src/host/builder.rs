@@ -17,7 +17,7 @@ use super::{ConfigError, Host, HostConfig, HostState, LocalHost, Shared, WhenSup
 use crate::context::States;
 use crate::dispatch::{AccessError, Dispatcher, Limits};
 use crate::error::{Error, MissingState};
-use crate::protocol::{ConnectUrl, Scope};
+use crate::protocol::Scope;
 use crate::security::{Authentication, Authenticator, SecretSource, Verifier, VerifierOptions};
 use crate::tool::{Registry, Tool, Toolset};
 
@@ -202,12 +202,7 @@ impl Platools {
     /// When the URL or the secret is missing or cannot be used, two tools have one name, a tool's schema
     /// cannot be built, its state or its authenticator is missing, or the declaration is larger than the platform takes.
     pub fn build(self) -> Result<Host, Error> {
-        let url = self.config.url.as_deref().ok_or(ConfigError::MissingUrl)?;
-        let url = ConnectUrl::new(url, self.config.entity.as_deref(), self.config.environment.as_deref())
-            .map_err(ConfigError::from)?;
-        if url.is_exposed() && !self.config.allow_insecure {
-            return Err(ConfigError::Insecure.into());
-        }
+        let url = self.config.connect_url()?;
         let source = self.config.secret.clone().ok_or(ConfigError::MissingSecret)?;
         let secret = source.load().map_err(ConfigError::from)?;
         let tls = if url.is_tls() { Some(TlsConnector::new(self.config.ca_file.as_deref())?) } else { None };

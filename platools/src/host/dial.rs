@@ -12,9 +12,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::Error as SocketError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use super::Shared;
 use super::ending::Ending;
-use crate::protocol::MAX_FRAME_BYTES;
+use super::tls::TlsConnector;
+use crate::protocol::{ConnectUrl, MAX_FRAME_BYTES};
 use crate::security::Secret;
 
 /// What this library calls itself.
@@ -46,23 +46,42 @@ async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
 }
 
 /// Opens the socket. It is open before the platform looks at the secret.
-pub(super) async fn dial(shared: &Shared, secret: &Secret) -> Result<Socket, Ending> {
-    let (host, port) = (shared.url.host(), shared.url.port());
-    let lost =
-        |what: &str, error: &dyn std::fmt::Display| Ending::Lost(format!("{what} {host}:{port}: {error}"));
-    let stream = connect(&host, port).await.map_err(|error| lost("cannot connect to", &error))?;
+pub(super) async fn dial(
+    url: &ConnectUrl,
+    tls: Option<&TlsConnector>,
+    secret: &Secret,
+) -> Result<Socket, Ending> {
+    let stream = reach(url, tls).await?;
+    upgrade(url, stream, secret).await
+}
+
+fn lost(what: &str, url: &ConnectUrl, error: &dyn std::fmt::Display) -> Ending {
+    Ending::Lost(format!("{what} {}:{}: {error}", url.host(), url.port()))
+}
+
+/// Opens the byte stream, with TLS if the URL asks for it. Nothing is sent over it yet.
+pub(super) async fn reach(url: &ConnectUrl, tls: Option<&TlsConnector>) -> Result<Box<dyn Stream>, Ending> {
+    let host = url.host();
+    let stream = connect(&host, url.port()).await.map_err(|error| lost("cannot connect to", url, &error))?;
     // Answers are small and batched already; waiting for more to send would only delay them.
-    stream.set_nodelay(true).map_err(|error| lost("cannot set up the connection to", &error))?;
-    let stream: Box<dyn Stream> = match &shared.tls {
+    stream.set_nodelay(true).map_err(|error| lost("cannot set up the connection to", url, &error))?;
+    match tls {
         Some(tls) => {
             let encrypted = tls.connect(&host, stream).await;
-            Box::new(encrypted.map_err(|error| lost("no TLS with", &error))?)
+            Ok(Box::new(encrypted.map_err(|error| lost("no TLS with", url, &error))?))
         }
-        None => Box::new(stream),
-    };
+        None => Ok(Box::new(stream)),
+    }
+}
 
-    let mut request =
-        shared.url.as_str().into_client_request().map_err(|error| lost("no request for", &error))?;
+/// Makes a byte stream a WebSocket.
+pub(super) async fn upgrade(
+    url: &ConnectUrl,
+    stream: Box<dyn Stream>,
+    secret: &Secret,
+) -> Result<Socket, Ending> {
+    let request = url.as_str().into_client_request();
+    let mut request = request.map_err(|error| lost("no request for", url, &error))?;
     let mut bearer = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
         .map_err(|_| Ending::Lost("the secret cannot go into a header".to_owned()))?;
     bearer.set_sensitive(true);
@@ -78,9 +97,11 @@ pub(super) async fn dial(shared: &Shared, secret: &Secret) -> Result<Socket, End
             Err(Ending::SecretRefused)
         }
         Err(SocketError::Http(response)) => Err(Ending::Lost(format!(
-            "{host}:{port} answered with HTTP {} instead of a WebSocket; check the path of the URL",
+            "{}:{} answered with HTTP {} instead of a WebSocket; check the path of the URL",
+            url.host(),
+            url.port(),
             response.status()
         ))),
-        Err(error) => Err(lost("no WebSocket with", &error)),
+        Err(error) => Err(lost("no WebSocket with", url, &error)),
     }
 }

@@ -157,7 +157,7 @@ pub(super) async fn drive(
 /// Dials and runs one connection. Dialling and the wait for `welcome` share one deadline.
 async fn connect(shared: &Arc<Shared>, status: &mut Status, secret: &Secret) -> Ending {
     let deadline = Instant::now() + shared.config.connect_timeout;
-    let mut dialling = std::pin::pin!(timeout_at(deadline, dial(shared, secret)));
+    let mut dialling = std::pin::pin!(timeout_at(deadline, dial(&shared.url, shared.tls.as_ref(), secret)));
     let dialled = loop {
         tokio::select! {
             dialled = &mut dialling => break dialled,

@@ -4,6 +4,7 @@
 //! | file | what it is for |
 //! | --- | --- |
 //! | `builder`, `config`, `declaration`, `tools`, `local` | what a host is made of, checked before anything is dialled |
+//! | `probe` | a look at the connection without being a host |
 //! | `machine`, `backoff`, `ending` | the states of a connection and what follows each end; pure |
 //! | `dial`, `tls` | from a URL to an open WebSocket |
 //! | `session` | one connection from its opening to its end |
@@ -29,6 +30,7 @@ mod http;
 mod local;
 mod machine;
 mod outbox;
+mod probe;
 mod session;
 mod shutdown;
 mod tls;
@@ -52,6 +54,7 @@ pub(crate) use self::http::{HttpAnswer, HttpCall, HttpRefusal};
 pub use self::local::LocalHost;
 pub use self::machine::HostState;
 use self::outbox::Outbox;
+pub use self::probe::{CheckDepth, ConnectionCheck};
 use self::tools::Tools;
 use crate::context::CallContext;
 use crate::dispatch::Dispatcher;

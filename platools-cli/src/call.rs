@@ -1,0 +1,89 @@
+//! `call`: one signed call of a connected host's tool.
+
+use std::time::Duration;
+
+use clap::Args;
+use platools::cli::Caller;
+use platools::cli::output::{self, Output};
+use reqwest::Method;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::Failure;
+use crate::client::{Client, Target, text};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The tool
+    tool: String,
+    /// The arguments: a JSON object, `@FILE` to read one from a file, or `-` from standard input
+    #[arg(long, short, value_name = "JSON|@FILE|-", default_value = "{}", allow_hyphen_values = true)]
+    params: String,
+    /// Everything about the call as one JSON object: result or error, latency, frames, signature
+    #[arg(long)]
+    json: bool,
+    /// How long to wait for the answer
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+    #[command(flatten)]
+    caller: Caller,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failure> {
+    if !options.caller.role.is_empty() {
+        let problem = "--role makes an identity without a token, which only a call inside of a backend's own program \
+                       can have; give a --user-token with that role";
+        return Err(Failure::Usage(problem.to_owned()));
+    }
+    let params = output::read_params(&options.params).map_err(Failure::Usage)?;
+    let client = Client::new(&options.target)?;
+    let (entity, environment) = client.seat(&options.target).await?;
+    let body = body(options, params)?;
+    let path = ["entities", &entity, &environment, "calls"];
+    let call: Value = client.ask(Method::POST, &path, &[], Some((body, options.timeout))).await?;
+    if options.json {
+        output.json(&call);
+    }
+    match text(&call, "outcome") {
+        "result" => {
+            if !options.json {
+                output.value(&call["result"]);
+            }
+            Ok(())
+        }
+        "timed_out" => {
+            Err(Failure::Failed((!options.json).then(|| "the host did not answer in time".to_owned())))
+        }
+        _ => Err(Failure::Failed((!options.json).then(|| text(&call, "message").to_owned()))),
+    }
+}
+
+/// The request: the arguments go into it to the byte, since the bytes are signed.
+fn body(options: &Options, params: String) -> Result<String, Failure> {
+    let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
+    let arguments = RawValue::from_string(params).map_err(|error| usage(&error))?;
+    let caller = &options.caller;
+    let context = caller.context().map_err(|error| usage(&error))?;
+    let mut request = serde_json::Map::new();
+    for (name, value) in [("user", &caller.user), ("agent", &caller.agent), ("thread", &caller.thread)] {
+        if let Some(value) = value {
+            request.insert(name.to_owned(), value.as_str().into());
+        }
+    }
+    for (name, token) in [("user_token", context.user_token()), ("entity_token", context.entity_token())] {
+        if let Some(token) = token {
+            request.insert(name.to_owned(), token.into());
+        }
+    }
+    if !caller.context.is_empty() {
+        request.insert("context".to_owned(), context.context().clone().into());
+    }
+    let timeout_ms = options.timeout.as_millis() as u64;
+    request.insert("options".to_owned(), json!({"timeout_ms": timeout_ms}));
+    request.insert("tool".to_owned(), options.tool.as_str().into());
+    let request = serde_json::to_string(&request).map_err(|error| usage(&error))?;
+    let rest = request.strip_prefix('{').unwrap_or_default();
+    Ok(format!(r#"{{"arguments":{arguments},{rest}"#))
+}

@@ -1,0 +1,81 @@
+//! What to do next, printed once at the start.
+
+use anstyle::{AnsiColor, Style};
+use platools::cli::output::Output;
+use platools_dev::{DevError, DevPlatform};
+use serde::Serialize;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const LINK: Style = AnsiColor::Cyan.on_default().underline();
+
+/// How to connect.
+#[derive(Serialize)]
+pub(super) struct Banner {
+    playground: String,
+    api: String,
+    api_token: String,
+    entities: Vec<Seat>,
+}
+
+/// One entity, in its `dev` environment.
+#[derive(Serialize)]
+struct Seat {
+    entity: String,
+    url: String,
+    secret: String,
+}
+
+impl Banner {
+    /// What there is to know about a platform with these entities, or its default one.
+    pub(super) fn of(platform: &DevPlatform, names: &[String]) -> Result<Self, DevError> {
+        let default = [platform.entity().to_owned()];
+        let names = if names.is_empty() { &default[..] } else { names };
+        let seats = names.iter().map(|name| {
+            let entity = platform.entity_in(name, "dev")?;
+            Ok(Seat { entity: name.clone(), url: entity.url(), secret: entity.secret().expose().to_owned() })
+        });
+        let playground = platform.playground_url();
+        Ok(Self {
+            entities: seats.collect::<Result<_, DevError>>()?,
+            api: format!("{playground}api/v1"),
+            playground,
+            api_token: platform.api_token().expose().to_owned(),
+        })
+    }
+
+    /// For people: what to open, and what to paste.
+    pub(super) fn print(&self, output: &Output) {
+        let Self { playground, api_token, entities, .. } = self;
+        let mut text = format!("\n  {BOLD}Playground{BOLD:#}  {LINK}{playground}{LINK:#}\n");
+        for Seat { entity, url, secret } in entities {
+            let whose = if entities.len() > 1 { format!(" {entity}") } else { String::new() };
+            text.push_str(&format_block(
+                &format!("Start a host{whose} with"),
+                &[("PLATOS_URL", url), ("PLATOS_SECRET", secret)],
+            ));
+        }
+        let base = playground.trim_end_matches('/');
+        text.push_str(&format_block(
+            "and use `platools list` and `platools call` in another terminal with",
+            &[("PLATOOLS_DEV_URL", base), ("PLATOOLS_DEV_TOKEN", api_token)],
+        ));
+        let end = format!("\n  {DIM}Ctrl-C stops it.{DIM:#}\n\n");
+        output.print(&(text + &end));
+    }
+}
+
+/// Lines to paste into a shell.
+fn format_block(title: &str, variables: &[(&str, &str)]) -> String {
+    let mut text = format!("\n  {title}\n\n");
+    for (name, value) in variables {
+        // The values hold no quotes: slugs, ports and hexadecimal digits.
+        let quoted = if value.contains(['&', '?']) { format!("'{value}'") } else { (*value).to_owned() };
+        text.push_str("    export ");
+        text.push_str(name);
+        text.push('=');
+        text.push_str(&quoted);
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,111 @@
+//! `dev`: a development platform on this machine.
+
+mod banner;
+mod config;
+mod watch;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+use platools::cli::output::Output;
+use platools::security::Secret;
+use platools_dev::{DevPlatform, DevPlatformOptions};
+
+use self::banner::Banner;
+use self::config::EntityConfig;
+use crate::Failure;
+
+/// The port of the platform, unless another one is asked for.
+const PORT: u16 = 3100;
+
+#[derive(Debug, Args)]
+#[command(after_help = "An entities file names entities, and where their secrets come from:\n\n  \
+    [[entity]]\n  name = \"orders\"\n  secret = \"env:ORDERS_SECRET\"   # or file:PATH; without it, a random one\n")]
+pub(crate) struct Options {
+    /// The port; 0 for a free one
+    #[arg(long, short, default_value_t = PORT)]
+    port: u16,
+    /// The address; whoever reaches another one than this machine's own can try secrets there
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    bind: IpAddr,
+    /// An entity with a random secret; may be repeated. Without any there is one called `local`
+    #[arg(long, value_name = "NAME", conflicts_with = "entities")]
+    entity: Vec<String>,
+    /// A TOML file with entities
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    entities: Option<PathBuf>,
+    /// A folder that keeps entities with their secrets, and the calls
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    data: Option<PathBuf>,
+    /// The API token, instead of a random one; at least 16 characters
+    #[arg(long = "token", env = "PLATOOLS_DEV_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    api_token: Option<String>,
+    /// Do not tell what happens
+    #[arg(long, short)]
+    quiet: bool,
+    /// One JSON object a line: how to connect, then what happens
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure> {
+    let entities = match &options.entities {
+        Some(path) => config::read(path).map_err(Failure::Usage)?,
+        None => options.entity.iter().map(|name| EntityConfig::named(name)).collect(),
+    };
+    let names: Vec<String> = entities.iter().map(|entity| entity.name.clone()).collect();
+    let platform = platform_options(&options, entities)?.start().await;
+    let platform = platform.map_err(|error| Failure::Usage(error.to_string()))?;
+    if !options.bind.is_loopback() {
+        output.warning("other machines reach this platform: its page shows the secrets and calls every tool");
+    }
+    let banner = Banner::of(&platform, &names).map_err(|error| Failure::Usage(error.to_string()))?;
+    let events = platform.events();
+    if options.json {
+        output.json(&banner);
+    } else {
+        banner.print(output);
+    }
+    let watching = async {
+        if options.quiet {
+            std::future::pending::<()>().await;
+        } else {
+            watch::run(events, &platform, output, options.json).await;
+        }
+    };
+    tokio::select! {
+        () = watching => {}
+        stopped = stop() => stopped.map_err(|error| Failure::Failed(Some(error.to_string())))?,
+    }
+    platform.stop().await;
+    Ok(())
+}
+
+fn platform_options(options: &Options, entities: Vec<EntityConfig>) -> Result<DevPlatformOptions, Failure> {
+    let mut platform = DevPlatform::options().address(SocketAddr::new(options.bind, options.port));
+    for entity in entities {
+        platform = match entity.secret {
+            Some(secret) => platform.entity(entity.name, secret),
+            None => platform.entity_with_random_secret(entity.name),
+        };
+    }
+    if let Some(token) = options.api_token.as_deref().filter(|token| !token.is_empty()) {
+        let token = Secret::new(token).map_err(|_| {
+            Failure::Usage(
+                "--token needs 16 characters of plain ASCII at least, without spaces around".to_owned(),
+            )
+        })?;
+        platform = platform.api_token(token);
+    }
+    Ok(platform)
+}
+
+/// Waits until somebody wants the program to end.
+async fn stop() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,99 @@
+//! What happens, one line each.
+
+use anstyle::{AnsiColor, Style};
+use jiff::Zoned;
+use platools::cli::output::Output;
+use platools_dev::{DevPlatform, Ending, EntityKey, Event, Events};
+use serde_json::json;
+
+const DIM: Style = Style::new().dimmed();
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default();
+const ODD: Style = AnsiColor::Yellow.on_default();
+
+/// A line: who it is about, how good it is, and what happened.
+struct Line {
+    key: Option<EntityKey>,
+    style: Style,
+    kind: &'static str,
+    text: String,
+}
+
+/// Tells what happens until the platform is gone.
+pub(super) async fn run(mut events: Events, platform: &DevPlatform, output: &Output, as_json: bool) {
+    while let Some(event) = events.next().await {
+        let Some(Line { key, style, kind, text }) = line(event, platform) else { continue };
+        if as_json {
+            let at = jiff::Timestamp::now().to_string();
+            let (entity, environment) = key.map(|key| (key.entity, key.environment)).unzip();
+            output.json(
+                &json!({"at": at, "event": kind, "entity": entity, "environment": environment, "text": text}),
+            );
+            continue;
+        }
+        let time = Zoned::now().strftime("%H:%M:%S").to_string();
+        let whose = key.map(|key| format!("{}/{}  ", key.entity, key.environment)).unwrap_or_default();
+        output.print(&format!("{DIM}{time}{DIM:#}  {whose}{style}{text}{style:#}\n"));
+    }
+}
+
+fn line(event: Event, platform: &DevPlatform) -> Option<Line> {
+    let line = |key: EntityKey, style, kind, text: String| Some(Line { key: Some(key), style, kind, text });
+    match event {
+        Event::Connected { key, .. } => line(key, GOOD, "connected", "connected".to_owned()),
+        Event::Refused { reason } => {
+            let text = format!("a host was refused: {reason}");
+            Some(Line { key: None, style: BAD, kind: "refused", text })
+        }
+        Event::Disconnected { key, ending, .. } => {
+            line(key, ODD, "disconnected", format!("disconnected: {}", ended(&ending)))
+        }
+        Event::Registered { key, counts } => {
+            let text = format!("{} tools ({} new, {} gone)", counts.count, counts.new_tools, counts.pruned);
+            line(key, Style::new(), "registered", text)
+        }
+        Event::Throttled { key, retry_after } => {
+            let text = format!("registers too often; may again in {} s", retry_after.as_secs());
+            line(key, ODD, "throttled", text)
+        }
+        // A call is told of when it is over, with its answer.
+        Event::Recorded { key, id, .. } => {
+            let call = platform.history(50).into_iter().find(|call| call.id == id)?;
+            let took = call.latency.as_secs_f64() * 1_000.0;
+            let (style, how) = match (&call.reply, call.ok) {
+                (None, _) => (BAD, "no answer".to_owned()),
+                (Some(_), true) => (GOOD, "ok".to_owned()),
+                (Some(_), false) => (BAD, call.report().error().unwrap_or("an error").to_owned()),
+            };
+            line(key, style, "called", format!("{}  {took:.1} ms  {how}", call.tool))
+        }
+        Event::SecretRotated { entity } => {
+            let text = format!("entity {entity} has a new secret");
+            Some(Line { key: None, style: ODD, kind: "secret_rotated", text })
+        }
+        Event::FaultInjected { key, fault } => line(key, ODD, "fault", format!("fault: {fault}")),
+        Event::MalformedFrame { key, problem } => {
+            line(key, BAD, "malformed_frame", format!("a frame that cannot be read: {problem}"))
+        }
+        Event::UnexpectedAnswer { key, call_id, .. } => {
+            line(key, ODD, "unexpected_answer", format!("an answer that nobody waits for (call {call_id})"))
+        }
+        _ => None,
+    }
+}
+
+fn ended(ending: &Ending) -> String {
+    let closed = |who: &str, code: Option<u16>, reason: &str| {
+        let code = code.map(|code| format!(" {code}")).unwrap_or_default();
+        let reason = if reason.is_empty() { String::new() } else { format!(" {reason:?}") };
+        format!("closed by the {who}{code}{reason}")
+    };
+    match ending {
+        Ending::ClosedByHost { code, reason } => closed("host", *code, reason),
+        Ending::ClosedByPlatform { code, reason } => closed("platform", Some(*code), reason),
+        Ending::Cut => "cut".to_owned(),
+        Ending::FrameTooLarge => "the host sent a frame over 10 MiB".to_owned(),
+        Ending::Broken { problem } => problem.clone(),
+        _ => "ended".to_owned(),
+    }
+}

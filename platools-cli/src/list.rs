@@ -1,0 +1,78 @@
+//! `list`: the tools of a connected host.
+
+use clap::Args;
+use platools::cli::output::{Output, ToolLine};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::Failure;
+use crate::client::{Client, Target, text};
+
+/// How many tools are asked for at a time.
+const PAGE: usize = 1_000;
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Only tools that have these words in name or description
+    search: Option<String>,
+    /// As JSON, with schemas
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    total: usize,
+    tools: Vec<Value>,
+}
+
+pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failure> {
+    let client = Client::new(&options.target)?;
+    let (entity, environment) = client.seat(&options.target).await?;
+    let mut tools = Vec::new();
+    loop {
+        let (offset, limit) = (tools.len().to_string(), PAGE.to_string());
+        let search = options.search.as_deref().unwrap_or_default();
+        let query = [("search", search), ("offset", &*offset), ("limit", &*limit)];
+        let path = ["entities", &entity, &environment, "tools"];
+        let page: Page = client.ask(Method::GET, &path, &query, None).await?;
+        let is_last = page.tools.is_empty();
+        tools.extend(page.tools);
+        if is_last || tools.len() >= page.total {
+            break;
+        }
+    }
+    if options.json {
+        output.json(&tools);
+        return Ok(());
+    }
+    if tools.is_empty() {
+        output.note(if options.search.is_some() {
+            "no tool has these words"
+        } else {
+            "the host has no tools"
+        });
+    }
+    let roles: Vec<Vec<String>> = tools.iter().map(roles).collect();
+    let lines: Vec<_> = tools
+        .iter()
+        .zip(&roles)
+        .map(|(tool, roles)| {
+            let auth = match text(tool, "auth") {
+                "" => "none",
+                auth => auth,
+            };
+            ToolLine::new(text(tool, "name"), text(tool, "description")).access(auth, roles)
+        })
+        .collect();
+    output.tools(&lines);
+    Ok(())
+}
+
+fn roles(tool: &Value) -> Vec<String> {
+    let roles = tool.get("roles").and_then(Value::as_array);
+    roles.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}

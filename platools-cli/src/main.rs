@@ -1,0 +1,97 @@
+//! `platools`: the program beside the library.
+//!
+//! | command | what it does |
+//! | --- | --- |
+//! | `dev` | a development platform on this machine, with a playground page |
+//! | `mint` | prints a session token |
+//! | `doctor` | looks at a host's configuration and connection |
+//! | `list`, `call` | the tools of a host that is connected to a development platform |
+//!
+//! Exit codes: 0 done; 1 a tool failed, or something was found wrong; 2 wrong usage or configuration.
+
+#![allow(clippy::doc_markdown, reason = "what documents an option is read on a terminal")]
+
+mod call;
+mod client;
+mod dev;
+mod doctor;
+mod list;
+mod mint;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use platools::cli::output::Output;
+
+/// Tools for agents: a development platform, session tokens, and a look at hosts and their tools.
+#[derive(Debug, Parser)]
+#[command(name = "platools", version, about, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 a tool failed, or something was found wrong; 2 wrong usage or configuration."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a development platform on this machine, with a playground page
+    Dev(dev::Options),
+    /// Print a session token for a user, from the PLATOS_… variables
+    Mint(mint::Options),
+    /// Look at the PLATOS_… variables of a host, and whether its platform can be reached
+    Doctor(doctor::Options),
+    /// List the tools of a host that is connected to a development platform
+    List(list::Options),
+    /// Call a tool of a host that is connected to a development platform
+    Call(Box<call::Options>),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+enum Failure {
+    /// A tool failed, or something was found wrong: exit code 1. What is to be said of it, unless it was said.
+    Failed(Option<String>),
+    /// Wrong usage or configuration: exit code 2.
+    Usage(String),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    platools::logging::init_with_default("warn");
+    // The HTTP client takes the process's provider; an error says that one is chosen already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let output = Output::new();
+    let done = match Arguments::parse().command {
+        Command::Dev(options) => dev::run(options, &output).await,
+        Command::Mint(options) => mint::run(options, &output).await,
+        Command::Doctor(options) => doctor::run(&options, &output).await,
+        Command::List(options) => list::run(&options, &output).await,
+        Command::Call(options) => call::run(&options, &output).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "platools", &mut script);
+            output.print(&String::from_utf8_lossy(&script));
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Failed(problem)) => {
+            if let Some(problem) = problem {
+                output.error(&problem);
+            }
+            ExitCode::from(1)
+        }
+        Err(Failure::Usage(problem)) => {
+            output.error(&problem);
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! A look at the connection without being a host: is the configuration complete, is the platform there, does it
+//! take the secret? Nothing is registered, so nothing is lost at the platform.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::dial::{reach, upgrade};
+use super::ending;
+use super::tls::TlsConnector;
+use super::{ConfigError, HostConfig};
+use crate::protocol::{ConnectUrl, Inbound};
+use crate::security::Secret;
+use crate::tool::error::format_duration;
+
+/// How one thing was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionCheck {
+    /// What was looked at, such as `URL` or `TLS`.
+    pub what: &'static str,
+    /// What there is, or what is wrong and what to do.
+    pub found: Result<String, String>,
+}
+
+/// How far to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CheckDepth {
+    /// Up to an open connection. The secret is not sent.
+    #[default]
+    Reach,
+    /// Up to the platform's welcome. A host that is connected as the same entity and environment is put aside
+    /// for it, and stands by for up to a minute.
+    Authenticate,
+}
+
+impl HostConfig {
+    /// Looks at URL, entity, secret and connection, one after the other, until something is wrong that what
+    /// follows needs.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use platools::{HostConfig, CheckDepth};
+    ///
+    /// let checks = HostConfig::default().check_connection(CheckDepth::Reach).await;
+    /// assert_eq!(checks[0].what, "URL");
+    /// assert!(checks[0].found.as_ref().unwrap_err().contains("PLATOS_URL"));
+    /// # }
+    /// ```
+    pub async fn check_connection(&self, depth: CheckDepth) -> Vec<ConnectionCheck> {
+        let mut checks = Vec::new();
+        let mut note = |what, found: Result<String, String>| {
+            let is_good = found.is_ok();
+            checks.push(ConnectionCheck { what, found });
+            is_good
+        };
+        let secret =
+            self.secret.as_ref().ok_or(ConfigError::MissingSecret).and_then(|source| Ok(source.load()?));
+        let found = secret.as_ref().map(|secret| format!("there, {} characters", secret.expose().len()));
+        let found_secret = found.map_err(ToString::to_string);
+        let url = match self.connect_url() {
+            Ok(url) => url,
+            Err(error) => {
+                note("URL", Err(error.to_string()));
+                note("secret", found_secret);
+                return checks;
+            }
+        };
+        note("URL", Ok(url.to_string()));
+        note(
+            "entity",
+            match url.entity() {
+                Some(entity) => Ok(entity),
+                None => {
+                    Err("none is named: set PLATOS_ENTITY, or add `?entity=<slug>` to the URL".to_owned())
+                }
+            },
+        );
+        note("secret", found_secret);
+        let tls = match url.is_tls().then(|| TlsConnector::new(self.ca_file.as_deref())).transpose() {
+            Ok(tls) => tls,
+            Err(error) => {
+                note("TLS", Err(error.to_string()));
+                return checks;
+            }
+        };
+        let started = Instant::now();
+        let reached = match timeout(self.connect_timeout, reach(&url, tls.as_ref())).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(ending)) => Err(ending.to_string()),
+            Err(_) => Err(format!("nothing answers within {}", format_duration(self.connect_timeout))),
+        };
+        let stream = match reached {
+            Ok(stream) => stream,
+            Err(problem) => {
+                note("connection", Err(problem));
+                return checks;
+            }
+        };
+        let how = if tls.is_some() { "encrypted" } else { "not encrypted" };
+        let took = format_duration(Duration::from_millis(started.elapsed().as_millis() as u64));
+        note("connection", Ok(format!("open after {took}, {how}")));
+        if let (CheckDepth::Authenticate, Ok(secret)) = (depth, secret) {
+            let welcomed = timeout(self.connect_timeout, welcome(&url, stream, &secret));
+            note(
+                "welcome",
+                welcomed.await.unwrap_or_else(|_| Err("the platform does not say welcome".to_owned())),
+            );
+        }
+        checks
+    }
+
+    /// The URL that is dialled.
+    pub(super) fn connect_url(&self) -> Result<ConnectUrl, ConfigError> {
+        let url = self.url.as_deref().ok_or(ConfigError::MissingUrl)?;
+        let url = ConnectUrl::new(url, self.entity.as_deref(), self.environment.as_deref())?;
+        if url.is_exposed() && !self.allow_insecure { Err(ConfigError::Insecure) } else { Ok(url) }
+    }
+}
+
+/// Waits for the platform's welcome, and says who it takes us for.
+async fn welcome(
+    url: &ConnectUrl,
+    stream: Box<dyn super::dial::Stream>,
+    secret: &Secret,
+) -> Result<String, String> {
+    let mut socket = upgrade(url, stream, secret).await.map_err(|ending| ending.to_string())?;
+    let mut last_error = None;
+    while let Some(message) = socket.next().await {
+        match message.map_err(|error| error.to_string())? {
+            Message::Text(text) => match Inbound::parse(&text) {
+                Ok(Inbound::Welcome(welcome)) => {
+                    let _ = socket.send(Message::Close(None)).await;
+                    let named = |id: Option<String>| id.unwrap_or_else(|| "?".to_owned());
+                    let (entity, environment) = (welcome.scope.entity_id, welcome.scope.environment_id);
+                    return Ok(format!("as entity {} in environment {}", named(entity), named(environment)));
+                }
+                Ok(Inbound::Error(error)) => last_error = Some(error.message),
+                _ => {}
+            },
+            Message::Close(frame) => {
+                let code = frame.as_ref().map(|frame| u16::from(frame.code));
+                let reason = frame.as_ref().map_or("", |frame| frame.reason.as_str());
+                return Err(ending::of_close(code, reason, last_error.as_deref()).to_string());
+            }
+            _ => {}
+        }
+    }
+    Err("the connection ended before a welcome".to_owned())
+}
