@@ -194,6 +194,12 @@ impl Authenticator for JwtAuthenticator {
         }
         let malformed = |_| AuthenticationError::rejected("it is not a JSON Web Token");
         let header = decode_header(token).map_err(malformed)?;
+        // RFC 7515 §4.1.11: what the issuer calls critical and is not understood makes the token invalid.
+        if header.crit.is_some() {
+            return Err(AuthenticationError::rejected(
+                "its header has critical extensions, none of which is understood",
+            ));
+        }
         check_claims(token)?;
         let keys = match &self.keys {
             Keys::Fixed(keys) => keys.fitting(&header)?,

@@ -80,7 +80,8 @@ impl Rules {
     fn identity(&self, claims: Map<String, Value>) -> Result<Identity, AuthenticationError> {
         let subject = match claim(&claims, &self.subject) {
             Some(Value::String(subject)) if !subject.is_empty() => subject.clone(),
-            Some(Value::Number(subject)) => subject.to_string(),
+            // A number with a fraction or an exponent was rounded, and could be several users'.
+            Some(Value::Number(subject)) if !subject.is_f64() => subject.to_string(),
             _ => {
                 let name = &self.subject;
                 return Err(AuthenticationError::rejected(format!("it does not name the user (`{name}`)")));
@@ -96,7 +97,7 @@ impl Rules {
             identity = identity.with_role(ADMIN);
         }
         if let Some(seconds) = claims.get("exp").and_then(Value::as_f64) {
-            let end = Duration::try_from_secs_f64(seconds).ok().map(|end| end + self.leeway);
+            let end = Duration::try_from_secs_f64(seconds).ok().and_then(|end| end.checked_add(self.leeway));
             if let Some(end) = end.and_then(|end| SystemTime::UNIX_EPOCH.checked_add(end)) {
                 identity = identity.with_expiry(end);
             }

@@ -84,7 +84,7 @@ async fn claims_lead_to_subject_roles_and_admins() {
     assert!(ask(&mapped, &token(json!(["superuser"]))).await.unwrap().is_admin());
     assert!(ask(&users(), &shared(json!({"roles": ["admin"]}))).await.unwrap().is_admin());
     assert_eq!(refused(&mapped, &shared(json!({}))).await, "it does not name the user (`user.id`)");
-    for subject in [json!(""), json!(true), Value::Null] {
+    for subject in [json!(""), json!(true), json!(7.0), json!(1e30), Value::Null] {
         assert!(refused(&users(), &shared(json!({"sub": subject}))).await.contains("(`sub`)"));
     }
 }
@@ -116,6 +116,25 @@ async fn time_issuer_and_audience_are_held_against_the_rules() {
     assert_eq!(refused(&users(), &shared(json!({"exp": now() - 2}))).await, "it has expired");
     let unexpected = refused(&users(), &shared(json!({"aud": "orders"}))).await;
     assert_eq!(unexpected, "it is for an audience, and this backend names none");
+}
+
+#[tokio::test]
+async fn no_end_overflows() {
+    // The largest number of seconds that a float holds; with the leeway it is more than a duration takes.
+    let latest = json!(18_446_744_073_709_549_568_u64);
+    for end in [latest, json!(1e18), json!(u64::MAX)] {
+        let users = users().leeway(Duration::from_secs(3_600));
+        assert!(ask(&users, &shared(json!({"exp": end}))).await.is_ok(), "{end}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_issuer_calls_critical_is_not_ignored() {
+    let header = Header { crit: Some(vec!["b64".to_owned()]), ..Header::new(Algorithm::HS256) };
+    choose_provider();
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    let token = encode(&header, &claims(&json!({})), &key).unwrap();
+    assert!(refused(&users(), &token).await.contains("critical"));
 }
 
 #[tokio::test]
