@@ -285,6 +285,7 @@ mod published {
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
+    use tokio::sync::Semaphore;
 
     use super::*;
 
@@ -367,6 +368,68 @@ mod published {
             tokio::time::resume();
             assert_eq!(ask(&authenticator, &token).await.is_ok(), is_good, "after {hours} h more");
         }
+    }
+
+    /// A server that counts the requests, waits for a permit, and then answers with the keys.
+    async fn slow_server() -> (String, Arc<AtomicUsize>, Arc<Semaphore>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+        let (requests, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+        let (counted, permits) = (Arc::clone(&requests), Arc::clone(&gate));
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let permits = Arc::clone(&permits);
+                tokio::spawn(async move {
+                    permits.acquire().await.unwrap().forget();
+                    let _ = stream.write_all(ok(&key_set().to_string()).as_bytes()).await;
+                });
+            }
+        });
+        (url, requests, gate)
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_server_that_is_known_to_say_nothing() {
+        let (url, requests, gate) = slow_server().await;
+        let authenticator = JwtAuthenticator::jwks_url(&url).unwrap();
+        gate.add_permits(1);
+        let token = rsa_token("one");
+        assert!(ask(&authenticator, &token).await.is_ok());
+
+        // From here on it says nothing, and time passes only where somebody waits for it.
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(2 * 3_600)).await;
+        for (round, waited) in [("the first look ends", 10), ("nobody waits", 0), ("nobody waits", 0)] {
+            let started = tokio::time::Instant::now();
+            let calls = (0..5).map(|_| ask(&authenticator, &token));
+            for verdict in futures_util::future::join_all(calls).await {
+                assert_eq!(verdict.unwrap().subject(), "usr_7", "the old keys are good");
+            }
+            assert_eq!(started.elapsed().as_secs(), waited, "{round}");
+            tokio::time::advance(Duration::from_secs(11)).await;
+        }
+        while requests.load(Ordering::Relaxed) < 3 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_gives_up_costs_the_others_nothing() {
+        let (url, requests, gate) = slow_server().await;
+        let authenticator = Arc::new(JwtAuthenticator::jwks_url(&url).unwrap());
+        let asking = {
+            let authenticator = Arc::clone(&authenticator);
+            tokio::spawn(async move { ask(&authenticator, &rsa_token("one")).await })
+        };
+        while requests.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        asking.abort();
+        assert!(asking.await.unwrap_err().is_cancelled());
+        gate.add_permits(1);
+        assert_eq!(ask(&authenticator, &rsa_token("one")).await.unwrap().subject(), "usr_7");
+        assert_eq!(requests.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]
