@@ -71,7 +71,7 @@ impl HostHandle {
     pub(crate) fn begin_http_call(
         &self,
         call: HttpCall<'_>,
-    ) -> Result<impl Future<Output = HttpAnswer> + Send + 'static, HttpRefusal> {
+    ) -> Result<impl Future<Output = HttpAnswer> + Send + use<>, HttpRefusal> {
         let call_id = call.envelope.call_id.as_deref().unwrap_or_default().to_owned();
         begin(&self.shared, call).inspect_err(|refusal| {
             let tool = None;
@@ -83,7 +83,7 @@ impl HostHandle {
 fn begin(
     shared: &Arc<Shared>,
     call: HttpCall<'_>,
-) -> Result<impl Future<Output = HttpAnswer> + Send + 'static, HttpRefusal> {
+) -> Result<impl Future<Output = HttpAnswer> + Send + use<>, HttpRefusal> {
     let HttpCall { envelope, body, traceparent } = call;
     let arrived = Instant::now();
     // Before anything of the body is read.

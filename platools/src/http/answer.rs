@@ -49,6 +49,12 @@ fn failed(kind: ToolErrorKind, text: String, retry_after: Option<Duration>) -> R
     respond(status, "text/plain; charset=utf-8", text, retry_after)
 }
 
+/// The answer when too much arrives at once.
+pub(super) fn too_many() -> Response {
+    let text = "too much is arriving at once, retry".to_owned();
+    respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text, Some(SOON))
+}
+
 /// A text for a person or a model.
 pub(super) fn plain(status: StatusCode, text: String) -> Response {
     respond(status, "text/plain; charset=utf-8", text, None)

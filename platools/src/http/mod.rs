@@ -4,10 +4,8 @@
 //! the call to the host's one dispatcher. It must not know how a call runs.
 
 mod answer;
+mod body;
 mod headers;
-
-use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,15 +13,11 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
 use http::StatusCode;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use tokio::time::timeout;
 
-use self::answer::{plain, refused};
-use crate::host::{HostHandle, HttpCall};
+use self::answer::{plain, refused, too_many};
+use self::body::{Bodies, Trouble};
+use crate::host::{HostHandle, HttpAnswer, HttpCall};
 use crate::protocol::MAX_FRAME_BYTES;
-
-/// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// Answers signed calls that come as `POST` requests.
 ///
@@ -42,7 +36,8 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// | 409 | a call of this id is running or was answered |
 /// | 413 | the body is too large |
 /// | 422 | the tool failed, with its own text |
-/// | 429, 503 | `rate limited`; `overloaded` or shutting down. `Retry-After` says when to try again, in seconds |
+/// | 429 | `rate limited`. `Retry-After` says when to try again, in seconds |
+/// | 503 | `overloaded`, shutting down, or more than 64 MiB of bodies are arriving; with `Retry-After` too |
 /// | 500 | internal; the cause is in the log, under the call's id |
 /// | 504 | timed out |
 ///
@@ -82,42 +77,52 @@ impl HttpFallback {
 
     /// The router, with one route at its root. Nest it where the platform's callback URL points.
     pub fn into_router(self) -> Router {
-        Router::new().route("/", post(take)).with_state(Arc::new(self))
+        let door = Door { bodies: Bodies::new(self.body_limit), host: self.host };
+        Router::new().route("/", post(take)).with_state(door)
     }
 }
 
-async fn take(State(fallback): State<Arc<HttpFallback>>, request: Request<Body>) -> Response {
-    let (parts, body) = request.into_parts();
-    let declared = parts.headers.get(http::header::CONTENT_LENGTH);
-    let declared = declared.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    let limit = fallback.body_limit;
-    let too_large = || plain(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {limit} bytes"));
-    if declared.is_some_and(|length| length > limit as u64) {
-        return too_large();
-    }
-    let body = match timeout(BODY_TIME, Limited::new(body, limit).collect()).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => return too_large(),
-        Ok(Err(_)) => return plain(StatusCode::BAD_REQUEST, "the body ended too early".to_owned()),
-        Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "the body took too long".to_owned()),
-    };
-    let Ok(body) = std::str::from_utf8(&body) else {
-        return plain(StatusCode::BAD_REQUEST, "the body is not UTF-8".to_owned());
-    };
-    let (envelope, traceparent) = match headers::read(&parts.headers) {
-        Ok(read) => read,
-        Err(repeated) => {
-            return plain(StatusCode::BAD_REQUEST, format!("the header `{repeated}` stands there twice"));
-        }
-    };
-    match fallback.host.begin_http_call(HttpCall { envelope, body, traceparent }) {
+#[derive(Clone)]
+struct Door {
+    host: HostHandle,
+    bodies: Bodies,
+}
+
+async fn take(State(door): State<Door>, request: Request<Body>) -> Response {
+    match begin(&door, request).await {
         // A task of its own, so that the call goes on when the client does not wait for it.
         Ok(call) => tokio::spawn(call).await.map_or_else(
             |_| plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error".to_owned()),
             answer::of,
         ),
-        Err(refusal) => refused(&refusal),
+        Err(response) => response,
     }
+}
+
+/// Reads and verifies a request. Afterwards its body is gone, and with it its share of the budget.
+async fn begin(
+    door: &Door,
+    request: Request<Body>,
+) -> Result<impl Future<Output = HttpAnswer> + Send + use<>, Response> {
+    let refuse = |status, text: &str| plain(status, text.to_owned());
+    let (parts, body) = request.into_parts();
+    let announced = parts.headers.get(http::header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+    let body = door.bodies.read(body, announced).await.map_err(|trouble| match trouble {
+        Trouble::TooLarge(limit) => {
+            refuse(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body has more than {limit} bytes"))
+        }
+        Trouble::TooMany => too_many(),
+        Trouble::TooSlow => refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
+        Trouble::Broken => refuse(StatusCode::BAD_REQUEST, "the body ended too early"),
+    })?;
+    let text = std::str::from_utf8(&body.bytes)
+        .map_err(|_| refuse(StatusCode::BAD_REQUEST, "the body is not UTF-8"))?;
+    let (envelope, traceparent) = headers::read(&parts.headers).map_err(|repeated| {
+        refuse(StatusCode::BAD_REQUEST, &format!("the header `{repeated}` stands there twice"))
+    })?;
+    let call = HttpCall { envelope, body: text, traceparent };
+    door.host.begin_http_call(call).map_err(|refusal| refused(&refusal))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Requests against the router, without a server.
 
+use std::time::Duration;
+
 use axum::body::to_bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, Method};
