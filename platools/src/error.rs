@@ -6,6 +6,8 @@ use crate::context::States;
 use crate::dispatch::AccessError;
 use crate::host::{ConfigError, DeclarationError, HostError};
 #[cfg(feature = "jwt")]
+use crate::security::JwtKeyError;
+#[cfg(feature = "jwt")]
 use crate::session_token::{MintConfigError, MintError};
 use crate::tool::{RegistryError, Tool};
 
@@ -29,6 +31,9 @@ pub enum Error {
     Declaration(DeclarationError),
     /// The platform refused the connection for good.
     Host(HostError),
+    /// The keys of users' tokens cannot be used.
+    #[cfg(feature = "jwt")]
+    JwtKey(JwtKeyError),
     /// Session tokens cannot be set up.
     #[cfg(feature = "jwt")]
     MintConfig(MintConfigError),
@@ -46,6 +51,8 @@ impl Error {
             Self::Access(error) => error,
             Self::Declaration(error) => error,
             Self::Host(error) => error,
+            #[cfg(feature = "jwt")]
+            Self::JwtKey(error) => error,
             #[cfg(feature = "jwt")]
             Self::MintConfig(error) => error,
             #[cfg(feature = "jwt")]
@@ -91,6 +98,7 @@ from! {
 }
 #[cfg(feature = "jwt")]
 from! {
+    JwtKey(JwtKeyError)
     MintConfig(MintConfigError)
     Mint(MintError)
 }
@@ -122,3 +130,17 @@ impl fmt::Display for MissingState {
 }
 
 impl std::error::Error for MissingState {}
+
+#[cfg(all(test, feature = "jwt"))]
+mod tests {
+    use super::*;
+    use crate::security::JwtAuthenticator;
+
+    #[test]
+    fn a_key_that_cannot_be_used_reads_well_when_main_returns_it() {
+        let main =
+            || -> Result<()> { JwtAuthenticator::shared_secret("short").map(drop).map_err(Into::into) };
+        let shown = format!("{:?}", main().unwrap_err());
+        assert!(shown.starts_with("the shared secret has 5 bytes; "), "{shown}");
+    }
+}
