@@ -154,6 +154,9 @@ async fn nobody_gets_in_where_they_do_not_belong_and_no_door_prints_a_secret() {
     ] {
         assert_eq!(call(&platform, tool, token.map(String::as_str)).await, expected, "{tool}");
     }
+    // Whoever the envelope names, the identity is the token's.
+    let paired = platform.calling("users").user("usr_2").user_token(&viewer).send().await.unwrap();
+    assert_eq!(paired.into_result().unwrap().to_string(), "\"usr_1\"");
     for (token, reason) in bad_tokens() {
         for tool in ["anybody", "users", "admins"] {
             let answer = call(&platform, tool, Some(&token)).await;
@@ -195,8 +198,13 @@ async fn nobody_gets_in_where_they_do_not_belong_and_no_door_prints_a_secret() {
 
     hidden.extend([viewer, support, admin, "entity-t0ken".to_owned(), "b0dy-s3cret".to_owned()]);
     let log = host.finish().await;
-    for line in ["its user token was refused: it has expired", "needs an admin", "nonce_replay", "not minted"]
-    {
+    for line in [
+        "its user token was refused: it has expired",
+        "needs an admin",
+        "nonce_replay",
+        "not minted",
+        "no limit per address",
+    ] {
         assert!(log.contains(line), "it did log {line}: {log}");
     }
     assert!(log.contains("TRACE") || log.contains("DEBUG"), "it did log everything");

@@ -12,6 +12,7 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -73,8 +74,9 @@ type ClientAddress = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 /// [`axum::RequestPartsExt`].
 ///
 /// A user gets 30 tokens a minute, an address 120, then 429 with `Retry-After`; see
-/// [`per_user`](SessionTokenRouter::per_user) and [`per_address`](SessionTokenRouter::per_address). Every answer
-/// has `Cache-Control: no-store`. Pages of other origins get nothing unless
+/// [`per_user`](SessionTokenRouter::per_user) and [`per_address`](SessionTokenRouter::per_address). The address is
+/// known only where the server is made with `into_make_service_with_connect_info::<SocketAddr>()`; see
+/// [`client_address`](SessionTokenRouter::client_address). Every answer has `Cache-Control: no-store`. Pages of other origins get nothing unless
 /// [`allow_origin`](SessionTokenRouter::allow_origin) names them.
 pub fn session_token_router<A, F, E>(tokens: SessionTokens, authenticate: A) -> SessionTokenRouter
 where
@@ -136,7 +138,7 @@ impl SessionTokenRouter {
 
     /// How the client's address is found. Unless said otherwise it is the peer of the connection, which axum
     /// knows with `into_make_service_with_connect_info::<SocketAddr>()`; without that there is no limit per
-    /// address. Behind a proxy every request has the proxy's address: read what the proxy sets, and only what
+    /// address, which the log says once. Behind a proxy every request has the proxy's address: read what the proxy sets, and only what
     /// the proxy sets, since a client can send the same header.
     pub fn client_address(mut self, find: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
         self.client_address = Arc::new(find);
@@ -186,6 +188,7 @@ impl<S: Clone + Send + Sync + 'static> From<SessionTokenRouter> for Router<S> {
             client_address,
             users: Limit::new(per_user),
             addresses: Limit::new(per_address),
+            has_warned: AtomicBool::new(false),
             cors,
         });
         let handler = move |request: Request<Body>| {
@@ -207,6 +210,8 @@ struct Endpoint {
     client_address: Arc<ClientAddress>,
     users: Limit<String>,
     addresses: Limit<IpAddr>,
+    /// Whether the log has it that somebody came without an address.
+    has_warned: AtomicBool,
     cors: Cors,
 }
 
@@ -231,8 +236,14 @@ impl Endpoint {
         if parts.method != Method::POST {
             return Err(Refusal::Method);
         }
-        if let Some(address) = (self.client_address)(&parts) {
-            self.addresses.check(&network(address)).map_err(Refusal::TooMany)?;
+        match (self.client_address)(&parts) {
+            Some(address) => self.addresses.check(&network(address)).map_err(Refusal::TooMany)?,
+            None if self.has_warned.swap(true, Ordering::Relaxed) => {}
+            None => tracing::warn!(
+                "a client's address is not known, so there is no limit per address: make the server with \
+                 `into_make_service_with_connect_info::<SocketAddr>()`, or say where the address is with \
+                 `client_address`"
+            ),
         }
         let announced = parts.headers.get(CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
