@@ -87,7 +87,8 @@ impl CallContext {
         self.0.envelope.call_id.as_deref().unwrap_or_default()
     }
 
-    /// The user on whose behalf the agent acts, as the platform says.
+    /// The user on whose behalf the agent acts, as the platform says. Nobody holds it against the user's token,
+    /// whatever `auth` a tool has: an [`Identity`](crate::Identity) says who that is.
     pub fn user_id(&self) -> &str {
         self.0.envelope.user_id.as_deref().unwrap_or_default()
     }
