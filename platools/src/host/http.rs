@@ -93,8 +93,9 @@ fn begin(
         return Err(HttpRefusal::ShuttingDown);
     }
     let envelope = envelope.into_owned();
-    // Without an id nothing can be said about other calls.
-    let claim = envelope.call_id.clone().map(|call_id| Claim::new(shared, call_id)).transpose()?;
+    // Without an id nothing can be said about other calls; an empty one is none.
+    let given = envelope.call_id.clone().filter(|call_id| !call_id.is_empty());
+    let claim = given.clone().map(|call_id| Claim::new(shared, call_id)).transpose()?;
     let params = request.params();
     let admitted = match request.tool_name().exact() {
         Some(name) => shared.dispatcher.admit(&name, envelope.user_id.as_deref(), params.text().len()),
@@ -102,7 +103,7 @@ fn begin(
     };
     let admitted = admitted.map_err(HttpRefusal::NotAdmitted)?;
     let arguments = Arguments::from_object_text(params.arguments_text());
-    let call_id = envelope.call_id.clone().unwrap_or_else(|| format!("http-{:016x}", fastrand::u64(..)));
+    let call_id = given.unwrap_or_else(|| format!("http-{:016x}", fastrand::u64(..)));
     let scope = CallScope::from_envelope(
         call_id.clone(),
         envelope,

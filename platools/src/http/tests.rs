@@ -245,6 +245,8 @@ async fn a_call_id_runs_once() {
     assert_eq!(again().to(&router).await.0, 200);
     let (status, _, body) = again().to(&router).await;
     assert_eq!((status, body.as_str()), (409, "a call of this id is running or was answered"));
+    let unnamed = || Sent::call("echo", r#"{"text":"hi"}"#).with("x-platos-call-id", "");
+    assert_eq!((unnamed().to(&router).await.0, unnamed().to(&router).await.0), (200, 200));
     let refused = || Sent::call("echo", "{}").with("x-platos-call-id", "call-2");
     assert_eq!(refused().to(&router).await.0, 400);
 }
