@@ -45,8 +45,53 @@
 //! Besides the default entity there can be more, each in several environments
 //! ([`DevPlatformOptions::entity`], [`DevPlatform::entity_in`]). What goes wrong in production can be
 //! made to go wrong here ([`ConnectedEntity::faults`], [`CallBuilder::tamper`], [`DevPlatform::restart`]).
+//! What was called is remembered, within limits ([`DevPlatform::history`]).
 //!
-//! It is a [`Mint`](platools::Mint) of session tokens, too: `SessionTokens::new(platform)`.
+//! # The playground
+//!
+//! [`DevPlatform::playground_url`] opens in a browser: who is connected, tools with search, a form made of each
+//! tool's schema, the answer with its frames and its signature piece by piece, the history, the host's health, and
+//! faults at the push of a button. `cargo run -p platools-dev --example playground` starts a platform for it. The page
+//! is part of the crate and asks nobody but the platform. [`DevPlatformOptions::http`] switches it off, with the API
+//! behind it and the history.
+//!
+//! # The HTTP API
+//!
+//! It is on the same port. `/api/v1/openapi.json` describes it; `…` is `/api/v1/entities/{entity}/{environment}`.
+//!
+//! | request | what it does |
+//! | --- | --- |
+//! | `GET /api/v1/health`, `GET /api/v1/openapi.json` | the sign of life, the description |
+//! | `GET /api/v1/entities`, `GET …` | entities and their connections, one of them |
+//! | `GET …/tools`, `GET …/tools/{tool}` | tools, searched and by pages; one with its schemas |
+//! | `GET …/health` | heartbeats, and what they told about each tool |
+//! | `POST …/calls` | calls a tool; the arguments are sent to the byte |
+//! | `POST …/faults` | makes something go wrong |
+//! | `GET`, `POST /api/v1/entities/{entity}/secret` | shows the service secret, rotates it |
+//! | `POST /api/v1/entities/{entity}/session-tokens` | mints a session token, as the platform's own mint does |
+//! | `GET /api/v1/session` | checks the token in `X-Platos-Session-Token` |
+//! | `GET`, `DELETE /api/v1/history`, `GET /api/v1/history/{id}` | the last calls, one of them |
+//! | `GET /api/v1/history/{id}/frames/{sent or reply}` | a frame, whole |
+//! | `POST /api/v1/history/{id}/replay` | makes a call again, signed anew or byte for byte |
+//! | `GET /api/v1/events` | what happens, as server-sent events; resumes at `Last-Event-ID` |
+//!
+//! ```sh
+//! curl -sS "$PLAYGROUND/api/v1/entities/local/dev/calls" \
+//!   -H "Authorization: Bearer $PLATOOLS_TOKEN" -H 'Content-Type: application/json' \
+//!   -d '{"tool": "add", "arguments": {"a": 1, "b": 2}}'
+//! ```
+//!
+//! # Who is let in
+//!
+//! Programs that listen on the loopback are attacked through the browser, so every request of the HTTP side has to
+//! name this platform in `Host` (against names that are pointed here), and must not come from a page of another origin
+//! (`Origin`, `Sec-Fetch-Site`). All but the page, its files, the health check, the description and the check of session
+//! tokens need the API token besides ([`DevPlatform::api_token`]), which is new with each start, stands in the page, and
+//! never goes into a URL. The page runs under a strict content security policy and cannot be framed.
+//!
+//! This does not keep out other users of the machine: **whoever can open a connection to the port gets the page, and
+//! with it the token, and can call tools and read the service secret.** On a machine that is shared, or on an address
+//! that others reach, switch the HTTP side off or mind who reaches the port.
 
 mod accept;
 mod authenticate;

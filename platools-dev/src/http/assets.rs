@@ -114,7 +114,7 @@ mod tests {
         for reference in PAGE.split('"').filter_map(|text| text.strip_prefix("/assets/")) {
             assert!(served.contains(reference), "{reference}");
         }
-        for (name, _, text) in ASSETS.iter().filter(|(name, ..)| name.ends_with(".js")) {
+        for (name, _, text) in ASSETS.iter().filter(|(name, ..)| name.starts_with("js/")) {
             for imported in text.lines().filter_map(|line| line.split_once(" from \"")?.1.strip_suffix("\";"))
             {
                 let target = folder.join(name).parent().unwrap().join(imported);
@@ -133,7 +133,7 @@ mod tests {
             for (at, _) in text.match_indices("http") {
                 let rest = &text[at..];
                 let is_address = rest.starts_with("http://") || rest.starts_with("https://");
-                assert!(!is_address || rest.starts_with("http://www.w3.org/"), "{name}: {:.60}", rest);
+                assert!(!is_address || rest.starts_with("http://www.w3.org/"), "{name}: {rest:.60}");
             }
         }
     }

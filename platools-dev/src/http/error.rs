@@ -38,7 +38,12 @@ impl From<DevError> for ApiError {
             DevError::NothingToReplay(_) => (StatusCode::CONFLICT, "nothing_to_replay"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
-        Self::new(status, code, error.to_string())
+        let message = match error {
+            // Its own text speaks to those who write Rust.
+            DevError::NotConnected(key) => format!("no host is connected as {key}: start one"),
+            other => other.to_string(),
+        };
+        Self::new(status, code, message)
     }
 }
 

@@ -48,6 +48,8 @@ impl Authorities {
         if port == default_port {
             names.extend(hosts);
         }
+        names.sort();
+        names.dedup();
         Self { scheme, names }
     }
 

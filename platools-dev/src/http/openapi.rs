@@ -63,6 +63,13 @@ mod tests {
     }
 
     #[test]
+    fn the_document_names_every_way_of_tampering() {
+        let names: Vec<_> = crate::Tamper::ALL.iter().map(|tamper| tamper.as_str()).collect();
+        let documented = "/components/schemas/CallRequest/properties/options/properties/tamper/enum";
+        assert_eq!(document().pointer(documented), Some(&json!(names)));
+    }
+
+    #[test]
     fn every_reference_in_the_document_leads_somewhere() {
         fn visit(value: &Value, whole: &Value) {
             if let Some(reference) = value["$ref"].as_str() {

@@ -75,7 +75,19 @@ async fn a_dropped_platform_is_gone() {
 async fn a_port_that_is_taken_is_a_clear_error() {
     let platform = DevPlatform::start().await.unwrap();
     let error = DevPlatform::options().address(platform.address()).start().await.unwrap_err();
-    assert!(error.to_string().contains(&platform.address().to_string()), "{error}");
+    let port = platform.address().port();
+    for advice in [
+        platform.address().to_string(),
+        format!("sport = :{port}"),
+        format!("lsof -i :{port}"),
+        "another port".to_owned(),
+    ] {
+        assert!(error.to_string().contains(&advice), "{error}");
+    }
+    // From a block that is set aside for documentation, so it is nobody's.
+    let error = DevPlatform::options().address("203.0.113.7:0".parse().unwrap()).start().await.unwrap_err();
+    assert!(error.to_string().contains("an address of this machine"), "{error}");
+    assert!(!error.to_string().contains("lsof"), "{error}");
     assert!(platform.address().ip().is_loopback());
 }
 
