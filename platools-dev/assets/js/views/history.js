@@ -9,7 +9,7 @@ import { copyMenu } from "./copy-menu.js";
 
 /** `load` puts a call into the form of its tool. */
 export function createHistoryView({ load }) {
-  const filter = h("input", { type: "search", placeholder: "Filter by tool, outcome or error", aria: { label: "Filter the history" }, oninput: draw });
+  const filter = h("input", { type: "search", placeholder: "Filter by tool or outcome", aria: { label: "Filter the history" }, oninput: draw });
   const clear = h("button", { type: "button", class: "quiet danger", onclick: forget }, "Clear");
   const count = h("p", {});
   const list = h("ul", { class: "call-list" });
