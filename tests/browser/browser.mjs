@@ -42,7 +42,8 @@ export async function launch() {
     page.on("pageerror", (error) => complaints.push(`thrown: ${error.stack}`));
     page.on("request", (request) => {
       const asked = request.url();
-      if (!asked.startsWith(url) && !asked.startsWith("data:") && !asked.startsWith("blob:")) complaints.push(`asked ${asked}`);
+      if (!asked.startsWith(url) && !asked.startsWith("data:") && !asked.startsWith("blob:"))
+        complaints.push(`asked ${asked}`);
     });
   };
   context.on("page", watch);

@@ -17,12 +17,14 @@ export async function becomes(what, look, expected) {
 
 /** Fails unless the two are the same. */
 export function equal(what, seen, expected) {
-  if (!isSame(seen, expected)) throw new Error(`${what}: expected ${JSON.stringify(expected)}, saw ${JSON.stringify(seen)}`);
+  if (!isSame(seen, expected))
+    throw new Error(`${what}: expected ${JSON.stringify(expected)}, saw ${JSON.stringify(seen)}`);
 }
 
 /** Fails unless a text contains another. */
 export function includes(what, text, part) {
-  if (!text.includes(part)) throw new Error(`${what}: ${JSON.stringify(part)} is not in ${JSON.stringify(text)}`);
+  if (!text.includes(part))
+    throw new Error(`${what}: ${JSON.stringify(part)} is not in ${JSON.stringify(text)}`);
 }
 
 const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);

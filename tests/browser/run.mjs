@@ -16,7 +16,8 @@ for (const scene of [connect, call, forms, views, faults, many, guard, looks].fl
   const start = Date.now();
   try {
     await scene(browser);
-    if (browser.complaints.length > 0) throw new Error(`the page complained:\n${browser.complaints.join("\n")}`);
+    if (browser.complaints.length > 0)
+      throw new Error(`the page complained:\n${browser.complaints.join("\n")}`);
     console.log(`ok      ${scene.name} (${Date.now() - start} ms)`);
   } catch (error) {
     console.log(`FAILED  ${scene.name}\n${error.stack}`);

@@ -62,7 +62,11 @@ async function json_moves_the_form_and_is_sent_as_written({ page }) {
   await page.locator("#send").click();
   await answer(page, "result").waitFor();
   await page.getByRole("tab", { name: "Frames" }).click();
-  includes("the frame", await page.locator(".tab-panel .code").first().innerText(), '"params":{ "a": 41,\n "b": 1,');
+  includes(
+    "the frame",
+    await page.locator(".tab-panel .code").first().innerText(),
+    '"params":{ "a": 41,\n "b": 1,',
+  );
 
   await page.locator("#arguments-json").fill('{"a": ');
   await page.getByText("Not JSON yet").waitFor();
@@ -122,7 +126,13 @@ async function a_slow_call_can_be_left_and_asked_again({ page }) {
   const first = await answer(page, "result").getAttribute("data-call");
   await page.locator("h1:visible").click();
   await page.keyboard.press("r");
-  await becomes("another call", async () => (await page.locator(".answer").count()) > 0 && (await page.locator(".answer").getAttribute("data-call")) !== first, true);
+  await becomes(
+    "another call",
+    async () =>
+      (await page.locator(".answer").count()) > 0 &&
+      (await page.locator(".answer").getAttribute("data-call")) !== first,
+    true,
+  );
 }
 
 async function a_result_of_10_mb_leaves_the_page_alive({ page }) {
@@ -133,7 +143,10 @@ async function a_result_of_10_mb_leaves_the_page_alive({ page }) {
   await page.getByText("more than the 256 KiB that the platform passes on").waitFor();
   await page.getByRole("tab", { name: "Frames" }).click();
   await page.getByText("Only the beginning is shown.").waitFor();
-  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save" }).last().click()]);
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("button", { name: "Save" }).last().click(),
+  ]);
   const { size } = (await import("node:fs")).statSync(await download.path());
   equal("the saved frame is whole", size > 10_000_000, true);
 }

@@ -29,7 +29,4 @@ async function a_host_that_connects_is_seen_at_once({ page }) {
   await picture(page, "tools-light");
 }
 
-export default [
-  the_empty_page_shows_the_lines_to_paste,
-  a_host_that_connects_is_seen_at_once,
-];
+export default [the_empty_page_shows_the_lines_to_paste, a_host_that_connects_is_seen_at_once];

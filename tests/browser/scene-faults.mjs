@@ -6,10 +6,12 @@ import { stage } from "./stage.mjs";
 
 const card = (page, name) => page.locator(`[data-fault="${name}"]`);
 const push = (page, name, button) => card(page, name).getByRole("button", { name: button }).click();
-const connected = (page, expected) => becomes("the connection", () => page.locator("#status").getAttribute("data-connected"), String(expected));
+const connected = (page, expected) =>
+  becomes("the connection", () => page.locator("#status").getAttribute("data-connected"), String(expected));
 
 /** The last event of a kind, with its time; empty before there is one. */
-const last = async (page, kind) => (await page.locator(`.watch [data-event="${kind}"]`).allInnerTexts())[0] ?? "";
+const last = async (page, kind) =>
+  (await page.locator(`.watch [data-event="${kind}"]`).allInnerTexts())[0] ?? "";
 
 /** Does something after which the host has to have connected once more. */
 async function comesBack(page, act) {
@@ -33,7 +35,11 @@ async function frozen_or_unheard_it_notices({ page }) {
   await comesBack(page, () => push(page, "Ignore heartbeats", "Ignore"));
   await push(page, "Ignore heartbeats", "Acknowledge again");
   await card(page, "Ignore heartbeats").getByRole("button", { name: "Ignore" }).waitFor();
-  await becomes("calm", () => page.locator(".fault-notice").innerText(), "A host is connected as local in dev.");
+  await becomes(
+    "calm",
+    () => page.locator(".fault-notice").innerText(),
+    "A host is connected as local in dev.",
+  );
 }
 
 async function throttled_it_registers_later({ page }) {
@@ -42,10 +48,17 @@ async function throttled_it_registers_later({ page }) {
   await page.getByText("A host is connected as local in dev.").waitFor();
   await push(page, "Throttle", "Throttle");
   await becomes("throttled", async () => (await last(page, "throttled")) !== "", true);
-  await becomes("and registered", () => page.locator(".watch li").evaluateAll((items) => {
-    const kinds = items.map((item) => item.dataset.event).filter((kind) => kind === "registered" || kind === "throttled");
-    return kinds[0];
-  }), "registered");
+  await becomes(
+    "and registered",
+    () =>
+      page.locator(".watch li").evaluateAll((items) => {
+        const kinds = items
+          .map((item) => item.dataset.event)
+          .filter((kind) => kind === "registered" || kind === "throttled");
+        return kinds[0];
+      }),
+    "registered",
+  );
 }
 
 async function it_reads_a_rotated_secret({ page }) {
@@ -70,11 +83,18 @@ async function tampered_calls_are_refused({ page }) {
     ["scope", "scope_mismatch"],
   ]) {
     await card(page, "Tamper").locator("select").selectOption(kind);
-    const links = () => card(page, "Tamper").locator(".verdict a").evaluateAll((all) => all.map((link) => link.href));
+    const links = () =>
+      card(page, "Tamper")
+        .locator(".verdict a")
+        .evaluateAll((all) => all.map((link) => link.href));
     const before = await links();
     await push(page, "Tamper", "Send a tampered call");
     await becomes(`a verdict on ${kind}`, async () => String(await links()) !== String(before), true);
-    includes(`the verdict on ${kind}`, await card(page, "Tamper").locator(".verdict").innerText(), `Refused: ${reason}`);
+    includes(
+      `the verdict on ${kind}`,
+      await card(page, "Tamper").locator(".verdict").innerText(),
+      `Refused: ${reason}`,
+    );
   }
   await push(page, "Replay", "Replay the last call");
   await push(page, "Garbage", "Send garbage");

@@ -36,7 +36,12 @@ async function references_maps_tuples_and_null_have_fields({ page }) {
   const text = JSON.stringify({ ...expected, always: "v1", unknown: [true] });
   await page.locator("#arguments-json").fill(text);
   await field(page, "label").first().locator("textarea").fill("stem");
-  equal("loaded and changed", await json(page), { ...expected, tree: { ...expected.tree, label: "stem" }, always: "v1", unknown: [true] });
+  equal("loaded and changed", await json(page), {
+    ...expected,
+    tree: { ...expected.tree, label: "stem" },
+    always: "v1",
+    unknown: [true],
+  });
   await page.locator("#send").click();
   await becomes("the echo", () => page.locator('.answer[data-outcome="result"]').count(), 1);
 }
@@ -63,7 +68,4 @@ async function constraints_that_nothing_can_meet_are_named({ page }) {
   await page.locator(".answer").waitFor();
 }
 
-export default [
-  references_maps_tuples_and_null_have_fields,
-  constraints_that_nothing_can_meet_are_named,
-];
+export default [references_maps_tuples_and_null_have_fields, constraints_that_nothing_can_meet_are_named];

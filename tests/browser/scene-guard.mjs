@@ -26,7 +26,13 @@ const attempts = async ({ url, token }) => {
     });
   return {
     simplePost: await attempt(() => fetch(calls, { method: "POST", mode: "no-cors", body })),
-    postWithToken: await attempt(() => fetch(calls, { method: "POST", headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" }, body })),
+    postWithToken: await attempt(() =>
+      fetch(calls, {
+        method: "POST",
+        headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+        body,
+      }),
+    ),
     readPage: await attempt(() => fetch(url)),
     readHealth: await attempt(() => fetch(`${url}api/v1/health`)),
     socket: await socket(),
@@ -34,7 +40,9 @@ const attempts = async ({ url, token }) => {
 };
 
 async function a_foreign_page_gets_nowhere({ newPage, complaints }) {
-  const server = createServer((_, response) => response.setHeader("Content-Type", "text/html").end(`<title>evil</title><iframe src="${url}"></iframe>`));
+  const server = createServer((_, response) =>
+    response.setHeader("Content-Type", "text/html").end(`<title>evil</title><iframe src="${url}"></iframe>`),
+  );
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const page = await newPage();
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
@@ -61,6 +69,4 @@ async function count() {
   return (await response.json()).counters.calls;
 }
 
-export default [
-  a_foreign_page_gets_nowhere,
-];
+export default [a_foreign_page_gets_nowhere];

@@ -3,11 +3,15 @@
 import { picture, visit } from "./browser.mjs";
 import { becomes, equal } from "./check.mjs";
 
-const TRIP = JSON.stringify({
-  destination: "LIS",
-  passengers: [{ name: "Ada Lovelace", age: 36, vegetarian: true }],
-  payment: { kind: "card", last_four: "4242" },
-}, null, 2);
+const TRIP = JSON.stringify(
+  {
+    destination: "LIS",
+    passengers: [{ name: "Ada Lovelace", age: 36, vegetarian: true }],
+    payment: { kind: "card", last_four: "4242" },
+  },
+  null,
+  2,
+);
 
 const VIEWS = [
   ["tools", "call", "#tool-count"],
@@ -36,7 +40,10 @@ async function fitsTheWidth(page, what) {
 
 /** Sees to it that there are answers to look at; a page that was loaded anew has none. */
 async function prepare(page) {
-  for (const [tool, argumentsText] of [["sales_chart", "{}"], ["book_trip", TRIP]]) {
+  for (const [tool, argumentsText] of [
+    ["sales_chart", "{}"],
+    ["book_trip", TRIP],
+  ]) {
     await visit(page, `call/${tool}`);
     await page.getByRole("heading", { name: tool }).waitFor();
     await page.locator("#arguments-json").fill(argumentsText);
@@ -48,7 +55,11 @@ async function prepare(page) {
 async function in_the_dark({ page }) {
   await page.emulateMedia({ colorScheme: "dark" });
   await prepare(page);
-  await becomes("the ground is dark", () => page.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgb(15, 19, 23)");
+  await becomes(
+    "the ground is dark",
+    () => page.evaluate(() => getComputedStyle(document.body).backgroundColor),
+    "rgb(15, 19, 23)",
+  );
   await all(page, "dark");
   await page.emulateMedia({ colorScheme: "light" });
 }
@@ -88,9 +99,4 @@ async function at_the_width_of_a_tablet({ page }) {
   await all(page, "tablet");
 }
 
-export default [
-  in_the_dark,
-  the_theme_can_be_chosen,
-  on_a_phone,
-  at_the_width_of_a_tablet,
-];
+export default [in_the_dark, the_theme_can_be_chosen, on_a_phone, at_the_width_of_a_tablet];

@@ -11,7 +11,15 @@ async function ten_thousand_tools_are_no_trouble({ page }) {
   await becomes("the count", () => page.locator("#tool-count").innerText(), "10,000 tools");
   equal("the first page only", (await page.locator(".tool-list a").count()) <= 300, true);
   await page.locator(".tool-scroll").evaluate((each) => each.scrollTo(0, each.scrollHeight));
-  await becomes("more at the end of the list", () => page.locator(".tool-list a").count().then((count) => count > 150), true);
+  await becomes(
+    "more at the end of the list",
+    () =>
+      page
+        .locator(".tool-list a")
+        .count()
+        .then((count) => count > 150),
+    true,
+  );
   await page.locator("#tool-search").fill("number 7777");
   await becomes("the search", () => page.locator("#tool-count").innerText(), "1 of 10,000 tools");
   await picture(page, "crowd-light");
@@ -35,9 +43,25 @@ async function two_browsers_see_the_same({ page, newPage }) {
   await becomes("the other's call", async () => (await newest()) !== before, true);
   await visit(other, "faults");
   await other.locator('[data-fault="Freeze"]').getByRole("button", { name: "Freeze" }).click();
-  await becomes("the other's fault", () => page.locator("#status").innerText().then((text) => text.startsWith("frozen")), true);
+  await becomes(
+    "the other's fault",
+    () =>
+      page
+        .locator("#status")
+        .innerText()
+        .then((text) => text.startsWith("frozen")),
+    true,
+  );
   await other.locator('[data-fault="Freeze"]').getByRole("button", { name: "Thaw" }).click();
-  await becomes("thawed", () => page.locator("#status").innerText().then((text) => text.startsWith("connected")), true);
+  await becomes(
+    "thawed",
+    () =>
+      page
+        .locator("#status")
+        .innerText()
+        .then((text) => text.startsWith("connected")),
+    true,
+  );
   await other.close();
 }
 

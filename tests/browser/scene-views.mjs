@@ -17,13 +17,21 @@ async function the_history_lists_replays_and_copies({ page }) {
 
   await page.locator(".detail").getByText("Copy as").click();
   await page.locator(".detail").getByRole("button", { name: "curl" }).click();
-  await becomes("the copied command", async () => (await page.evaluate(() => navigator.clipboard.readText())).split("\n")[0].slice(0, 26), "curl -sS 'http://127.0.0.1");
+  await becomes(
+    "the copied command",
+    async () => (await page.evaluate(() => navigator.clipboard.readText())).split("\n")[0].slice(0, 26),
+    "curl -sS 'http://127.0.0.1",
+  );
   const command = await page.evaluate(() => navigator.clipboard.readText());
   includes("the command", command, "Ada Lovelace");
   equal("the command has no token", command.includes(process.env.PLAYGROUND_TOKEN), false);
   await page.locator(".detail").getByText("Copy as").click();
   await page.locator(".detail").getByRole("button", { name: "Rust test" }).click();
-  await becomes("the copied test", async () => (await page.evaluate(() => navigator.clipboard.readText())).split("\n")[0], "#[tokio::test]");
+  await becomes(
+    "the copied test",
+    async () => (await page.evaluate(() => navigator.clipboard.readText())).split("\n")[0],
+    "#[tokio::test]",
+  );
 
   await page.getByLabel("Filter the history").fill("");
   await page.locator(".detail").getByRole("button", { name: "Replay frame" }).click();
@@ -43,7 +51,11 @@ async function curl_as_copied_makes_the_call({ page }) {
   await becomes("the sum", () => page.locator(".answer .tree").innerText(), "42");
   await page.locator(".outcome").getByText("Copy as").click();
   await page.locator(".outcome").getByRole("button", { name: "curl" }).click();
-  await becomes("the copied command", async () => (await page.evaluate(() => navigator.clipboard.readText())).includes('"b": 22'), true);
+  await becomes(
+    "the copied command",
+    async () => (await page.evaluate(() => navigator.clipboard.readText())).includes('"b": 22'),
+    true,
+  );
   const command = await page.evaluate(() => navigator.clipboard.readText());
   const { execFileSync } = await import("node:child_process");
   const environment = { ...process.env, PLATOOLS_TOKEN: process.env.PLAYGROUND_TOKEN };
@@ -53,9 +65,29 @@ async function curl_as_copied_makes_the_call({ page }) {
 async function health_shows_heartbeats_and_latencies({ page }) {
   await visit(page, "health");
   await page.getByRole("heading", { name: "Health" }).waitFor();
-  await becomes("several heartbeats", () => page.locator(".beats .beat").count().then((count) => count >= 3), true);
-  await becomes("the tools", () => page.locator("tbody tr").count().then((count) => count >= 5), true);
-  includes("a tool that fails", await page.locator("tbody tr", { hasText: "fail" }).innerText(), "there is no order ord-9");
+  await becomes(
+    "several heartbeats",
+    () =>
+      page
+        .locator(".beats .beat")
+        .count()
+        .then((count) => count >= 3),
+    true,
+  );
+  await becomes(
+    "the tools",
+    () =>
+      page
+        .locator("tbody tr")
+        .count()
+        .then((count) => count >= 5),
+    true,
+  );
+  includes(
+    "a tool that fails",
+    await page.locator("tbody tr", { hasText: "fail" }).innerText(),
+    "there is no order ord-9",
+  );
   equal("bars", (await page.locator(".bars .bar").count()) >= 8, true);
   await picture(page, "health-light");
 }
@@ -63,7 +95,15 @@ async function health_shows_heartbeats_and_latencies({ page }) {
 async function events_are_told({ page }) {
   await visit(page, "events");
   await page.getByRole("heading", { name: "Events" }).waitFor();
-  await becomes("calls", () => page.locator('[data-event="called"]').count().then((count) => count > 3), true);
+  await becomes(
+    "calls",
+    () =>
+      page
+        .locator('[data-event="called"]')
+        .count()
+        .then((count) => count > 3),
+    true,
+  );
   await picture(page, "events-light");
 }
 

@@ -35,7 +35,11 @@ async function request(method, path, { body, signal, read = plainly } = {}) {
     } catch {
       // Not from the platform itself.
     }
-    throw new ApiError(response.status, problem.code ?? "unknown", problem.message ?? `The platform answered ${response.status}.`);
+    throw new ApiError(
+      response.status,
+      problem.code ?? "unknown",
+      problem.message ?? `The platform answered ${response.status}.`,
+    );
   }
   return read(text);
 }
@@ -52,8 +56,10 @@ function asCall(text) {
 }
 
 const get = (path, options) => request("GET", path, options);
-const post = (path, body, options) => request("POST", path, { ...options, body: typeof body === "string" ? body : JSON.stringify(body) });
-const seatPath = ({ entity, environment }) => `/entities/${encodeURIComponent(entity)}/${encodeURIComponent(environment)}`;
+const post = (path, body, options) =>
+  request("POST", path, { ...options, body: typeof body === "string" ? body : JSON.stringify(body) });
+const seatPath = ({ entity, environment }) =>
+  `/entities/${encodeURIComponent(entity)}/${encodeURIComponent(environment)}`;
 
 export const listEntities = () => get("/entities");
 export const showSecret = (entity) => get(`/entities/${encodeURIComponent(entity)}/secret`);

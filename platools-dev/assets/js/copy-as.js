@@ -5,7 +5,15 @@ import { write } from "./json.js";
 
 /** The request that makes a call again, without its tokens' defaults. */
 function requestOf(call) {
-  const { arguments: args, context, user, agent, thread, user_token: userToken, entity_token: entityToken } = call.request;
+  const {
+    arguments: args,
+    context,
+    user,
+    agent,
+    thread,
+    user_token: userToken,
+    entity_token: entityToken,
+  } = call.request;
   return {
     tool: call.tool,
     argumentsText: args.text,
@@ -46,7 +54,9 @@ export function asTest(call) {
     ...(request.user ? [`        .user(${rust(request.user)})`] : []),
     ...(request.agent ? [`        .agent(${rust(request.agent)})`] : []),
     ...(request.thread ? [`        .thread(${rust(request.thread)})`] : []),
-    ...(request.context ? [`        .context(serde_json::from_str(${rust(write(request.context, 0))})?)`] : []),
+    ...(request.context
+      ? [`        .context(serde_json::from_str(${rust(write(request.context, 0))})?)`]
+      : []),
     ...(call.tamper ? [`        .tamper(platools_dev::Tamper::${pascal(call.tamper)})`] : []),
     "        .send()",
     "        .await?;",
@@ -77,7 +87,9 @@ const pascal = (name) => name.replaceAll(/(?:^|_)(\w)/g, (_, letter) => letter.t
 /** A text as Rust writes it: raw where that reads better. */
 function rust(text) {
   // What cannot stand in a raw string, or would not be seen in it.
-  const isPlain = [...text].every((character) => character === "\n" || character === "\t" || !/\p{C}/u.test(character));
+  const isPlain = [...text].every(
+    (character) => character === "\n" || character === "\t" || !/\p{C}/u.test(character),
+  );
   if (!isPlain) return `"${[...text].map(escaped).join("")}"`;
   if (!/["\\\n]/.test(text)) return `"${text}"`;
   let hashes = "#";

@@ -30,7 +30,8 @@ function apply(element, properties) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "class") element.className = value;
     else if (name === "data") Object.assign(element.dataset, value);
-    else if (name === "aria") for (const [key, text] of Object.entries(value)) element.setAttribute(`aria-${key}`, text);
+    else if (name === "aria")
+      for (const [key, text] of Object.entries(value)) element.setAttribute(`aria-${key}`, text);
     else if (name === "value" || name === "checked" || name === "disabled") element[name] = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
@@ -72,7 +73,11 @@ export async function copy(text, what) {
 /** A button that copies what `text` returns. */
 export function copyButton(text, what, label = "Copy") {
   const act = async () => copy(await text(), what);
-  return h("button", { type: "button", class: "small quiet", onclick: act, aria: { label: `Copy: ${what}` } }, label);
+  return h(
+    "button",
+    { type: "button", class: "small quiet", onclick: act, aria: { label: `Copy: ${what}` } },
+    label,
+  );
 }
 
 /** Does something at most once in `milliseconds`, and once more at the end. */

@@ -11,7 +11,9 @@ export function frames(call) {
     "div",
     { class: "stack" },
     frame(call, "sent", "Sent to the host", call.sent, callPieces),
-    call.reply ? frame(call, "reply", "Received", call.reply, (text) => [text]) : h("p", { class: "note" }, "No frame came back in time."),
+    call.reply
+      ? frame(call, "reply", "Received", call.reply, (text) => [text])
+      : h("p", { class: "note" }, "No frame came back in time."),
   );
 }
 
@@ -26,14 +28,30 @@ function frame(call, side, title, { text, bytes: size, truncated }, pieces) {
     toggle.textContent = isPretty ? "As on the wire" : "Indent";
     show();
   });
-  const save = h("button", { type: "button", class: "small quiet", onclick: async () => download(await whole(), `${side}-${call.id}.json`) }, "Save");
+  const save = h(
+    "button",
+    {
+      type: "button",
+      class: "small quiet",
+      onclick: async () => download(await whole(), `${side}-${call.id}.json`),
+    },
+    "Save",
+  );
   show();
   return h(
     "section",
     { class: "stack tight" },
-    h("div", { class: "row" }, h("h3", { class: "grow" }, title, " ", h("span", { class: "muted number" }, bytes(size))), !truncated && toggle, copyButton(whole, `the frame that was ${side === "sent" ? "sent" : "received"}`), save),
+    h(
+      "div",
+      { class: "row" },
+      h("h3", { class: "grow" }, title, " ", h("span", { class: "muted number" }, bytes(size))),
+      !truncated && toggle,
+      copyButton(whole, `the frame that was ${side === "sent" ? "sent" : "received"}`),
+      save,
+    ),
     code,
-    truncated && h("p", { class: "hint" }, `Only the beginning is shown. Copy and Save give all ${bytes(size)}.`),
+    truncated &&
+      h("p", { class: "hint" }, `Only the beginning is shown. Copy and Save give all ${bytes(size)}.`),
   );
 }
 
@@ -65,7 +83,11 @@ function callPieces(text) {
 function envelopePieces(text) {
   const pieces = [];
   let rest = text;
-  for (const [member, piece] of [["timestamp", "time"], ["nonce", "nonce"], ["signature", "signature"]]) {
+  for (const [member, piece] of [
+    ["timestamp", "time"],
+    ["nonce", "nonce"],
+    ["signature", "signature"],
+  ]) {
     const found = rest.match(new RegExp(`"${member}":("[^"]*")`));
     if (!found) continue;
     const start = found.index + found[0].length - found[1].length;

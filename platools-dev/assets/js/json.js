@@ -15,7 +15,9 @@ export class ExactNumber {
 export function parse(text) {
   return JSON.parse(text, (_, value, context) => {
     const source = context?.source;
-    return typeof value === "number" && source !== undefined && source !== String(value) ? new ExactNumber(source) : value;
+    return typeof value === "number" && source !== undefined && source !== String(value)
+      ? new ExactNumber(source)
+      : value;
   });
 }
 
@@ -25,5 +27,7 @@ export function write(value, space = 2) {
 }
 
 export function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
+  return (
+    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber)
+  );
 }

@@ -14,9 +14,17 @@ import { createHistoryView } from "./views/history.js";
 const call = createCallView();
 const VIEWS = {
   call: { title: "Call", icon: "M5 4l14 8-14 8z", view: call },
-  history: { title: "History", icon: "M12 7v5l3.5 2M12 21a9 9 0 1 0-9-9M3 5v4h4", view: createHistoryView({ load: call.load }) },
+  history: {
+    title: "History",
+    icon: "M12 7v5l3.5 2M12 21a9 9 0 1 0-9-9M3 5v4h4",
+    view: createHistoryView({ load: call.load }),
+  },
   health: { title: "Health", icon: "M3 12h4l2.5-7 5 14 2.5-7h4", view: createHealthView() },
-  faults: { title: "Faults", icon: "M13 3 5 14h6l-1 7 8-11h-6z", view: createFaultsView({ draft: call.draft }) },
+  faults: {
+    title: "Faults",
+    icon: "M13 3 5 14h6l-1 7 8-11h-6z",
+    view: createFaultsView({ draft: call.draft }),
+  },
   events: { title: "Events", icon: "M4 6h16M4 12h16M4 18h10", view: createEventsView() },
 };
 
@@ -27,7 +35,11 @@ const status = document.getElementById("status");
 const banner = document.getElementById("banner");
 
 for (const [name, { title, icon, view }] of Object.entries(VIEWS)) {
-  const picture = svg("svg", { viewBox: "0 0 24 24", class: "line-icon", "aria-hidden": "true" }, svg("path", { d: icon }));
+  const picture = svg(
+    "svg",
+    { viewBox: "0 0 24 24", class: "line-icon", "aria-hidden": "true" },
+    svg("path", { d: icon }),
+  );
   tabs.append(h("a", { href: `#/${name}`, data: { view: name } }, picture, title));
   view.element.hidden = true;
   main.append(view.element);
@@ -51,7 +63,10 @@ function drawSeats() {
   const texts = state.seats.map(text).join("\n");
   if (seats.dataset.texts !== texts) {
     seats.dataset.texts = texts;
-    fill(seats, state.seats.map((each) => h("option", { value: value(each) }, text(each))));
+    fill(
+      seats,
+      state.seats.map((each) => h("option", { value: value(each) }, text(each))),
+    );
   }
   const here = seat();
   if (here) seats.value = value(here);
@@ -62,7 +77,11 @@ function drawStatus() {
   const here = seat();
   if (!here) return;
   const { connection } = here;
-  const [tone, text] = !connection ? ["warn", "no host"] : connection.frozen ? ["warn", "frozen"] : ["good", "connected"];
+  const [tone, text] = !connection
+    ? ["warn", "no host"]
+    : connection.frozen
+      ? ["warn", "frozen"]
+      : ["good", "connected"];
   const more = connection ? ` ${ago(connection.since)} · ${plural(here.tools, "tool")}` : "";
   const said = `${tone}${text}${more}`;
   if (status.dataset.said === said) return;
@@ -75,8 +94,13 @@ function drawBanner() {
   const isStranger = state.live === "stranger";
   banner.hidden = state.live === "live" || state.live === "connecting";
   if (banner.hidden) return;
-  fill(banner, isStranger ? "The platform was started anew, and no longer knows this page." : "The platform does not answer. Trying again…",
-    isStranger && h("button", { type: "button", class: "small", onclick: () => location.reload() }, "Reload"));
+  fill(
+    banner,
+    isStranger
+      ? "The platform was started anew, and no longer knows this page."
+      : "The platform does not answer. Trying again…",
+    isStranger && h("button", { type: "button", class: "small", onclick: () => location.reload() }, "Reload"),
+  );
 }
 
 seats.addEventListener("change", () => {

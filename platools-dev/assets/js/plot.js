@@ -17,7 +17,13 @@ export function line(figures, label) {
   const end = values.length - 1;
   return svg(
     "svg",
-    { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label, preserveAspectRatio: "none" },
+    {
+      class: "plot",
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      role: "img",
+      "aria-label": label,
+      preserveAspectRatio: "none",
+    },
     svg("polygon", { points: `${x(0)},${HEIGHT} ${points.join(" ")} ${x(end)},${HEIGHT}`, class: "area" }),
     svg("polyline", { points: points.join(" "), class: "curve" }),
     svg("circle", { cx: x(end), cy: y(values[end]), r: 2.6, class: "end" }),
@@ -29,9 +35,18 @@ export function bars(calls) {
   const top = Math.max(...calls.map((call) => call.latency_ms), 1);
   return h(
     "div",
-    { class: "bars", role: "img", aria: { label: `Latency of the last ${calls.length} calls, ${milliseconds(top)} at most` } },
+    {
+      class: "bars",
+      role: "img",
+      aria: { label: `Latency of the last ${calls.length} calls, ${milliseconds(top)} at most` },
+    },
     calls.map((call) => {
-      const whole = h("a", { class: `bar ${call.outcome}`, href: `#/history/${call.id}`, title: `${call.tool}: ${milliseconds(call.latency_ms)}`, tabindex: "-1" });
+      const whole = h("a", {
+        class: `bar ${call.outcome}`,
+        href: `#/history/${call.id}`,
+        title: `${call.tool}: ${milliseconds(call.latency_ms)}`,
+        tabindex: "-1",
+      });
       const handler = h("span", {});
       whole.style.height = `${Math.max(2, (100 * call.latency_ms) / top)}%`;
       handler.style.height = `${call.latency_ms > 0 ? Math.min(100, (100 * (call.handler_ms ?? 0)) / call.latency_ms) : 0}%`;
@@ -53,7 +68,13 @@ export function beats(times, now) {
   const span = now - from;
   return svg(
     "svg",
-    { class: "plot beats", viewBox: `0 0 600 ${HEIGHT}`, role: "img", "aria-label": `${marks.length} heartbeats in ${Math.round(span / 1000)} seconds`, preserveAspectRatio: "none" },
+    {
+      class: "plot beats",
+      viewBox: `0 0 600 ${HEIGHT}`,
+      role: "img",
+      "aria-label": `${marks.length} heartbeats in ${Math.round(span / 1000)} seconds`,
+      preserveAspectRatio: "none",
+    },
     svg("line", { x1: 0, y1: HEIGHT / 2, x2: 600, y2: HEIGHT / 2, class: "axis" }),
     marks.map((mark) => {
       const x = 4 + ((mark - from) / span) * 592;

@@ -11,8 +11,10 @@ const TAMPERED = {
   nonce: "The nonce was changed after signing.",
   signature: "A digit of the signature was changed.",
   unsigned: "The signature was taken out.",
-  call_id: "The call id in the envelope was changed, which the signature does not cover: the host compares it with the frame's.",
-  scope: "The entity in the envelope was changed, which the signature does not cover: the host compares it with its welcome.",
+  call_id:
+    "The call id in the envelope was changed, which the signature does not cover: the host compares it with the frame's.",
+  scope:
+    "The entity in the envelope was changed, which the signature does not cover: the host compares it with its welcome.",
 };
 
 /** The explanation for one call. */
@@ -28,27 +30,69 @@ export function explain(call) {
     h(
       "dl",
       { class: "pieces" },
-      piece("time", "timestamp", timestamp ?? "missing", "When the call was signed. A host refuses what is older than five minutes."),
-      piece("nonce", "nonce", nonce ?? "none: the legacy form", "New for each call. A host remembers it and refuses it the second time."),
+      piece(
+        "time",
+        "timestamp",
+        timestamp ?? "missing",
+        "When the call was signed. A host refuses what is older than five minutes.",
+      ),
+      piece(
+        "nonce",
+        "nonce",
+        nonce ?? "none: the legacy form",
+        "New for each call. A host remembers it and refuses it the second time.",
+      ),
       piece("name", "name", name, "The tool, as JSON."),
-      piece("arguments", "arguments", cut(args), `The exact ${bytes(args.bytes)} of params without __platos, and so with _context. Spaces and spelling count.`),
+      piece(
+        "arguments",
+        "arguments",
+        cut(args),
+        `The exact ${bytes(args.bytes)} of params without __platos, and so with _context. Spaces and spelling count.`,
+      ),
     ),
-    h("section", { class: "stack tight" },
-      h("div", { class: "row" }, h("h3", { class: "grow" }, "The text that is signed"), copyButton(() => signed.text, "the signed text")),
-      h("pre", { class: "code", tabindex: "0", aria: { label: "The text that is signed" } },
-        timestamp && [mark("time", timestamp), "."], nonce && [mark("nonce", nonce), "."],
-        '{"method":"tools/call","params":{"name":', mark("name", name), ',"arguments":', mark("arguments", cut(args)), "}}")),
-    h("section", { class: "stack tight" },
+    h(
+      "section",
+      { class: "stack tight" },
+      h(
+        "div",
+        { class: "row" },
+        h("h3", { class: "grow" }, "The text that is signed"),
+        copyButton(() => signed.text, "the signed text"),
+      ),
+      h(
+        "pre",
+        { class: "code", tabindex: "0", aria: { label: "The text that is signed" } },
+        timestamp && [mark("time", timestamp), "."],
+        nonce && [mark("nonce", nonce), "."],
+        '{"method":"tools/call","params":{"name":',
+        mark("name", name),
+        ',"arguments":',
+        mark("arguments", cut(args)),
+        "}}",
+      ),
+    ),
+    h(
+      "section",
+      { class: "stack tight" },
       h("h3", {}, "HMAC-SHA256 of it, keyed with the service secret, in hexadecimal"),
-      h("pre", { class: "code" }, signature.signature ? mark("signature", signature.signature) : "missing")),
-    h("p", { class: "hint" }, "Not covered: the user, the agent, the thread and the tokens in __platos. A tool that must know the user verifies the user token itself."),
+      h("pre", { class: "code" }, signature.signature ? mark("signature", signature.signature) : "missing"),
+    ),
+    h(
+      "p",
+      { class: "hint" },
+      "Not covered: the user, the agent, the thread and the tokens in __platos. A tool that must know the user verifies the user token itself.",
+    ),
   );
 }
 
 function verdict(call, { valid, signature }) {
   const tampered = TAMPERED[call.tamper];
   if (valid) {
-    const text = tampered ? `The signature itself fits. ${tampered}` : call.repeated ? "The signature fits: it is a copy of an earlier call, which only the nonce gives away." : "The signature fits the entity's secret.";
+    const text = tampered
+      ? `The signature itself fits. ${tampered}`
+      : call.repeated
+        ? "The signature fits: it is a copy of an earlier call, which only the nonce gives away."
+        : "The signature fits the entity's secret.";
     return h("p", { class: `note ${tampered || call.repeated ? "warn" : ""}` }, text);
   }
   const why = tampered ?? (signature ? "The secret has been rotated since." : "There is no signature.");
@@ -56,5 +100,8 @@ function verdict(call, { valid, signature }) {
 }
 
 function piece(kind, name, value, meaning) {
-  return [h("dt", {}, mark(kind, name)), h("dd", {}, h("code", { class: "value" }, value), h("p", { class: "hint" }, meaning))];
+  return [
+    h("dt", {}, mark(kind, name)),
+    h("dd", {}, h("code", { class: "value" }, value), h("p", { class: "hint" }, meaning)),
+  ];
 }

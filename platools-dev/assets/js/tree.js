@@ -21,9 +21,15 @@ function node(name, value, depth) {
   }
   const entries = isList ? value.map((item, index) => [index, item]) : Object.entries(value);
   const size = isList ? plural(entries.length, "item") : plural(entries.length, "member");
-  if (entries.length === 0) return h("div", { class: "leaf" }, label(name), h("span", { class: "muted" }, isList ? "[]" : "{}"));
+  if (entries.length === 0)
+    return h("div", { class: "leaf" }, label(name), h("span", { class: "muted" }, isList ? "[]" : "{}"));
   const body = h("div", { class: "branch" });
-  const details = h("details", {}, h("summary", {}, label(name), h("span", { class: "muted" }, isList ? `[ ${size} ]` : `{ ${size} }`)), body);
+  const details = h(
+    "details",
+    {},
+    h("summary", {}, label(name), h("span", { class: "muted" }, isList ? `[ ${size} ]` : `{ ${size} }`)),
+    body,
+  );
   const show = () => {
     if (details.open && body.childElementCount === 0) more(body, entries, 0, depth + 1);
   };
@@ -39,7 +45,11 @@ function more(body, entries, from, depth) {
   body.append(...entries.slice(from, from + CHUNK).map(([name, value]) => node(name, value, depth)));
   const left = entries.length - from - CHUNK;
   if (left <= 0) return;
-  const button = h("button", { type: "button", class: "small" }, `Show ${Math.min(left, CHUNK)} of ${left.toLocaleString("en")} more`);
+  const button = h(
+    "button",
+    { type: "button", class: "small" },
+    `Show ${Math.min(left, CHUNK)} of ${left.toLocaleString("en")} more`,
+  );
   button.addEventListener("click", () => {
     button.remove();
     more(body, entries, from + CHUNK, depth);
@@ -49,7 +59,10 @@ function more(body, entries, from, depth) {
 
 function label(name) {
   if (name === undefined) return null;
-  return [h("span", { class: typeof name === "number" ? "muted" : "key" }, String(name)), h("span", { class: "muted" }, ": ")];
+  return [
+    h("span", { class: typeof name === "number" ? "muted" : "key" }, String(name)),
+    h("span", { class: "muted" }, ": "),
+  ];
 }
 
 function scalar(value) {
@@ -62,7 +75,11 @@ function scalar(value) {
 function text(value) {
   if (value.length <= LONG_TEXT) return h("span", { class: "text-value" }, JSON.stringify(value));
   const holder = h("span", { class: "text-value" });
-  const button = h("button", { type: "button", class: "small" }, `Show all ${value.length.toLocaleString("en")} characters`);
+  const button = h(
+    "button",
+    { type: "button", class: "small" },
+    `Show all ${value.length.toLocaleString("en")} characters`,
+  );
   button.addEventListener("click", () => fill(holder, JSON.stringify(value)));
   fill(holder, `${JSON.stringify(value.slice(0, LONG_TEXT)).slice(0, -1)}…`, " ", button);
   return holder;

@@ -40,6 +40,7 @@ assets! {
         "js/form/form.js",
         "js/form/schema.js",
         "js/form/simple.js",
+        "js/form/variants.js",
         "js/format.js",
         "js/frames.js",
         "js/json.js",

@@ -1,10 +1,9 @@
-// Controls that hold others: objects, lists, maps, and one of several shapes.
+// Controls that hold others: objects, lists, tuples and maps.
 
 import { fill, h } from "../dom.js";
-import { isObject, write } from "../json.js";
+import { isObject } from "../json.js";
 import { field } from "./fields.js";
 import { group } from "./field.js";
-import { describe } from "./schema.js";
 
 /** The fields of an object. Members that no field shows are kept as they were loaded. */
 export function members(schema, context) {
@@ -15,7 +14,10 @@ export function members(schema, context) {
     field(property, { ...inner, name, required: required.has(name) }),
   ]);
   // What tells the variants apart was chosen above.
-  if (context.isVariant) fields.filter(([name]) => "const" in (schema.properties[name] ?? {})).forEach(([, each]) => (each.element.hidden = true));
+  if (context.isVariant)
+    fields
+      .filter(([name]) => "const" in (schema.properties[name] ?? {}))
+      .forEach(([, each]) => (each.element.hidden = true));
   // What has to be there comes first.
   fields.sort(([one], [other]) => required.has(other) - required.has(one));
   let others = {};
@@ -32,7 +34,9 @@ export function members(schema, context) {
     load(value) {
       const loaded = isObject(value) ? value : {};
       for (const [name, each] of fields) each.load(Object.hasOwn(loaded, name) ? loaded[name] : undefined);
-      others = Object.fromEntries(Object.entries(loaded).filter(([name]) => !fields.some(([known]) => known === name)));
+      others = Object.fromEntries(
+        Object.entries(loaded).filter(([name]) => !fields.some(([known]) => known === name)),
+      );
     },
     check: () => fields.reduce((sum, [, each]) => sum + each.check(), 0),
   };
@@ -54,13 +58,31 @@ export function object({ schema }, context) {
         add(value);
       } else {
         inside = null;
-        fill(element, button("Add", () => show({})));
+        fill(
+          element,
+          button("Add", () => show({})),
+        );
       }
     };
     const button = (text, act) =>
-      h("button", { type: "button", class: "small", onclick: () => (act(), context.changed()), aria: { label: `${text}: ${context.name ?? "object"}` } }, text);
+      h(
+        "button",
+        {
+          type: "button",
+          class: "small",
+          onclick: () => (act(), context.changed()),
+          aria: { label: `${text}: ${context.name ?? "object"}` },
+        },
+        text,
+      );
     show(undefined);
-    return { element, isGroup: true, read: () => inside?.read(), load: show, check: () => inside?.check() ?? 0 };
+    return {
+      element,
+      isGroup: true,
+      read: () => inside?.read(),
+      load: show,
+      check: () => inside?.check() ?? 0,
+    };
   };
 }
 
@@ -70,10 +92,18 @@ function rows({ id, describedBy }, context, { addText, makeRow }) {
   const add = h("button", { type: "button", class: "small" }, addText);
   const element = group(id, describedBy, list, add);
   let current = [];
-  const show = () => fill(list, current.map((row) => row.holder));
+  const show = () =>
+    fill(
+      list,
+      current.map((row) => row.holder),
+    );
   const append = (value) => {
     const row = makeRow(value);
-    const drop = h("button", { type: "button", class: "small quiet icon", aria: { label: "Remove" }, title: "Remove" }, "×");
+    const drop = h(
+      "button",
+      { type: "button", class: "small quiet icon", aria: { label: "Remove" }, title: "Remove" },
+      "×",
+    );
     drop.addEventListener("click", () => {
       current = current.filter((other) => other !== row);
       show();
@@ -105,7 +135,14 @@ function rows({ id, describedBy }, context, { addText, makeRow }) {
 export function list({ schema }, context) {
   return (place) => {
     const items = schema.items ?? true;
-    const inner = { ...context, depth: context.depth + 1, name: undefined, title: undefined, required: true, isVariant: false };
+    const inner = {
+      ...context,
+      depth: context.depth + 1,
+      name: undefined,
+      title: undefined,
+      required: true,
+      isVariant: false,
+    };
     const made = rows(place, context, {
       addText: "Add an item",
       makeRow(value) {
@@ -148,15 +185,32 @@ export function tuple({ schema }, context) {
 /** Names that are free, with values of one kind. */
 export function map({ schema }, context) {
   return (place) => {
-    const inner = { ...context, depth: context.depth + 1, name: undefined, title: undefined, required: true, isVariant: false };
+    const inner = {
+      ...context,
+      depth: context.depth + 1,
+      name: undefined,
+      title: undefined,
+      required: true,
+      isVariant: false,
+    };
     const made = rows(place, context, {
       addText: "Add an entry",
       makeRow([name, value] = ["", undefined]) {
-        const key = h("input", { type: "text", class: "key mono", placeholder: "name", oninput: context.changed, aria: { label: "Name" } });
+        const key = h("input", {
+          type: "text",
+          class: "key mono",
+          placeholder: "name",
+          oninput: context.changed,
+          aria: { label: "Name" },
+        });
         key.value = name;
         const row = field(schema.additionalProperties, inner);
         row.load(value);
-        return { element: h("div", { class: "entry" }, key, row.element), read: () => [key.value, row.read() ?? null], check: row.check };
+        return {
+          element: h("div", { class: "entry" }, key, row.element),
+          read: () => [key.value, row.read() ?? null],
+          check: row.check,
+        };
       },
     });
     return {
@@ -170,86 +224,4 @@ export function map({ schema }, context) {
       load: (value) => made.load(isObject(value) ? Object.entries(value) : []),
     };
   };
-}
-
-/** One of several shapes. */
-export function variants({ schema, variants: options }, context) {
-  return ({ id, describedBy }) => {
-    const select = h(
-      "select",
-      { id, aria: { describedby: describedBy } },
-      !context.required && h("option", { value: "" }, "not sent"),
-      options.map((option, index) => h("option", { value: String(index) }, titleOf(option, index))),
-    );
-    const holder = h("div", { class: "variant" });
-    let inside = null;
-    const show = (value) => {
-      const option = options[select.value];
-      inside = option ? field(plain(option, schema), { ...context, depth: context.depth + 1, name: undefined, title: undefined, required: true, isVariant: true }) : null;
-      inside?.load(value);
-      fill(holder, inside?.element);
-    };
-    select.addEventListener("change", () => {
-      show(undefined);
-      context.changed();
-    });
-    show(undefined);
-    return {
-      element: h("div", { class: "group" }, select, holder),
-      read: () => inside?.read(),
-      check: () => inside?.check() ?? 0,
-      load(value) {
-        const index = value === undefined ? -1 : options.findIndex((option) => fits(option, value, context.root));
-        if (value === undefined) select.value = context.required ? "0" : "";
-        else select.value = String(Math.max(0, index));
-        show(value);
-      },
-    };
-  };
-}
-
-/** The option without what already stands above it. */
-function plain(option, whole) {
-  const { description, title, ...rest } = option;
-  return description === whole.description ? rest : { ...rest, description };
-}
-
-function titleOf(option, index) {
-  if (option.title) return option.title;
-  for (const [name, property] of Object.entries(option.properties ?? {})) {
-    if (property?.const !== undefined) return `${name}: ${write(property.const, 0)}`;
-  }
-  const names = Object.keys(option.properties ?? {});
-  if (names.length > 0 && names.length <= 3) return names.join(", ");
-  return [option.type ?? `option ${index + 1}`].flat().join(" or ");
-}
-
-/** Whether a value looks like it has this shape. */
-function fits(option, value, root) {
-  const shape = describe(option, root);
-  switch (shape.kind) {
-    case "text":
-      return typeof value === "string";
-    case "number":
-      return typeof value === "number" || (!isObject(value) && typeof value === "object" && value !== null && !Array.isArray(value));
-    case "switch":
-      return typeof value === "boolean";
-    case "list":
-    case "tuple":
-      return Array.isArray(value);
-    case "choice":
-      return shape.choices.some((choice) => write(choice.value, 0) === write(value, 0));
-    case "fixed":
-      return write(shape.value, 0) === write(value, 0);
-    case "object": {
-      if (!isObject(value)) return false;
-      const properties = shape.schema.properties;
-      const isOther = ([name, property]) => property?.const !== undefined && property.const !== value[name];
-      return !Object.entries(properties).some(isOther) && (shape.schema.required ?? []).every((name) => name in value);
-    }
-    case "map":
-      return isObject(value);
-    default:
-      return true;
-  }
 }

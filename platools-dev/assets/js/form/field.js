@@ -13,18 +13,29 @@ export function labelled(shape, context, makeControl) {
   const id = newId("field");
   const problem = h("p", { class: "problem", id: `${id}-problem`, role: "alert", hidden: true });
   const hint = hintOf(shape);
-  const described = [schema.description && `${id}-text`, hint && `${id}-hint`, `${id}-problem`].filter(Boolean);
+  const described = [schema.description && `${id}-text`, hint && `${id}-hint`, `${id}-problem`].filter(
+    Boolean,
+  );
   const control = makeControl({ id, describedBy: described.join(" ") });
 
   const impossible = contradiction(schema);
   const element = h(
     "div",
     { class: "field", data: { field: context.name ?? "" } },
-    h("div", { class: "label" }, nameOf(id, context, control.isGroup), context.required && context.name !== undefined && h("span", { class: "required", title: "required" }, "required"), control.beside),
+    h(
+      "div",
+      { class: "label" },
+      nameOf(id, context, control.isGroup),
+      context.required &&
+        context.name !== undefined &&
+        h("span", { class: "required", title: "required" }, "required"),
+      control.beside,
+    ),
     schema.description && h("p", { class: "description", id: `${id}-text` }, schema.description),
     control.element,
     hint && h("p", { class: "hint", id: `${id}-hint` }, hint),
-    impossible && h("p", { class: "note warn small" }, `${impossible} Whatever is sent, the host has to refuse it.`),
+    impossible &&
+      h("p", { class: "note warn small" }, `${impossible} Whatever is sent, the host has to refuse it.`),
     problem,
   );
 
@@ -41,7 +52,12 @@ export function labelled(shape, context, makeControl) {
     /** Shows what is wrong, and returns how many things are. */
     check() {
       const value = control.read();
-      const found = value === undefined ? (context.required ? ["is required"] : []) : [...(control.problems?.() ?? []), ...problems(schema, value)];
+      const found =
+        value === undefined
+          ? context.required
+            ? ["is required"]
+            : []
+          : [...(control.problems?.() ?? []), ...problems(schema, value)];
       const isUntouched = value === undefined || (Array.isArray(value) && value.length === 0);
       const isShown = found.length > 0 && (!isUntouched || isVisited || context.form.reveals);
       problem.hidden = !isShown;
@@ -55,21 +71,27 @@ export function labelled(shape, context, makeControl) {
 function nameOf(id, { name, title }, isGroup) {
   const text = title ?? name;
   if (text === undefined) return null;
-  return isGroup ? h("span", { class: "name", id: `${id}-name` }, text) : h("label", { class: "name", for: id }, text);
+  return isGroup
+    ? h("span", { class: "name", id: `${id}-name` }, text)
+    : h("label", { class: "name", for: id }, text);
 }
 
 function hintOf({ kind, schema }) {
   const found = hints(schema);
   // A choice names its default itself.
   const isChosen = kind === "choice" || kind === "switch";
-  if (!isChosen && schema.default !== undefined && schema.default !== null) found.push(`default ${JSON.stringify(schema.default)}`);
-  if (Array.isArray(schema.examples) && schema.examples.length > 0) found.push(`for example ${JSON.stringify(schema.examples[0])}`);
+  if (!isChosen && schema.default !== undefined && schema.default !== null)
+    found.push(`default ${JSON.stringify(schema.default)}`);
+  if (Array.isArray(schema.examples) && schema.examples.length > 0)
+    found.push(`for example ${JSON.stringify(schema.examples[0])}`);
   return found.join(" · ");
 }
 
 /** A row of fields in a group, put together anew whenever they change. */
 export function group(id, describedBy, ...children) {
-  return h("div", { class: "group", role: "group", aria: { labelledby: `${id}-name`, describedby: describedBy } }, ...children);
+  return h(
+    "div",
+    { class: "group", role: "group", aria: { labelledby: `${id}-name`, describedby: describedBy } },
+    ...children,
+  );
 }
-
-

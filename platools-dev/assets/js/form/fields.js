@@ -4,6 +4,7 @@ import * as compound from "./compound.js";
 import { labelled } from "./field.js";
 import { describe } from "./schema.js";
 import * as simple from "./simple.js";
+import { variants } from "./variants.js";
 
 const MAKERS = {
   text: simple.text,
@@ -17,7 +18,7 @@ const MAKERS = {
   list: compound.list,
   tuple: compound.tuple,
   map: compound.map,
-  variants: compound.variants,
+  variants,
 };
 
 /** The field for a schema, as `{element, read, load, check}`. */

@@ -55,7 +55,10 @@ export function createForm(schema, changed) {
   function judge(count) {
     problem = null;
     status.classList.remove("bad-text");
-    status.textContent = count === 0 ? "Fits the schema." : `${count === 1 ? "One thing does" : `${count} things do`} not fit the schema. It can be sent anyway.`;
+    status.textContent =
+      count === 0
+        ? "Fits the schema."
+        : `${count === 1 ? "One thing does" : `${count} things do`} not fit the schema. It can be sent anyway.`;
   }
 
   function complain(text) {
@@ -67,8 +70,23 @@ export function createForm(schema, changed) {
   const element = h(
     "div",
     { class: "form" },
-    h("div", { class: "fields" }, isEmpty ? h("p", { class: "muted small" }, emptyText(shape)) : fields.elements),
-    h("div", { class: "raw" }, h("div", { class: "row between" }, h("h3", { class: "muted" }, "As JSON"), h("button", { type: "button", class: "small quiet", onclick: tidy }, "Tidy")), editor, status),
+    h(
+      "div",
+      { class: "fields" },
+      isEmpty ? h("p", { class: "muted small" }, emptyText(shape)) : fields.elements,
+    ),
+    h(
+      "div",
+      { class: "raw" },
+      h(
+        "div",
+        { class: "row between" },
+        h("h3", { class: "muted" }, "As JSON"),
+        h("button", { type: "button", class: "small quiet", onclick: tidy }, "Tidy"),
+      ),
+      editor,
+      status,
+    ),
   );
 
   function tidy() {
@@ -105,5 +123,7 @@ export function createForm(schema, changed) {
 }
 
 function emptyText(shape) {
-  return shape.kind === "object" ? "This tool takes no arguments." : "The schema names no arguments. Write them as JSON.";
+  return shape.kind === "object"
+    ? "This tool takes no arguments."
+    : "The schema names no arguments. Write them as JSON.";
 }

@@ -19,13 +19,23 @@ export function describe(schema, root, depth = 0) {
 
 function classify(schema, root) {
   const options = schema.anyOf ?? schema.oneOf;
-  const others = options?.map((option) => flatten(option, root) ?? option).filter((option) => !isNull(option));
+  const others = options
+    ?.map((option) => flatten(option, root) ?? option)
+    .filter((option) => !isNull(option));
   const types = [schema.type ?? []].flat();
-  const nullable = types.includes("null") || (options?.length ?? 0) > (others?.length ?? 0) || Boolean(schema.enum?.includes(null));
+  const nullable =
+    types.includes("null") ||
+    (options?.length ?? 0) > (others?.length ?? 0) ||
+    Boolean(schema.enum?.includes(null));
   const shape = { schema, nullable };
 
   if ("const" in schema) return { ...shape, kind: "fixed", value: schema.const };
-  if (schema.enum) return { ...shape, kind: "choice", choices: schema.enum.filter((value) => value !== null).map((value) => ({ value })) };
+  if (schema.enum)
+    return {
+      ...shape,
+      kind: "choice",
+      choices: schema.enum.filter((value) => value !== null).map((value) => ({ value })),
+    };
   if (others) {
     const choices = choicesOf(others);
     if (choices) return { ...shape, kind: "choice", choices };
@@ -37,7 +47,8 @@ function classify(schema, root) {
     return { ...shape, kind: "variants", variants: others.map((option) => merge(rest, option)) };
   }
   const real = types.filter((type) => type !== "null");
-  if (real.length > 1) return { ...shape, kind: "variants", variants: real.map((type) => ({ ...schema, type })) };
+  if (real.length > 1)
+    return { ...shape, kind: "variants", variants: real.map((type) => ({ ...schema, type })) };
   return { ...shape, kind: kindOf(real[0], schema) };
 }
 
@@ -69,7 +80,11 @@ function choicesOf(options) {
   const found = options.flatMap((option) => {
     const { title, description } = option;
     if ("const" in option) return [{ value: option.const, title, description }];
-    if (Array.isArray(option.enum)) return option.enum.map((value) => ({ value, description: option.enum.length === 1 ? description : undefined }));
+    if (Array.isArray(option.enum))
+      return option.enum.map((value) => ({
+        value,
+        description: option.enum.length === 1 ? description : undefined,
+      }));
     return [null];
   });
   return found.length > 0 && found.every(Boolean) ? found : null;

@@ -4,7 +4,18 @@ import { h } from "../dom.js";
 import { ExactNumber, parse, write } from "../json.js";
 
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
-const ONE_LINE = new Set(["email", "uri", "url", "uuid", "date", "time", "date-time", "hostname", "ipv4", "ipv6"]);
+const ONE_LINE = new Set([
+  "email",
+  "uri",
+  "url",
+  "uuid",
+  "date",
+  "time",
+  "date-time",
+  "hostname",
+  "ipv4",
+  "ipv6",
+]);
 
 /** Text. Nothing typed means that it is left out. */
 export function text({ schema }, context) {
@@ -24,7 +35,8 @@ export function text({ schema }, context) {
     return {
       element: input,
       read: () => (input.value === "" ? undefined : input.value),
-      load: (value) => (input.value = value === undefined ? "" : typeof value === "string" ? value : write(value, 0)),
+      load: (value) =>
+        (input.value = value === undefined ? "" : typeof value === "string" ? value : write(value, 0)),
     };
   };
 }
@@ -50,7 +62,14 @@ export function number({ schema }, context) {
         return parse(typed());
       },
       load(value) {
-        input.value = value === undefined ? "" : value instanceof ExactNumber ? value.text : typeof value === "string" ? value : write(value, 0);
+        input.value =
+          value === undefined
+            ? ""
+            : value instanceof ExactNumber
+              ? value.text
+              : typeof value === "string"
+                ? value
+                : write(value, 0);
       },
       problems: () => (NUMBER.test(typed()) ? [] : ["is not a number; it would be sent as text"]),
     };
@@ -59,14 +78,21 @@ export function number({ schema }, context) {
 
 /** True or false; a third state leaves it out where that is allowed. */
 export function toggle({ schema }, context) {
-  const choices = [{ value: true, title: "true" }, { value: false, title: "false" }];
+  const choices = [
+    { value: true, title: "true" },
+    { value: false, title: "false" },
+  ];
   return choice({ schema, choices }, context);
 }
 
 /** One of some values. */
 export function choice({ schema, choices }, context) {
   return ({ id, describedBy }) => {
-    const nothing = context.required ? "choose…" : schema.default !== undefined && schema.default !== null ? `default (${titleOf({ value: schema.default })})` : "not sent";
+    const nothing = context.required
+      ? "choose…"
+      : schema.default !== undefined && schema.default !== null
+        ? `default (${titleOf({ value: schema.default })})`
+        : "not sent";
     const label = (each) => (each.description ? `${titleOf(each)} – ${each.description}` : titleOf(each));
     const select = h(
       "select",
@@ -137,7 +163,11 @@ export function json({ schema }, context) {
 /** Where the schema allows nothing at all. */
 export function never() {
   return () => ({
-    element: h("p", { class: "note warn small" }, "The schema allows no value here. To try one, write it into the JSON."),
+    element: h(
+      "p",
+      { class: "note warn small" },
+      "The schema allows no value here. To try one, write it into the JSON.",
+    ),
     read: () => undefined,
     load() {},
   });
@@ -171,7 +201,8 @@ export function orNull(makeControl, context) {
 }
 
 function placeholder(schema) {
-  if (schema.default !== undefined && schema.default !== null) return typeof schema.default === "string" ? schema.default : write(schema.default, 0);
+  if (schema.default !== undefined && schema.default !== null)
+    return typeof schema.default === "string" ? schema.default : write(schema.default, 0);
   const [example] = schema.examples ?? [];
   return example === undefined ? undefined : typeof example === "string" ? example : write(example, 0);
 }
@@ -179,5 +210,3 @@ function placeholder(schema) {
 function titleOf({ value, title }) {
   return title ?? (typeof value === "string" ? value : write(value, 0));
 }
-
-

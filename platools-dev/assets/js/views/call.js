@@ -18,7 +18,12 @@ export function createCallView() {
   const tools = createToolList();
   const caller = createCaller();
   const desk = h("div", { class: "desk" });
-  const element = h("section", { class: "view call-view", aria: { label: "Call a tool" } }, tools.element, desk);
+  const element = h(
+    "section",
+    { class: "view call-view", aria: { label: "Call a tool" } },
+    tools.element,
+    desk,
+  );
   let tool = null;
   let form = null;
   let pending = null;
@@ -48,22 +53,50 @@ export function createCallView() {
       if (mine !== turn) return;
       tool = null;
       delete desk.dataset.situation;
-      fill(desk, h("div", { class: "empty" }, h("h2", {}, "This tool is not there"), h("p", { class: "muted" }, error.message), h("a", { href: "#/call" }, "All tools")));
+      fill(
+        desk,
+        h(
+          "div",
+          { class: "empty" },
+          h("h2", {}, "This tool is not there"),
+          h("p", { class: "muted" }, error.message),
+          h("a", { href: "#/call" }, "All tools"),
+        ),
+      );
     }
   }
 
   function showNothing() {
     const here = seat();
-    const situation = here ? JSON.stringify([here.entity, here.environment, here.connected, here.tools > 0]) : "";
+    const situation = here
+      ? JSON.stringify([here.entity, here.environment, here.connected, here.tools > 0])
+      : "";
     // Drawn anew only for another situation, so that nothing is lost under somebody's hands.
     if (desk.dataset.situation === situation && desk.childElementCount > 0) return undefined;
     desk.dataset.situation = situation;
     if (!here) return fill(desk);
     if (here.connected && here.tools > 0) {
-      return fill(desk, h("div", { class: "empty" }, h("h2", {}, "Choose a tool"), h("p", { class: "muted" }, "Pick one from the list, or press ", h("kbd", {}, "/"), " to search."), h("p", { class: "muted" }, "The form comes from the tool's schema; the answer stands beside it.")));
+      return fill(
+        desk,
+        h(
+          "div",
+          { class: "empty" },
+          h("h2", {}, "Choose a tool"),
+          h("p", { class: "muted" }, "Pick one from the list, or press ", h("kbd", {}, "/"), " to search."),
+          h("p", { class: "muted" }, "The form comes from the tool's schema; the answer stands beside it."),
+        ),
+      );
     }
     if (here.connected) {
-      return fill(desk, h("div", { class: "empty" }, h("h2", {}, "The host is connected, and has no tools"), h("p", { class: "muted" }, "They appear here as soon as it declares some.")));
+      return fill(
+        desk,
+        h(
+          "div",
+          { class: "empty" },
+          h("h2", {}, "The host is connected, and has no tools"),
+          h("p", { class: "muted" }, "They appear here as soon as it declares some."),
+        ),
+      );
     }
     return fill(desk, connectCard(here));
   }
@@ -71,15 +104,33 @@ export function createCallView() {
   function showTool() {
     delete desk.dataset.situation;
     const draft = drafts.get(draftKey(tool.name));
-    form = createForm(tool.input_schema, () => drafts.set(draftKey(tool.name), { ...drafts.get(draftKey(tool.name)), text: form?.text() }));
+    form = createForm(tool.input_schema, () =>
+      drafts.set(draftKey(tool.name), { ...drafts.get(draftKey(tool.name)), text: form?.text() }),
+    );
     if (draft?.text !== undefined) form.load(draft.text);
     else form.clear();
-    const send = h("button", { type: "submit", class: "primary", id: "send" }, "Send ", h("kbd", { aria: { hidden: "true" } }, "Ctrl ↵"));
+    const send = h(
+      "button",
+      { type: "submit", class: "primary", id: "send" },
+      "Send ",
+      h("kbd", { aria: { hidden: "true" } }, "Ctrl ↵"),
+    );
     const clear = h("button", { type: "button", class: "quiet", onclick: () => form.clear() }, "Clear");
     const problem = h("p", { class: "note bad", role: "alert", hidden: true });
-    const work = h("form", { class: "work card", onsubmit: (event) => (event.preventDefault(), submit(problem)) },
-      header(), form.element, caller.element, problem, h("div", { class: "send-row row" }, send, clear));
-    const outcome = h("section", { class: "outcome card", id: "outcome", aria: { label: "Answer", live: "polite" } }, draft?.answer ? shown(draft.answer) : waiting());
+    const work = h(
+      "form",
+      { class: "work card", onsubmit: (event) => (event.preventDefault(), submit(problem)) },
+      header(),
+      form.element,
+      caller.element,
+      problem,
+      h("div", { class: "send-row row" }, send, clear),
+    );
+    const outcome = h(
+      "section",
+      { class: "outcome card", id: "outcome", aria: { label: "Answer", live: "polite" } },
+      draft?.answer ? shown(draft.answer) : waiting(),
+    );
     fill(desk, h("a", { class: "back", href: "#/call" }, "‹ All tools"), work, outcome);
   }
 
@@ -93,13 +144,36 @@ export function createCallView() {
       annotations.destructiveHint && ["bad", "destructive"],
       annotations.idempotentHint && ["", "idempotent"],
     ].filter(Boolean);
-    return h("header", { class: "tool-head stack tight" },
-      h("div", { class: "row" }, h("h1", { class: "mono" }, tool.name), badges.map(([tone, text]) => h("span", { class: `badge ${tone}` }, text))),
+    return h(
+      "header",
+      { class: "tool-head stack tight" },
+      h(
+        "div",
+        { class: "row" },
+        h("h1", { class: "mono" }, tool.name),
+        badges.map(([tone, text]) => h("span", { class: `badge ${tone}` }, text)),
+      ),
       h("p", { class: "tool-description" }, tool.description),
-      tool.output_schema && h("details", { class: "small" }, h("summary", { class: "muted" }, "What it answers with"), h("pre", { class: "code" }, JSON.stringify(tool.output_schema, null, 2))));
+      tool.output_schema &&
+        h(
+          "details",
+          { class: "small" },
+          h("summary", { class: "muted" }, "What it answers with"),
+          h("pre", { class: "code" }, JSON.stringify(tool.output_schema, null, 2)),
+        ),
+    );
   }
 
-  const waiting = () => h("div", { class: "empty small" }, h("p", { class: "muted" }, "The answer appears here: the result, where the time went, the frames, and how the signature was made."));
+  const waiting = () =>
+    h(
+      "div",
+      { class: "empty small" },
+      h(
+        "p",
+        { class: "muted" },
+        "The answer appears here: the result, where the time went, the frames, and how the signature was made.",
+      ),
+    );
 
   async function submit(problem, options) {
     problem.hidden = true;
@@ -125,14 +199,25 @@ export function createCallView() {
     const time = h("span", { class: "number" }, "0 ms");
     const ticking = setInterval(() => (time.textContent = milliseconds(performance.now() - start)), 50);
     const stop = h("button", { type: "button", class: "small", onclick: () => mine.abort() }, "Stop waiting");
-    show(h("div", { class: "row between", aria: { busy: "true" } }, h("p", { class: "row" }, h("span", { class: "dot warn pulse" }), "Waiting for the host… ", time), stop));
+    show(
+      h(
+        "div",
+        { class: "row between", aria: { busy: "true" } },
+        h("p", { class: "row" }, h("span", { class: "dot warn pulse" }), "Waiting for the host… ", time),
+        stop,
+      ),
+    );
     try {
       const call = await act(mine.signal);
       drafts.set(draftKey(name), { ...drafts.get(draftKey(name)), answer: call });
       if (tool?.name === name) show(shown(call));
     } catch (error) {
       if (mine !== pending) return;
-      show(error.name === "AbortError" ? h("p", { class: "note" }, "No longer waiting.") : h("p", { class: "note bad" }, error.message));
+      show(
+        error.name === "AbortError"
+          ? h("p", { class: "note" }, "No longer waiting.")
+          : h("p", { class: "note bad" }, error.message),
+      );
     } finally {
       clearInterval(ticking);
     }
@@ -147,8 +232,26 @@ export function createCallView() {
   }
 
   function shown(call) {
-    const again = h("button", { type: "button", class: "small", title: "Ask the same, signed anew (r)", onclick: () => run(call.tool, () => api.replay(call.id, "again")) }, "Again");
-    const exact = h("button", { type: "button", class: "small", title: "Send the same bytes, which the host has to refuse", onclick: () => run(call.tool, () => api.replay(call.id, "exact")) }, "Replay frame");
+    const again = h(
+      "button",
+      {
+        type: "button",
+        class: "small",
+        title: "Ask the same, signed anew (r)",
+        onclick: () => run(call.tool, () => api.replay(call.id, "again")),
+      },
+      "Again",
+    );
+    const exact = h(
+      "button",
+      {
+        type: "button",
+        class: "small",
+        title: "Send the same bytes, which the host has to refuse",
+        onclick: () => run(call.tool, () => api.replay(call.id, "exact")),
+      },
+      "Replay frame",
+    );
     return answer(call, [again, exact, copyMenu(call)]);
   }
 

@@ -13,27 +13,60 @@ export function createCaller() {
   const inputs = {};
   const field = (name, label, placeholder, more = {}) => {
     const id = `caller-${name}`;
-    inputs[name] = h(more.tag ?? "input", { id, type: more.tag ? undefined : (more.type ?? "text"), class: more.class, placeholder, autocomplete: "off", spellcheck: "false", rows: more.tag && 1, oninput: remember });
+    inputs[name] = h(more.tag ?? "input", {
+      id,
+      type: more.tag ? undefined : (more.type ?? "text"),
+      class: more.class,
+      placeholder,
+      autocomplete: "off",
+      spellcheck: "false",
+      rows: more.tag && 1,
+      oninput: remember,
+    });
     inputs[name].value = remembered[name] ?? "";
-    return h("div", { class: `field ${more.wide ? "wide" : ""}` }, h("label", { class: "name", for: id }, label), inputs[name]);
+    return h(
+      "div",
+      { class: `field ${more.wide ? "wide" : ""}` },
+      h("label", { class: "name", for: id }, label),
+      inputs[name],
+    );
   };
   const summary = h("span", { class: "muted small" });
-  const element = h("details", { class: "caller" },
+  const element = h(
+    "details",
+    { class: "caller" },
     h("summary", {}, h("h3", {}, "Call as"), summary),
-    h("div", { class: "caller-fields" },
+    h(
+      "div",
+      { class: "caller-fields" },
       field("user", "User", "user_dev"),
       field("agent", "Agent", "agent_dev"),
       field("thread", "Thread", "none"),
       field("user_token", "User token", "none", { type: "password" }),
-      field("context", "_context", '{"source": "wire_test"}', { tag: "textarea", class: "growing mono", wide: true })));
+      field("context", "_context", '{"source": "wire_test"}', {
+        tag: "textarea",
+        class: "growing mono",
+        wide: true,
+      }),
+    ),
+  );
 
   function remember() {
-    localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(REMEMBERED.map((name) => [name, inputs[name].value]))));
+    localStorage.setItem(
+      KEY,
+      JSON.stringify(Object.fromEntries(REMEMBERED.map((name) => [name, inputs[name].value]))),
+    );
     describe();
   }
 
   function describe() {
-    const said = [inputs.user.value || "user_dev", inputs.agent.value || "agent_dev", inputs.thread.value && `thread ${inputs.thread.value}`, inputs.user_token.value && "with a user token", inputs.context.value.trim() && "with _context"];
+    const said = [
+      inputs.user.value || "user_dev",
+      inputs.agent.value || "agent_dev",
+      inputs.thread.value && `thread ${inputs.thread.value}`,
+      inputs.user_token.value && "with a user token",
+      inputs.context.value.trim() && "with _context",
+    ];
     summary.textContent = said.filter(Boolean).join(" · ");
   }
   describe();
@@ -55,7 +88,13 @@ export function createCaller() {
           throw new Error("_context must be a JSON object, or empty.");
         }
       }
-      return { user: typed("user"), agent: typed("agent"), thread: typed("thread"), user_token: typed("user_token"), context };
+      return {
+        user: typed("user"),
+        agent: typed("agent"),
+        thread: typed("thread"),
+        user_token: typed("user_token"),
+        context,
+      };
     },
     /** Takes over who made an earlier call. */
     load(request) {

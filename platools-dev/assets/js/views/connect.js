@@ -29,14 +29,66 @@ export function connectCard({ entity, environment, url }) {
     draw();
   });
   draw();
-  const step = (number, title, ...content) => h("li", { class: "step" }, h("span", { class: "step-number", aria: { hidden: "true" } }, number), h("div", { class: "stack tight grow" }, h("h3", {}, title), content));
-  return h("div", { class: "connect card", data: { entity, environment } },
+  const step = (number, title, ...content) =>
+    h(
+      "li",
+      { class: "step" },
+      h("span", { class: "step-number", aria: { hidden: "true" } }, number),
+      h("div", { class: "stack tight grow" }, h("h3", {}, title), content),
+    );
+  return h(
+    "div",
+    { class: "connect card", data: { entity, environment } },
     h("div", { class: "row" }, h("span", { class: "dot warn pulse" }), h("h2", {}, "Waiting for a host")),
-    h("p", { class: "muted" }, "No host is connected as ", h("code", {}, entity), " in ", h("code", {}, environment), ". Its tools appear here the moment it is."),
-    h("ol", { class: "stack" },
-      step("1", "Paste this into the shell that starts your host", lines, h("div", { class: "row" }, copyButton(async () => text(await ask()), "the lines, with the secret"), reveal)),
-      step("2", "Start it", h("p", { class: "muted small" }, "Any host will do: platools for Rust, Python or JavaScript reads these two variables. In Rust the whole of it is"), h("pre", { class: "code" }, QUICKSTART)),
-      step("3", "That is all", h("p", { class: "muted small" }, "For ", h("code", {}, "curl"), " and scripts, the API is described at ", h("a", { href: "/api/v1/openapi.json" }, "/api/v1/openapi.json"), ". ", copyButton(() => `export PLATOOLS_TOKEN='${TOKEN}'`, "the API token", "Copy its token")))));
+    h(
+      "p",
+      { class: "muted" },
+      "No host is connected as ",
+      h("code", {}, entity),
+      " in ",
+      h("code", {}, environment),
+      ". Its tools appear here the moment it is.",
+    ),
+    h(
+      "ol",
+      { class: "stack" },
+      step(
+        "1",
+        "Paste this into the shell that starts your host",
+        lines,
+        h(
+          "div",
+          { class: "row" },
+          copyButton(async () => text(await ask()), "the lines, with the secret"),
+          reveal,
+        ),
+      ),
+      step(
+        "2",
+        "Start it",
+        h(
+          "p",
+          { class: "muted small" },
+          "Any host will do: platools for Rust, Python or JavaScript reads these two variables. In Rust the whole of it is",
+        ),
+        h("pre", { class: "code" }, QUICKSTART),
+      ),
+      step(
+        "3",
+        "That is all",
+        h(
+          "p",
+          { class: "muted small" },
+          "For ",
+          h("code", {}, "curl"),
+          " and scripts, the API is described at ",
+          h("a", { href: "/api/v1/openapi.json" }, "/api/v1/openapi.json"),
+          ". ",
+          copyButton(() => `export PLATOOLS_TOKEN='${TOKEN}'`, "the API token", "Copy its token"),
+        ),
+      ),
+    ),
+  );
 }
 
 const QUICKSTART = `use platools::prelude::*;

@@ -6,12 +6,29 @@ import { copy, h } from "../dom.js";
 /** A button that opens the menu. */
 export function copyMenu(call) {
   const entry = (label, what, text) =>
-    h("button", { type: "button", class: "quiet small", onclick: (event) => (copy(text(), what), (event.target.closest("details").open = false)) }, label);
+    h(
+      "button",
+      {
+        type: "button",
+        class: "quiet small",
+        onclick: (event) => (copy(text(), what), (event.target.closest("details").open = false)),
+      },
+      label,
+    );
   const isWhole = call.request && !call.request.arguments.truncated;
   if (!isWhole) return null;
-  const menu = h("details", { class: "menu" },
+  const menu = h(
+    "details",
+    { class: "menu" },
     h("summary", { class: "button-like", role: "button" }, "Copy as"),
-    h("div", { class: "menu-items" }, entry("curl", "the call as curl", () => asCurl(call)), entry("Rust test", "the call as a test", () => asTest(call)), entry("Arguments", "the arguments", () => call.request.arguments.text)));
+    h(
+      "div",
+      { class: "menu-items" },
+      entry("curl", "the call as curl", () => asCurl(call)),
+      entry("Rust test", "the call as a test", () => asTest(call)),
+      entry("Arguments", "the arguments", () => call.request.arguments.text),
+    ),
+  );
   menu.addEventListener("focusout", (event) => {
     if (!menu.contains(event.relatedTarget)) menu.open = false;
   });

@@ -19,7 +19,11 @@ function describe(event) {
       return ["good", "Host connected", event.connection_id.slice(0, 8)];
     case "disconnected": {
       const close = event.code ? ` with ${event.code}${event.reason ? `, ${event.reason}` : ""}` : "";
-      return ["bad", "Host disconnected", `${ENDINGS[event.ending]}${close}${event.problem ? `: ${event.problem}` : ""}`];
+      return [
+        "bad",
+        "Host disconnected",
+        `${ENDINGS[event.ending]}${close}${event.problem ? `: ${event.problem}` : ""}`,
+      ];
     }
     case "refused":
       return ["bad", "Connection refused", event.reason];
@@ -51,7 +55,11 @@ function describe(event) {
 }
 
 function changes({ new_tools: added, updated, pruned }) {
-  const counted = [[added, "new"], [updated, "changed"], [pruned, "gone"]].filter(([count]) => count > 0);
+  const counted = [
+    [added, "new"],
+    [updated, "changed"],
+    [pruned, "gone"],
+  ].filter(([count]) => count > 0);
   return counted.map(([count, what]) => `${count.toLocaleString("en")} ${what}`).join(", ") || "as before";
 }
 
@@ -59,23 +67,41 @@ function changes({ new_tools: added, updated, pruned }) {
 export function timeline(limit, isWanted = () => true) {
   const isHere = (event) => event.environment === undefined || isSelected(event);
   const found = state.events.filter((event) => isHere(event) && isWanted(event)).slice(0, limit);
-  if (found.length === 0) return [h("li", { class: "muted small" }, "Nothing happened since this page was opened.")];
+  if (found.length === 0)
+    return [h("li", { class: "muted small" }, "Nothing happened since this page was opened.")];
   return found.map((event) => {
     const [tone, title, details] = describe(event);
-    return h("li", { class: tone, data: { event: event.type } }, h("span", { class: "dot" }), h("div", { class: "grow" }, h("p", {}, title), details && h("p", { class: "small muted" }, details)), h("time", { class: "small muted number", datetime: event.at }, clock(event.at)));
+    return h(
+      "li",
+      { class: tone, data: { event: event.type } },
+      h("span", { class: "dot" }),
+      h("div", { class: "grow" }, h("p", {}, title), details && h("p", { class: "small muted" }, details)),
+      h("time", { class: "small muted number", datetime: event.at }, clock(event.at)),
+    );
   });
 }
 
 export function createEventsView() {
   const quiet = h("input", { type: "checkbox", id: "events-quiet", checked: true, onchange: draw });
   const list = h("ol", { class: "timeline wide" });
-  const element = h("section", { class: "view page", aria: { label: "Events" } },
-    h("header", {}, h("div", {}, h("h1", {}, "Events"), h("p", {}, "All that happens at this entity, as it happens.")), h("label", { class: "row small muted", for: "events-quiet" }, quiet, "without heartbeats")),
-    h("div", { class: "card panel" }, list));
+  const element = h(
+    "section",
+    { class: "view page", aria: { label: "Events" } },
+    h(
+      "header",
+      {},
+      h("div", {}, h("h1", {}, "Events"), h("p", {}, "All that happens at this entity, as it happens.")),
+      h("label", { class: "row small muted", for: "events-quiet" }, quiet, "without heartbeats"),
+    ),
+    h("div", { class: "card panel" }, list),
+  );
 
   function draw() {
     if (element.hidden) return;
-    fill(list, timeline(200, (event) => event.type !== "recorded" && !(quiet.checked && event.type === "heartbeat")));
+    fill(
+      list,
+      timeline(200, (event) => event.type !== "recorded" && !(quiet.checked && event.type === "heartbeat")),
+    );
   }
 
   on("events", draw);

@@ -23,30 +23,109 @@ export function createFaultsView({ draft }) {
   const frozen = h("button", { type: "button" });
   const ignoring = h("button", { type: "button" });
   const buttons = [];
-  const element = h("section", { class: "view page", aria: { label: "Faults" } },
-    h("header", {}, h("div", {}, h("h1", {}, "Faults"), h("p", {}, "What goes wrong in production, made to go wrong here. Watch the host cope."))),
-    h("div", { class: "faults" },
-      h("div", { class: "stack" }, notice,
-        section("The connection",
-          card("Drop", "The TCP connection breaks without a word. The host reconnects, with a growing pause.", act("Drop", { fault: "drop" })),
-          card("Freeze", "The connection stays open, and nothing moves. The host notices after two heartbeats.", frozen),
-          card("Supersede", "Another host took the place. A good host stands by for a while instead of fighting.", act("Supersede", { fault: "supersede" })),
-          card("Go away", "The platform is deployed anew: close 1001. The host is back within seconds.", act("Go away", { fault: "going_away" })),
-          card("Ignore heartbeats", "Heartbeats stay without acknowledgement. The host gives the connection up as dead.", ignoring),
-          card("Throttle", "The next registration is refused, and the connection dropped so that the host registers again.", throttle())),
-        section("The secret and the calls",
-          card("Rotate", "A new secret, and 4001 to every connection. A host that reads its secret anew comes back; others need the new one.", rotate()),
-          card("Tamper", "A call is changed after it was signed. The host has to refuse it, with the right reason.", tamper()),
-          card("Replay", "The last call once more, byte for byte. The host has to refuse it as nonce_replay.", replay()),
-          card("Garbage", "A frame that is no JSON. The host counts it, and goes on.", act("Send garbage", { fault: "send_text", text: "{not json" })))),
-      h("aside", { class: "card panel watch", aria: { label: "What happens" } }, h("h2", {}, "What happens"), events)));
+  const element = h(
+    "section",
+    { class: "view page", aria: { label: "Faults" } },
+    h(
+      "header",
+      {},
+      h(
+        "div",
+        {},
+        h("h1", {}, "Faults"),
+        h("p", {}, "What goes wrong in production, made to go wrong here. Watch the host cope."),
+      ),
+    ),
+    h(
+      "div",
+      { class: "faults" },
+      h(
+        "div",
+        { class: "stack" },
+        notice,
+        section(
+          "The connection",
+          card(
+            "Drop",
+            "The TCP connection breaks without a word. The host reconnects, with a growing pause.",
+            act("Drop", { fault: "drop" }),
+          ),
+          card(
+            "Freeze",
+            "The connection stays open, and nothing moves. The host notices after two heartbeats.",
+            frozen,
+          ),
+          card(
+            "Supersede",
+            "Another host took the place. A good host stands by for a while instead of fighting.",
+            act("Supersede", { fault: "supersede" }),
+          ),
+          card(
+            "Go away",
+            "The platform is deployed anew: close 1001. The host is back within seconds.",
+            act("Go away", { fault: "going_away" }),
+          ),
+          card(
+            "Ignore heartbeats",
+            "Heartbeats stay without acknowledgement. The host gives the connection up as dead.",
+            ignoring,
+          ),
+          card(
+            "Throttle",
+            "The next registration is refused, and the connection dropped so that the host registers again.",
+            throttle(),
+          ),
+        ),
+        section(
+          "The secret and the calls",
+          card(
+            "Rotate",
+            "A new secret, and 4001 to every connection. A host that reads its secret anew comes back; others need the new one.",
+            rotate(),
+          ),
+          card(
+            "Tamper",
+            "A call is changed after it was signed. The host has to refuse it, with the right reason.",
+            tamper(),
+          ),
+          card(
+            "Replay",
+            "The last call once more, byte for byte. The host has to refuse it as nonce_replay.",
+            replay(),
+          ),
+          card(
+            "Garbage",
+            "A frame that is no JSON. The host counts it, and goes on.",
+            act("Send garbage", { fault: "send_text", text: "{not json" }),
+          ),
+        ),
+      ),
+      h(
+        "aside",
+        { class: "card panel watch", aria: { label: "What happens" } },
+        h("h2", {}, "What happens"),
+        events,
+      ),
+    ),
+  );
 
   function section(title, ...cards) {
-    return h("section", { class: "stack tight" }, h("h2", {}, title), h("div", { class: "fault-cards" }, cards));
+    return h(
+      "section",
+      { class: "stack tight" },
+      h("h2", {}, title),
+      h("div", { class: "fault-cards" }, cards),
+    );
   }
 
   function card(title, text, control) {
-    return h("div", { class: "card fault", data: { fault: title } }, h("h3", {}, title), h("p", { class: "muted small" }, text), control);
+    return h(
+      "div",
+      { class: "card fault", data: { fault: title } },
+      h("h3", {}, title),
+      h("p", { class: "muted small" }, text),
+      control,
+    );
   }
 
   /** Does something, and tells when it cannot be done. */
@@ -60,18 +139,40 @@ export function createFaultsView({ draft }) {
   }
 
   function act(label, fault) {
-    const button = h("button", { type: "button", onclick: () => attempt(() => api.inject(state.selected, fault)) }, label);
+    const button = h(
+      "button",
+      { type: "button", onclick: () => attempt(() => api.inject(state.selected, fault)) },
+      label,
+    );
     buttons.push(button);
     return button;
   }
 
-  frozen.addEventListener("click", () => attempt(() => api.inject(state.selected, { fault: seat()?.connection?.frozen ? "thaw" : "freeze" })));
-  ignoring.addEventListener("click", () => attempt(() => api.inject(state.selected, { fault: "ignore_heartbeats", ignore: !seat()?.ignores_heartbeats })));
+  frozen.addEventListener("click", () =>
+    attempt(() => api.inject(state.selected, { fault: seat()?.connection?.frozen ? "thaw" : "freeze" })),
+  );
+  ignoring.addEventListener("click", () =>
+    attempt(() =>
+      api.inject(state.selected, { fault: "ignore_heartbeats", ignore: !seat()?.ignores_heartbeats }),
+    ),
+  );
 
   function throttle() {
-    const wait = h("select", { aria: { label: "Wait" } }, [["1000", "for 1 s"], ["5000", "for 5 s"], ["20000", "for 20 s"]].map(([value, text]) => h("option", { value }, text)));
+    const wait = h(
+      "select",
+      { aria: { label: "Wait" } },
+      [
+        ["1000", "for 1 s"],
+        ["5000", "for 5 s"],
+        ["20000", "for 20 s"],
+      ].map(([value, text]) => h("option", { value }, text)),
+    );
     const go = async () => {
-      await api.inject(state.selected, { fault: "throttle", declarations: 1, retry_after_ms: Number(wait.value) });
+      await api.inject(state.selected, {
+        fault: "throttle",
+        declarations: 1,
+        retry_after_ms: Number(wait.value),
+      });
       await api.inject(state.selected, { fault: "drop" });
     };
     const button = h("button", { type: "button", onclick: () => attempt(go) }, "Throttle");
@@ -87,17 +188,30 @@ export function createFaultsView({ draft }) {
       fill(shown, `export PLATOS_SECRET='${answered.secret}'`);
       shown.hidden = false;
     };
-    return h("div", { class: "stack tight" }, h("div", {}, h("button", { type: "button", class: "danger", onclick: go }, "Rotate the secret")), shown);
+    return h(
+      "div",
+      { class: "stack tight" },
+      h("div", {}, h("button", { type: "button", class: "danger", onclick: go }, "Rotate the secret")),
+      shown,
+    );
   }
 
   function tamper() {
-    const kind = h("select", { aria: { label: "What is changed" } }, TAMPERS.map(([value, text]) => h("option", { value }, text)));
+    const kind = h(
+      "select",
+      { aria: { label: "What is changed" } },
+      TAMPERS.map(([value, text]) => h("option", { value }, text)),
+    );
     const verdict = h("p", { class: "verdict small", role: "status" });
     const go = async () => {
       const call = await subject();
       if (!call) return toast("Choose a tool first, under Call");
       const expected = TAMPERS.find(([value]) => value === kind.value)[2];
-      judge(verdict, await api.call(state.selected, { ...call, options: { tamper: kind.value, timeout_ms: 10_000 } }), expected);
+      judge(
+        verdict,
+        await api.call(state.selected, { ...call, options: { tamper: kind.value, timeout_ms: 10_000 } }),
+        expected,
+      );
     };
     const button = h("button", { type: "button", onclick: () => attempt(go) }, "Send a tampered call");
     buttons.push(button);
@@ -126,8 +240,19 @@ export function createFaultsView({ draft }) {
   function judge(place, call, expected) {
     const reason = call.message?.match(/^[a-z_]+/)?.[0];
     const isRight = call.outcome === "error" && reason === expected;
-    const text = call.outcome === "result" ? "The host ran it. It does not verify calls." : call.outcome === "timed_out" ? "The host did not answer." : isRight ? `Refused: ${call.message}` : `Refused, but not as ${expected}: ${call.message}`;
-    fill(place, h("span", { class: `dot ${isRight ? "good" : "bad"}` }), h("a", { href: `#/history/${call.id}` }, text));
+    const text =
+      call.outcome === "result"
+        ? "The host ran it. It does not verify calls."
+        : call.outcome === "timed_out"
+          ? "The host did not answer."
+          : isRight
+            ? `Refused: ${call.message}`
+            : `Refused, but not as ${expected}: ${call.message}`;
+    fill(
+      place,
+      h("span", { class: `dot ${isRight ? "good" : "bad"}` }),
+      h("a", { href: `#/history/${call.id}` }, text),
+    );
   }
 
   function drawSeat() {
@@ -139,13 +264,30 @@ export function createFaultsView({ draft }) {
     frozen.classList.toggle("primary", connection?.frozen === true);
     ignoring.textContent = here.ignores_heartbeats ? "Acknowledge again" : "Ignore";
     ignoring.classList.toggle("primary", here.ignores_heartbeats);
-    const [tone, text] = !connection ? ["bad", "No host is connected"] : connection.frozen ? ["warn", "Connected, and frozen"] : here.ignores_heartbeats ? ["warn", "Connected; heartbeats are ignored"] : ["good", "A host is connected"];
-    fill(notice, h("p", { class: `note row ${tone === "good" ? "" : tone}` }, h("span", { class: `dot ${tone} ${tone === "bad" ? "pulse" : ""}` }), `${text} as ${here.entity} in ${here.environment}.`));
+    const [tone, text] = !connection
+      ? ["bad", "No host is connected"]
+      : connection.frozen
+        ? ["warn", "Connected, and frozen"]
+        : here.ignores_heartbeats
+          ? ["warn", "Connected; heartbeats are ignored"]
+          : ["good", "A host is connected"];
+    fill(
+      notice,
+      h(
+        "p",
+        { class: `note row ${tone === "good" ? "" : tone}` },
+        h("span", { class: `dot ${tone} ${tone === "bad" ? "pulse" : ""}` }),
+        `${text} as ${here.entity} in ${here.environment}.`,
+      ),
+    );
   }
 
   function drawEvents() {
     if (element.hidden) return;
-    fill(events, timeline(40, (event) => event.type !== "recorded"));
+    fill(
+      events,
+      timeline(40, (event) => event.type !== "recorded"),
+    );
   }
 
   on("seats", drawSeat);

@@ -13,39 +13,159 @@ export function createHealthView() {
   const pulse = h("div", { class: "card panel stack tight" });
   const calls = h("div", { class: "card panel stack tight" });
   const tools = h("div", { class: "card panel stack tight" });
-  const element = h("section", { class: "view page", aria: { label: "Health" } }, h("header", {}, h("h1", {}, "Health")), h("div", { class: "stack" }, figures, pulse, calls, tools));
+  const element = h(
+    "section",
+    { class: "view page", aria: { label: "Health" } },
+    h("header", {}, h("h1", {}, "Health")),
+    h("div", { class: "stack" }, figures, pulse, calls, tools),
+  );
 
   function draw() {
     if (element.hidden) return;
     const here = seat();
     if (!here) return;
     const { health } = state;
-    const figure = (name, value, more) => h("div", { class: "card figure" }, h("p", { class: "muted small" }, name), h("p", { class: "value number" }, value), h("p", { class: "muted small" }, more));
+    const figure = (name, value, more) =>
+      h(
+        "div",
+        { class: "card figure" },
+        h("p", { class: "muted small" }, name),
+        h("p", { class: "value number" }, value),
+        h("p", { class: "muted small" }, more),
+      );
     const { connection } = here;
-    fill(figures,
-      figure("Connection", connection ? (connection.frozen ? "Frozen" : "Connected") : "None", connection ? `for ${ago(connection.since)}` : "no host"),
-      figure("Heartbeats", health.heartbeats.toLocaleString("en"), health.beats.length > 0 ? `last ${ago(health.beats.at(-1))} ago` : "none yet"),
-      figure("Tools", here.tools.toLocaleString("en"), `${plural(here.registrations, "registration")} applied`),
-      figure("Calls", state.history.length.toLocaleString("en"), state.history.length > 0 ? `median ${milliseconds(median(state.history.map((call) => call.latency_ms)))}` : "none yet"));
-    fill(pulse, h("h2", {}, "Heartbeats"), health.beats.length > 0 ? [beats(health.beats, Date.now()), h("p", { class: "hint row between" }, h("span", {}, clock(beginning(health.beats, Date.now())).slice(0, 8)), h("span", {}, "now"))] : h("p", { class: "muted" }, "None came yet. A host sends one every 30 s unless PLATOOLS_HEARTBEAT_INTERVAL says otherwise."));
+    fill(
+      figures,
+      figure(
+        "Connection",
+        connection ? (connection.frozen ? "Frozen" : "Connected") : "None",
+        connection ? `for ${ago(connection.since)}` : "no host",
+      ),
+      figure(
+        "Heartbeats",
+        health.heartbeats.toLocaleString("en"),
+        health.beats.length > 0 ? `last ${ago(health.beats.at(-1))} ago` : "none yet",
+      ),
+      figure(
+        "Tools",
+        here.tools.toLocaleString("en"),
+        `${plural(here.registrations, "registration")} applied`,
+      ),
+      figure(
+        "Calls",
+        state.history.length.toLocaleString("en"),
+        state.history.length > 0
+          ? `median ${milliseconds(median(state.history.map((call) => call.latency_ms)))}`
+          : "none yet",
+      ),
+    );
+    fill(
+      pulse,
+      h("h2", {}, "Heartbeats"),
+      health.beats.length > 0
+        ? [
+            beats(health.beats, Date.now()),
+            h(
+              "p",
+              { class: "hint row between" },
+              h("span", {}, clock(beginning(health.beats, Date.now())).slice(0, 8)),
+              h("span", {}, "now"),
+            ),
+          ]
+        : h(
+            "p",
+            { class: "muted" },
+            "None came yet. A host sends one every 30 s unless PLATOOLS_HEARTBEAT_INTERVAL says otherwise.",
+          ),
+    );
     const recent = state.history.slice(0, CALLS_SHOWN).reverse();
-    fill(calls, h("div", { class: "row between" }, h("h2", {}, "Latency of the last calls"), h("p", { class: "small muted row" }, h("i", { class: "key handler" }), "handler", h("i", { class: "key wire" }), "wire and waiting")), recent.length > 0 ? [bars(recent), h("p", { class: "hint" }, `${milliseconds(Math.max(...recent.map((call) => call.latency_ms)))} at most. Click a bar to see the call.`)] : h("p", { class: "muted" }, "No calls yet."));
+    fill(
+      calls,
+      h(
+        "div",
+        { class: "row between" },
+        h("h2", {}, "Latency of the last calls"),
+        h(
+          "p",
+          { class: "small muted row" },
+          h("i", { class: "key handler" }),
+          "handler",
+          h("i", { class: "key wire" }),
+          "wire and waiting",
+        ),
+      ),
+      recent.length > 0
+        ? [
+            bars(recent),
+            h(
+              "p",
+              { class: "hint" },
+              `${milliseconds(Math.max(...recent.map((call) => call.latency_ms)))} at most. Click a bar to see the call.`,
+            ),
+          ]
+        : h("p", { class: "muted" }, "No calls yet."),
+    );
     const known = Object.entries(health.tools);
-    fill(tools, h("h2", {}, "Tools, as the host reports them"), known.length === 0
-      ? h("p", { class: "muted" }, "The heartbeats have told nothing yet. A host reports a tool once it was called.")
-      : h("div", { class: "table" }, h("table", {},
-        h("thead", {}, h("tr", {}, ["Tool", "Status", "Average", "Over time", "Errors in an hour", "Last error"].map((title) => h("th", { scope: "col" }, title)))),
-        h("tbody", {}, known.map(([name, tool]) => row(name, tool))))));
+    fill(
+      tools,
+      h("h2", {}, "Tools, as the host reports them"),
+      known.length === 0
+        ? h(
+            "p",
+            { class: "muted" },
+            "The heartbeats have told nothing yet. A host reports a tool once it was called.",
+          )
+        : h(
+            "div",
+            { class: "table" },
+            h(
+              "table",
+              {},
+              h(
+                "thead",
+                {},
+                h(
+                  "tr",
+                  {},
+                  ["Tool", "Status", "Average", "Over time", "Errors in an hour", "Last error"].map((title) =>
+                    h("th", { scope: "col" }, title),
+                  ),
+                ),
+              ),
+              h(
+                "tbody",
+                {},
+                known.map(([name, tool]) => row(name, tool)),
+              ),
+            ),
+          ),
+    );
   }
 
   function row(name, { latest, samples }) {
-    return h("tr", {},
+    return h(
+      "tr",
+      {},
       h("th", { scope: "row", class: "mono" }, h("a", { href: `#/call/${encodeURIComponent(name)}` }, name)),
       h("td", {}, h("span", { class: `badge ${TONES[latest.status]}` }, latest.status)),
       h("td", { class: "number" }, `${latest.avg_latency_ms} ms`),
-      h("td", {}, line(samples.map((sample) => sample.avg_latency_ms), `Average latency of ${name}: ${latest.avg_latency_ms} ms`)),
+      h(
+        "td",
+        {},
+        line(
+          samples.map((sample) => sample.avg_latency_ms),
+          `Average latency of ${name}: ${latest.avg_latency_ms} ms`,
+        ),
+      ),
       h("td", { class: "number" }, String(latest.error_count_1h)),
-      h("td", { class: "small error-cell" }, latest.last_error ? h("span", { class: "bad-text", title: latest.last_error }, latest.last_error) : h("span", { class: "muted" }, "–")));
+      h(
+        "td",
+        { class: "small error-cell" },
+        latest.last_error
+          ? h("span", { class: "bad-text", title: latest.last_error }, latest.last_error)
+          : h("span", { class: "muted" }, "–"),
+      ),
+    );
   }
 
   for (const topic of ["seats", "health", "history", "selection"]) on(topic, draw);

@@ -17,10 +17,27 @@ const LIST = [
 
 export function showHelp() {
   if (dialog.open) return dialog.close();
-  const close = h("button", { type: "button", class: "quiet icon", aria: { label: "Close" }, onclick: () => dialog.close() }, "×");
-  fill(dialog,
+  const close = h(
+    "button",
+    { type: "button", class: "quiet icon", aria: { label: "Close" }, onclick: () => dialog.close() },
+    "×",
+  );
+  fill(
+    dialog,
     h("div", { class: "row between" }, h("h2", { id: "shortcuts-title" }, "Keyboard shortcuts"), close),
-    h("dl", {}, LIST.map(([keys, meaning]) => [h("dt", {}, keys.map((key) => (key === "…" ? "…" : h("kbd", {}, key)))), h("dd", {}, meaning)])));
+    h(
+      "dl",
+      {},
+      LIST.map(([keys, meaning]) => [
+        h(
+          "dt",
+          {},
+          keys.map((key) => (key === "…" ? "…" : h("kbd", {}, key))),
+        ),
+        h("dd", {}, meaning),
+      ]),
+    ),
+  );
   dialog.showModal();
 }
 

@@ -9,14 +9,22 @@ import { copyMenu } from "./copy-menu.js";
 
 /** `load` puts a call into the form of its tool. */
 export function createHistoryView({ load }) {
-  const filter = h("input", { type: "search", placeholder: "Filter by tool or outcome", aria: { label: "Filter the history" }, oninput: draw });
+  const filter = h("input", {
+    type: "search",
+    placeholder: "Filter by tool or outcome",
+    aria: { label: "Filter the history" },
+    oninput: draw,
+  });
   const clear = h("button", { type: "button", class: "quiet danger", onclick: forget }, "Clear");
   const count = h("p", {});
   const list = h("ul", { class: "call-list" });
   const detail = h("div", { class: "detail" });
-  const element = h("section", { class: "view page", aria: { label: "History" } },
+  const element = h(
+    "section",
+    { class: "view page", aria: { label: "History" } },
     h("header", {}, h("div", {}, h("h1", {}, "History"), count), h("div", { class: "row" }, filter, clear)),
-    h("div", { class: "history" }, list, detail));
+    h("div", { class: "history" }, list, detail),
+  );
   let shownId = null;
   let older = [];
   let isAtEnd = false;
@@ -29,23 +37,69 @@ export function createHistoryView({ load }) {
   function draw() {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const all = calls();
-    const text = (call) => `${call.tool} ${call.outcome} ${call.error ?? ""} ${call.tamper ?? ""} ${call.call_id}`.toLowerCase();
+    const text = (call) =>
+      `${call.tool} ${call.outcome} ${call.error ?? ""} ${call.tamper ?? ""} ${call.call_id}`.toLowerCase();
     const found = all.filter((call) => words.every((word) => text(call).includes(word)));
-    count.textContent = all.length === 0 ? "" : words.length > 0 ? `${found.length} of the last ${plural(all.length, "call")}` : plural(all.length, "call");
+    count.textContent =
+      all.length === 0
+        ? ""
+        : words.length > 0
+          ? `${found.length} of the last ${plural(all.length, "call")}`
+          : plural(all.length, "call");
     const canLoadMore = all.length >= 100 && !isAtEnd;
-    fill(list,
+    fill(
+      list,
       found.map(row),
       canLoadMore && h("li", {}, h("button", { type: "button", onclick: more }, "Older calls")),
-      all.length === 0 && h("li", { class: "empty" }, h("h2", {}, "No calls yet"), h("p", { class: "muted" }, "Calls from here, from tests and from ", h("code", {}, "curl"), " are listed, the newest first."), h("a", { href: "#/call" }, "Call a tool")));
+      all.length === 0 &&
+        h(
+          "li",
+          { class: "empty" },
+          h("h2", {}, "No calls yet"),
+          h(
+            "p",
+            { class: "muted" },
+            "Calls from here, from tests and from ",
+            h("code", {}, "curl"),
+            " are listed, the newest first.",
+          ),
+          h("a", { href: "#/call" }, "Call a tool"),
+        ),
+    );
     if (all.length === 0) fill(detail);
-    else if (!shownId) fill(detail, h("p", { class: "muted empty small" }, "Choose a call to see its answer, its frames and its signature."));
+    else if (!shownId)
+      fill(
+        detail,
+        h(
+          "p",
+          { class: "muted empty small" },
+          "Choose a call to see its answer, its frames and its signature.",
+        ),
+      );
   }
 
   function row(call) {
-    return h("li", {}, h("a", { href: `#/history/${call.id}`, aria: call.id === shownId ? { current: "true" } : {} },
-      h("span", { class: "row between" }, h("span", { class: "mono tool-name" }, call.tool), h("span", { class: "small muted number" }, milliseconds(call.latency_ms))),
-      h("span", { class: "row between" }, h("span", { class: "row" }, outcomeBadge(call), oddities(call)), h("span", { class: "small muted number" }, clock(call.at))),
-      call.error && h("span", { class: "small bad-text clip" }, call.error)));
+    return h(
+      "li",
+      {},
+      h(
+        "a",
+        { href: `#/history/${call.id}`, aria: call.id === shownId ? { current: "true" } : {} },
+        h(
+          "span",
+          { class: "row between" },
+          h("span", { class: "mono tool-name" }, call.tool),
+          h("span", { class: "small muted number" }, milliseconds(call.latency_ms)),
+        ),
+        h(
+          "span",
+          { class: "row between" },
+          h("span", { class: "row" }, outcomeBadge(call), oddities(call)),
+          h("span", { class: "small muted number" }, clock(call.at)),
+        ),
+        call.error && h("span", { class: "small bad-text clip" }, call.error),
+      ),
+    );
   }
 
   async function more() {
@@ -63,17 +117,44 @@ export function createHistoryView({ load }) {
     try {
       const call = await api.getCall(id);
       if (Number(id) !== shownId) return;
-      fill(detail, h("a", { class: "back", href: "#/history" }, "‹ All calls"), h("div", { class: "card detail-card stack" },
-        h("div", { class: "row between" }, h("h2", { class: "mono" }, call.tool), h("span", { class: "small muted mono" }, call.call_id)),
-        call.request && h("details", { open: true }, h("summary", { class: "muted small" }, `Asked by ${call.request.user ?? "nobody"}, agent ${call.request.agent ?? "none"}`), h("pre", { class: "code" }, call.request.arguments.text)),
-        answer(call, actions(call))));
+      fill(
+        detail,
+        h("a", { class: "back", href: "#/history" }, "‹ All calls"),
+        h(
+          "div",
+          { class: "card detail-card stack" },
+          h(
+            "div",
+            { class: "row between" },
+            h("h2", { class: "mono" }, call.tool),
+            h("span", { class: "small muted mono" }, call.call_id),
+          ),
+          call.request &&
+            h(
+              "details",
+              { open: true },
+              h(
+                "summary",
+                { class: "muted small" },
+                `Asked by ${call.request.user ?? "nobody"}, agent ${call.request.agent ?? "none"}`,
+              ),
+              h("pre", { class: "code" }, call.request.arguments.text),
+            ),
+          answer(call, actions(call)),
+        ),
+      );
     } catch (error) {
-      fill(detail, h("a", { class: "back", href: "#/history" }, "‹ All calls"), h("p", { class: "note" }, error.message));
+      fill(
+        detail,
+        h("a", { class: "back", href: "#/history" }, "‹ All calls"),
+        h("p", { class: "note" }, error.message),
+      );
     }
   }
 
   function actions(call) {
-    const button = (text, title, onclick) => h("button", { type: "button", class: "small", title, onclick }, text);
+    const button = (text, title, onclick) =>
+      h("button", { type: "button", class: "small", title, onclick }, text);
     const again = async (mode) => {
       try {
         const { id } = await api.replay(call.id, mode);

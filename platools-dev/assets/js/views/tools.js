@@ -9,12 +9,29 @@ const PAGE = 100;
 
 /** `{element, focusSearch, mark}`; `mark` says which tool is looked at. */
 export function createToolList() {
-  const search = h("input", { type: "search", id: "tool-search", placeholder: "Search tools", autocomplete: "off", spellcheck: "false", aria: { label: "Search tools", keyshortcuts: "/" } });
+  const search = h("input", {
+    type: "search",
+    id: "tool-search",
+    placeholder: "Search tools",
+    autocomplete: "off",
+    spellcheck: "false",
+    aria: { label: "Search tools", keyshortcuts: "/" },
+  });
   const count = h("p", { class: "small muted", role: "status", id: "tool-count" });
   const list = h("ul", { class: "tool-list", aria: { label: "Tools" } });
   const end = h("div", { class: "list-end" });
   const scroller = h("div", { class: "tool-scroll" }, list, end);
-  const element = h("aside", { class: "tools", aria: { label: "Tools" } }, h("div", { class: "tools-head" }, h("div", { class: "search" }, search, h("kbd", { aria: { hidden: "true" } }, "/")), count), scroller);
+  const element = h(
+    "aside",
+    { class: "tools", aria: { label: "Tools" } },
+    h(
+      "div",
+      { class: "tools-head" },
+      h("div", { class: "search" }, search, h("kbd", { aria: { hidden: "true" } }, "/")),
+      count,
+    ),
+    scroller,
+  );
 
   let asked = new AbortController();
   let isLoading = false;
@@ -37,7 +54,9 @@ export function createToolList() {
       const items = page.tools.map(item);
       if (isNew) fill(list, items);
       else list.append(...items);
-      count.textContent = search.value.trim() ? `${page.matching.toLocaleString("en")} of ${plural(page.total, "tool")}` : plural(page.total, "tool");
+      count.textContent = search.value.trim()
+        ? `${page.matching.toLocaleString("en")} of ${plural(page.total, "tool")}`
+        : plural(page.total, "tool");
       mark(current);
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -47,7 +66,8 @@ export function createToolList() {
     if (isEndNear()) next();
   }
 
-  const isEndNear = () => scroller.clientHeight > 0 && scroller.scrollTop + scroller.clientHeight > scroller.scrollHeight - 300;
+  const isEndNear = () =>
+    scroller.clientHeight > 0 && scroller.scrollTop + scroller.clientHeight > scroller.scrollHeight - 300;
   const next = () => {
     if (list.childElementCount < matching) load(false);
   };
@@ -55,9 +75,22 @@ export function createToolList() {
   function item(tool) {
     const isReadOnly = tool.annotations?.readOnlyHint === true;
     const isDestructive = tool.annotations?.destructiveHint === true;
-    return h("li", {}, h("a", { href: `#/call/${encodeURIComponent(tool.name)}`, data: { tool: tool.name } },
-      h("span", { class: "tool-name" }, tool.name, isDestructive && h("span", { class: "dot bad", title: "destructive" }), isReadOnly && h("span", { class: "dot good", title: "read only" })),
-      h("span", { class: "tool-text" }, tool.description.split("\n")[0])));
+    return h(
+      "li",
+      {},
+      h(
+        "a",
+        { href: `#/call/${encodeURIComponent(tool.name)}`, data: { tool: tool.name } },
+        h(
+          "span",
+          { class: "tool-name" },
+          tool.name,
+          isDestructive && h("span", { class: "dot bad", title: "destructive" }),
+          isReadOnly && h("span", { class: "dot good", title: "read only" }),
+        ),
+        h("span", { class: "tool-text" }, tool.description.split("\n")[0]),
+      ),
+    );
   }
 
   /** Says which tool is looked at. */
