@@ -198,6 +198,6 @@ macro_rules! tools {
 struct Readme;
 
 /// And so are those in the page about security.
-#[cfg(all(doctest, feature = "jwt"))]
+#[cfg(all(doctest, feature = "jwks"))]
 #[doc = include_str!("../../docs/security.md")]
 struct SecurityPage;

@@ -306,6 +306,34 @@ mod tests {
         assert_eq!(call(spec, context.build()).await.0, 0, "it is held against the rules all the same");
     }
 
+    #[tokio::test]
+    async fn who_is_not_let_in_uses_up_no_limit_and_users_are_counted_as_verified() {
+        let limit = "1/h, per user".parse().unwrap();
+        let spec = ToolSpec::new("a").auth(Auth::User).rate_limit(limit);
+        let tool = Tool::new(spec, |_| async { Ok(ToolOutput::null()) });
+        let mut registry = Registry::new();
+        registry.insert(tool).unwrap();
+        let named = |credentials: Credentials| async move {
+            match credentials.user_token() {
+                Some(token) if token.starts_with("usr") => Ok(Identity::new(token)),
+                _ => Err(AuthenticationError::rejected("no")),
+            }
+        };
+        let authentication = Authentication::new(Arc::new(named), Duration::from_secs(60));
+        let dispatcher = Dispatcher::new(&registry, Arc::default(), Some(authentication), Limits::default());
+        let call = async |user: &str, token: &str| {
+            let context = CallContext::builder().user_id(user).user_token(token).build();
+            let answer = dispatcher.call("a", Arguments::empty(), context).await;
+            answer.map_err(|error| error.kind()).map(|_| ())
+        };
+        for _ in 0..5 {
+            assert_eq!(call("victim", "bad").await, Err(ToolErrorKind::Denied));
+        }
+        assert_eq!(call("victim", "usr_1").await, Ok(()));
+        assert_eq!(call("another name", "usr_1").await, Err(ToolErrorKind::RateLimited));
+        assert_eq!(call("victim", "usr_2").await, Ok(()));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_authenticator_that_never_answers_costs_the_call_its_time() {
         let (runs, answer) = call(ToolSpec::new("a").auth(Auth::User), with_token("forever")).await;

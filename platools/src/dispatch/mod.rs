@@ -8,7 +8,7 @@
 //! | --- | --- | --- |
 //! | admit | look up, rate limit, a place among the running or the waiting | `unknown tool`, `rate limited`, `overloaded`, `shutting down` |
 //! | wait | the tool's own permits, then the host's | `timed out` |
-//! | access | who is calling, and whether that is allowed | `denied` |
+//! | access | who is calling, and whether that is allowed; then the rate limit, by the verified user | `denied`, `rate limited` |
 //! | run | injections, arguments, handler; a panic stays inside | `denied`, `invalid arguments`, `timed out`, the handler's own error |
 
 mod access;
@@ -33,6 +33,7 @@ pub use self::limits::Limits;
 use self::limits::ToolLimits;
 #[cfg(feature = "http")]
 pub(crate) use self::limits::quota;
+use self::run::Asking;
 pub(crate) use self::run::{Admitted, Finished, answer_text};
 use crate::context::{CallContext, CallScope, States};
 use crate::security::Authentication;
@@ -121,10 +122,16 @@ impl Dispatcher {
         let inner = &self.0;
         let entry = self.entry(name).ok_or_else(|| ToolError::unknown_tool(name.to_owned()))?;
         inner.admission.check_open()?;
-        entry.limits.check_rate(user)?;
-        let ticket = inner.admission.enter(&entry.limits, entry.tool.is_blocking(), bytes)?;
         let authentication = inner.authentication.clone().filter(|_| !entry.access.is_open());
-        Ok(Admitted::new(entry, ticket, Arc::clone(&inner.threads), authentication, &inner.limits))
+        // A call whose user is looked at counts once that is known, so that nobody uses up a limit who is not
+        // let in.
+        if authentication.is_none() {
+            entry.limits.check_rate(user)?;
+        }
+        let ticket = inner.admission.enter(&entry.limits, entry.tool.is_blocking(), bytes)?;
+        let who =
+            authentication.map(|authentication| Asking { authentication, stated: user.map(str::to_owned) });
+        Ok(Admitted::new(entry, ticket, Arc::clone(&inner.threads), who, &inner.limits))
     }
 
     /// Runs one call that came over no wire, in the context it brings.

@@ -17,7 +17,7 @@ use super::blocking::Threads;
 use super::{Entry, Limits};
 use crate::context::{CURRENT, CallScope};
 use crate::observe;
-use crate::security::Authentication;
+use crate::security::{Authentication, Identity};
 use crate::tool::{Arguments, Handler, ToolCall, ToolError, ToolErrorKind, ToolResult};
 
 /// How long a handler that listens to its cancellation has to answer once its time is up.
@@ -30,9 +30,17 @@ pub(crate) struct Admitted {
     ticket: Ticket,
     threads: Arc<Threads>,
     /// Who to ask about the caller, if the tool wants to know.
-    authentication: Option<Arc<Authentication>>,
+    asking: Option<Asking>,
     arrived: Instant,
     limit: Duration,
+}
+
+/// A caller who has to be asked about.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) authentication: Arc<Authentication>,
+    /// The user whom the door states, for a call that turns out to need nobody.
+    pub(super) stated: Option<String>,
 }
 
 /// A call that has its answer. It keeps its place until this is dropped.
@@ -48,18 +56,18 @@ impl Admitted {
         entry: Arc<Entry>,
         ticket: Ticket,
         threads: Arc<Threads>,
-        authentication: Option<Arc<Authentication>>,
+        asking: Option<Asking>,
         limits: &Limits,
     ) -> Self {
-        Self { entry, ticket, threads, authentication, arrived: Instant::now(), limit: limits.call_timeout }
+        Self { entry, ticket, threads, asking, arrived: Instant::now(), limit: limits.call_timeout }
     }
 
     /// Runs the call to its answer, within its time, in a span of its own.
     pub(crate) async fn run(self, arguments: Arguments, scope: Arc<CallScope>) -> Finished {
-        let Self { entry, ticket, threads, authentication, arrived, limit } = self;
+        let Self { entry, ticket, threads, asking, arrived, limit } = self;
         let (place, presence) = ticket.split();
         let span = span(&entry, &scope);
-        let within = Within { deadline: arrived + limit, limit, threads, authentication };
+        let within = Within { deadline: arrived + limit, limit, threads, asking };
         let result = within.run(&entry, place, arguments, &scope).instrument(span.clone()).await;
         let (outcome, latency) = (outcome(&result), arrived.elapsed());
         span.record("outcome", outcome);
@@ -76,7 +84,7 @@ struct Within {
     /// What the deadline was made of, for the message.
     limit: Duration,
     threads: Arc<Threads>,
-    authentication: Option<Arc<Authentication>>,
+    asking: Option<Asking>,
 }
 
 impl Within {
@@ -90,14 +98,14 @@ impl Within {
         let Ok(permits) = timeout_at(self.deadline, place.permits()).await else {
             return Err(ToolError::timed_out(self.limit).into_refusal());
         };
-        if let Some(authentication) = &self.authentication {
+        if let Some(Asking { authentication, stated }) = &self.asking {
             let checked = timeout_at(self.deadline, entry.access.check(authentication, scope)).await;
             checked
                 .unwrap_or_else(|_elapsed| Err(ToolError::timed_out(self.limit)))
                 .map_err(ToolError::into_refusal)?;
-            if let Some(identity) = scope.identity() {
-                Span::current().record("subject", identity.subject());
-            }
+            let subject = scope.identity().map(Identity::subject);
+            Span::current().record("subject", subject);
+            entry.limits.check_rate(subject.or(stated.as_deref())).map_err(ToolError::into_refusal)?;
         }
         let started = Instant::now();
         let (deadline, limit) = match entry.tool.spec().timeout {

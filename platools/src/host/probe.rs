@@ -114,6 +114,13 @@ impl HostConfig {
         checks
     }
 
+    /// The entity, wherever it is named.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn named_entity(&self) -> Option<String> {
+        let url = self.url.as_deref().and_then(|url| ConnectUrl::new(url, None, None).ok());
+        url.and_then(|url| url.entity()).or_else(|| self.entity.clone())
+    }
+
     /// The URL that is dialled.
     pub(super) fn connect_url(&self) -> Result<ConnectUrl, ConfigError> {
         let url = self.url.as_deref().ok_or(ConfigError::MissingUrl)?;

@@ -46,15 +46,25 @@ use crate::protocol::MAX_FRAME_BYTES;
 ///
 /// ```no_run
 /// use platools::http::HttpFallback;
+/// use std::future::IntoFuture as _;
+///
+/// use platools::HostState;
 /// use platools::prelude::*;
 ///
 /// #[tokio::main]
 /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     let host = Platools::from_env()?.build()?;
-///     let app = axum::Router::new().nest("/platos/calls", HttpFallback::new(&host.handle()).into_router());
+///     let handle = host.handle();
+///     let app = axum::Router::new().nest("/platos/calls", HttpFallback::new(&handle).into_router());
 ///     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-///     tokio::spawn(async move { axum::serve(listener, app).await });
-///     Ok(host.run().await?)
+///     // The server goes after the host, so that every answer is written.
+///     let stopped = async move {
+///         handle.wait_for(HostState::Stopped).await;
+///     };
+///     let server = axum::serve(listener, app).with_graceful_shutdown(stopped).into_future();
+///     let (ran, served) = tokio::join!(host.run(), server);
+///     ran?;
+///     Ok(served?)
 /// }
 /// ```
 #[derive(Debug, Clone)]

@@ -1,19 +1,20 @@
 //! A mint that hands out a token again.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use super::{CheckedClaims, Mint, MintError, SessionToken, unix_seconds};
 
 /// Asks another mint only when it has no token for the same claims with at least a fifth of its life left.
 ///
 /// Worth it where minting is expensive, as at the platform's mint; the local one is faster than most caches.
-/// Several who ask for the same token at once wait for one. Errors are not kept. After a rotation of the
+/// Several who ask for the same token at once wait for one, and share its error. Errors are not kept longer. After a rotation of the
 /// secret, tokens of the old one are handed out until they are renewed: make a new one of these to begin anew.
 ///
 /// The keys are digests: neither claims nor users' tokens are kept beside the tokens themselves.
@@ -38,13 +39,30 @@ pub struct CachingMint<M> {
     now: fn() -> SystemTime,
 }
 
+/// How long an error is shared, with those who waited for it.
+const SHARED: Duration = Duration::from_millis(250);
+
 type Key = [u8; 32];
 
 #[derive(Clone)]
-struct Kept {
-    token: SessionToken,
-    /// Until when it is handed out, in seconds since 1970.
-    fresh_until: u64,
+enum Kept {
+    Token {
+        token: SessionToken,
+        /// Until when it is handed out, in seconds since 1970.
+        fresh_until: u64,
+    },
+    /// For those who wait already.
+    Failure { error: MintError, failed: Instant },
+}
+
+impl Kept {
+    /// What is handed out at a time in seconds since 1970, if anything still is.
+    fn handed_out(&self, now: u64) -> Option<Result<SessionToken, MintError>> {
+        match self {
+            Self::Token { token, fresh_until } => (now < *fresh_until).then(|| Ok(token.clone())),
+            Self::Failure { error, failed } => (failed.elapsed() < SHARED).then(|| Err(error.clone())),
+        }
+    }
 }
 
 impl<M: Mint> CachingMint<M> {
@@ -101,30 +119,30 @@ impl<M: Mint> Mint for CachingMint<M> {
     async fn mint(&self, claims: &CheckedClaims) -> Result<SessionToken, MintError> {
         let (key, now) = (key(claims)?, unix_seconds((self.now)()));
         // The usual case, for which a shared lock is enough.
-        if let Some(kept) = self.cache.get(&key)
-            && now < kept.fresh_until
-        {
-            return Ok(kept.token);
+        if let Some(handed_out) = self.cache.get(&key).and_then(|kept| kept.handed_out(now)) {
+            return handed_out;
         }
         // Whoever finds none, or a stale one, mints; all others wait for it.
         let found = self.cache.entry_async(&key, |_, kept: &mut Kept| {
-            if now < kept.fresh_until {
-                EntryAction::Retain(kept.token.clone())
-            } else {
-                EntryAction::ReplaceWithGuard
-            }
+            kept.handed_out(now).map_or(EntryAction::ReplaceWithGuard, EntryAction::Retain)
         });
         let place = match found.await {
-            EntryResult::Retained(token) => return Ok(token),
+            EntryResult::Retained(handed_out) => return handed_out,
             EntryResult::Vacant(place) | EntryResult::Replaced(place, _) => place,
             // Neither is asked for above.
             EntryResult::Removed(..) | EntryResult::Timeout => return self.mint.mint(claims).await,
         };
-        let token = self.mint.mint(claims).await?;
-        let fresh_until = fresh_until(unix_seconds((self.now)()), &token);
+        let minted = self.mint.mint(claims).await;
+        let kept = match &minted {
+            Ok(token) => {
+                let fresh_until = fresh_until(unix_seconds((self.now)()), token);
+                Kept::Token { token: token.clone(), fresh_until }
+            }
+            Err(error) => Kept::Failure { error: error.clone(), failed: Instant::now() },
+        };
         // An error says that somebody emptied the place, which hurts nobody.
-        let _ = place.insert(Kept { token: token.clone(), fresh_until });
-        Ok(token)
+        let _ = place.insert(kept);
+        minted
     }
 }
 
@@ -138,7 +156,7 @@ impl<M> fmt::Debug for CachingMint<M> {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     use tokio::sync::Semaphore;
 
@@ -254,11 +272,29 @@ mod tests {
         assert_eq!(caching.mint(&claims("a")).await.unwrap().as_str(), "1");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
+    async fn many_who_wait_for_one_share_its_error() {
+        let (counting, caching) = caching(0, 10);
+        let waiting: Vec<_> = (0..20)
+            .map(|_| {
+                let caching = Arc::clone(&caching);
+                tokio::spawn(async move { caching.mint(&claims("nobody")).await.unwrap_err() })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        counting.gate.add_permits(1);
+        for error in waiting {
+            assert_eq!(error.await.unwrap().to_string(), "the mint failed: no such user");
+        }
+        assert_eq!(counting.minted.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn errors_are_not_kept_and_the_number_of_tokens_is_bounded() {
         let (counting, caching) = caching(1_000, 16);
         for _ in 0..2 {
             caching.mint(&claims("nobody")).await.unwrap_err();
+            tokio::time::advance(SHARED).await;
         }
         assert_eq!(counting.minted.load(Ordering::Relaxed), 2);
         for user in 0..500 {

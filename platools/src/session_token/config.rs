@@ -8,7 +8,8 @@ use super::{MintConfigError, MintError, SessionClaims, SessionScope, SessionToke
 use crate::{HostConfig, SecretSource};
 
 /// The variables that are read; those that a host has too are read as [`HostConfig`] does.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 13] = [
+    "PLATOS_URL",
     "PLATOS_ENTITY",
     "PLATOS_SECRET",
     "PLATOS_SECRET_FILE",
@@ -28,7 +29,7 @@ impl SessionTokens {
     ///
     /// | variable | meaning |
     /// | --- | --- |
-    /// | `PLATOS_ORGANIZATION_ID`, `PLATOS_PROJECT_ID`, `PLATOS_ENVIRONMENT_ID`, `PLATOS_ENTITY` | the scope |
+    /// | `PLATOS_ORGANIZATION_ID`, `PLATOS_PROJECT_ID`, `PLATOS_ENVIRONMENT_ID`, `PLATOS_ENTITY` (or `entity` in the query of `PLATOS_URL`) | the scope |
     /// | `PLATOS_MINT` | `local`, the default: tokens are signed here; `remote`: by the platform |
     /// | `PLATOS_SECRET`, or `PLATOS_SECRET_FILE` | for the local mint: the service secret |
     /// | `PLATOS_MINT_URL` | for the remote mint: where it is, such as `https://platos.example` |
@@ -76,7 +77,10 @@ impl SessionTokens {
             organization_id: required("the organization's id", "PLATOS_ORGANIZATION_ID")?,
             project_id: required("the project's id", "PLATOS_PROJECT_ID")?,
             environment_id: required("the environment's id", "PLATOS_ENVIRONMENT_ID")?,
-            entity_id: required("the entity's id", "PLATOS_ENTITY")?,
+            entity_id: match shared.named_entity() {
+                Some(entity) => entity,
+                None => required("the entity's id", "PLATOS_ENTITY")?,
+            },
         };
         match get("PLATOS_MINT").as_deref() {
             None | Some("local") => {

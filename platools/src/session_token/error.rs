@@ -1,7 +1,10 @@
 //! What can go wrong with claims, with minting, and with a token that somebody presents.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::security::SecretError;
 use crate::tool::BoxError;
@@ -155,7 +158,7 @@ impl From<TlsError> for MintConfigError {
 }
 
 /// Why no token was minted.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum MintError {
     /// The claims break a rule.
@@ -167,21 +170,30 @@ pub enum MintError {
     Remote(#[from] super::RemoteMintError),
     /// A mint of somebody else's has no token now.
     #[error("the mint is unavailable: {0}")]
-    Unavailable(#[source] BoxError),
+    Unavailable(#[source] Arc<dyn Error + Send + Sync>),
     /// A mint of somebody else's failed.
     #[error("the mint failed: {0}")]
-    Other(#[source] BoxError),
+    Other(#[source] Arc<dyn Error + Send + Sync>),
 }
 
 impl MintError {
     /// An error of a mint of one's own that passes, such as a vault that is not reached. Its text goes into logs.
     pub fn unavailable(error: impl Into<BoxError>) -> Self {
-        Self::Unavailable(error.into())
+        Self::Unavailable(error.into().into())
     }
 
     /// An error of a mint of one's own. Its text goes into logs.
     pub fn other(error: impl Into<BoxError>) -> Self {
-        Self::Other(error.into())
+        Self::Other(error.into().into())
+    }
+
+    /// When the platform's mint says to try again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            #[cfg(feature = "remote-mint")]
+            Self::Remote(error) => error.retry_after(),
+            _ => None,
+        }
     }
 
     /// Whether trying again later may help.

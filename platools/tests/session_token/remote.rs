@@ -166,8 +166,14 @@ async fn the_request_is_the_one_of_the_page() {
 async fn a_token_that_ends_earlier_than_the_answer_says_ends_when_it_ends() {
     let (token, _) = answer_of([minted(&right(now() + 100), now() + 9_000)]).await;
     assert!(token.unwrap().expires_at() <= now() + 100);
-    let (token, _) = answer_of([minted(&right(now() + 9_000), now() + 100)]).await;
+    let (token, _) = answer_of([minted(&right(now() + 500), now() + 100)]).await;
     assert!(token.unwrap().expires_at() <= now() + 100);
+    let (error, _) = answer_of([minted(&right(now() + 9_000), now() + 100)]).await;
+    assert_eq!(
+        error.unwrap_err(),
+        RemoteMintError::AnotherToken { claim: "exp" },
+        "longer than was asked for"
+    );
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ async fn login(request: Parts) -> Result<Option<SessionClaims>, std::io::Error> 
     let user = request.headers.get("x-user").map(|user| user.to_str().unwrap().to_owned());
     match user.as_deref() {
         None | Some("nobody") => Ok(None),
+        Some("panic") => panic!("password=hunter2"),
         Some("broken") => Err(std::io::Error::other("the database is away, password=hunter2")),
         Some(user) => Ok(Some(SessionClaims::for_user(user))),
     }
@@ -181,6 +182,20 @@ async fn pages_of_a_named_origin_may_ask_and_no_others() {
             }
         }
     }
+    // What a browser says about the page is believed, and no token is minted for others.
+    for (site, origin, status) in [
+        ("cross-site", "https://evil.example", 403),
+        ("same-site", "https://evil.app.example", 403),
+        ("cross-site", "https://app.example", 200),
+        ("same-origin", "https://backend.example", 200),
+        ("none", "null", 200),
+    ] {
+        let request = request("usr_8").header("origin", origin).header("sec-fetch-site", site);
+        let (got, _, _) = answer(router.clone(), request.body(Body::empty()).unwrap()).await;
+        assert_eq!(got.as_u16(), status, "{site} {origin}");
+    }
+    let panicked = request("panic").body(Body::empty()).unwrap();
+    assert_eq!(answer(router.clone(), panicked).await.0, StatusCode::INTERNAL_SERVER_ERROR);
     // Errors are readable there too.
     let request = request("nobody").header("origin", "https://app.example").body(Body::empty()).unwrap();
     let (status, headers, _) = answer(router, request).await;

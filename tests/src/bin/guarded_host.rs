@@ -1,14 +1,15 @@
 //! A host that lets in only whom it knows, by every door: the WebSocket, calls over HTTP, and session tokens
 //! for a frontend.
 //!
-//! Configured as any host, and by `GUARD_JWT_SECRET`, with which users' tokens are signed, and
+//! Configured as any host, with the secret in a file, and by `GUARD_JWT_SECRET`, with which users' tokens are signed,
+//! `GUARD_JWKS_URL`, where the keys of entities' tokens are said to be, and
 //! `GUARD_MINT_URL` and `GUARD_MINT_BEARER`, a platform that is asked once for a session token. Prints the address of its HTTP side.
 
 use axum::Router;
 use axum::http::request::Parts;
 use platools::http::HttpFallback;
 use platools::prelude::*;
-use platools::security::JwtAuthenticator;
+use platools::security::{AuthenticationError, Authenticator as _, Credentials, JwtAuthenticator};
 use platools::session_token::{RemoteMint, session_token_router};
 use platools::{SecretSource, SessionClaims, SessionScope, SessionTokens};
 use tokio::net::TcpListener;
@@ -47,6 +48,14 @@ async fn login(request: Parts) -> Result<Option<SessionClaims>, std::io::Error> 
     }
 }
 
+/// Breaks at some tokens.
+async fn panicking(credentials: Credentials) -> Result<Identity, AuthenticationError> {
+    match credentials.entity_token() {
+        Some(token) if token.starts_with("panic") => panic!("the authenticator panics"),
+        _ => Err(AuthenticationError::NoCredentials),
+    }
+}
+
 /// Asks a platform for a session token, and says how that went.
 async fn ask_for_token(url: String, bearer: String, scope: SessionScope) {
     let mint = RemoteMint::builder(url, SecretSource::text(bearer), scope).build();
@@ -64,11 +73,14 @@ async fn ask_for_token(url: String, bearer: String, scope: SessionScope) {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     platools::logging::init();
     let variable = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set"));
-    let authenticator = JwtAuthenticator::shared_secret(variable("GUARD_JWT_SECRET")?)?.issuer("the guard");
+    let users = JwtAuthenticator::shared_secret(variable("GUARD_JWT_SECRET")?)?.issuer("the guard");
+    let entities = JwtAuthenticator::jwks_url(&variable("GUARD_JWKS_URL")?)?.from_entity_token();
+    let authenticator = users.or(entities).or(panicking);
     let host = Platools::from_env()?.authenticator(authenticator).strict_access(true).build()?;
 
     let scope = SessionScope::new("org", "project", "dev", "local");
-    let tokens = SessionTokens::local(SecretSource::environment("PLATOS_SECRET"), scope.clone())?;
+    let secret = variable("PLATOS_SECRET_FILE")?;
+    let tokens = SessionTokens::local(SecretSource::file(secret), scope.clone())?;
     let app = Router::new()
         .nest("/calls", HttpFallback::new(&host.handle()).into_router())
         .merge(session_token_router(tokens, login));

@@ -67,11 +67,12 @@ impl Guarded {
     fn start(platform: &DevPlatform, mint: &str) -> Self {
         let folder = Folder::new("guarded");
         let log = File::create(folder.file("log", "")).unwrap();
-        let (url, secret) = (platform.url(), platform.secret());
+        let (url, secret) = (platform.url(), folder.file("secret", platform.secret().expose()));
         let variables = [
             ("PLATOS_URL", &*url),
-            ("PLATOS_SECRET", secret.expose()),
+            ("PLATOS_SECRET_FILE", &*secret),
             ("GUARD_JWT_SECRET", JWT_SECRET),
+            ("GUARD_JWKS_URL", mint),
             ("GUARD_MINT_URL", mint),
             ("GUARD_MINT_BEARER", MINT_BEARER),
             ("RUST_LOG", "trace"),
@@ -165,6 +166,14 @@ async fn nobody_gets_in_where_they_do_not_belong_and_no_door_prints_a_secret() {
         hidden.push(token);
     }
 
+    // With keys that cannot be fetched, and an authenticator that breaks.
+    for token in ["entity-t0ken", "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl", "panic-t0ken"] {
+        let report = platform.calling("users").entity_token(token).send().await.unwrap();
+        let error = report.error().unwrap();
+        assert!(error.starts_with("denied: "), "{token}: {error}");
+        hidden.push(token.to_owned());
+    }
+
     // Over HTTP.
     let signed = |tool: &str| Signed::new(&secret, tool, "{}");
     let as_user = [("X-Platos-User-Token", admin.as_str()), ("X-Platos-Entity-Token", "entity-t0ken")];
@@ -196,6 +205,13 @@ async fn nobody_gets_in_where_they_do_not_belong_and_no_door_prints_a_secret() {
         }
     }
 
+    // A secret that was rotated, to a file that holds no good one.
+    host.folder.file("secret", "short-s3cret");
+    let seen = platform.counters().refused;
+    platform.faults().rotate_secret().unwrap();
+    platform.wait_for_counters(|counters| counters.refused > seen).await.unwrap();
+    hidden.extend(["short-s3cret".to_owned(), platform.secret().expose().to_owned()]);
+
     hidden.extend([viewer, support, admin, "entity-t0ken".to_owned(), "b0dy-s3cret".to_owned()]);
     let log = host.finish().await;
     for line in [
@@ -204,6 +220,9 @@ async fn nobody_gets_in_where_they_do_not_belong_and_no_door_prints_a_secret() {
         "nonce_replay",
         "not minted",
         "no limit per address",
+        "the authenticator panicked",
+        "no keys of the tokens' issuer",
+        "has 12 characters",
     ] {
         assert!(log.contains(line), "it did log {line}: {log}");
     }

@@ -9,6 +9,9 @@ use serde::Deserialize;
 use super::RemoteMintError;
 use crate::session_token::{CheckedClaims, SessionScope, SessionToken, TokenError, decode_unverified};
 
+/// How far the platform's clock may be ahead, in seconds.
+const CLOCKS_APART: u64 = 300;
+
 /// The most of the platform's own words that an error repeats, in characters.
 const MAX_MESSAGE: usize = 200;
 
@@ -75,6 +78,10 @@ fn token(
         return Err(RemoteMintError::AnotherToken { claim: "agentId" });
     }
     let ends = inside.number("exp").ok_or_else(|| not_a_token("a token without `exp`"))?;
+    // The platform may make a life shorter; one that is longer than was asked for, clocks aside, opens more.
+    if ends > now.saturating_add(claims.lifetime_seconds()).saturating_add(CLOCKS_APART) {
+        return Err(RemoteMintError::AnotherToken { claim: "exp" });
+    }
     // Whichever is earlier: a frontend that believes it renews in time either way.
     let expires_at = ends.min(minted.expires_at);
     if expires_at <= now {

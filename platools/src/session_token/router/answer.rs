@@ -17,8 +17,9 @@ pub(super) enum Refusal {
     BodyTooLarge,
     Unauthenticated,
     TooMany(Duration),
-    #[cfg_attr(not(feature = "remote-mint"), allow(dead_code, reason = "a local mint is never away"))]
-    Unavailable,
+    /// A page of another origin asks.
+    Foreign,
+    Unavailable(Option<Duration>),
     Internal,
 }
 
@@ -34,7 +35,8 @@ impl Refusal {
             Self::TooMany(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests: use the token you have")
             }
-            Self::Unavailable => (
+            Self::Foreign => (StatusCode::FORBIDDEN, "foreign_origin", "pages of this origin may not ask"),
+            Self::Unavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "no token can be minted now: try again later",
@@ -53,7 +55,7 @@ impl Refusal {
             Self::BodyTooLarge => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Self::TooMany(wait) => {
+            Self::TooMany(wait) | Self::Unavailable(Some(wait)) => {
                 headers.insert(RETRY_AFTER, (wait.as_millis().div_ceil(1_000).max(1) as u64).into());
             }
             _ => {}

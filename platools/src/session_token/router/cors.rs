@@ -44,6 +44,13 @@ impl Cors {
         self.origins.iter().find(|allowed| *allowed == origin).cloned()
     }
 
+    /// Whether a browser says that the request comes from a page of another origin, which none of the allowed
+    /// ones is. Such a page could not read the answer, but the token would be minted.
+    pub(super) fn is_foreign(&self, request: &HeaderMap) -> bool {
+        let site = request.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        matches!(site, Some(b"cross-site" | b"same-site")) && self.allowed(request).is_none()
+    }
+
     /// Says on an answer who may see it.
     pub(super) fn mark(&self, answer: &mut HeaderMap, origin: Option<HeaderValue>) {
         if !self.is_configured() {

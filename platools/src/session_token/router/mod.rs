@@ -10,6 +10,7 @@ mod limit;
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +24,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, Request};
 use axum::response::Response;
 use axum::routing::any;
+use futures_util::FutureExt as _;
 
 use self::answer::Refusal;
 use self::cors::Cors;
@@ -76,7 +78,8 @@ type ClientAddress = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 /// A user gets 30 tokens a minute, an address 120, then 429 with `Retry-After`; see
 /// [`per_user`](SessionTokenRouter::per_user) and [`per_address`](SessionTokenRouter::per_address). The address is
 /// known only where the server is made with `into_make_service_with_connect_info::<SocketAddr>()`; see
-/// [`client_address`](SessionTokenRouter::client_address). Every answer has `Cache-Control: no-store`. Pages of other origins get nothing unless
+/// [`client_address`](SessionTokenRouter::client_address). Every answer has `Cache-Control: no-store`. Pages of other origins get
+/// nothing (403) unless
 /// [`allow_origin`](SessionTokenRouter::allow_origin) names them.
 pub fn session_token_router<A, F, E>(tokens: SessionTokens, authenticate: A) -> SessionTokenRouter
 where
@@ -236,6 +239,9 @@ impl Endpoint {
         if parts.method != Method::POST {
             return Err(Refusal::Method);
         }
+        if self.cors.is_foreign(&parts.headers) {
+            return Err(Refusal::Foreign);
+        }
         match (self.client_address)(&parts) {
             Some(address) => self.addresses.check(&network(address)).map_err(Refusal::TooMany)?,
             None if self.has_warned.swap(true, Ordering::Relaxed) => {}
@@ -250,10 +256,15 @@ impl Endpoint {
         if announced.is_some_and(|length| length > MAX_BODY) {
             return Err(Refusal::BodyTooLarge);
         }
-        let claims = match (self.authenticate)(parts).await {
-            Ok(Some(claims)) => claims,
-            Ok(None) => return Err(Refusal::Unauthenticated),
-            Err(error) => {
+        let asked = async { (self.authenticate)(parts).await };
+        let claims = match AssertUnwindSafe(asked).catch_unwind().await {
+            Ok(Ok(Some(claims))) => claims,
+            Ok(Ok(None)) => return Err(Refusal::Unauthenticated),
+            Err(_panic) => {
+                tracing::error!("the login panicked");
+                return Err(Refusal::Internal);
+            }
+            Ok(Err(error)) => {
                 tracing::error!(%error, "whether a user is logged in could not be found out");
                 return Err(Refusal::Internal);
             }
@@ -263,7 +274,7 @@ impl Endpoint {
         self.tokens.mint(claims).await.map_err(|error| {
             // The frontend is told nothing about how the backend is set up.
             tracing::error!(%error, user_id, "no session token was minted");
-            if error.is_temporary() { Refusal::Unavailable } else { Refusal::Internal }
+            if error.is_temporary() { Refusal::Unavailable(error.retry_after()) } else { Refusal::Internal }
         })
     }
 }
