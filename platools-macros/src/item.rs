@@ -123,6 +123,35 @@ fn awaits(body: TokenStream) -> bool {
     })
 }
 
+/// Whether a function is `async` and gives way to nothing. A macro called like `select!` or `join!` is taken to
+/// await.
+pub(crate) fn is_async_in_name_only(function: &Function) -> bool {
+    function.signature.asyncness.is_some()
+        && !awaits(function.body.clone())
+        && !calls_awaiting_macro(function.body.clone())
+}
+
+fn calls_awaiting_macro(body: TokenStream) -> bool {
+    let mut word_before = None;
+    body.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => {
+            word_before = Some(word.to_string());
+            false
+        }
+        TokenTree::Punct(mark) if mark.as_char() == '!' => {
+            word_before.take().is_some_and(|word| word.contains("select") || word.contains("join"))
+        }
+        TokenTree::Group(group) => {
+            word_before = None;
+            calls_awaiting_macro(group.stream())
+        }
+        _ => {
+            word_before = None;
+            false
+        }
+    })
+}
+
 /// A signature without the attributes and doc comments on its parameters that rustc would refuse: ours, and
 /// the foreign ones that were reported.
 pub(crate) fn plain_signature(signature: &syn::Signature) -> syn::Signature {
@@ -140,4 +169,72 @@ pub(crate) fn plain_signature(signature: &syn::Signature) -> syn::Signature {
         });
     }
     signature
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_async_function_gives_way_by_an_await_or_by_a_macro_that_has_one() {
+        for (body, in_name_only) in [
+            (
+                quote!(
+                    async fn f() {
+                        1
+                    }
+                ),
+                true,
+            ),
+            (
+                quote!(
+                    async fn f() {
+                        if x != join {
+                            select(!y)
+                        }
+                    }
+                ),
+                true,
+            ),
+            (
+                quote!(
+                    fn f() {
+                        1
+                    }
+                ),
+                false,
+            ),
+            (
+                quote!(
+                    async fn f() {
+                        if a {
+                            g().await
+                        }
+                    }
+                ),
+                false,
+            ),
+            (
+                quote!(
+                    async fn f() {
+                        loop {
+                            tokio::select! { a => {} }
+                        }
+                    }
+                ),
+                false,
+            ),
+            (
+                quote!(
+                    async fn f() {
+                        futures::try_join!(a, b)
+                    }
+                ),
+                false,
+            ),
+        ] {
+            let function: Function = syn::parse2(body.clone()).unwrap();
+            assert_eq!(is_async_in_name_only(&function), in_name_only, "{body}");
+        }
+    }
 }

@@ -47,6 +47,7 @@ pub(crate) struct Argument {
     pub(crate) range: Option<Bounds>,
     pub(crate) length: Option<Bounds>,
     pub(crate) pattern: Option<LitStr>,
+    pub(crate) user_providable: Option<bool>,
 }
 
 impl Parameter {
@@ -116,6 +117,7 @@ fn argument(
         range: attributes.range,
         length: attributes.length,
         pattern: attributes.pattern,
+        user_providable: attributes.user_providable.map(|switch| switch.value),
     }
 }
 

@@ -108,6 +108,7 @@ pub mod __private;
 pub mod cli;
 mod context;
 mod dispatch;
+pub mod doctor;
 mod error;
 mod host;
 #[cfg(feature = "http")]
@@ -117,6 +118,7 @@ mod http_client;
 mod json;
 #[cfg(feature = "jwt")]
 mod jwt;
+mod layout;
 #[cfg(feature = "logging")]
 pub mod logging;
 mod observe;
@@ -142,6 +144,7 @@ pub use crate::host::{
     CheckDepth, ConfigError, ConnectionCheck, DeclarationError, Host, HostConfig, HostError, HostEvent,
     HostEvents, HostHandle, HostState, LocalHost, Platools, WhenSuperseded,
 };
+pub use crate::layout::Layout;
 pub use crate::security::{Authenticator, Identity, SecretSource};
 #[cfg(feature = "jwt")]
 pub use crate::session_token::{Mint, SessionClaims, SessionScope, SessionToken, SessionTokens};

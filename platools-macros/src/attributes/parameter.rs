@@ -4,7 +4,7 @@ use proc_macro2::{Spacing, Span, TokenStream, TokenTree};
 use syn::{Expr, LitStr};
 
 use super::{Entry, Value, entries, entries_like, hints, pattern};
-use crate::attributes::values::literal_string;
+use crate::attributes::values::{At, literal_string};
 use crate::error::Errors;
 use crate::names::argument_name_problem;
 
@@ -20,6 +20,7 @@ pub(crate) struct ParameterAttributes {
     pub(crate) flatten: Option<Span>,
     pub(crate) inject: Option<Span>,
     pub(crate) argument: Option<Span>,
+    pub(crate) user_providable: Option<At<bool>>,
     /// Every word that was given, with its place.
     pub(crate) words: Vec<(String, Span)>,
 }
@@ -35,8 +36,18 @@ pub(crate) struct Bounds {
     pub(crate) list: Vec<(&'static str, Expr)>,
 }
 
-pub(super) const WORDS: [&str; 9] =
-    ["description", "rename", "default", "range", "length", "pattern", "flatten", "inject", "argument"];
+pub(super) const WORDS: [&str; 10] = [
+    "description",
+    "rename",
+    "default",
+    "range",
+    "length",
+    "pattern",
+    "flatten",
+    "inject",
+    "argument",
+    "user_providable",
+];
 
 /// What a list of bounds is made of.
 struct BoundsGrammar {
@@ -101,6 +112,7 @@ impl ParameterAttributes {
             "flatten" => self.flatten = entry.flag(errors).then_some(span),
             "inject" => self.inject = entry.flag(errors).then_some(span),
             "argument" => self.argument = entry.flag(errors).then_some(span),
+            "user_providable" => self.user_providable = entry.switch(errors),
             word if super::tool::WORDS.contains(&word) => errors.on(
                 &entry.key,
                 format!("`{word}` is about the whole tool: write it in the `#[tool(…)]` of the function"),
@@ -230,7 +242,8 @@ mod tests {
             default = 10,
             range(min = 1, exclusive_max = LIMIT),
             length(equal = 3),
-            pattern = "^a+$"
+            pattern = "^a+$",
+            user_providable = false
         ));
         assert_eq!(errors, [""; 0]);
         assert!(attributes.description.is_some());
@@ -239,6 +252,7 @@ mod tests {
         assert!(attributes.range.unwrap().get("exclusive_max").is_some());
         assert!(attributes.length.unwrap().get("equal").is_some());
         assert_eq!(attributes.pattern.unwrap().value(), "^a+$");
+        assert!(attributes.user_providable.is_some_and(|switch| !switch.value));
 
         let (attributes, errors) = read(quote!(default, flatten, inject, argument));
         assert_eq!(errors, [""; 0]);
@@ -279,6 +293,7 @@ mod tests {
             ),
             (quote!(rename = "a b"), "an argument's name is made of"),
             (quote!(rename = "__platos"), "the platform's own key"),
+            (quote!(user_providable = "yes"), "`user_providable` is a switch"),
             (quote!(flatten = true), "`flatten` takes no value"),
             (quote!(defalt = 3), "unknown attribute `defalt`, did you mean `default`?"),
             (

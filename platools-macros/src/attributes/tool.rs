@@ -9,7 +9,7 @@ use super::json::{self, Member};
 use super::values::{At, Rate};
 use super::{Entry, Value, entries, hints};
 use crate::error::Errors;
-use crate::names::{Case, tool_name_problem};
+use crate::names::{Case, known_words, tool_name_problem};
 
 /// What `#[tool(…)]` says about a tool.
 #[derive(Default)]
@@ -32,6 +32,7 @@ pub(crate) struct ToolAttributes {
     pub(crate) user_errors: bool,
     pub(crate) additional_properties: Option<At<bool>>,
     pub(crate) register: Option<At<bool>>,
+    pub(crate) allow: Vec<LitStr>,
     pub(crate) krate: Option<Path>,
 }
 
@@ -43,7 +44,7 @@ pub(crate) enum Auth {
     Admin,
 }
 
-pub(crate) const WORDS: [&str; 19] = [
+pub(crate) const WORDS: [&str; 20] = [
     "name",
     "description",
     "title",
@@ -62,11 +63,39 @@ pub(crate) const WORDS: [&str; 19] = [
     "errors",
     "additional_properties",
     "register",
+    "allow",
     "crate",
 ];
 
+/// The codes of the doctor's rules, the same as in `platools::doctor::Rule`.
+pub(crate) const RULES: [&str; 22] = [
+    "unreachable_param",
+    "type_mismatch",
+    "circular_dependency",
+    "orphan_tool",
+    "short_tool_description",
+    "short_param_description",
+    "no_return_schema",
+    "ambiguous_output",
+    "permission_gap",
+    "overly_broad_tool",
+    "missing_destructive_hint",
+    "rejected_schema",
+    "rejected_name",
+    "long_tool_description",
+    "too_many_tools",
+    "duplicate_description",
+    "vague_description",
+    "unbounded_result",
+    "unreachable_timeout",
+    "async_in_name_only",
+    "unenforced_access",
+    "unknown_rule",
+];
+
 /// Words that belong to a parameter, for a better message than "unknown".
-const PARAMETER_WORDS: [&str; 7] = ["rename", "default", "range", "length", "pattern", "flatten", "inject"];
+const PARAMETER_WORDS: [&str; 8] =
+    ["rename", "default", "range", "length", "pattern", "flatten", "inject", "user_providable"];
 
 impl ToolAttributes {
     /// Reads the list of `#[tool(…)]`.
@@ -113,6 +142,13 @@ impl ToolAttributes {
             }
             "additional_properties" => self.additional_properties = entry.switch(errors),
             "register" => self.register = entry.switch(errors),
+            "allow" => {
+                self.allow = entry.texts("allow = [\"no_return_schema\"]", errors);
+                for code in self.allow.iter().filter(|code| !RULES.contains(&code.value().as_str())) {
+                    let known = known_words(&code.value(), &RULES);
+                    errors.on(code, format!("the doctor has no rule `{}`{known}", code.value()));
+                }
+            }
             "crate" => self.krate = entry.path(errors),
             word if PARAMETER_WORDS.contains(&word) => errors.on(
                 &entry.key,
@@ -177,6 +213,7 @@ mod tests {
                 errors = "user",
                 additional_properties,
                 register = false,
+                allow = ["no_return_schema", "rejected_name"],
                 crate = my::platools
             ),
             &mut errors,
@@ -195,7 +232,14 @@ mod tests {
         assert_eq!(tool.rename_all, Some(Case::Camel));
         assert!(tool.user_errors && tool.additional_properties.unwrap().value);
         assert!(!tool.register.unwrap().value);
+        assert_eq!(tool.allow.len(), 2);
         assert_eq!(tool.krate.unwrap().segments.len(), 2);
+    }
+
+    #[test]
+    fn every_rule_of_the_doctor_can_be_allowed() {
+        let known: Vec<_> = platools::doctor::Rule::ALL.iter().map(|rule| rule.code()).collect();
+        assert_eq!(known, RULES);
     }
 
     #[test]
@@ -240,6 +284,19 @@ mod tests {
             (quote!(read_only, destructive), "a tool that is `read_only` is not `destructive`"),
             (quote!(auth = "none", roles = ["a"]), "`auth = \"none\"` asks for no caller"),
             (quote!(errors = "users"), "`errors` cannot be \"users\", did you mean `user`?"),
+            (
+                quote!(allow = "no_return_schema"),
+                "`allow` takes a list of texts: `allow = [\"no_return_schema\"]`",
+            ),
+            (
+                quote!(allow = ["no_return_shema"]),
+                "the doctor has no rule `no_return_shema`, did you mean `no_return_schema`?; known: `unreachable_param`",
+            ),
+            (
+                quote!(allow = ["type_mismatch", "type_mismatch"]),
+                "\"type_mismatch\" is given twice in `allow`",
+            ),
+            (quote!(user_providable), "`user_providable` belongs to one parameter"),
             (quote!(crate = 3), "`crate` takes the path to platools"),
         ] {
             let errors = errors_of(tokens.clone());

@@ -10,7 +10,7 @@ use super::{generated_at, local, respanned};
 use crate::attributes::tool::{Auth, ToolAttributes};
 use crate::docs::Docs;
 use crate::error::Errors;
-use crate::item::Function;
+use crate::item::{Function, is_async_in_name_only};
 use crate::names::tool_name_problem;
 use crate::parameter::UNREADABLE;
 use crate::signature::{Place, SelfArgument, Signature, output_span};
@@ -21,6 +21,7 @@ pub(crate) struct Definition {
     signature: Signature,
     name: String,
     description: Option<TokenStream>,
+    never_awaits: bool,
 }
 
 /// How the function is called from the handler.
@@ -57,7 +58,8 @@ impl Definition {
             errors.on(function.ident(), format!("{problem}: give it another with `#[tool(name = \"…\")]`"));
         }
         let signature = Signature::read(&function.signature, &docs, attributes.rename_all, place, errors);
-        Definition { attributes, signature, name, description }
+        let never_awaits = is_async_in_name_only(function);
+        Definition { attributes, signature, name, description, never_awaits }
     }
 
     /// Whether the tool registers itself.
@@ -103,6 +105,9 @@ impl Definition {
         let roles = (!roles.is_empty()).then(|| quote!(.roles([#(#roles),*])));
         let limits = self.limits(private);
         let hints = self.hints(private);
+        let allow = &self.attributes.allow;
+        let allow = (!allow.is_empty()).then(|| quote!(.allow([#(#allow),*])));
+        let never_awaits = self.never_awaits.then(|| quote!(.never_awaits()));
         let requirements = parameters.requirements();
         let output_schema = self.output_schema(private, call);
         let location = quote_spanned! {self.signature.ident.span()=>
@@ -114,7 +119,7 @@ impl Definition {
         };
         quote! {
             let #spec = #private::ToolSpec::new(#name)
-                #description #auth #roles #limits #title #category #hints #requirements #location
+                #description #auth #roles #limits #title #category #hints #allow #never_awaits #requirements #location
                 #output_schema
                 .input(#input);
         }

@@ -151,8 +151,9 @@ fn schema(index: usize, parameter: &Parameter) -> TokenStream {
         quote_spanned!(span=> .length(#length))
     });
     let pattern = argument.pattern.as_ref().map(|pattern| quote_spanned!(span=> .pattern(#pattern)));
+    let providable = argument.user_providable.map(|can| quote_spanned!(span=> .user_providable(#can)));
     let argument = quote_spanned!(span=> #input.argument::<#ty>(#name, #description));
-    quote!(let _ = #argument #default #range #length #pattern;)
+    quote!(let _ = #argument #default #range #length #pattern #providable;)
 }
 
 /// Decodes one argument and holds it against its constraints.

@@ -50,6 +50,24 @@ fn a_sync_function_without_arguments() {
 }
 
 #[test]
+fn what_the_doctor_is_told() {
+    assert_expands(
+        "for_the_doctor",
+        tool(
+            quote!(allow = ["no_return_schema", "async_in_name_only"]),
+            &quote! {
+                async fn ring(
+                    #[tool(user_providable)] door_id: String,
+                    #[tool(user_providable = false)] bell_id: u32,
+                ) {
+                    bell(door_id, bell_id);
+                }
+            },
+        ),
+    );
+}
+
+#[test]
 fn a_flattened_argument_and_shown_errors() {
     assert_expands(
         "flattened_argument",

@@ -21,6 +21,7 @@ mod run;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -144,6 +145,11 @@ impl Dispatcher {
     /// Whether somebody verifies who is calling.
     pub(crate) fn is_authenticated(&self) -> bool {
         self.0.authentication.is_some()
+    }
+
+    /// How long any call may take, waiting included.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.0.limits.call_timeout
     }
 
     pub(crate) fn states(&self) -> Arc<States> {

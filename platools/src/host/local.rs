@@ -1,5 +1,7 @@
 //! The tools of a program without a platform.
 
+use std::time::Duration;
+
 use crate::context::CallContext;
 use crate::dispatch::Dispatcher;
 use crate::tool::{Arguments, Registry, ToolResult};
@@ -46,6 +48,16 @@ impl LocalHost {
     /// What the call was answered with.
     pub async fn call(&self, tool: &str, arguments: Arguments, context: CallContext) -> ToolResult {
         self.dispatcher.call(tool, arguments, context).await
+    }
+
+    /// Whether there is an authenticator, which enforces the `auth` and `roles` of the tools.
+    pub fn is_authenticated(&self) -> bool {
+        self.dispatcher.is_authenticated()
+    }
+
+    /// How long any call may take, waiting included.
+    pub fn call_timeout(&self) -> Duration {
+        self.dispatcher.call_timeout()
     }
 
     /// How many calls are running or waiting.

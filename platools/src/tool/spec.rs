@@ -255,6 +255,10 @@ pub struct ToolSpec {
     pub location: Option<Location>,
     /// What the host must hold for the tool to run.
     pub requirements: Vec<Requirement>,
+    /// The codes of the [`doctor`](crate::doctor)'s rules that do not apply to this tool. Not sent to the platform.
+    pub allowed: Vec<String>,
+    /// Whether the handler is an `async fn` without an `await`, as far as `#[tool]` sees; for the doctor.
+    pub(crate) never_awaits: bool,
     /// What is wrong with the parameters' types, found while the schema was built.
     pub(crate) problems: Vec<String>,
 }
@@ -275,6 +279,8 @@ impl ToolSpec {
             concurrency: None,
             location: None,
             requirements: Vec::new(),
+            allowed: Vec::new(),
+            never_awaits: false,
             problems: Vec::new(),
         }
     }
@@ -378,6 +384,20 @@ impl ToolSpec {
     /// What the host must hold for the tool to run.
     pub fn requires(mut self, requirement: impl IntoIterator<Item = Requirement>) -> Self {
         self.requirements.extend(requirement);
+        self
+    }
+
+    /// The codes of the [`doctor`](crate::doctor)'s rules that do not apply to this tool, beside those
+    /// allowed before.
+    pub fn allow<C: Into<String>>(mut self, codes: impl IntoIterator<Item = C>) -> Self {
+        self.allowed.extend(codes.into_iter().map(Into::into));
+        self
+    }
+
+    /// Marks a handler that is an `async fn` without an `await`.
+    #[doc(hidden)]
+    pub fn never_awaits(mut self) -> Self {
+        self.never_awaits = true;
         self
     }
 

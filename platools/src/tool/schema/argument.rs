@@ -109,6 +109,13 @@ impl<'a, T> Argument<'a, T> {
         self.constrain(|constraints| constraints.pattern = Some(pattern.to_owned()));
         self
     }
+
+    /// Whether a person can know the value, for the doctor.
+    #[must_use]
+    pub fn user_providable(mut self, can: bool) -> Self {
+        self.set("x-user-providable", can.into());
+        self
+    }
 }
 
 impl Constraints {

@@ -1,0 +1,105 @@
+//! Text for people: colours, and lines of a width. It knows no terminal; who prints says what it can do.
+
+/// How a report for people looks.
+///
+/// ```
+/// use platools::Layout;
+///
+/// let plain = Layout::default();
+/// assert_eq!((plain.colour, plain.width), (false, None));
+/// let terminal = Layout { colour: true, width: Some(100) };
+/// # let _ = terminal;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Layout {
+    /// Whether to write ANSI colours.
+    pub colour: bool,
+    /// How many columns there are; longer lines are broken between words. `None` breaks no line.
+    pub width: Option<usize>,
+}
+
+/// The colours that reports use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Paint {
+    Red,
+    Yellow,
+    Blue,
+    #[cfg(feature = "testing")]
+    Green,
+    Dim,
+    Bold,
+}
+
+/// Fewer columns than this are not worth breaking lines for.
+const NARROWEST: usize = 20;
+
+impl Layout {
+    /// The text in a colour, if there are any.
+    pub(crate) fn paint(self, paint: Paint, text: &str) -> String {
+        if !self.colour {
+            return text.to_owned();
+        }
+        let code = match paint {
+            Paint::Red => 31,
+            Paint::Yellow => 33,
+            Paint::Blue => 34,
+            #[cfg(feature = "testing")]
+            Paint::Green => 32,
+            Paint::Dim => 2,
+            Paint::Bold => 1,
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+
+    /// The lines of a text, each to stand behind `indent` columns. Words that are longer than a line stay whole.
+    pub(crate) fn wrap(self, text: &str, indent: usize) -> Vec<String> {
+        let room = self.width.map_or(usize::MAX, |width| width.max(NARROWEST).saturating_sub(indent).max(1));
+        let mut lines = Vec::new();
+        for paragraph in text.lines() {
+            let (mut line, mut length) = (String::new(), 0);
+            for word in paragraph.split_whitespace() {
+                let added = word.chars().count();
+                if length > 0 && length + 1 + added > room {
+                    lines.push(std::mem::take(&mut line));
+                    length = 0;
+                }
+                if length > 0 {
+                    line.push(' ');
+                    length += 1;
+                }
+                line.push_str(word);
+                length += added;
+            }
+            lines.push(line);
+        }
+        lines
+    }
+}
+
+/// A text of somebody else's on its way to a terminal: its control characters are shown, not obeyed.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_between_words_only() {
+        let layout = Layout { colour: false, width: Some(24) };
+        assert_eq!(layout.wrap("one two three four five", 4), ["one two three four", "five"]);
+        assert_eq!(
+            layout.wrap("a_word_that_is_longer_than_the_line b", 4),
+            ["a_word_that_is_longer_than_the_line", "b"]
+        );
+        assert_eq!(layout.wrap("", 4), [""; 0]);
+        assert_eq!(Layout::default().wrap("one  two\nthree", 90), ["one two", "three"]);
+        assert_eq!(Layout { width: Some(0), ..layout }.wrap("a b", 90), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_text_cannot_paint_by_itself() {
+        assert_eq!(printable("a\u{1b}[31mb\r"), "a\\u{1b}[31mb\\r");
+    }
+}
