@@ -126,6 +126,8 @@ pub mod protocol;
 pub mod security;
 #[cfg(feature = "jwt")]
 pub mod session_token;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tls;
 mod tool;
 
