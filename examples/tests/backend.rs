@@ -126,6 +126,50 @@ fn access_rules_hold_on_the_command_line_too() {
 }
 
 #[test]
+fn cases_of_a_file_are_run_and_counted() {
+    let folder = std::env::temp_dir().join(format!("platools-cases-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (cases, junit) = (folder.join("cases.yaml"), folder.join("junit.xml"));
+    let (cases, junit) = (cases.to_str().unwrap(), junit.to_str().unwrap());
+    let text = "tests:
+  - {tool: lookup_order, params: {order_id: ord-1042}, expect: {status: open}}
+  - {tool: lookup_order, params: {order_id: x}, expect_error: there is no order}
+  - {tool: my_orders, context: {user_id: usr_2}, expect: [{id: ord-1042}]}
+";
+    std::fs::write(cases, text).unwrap();
+    let (code, out, _) = run(&["test", "--file", cases, "--junit", junit]);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.starts_with("Tests: 2 passed, 1 failed\n"), "{out}");
+    assert!(out.contains("`[0].id`: expected \"ord-1042\", got \"ord-1043\""), "{out}");
+    assert!(std::fs::read_to_string(junit).unwrap().contains("failures=\"1\""));
+    let (_, report, _) = run(&["test", "--file", cases, "--json"]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!((&report["passed"], &report["failed"]), (&json!(2), &json!(1)));
+    assert!(run(&["test", "--file", cases, "--coverage"]).1.starts_with("Coverage: 2/5 tools"));
+    std::fs::write(cases, "tests:\n  - tol: lookup_order\n").unwrap();
+    let (code, _, err) = run(&["test", "--file", cases]);
+    assert!(code == 2 && err.contains("line 2"), "{code} {err}");
+    std::fs::remove_dir_all(folder).unwrap();
+
+    let one = ["test", "lookup_order", "-p", r#"{"order_id":"x"}"#];
+    assert_eq!(run(&one).0, 1);
+    assert_eq!(run(&[&one[..], &["--expect-error", "there is no order"]].concat()).0, 0);
+    assert_eq!(run(&["test", "--file", "/no/such.yaml"]).0, 2);
+}
+
+#[test]
+fn the_doctor_finds_nothing_that_keeps_an_agent_away() {
+    let (code, out, err) = run(&["doctor"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(out.starts_with("Tools: 5 registered, 5 healthy\n"), "{out}");
+    assert!(out.contains("[unenforced_access]"), "{out}");
+    let quiet = run(&["doctor", "--allow", "unenforced_access", "--allow", "my_orders:async_in_name_only"]).1;
+    assert!(!quiet.contains("unenforced_access") && quiet.contains("async_in_name_only"), "{quiet}");
+    assert_eq!(printed(&["doctor", "--json"])["tool_count"], 5);
+    assert_eq!(run(&["doctor", "--allow", "nonsense"]).0, 2);
+}
+
+#[test]
 fn shells_complete_it() {
     for shell in ["bash", "zsh", "fish"] {
         let (code, script, _) = run(&["completions", shell]);

@@ -1,6 +1,7 @@
 //! The command line as it is written.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
@@ -28,6 +29,10 @@ pub(super) enum Command {
     Schema(Schema),
     /// Call a tool here, without a platform, and print its result
     Call(Box<Call>),
+    /// Run cases from a YAML file against the tools here, or one call with what is expected of it
+    Test(Box<Test>),
+    /// Look for what keeps agents from finding, understanding or calling the tools
+    Doctor(Doctor),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -74,4 +79,66 @@ pub(super) struct Call {
     /// Show what broke inside a tool, instead of `internal error`
     #[arg(long)]
     pub(super) show_internal_errors: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 all cases passed; 1 one failed; 2 the file or the command line is wrong."
+)]
+pub(super) struct Test {
+    /// A tool to call once, instead of the cases of a file
+    pub(super) tool: Option<String>,
+    /// The file with cases; platools-tests.yaml unless given
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "tool")]
+    pub(super) file: Option<PathBuf>,
+    /// The arguments of the one call: a JSON object, `@FILE`, or `-` from standard input
+    #[arg(
+        long,
+        short,
+        value_name = "JSON|@FILE|-",
+        default_value = "{}",
+        requires = "tool",
+        allow_hyphen_values = true
+    )]
+    pub(super) params: String,
+    /// What has to be in the result of the one call, as JSON
+    #[arg(long, value_name = "JSON", requires = "tool", conflicts_with = "expect_error")]
+    pub(super) expect: Option<String>,
+    /// The one call has to fail; with a text, with that text in its error
+    #[arg(long, value_name = "TEXT", requires = "tool", num_args = 0..=1, default_missing_value = "")]
+    pub(super) expect_error: Option<String>,
+    /// How long the one call may take, such as 500ms
+    #[arg(long, value_name = "DURATION", requires = "tool", value_parser = humantime::parse_duration)]
+    pub(super) max_latency: Option<Duration>,
+    /// Say which tools have no case, and run none
+    #[arg(long, conflicts_with_all = ["tool", "junit", "fail_fast"])]
+    pub(super) coverage: bool,
+    /// Stop at the first case that fails
+    #[arg(long)]
+    pub(super) fail_fast: bool,
+    /// The report as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Write the report as JUnit XML into this file, too
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) caller: Caller,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 no error was found; 1 one was.")]
+pub(super) struct Doctor {
+    /// The report as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Do not heed a rule, everywhere or in one tool; may be repeated
+    #[arg(long, value_name = "[TOOL:]RULE")]
+    pub(super) allow: Vec<String>,
+    /// A role that people or agents have; may be repeated
+    #[arg(long, value_name = "ROLE")]
+    pub(super) role: Vec<String>,
+    /// A tool that an agent uses; may be repeated
+    #[arg(long, value_name = "TOOL")]
+    pub(super) agent_tool: Vec<String>,
 }

@@ -24,10 +24,12 @@
 //! | `list` | the tools, one a line; `--json` for programs |
 //! | `schema TOOL` | a tool's declaration, as the platform gets it |
 //! | `call TOOL --params JSON\|@file\|-` | runs one call here, through the same limits and rules, and prints its result |
+//! | `test` | runs the cases of `platools-tests.yaml`, see [`testing`](crate::testing), or one call with what is expected of it |
+//! | `doctor` | looks for what keeps agents from finding, understanding or calling the tools, see [`doctor`](crate::doctor) |
 //! | `completions SHELL` | a script for the shell |
 //!
 //! Results go to standard output, everything else to standard error. The exit code is 0 when all went well, 1 when a
-//! tool failed or the host gave up, and 2 when the command line, the configuration or an argument is wrong.
+//! tool or a case failed, the doctor found an error or the host gave up, and 2 when the command line, the configuration or an argument is wrong.
 //!
 //! This room is a door: it must not know how a call runs.
 
@@ -35,9 +37,11 @@ mod arguments;
 mod call;
 mod caller;
 mod connect;
+mod doctor;
 mod list;
 pub mod output;
 mod schema;
+mod test;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -101,6 +105,8 @@ pub async fn run_from<A: Into<OsString> + Clone>(
         Command::List(options) => list::run(platools, &options, &output),
         Command::Schema(options) => schema::run(platools, &options, &output),
         Command::Call(options) => call::run(platools, options, &output).await,
+        Command::Test(options) => test::run(platools, *options, &output).await,
+        Command::Doctor(options) => doctor::run(platools, &options, &output),
         Command::Completions { shell } => {
             let mut command = command;
             let name = command.get_name().to_owned();

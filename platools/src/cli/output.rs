@@ -9,6 +9,8 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::layout::Layout;
+
 /// The width of a terminal that does not say.
 const WIDTH: usize = 100;
 /// Names longer than this do not push the descriptions of all others to the right.
@@ -140,6 +142,12 @@ impl Output {
     /// Says something beside the point on standard error.
     pub fn note(&self, text: &str) {
         let _ = writeln!(anstream::stderr(), "{DIM}{text}{DIM:#}");
+    }
+
+    /// How reports for people look here.
+    pub fn layout(&self) -> Layout {
+        // Where standard output is no terminal, the colours are taken out again.
+        Layout { colour: true, width: self.width }
     }
 
     /// The width to fit lines into, when standard output is a terminal.
