@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::options::Options;
 use super::view::{View, types, words};
-use super::{Finding, Rule, Severity};
+use super::{Finding, MANY_NAMES, Rule, Severity};
 use crate::tool::Auth;
 use crate::tool::error::format_duration;
 
@@ -36,6 +36,7 @@ pub(super) fn check(views: &[View<'_>], options: &Options, findings: &mut Vec<Fi
             findings.push(Finding::new(Rule::OrphanTool, Severity::Info, message, fix).about(view.name()));
         }
     }
+    unenforced(views, options, findings);
     if views.len() > MANY_TOOLS {
         let message = format!(
             "{} tools: one request to OpenAI carries at most {MANY_TOOLS}, so no agent can have them all",
@@ -112,22 +113,29 @@ fn access(view: &View<'_>, options: &Options, findings: &mut Vec<Finding>) {
             findings.push(Finding::new(Rule::PermissionGap, Severity::Warning, message, fix).about(name));
         }
     }
-    if options.access_enforced == Some(false) && (spec.auth != Auth::None || !spec.roles.is_empty()) {
-        let mut says = Vec::new();
-        if spec.auth != Auth::None {
-            says.push(format!("auth = \"{}\"", spec.auth));
-        }
-        if !spec.roles.is_empty() {
-            says.push(format!("roles = {:?}", spec.roles));
-        }
-        let message = format!(
-            "{name} says `{}`, and nothing enforces it: whoever the platform lets in can call it",
-            says.join(", ")
-        );
-        let fix = "give the host an authenticator, `Platools::authenticator(…)`, and `strict_access(true)`, so that \
-                   it does not start without one";
-        findings.push(Finding::new(Rule::UnenforcedAccess, Severity::Warning, message, fix).about(name));
+}
+
+/// Tools that say who may call them, on a host where nobody finds out who is calling. It is one thing to fix,
+/// so it is one finding.
+fn unenforced(views: &[View<'_>], options: &Options, findings: &mut Vec<Finding>) {
+    let rule = Rule::UnenforcedAccess;
+    let has_rules = |view: &&View<'_>| view.spec().auth != Auth::None || !view.spec().roles.is_empty();
+    let guarded = views.iter().filter(has_rules).filter(|view| !view.allows(rule, options));
+    let names: Vec<_> = guarded.map(View::name).collect();
+    if options.access_enforced != Some(false) || names.is_empty() {
+        return;
     }
+    let more = match names.len().saturating_sub(MANY_NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let listed = names.iter().take(MANY_NAMES).copied().collect::<Vec<_>>().join(", ");
+    let message = format!(
+        "nothing enforces the `auth` and `roles` of {listed}{more}: whoever the platform lets in can call them"
+    );
+    let fix = "give the host an authenticator, `Platools::authenticator(…)`, and `strict_access(true)`, so that it \
+               does not start without one";
+    findings.push(Finding::new(rule, Severity::Warning, message, fix));
 }
 
 fn shape(view: &View<'_>, findings: &mut Vec<Finding>) {

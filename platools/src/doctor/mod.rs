@@ -46,6 +46,7 @@
 //!
 //! This room looks at declarations. It must not know how calls run, and it reads and prints nothing.
 
+mod cycles;
 mod declaration;
 mod descriptions;
 mod options;
@@ -62,11 +63,14 @@ pub use self::rule::{Rule, UnknownRuleCode};
 use self::view::View;
 use crate::tool::Registry;
 
+/// How many tools one message names.
+const MANY_NAMES: usize = 5;
+
 /// Examines all tools of a registry.
 pub fn examine(registry: &Registry, options: &Options) -> Report {
     let views: Vec<_> = registry.iter().map(View::new).collect();
     let mut findings = Vec::new();
-    sources::check(&views, &mut findings);
+    sources::check(&views, options, &mut findings);
     descriptions::check(&views, &mut findings);
     declaration::check(&views, options, &mut findings);
     vendors::check(&views, &mut findings);
@@ -78,10 +82,7 @@ pub fn examine(registry: &Registry, options: &Options) -> Report {
         !by_tool && !options.allows(finding.rule, tool)
     });
     // By tool, and what is about several at the end; inside of a tool in the order of the rules.
-    findings.sort_by(|left, right| {
-        let place = |finding: &Finding| (finding.tool.is_none(), finding.tool.clone(), finding.rule);
-        place(left).cmp(&place(right))
-    });
+    findings.sort_by_cached_key(|finding| (finding.tool.is_none(), finding.tool.clone(), finding.rule));
     Report { tool_count: registry.len(), allowed: found - findings.len(), findings }
 }
 

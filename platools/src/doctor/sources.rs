@@ -8,25 +8,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::cycles;
 use super::view::{Parameter, View, is_id, key, types, words};
-use super::{Finding, Rule, Severity};
+use super::{Finding, MANY_NAMES, Options, Rule, Severity};
 
 /// What a `CallContext` knows, so that nobody needs to be asked for it.
 const IN_CONTEXT: [&str; 7] = ["user", "agent", "thread", "entity", "organization", "project", "call"];
 
 /// The tools that return something under a key.
-type Producers<'a> = BTreeMap<&'a str, Vec<usize>>;
+pub(super) type Producers<'a> = BTreeMap<&'a str, Vec<usize>>;
 
 /// What one tool needs from others.
-struct Need<'a> {
+#[derive(Debug)]
+pub(super) struct Need<'a> {
     parameter: Parameter<'a>,
     /// Whether only another tool can give it, and not a person who happens to know it.
-    only_tools: bool,
-    /// Other tools that return it.
-    producers: Vec<usize>,
+    pub(super) only_tools: bool,
+    /// Under which keys other tools return it; none when none does.
+    pub(super) keys: Vec<String>,
 }
 
-pub(super) fn check(views: &[View<'_>], findings: &mut Vec<Finding>) {
+pub(super) fn check(views: &[View<'_>], options: &Options, findings: &mut Vec<Finding>) {
     let mut producers = Producers::new();
     for (index, view) in views.iter().enumerate() {
         for key in &view.produced {
@@ -37,13 +39,13 @@ pub(super) fn check(views: &[View<'_>], findings: &mut Vec<Finding>) {
     for (index, view) in views.iter().enumerate() {
         impossible(view, findings);
         needs.push(needs_of(index, view, &producers));
-        for need in needs.last().into_iter().flatten().filter(|need| need.producers.is_empty()) {
+        for need in needs.last().into_iter().flatten().filter(|need| need.keys.is_empty()) {
             findings.push(unreachable(view, need));
         }
-        types_differ(index, view, views, &producers, findings);
     }
-    cycles(views, &needs, findings);
-    ambiguous(views, findings);
+    types_differ(views, findings);
+    cycles::check(views, &needs, &producers, findings);
+    ambiguous(views, options, findings);
 }
 
 /// Required parameters that no value fits.
@@ -86,12 +88,9 @@ fn needs_of<'a>(index: usize, view: &View<'a>, producers: &Producers<'_>) -> Vec
             // A bare `id` of `cancel_order` is the order's.
             keys.extend(words(view.name()).iter().map(|owner| format!("{owner}id")));
         }
-        let mut found: Vec<_> =
-            keys.iter().filter_map(|key| producers.get(key.as_str())).flatten().copied().collect();
-        found.retain(|producer| *producer != index);
-        found.sort_unstable();
-        found.dedup();
-        needs.push(Need { parameter: *parameter, only_tools: marked == Some(false), producers: found });
+        let by_others = |tools: &Vec<usize>| tools.iter().any(|tool| *tool != index);
+        keys.retain(|key| producers.get(key.as_str()).is_some_and(by_others));
+        needs.push(Need { parameter: *parameter, only_tools: marked == Some(false), keys });
     }
     needs
 }
@@ -148,128 +147,43 @@ fn unreachable(view: &View<'_>, need: &Need<'_>) -> Finding {
     finding.about(tool).parameter(name)
 }
 
-/// Parameters that cannot take what other tools return under their name.
-fn types_differ(
-    index: usize,
-    view: &View<'_>,
-    views: &[View<'_>],
-    producers: &Producers<'_>,
-    findings: &mut Vec<Finding>,
-) {
-    for parameter in view.parameters.iter().filter(|parameter| parameter.required) {
-        let wanted = types(parameter.schema);
-        let candidates = producers.get(key(parameter.name).as_str()).into_iter().flatten();
-        for producer in candidates.filter(|producer| **producer != index) {
-            let Some(other) = views.get(*producer) else { continue };
-            let Some((_, field)) = other.outputs.iter().find(|(name, _)| *name == parameter.name) else {
-                continue;
-            };
-            let given = types(field);
+/// Parameters that cannot take what other tools return under their name. Of many producers that return one
+/// type, one is named.
+fn types_differ(views: &[View<'_>], findings: &mut Vec<Finding>) {
+    let mut returned: BTreeMap<&str, BTreeMap<Vec<&str>, Vec<&str>>> = BTreeMap::new();
+    for view in views {
+        for (name, field) in &view.outputs {
+            let producers = returned.entry(name).or_default().entry(types(field)).or_default();
+            // Two, so that one of them is not the tool that takes it.
+            if producers.len() < 2 {
+                producers.push(view.name());
+            }
+        }
+    }
+    for view in views {
+        for parameter in view.parameters.iter().filter(|parameter| parameter.required) {
+            let (tool, name, wanted) = (view.name(), parameter.name, types(parameter.schema));
             let fits =
                 |given: &&str| wanted.contains(given) || (*given == "integer" && wanted.contains(&"number"));
-            if wanted.is_empty() || given.is_empty() || given.iter().any(fits) {
-                continue;
-            }
-            let (tool, name) = (view.name(), parameter.name);
-            let message = format!(
-                "{tool}.{name} expects {} but {} returns {}",
-                wanted.join(" or "),
-                other.name(),
-                given.join(" or ")
-            );
-            let fix = format!("give `{name}` one type in both tools, or another name in one of them");
-            findings.push(
-                Finding::new(Rule::TypeMismatch, Severity::Warning, message, fix).about(tool).parameter(name),
-            );
-        }
-    }
-}
-
-/// Tools that can only be called with what the others of them return.
-fn cycles(views: &[View<'_>], needs: &[Vec<Need<'_>>], findings: &mut Vec<Finding>) {
-    let mut reported = BTreeSet::new();
-    for only_tools in [true, false] {
-        let edges = edges_of_stuck(needs, only_tools);
-        for start in edges.keys().filter(|start| !reported.contains(*start)).copied().collect::<Vec<_>>() {
-            let Some(path) = way_back(start, &edges) else { continue };
-            reported.insert(start);
-            let names: Vec<_> = path.iter().filter_map(|index| views.get(*index)).map(View::name).collect();
-            let Some(tool) = names.first() else { continue };
-            let severity = if only_tools { Severity::Error } else { Severity::Warning };
-            let fix = if only_tools {
-                "let a tool outside of the circle return one of these values, or drop the \
-                 \"x-user-providable\": false of one that a person can know"
-            } else {
-                "add a tool that lists or finds these ids, or mark a parameter `#[tool(user_providable)]` if \
-                 people know it"
-            };
-            let message = format!("circular dependency: {}", names.join(" → "));
-            findings.push(Finding::new(Rule::CircularDependency, severity, message, fix).about(tool));
-        }
-    }
-}
-
-/// The tools that no order of calls reaches, and whom each waits for.
-fn edges_of_stuck(needs: &[Vec<Need<'_>>], only_tools: bool) -> BTreeMap<usize, Vec<usize>> {
-    // What has no producer at all is reported by itself, and nothing else should seem to depend on it.
-    let counts = |need: &&Need<'_>| (need.only_tools || !only_tools) && !need.producers.is_empty();
-    let mut stuck: BTreeSet<usize> = (0..needs.len()).collect();
-    loop {
-        let free: Vec<usize> = stuck
-            .iter()
-            .filter(|index| {
-                let mut needs = needs.get(**index).into_iter().flatten().filter(counts);
-                needs.all(|need| need.producers.iter().any(|producer| !stuck.contains(producer)))
-            })
-            .copied()
-            .collect();
-        if free.is_empty() {
-            break;
-        }
-        for index in free {
-            stuck.remove(&index);
-        }
-    }
-    let waits_for = |index: usize| {
-        let needs = needs.get(index).into_iter().flatten().filter(counts);
-        let blocking = needs.filter(|need| need.producers.iter().all(|producer| stuck.contains(producer)));
-        blocking.flat_map(|need| need.producers.iter().copied()).collect::<Vec<_>>()
-    };
-    stuck.iter().map(|index| (*index, waits_for(*index))).collect()
-}
-
-/// The shortest way from a tool back to itself, both ends included.
-fn way_back(start: usize, edges: &BTreeMap<usize, Vec<usize>>) -> Option<Vec<usize>> {
-    let mut came_from = BTreeMap::new();
-    let mut next = std::collections::VecDeque::from([start]);
-    while let Some(index) = next.pop_front() {
-        for target in edges.get(&index).into_iter().flatten().copied() {
-            if target == start {
-                let mut path = vec![start, index];
-                while let Some(before) =
-                    path.last().filter(|last| **last != start).and_then(|last| came_from.get(last))
-                {
-                    path.push(*before);
+            for (given, producers) in returned.get(name).into_iter().flatten() {
+                let Some(producer) = producers.iter().find(|producer| **producer != tool) else { continue };
+                if wanted.is_empty() || given.is_empty() || given.iter().any(fits) {
+                    continue;
                 }
-                path.reverse();
-                return Some(path);
-            }
-            if let std::collections::btree_map::Entry::Vacant(vacant) = came_from.entry(target) {
-                vacant.insert(index);
-                next.push_back(target);
+                let (wanted, given) = (wanted.join(" or "), given.join(" or "));
+                let message = format!("{tool}.{name} expects {wanted} but {producer} returns {given}");
+                let fix = format!("give `{name}` one type in both tools, or another name in one of them");
+                let finding = Finding::new(Rule::TypeMismatch, Severity::Warning, message, fix);
+                findings.push(finding.about(tool).parameter(name));
             }
         }
     }
-    None
 }
 
 /// Fields that several tools return and another takes.
-fn ambiguous(views: &[View<'_>], findings: &mut Vec<Finding>) {
+fn ambiguous(views: &[View<'_>], options: &Options, findings: &mut Vec<Finding>) {
     let mut returned: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for view in views
-        .iter()
-        .filter(|view| !view.spec().allowed.iter().any(|code| code == Rule::AmbiguousOutput.code()))
-    {
+    for view in views.iter().filter(|view| !view.allows(Rule::AmbiguousOutput, options)) {
         for (name, _) in &view.outputs {
             returned.entry(name).or_default().push(view.name());
         }
@@ -277,7 +191,9 @@ fn ambiguous(views: &[View<'_>], findings: &mut Vec<Finding>) {
     let taken: BTreeSet<&str> =
         views.iter().flat_map(|view| view.parameters.iter().map(|parameter| parameter.name)).collect();
     for (field, tools) in returned.iter().filter(|(field, tools)| tools.len() > 1 && taken.contains(*field)) {
-        let message = format!("field `{field}` is returned by {} tools: {}", tools.len(), tools.join(", "));
+        let listed = tools.iter().take(MANY_NAMES).copied().collect::<Vec<_>>().join(", ");
+        let more = if tools.len() > MANY_NAMES { ", …" } else { "" };
+        let message = format!("field `{field}` is returned by {} tools: {listed}{more}", tools.len());
         let fix =
             "say in the descriptions which of them to call for it, or name the fields by what they mean";
         findings.push(Finding::new(Rule::AmbiguousOutput, Severity::Info, message, fix));

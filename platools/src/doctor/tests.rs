@@ -287,8 +287,14 @@ fn who_may_call_is_judged_by_what_is_known() {
     let options = Options::new().access_enforced(true).roles_in_use(["support"]).agent_tools(["a"]);
     assert_eq!(found_with(guarded(), &options), ["Warning permission_gap a"]);
     let options = Options::new().access_enforced(false).agent_tools(["b"]);
-    assert_eq!(found_with(guarded(), &options), ["Info orphan_tool a", "Warning unenforced_access a"]);
+    assert_eq!(found_with(guarded(), &options), ["Info orphan_tool a", "Warning unenforced_access"]);
     assert_eq!(found_with([good("a")], &Options::new().access_enforced(false)), [""; 0]);
+    // One thing to fix is one finding, and tools that allow it are not named.
+    let specs = || ["a", "b", "c"].map(|name| good(name).auth(Auth::Admin));
+    let options = Options::new().access_enforced(false).allow(Rule::UnenforcedAccess.in_tool("b"));
+    let report = report_of(specs(), &options);
+    let messages: Vec<_> = report.findings.iter().map(|finding| finding.message.as_str()).collect();
+    assert!(messages.len() == 1 && messages[0].contains("`roles` of a, c: whoever"), "{messages:?}");
 }
 
 #[test]
@@ -339,11 +345,13 @@ fn what_a_vendor_refuses_is_said_with_its_name() {
 #[test]
 fn many_tools_are_examined_in_a_moment_and_do_not_fit_into_one_request() {
     let specs =
-        (0..2_000).map(|n| returning(taking(&format!("tool_{n}"), &[("order_id", text())]), &["order_id"]));
+        (0..10_000).map(|n| returning(taking(&format!("tool_{n}"), &[("order_id", text())]), &["order_id"]));
     let report = report_of(specs, &Options::new());
     let rules: std::collections::BTreeSet<_> = report.findings.iter().map(|finding| finding.rule).collect();
     let expected = [Rule::CircularDependency, Rule::AmbiguousOutput, Rule::TooManyTools];
     assert_eq!(rules, expected.into());
+    let circle = "circular dependency: tool_0 → tool_1 → tool_0, and 9998 more that need each other";
+    assert_eq!(report.findings[0].message, circle);
 }
 
 #[test]

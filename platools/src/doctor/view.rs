@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::{Options, Rule};
 use crate::tool::{Tool, ToolSpec};
 
 /// How far the search for fields goes into a result.
@@ -78,6 +79,11 @@ impl<'a> View<'a> {
 
     pub(super) fn spec(&self) -> &'a ToolSpec {
         self.tool.spec()
+    }
+
+    /// Whether the tool takes no part in what `rule` finds about several tools.
+    pub(super) fn allows(&self, rule: Rule, options: &Options) -> bool {
+        self.spec().allowed.iter().any(|code| code == rule.code()) || options.allows(rule, Some(self.name()))
     }
 
     /// Whether an annotation says so, or says that it is not so.
