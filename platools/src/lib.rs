@@ -45,6 +45,8 @@
 //! * **Frontends.** `SessionTokens` (feature `jwt`) mints the short-lived tokens with which a frontend talks to the
 //!   platform, here or, with `remote-mint`, at the platform; `session_token::session_token_router` (feature `http`)
 //!   hands them out behind the backend's own login.
+//! * **Before agents see them.** [`doctor`] finds what will keep agents from choosing or calling a tool, and says how
+//!   to fix it. `testing` (feature `testing`) runs cases of a YAML file against the tools.
 //! * **Beneath.** [`protocol`] is the wire, [`security`] verifies calls; both are usable by themselves.
 //!
 //! # Registration
@@ -97,6 +99,7 @@
 //! | `jwks` | the same with keys that are published at a URL |
 //! | `remote-mint` | `session_token::RemoteMint`: session tokens that the platform signs |
 //! | `http` | `session_token::session_token_router`: the endpoint that hands them out, for axum; `http::HttpFallback`: calls over HTTP |
+//! | `testing` | `testing`: cases of a YAML file run against the tools; reports as text, JSON and JUnit XML |
 
 // Generated code says `::platools`, also in this crate's own tests.
 #[allow(unused_extern_crates, reason = "used by the macro")]
