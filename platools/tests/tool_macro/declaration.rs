@@ -152,3 +152,27 @@ fn arguments_are_described_in_four_ways() {
         ]
     );
 }
+
+/// Ring at a door.
+#[tool(allow = ["no_return_schema", "unreachable_param"], register = false)]
+async fn ring(#[tool(user_providable)] door_id: u32, #[tool(user_providable = false)] bell_id: Value) {
+    let _ = (door_id, bell_id);
+}
+
+#[test]
+fn what_the_doctor_is_told_is_in_the_declaration() {
+    let tools = tools![ring];
+    let spec = tools[0].spec();
+    assert_eq!(spec.allowed, ["no_return_schema", "unreachable_param"]);
+    let properties = &spec.input_schema["properties"];
+    assert_eq!(properties["door_id"]["x-user-providable"], true);
+    assert_eq!(properties["bell_id"], json!({"x-user-providable": false}));
+
+    let mut registry = platools::Registry::new();
+    registry.extend(tools).unwrap();
+    let report = platools::doctor::examine(&registry, &platools::doctor::Options::new());
+    let codes: Vec<_> = report.findings.iter().map(|finding| finding.rule.code()).collect();
+    let expected =
+        ["short_param_description", "short_param_description", "rejected_schema", "async_in_name_only"];
+    assert_eq!((codes.as_slice(), report.allowed), (&expected[..], 2));
+}
