@@ -220,6 +220,8 @@ impl Platools {
         let events = Events::default();
         let scope = Scope { entity_id: url.entity(), ..Scope::default() };
         let shared = Shared {
+            #[cfg(feature = "http")]
+            looked_up: std::sync::Mutex::default(),
             scope: scope.into(),
             verifier: Verifier::new(&secret, config.verification.clone()),
             dispatcher,

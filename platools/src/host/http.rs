@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
@@ -87,7 +87,12 @@ fn begin(
     let HttpCall { envelope, body, traceparent } = call;
     let arrived = Instant::now();
     // Before anything of the body is read.
-    shared.verifier.verify_request(&envelope, body, &shared.scope(), SystemTime::now())?;
+    let verify = || shared.verifier.verify_request(&envelope, body, &shared.scope(), SystemTime::now());
+    match verify() {
+        // The secret may have been rotated, and the WebSocket, which would say so, may be the one that is broken.
+        Err(Refusal::SignatureMismatch) if shared.look_up_secret() => verify()?,
+        verdict => verdict?,
+    }
     let request = CallRequest::parse(body)?;
     if shared.dispatcher.is_closed() {
         return Err(HttpRefusal::ShuttingDown);
@@ -141,6 +146,34 @@ fn begin(
         }
         answer
     })
+}
+
+/// How often, at most, the secret is looked up since a signature is wrong.
+const LOOK_UP: Duration = Duration::from_secs(1);
+
+impl Shared {
+    /// Gets the secret again from where it is kept, unless that was done a moment ago or may take long. Returns
+    /// whether it is worth another try.
+    fn look_up_secret(&self) -> bool {
+        if self.secret.is_slow() {
+            return false;
+        }
+        let mut looked = self.looked_up.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked.is_some_and(|looked| looked.elapsed() < LOOK_UP) {
+            return false;
+        }
+        *looked = Some(Instant::now());
+        match self.secret.load() {
+            Ok(secret) => {
+                self.verifier.replace_secret(&secret);
+                true
+            }
+            Err(error) => {
+                tracing::warn!("the secret cannot be looked up again: {error}");
+                false
+            }
+        }
+    }
 }
 
 /// A call id that nobody else may run. Given back when it is dropped.

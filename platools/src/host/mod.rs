@@ -37,6 +37,8 @@ mod tls;
 mod tools;
 
 use std::future::Future;
+#[cfg(feature = "http")]
+use std::sync::Mutex;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -87,6 +89,9 @@ struct Shared {
     verifier: Verifier,
     outbox: Outbox,
     calls: Calls,
+    /// When the secret was looked up last since a signature was wrong.
+    #[cfg(feature = "http")]
+    looked_up: Mutex<Option<tokio::time::Instant>>,
     /// What the latest `welcome` said; before it, what the configuration says.
     scope: RwLock<Scope>,
     shutdown: CancellationToken,

@@ -10,7 +10,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::prelude::*;
 use crate::security::{Credentials, Secret, SigningKey};
-use crate::{Host, Platools, tools};
+use crate::{Host, Platools, SecretSource, tools};
 
 const SECRET: &str = "s3cret-s3cret-s3cret";
 
@@ -174,6 +174,25 @@ async fn what_is_not_verified_is_401_with_its_reason() {
     assert_eq!(once.to(&router).await.0, 200);
     let (status, _, body) = once.to(&router).await;
     assert!(status == 401 && body.starts_with("nonce_replay: "), "{status} {body}");
+}
+
+#[tokio::test]
+async fn a_secret_that_changed_in_its_file_is_found() {
+    let path = std::env::temp_dir().join(format!("platools-http-secret-{}", std::process::id()));
+    std::fs::write(&path, "another-s3cret-0123456789").unwrap();
+    let host =
+        Platools::builder().url("ws://127.0.0.1:1?entity=orders").secret_source(SecretSource::file(&path));
+    let host = host.tools(tools![echo]).build().unwrap();
+    let router = router(&host);
+    let call = Sent::call("echo", r#"{"text":"hi"}"#);
+    assert_eq!(call.to(&router).await.0, 401);
+    std::fs::write(&path, SECRET).unwrap();
+    assert_eq!(call.to(&router).await.0, 401, "it was looked up a moment ago");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let (status, _, body) = call.to(&router).await;
+    std::fs::remove_file(path).unwrap();
+    assert_eq!((status, body.as_str()), (200, "\"hi\""));
 }
 
 #[tokio::test]
