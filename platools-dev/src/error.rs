@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -26,6 +27,14 @@ pub enum DevError {
     #[error("the TLS certificate or key cannot be used: {problem}")]
     Tls {
         /// What is wrong with them.
+        problem: String,
+    },
+    /// What is kept in a folder cannot be used (feature `sqlite`).
+    #[error("the file `{}` cannot be used: {problem}", file.display())]
+    Data {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it, and what to do.
         problem: String,
     },
     /// There is no such entity or environment.

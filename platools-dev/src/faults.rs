@@ -124,6 +124,10 @@ impl<'a> Faults<'a> {
         let (shared, entity) = (self.entity.shared(), &self.entity.key().entity);
         shared.update(|state| {
             if let Some(record) = state.entity_mut(entity) {
+                // Under the lock, so that the last one is the one that stays.
+                if let Some(keeper) = &shared.keeper {
+                    keeper.keep_secret(entity, &secret);
+                }
                 record.replace_secret(secret);
                 for connection in record.connections() {
                     connection.close(close::ROTATED, close::SECRET_ROTATED);

@@ -1,6 +1,6 @@
 //! The calls that were made: a bounded memory of them, newest last.
 //!
-//! Where calls are kept is behind [`HistoryStore`], so that they can outlive the process one day.
+//! Where calls are kept is behind [`HistoryStore`], so that they can outlive the process: see `data`.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -77,7 +77,7 @@ impl HistoryEntry {
     }
 
     /// How much memory it takes, roughly.
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         ENTRY_BYTES + self.sent.len() + self.reply.as_deref().map_or(0, str::len)
     }
 }
@@ -160,6 +160,44 @@ impl MemoryHistory {
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a file needs that follows the memory.
+#[cfg(feature = "sqlite")]
+pub(crate) struct Since {
+    /// The calls that are still kept, oldest first.
+    pub(crate) entries: Vec<Arc<HistoryEntry>>,
+    /// Calls with smaller numbers are no longer kept.
+    pub(crate) oldest_id: u64,
+    /// The largest number that any call had.
+    pub(crate) last_id: u64,
+}
+
+#[cfg(feature = "sqlite")]
+impl MemoryHistory {
+    /// A memory that starts with these calls, oldest first, which are within the limits. Numbers go on after
+    /// `last_id`.
+    pub(crate) fn with(limits: HistoryLimits, entries: Vec<HistoryEntry>, last_id: u64) -> Self {
+        let bytes = entries.iter().map(HistoryEntry::bytes).sum();
+        let entries = entries.into_iter().map(Arc::new).collect();
+        Self { limits, kept: Mutex::new(Kept { entries, bytes, last_id }) }
+    }
+
+    /// What is kept of the calls after this number.
+    pub(crate) fn since(&self, id: u64) -> Since {
+        let kept = self.kept();
+        let known = kept.entries.partition_point(|entry| entry.id <= id);
+        Since {
+            entries: kept.entries.iter().skip(known).cloned().collect(),
+            oldest_id: kept.entries.front().map_or(kept.last_id + 1, |oldest| oldest.id),
+            last_id: kept.last_id,
+        }
+    }
+
+    /// The largest number that any call had.
+    pub(crate) fn last_id(&self) -> u64 {
+        self.kept().last_id
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! [`DevPlatform`] listens on this machine, authenticates hosts by entity and secret, takes their
 //! tools, signs calls and waits for the answers, as Platos does. It is for tests, for trying things out
-//! and for developing tools without a deployed platform. It keeps everything in memory and is not made
+//! and for developing tools without a deployed platform. It keeps everything in memory, unless it is
+//! given a folder (`DevPlatformOptions::data_dir`, feature `sqlite`), and is not made
 //! to be reachable from other machines.
 //!
 //! ```
@@ -92,11 +93,18 @@
 //! This does not keep out other users of the machine: **whoever can open a connection to the port gets the page, and
 //! with it the token, and can call tools and read the service secret.** On a machine that is shared, or on an address
 //! that others reach, switch the HTTP side off or mind who reaches the port.
+//!
+//! # A folder that outlives it
+//!
+//! With the feature `sqlite`, `DevPlatformOptions::data_dir` keeps entities with their secrets, and the calls of the
+//! history, in a SQLite database, so that a host needs no other secret after each start. The history's limits hold for
+//! the file too. It is for this user alone, since secrets and the tokens of calls stand in it in the clear.
 
 mod accept;
 mod authenticate;
 mod call;
 mod connection;
+mod data;
 mod entity;
 mod error;
 mod event;

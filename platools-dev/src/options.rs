@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+#[cfg(feature = "sqlite")]
+use std::path::PathBuf;
 use std::time::Duration;
 
 use platools::protocol::{CALL_PENDING, REGISTRATIONS_PER_MINUTE};
@@ -30,6 +32,8 @@ pub struct DevPlatformOptions {
     pub(crate) http: bool,
     pub(crate) api_token: Option<Secret>,
     pub(crate) history: HistoryLimits,
+    #[cfg(feature = "sqlite")]
+    pub(crate) data_dir: Option<PathBuf>,
 }
 
 /// A certificate chain and its key.
@@ -54,6 +58,8 @@ impl Default for DevPlatformOptions {
             http: true,
             api_token: None,
             history: HistoryLimits { calls: 500, bytes: 32 * 1024 * 1024 },
+            #[cfg(feature = "sqlite")]
+            data_dir: None,
         }
     }
 }
@@ -147,10 +153,40 @@ impl DevPlatformOptions {
         self
     }
 
+    /// Keeps entities with their secrets, and the calls that the history keeps, in this folder (feature `sqlite`).
+    /// Default: they are gone with the platform.
+    ///
+    /// The folder is made where it is missing, for this user alone; the database in it is for this user alone in any
+    /// case, since it holds **the service secrets and the tokens of the calls in the clear**. Entities that are added
+    /// here win over kept ones of their name and are kept from now on; a random secret is made only for an entity
+    /// that has none yet. When none is added, the kept ones are there, and the first of them is the default entity.
+    ///
+    /// Writing goes on behind the calls: a process that is killed may lose those of its last moments. One platform
+    /// at a time can use a folder.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), platools_dev::DevError> {
+    /// # let folder = std::env::temp_dir().join(format!("platools-dev-doc-{}", std::process::id()));
+    /// let options = platools_dev::DevPlatform::options().entity_with_random_secret("orders").data_dir(&folder);
+    /// let platform = options.clone().start().await?;
+    /// let secret = platform.secret();
+    /// drop(platform);
+    /// assert_eq!(options.start().await?.secret(), secret);
+    /// # std::fs::remove_dir_all(folder).expect("the folder was made");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "sqlite")]
+    pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(folder.into());
+        self
+    }
+
     /// Starts the platform.
     ///
     /// # Errors
-    /// When the address cannot be listened on, or the certificate cannot be used.
+    /// When the address cannot be listened on, the certificate cannot be used, or the folder for data cannot.
     pub async fn start(self) -> Result<DevPlatform, DevError> {
         DevPlatform::start_with(self).await
     }

@@ -1,6 +1,5 @@
 //! The platform as a whole: starting, stopping, and its entities.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -14,6 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::accept::Listening;
+use crate::data::Data;
 use crate::history::{HistoryEntry, HistoryQuery};
 use crate::http::{Authorities, Http};
 use crate::state::Shared;
@@ -57,13 +57,9 @@ impl DevPlatform {
         let listener = bind(options.address).await?;
         let address = listener.local_addr().map_err(|error| DevError::bind(options.address, &error))?;
 
-        let mut secrets = BTreeMap::new();
-        if options.entities.is_empty() {
-            options.entities.insert(options.default_entity.clone(), None);
-        }
-        for (slug, secret) in std::mem::take(&mut options.entities) {
-            secrets.insert(slug, secret.map_or_else(random::secret, Ok)?);
-        }
+        let data = Data::open(&options).await?;
+        // From here on the secrets are those of the state.
+        options.entities.clear();
         let api_token = options.api_token.take().map_or_else(random::secret, Ok)?;
         let scheme = if tls.is_some() { "wss" } else { "ws" };
         let authority = match &options.host_name {
@@ -72,9 +68,9 @@ impl DevPlatform {
         };
         let base_url: Arc<str> = format!("{scheme}://{authority}/tools/sync").into();
 
-        let default_key = EntityKey::new(&options.default_entity, "dev");
+        let default_key = EntityKey::new(&data.default_entity, "dev");
         let (serves_http, host_name) = (options.http, options.host_name.clone());
-        let shared = Shared::new(options, secrets);
+        let shared = Shared::new(options, data);
         let default_entity = ConnectedEntity::new(&shared, &base_url, default_key)?;
         let http = serves_http.then(|| {
             let allowed = Authorities::new(address, host_name.as_deref(), tls.is_some());
@@ -112,6 +108,16 @@ impl DevPlatform {
     pub fn history(&self, limit: usize) -> Vec<Arc<HistoryEntry>> {
         let query = HistoryQuery { limit, ..HistoryQuery::default() };
         self.shared.history.as_ref().map(|history| history.page(&query)).unwrap_or_default()
+    }
+
+    /// The call of this number, while the history keeps it.
+    pub fn recorded(&self, id: u64) -> Option<Arc<HistoryEntry>> {
+        self.shared.history.as_ref().and_then(|history| history.get(id))
+    }
+
+    /// The slugs of all entities, in alphabetical order.
+    pub fn entities(&self) -> Vec<String> {
+        self.shared.read(|state| state.entities().map(|(slug, _)| slug.to_owned()).collect())
     }
 
     /// The slug of the default entity.
@@ -199,6 +205,10 @@ impl DevPlatform {
         let _ = timeout(time, listening.tasks.wait()).await;
         listening.connections.cancel();
         listening.tasks.wait().await;
+        if let Some(keeper) = &self.shared.keeper {
+            // It fails only after the end of what writes.
+            let _ = keeper.flush().await;
+        }
     }
 
     fn listening(&self) -> std::sync::MutexGuard<'_, Option<Listening>> {
@@ -223,6 +233,10 @@ impl Drop for DevPlatform {
         if let Some(listening) = self.listening().take() {
             listening.accepting.cancel();
             listening.connections.cancel();
+        }
+        // Others may hold on to the state, but the folder is free again.
+        if let Some(keeper) = &self.shared.keeper {
+            keeper.close();
         }
     }
 }

@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::connection::ConnectionHandle;
+use crate::data::{Data, Keeper};
 use crate::health::HealthLog;
-use crate::history::{HistoryEntry, HistoryStore, MemoryHistory};
+use crate::history::{HistoryEntry, HistoryStore};
 use crate::journal::Journal;
 use crate::key::{ENVIRONMENTS, environment_id};
 use crate::pending::PendingCalls;
@@ -31,21 +32,23 @@ pub(crate) struct Shared {
     changed: watch::Sender<()>,
     pub(crate) journal: Journal,
     /// The calls that were made, if they are kept.
-    pub(crate) history: Option<Box<dyn HistoryStore>>,
+    pub(crate) history: Option<Arc<dyn HistoryStore>>,
+    /// Where entities and calls outlive the process, if they do.
+    pub(crate) keeper: Option<Box<dyn Keeper>>,
+    pub(crate) default_entity: String,
 }
 
 impl Shared {
-    pub(crate) fn new(options: DevPlatformOptions, secrets: BTreeMap<String, Secret>) -> Arc<Self> {
+    pub(crate) fn new(options: DevPlatformOptions, data: Data) -> Arc<Self> {
+        let Data { secrets, default_entity, history, keeper } = data;
         let entities = secrets.into_iter().map(|(slug, secret)| (slug, EntityRecord::new(secret))).collect();
-        let history = options.http.then(|| {
-            let store: Box<dyn HistoryStore> = Box::new(MemoryHistory::new(options.history));
-            store
-        });
         Arc::new(Self {
             state: Mutex::new(State { entities, ..State::default() }),
             changed: watch::Sender::new(()),
             journal: Journal::new(options.http),
             history,
+            keeper,
+            default_entity,
             options,
         })
     }

@@ -5,6 +5,8 @@
 mod api;
 mod authentication;
 mod calls;
+#[cfg(feature = "sqlite")]
+mod data;
 mod faults;
 mod host;
 mod lifecycle;

@@ -24,7 +24,7 @@ pub(in crate::http) async fn list(State(app): State<App>) -> Result<Json<Value>,
         }
         entities.push(json!({"entity": slug, "environments": environments}));
     }
-    let default = EntityKey::new(&app.shared.options.default_entity, "dev");
+    let default = EntityKey::new(&app.shared.default_entity, "dev");
     let counters = app.shared.read(|state| state.counters);
     Ok(Json(json!({
         "default": {"entity": default.entity, "environment": default.environment},

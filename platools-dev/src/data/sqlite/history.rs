@@ -1,0 +1,136 @@
+//! Calls: read once, written by the writer, looked up in memory.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, Row, params};
+
+use super::file::File;
+use super::writer::Orders;
+use crate::history::{HistoryEntry, HistoryLimits, HistoryQuery, HistoryStore, MemoryHistory};
+use crate::{DevError, EntityKey, Tamper};
+
+/// Calls in memory that a file follows.
+pub(super) struct SqliteHistory {
+    memory: Arc<MemoryHistory>,
+    orders: Orders,
+}
+
+impl SqliteHistory {
+    pub(super) fn new(memory: Arc<MemoryHistory>, orders: Orders) -> Self {
+        Self { memory, orders }
+    }
+}
+
+impl HistoryStore for SqliteHistory {
+    fn record(&self, entry: &mut dyn FnMut(u64) -> HistoryEntry) -> Arc<HistoryEntry> {
+        let entry = self.memory.record(entry);
+        self.orders.calls();
+        entry
+    }
+
+    fn page(&self, query: &HistoryQuery) -> Vec<Arc<HistoryEntry>> {
+        self.memory.page(query)
+    }
+
+    fn get(&self, id: u64) -> Option<Arc<HistoryEntry>> {
+        self.memory.get(id)
+    }
+
+    fn clear(&self) {
+        self.memory.clear();
+        self.orders.cleared();
+    }
+}
+
+/// The newest calls within limits, oldest first, and the largest number that any had.
+pub(super) fn read(file: &File, limits: HistoryLimits) -> Result<(Vec<HistoryEntry>, u64), DevError> {
+    let read = || {
+        let mut statement = file.connection.prepare(
+            "SELECT id, at_ns, entity, environment, call_id, tool, tamper, repeated, ok, latency_ns, \
+             host_latency_ns, sent, reply FROM calls ORDER BY id DESC LIMIT ?1",
+        )?;
+        let mut rows = statement.query(params![i64::try_from(limits.calls).unwrap_or(i64::MAX)])?;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            let entry = entry(row)?;
+            bytes += entry.bytes();
+            if bytes > limits.bytes {
+                break;
+            }
+            entries.push(entry);
+        }
+        entries.reverse();
+        let last = "SELECT max((SELECT max(id) FROM last_call), (SELECT ifnull(max(id), 0) FROM calls))";
+        let last_id: i64 = file.connection.query_row(last, [], |row| row.get(0))?;
+        Ok((entries, last_id.unsigned_abs()))
+    };
+    read().map_err(|error: rusqlite::Error| file.explain(&error))
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
+    let tamper: Option<String> = row.get("tamper")?;
+    let sent: String = row.get("sent")?;
+    let reply: Option<String> = row.get("reply")?;
+    let entity: String = row.get("entity")?;
+    let environment: String = row.get("environment")?;
+    let host_latency: Option<i64> = row.get("host_latency_ns")?;
+    let nanoseconds = |number: i64| Duration::from_nanos(number.unsigned_abs());
+    Ok(HistoryEntry {
+        id: row.get::<_, i64>("id")?.unsigned_abs(),
+        at: UNIX_EPOCH + nanoseconds(row.get("at_ns")?),
+        key: EntityKey::new(&entity, &environment),
+        call_id: row.get("call_id")?,
+        tool: row.get("tool")?,
+        tamper: tamper.map(|name| named(&name)).transpose()?,
+        repeated: row.get("repeated")?,
+        ok: row.get("ok")?,
+        latency: nanoseconds(row.get("latency_ns")?),
+        host_latency: host_latency.map(nanoseconds),
+        sent: sent.into(),
+        reply: reply.map(Into::into),
+    })
+}
+
+fn named(tamper: &str) -> rusqlite::Result<Tamper> {
+    let found = Tamper::ALL.into_iter().find(|known| known.as_str() == tamper);
+    found.ok_or_else(|| rusqlite::Error::InvalidColumnName("tamper".to_owned()))
+}
+
+/// Makes the file hold what the memory holds, given that it does up to the call `written`. Returns the last number.
+pub(super) fn write(connection: &Connection, memory: &MemoryHistory, written: u64) -> rusqlite::Result<u64> {
+    let kept = memory.since(written);
+    connection.execute("DELETE FROM calls WHERE id < ?1", params![signed(kept.oldest_id)])?;
+    let mut insert = connection.prepare(
+        "INSERT INTO calls (id, at_ns, entity, environment, call_id, tool, tamper, repeated, ok, latency_ns, \
+         host_latency_ns, sent, reply) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?;
+    for entry in &kept.entries {
+        insert.execute(params![
+            signed(entry.id),
+            nanoseconds(entry.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()),
+            entry.key.entity,
+            entry.key.environment,
+            entry.call_id,
+            entry.tool,
+            entry.tamper.map(Tamper::as_str),
+            entry.repeated,
+            entry.ok,
+            nanoseconds(entry.latency),
+            entry.host_latency.map(nanoseconds),
+            &*entry.sent,
+            entry.reply.as_deref(),
+        ])?;
+    }
+    connection.execute("UPDATE last_call SET id = ?1", params![signed(kept.last_id)])?;
+    Ok(kept.last_id)
+}
+
+/// SQLite's whole numbers have a sign.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn nanoseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
+}
