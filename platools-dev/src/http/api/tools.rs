@@ -24,6 +24,8 @@ pub(in crate::http) struct Wanted {
     #[serde(default)]
     offset: usize,
     limit: Option<usize>,
+    #[serde(default)]
+    schemas: bool,
 }
 
 /// `GET /api/v1/entities/{entity}/{environment}/tools`
@@ -46,8 +48,9 @@ pub(in crate::http) async fn list(
             tools.values().filter_map(|tool| Some((rank(tool, &words)?, tool))).collect();
         // Stable, so the names stay in order among equals.
         found.sort_by_key(|(rank, _)| *rank);
+        let show = if wanted.schemas { whole } else { summary };
         let page: Vec<Value> =
-            found.iter().skip(wanted.offset).take(limit).map(|(_, tool)| summary(tool)).collect();
+            found.iter().skip(wanted.offset).take(limit).map(|(_, tool)| show(tool)).collect();
         json!({"total": tools.len(), "matching": found.len(), "offset": wanted.offset, "tools": page})
     })))
 }
@@ -63,10 +66,14 @@ pub(in crate::http) async fn one(
             format!("{} has no tool `{name}`: its host has not declared it, or withdrew it", entity.key());
         return Err(ApiError::not_found("unknown_tool", message));
     };
-    let mut whole = summary(&tool);
-    whole["input_schema"] = tool.input_schema;
-    whole["output_schema"] = tool.output_schema.unwrap_or_default();
-    Ok(Json(whole))
+    Ok(Json(whole(&tool)))
+}
+
+fn whole(tool: &DeclaredTool) -> Value {
+    let mut whole = summary(tool);
+    whole["input_schema"] = tool.input_schema.clone();
+    whole["output_schema"] = tool.output_schema.clone().unwrap_or_default();
+    whole
 }
 
 fn summary(tool: &DeclaredTool) -> Value {

@@ -76,7 +76,7 @@ async fn ten_thousand_tools_come_page_by_page_and_are_searched() {
         if page.is_empty() {
             break;
         }
-        assert!(page[0].get("input_schema").is_none(), "schemas are asked for one by one");
+        assert!(page[0].get("input_schema").is_none(), "schemas are asked for");
         names.extend(page.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()));
     }
     assert_eq!(names.len(), 10_000);
@@ -94,6 +94,8 @@ async fn ten_thousand_tools_come_page_by_page_and_are_searched() {
         assert_eq!(page["matching"], matching, "{search}");
         assert_eq!(page["tools"][0]["name"].as_str().unwrap_or_default(), best, "{search}");
     }
+    let whole = client.get(local("/tools?search=needle&schemas=true")).await.json();
+    assert_eq!(whole["tools"][0]["input_schema"], json!({"n": 7_777}));
     let one = client.get(local("/tools/tool_00042")).await.json();
     assert_eq!(one["input_schema"], json!({"n": 42}));
     let missing = client.get(local("/tools/tool_99999")).await;
