@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 use crate::Failure;
 use crate::client::{Client, Target, text};
 
+/// The longest time that the platform waits for an answer.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
+
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// The tool
@@ -22,13 +25,20 @@ pub(crate) struct Options {
     /// Everything about the call as one JSON object: result or error, latency, frames, signature
     #[arg(long)]
     json: bool,
-    /// How long to wait for the answer
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    /// How long to wait for the answer, up to 10m
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
     timeout: Duration,
     #[command(flatten)]
     caller: Caller,
     #[command(flatten)]
     target: Target,
+}
+
+/// A time that the platform waits for an answer, if it is asked to.
+fn timeout(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let allowed = Duration::from_millis(1)..=LONGEST_TIMEOUT;
+    if allowed.contains(&time) { Ok(time) } else { Err("choose a time from 1ms to 10m".to_owned()) }
 }
 
 pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failure> {
@@ -39,10 +49,15 @@ pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failur
     }
     let params = output::read_params(&options.params).map_err(Failure::Usage)?;
     let client = Client::new(&options.target)?;
-    let (entity, environment) = client.seat(&options.target).await?;
+    let seat = client.seat(&options.target).await?;
+    if !client.has_tool(&seat, &options.tool).await? {
+        let tools = client.tools(&seat, "", false).await?;
+        let names: Vec<&str> = tools.iter().map(|tool| text(tool, "name")).collect();
+        return Err(Failure::Usage(output::unknown_tool(&options.tool, &names)));
+    }
     let body = body(options, params)?;
-    let path = ["entities", &entity, &environment, "calls"];
-    let call: Value = client.ask(Method::POST, &path, &[], Some((body, options.timeout))).await?;
+    let call: Value =
+        client.ask(Method::POST, &seat.path(&["calls"]), &[], Some((body, options.timeout))).await?;
     if options.json {
         output.json(&call);
     }

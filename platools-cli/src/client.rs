@@ -14,12 +14,26 @@ use crate::Failure;
 /// How long an answer may take, a call's own time not counted.
 const TIME: Duration = Duration::from_secs(10);
 
+/// How many tools are asked for at a time.
+const PAGE: usize = 1_000;
+
+/// Where `platools dev` listens unless it is told otherwise.
+const URL: &str = "http://127.0.0.1:3100";
+
+/// The platform's URL; an empty variable counts as unset.
+fn base(text: &str) -> Result<Url, String> {
+    let url = Url::parse(if text.is_empty() { URL } else { text });
+    url.ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| "write http://HOST:PORT".to_owned())
+}
+
 /// Which platform, and whose tools.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Where")]
 pub(crate) struct Target {
     /// The development platform
-    #[arg(long, env = "PLATOOLS_DEV_URL", default_value = "http://127.0.0.1:3100")]
+    #[arg(long, env = "PLATOOLS_DEV_URL", default_value = URL, value_parser = base)]
     pub(crate) url: Url,
     /// Its API token, as `platools dev` prints it
     #[arg(long, env = "PLATOOLS_DEV_TOKEN", hide_env_values = true)]
@@ -37,6 +51,25 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     token: String,
+}
+
+/// An entity in an environment, with a host.
+pub(crate) struct Seat {
+    entity: String,
+    environment: String,
+}
+
+impl Seat {
+    /// Something of it, as a path of the API.
+    pub(crate) fn path<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        [&["entities", &*self.entity, &*self.environment], more].concat()
+    }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    matching: usize,
+    tools: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -88,6 +121,47 @@ impl Client {
         query: &[(&str, &str)],
         body: Option<(String, Duration)>,
     ) -> Result<T, Failure> {
+        let (status, text) = self.send(method, path, query, body).await?;
+        self.read(status, &text)
+    }
+
+    /// All tools of a host that have these words, with their schemas if wanted.
+    pub(crate) async fn tools(
+        &self,
+        seat: &Seat,
+        search: &str,
+        schemas: bool,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut tools = Vec::new();
+        loop {
+            let (offset, limit) = (tools.len().to_string(), PAGE.to_string());
+            let schemas = if schemas { "true" } else { "false" };
+            let query = [("search", search), ("offset", &*offset), ("limit", &*limit), ("schemas", schemas)];
+            let page: Page = self.ask(Method::GET, &seat.path(&["tools"]), &query, None).await?;
+            let is_last = page.tools.is_empty();
+            tools.extend(page.tools);
+            if is_last || tools.len() >= page.matching {
+                return Ok(tools);
+            }
+        }
+    }
+
+    /// Whether a host has this tool.
+    pub(crate) async fn has_tool(&self, seat: &Seat, tool: &str) -> Result<bool, Failure> {
+        let (status, text) = self.send(Method::GET, &seat.path(&["tools", tool]), &[], None).await?;
+        if status == StatusCode::NOT_FOUND {
+            return Ok(false);
+        }
+        self.read(status, &text).map(|_: Value| true)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<(String, Duration)>,
+    ) -> Result<(StatusCode, String), Failure> {
         let mut url = self.base.clone();
         let not_a_base = || Failure::Usage("--url cannot be used: write http://HOST:PORT".to_owned());
         url.path_segments_mut().map_err(|()| not_a_base())?.clear().extend(["api", "v1"]).extend(path);
@@ -101,10 +175,14 @@ impl Client {
         let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = answer.status();
         let text = answer.text().await.map_err(|error| self.unreachable(&error))?;
+        Ok((status, text))
+    }
+
+    fn read<T: DeserializeOwned>(&self, status: StatusCode, text: &str) -> Result<T, Failure> {
         if status.is_success() {
-            return serde_json::from_str(&text).map_err(|_| self.not_a_platform());
+            return serde_json::from_str(text).map_err(|_| self.not_a_platform());
         }
-        let refused: Option<Refused> = serde_json::from_str(&text).ok();
+        let refused: Option<Refused> = serde_json::from_str(text).ok();
         Err(Failure::Usage(match (status, refused) {
             (StatusCode::UNAUTHORIZED, _) => {
                 "the platform does not take this API token; a platform that was started again has another one"
@@ -116,27 +194,35 @@ impl Client {
     }
 
     /// The entity and environment that is meant: the one that was named, or the only one with a host.
-    pub(crate) async fn seat(&self, target: &Target) -> Result<(String, String), Failure> {
+    pub(crate) async fn seat(&self, target: &Target) -> Result<Seat, Failure> {
         let Entities { entities } = self.ask(Method::GET, &["entities"], &[], None).await?;
         let fits =
             |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
-        let named = target.entity.is_some() && target.env.is_some();
+        let names: Vec<&str> = entities.iter().map(|entity| entity.entity.as_str()).collect();
+        known("entity", target.entity.as_deref(), &names)?;
+        let environments = entities.first().map(|entity| &*entity.environments).unwrap_or_default();
+        let names: Vec<&str> = environments.iter().map(|seat| seat.environment.as_str()).collect();
+        known("environment", target.env.as_deref(), &names)?;
         let seats: Vec<(&str, &str)> = entities
             .iter()
             .filter(|entity| fits(&target.entity, &entity.entity))
             .flat_map(|entity| entity.environments.iter().map(move |seat| (entity, seat)))
-            .filter(|(_, seat)| fits(&target.env, &seat.environment) && (named || seat.connected))
+            .filter(|(_, seat)| fits(&target.env, &seat.environment) && seat.connected)
             .map(|(entity, seat)| (entity.entity.as_str(), seat.environment.as_str()))
             .collect();
         match seats.as_slice() {
-            [(entity, environment)] => Ok(((*entity).to_owned(), (*environment).to_owned())),
-            [] if target.entity.is_some() || target.env.is_some() => Err(Failure::Usage(
-                "no host is connected as that entity in that environment, or there is none of that name"
-                    .to_owned(),
-            )),
-            [] => Err(Failure::Usage(
-                "no host is connected; start one with the lines that `platools dev` printed".to_owned(),
-            )),
+            [(entity, environment)] => {
+                Ok(Seat { entity: (*entity).to_owned(), environment: (*environment).to_owned() })
+            }
+            [] => {
+                let said = |kind: &str, name: &Option<String>| {
+                    name.as_ref().map(|name| format!(" {kind} `{name}`")).unwrap_or_default()
+                };
+                let whose = said("as entity", &target.entity) + &said("in environment", &target.env);
+                Err(Failure::Usage(format!(
+                    "no host is connected{whose}; start one with the lines that `platools dev` printed"
+                )))
+            }
             several => {
                 let choices: Vec<_> =
                     several.iter().map(|(entity, env)| format!("--entity {entity} --env {env}")).collect();
@@ -159,6 +245,17 @@ impl Client {
     fn not_a_platform(&self) -> Failure {
         let at = self.base.as_str().trim_end_matches('/');
         Failure::Usage(format!("what answers at {at} is not a development platform; give its --url"))
+    }
+}
+
+/// Whether the platform has what was named.
+fn known(kind: &str, wanted: Option<&str>, names: &[&str]) -> Result<(), Failure> {
+    match wanted {
+        Some(wanted) if !names.contains(&wanted) => Err(Failure::Usage(format!(
+            "the platform has no {kind} `{wanted}`; choose one of {}",
+            names.join(", ")
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -2,15 +2,10 @@
 
 use clap::Args;
 use platools::cli::output::{Output, ToolLine};
-use reqwest::Method;
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::Failure;
 use crate::client::{Client, Target, text};
-
-/// How many tools are asked for at a time.
-const PAGE: usize = 1_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -23,28 +18,10 @@ pub(crate) struct Options {
     target: Target,
 }
 
-#[derive(Deserialize)]
-struct Page {
-    total: usize,
-    tools: Vec<Value>,
-}
-
 pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failure> {
     let client = Client::new(&options.target)?;
-    let (entity, environment) = client.seat(&options.target).await?;
-    let mut tools = Vec::new();
-    loop {
-        let (offset, limit) = (tools.len().to_string(), PAGE.to_string());
-        let search = options.search.as_deref().unwrap_or_default();
-        let query = [("search", search), ("offset", &*offset), ("limit", &*limit)];
-        let path = ["entities", &entity, &environment, "tools"];
-        let page: Page = client.ask(Method::GET, &path, &query, None).await?;
-        let is_last = page.tools.is_empty();
-        tools.extend(page.tools);
-        if is_last || tools.len() >= page.total {
-            break;
-        }
-    }
+    let seat = client.seat(&options.target).await?;
+    let tools = client.tools(&seat, options.search.as_deref().unwrap_or_default(), options.json).await?;
     if options.json {
         output.json(&tools);
         return Ok(());

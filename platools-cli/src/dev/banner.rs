@@ -27,13 +27,13 @@ struct Seat {
 }
 
 impl Banner {
-    /// What there is to know about a platform with these entities, or its default one.
-    pub(super) fn of(platform: &DevPlatform, names: &[String]) -> Result<Self, DevError> {
-        let default = [platform.entity().to_owned()];
-        let names = if names.is_empty() { &default[..] } else { names };
-        let seats = names.iter().map(|name| {
-            let entity = platform.entity_in(name, "dev")?;
-            Ok(Seat { entity: name.clone(), url: entity.url(), secret: entity.secret().expose().to_owned() })
+    /// What there is to know about a platform, its default entity first.
+    pub(super) fn of(platform: &DevPlatform) -> Result<Self, DevError> {
+        let mut names = platform.entities();
+        names.sort_by_key(|name| name != platform.entity());
+        let seats = names.into_iter().map(|name| {
+            let entity = platform.entity_in(&name, "dev")?;
+            Ok(Seat { entity: name, url: entity.url(), secret: entity.secret().expose().to_owned() })
         });
         let playground = platform.playground_url();
         Ok(Self {

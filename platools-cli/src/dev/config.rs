@@ -51,15 +51,7 @@ fn parse(text: &str) -> Result<Vec<EntityConfig>, String> {
     let mut names = HashSet::new();
     let mut entities = Vec::new();
     for Entity { name, secret } in file.entity {
-        let is_slug = |name: &str| {
-            let allowed = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
-            (1..=64).contains(&name.len()) && name.chars().all(allowed)
-        };
-        if !is_slug(&name) {
-            return Err(format!(
-                "the name {name:?} is not one: write up to 64 of a-z, A-Z, 0-9, `-` and `_`"
-            ));
-        }
+        let name = slug(&name).map_err(|problem| format!("the name {name:?} is not one: {problem}"))?;
         if !names.insert(name.clone()) {
             return Err(format!("the entity `{name}` stands there twice"));
         }
@@ -70,6 +62,25 @@ fn parse(text: &str) -> Result<Vec<EntityConfig>, String> {
         });
     }
     Ok(entities)
+}
+
+/// A name as entities have them, or what is wrong with it.
+pub(super) fn slug(name: &str) -> Result<String, String> {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+    if (1..=64).contains(&name.len()) && name.chars().all(allowed) {
+        Ok(name.to_owned())
+    } else {
+        Err("names have 1 to 64 characters of a-z, A-Z, 0-9, `-` and `_`".to_owned())
+    }
+}
+
+/// Entities with random secrets.
+pub(super) fn named(names: &[String]) -> Result<Vec<EntityConfig>, String> {
+    let mut seen = HashSet::new();
+    match names.iter().find(|name| !seen.insert(*name)) {
+        Some(twice) => Err(format!("--entity names `{twice}` twice")),
+        None => Ok(names.iter().map(|name| EntityConfig::named(name)).collect()),
+    }
 }
 
 fn load(reference: &str) -> Result<Secret, String> {
@@ -100,6 +111,16 @@ fn problem(text: &str, error: &toml::de::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_on_the_command_line_are_as_strict_as_in_the_file() {
+        assert_eq!(slug("Orders_2-b"), Ok("Orders_2-b".to_owned()));
+        for name in ["", "a b", "a/b", "é", &"x".repeat(65)] {
+            assert!(slug(name).unwrap_err().contains("1 to 64 characters"), "{name}");
+        }
+        assert_eq!(named(&["a".to_owned(), "b".to_owned()]).unwrap().len(), 2);
+        assert!(named(&["a".to_owned(), "a".to_owned()]).unwrap_err().contains("`a` twice"));
+    }
 
     #[test]
     fn entities_have_names_and_perhaps_secrets() {

@@ -11,6 +11,8 @@ use clap::{Args, ValueHint};
 use platools::cli::output::Output;
 use platools::security::Secret;
 use platools_dev::{DevPlatform, DevPlatformOptions};
+use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::banner::Banner;
 use self::config::EntityConfig;
@@ -29,13 +31,14 @@ pub(crate) struct Options {
     /// The address; whoever reaches another one than this machine's own can try secrets there
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     bind: IpAddr,
-    /// An entity with a random secret; may be repeated. Without any there is one called `local`
-    #[arg(long, value_name = "NAME", conflicts_with = "entities")]
+    /// An entity with a random secret; may be repeated. Without any there is one called `local`, or what --data keeps
+    #[arg(long, value_name = "NAME", value_parser = config::slug, conflicts_with = "entities")]
     entity: Vec<String>,
     /// A TOML file with entities
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     entities: Option<PathBuf>,
-    /// A folder that keeps entities with their secrets, and the calls
+    /// A folder that keeps entities with their secrets, and the calls, in the clear; made for you alone. Entities
+    /// that are named stay in it, and win over those of the same name
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     data: Option<PathBuf>,
     /// The API token, instead of a random one; at least 16 characters
@@ -52,18 +55,19 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure> {
     let entities = match &options.entities {
         Some(path) => config::read(path).map_err(Failure::Usage)?,
-        None => options.entity.iter().map(|name| EntityConfig::named(name)).collect(),
+        None => config::named(&options.entity).map_err(Failure::Usage)?,
     };
-    let names: Vec<String> = entities.iter().map(|entity| entity.name.clone()).collect();
+    // Before anything is printed that tells others to go on.
+    let mut stop = StopSignal::listen().map_err(|error| Failure::Failed(Some(error.to_string())))?;
     let platform = platform_options(&options, entities)?.start().await;
     let platform = platform.map_err(|error| Failure::Usage(error.to_string()))?;
     if !options.bind.is_loopback() {
         output.warning("other machines reach this platform: its page shows the secrets and calls every tool");
     }
-    let banner = Banner::of(&platform, &names).map_err(|error| Failure::Usage(error.to_string()))?;
+    let banner = Banner::of(&platform).map_err(|error| Failure::Usage(error.to_string()))?;
     let events = platform.events();
     if options.json {
-        output.json(&banner);
+        print_line(output, &banner);
     } else {
         banner.print(output);
     }
@@ -76,7 +80,7 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure
     };
     tokio::select! {
         () = watching => {}
-        stopped = stop() => stopped.map_err(|error| Failure::Failed(Some(error.to_string())))?,
+        () = stop.received() => {}
     }
     platform.stop().await;
     Ok(())
@@ -90,6 +94,9 @@ fn platform_options(options: &Options, entities: Vec<EntityConfig>) -> Result<De
             None => platform.entity_with_random_secret(entity.name),
         };
     }
+    if let Some(folder) = &options.data {
+        platform = platform.data_dir(folder);
+    }
     if let Some(token) = options.api_token.as_deref().filter(|token| !token.is_empty()) {
         let token = Secret::new(token).map_err(|_| {
             Failure::Usage(
@@ -101,11 +108,27 @@ fn platform_options(options: &Options, entities: Vec<EntityConfig>) -> Result<De
     Ok(platform)
 }
 
-/// Waits until somebody wants the program to end.
-async fn stop() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
+/// Prints JSON on one line, also on a terminal.
+fn print_line(output: &Output, value: &impl Serialize) {
+    output.print(&format!("{}\n", serde_json::to_string(value).unwrap_or_default()));
+}
+
+/// Somebody's wish that the program end.
+struct StopSignal {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignal {
+    /// From now on the signals no longer end the program by themselves.
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

@@ -6,6 +6,8 @@ use platools::cli::output::Output;
 use platools_dev::{DevPlatform, Ending, EntityKey, Event, Events};
 use serde_json::json;
 
+use super::print_line;
+
 const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
@@ -26,9 +28,9 @@ pub(super) async fn run(mut events: Events, platform: &DevPlatform, output: &Out
         if as_json {
             let at = jiff::Timestamp::now().to_string();
             let (entity, environment) = key.map(|key| (key.entity, key.environment)).unzip();
-            output.json(
-                &json!({"at": at, "event": kind, "entity": entity, "environment": environment, "text": text}),
-            );
+            let told =
+                json!({"at": at, "event": kind, "entity": entity, "environment": environment, "text": text});
+            print_line(output, &told);
             continue;
         }
         let time = Zoned::now().strftime("%H:%M:%S").to_string();
@@ -58,7 +60,7 @@ fn line(event: Event, platform: &DevPlatform) -> Option<Line> {
         }
         // A call is told of when it is over, with its answer.
         Event::Recorded { key, id, .. } => {
-            let call = platform.history(50).into_iter().find(|call| call.id == id)?;
+            let call = platform.recorded(id)?;
             let took = call.latency.as_secs_f64() * 1_000.0;
             let (style, how) = match (&call.reply, call.ok) {
                 (None, _) => (BAD, "no answer".to_owned()),

@@ -1,0 +1,116 @@
+//! `list` and `call`.
+
+use serde_json::json;
+
+use crate::support::{Dev, Scratch, run};
+
+#[tokio::test]
+async fn tools_are_listed_for_people_and_for_programs() {
+    let mut dev = Dev::start(&[]).await;
+    let host = dev.connect("local").await;
+    let ran = dev.run(&["list"]).await;
+    assert_eq!(ran.code, 0);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert_eq!(lines.len(), 4, "{ran:?}");
+    assert!(lines[0].starts_with("add ") && lines[0].contains("Add two whole numbers."), "{ran:?}");
+    assert!(lines[3].starts_with("whoami") && lines[3].contains("[user: support]"), "{ran:?}");
+
+    let tools = dev.run(&["list", "--json"]).await.json();
+    assert_eq!(tools[0]["name"], "add");
+    assert_eq!(tools[0]["input_schema"]["required"], json!(["a", "b"]));
+    assert_eq!(dev.run(&["list", "today", "--json"]).await.json(), json!([]));
+    assert_eq!(dev.run(&["list", "WHOLE", "--json"]).await.json()[0]["name"], "add");
+    let ran = dev.run(&["list", "today"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    assert!(ran.errors.contains("no tool has these words"));
+    host.stop().await;
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_prints_its_result_and_nothing_else() {
+    let mut dev = Dev::start(&[]).await;
+    let host = dev.connect("local").await;
+    let ran = dev.run(&["call", "add", "--params", r#"{"a": 2, "b": 40}"#]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, "42\n"), "{ran:?}");
+    let call = dev.run(&["call", "add", "--params", r#"{"a": 2, "b": 40}"#, "--json"]).await.json();
+    assert_eq!((&call["outcome"], &call["result"]), (&json!("result"), &json!(42)));
+    assert_eq!(call["signature"]["valid"], true);
+    let scratch = Scratch::new();
+    let file = format!("@{}", scratch.file("params.json", r#"{"a": -1, "b": 1}"#));
+    assert_eq!(dev.run(&["call", "add", "-p", &file]).await.out, "0\n");
+
+    let variables =
+        [("PLATOOLS_DEV_URL", &*dev.url), ("PLATOOLS_DEV_TOKEN", &dev.token), ("USER_TOKEN", "tok-ada")];
+    let caller = ["--user", "ada", "--agent", "ag", "--thread", "th", "--user-token", "env:USER_TOKEN"];
+    let context = ["--context", "plan=pro", "--context", "size=3", "--entity", "local", "--env", "dev"];
+    let ran = run(&[&["call", "whoami"], &caller[..], &context].concat(), &variables).await;
+    assert_eq!(ran.json(), json!(["ada", "ag", "th", "tok-ada", {"plan": "pro", "size": 3}]));
+    assert_eq!(dev.tells("called").await["entity"], "local");
+    host.stop().await;
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_tool_says_no_to_is_1_and_what_the_user_got_wrong_is_2() {
+    let mut dev = Dev::start(&[]).await;
+    let host = dev.connect("local").await;
+    dev.run(&["call", "refuse"]).await.failed(1, "not today");
+    dev.run(&["call", "add", "--params", r#"{"a": 1}"#]).await.failed(1, "`b` is missing");
+    dev.run(&["call", "hang", "--timeout", "50ms"]).await.failed(1, "the host did not answer in time");
+    let ran = dev.run(&["call", "hang", "--timeout", "50ms", "--json"]).await;
+    assert_eq!((ran.code, &ran.json()["outcome"]), (1, &json!("timed_out")));
+
+    for (arguments, message) in [
+        (&["call", "ad"][..], "there is no tool `ad`; did you mean `add`?"),
+        (&["call", "add", "--params", "[1]"], "is not a JSON object"),
+        (&["call", "add", "--params", "{"], "is not JSON"),
+        (&["call", "add", "--params", "@/no/such"], "/no/such"),
+        (&["call", "add", "--timeout", "0s"], "choose a time from 1ms to 10m"),
+        (&["call", "add", "--timeout", "11m"], "choose a time from 1ms to 10m"),
+        (&["call", "add", "--role", "admin"], "give a --user-token"),
+        (&["call", "add", "--user-token", "env:NO_SUCH"], "`NO_SUCH` is not set"),
+        (&["call", "add", "--context", "plan"], "KEY=VALUE"),
+        (&["list", "--entity", "nope"], "the platform has no entity `nope`; choose one of local"),
+        (&["list", "--env", "nope"], "no environment `nope`; choose one of dev, staging, preview, prod"),
+        (&["list", "--env", "prod"], "no host is connected in environment `prod`"),
+        (&["list", "--entity", "local", "--env", "prod"], "as entity `local` in environment `prod`; start"),
+        (&["list", "--url", "ftp://127.0.0.1"], "write http://HOST:PORT"),
+        (&["list", "--token", "wrong-wrong-wrong-wrong"], "does not take this API token"),
+    ] {
+        dev.run(arguments).await.failed(2, message);
+    }
+    host.abandon();
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn several_hosts_have_to_be_told_apart() {
+    let mut dev = Dev::start(&["--entity", "art", "--entity", "zoo"]).await;
+    let no_host = "no host is connected; start one with the lines that `platools dev` printed";
+    dev.run(&["list"]).await.failed(2, no_host);
+    let art = dev.connect("art").await;
+    assert_eq!(dev.run(&["list"]).await.code, 0, "the only one is meant");
+    let zoo = dev.connect("zoo").await;
+    let choices = "several hosts are connected, say which: --entity art --env dev, or --entity zoo --env dev";
+    dev.run(&["list"]).await.failed(2, choices);
+    dev.run(&["call", "add"]).await.failed(2, choices);
+    let params = r#"{"a": 1, "b": 1}"#;
+    assert_eq!(dev.run(&["call", "add", "--params", params, "--entity", "zoo"]).await.out, "2\n");
+    art.stop().await;
+    zoo.stop().await;
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_platform_or_its_token_it_says_what_to_do() {
+    let token = [("PLATOOLS_DEV_TOKEN", "some-token-or-other")];
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ran = run(&["list", "--url", &format!("http://{nobody}")], &token).await;
+    ran.failed(2, &format!("there is no platform at http://{nobody}: start one with `platools dev`"));
+    for variables in [&[][..], &[("PLATOOLS_DEV_TOKEN", "")]] {
+        run(&["list"], variables).await.failed(2, "set PLATOOLS_DEV_TOKEN to what `platools dev` printed");
+    }
+    let unset = [("PLATOOLS_DEV_URL", ""), ("PLATOOLS_DEV_TOKEN", "")];
+    run(&["list"], &unset).await.failed(2, "no API token");
+}

@@ -1,0 +1,91 @@
+//! `dev`, and what all commands share.
+
+use crate::support::{Dev, Scratch, run};
+
+#[tokio::test]
+async fn it_tells_how_to_connect_and_then_what_happens() {
+    let mut dev = Dev::start(&[]).await;
+    assert_eq!(dev.banner["api"], format!("{}/api/v1", dev.url));
+    assert_eq!(dev.banner["entities"].as_array().unwrap().len(), 1);
+    let host = dev.connect("local").await;
+    dev.run(&["call", "refuse"]).await.failed(1, "not today");
+    let told = dev.tells("called").await;
+    assert!(told["text"].as_str().unwrap().starts_with("refuse  "), "{told}");
+    assert!(told["text"].as_str().unwrap().ends_with("not today"), "{told}");
+    host.stop().await;
+    let told = dev.tells("disconnected").await;
+    assert_eq!((&told["entity"], &told["environment"]), (&"local".into(), &"dev".into()));
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn a_taken_port_is_an_error_with_advice() {
+    let dev = Dev::start(&[]).await;
+    let port = dev.url.rsplit(':').next().unwrap().to_owned();
+    let ran = run(&["dev", "--port", &port], &[]).await;
+    ran.failed(2, &format!("cannot listen on 127.0.0.1:{port}"));
+    ran.failed(2, "or choose another port (0 takes a free one)");
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn entities_come_from_the_command_line_or_from_a_file() {
+    let scratch = Scratch::new();
+    let file = scratch.file(
+        "entities.toml",
+        "[[entity]]\nname = \"zoo\"\nsecret = \"env:ZOO_SECRET\"\n[[entity]]\nname = \"art\"\n",
+    );
+    let secret = "zoo-secret-0123456789";
+    let dev = Dev::start_with(&["--entities", &file], &[("ZOO_SECRET", secret)]).await;
+    assert_eq!(dev.entity("zoo").1, secret);
+    assert_eq!(dev.banner["entities"][0]["entity"], "zoo", "the first of the file is the default one");
+    assert_eq!(dev.entity("art").1.len(), 64);
+    dev.stop().await;
+
+    let dev = Dev::start_with(&["--entity", "one"], &[("PLATOOLS_DEV_TOKEN", "my-own-token-0123")]).await;
+    assert_eq!(dev.token, "my-own-token-0123");
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn entities_that_cannot_be_are_refused_with_their_place() {
+    let scratch = Scratch::new();
+    let file = |text| scratch.file("entities.toml", text);
+    for (text, message) in [
+        ("[[entity]]\nname = \"a\"\nsecret = 's3cret-s3cret-s3cret\n", "entities.toml`: line 3, column "),
+        ("[[entity]]\nname = \"a b\"\n", "the name \"a b\" is not one: names have 1 to 64 characters"),
+        ("[[entity]]\nname = \"a\"\nsecret = \"env:NO_SUCH\"\n", "entity `a`: "),
+        ("", "names no entity"),
+    ] {
+        let ran = run(&["dev", "--port", "0", "--entities", &file(text)], &[]).await;
+        ran.failed(2, message);
+        assert!(!ran.errors.contains("s3cret-s3cret"), "{ran:?}");
+    }
+    for (arguments, message) in [
+        (&["--entities", "/no/such.toml"][..], "the file `/no/such.toml` cannot be read"),
+        (&["--entity", "a b"], "'a b' for '--entity <NAME>': names have 1 to 64 characters"),
+        (&["--entity", ""], "names have 1 to 64 characters"),
+        (&["--entity", "a", "--entity", "a"], "--entity names `a` twice"),
+        (&["--entity", "a", "--entities", "b"], "cannot be used with"),
+        (&["--token", "short"], "--token needs 16 characters"),
+        (&["--bind", "192.0.2.1"], "choose an address of this machine"),
+    ] {
+        run(&[&["dev", "--port", "0"], arguments].concat(), &[]).await.failed(2, message);
+    }
+}
+
+#[tokio::test]
+async fn completions_are_printed_for_every_shell() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let ran = run(&["completions", shell], &[]).await;
+        assert_eq!(ran.code, 0);
+        for word in ["platools", "dev", "doctor", "--authenticate"] {
+            let word = if shell == "fish" { word.trim_start_matches('-') } else { word };
+            assert!(ran.out.contains(word), "{word} for {shell}");
+        }
+    }
+    run(&["completions", "nosh"], &[]).await.failed(2, "possible values: bash");
+    run(&["docter"], &[]).await.failed(2, "a similar subcommand exists: 'doctor'");
+    let ran = run(&["--help"], &[]).await;
+    assert!(ran.code == 0 && ran.out.contains("Exit codes: 0 done"), "{ran:?}");
+}

@@ -1,0 +1,51 @@
+//! `doctor`.
+
+use serde_json::{Value, json};
+
+use crate::support::{Dev, run};
+
+fn found<'a>(report: &'a Value, what: &str) -> &'a Value {
+    let checks = report["checks"].as_array().unwrap();
+    checks.iter().find(|check| check["what"] == what).unwrap_or_else(|| panic!("no {what} in {report}"))
+}
+
+#[tokio::test]
+async fn all_that_is_missing_is_said_at_once() {
+    let ran = run(&["doctor"], &[]).await;
+    assert_eq!(ran.code, 1);
+    for part in ["✗ URL", "set PLATOS_URL", "✗ secret", "set PLATOS_SECRET or PLATOS_SECRET_FILE"] {
+        assert!(ran.out.contains(part), "{part}: {ran:?}");
+    }
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ran = run(&["doctor", "--json", "--url", &format!("ws://{nobody}/tools/sync")], &[]).await;
+    assert_eq!((ran.code, &ran.json()["ok"]), (1, &json!(false)));
+    for (what, part) in
+        [("entity", "PLATOS_ENTITY"), ("connection", "cannot connect"), ("secret", "PLATOS_SECRET")]
+    {
+        assert!(found(&ran.json(), what)["problem"].as_str().unwrap().contains(part), "{ran:?}");
+    }
+    let ran = run(&["doctor"], &[("PLATOS_SECRET_FILE", "/no/such")]).await;
+    assert!(ran.code == 1 && ran.out.contains("/no/such"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn the_secret_is_tried_only_if_asked_for() {
+    let dev = Dev::start(&[]).await;
+    let (url, secret) = dev.entity("local");
+    let wrong = "wrong-secret-0123456789";
+    let ran = run(&["doctor"], &[("PLATOS_URL", &url), ("PLATOS_SECRET", wrong)]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.errors.contains("the secret was not sent; --authenticate does"));
+    assert!(!ran.out.contains(wrong));
+
+    let ran = run(&["doctor", "--authenticate"], &[("PLATOS_URL", &url), ("PLATOS_SECRET", wrong)]).await;
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("✗ welcome") && ran.out.contains("secret"), "{ran:?}");
+
+    let variables = [("PLATOS_URL", &*url), ("PLATOS_SECRET", &*secret)];
+    let ran = run(&["doctor", "--authenticate", "--json"], &variables).await;
+    assert_eq!((ran.code, &ran.json()["ok"]), (0, &json!(true)), "{ran:?}");
+    assert_eq!(found(&ran.json(), "welcome")["found"], "as entity local in environment env_dev");
+    assert!(!ran.out.contains(&secret));
+    dev.stop().await;
+}
