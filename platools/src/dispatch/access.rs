@@ -340,6 +340,27 @@ mod tests {
         assert_eq!((runs, answer), (0, Err("timed out after 5 s".to_owned())));
     }
 
+    #[cfg(feature = "metrics")]
+    #[test]
+    fn no_figure_is_labelled_with_a_token() {
+        let recorder = metrics_util::debugging::DebuggingRecorder::new();
+        let figures = recorder.snapshotter();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        metrics::with_local_recorder(&recorder, || {
+            runtime.block_on(async {
+                for token in ["s3cret-t0ken", "expired", "sealed"] {
+                    call(ToolSpec::new("a").auth(Auth::Admin), with_token(token)).await.1.unwrap_err();
+                }
+            });
+        });
+        let figures = figures.snapshot().into_vec();
+        let shown: Vec<_> = figures.iter().map(|(key, ..)| format!("{:?}", key.key())).collect();
+        assert!(shown.iter().any(|key| key.contains("denied")), "{shown:?}");
+        for key in shown {
+            assert!(["s3cret", "hunter2", "usr_1"].iter().all(|hidden| !key.contains(hidden)), "{key}");
+        }
+    }
+
     #[test]
     fn rules_that_nothing_enforces_are_found() {
         let tool = |spec: ToolSpec| Tool::new(spec, |_| async { Ok(ToolOutput::null()) });
