@@ -265,3 +265,27 @@ async fn large_frames_cross_both_ways_at_once() {
     });
     assert_eq!(report.unwrap().outcome, Outcome::Result(json!(1)));
 }
+
+#[tokio::test]
+async fn the_signature_fits_however_the_arguments_are_laid_out() {
+    let platform = DevPlatform::start().await.unwrap();
+    let _host = RawHost::with_tools(&platform, &["a"]).await;
+    for arguments in
+        ["{}", "{ }", " {} ", "{\n}", "{\"a\": 1\n}", "\n{\n  \"a\": {\n  }\n}\n", "{\"a\":\"} \"}"]
+    {
+        for context in [None, Some(json!({})), Some(json!({"k": "v"}))] {
+            let mut call =
+                platform.calling("a").arguments_text(arguments).pending_time(Duration::from_millis(1));
+            if let Some(context) = &context {
+                call = call.context(context.clone());
+            }
+            let report = call.send().await.unwrap();
+            let signature = report.signature().unwrap();
+            assert!(
+                signature.is_made_with(&platform.secret()),
+                "{arguments:?} with {context:?}: {}",
+                report.sent
+            );
+        }
+    }
+}

@@ -189,11 +189,12 @@ pub fn tools_registered(scope: &Scope, counts: RegistrationCounts) -> String {
 }
 
 /// The arguments of a call with its `_context` behind them: the text that is signed. `arguments` and
-/// `context` are the texts of JSON objects.
+/// `context` are the texts of JSON objects. Whitespace around the arguments, and before their last brace, is left
+/// out: the envelope that goes there would take it away again.
 pub fn signed_arguments(arguments: &str, context: Option<&str>) -> String {
     match context {
         Some(context) => with_member(arguments, super::CONTEXT_MEMBER, |text| text.push_str(context)),
-        None => arguments.to_owned(),
+        None => format!("{}}}", opened(arguments)),
     }
 }
 
@@ -209,9 +210,14 @@ pub fn tool_call(call_id: &str, tool_name: &str, signed_arguments: &str, envelop
     frame
 }
 
+/// The text of `object` without its last brace and the whitespace around it and at the beginning.
+fn opened(object: &str) -> &str {
+    object.trim().strip_suffix('}').map_or("{", str::trim_end)
+}
+
 /// The text of `object` with one more member, at its end. What is no object's text is taken for `{}`.
 fn with_member(object: &str, name: &str, push_value: impl FnOnce(&mut String)) -> String {
-    let open = object.trim_end().strip_suffix('}').map_or("{", str::trim_end);
+    let open = opened(object);
     let mut text = String::from(open);
     if !open.ends_with('{') {
         text.push(',');
