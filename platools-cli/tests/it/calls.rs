@@ -46,6 +46,11 @@ async fn a_call_prints_its_result_and_nothing_else() {
     let context = ["--context", "plan=pro", "--context", "size=3", "--entity", "local", "--env", "dev"];
     let ran = run(&[&["call", "whoami"], &caller[..], &context].concat(), &variables).await;
     assert_eq!(ran.json(), json!(["ada", "ag", "th", "tok-ada", {"plan": "pro", "size": 3}]));
+    // As the playground copies it: each option one word, so that a value may begin with anything.
+    let copied = ["call", "whoami", "--user=-ada", "--agent=ag", "--context=three=\"3\"", "--context=a=b=c"];
+    assert_eq!(dev.run(&copied).await.json(), json!(["-ada", "ag", "", null, {"three": "3", "a": "b=c"}]));
+    let params = "--params={\"a\": 1,\n \"b\": 2\n}\n";
+    assert_eq!(dev.run(&["call", "add", "--entity=local", "--env=dev", params]).await.out, "3\n");
     assert_eq!(dev.tells("called").await["entity"], "local");
     host.stop().await;
     dev.stop().await;
