@@ -8,11 +8,12 @@ import forms from "./scene-forms.mjs";
 import guard from "./scene-guard.mjs";
 import looks from "./scene-looks.mjs";
 import many from "./scene-many.mjs";
+import session from "./scene-session.mjs";
 import views from "./scene-views.mjs";
 
 const browser = await launch();
 let failed = false;
-for (const scene of [connect, call, forms, views, faults, many, guard, looks].flat()) {
+for (const scene of [connect, call, forms, views, session, faults, many, guard, looks].flat()) {
   const start = Date.now();
   try {
     await scene(browser);

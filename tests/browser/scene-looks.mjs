@@ -81,7 +81,7 @@ async function on_a_phone({ page }) {
   await prepare(page);
   await all(page, "phone");
   await visit(page, "call/book_trip");
-  await page.locator(".tool-head").waitFor();
+  await page.getByRole("heading", { name: "book_trip" }).waitFor();
   await page.locator(".outcome").scrollIntoViewIfNeeded();
   await picture(page, "form-end-phone");
   await visit(page, "history");

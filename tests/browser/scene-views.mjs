@@ -62,6 +62,50 @@ async function curl_as_copied_makes_the_call({ page }) {
   equal("what it says", JSON.parse(execFileSync("sh", ["-c", command], { env: environment })).result, 42);
 }
 
+async function a_command_line_as_copied_says_the_same_to_a_shell({ page }) {
+  await visit(page, "call/add");
+  await page.getByRole("heading", { name: "add", exact: true }).waitFor();
+  const typed = `{"a": 20,\n "b": 22, "it's": "$(rm) \\"quoted\\" \`x\`"}`;
+  await page.locator("#arguments-json").fill(typed);
+  await page.locator(".caller").evaluate((caller) => (caller.open = true));
+  await page.getByLabel("User token", { exact: true }).fill("tok-of-o'brien");
+  const context = { source: "wire test", plan: "pro", three: "3", size: 3, list: ["it's"] };
+  await page.getByLabel("_context").fill(JSON.stringify(context));
+  await page.locator("#send").click();
+  // There is no such argument; what is copied is the question.
+  await page.locator('.outcome .answer[data-outcome="error"]').waitFor();
+  await page.locator(".outcome").getByText("Copy as").click();
+  await picture(page, "copy-as-light");
+  await page.locator(".outcome").getByRole("button", { name: "platools call" }).click();
+  await becomes(
+    "the copied command",
+    async () => (await page.evaluate(() => navigator.clipboard.readText())).split("\n")[0],
+    "platools call add \\",
+  );
+  const command = await page.evaluate(() => navigator.clipboard.readText());
+  const { execFileSync } = await import("node:child_process");
+  const shell = `platools() { printf '%s\\0' "$@"; }\n${command}`;
+  equal("the words", execFileSync("sh", ["-c", shell], { encoding: "utf8" }).split("\0").slice(0, -1), [
+    "call",
+    "add",
+    "--entity=local",
+    "--env=dev",
+    `--params=${typed}`,
+    "--user=usr_ada",
+    "--agent=agent_dev",
+    "--thread=thread-7",
+    "--user-token=env:USER_TOKEN",
+    "--context=source=wire test",
+    "--context=plan=pro",
+    '--context=three="3"',
+    "--context=size=3",
+    '--context=list=["it\'s"]',
+  ]);
+  await page.getByLabel("User token", { exact: true }).fill("");
+  await page.getByLabel("_context").fill("");
+  await page.locator("#arguments-json").fill('{"a": 1, "b": 2}');
+}
+
 async function health_shows_heartbeats_and_latencies({ page }) {
   await visit(page, "health");
   await page.getByRole("heading", { name: "Health" }).waitFor();
@@ -131,6 +175,7 @@ async function the_keyboard_is_enough({ page }) {
 export default [
   the_history_lists_replays_and_copies,
   curl_as_copied_makes_the_call,
+  a_command_line_as_copied_says_the_same_to_a_shell,
   health_shows_heartbeats_and_latencies,
   events_are_told,
   the_keyboard_is_enough,

@@ -18,8 +18,8 @@ export class ApiError extends Error {
   }
 }
 
-async function request(method, path, { body, signal, read = plainly } = {}) {
-  const headers = identity(body === undefined ? {} : { "Content-Type": "application/json" });
+async function request(method, path, { body, signal, more, read = plainly } = {}) {
+  const headers = identity(body === undefined ? {} : { "Content-Type": "application/json", ...more });
   let response;
   try {
     response = await fetch(ROOT + path, { method, headers, body, signal, cache: "no-store" });
@@ -83,9 +83,14 @@ export function listHistory(seat, { limit = 50, before } = {}) {
   return get(`/history?${query}`);
 }
 
-/** Calls a tool. The text of the arguments is sent exactly as it is. */
-export function call(seat, request, signal) {
-  return post(`${seatPath(seat)}/calls`, callBody(request), { signal, read: asCall });
+/** A session token for a user, as the platform's own mint makes them. */
+export const mintSession = ({ entity, environment }, wanted) =>
+  post(`/entities/${encodeURIComponent(entity)}/session-tokens`, { environmentId: environment, ...wanted });
+
+/** Calls a tool, perhaps by a session token. The text of the arguments is sent exactly as it is. */
+export function call(seat, { session, ...request }, signal) {
+  const more = session && { "X-Platos-Session-Token": session };
+  return post(`${seatPath(seat)}/calls`, callBody(request), { signal, more, read: asCall });
 }
 
 /** The body of a call, with the arguments exactly as written. */

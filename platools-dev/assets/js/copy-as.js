@@ -38,6 +38,41 @@ export function asCurl(call) {
   ].join("\n");
 }
 
+/** A command line for `platools call`, where URL and API token come from the environment; `null` for what it cannot say. */
+export function asCli(call) {
+  const request = requestOf(call);
+  const context = Object.entries(request.context ?? {});
+  const isSaid = !call.tamper && context.every(([key]) => key !== "" && !key.includes("="));
+  if (!isSaid || call.tool.startsWith("-")) return null;
+  const option = (name, value) => (value === undefined ? [] : [`--${name}=${word(value)}`]);
+  const lines = [
+    `platools call ${word(call.tool)}`,
+    [...option("entity", call.entity), ...option("env", call.environment)].join(" "),
+    ...option("params", request.argumentsText),
+    ...option("user", request.user),
+    ...option("agent", request.agent),
+    ...option("thread", request.thread),
+    ...option("user-token", request.user_token && "env:USER_TOKEN"),
+    ...option("entity-token", request.entity_token && "env:ENTITY_TOKEN"),
+    ...context.flatMap(([key, value]) => option("context", `${key}=${contextValue(value)}`)),
+  ];
+  return lines.join(" \\\n  ");
+}
+
+/** A value as `--context` reads it: as JSON, or as the text that it is if that is no JSON. */
+function contextValue(value) {
+  if (typeof value !== "string") return write(value, 0);
+  try {
+    JSON.parse(value);
+    return JSON.stringify(value);
+  } catch {
+    return value;
+  }
+}
+
+/** A text as one word of a shell, in quotes where it needs them. */
+const word = (text) => (/^[\w@%+:,./-]+$/.test(text) ? text : quote(text));
+
 /** A test in Rust, with `platools-dev`. */
 export function asTest(call) {
   const { request } = call;

@@ -60,6 +60,7 @@ assets! {
         "js/views/health.js",
         "js/views/help.js",
         "js/views/history.js",
+        "js/views/session.js",
         "js/views/tools.js";
 }
 

@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { isObject, parse } from "../json.js";
+import { createSession } from "./session.js";
 
 const KEY = "platools.caller";
 /** What is remembered. Tokens are not. */
@@ -31,6 +32,7 @@ export function createCaller() {
       inputs[name],
     );
   };
+  const session = createSession(describe);
   const summary = h("span", { class: "muted small" });
   const element = h(
     "details",
@@ -49,6 +51,7 @@ export function createCaller() {
         wide: true,
       }),
     ),
+    session.element,
   );
 
   function remember() {
@@ -60,11 +63,15 @@ export function createCaller() {
   }
 
   function describe() {
+    const claims = session.active()?.claims;
+    // These are the session's then.
+    for (const name of ["user", "user_token"]) inputs[name].disabled = Boolean(claims);
+    inputs.agent.disabled = Boolean(claims?.agentId);
     const said = [
-      inputs.user.value || "user_dev",
-      inputs.agent.value || "agent_dev",
+      claims ? `session of ${claims.userId}` : inputs.user.value || "user_dev",
+      claims?.agentId || inputs.agent.value || "agent_dev",
       inputs.thread.value && `thread ${inputs.thread.value}`,
-      inputs.user_token.value && "with a user token",
+      (claims ? claims.userToken : inputs.user_token.value) && "with a user token",
       inputs.context.value.trim() && "with _context",
     ];
     summary.textContent = said.filter(Boolean).join(" · ");
@@ -88,16 +95,15 @@ export function createCaller() {
           throw new Error("_context must be a JSON object, or empty.");
         }
       }
-      return {
-        user: typed("user"),
-        agent: typed("agent"),
-        thread: typed("thread"),
-        user_token: typed("user_token"),
-        context,
-      };
+      const { token, claims } = session.active() ?? {};
+      const identity = token
+        ? { session: token, agent: claims.agentId ? undefined : typed("agent") }
+        : { user: typed("user"), agent: typed("agent"), user_token: typed("user_token") };
+      return { ...identity, thread: typed("thread"), context };
     },
     /** Takes over who made an earlier call. */
     load(request) {
+      session.leave();
       for (const name of ["user", "agent", "thread", "user_token"]) inputs[name].value = request[name] ?? "";
       inputs.context.value = request.context ? JSON.stringify(request.context, null, 2) : "";
       remember();

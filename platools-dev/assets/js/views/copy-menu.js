@@ -1,6 +1,6 @@
 // The menu that copies a call as something to paste.
 
-import { asCurl, asTest } from "../copy-as.js";
+import { asCli, asCurl, asTest } from "../copy-as.js";
 import { copy, h } from "../dom.js";
 
 /** A button that opens the menu. */
@@ -17,6 +17,7 @@ export function copyMenu(call) {
     );
   const isWhole = call.request && !call.request.arguments.truncated;
   if (!isWhole) return null;
+  const cli = asCli(call);
   const menu = h(
     "details",
     { class: "menu" },
@@ -25,6 +26,7 @@ export function copyMenu(call) {
       "div",
       { class: "menu-items" },
       entry("curl", "the call as curl", () => asCurl(call)),
+      cli && entry("platools call", "the call as a command line", () => cli),
       entry("Rust test", "the call as a test", () => asTest(call)),
       entry("Arguments", "the arguments", () => call.request.arguments.text),
     ),
