@@ -48,11 +48,7 @@ fn claim(text: &str) -> Result<(String, Value), String> {
 pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure> {
     let mut claims = SessionClaims::for_user(options.user).lifetime(options.lifetime);
     if let Some(token) = options.user_token {
-        let token = match token.strip_prefix("env:") {
-            Some(variable) => std::env::var(variable)
-                .map_err(|_| Failure::Usage(format!("the variable `{variable}` is not set")))?,
-            None => token,
-        };
+        let token = platools::cli::token(&token).map_err(Failure::Usage)?;
         claims = claims.user_token(token);
     }
     if let Some(agent) = options.agent {

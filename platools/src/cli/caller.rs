@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::context::CallContext;
-use crate::security::Identity;
+use crate::testing;
 
 /// Options that say who is calling; for `#[command(flatten)]`.
 #[derive(Debug, Clone, Default, Args)]
@@ -48,35 +48,42 @@ impl Caller {
     /// # Errors
     /// When a token is to come from a variable that is not set.
     pub fn context(&self) -> Result<CallContext, String> {
-        let mut context = CallContext::builder();
+        Ok(self.described()?.fill(CallContext::builder()).build())
+    }
+
+    /// The same caller, for cases.
+    pub(super) fn described(&self) -> Result<testing::Caller, String> {
+        let mut caller = testing::Caller::default();
         if let Some(user) = &self.user {
-            context = context.user_id(user);
+            caller = caller.user_id(user);
         }
-        if let Some(token) = &self.user_token {
-            context = context.user_token(secret(token)?);
+        if let Some(reference) = &self.user_token {
+            caller = caller.user_token(token(reference)?);
         }
-        if let Some(token) = &self.entity_token {
-            context = context.entity_token(secret(token)?);
+        if let Some(reference) = &self.entity_token {
+            caller = caller.entity_token(token(reference)?);
         }
         if !self.role.is_empty() {
-            let subject = self.user.as_deref().unwrap_or("local");
-            context = context.identity(Identity::new(subject).with_roles(&self.role));
+            caller = caller.roles(&self.role);
         }
         if let Some(agent) = &self.agent {
-            context = context.agent_id(agent);
+            caller = caller.agent_id(agent);
         }
         if let Some(thread) = &self.thread {
-            context = context.thread_id(thread);
+            caller = caller.thread_id(thread);
         }
         for (key, value) in &self.context {
-            context = context.context(key, value.clone());
+            caller = caller.context(key, value.clone());
         }
-        Ok(context.build())
+        Ok(caller)
     }
 }
 
-/// A token, or what the variable that it names holds.
-fn secret(text: &str) -> Result<String, String> {
+/// A token as a command line says it: itself, or `env:NAME` for what that variable holds.
+///
+/// # Errors
+/// When the variable is not set.
+pub fn token(text: &str) -> Result<String, String> {
     let Some(variable) = text.strip_prefix("env:") else { return Ok(text.to_owned()) };
     std::env::var(variable).map_err(|_| format!("the variable `{variable}` is not set"))
 }

@@ -49,7 +49,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use self::arguments::{Arguments, Command};
-pub use self::caller::Caller;
+pub use self::caller::{Caller, token};
 use self::output::Output;
 use crate::error::Error;
 use crate::host::Platools;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::layout::Layout;
+use crate::tool::arguments::nearest;
 
 /// The width of a terminal that does not say.
 const WIDTH: usize = 100;
@@ -189,13 +190,9 @@ fn fit(text: &str, columns: usize) -> String {
 
 /// What to say when there is no tool of that name, with the nearest one.
 pub fn unknown_tool(name: &str, names: &[&str]) -> String {
-    let near = names
-        .iter()
-        .map(|known| (strsim::jaro_winkler(name, known), *known))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|one, other| one.0.total_cmp(&other.0));
+    let near = nearest(name, names.iter().copied());
     match near {
-        Some((_, near)) => format!("there is no tool `{name}`; did you mean `{near}`?"),
+        Some(near) => format!("there is no tool `{name}`; did you mean `{near}`?"),
         None if names.is_empty() => format!("there is no tool `{name}`: no tools are registered"),
         None => format!("there is no tool `{name}`; `list` shows what there is"),
     }

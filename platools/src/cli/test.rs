@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::Failure;
 use super::arguments::Test;
 use super::output::{self, Output};
-use super::{Caller, Failure};
 use crate::host::Platools;
 use crate::testing::{
-    self, Case, Coverage, DEFAULT_FILE, Expectation, Progress, RunOptions, Suite, SuiteReport,
-    run as run_suite,
+    Case, Coverage, DEFAULT_FILE, Expectation, Progress, RunOptions, Suite, SuiteReport, run as run_suite,
 };
 
 pub(super) async fn run(platools: Platools, options: Test, output: &Output) -> Result<(), Failure> {
@@ -23,7 +22,7 @@ pub(super) async fn run(platools: Platools, options: Test, output: &Output) -> R
         }
         return Ok(());
     }
-    let caller = caller(&options.caller)?;
+    let caller = options.caller.described().map_err(Failure::Usage)?;
     let alone = options.tool.is_some();
     let run = RunOptions::default().caller(caller).fail_fast(options.fail_fast).keep_outputs(alone);
     // On a terminal each case shows as soon as it is done; a report for a program comes whole.
@@ -90,32 +89,4 @@ fn suite(options: &Test) -> Result<Suite, Failure> {
         case = case.max_latency(limit);
     }
     Ok([case].into_iter().collect())
-}
-
-/// Who is calling, where a case does not say.
-fn caller(options: &Caller) -> Result<testing::Caller, Failure> {
-    let context = options.context().map_err(Failure::Usage)?;
-    let mut caller = testing::Caller::default();
-    if let Some(user) = &options.user {
-        caller = caller.user_id(user);
-    }
-    if let Some(token) = context.user_token() {
-        caller = caller.user_token(token);
-    }
-    if let Some(token) = context.entity_token() {
-        caller = caller.entity_token(token);
-    }
-    if !options.role.is_empty() {
-        caller = caller.roles(&options.role);
-    }
-    if let Some(agent) = &options.agent {
-        caller = caller.agent_id(agent);
-    }
-    if let Some(thread) = &options.thread {
-        caller = caller.thread_id(thread);
-    }
-    for (key, value) in &options.context {
-        caller = caller.context(key, value.clone());
-    }
-    Ok(caller)
 }

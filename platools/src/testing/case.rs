@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::context::CallContext;
+use crate::context::{CallContext, CallContextBuilder};
 use crate::security::Identity;
 use crate::tool::{Arguments, ArgumentsError};
 
@@ -195,7 +195,11 @@ impl Caller {
 
     /// The context of one call.
     pub(super) fn to_context(&self, call_id: String) -> CallContext {
-        let mut builder = CallContext::builder().call_id(call_id).source("test");
+        self.fill(CallContext::builder().call_id(call_id).source("test")).build()
+    }
+
+    /// A context with all that is said about the caller.
+    pub(crate) fn fill(&self, mut builder: CallContextBuilder) -> CallContextBuilder {
         if let Some(id) = &self.user_id {
             builder = builder.user_id(id);
         }
@@ -218,7 +222,7 @@ impl Caller {
         for (key, value) in &self.context {
             builder = builder.context(key, value.clone());
         }
-        builder.build()
+        builder
     }
 }
 
