@@ -131,18 +131,17 @@ function rows({ id, describedBy }, context, { addText, makeRow }) {
   };
 }
 
+/** The context of a field in a row: without a name of its own, and always there. */
+function ofItem(context) {
+  const { depth } = context;
+  return { ...context, depth: depth + 1, name: undefined, title: undefined, required: true, isVariant: false };
+}
+
 /** A list of items of one kind. */
 export function list({ schema }, context) {
   return (place) => {
     const items = schema.items ?? true;
-    const inner = {
-      ...context,
-      depth: context.depth + 1,
-      name: undefined,
-      title: undefined,
-      required: true,
-      isVariant: false,
-    };
+    const inner = ofItem(context);
     const made = rows(place, context, {
       addText: "Add an item",
       makeRow(value) {
@@ -185,14 +184,7 @@ export function tuple({ schema }, context) {
 /** Names that are free, with values of one kind. */
 export function map({ schema }, context) {
   return (place) => {
-    const inner = {
-      ...context,
-      depth: context.depth + 1,
-      name: undefined,
-      title: undefined,
-      required: true,
-      isVariant: false,
-    };
+    const inner = ofItem(context);
     const made = rows(place, context, {
       addText: "Add an entry",
       makeRow([name, value] = ["", undefined]) {
