@@ -81,7 +81,7 @@ use proc_macro::TokenStream;
 ///
 /// # Parameters
 ///
-/// `CallContext`, `Identity`, `State<T>` and `CancellationToken`, also borrowed or in an `Option`, come from the call;
+/// `CallContext`, `Identity`, `State<T>`, `CancellationToken` and `Progress`, also borrowed or in an `Option`, come from the call;
 /// anything else is an argument, which the caller sends. Whether an argument may be left out is a matter of
 /// its type: an `Option` may. A borrowed argument (`&str`, `&[T]`, `&T`, and options of them) is owned by the
 /// call.

@@ -16,7 +16,7 @@ use crate::names::{Case, argument_name_problem};
 use crate::types;
 
 /// The names of types that are taken from the call.
-const INJECTED: [&str; 4] = ["CallContext", "Identity", "State", "CancellationToken"];
+const INJECTED: [&str; 5] = ["CallContext", "Identity", "State", "CancellationToken", "Progress"];
 
 /// A parameter that was read.
 pub(crate) struct Parameter {

@@ -139,9 +139,9 @@ pub use schemars;
 pub use tokio_util::sync::CancellationToken;
 
 pub use crate::context::{
-    CallContext, CallContextBuilder, State, current_agent_id, current_call_id, current_context,
-    current_entity_id, current_entity_token, current_identity, current_scope, current_thread_id,
-    current_user_id, current_user_token,
+    CallContext, CallContextBuilder, LogLevel, Progress, State, current_agent_id, current_call_id,
+    current_context, current_entity_id, current_entity_token, current_identity, current_scope,
+    current_thread_id, current_user_id, current_user_token,
 };
 pub use crate::dispatch::{AccessError, Limits};
 pub use crate::error::{Error, MissingState, Result};
@@ -154,9 +154,10 @@ pub use crate::security::{Authenticator, Identity, SecretSource};
 #[cfg(feature = "jwt")]
 pub use crate::session_token::{Mint, SessionClaims, SessionScope, SessionToken, SessionTokens};
 pub use crate::tool::{
-    Arguments, ArgumentsError, Auth, BoxError, FromCall, IntoOutput, InvalidRateLimit, Location, Media,
-    NameError, RateLimit, Registry, RegistryError, Requirement, Tool, ToolCall, ToolError, ToolErrorKind,
-    ToolOutput, ToolResult, ToolSpec, Toolset, UserFacingError, check_name,
+    Arguments, ArgumentsError, Auth, BoxError, Content, EmbeddedResource, FromCall, IntoOutput,
+    InvalidRateLimit, Location, Media, NameError, RateLimit, Registry, RegistryError, Requirement, Tool,
+    ToolCall, ToolError, ToolErrorKind, ToolOutput, ToolResult, ToolSpec, Toolset, UserFacingError,
+    check_name,
 };
 
 /// What most programs use: `use platools::prelude::*`.
@@ -165,7 +166,7 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::{
-        CallContext, CancellationToken, Identity, Media, Platools, State, ToolError, ToolOutput,
+        CallContext, CancellationToken, Identity, Media, Platools, Progress, State, ToolError, ToolOutput,
         UserFacingError, tool, tools, toolset,
     };
 }

@@ -12,8 +12,17 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Libraries that print what they carry.
-const CAPPED: [&str; 8] =
-    ["tungstenite", "tokio_tungstenite", "hyper", "hyper_util", "h2", "reqwest", "rustls", "tokio_rustls"];
+const CAPPED: [&str; 9] = [
+    "tungstenite",
+    "tokio_tungstenite",
+    "hyper",
+    "hyper_util",
+    "h2",
+    "reqwest",
+    "rmcp",
+    "rustls",
+    "tokio_rustls",
+];
 
 /// Logs to standard error as `RUST_LOG` says, `info` without it. Does nothing when the program has a
 /// subscriber already.

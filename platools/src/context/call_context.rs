@@ -72,6 +72,17 @@ impl CallContext {
         }
     }
 
+    /// A builder that starts from this context.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn to_builder(&self) -> CallContextBuilder {
+        CallContextBuilder {
+            envelope: self.0.envelope.clone(),
+            context: self.0.context.clone(),
+            identity: self.0.identity.clone(),
+            traceparent: self.0.traceparent.clone(),
+        }
+    }
+
     /// The envelope it was made of.
     pub(crate) fn envelope(&self) -> &Envelope {
         &self.0.envelope

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::{CallContext, States};
+use super::{CallContext, Progress, States};
 use crate::json;
 use crate::protocol::{Envelope, RawEnvelope};
 use crate::security::{Credentials, Identity};
@@ -22,6 +22,8 @@ pub(crate) struct CallScope {
     identity: OnceLock<Identity>,
     /// The trace that the call belongs to, as W3C trace context.
     traceparent: Option<String>,
+    /// Who wants to hear how far the call is.
+    progress: Progress,
 }
 
 enum Caller {
@@ -95,8 +97,26 @@ impl CallScope {
         states: Arc<States>,
         host_cancellation: CancellationToken,
     ) -> Self {
-        let (cancellation, identity) = (OnceLock::new(), OnceLock::new());
-        Self { call_id, caller, states, host_cancellation, cancellation, identity, traceparent: None }
+        Self {
+            call_id,
+            caller,
+            states,
+            host_cancellation,
+            cancellation: OnceLock::new(),
+            identity: OnceLock::new(),
+            traceparent: None,
+            progress: Progress::default(),
+        }
+    }
+
+    /// The same call, with somebody who wants to hear how far it is.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn with_progress(self, progress: Progress) -> Self {
+        Self { progress, ..self }
+    }
+
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     pub(crate) fn call_id(&self) -> &str {

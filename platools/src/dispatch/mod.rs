@@ -36,6 +36,8 @@ use self::limits::ToolLimits;
 pub(crate) use self::limits::quota;
 use self::run::Asking;
 pub(crate) use self::run::{Admitted, Finished, answer_text};
+#[cfg(feature = "mcp")]
+use crate::context::Progress;
 use crate::context::{CallContext, CallScope, States};
 use crate::security::Authentication;
 use crate::tool::{Arguments, Registry, Tool, ToolError, ToolResult};
@@ -140,6 +142,21 @@ impl Dispatcher {
         let admitted = self.admit(name, Some(context.user_id()), arguments.as_json().len())?;
         let scope = CallScope::local(context, self.states(), self.cancellation());
         admitted.run(arguments, Arc::new(scope)).await.result
+    }
+
+    /// The same for a caller who may take the call back, and hears how far it is.
+    #[cfg(feature = "mcp")]
+    pub(crate) async fn call_until(
+        &self,
+        taken_back: impl Future<Output = ()>,
+        name: &str,
+        arguments: Arguments,
+        context: CallContext,
+        progress: Progress,
+    ) -> ToolResult {
+        let admitted = self.admit(name, Some(context.user_id()), arguments.as_json().len())?;
+        let scope = CallScope::local(context, self.states(), self.cancellation()).with_progress(progress);
+        admitted.run_until(taken_back, arguments, Arc::new(scope)).await
     }
 
     /// Whether somebody verifies who is calling.

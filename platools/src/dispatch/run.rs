@@ -76,6 +76,34 @@ impl Admitted {
         observe::call_finished(entry.tool.name(), outcome, latency);
         Finished { result, entry, presence }
     }
+
+    /// The same, until the caller takes the call back: the handler's token is cancelled then, and a handler that
+    /// does not end within a moment is dropped.
+    #[cfg(feature = "mcp")]
+    pub(crate) async fn run_until(
+        self,
+        taken_back: impl Future<Output = ()>,
+        arguments: Arguments,
+        scope: Arc<CallScope>,
+    ) -> ToolResult {
+        let (entry, arrived) = (Arc::clone(&self.entry), self.arrived);
+        let mut running = pin!(self.run(arguments, Arc::clone(&scope)));
+        tokio::select! {
+            biased;
+            finished = &mut running => return finished.result,
+            () = taken_back => {}
+        }
+        if scope.cancel()
+            && let Ok(finished) = timeout(LAST_WORDS, &mut running).await
+        {
+            return finished.result;
+        }
+        let error = ToolError::cancelled();
+        let (tool, outcome) = (entry.tool.name(), error.kind().as_str());
+        tracing::debug!(tool, call_id = scope.call_id(), "the caller took the call back");
+        observe::call_finished(tool, outcome, arrived.elapsed());
+        Err(error)
+    }
 }
 
 /// The time that a call has.

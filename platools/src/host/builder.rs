@@ -13,7 +13,7 @@ use super::events::Events;
 use super::outbox::Outbox;
 use super::tls::TlsConnector;
 use super::tools::Tools;
-use super::{ConfigError, Host, HostConfig, HostState, LocalHost, Shared, WhenSuperseded};
+use super::{ConfigError, Host, HostConfig, HostState, LocalHost, Shared, Toolbox, WhenSuperseded};
 use crate::context::States;
 use crate::dispatch::{AccessError, Dispatcher, Limits};
 use crate::error::{Error, MissingState};
@@ -207,8 +207,8 @@ impl Platools {
         let secret = source.load().map_err(ConfigError::from)?;
         let tls = if url.is_tls() { Some(TlsConnector::new(self.config.ca_file.as_deref())?) } else { None };
 
-        let (LocalHost { registry, dispatcher }, config) = self.assemble()?;
-        let tools = Tools::new(registry.clone())?;
+        let (registry, dispatcher, config) = self.assemble()?;
+        let toolbox = Toolbox::new(Tools::new(registry.clone())?, dispatcher, &config);
 
         for weakness in config.verification.weaknesses() {
             tracing::warn!("{weakness}");
@@ -224,12 +224,11 @@ impl Platools {
             looked_up: std::sync::Mutex::default(),
             scope: scope.into(),
             verifier: Verifier::new(&secret, config.verification.clone()),
-            dispatcher,
+            toolbox,
             url,
             secret: source,
             config,
             tls,
-            tools,
             outbox: Outbox::new(events.clone()),
             events,
             calls: Calls::default(),
@@ -246,11 +245,13 @@ impl Platools {
     /// When two tools have one name, a tool's schema cannot be built, or its state or its authenticator is
     /// missing.
     pub fn build_local(self) -> Result<LocalHost, Error> {
-        self.assemble().map(|(local, _)| local)
+        let (registry, dispatcher, config) = self.assemble()?;
+        let toolbox = Toolbox::new(Tools::local(registry.clone()), dispatcher, &config);
+        Ok(LocalHost { registry, toolbox })
     }
 
     /// The tools, and what runs them.
-    fn assemble(self) -> Result<(LocalHost, HostConfig), Error> {
+    fn assemble(self) -> Result<(Registry, Dispatcher, HostConfig), Error> {
         let Self { config, explicit, more, states, authenticator } = self;
         config.check()?;
         let mut registry = match explicit {
@@ -266,7 +267,7 @@ impl Platools {
         AccessError::check(registry.iter(), authenticator.is_some(), config.strict_access)?;
         let authentication = authenticator.map(|who| Authentication::new(who, config.identity_ttl));
         let dispatcher = Dispatcher::new(&registry, Arc::new(states), authentication, config.limits.clone());
-        Ok((LocalHost { registry, dispatcher }, config))
+        Ok((registry, dispatcher, config))
     }
 
     /// Builds the host and runs it until SIGTERM or SIGINT; see [`Host::run`].

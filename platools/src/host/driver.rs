@@ -72,9 +72,9 @@ impl Status {
     /// Starts the shutdown: no new calls, and a clock for those that run.
     pub(super) fn begin_drain(&mut self, shared: &Shared) {
         self.on(Event::Shutdown);
-        shared.dispatcher.close();
+        shared.dispatcher().close();
         self.drain = Some(Drain::Grace(Instant::now() + shared.config.shutdown_grace));
-        tracing::info!(running = shared.dispatcher.in_flight(), "shutting down");
+        tracing::info!(running = shared.dispatcher().in_flight(), "shutting down");
     }
 
     /// When the shutdown goes on to its next step by itself.
@@ -86,12 +86,12 @@ impl Status {
     pub(super) fn on_drain_time(&mut self, shared: &Shared, now: Instant) -> Option<Ending> {
         match self.drain? {
             Drain::Grace(due) if due <= now => {
-                shared.dispatcher.cancel();
+                shared.dispatcher().cancel();
                 self.drain = Some(Drain::Farewell(now + FAREWELL));
                 None
             }
             Drain::Farewell(due) if due <= now => {
-                let running = shared.dispatcher.in_flight();
+                let running = shared.dispatcher().in_flight();
                 tracing::warn!(running, "the grace period is over, running calls are left without an answer");
                 Some(Ending::Drained)
             }
@@ -147,7 +147,7 @@ pub(super) async fn drive(
             }
             Action::Stop => return Ok(()),
             Action::GiveUp(why) => {
-                shared.dispatcher.close();
+                shared.dispatcher().close();
                 return Err(explain(&shared, why));
             }
         }
@@ -212,7 +212,7 @@ async fn pause(
                 }
             }
             () = shared.shutdown.cancelled(), if !draining => status.begin_drain(shared),
-            () = shared.dispatcher.drained(), if draining && shared.dispatcher.in_flight() > 0 => {}
+            () = shared.dispatcher().drained(), if draining && shared.dispatcher().in_flight() > 0 => {}
         }
     }
 }
@@ -221,7 +221,7 @@ async fn pause(
 /// deliver.
 fn is_worth_waiting(shared: &Shared, status: &Status, until: Instant) -> bool {
     // Read before the outbox is: a call puts its answer there before it stops being in flight.
-    let idle = shared.dispatcher.in_flight() == 0;
+    let idle = shared.dispatcher().in_flight() == 0;
     let unsent = shared.outbox.last_expiry().is_some_and(|expiry| expiry > until.max(Instant::now()));
     let in_time = status.drain_due().is_none_or(|due| until < due);
     if idle && !(unsent && in_time) {

@@ -94,7 +94,7 @@ fn begin(
         verdict => verdict?,
     }
     let request = CallRequest::parse(body)?;
-    if shared.dispatcher.is_closed() {
+    if shared.dispatcher().is_closed() {
         return Err(HttpRefusal::ShuttingDown);
     }
     let envelope = envelope.into_owned();
@@ -103,7 +103,7 @@ fn begin(
     let claim = given.clone().map(|call_id| Claim::new(shared, call_id)).transpose()?;
     let params = request.params();
     let admitted = match request.tool_name().exact() {
-        Some(name) => shared.dispatcher.admit(&name, envelope.user_id.as_deref(), params.text().len()),
+        Some(name) => shared.dispatcher().admit(&name, envelope.user_id.as_deref(), params.text().len()),
         None => Err(ToolError::unknown_tool(request.tool_name().display().into_owned())),
     };
     let admitted = admitted.map_err(HttpRefusal::NotAdmitted)?;
@@ -114,8 +114,8 @@ fn begin(
         envelope,
         params.context_text(),
         traceparent,
-        shared.dispatcher.states(),
-        shared.dispatcher.cancellation(),
+        shared.dispatcher().states(),
+        shared.dispatcher().cancellation(),
     );
     let shared = Arc::clone(shared);
     Ok(async move {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::Toolbox;
 use crate::context::CallContext;
-use crate::dispatch::Dispatcher;
 use crate::tool::{Arguments, Registry, ToolResult};
 
 /// Runs the tools of a program in this process, without a platform: for tests and for the command line.
@@ -33,11 +33,15 @@ use crate::tool::{Arguments, Registry, ToolResult};
 #[derive(Debug, Clone)]
 pub struct LocalHost {
     pub(super) registry: Registry,
-    pub(super) dispatcher: Dispatcher,
+    pub(super) toolbox: Toolbox,
 }
 
 impl LocalHost {
-    /// The tools.
+    pub(crate) fn toolbox(&self) -> &Toolbox {
+        &self.toolbox
+    }
+
+    /// The tools that the program starts with; [`tools`](Self::tools) has those of this moment.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -47,21 +51,21 @@ impl LocalHost {
     /// # Errors
     /// What the call was answered with.
     pub async fn call(&self, tool: &str, arguments: Arguments, context: CallContext) -> ToolResult {
-        self.dispatcher.call(tool, arguments, context).await
+        self.toolbox.dispatcher.call(tool, arguments, context).await
     }
 
     /// Whether there is an authenticator, which enforces the `auth` and `roles` of the tools.
     pub fn is_authenticated(&self) -> bool {
-        self.dispatcher.is_authenticated()
+        self.toolbox.dispatcher.is_authenticated()
     }
 
     /// How long any call may take, waiting included.
     pub fn call_timeout(&self) -> Duration {
-        self.dispatcher.call_timeout()
+        self.toolbox.dispatcher.call_timeout()
     }
 
     /// How many calls are running or waiting.
     pub fn in_flight(&self) -> usize {
-        self.dispatcher.in_flight()
+        self.toolbox.dispatcher.in_flight()
     }
 }

@@ -57,6 +57,8 @@ pub use self::local::LocalHost;
 pub use self::machine::HostState;
 use self::outbox::Outbox;
 pub use self::probe::{CheckDepth, ConnectionCheck};
+pub(crate) use self::shutdown::Signals;
+pub(crate) use self::tools::Toolbox;
 use self::tools::Tools;
 use crate::context::CallContext;
 use crate::dispatch::Dispatcher;
@@ -83,9 +85,8 @@ struct Shared {
     secret: SecretSource,
     config: HostConfig,
     tls: Option<tls::TlsConnector>,
-    tools: Tools,
+    toolbox: Toolbox,
     events: Events,
-    dispatcher: Dispatcher,
     verifier: Verifier,
     outbox: Outbox,
     calls: Calls,
@@ -98,6 +99,16 @@ struct Shared {
 }
 
 impl Shared {
+    /// What runs the tools.
+    fn dispatcher(&self) -> &Dispatcher {
+        &self.toolbox.dispatcher
+    }
+
+    /// The tools as they are declared.
+    fn tools(&self) -> &Tools {
+        &self.toolbox.tools
+    }
+
     /// Where this host belongs, as far as that is known.
     #[cfg(feature = "http")]
     fn scope(&self) -> Scope {
@@ -131,7 +142,7 @@ impl Host {
     /// # Errors
     /// What the call was answered with.
     pub async fn call(&self, tool: &str, arguments: Arguments, context: CallContext) -> ToolResult {
-        self.shared.dispatcher.call(tool, arguments, context).await
+        self.shared.dispatcher().call(tool, arguments, context).await
     }
 
     /// Connects and answers calls until SIGTERM or SIGINT (Ctrl-C), then shuts down in order: new calls
@@ -142,7 +153,7 @@ impl Host {
     /// When the platform refuses the connection for a reason that only a person can mend, such as a wrong
     /// secret, or a second signal comes. A broken connection is no error; it is dialled again.
     pub async fn run(self) -> Result<(), HostError> {
-        let signals = shutdown::Signals::new()?;
+        let signals = Signals::new().map_err(HostError::Signals)?;
         let shared = Arc::clone(&self.shared);
         let driver = driver::drive(self.shared, self.secret, self.state);
         signals.guard(&shared, driver).await
@@ -174,6 +185,10 @@ pub struct HostHandle {
 }
 
 impl HostHandle {
+    pub(crate) fn toolbox(&self) -> &Toolbox {
+        &self.shared.toolbox
+    }
+
     /// The state of the connection at this moment.
     pub fn state(&self) -> HostState {
         *self.state.borrow()
@@ -195,7 +210,7 @@ impl HostHandle {
 
     /// How many calls are running or waiting.
     pub fn in_flight(&self) -> usize {
-        self.shared.dispatcher.in_flight()
+        self.shared.dispatcher().in_flight()
     }
 
     /// Shuts the host down in order, as SIGTERM does, and waits until it has stopped.

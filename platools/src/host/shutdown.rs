@@ -1,12 +1,13 @@
 //! Signals: the first one asks for an orderly end, the second one for any end.
 
 use std::future::Future;
+use std::io;
 
 use super::{HostError, Shared};
 
 /// SIGTERM and SIGINT, or Ctrl-C where there are no signals.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -15,16 +16,14 @@ pub(super) struct Signals {
 
 impl Signals {
     #[cfg(unix)]
-    pub(super) fn new() -> Result<Self, HostError> {
+    pub(crate) fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).map_err(HostError::Signals)?,
-            interrupt: signal(SignalKind::interrupt()).map_err(HostError::Signals)?,
-        })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
+    /// Waits for the next one.
     #[cfg(unix)]
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -33,12 +32,12 @@ impl Signals {
 
     #[cfg(not(unix))]
     #[expect(clippy::unnecessary_wraps, reason = "signals can fail elsewhere")]
-    pub(super) fn new() -> Result<Self, HostError> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {})
     }
 
     #[cfg(not(unix))]
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await
         }
@@ -57,7 +56,7 @@ impl Signals {
                 result = &mut host => return result,
                 () = self.next() => {
                     if shutdown.is_cancelled() {
-                        return Err(HostError::Interrupted { running: shared.dispatcher.in_flight() });
+                        return Err(HostError::Interrupted { running: shared.dispatcher().in_flight() });
                     }
                     shutdown.cancel();
                 }

@@ -1,14 +1,14 @@
 //! The tools of a running host: they may come, go and be switched off. Changes become one declaration.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::declaration::{declare, frame_of};
-use super::{DeclarationError, HostHandle};
-use crate::dispatch::AccessError;
+use super::{DeclarationError, HostConfig, HostHandle, LocalHost};
+use crate::dispatch::{AccessError, Dispatcher};
 use crate::error::{Error, MissingState};
 use crate::tool::{Registry, Tool};
 
@@ -18,6 +18,8 @@ pub(super) struct Tools {
     inner: Mutex<Inner>,
     /// Counts the changes.
     version: watch::Sender<u64>,
+    /// Whether a platform has to take the declaration.
+    declared: bool,
 }
 
 #[derive(Debug)]
@@ -33,8 +35,17 @@ impl Tools {
     /// When the declaration is larger than the platform takes.
     pub(super) fn new(registry: Registry) -> Result<Self, DeclarationError> {
         let declaration = Some(declare(&registry)?.into());
+        Ok(Self::with(registry, declaration, true))
+    }
+
+    /// Tools that no platform hears of.
+    pub(super) fn local(registry: Registry) -> Self {
+        Self::with(registry, None, false)
+    }
+
+    fn with(registry: Registry, declaration: Option<Utf8Bytes>, declared: bool) -> Self {
         let inner = Inner { registry, disabled: HashSet::new(), declaration };
-        Ok(Self { inner: Mutex::new(inner), version: watch::Sender::new(0) })
+        Self { inner: Mutex::new(inner), version: watch::Sender::new(0), declared }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -72,10 +83,9 @@ impl Tools {
         let mut outcome = Ok(());
         self.change(|inner| {
             let mut registry = inner.registry.clone();
-            outcome = registry
-                .insert(tool)
-                .map_err(Error::from)
-                .and_then(|()| declare(&registry).map(drop).map_err(Error::from));
+            outcome = registry.insert(tool).map_err(Error::from).and_then(|()| {
+                if self.declared { declare(&registry).map(drop).map_err(Error::from) } else { Ok(()) }
+            });
             outcome.as_ref().ok()?;
             inner.registry = registry;
             Some(())
@@ -111,41 +121,106 @@ impl Tools {
     }
 }
 
-/// Tools at run time. The platform hears of changes within a moment, several at once as one declaration,
-/// and never more often than it allows.
-impl HostHandle {
-    /// Adds a tool.
-    ///
-    /// # Errors
-    /// When its name is taken, its schema cannot be built, it asks for state or an authenticator that the
-    /// host does not have, or the declaration would become larger than the platform takes. Nothing has changed then.
-    pub fn insert_tool(&self, tool: Tool) -> Result<(), Error> {
-        MissingState::check([&tool], &self.shared.dispatcher.states())?;
-        let is_authenticated = self.shared.dispatcher.is_authenticated();
-        AccessError::check([&tool], is_authenticated, self.shared.config.strict_access)?;
-        self.shared.tools.insert(tool.clone())?;
-        self.shared.dispatcher.insert(tool);
+/// The tools of one host and what runs them, so that a change reaches both. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Toolbox {
+    pub(super) tools: Arc<Tools>,
+    pub(crate) dispatcher: Dispatcher,
+    pub(super) strict_access: bool,
+    /// Whether callers are told what broke inside.
+    #[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "the wire has its own"))]
+    pub(crate) show_internal_errors: bool,
+    /// Held while a change reaches both.
+    changing: Arc<Mutex<()>>,
+}
+
+impl Toolbox {
+    pub(super) fn new(tools: Tools, dispatcher: Dispatcher, config: &HostConfig) -> Self {
+        let (strict_access, show_internal_errors) = (config.strict_access, config.show_internal_errors);
+        let (tools, changing) = (Arc::new(tools), Arc::default());
+        Self { tools, dispatcher, strict_access, show_internal_errors, changing }
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn insert(&self, tool: Tool) -> Result<(), Error> {
+        MissingState::check([&tool], &self.dispatcher.states())?;
+        AccessError::check([&tool], self.dispatcher.is_authenticated(), self.strict_access)?;
+        let _changing = self.changing();
+        self.tools.insert(tool.clone())?;
+        self.dispatcher.insert(tool);
         Ok(())
     }
 
-    /// Takes a tool out. Its running calls finish; new ones are answered `unknown tool`. Returns whether
-    /// there was such a tool.
-    pub fn remove_tool(&self, name: &str) -> bool {
-        self.shared.dispatcher.remove(name);
-        self.shared.tools.remove(name)
+    fn remove(&self, name: &str) -> bool {
+        let _changing = self.changing();
+        self.dispatcher.remove(name);
+        self.tools.remove(name)
     }
 
-    /// Switches a tool off, or on again. One that is switched off is not declared, and its calls are
-    /// answered `unknown tool`. Returns whether there is such a tool.
-    pub fn enable_tool(&self, name: &str, enabled: bool) -> bool {
-        self.shared.dispatcher.enable(name, enabled);
-        self.shared.tools.set_enabled(name, enabled)
+    fn enable(&self, name: &str, enabled: bool) -> bool {
+        let _changing = self.changing();
+        self.dispatcher.enable(name, enabled);
+        self.tools.set_enabled(name, enabled)
     }
 
-    /// The tools with whether each is switched on, in the order of their names.
-    pub fn tools(&self) -> Vec<(Tool, bool)> {
-        self.shared.tools.list()
+    /// The tools that are switched on, in the order of their names.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn switched_on(&self) -> Vec<Tool> {
+        self.tools.list().into_iter().filter_map(|(tool, is_on)| is_on.then_some(tool)).collect()
     }
+
+    /// Tells of every change from now on.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.tools.changes()
+    }
+}
+
+macro_rules! at_run_time {
+    ($(#[$doc:meta])* $host:ident, $toolbox:ident) => {
+        $(#[$doc])*
+        impl $host {
+            /// Adds a tool.
+            ///
+            /// # Errors
+            /// When its name is taken, its schema cannot be built, it asks for state or an authenticator that the
+            /// host does not have, or the declaration would become larger than the platform takes. Nothing has
+            /// changed then.
+            pub fn insert_tool(&self, tool: Tool) -> Result<(), Error> {
+                self.$toolbox().insert(tool)
+            }
+
+            /// Takes a tool out. Its running calls finish; new ones are answered `unknown tool`. Returns whether
+            /// there was such a tool.
+            pub fn remove_tool(&self, name: &str) -> bool {
+                self.$toolbox().remove(name)
+            }
+
+            /// Switches a tool off, or on again. One that is switched off is not declared, and its calls are
+            /// answered `unknown tool`. Returns whether there is such a tool.
+            pub fn enable_tool(&self, name: &str, enabled: bool) -> bool {
+                self.$toolbox().enable(name, enabled)
+            }
+
+            /// The tools with whether each is switched on, in the order of their names.
+            pub fn tools(&self) -> Vec<(Tool, bool)> {
+                self.$toolbox().tools.list()
+            }
+        }
+    };
+}
+
+at_run_time! {
+    /// Tools at run time. The platform hears of changes within a moment, several at once as one declaration,
+    /// and never more often than it allows.
+    HostHandle, toolbox
+}
+at_run_time! {
+    /// Tools at run time. MCP clients hear of changes at once.
+    LocalHost, toolbox
 }
 
 #[cfg(test)]

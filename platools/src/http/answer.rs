@@ -44,7 +44,7 @@ fn failed(kind: ToolErrorKind, text: String, retry_after: Option<Duration>) -> R
         ToolErrorKind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, Some(retry_after.unwrap_or(SOON))),
         ToolErrorKind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, Some(retry_after.unwrap_or(SOON))),
         ToolErrorKind::TimedOut => (StatusCode::GATEWAY_TIMEOUT, None),
-        ToolErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, None),
+        ToolErrorKind::Internal | ToolErrorKind::Cancelled => (StatusCode::INTERNAL_SERVER_ERROR, None),
     };
     respond(status, "text/plain; charset=utf-8", text, retry_after)
 }

@@ -65,7 +65,7 @@ impl fmt::Debug for ToolCall {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be injected into a tool",
     label = "not injectable",
-    note = "injectable are `CallContext`, `Option<CallContext>`, `Identity`, `Option<Identity>`, `State<T>`, `CancellationToken` and types that implement `platools::FromCall`",
+    note = "injectable are `CallContext`, `Option<CallContext>`, `Identity`, `Option<Identity>`, `State<T>`, `CancellationToken`, `Progress` and types that implement `platools::FromCall`",
     note = "if this is an argument that the caller sends, mark it `#[tool(argument)]`"
 )]
 pub trait FromCall: Sized {

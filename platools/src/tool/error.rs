@@ -25,6 +25,8 @@ pub enum ToolErrorKind {
     Overloaded,
     /// The call took longer than it may.
     TimedOut,
+    /// Whoever called does not want the answer any more.
+    Cancelled,
     /// The handler said no in words meant for the model.
     Failed,
     /// Something broke; the details are for the log only.
@@ -41,6 +43,7 @@ impl ToolErrorKind {
             Self::RateLimited => "rate_limited",
             Self::Overloaded => "overloaded",
             Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
             Self::Failed => "failed",
             Self::Internal => "internal",
         }
@@ -55,6 +58,7 @@ impl ToolErrorKind {
             Self::RateLimited => "rate limited: ",
             Self::Overloaded => "overloaded: ",
             Self::TimedOut => "timed out after ",
+            Self::Cancelled => "cancelled: ",
             Self::Failed | Self::Internal => "",
         }
     }
@@ -155,6 +159,12 @@ impl ToolError {
     /// The call took longer than `limit`; the answer reads `timed out after 5 s`.
     pub fn timed_out(limit: Duration) -> Self {
         Self::new(ToolErrorKind::TimedOut, format_duration(limit))
+    }
+
+    /// Whoever called does not want the answer any more; the answer, if anybody reads it, says so.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn cancelled() -> Self {
+        Self::new(ToolErrorKind::Cancelled, "the caller took the call back").into_refusal()
     }
 
     /// The same error, said before the handler ran.

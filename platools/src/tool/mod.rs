@@ -6,6 +6,7 @@
 
 pub(crate) mod arguments;
 mod call;
+mod content;
 pub(crate) mod error;
 mod output;
 mod registry;
@@ -21,8 +22,13 @@ use std::sync::Arc;
 pub use self::arguments::{Arguments, ArgumentsError};
 pub(crate) use self::call::RequirementKind;
 pub use self::call::{FromCall, Requirement, ToolCall};
+#[cfg(feature = "mcp")]
+pub(crate) use self::content::ResourceBody;
+pub use self::content::{Content, EmbeddedResource, Media};
 pub use self::error::{BoxError, ToolError, ToolErrorKind, UserFacingError};
-pub use self::output::{IntoOutput, Media, ToolOutput};
+#[cfg(feature = "mcp")]
+pub(crate) use self::output::Repr;
+pub use self::output::{IntoOutput, ToolOutput};
 pub use self::registry::{Registry, RegistryError};
 pub use self::spec::{Auth, InvalidRateLimit, Location, NameError, RateLimit, ToolSpec, check_name};
 

@@ -1,13 +1,10 @@
-//! What a handler answers: JSON, text, or bytes with a media type.
+//! What a handler answers: JSON, text, bytes with a media type, or several of them.
 
-use std::fmt;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::ToolError;
+use super::content::{Content, Media};
+use super::{ToolError, content};
 
 /// A finished answer.
 ///
@@ -17,9 +14,10 @@ use super::ToolError;
 pub struct ToolOutput(Repr);
 
 #[derive(Debug, Clone)]
-enum Repr {
+pub(crate) enum Repr {
     Json(String),
     Media(Media),
+    Parts(Vec<Content>),
 }
 
 impl ToolOutput {
@@ -50,96 +48,56 @@ impl ToolOutput {
         Self(Repr::Media(media))
     }
 
+    /// Several parts, such as a picture and what there is to say about it.
+    ///
+    /// On the wire it is `{"content":[…]}` with the parts in their order; see [`Content`]. An MCP client gets the
+    /// parts as they are.
+    ///
+    /// ```
+    /// use platools::{Content, Media, ToolOutput};
+    ///
+    /// let output = ToolOutput::content([Content::text("The chart of May."), Media::png([0x89]).into()]);
+    /// assert_eq!(output.to_value()["content"][0]["text"], "The chart of May.");
+    /// ```
+    pub fn content(parts: impl IntoIterator<Item = Content>) -> Self {
+        Self(Repr::Parts(parts.into_iter().collect()))
+    }
+
     /// The bytes, when the answer is [`Media`].
     pub fn as_media(&self) -> Option<&Media> {
         match &self.0 {
             Repr::Media(media) => Some(media),
-            Repr::Json(_) => None,
+            Repr::Json(_) | Repr::Parts(_) => None,
         }
     }
 
-    /// The answer as JSON text. Media becomes an object; see [`Media`].
+    /// The parts, when the answer has [several](Self::content).
+    pub fn as_content(&self) -> Option<&[Content]> {
+        match &self.0 {
+            Repr::Parts(parts) => Some(parts),
+            Repr::Json(_) | Repr::Media(_) => None,
+        }
+    }
+
+    /// The answer as JSON text. Media and parts become an object; see [`Media`] and [`Content`].
     pub fn into_json(self) -> String {
         match self.0 {
             Repr::Json(text) => text,
             Repr::Media(media) => media.to_json(),
+            Repr::Parts(parts) => content::to_json(&parts),
         }
+    }
+
+    /// What the answer is made of.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn into_repr(self) -> Repr {
+        self.0
     }
 
     /// The answer as a JSON value; handy in tests.
     pub fn to_value(&self) -> Value {
         let text = self.clone().into_json();
         serde_json::from_str(&text).unwrap_or(Value::Null)
-    }
-}
-
-/// Bytes with a media type: an image, a sound, a document.
-///
-/// On the wire it is `{"type":"image","mimeType":"image/png","data":"<base64>"}`, with `audio` for
-/// sounds and `blob` for everything else; an MCP client gets image or audio content.
-///
-/// ```
-/// use platools::{Media, tool};
-///
-/// /// Draw the chart.
-/// #[tool(register = false)]
-/// async fn chart() -> Media {
-///     Media::png(vec![0x89, b'P', b'N', b'G'])
-/// }
-/// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct Media {
-    media_type: String,
-    bytes: Vec<u8>,
-}
-
-impl Media {
-    /// Bytes of the given media type, for example `application/pdf`.
-    pub fn new(media_type: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { media_type: media_type.into(), bytes: bytes.into() }
-    }
-
-    /// A PNG image.
-    pub fn png(bytes: impl Into<Vec<u8>>) -> Self {
-        Self::new("image/png", bytes)
-    }
-
-    /// A JPEG image.
-    pub fn jpeg(bytes: impl Into<Vec<u8>>) -> Self {
-        Self::new("image/jpeg", bytes)
-    }
-
-    /// The media type, such as `image/png`.
-    pub fn media_type(&self) -> &str {
-        &self.media_type
-    }
-
-    /// The bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// `image`, `audio` or `blob`.
-    pub fn content_type(&self) -> &'static str {
-        match self.media_type.split('/').next() {
-            Some("image") => "image",
-            Some("audio") => "audio",
-            _ => "blob",
-        }
-    }
-
-    fn to_json(&self) -> String {
-        let media_type = Value::from(self.media_type.as_str());
-        let mut text = format!(r#"{{"type":"{}","mimeType":{media_type},"data":""#, self.content_type());
-        BASE64.encode_string(&self.bytes, &mut text);
-        text.push_str("\"}");
-        text
-    }
-}
-
-impl fmt::Debug for Media {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Media({}, {} bytes)", self.media_type, self.bytes.len())
     }
 }
 

@@ -127,7 +127,7 @@ impl Session<'_> {
         let admitted = match call.tool_name().exact() {
             Some(name) => {
                 let bytes = call.params().text().len();
-                self.shared.dispatcher.admit(&name, envelope.user_id.as_deref(), bytes)
+                self.shared.dispatcher().admit(&name, envelope.user_id.as_deref(), bytes)
             }
             None => Err(ToolError::unknown_tool(call.tool_name().display().into_owned())),
         };
@@ -145,8 +145,8 @@ impl Session<'_> {
             call_id.to_owned(),
             params.envelope_text(),
             params.context_text(),
-            self.shared.dispatcher.states(),
-            self.shared.dispatcher.cancellation(),
+            self.shared.dispatcher().states(),
+            self.shared.dispatcher().cancellation(),
         );
         let shared = Arc::clone(self.shared);
         let call_id = call_id.to_owned();

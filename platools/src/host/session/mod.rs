@@ -112,7 +112,7 @@ impl<'a> Session<'a> {
     /// Runs the connection to its end. Answers that may not have arrived are back in the outbox then.
     pub(super) async fn run(mut self) -> Ending {
         let shared = Arc::clone(self.shared);
-        let mut changes = shared.tools.changes();
+        let mut changes = shared.tools().changes();
         let ending = loop {
             let draining = self.status.is_draining();
             let due = self.timers.next().into_iter().chain(self.status.drain_due()).min();
@@ -153,7 +153,7 @@ impl<'a> Session<'a> {
                 }
                 () = shared.shutdown.cancelled(), if !draining => self.status.begin_drain(&shared),
                 // Wakes the loop, so that the end of the last call is noticed.
-                () = shared.dispatcher.drained(), if draining && shared.dispatcher.in_flight() > 0 => {}
+                () = shared.dispatcher().drained(), if draining && shared.dispatcher().in_flight() > 0 => {}
             }
         };
         shared.outbox.put_back(self.outgoing.into_unproven());
@@ -172,7 +172,7 @@ impl<'a> Session<'a> {
             return Poll::Ready(Noticed::Ended(ending));
         }
         // Read before the outbox is: a call puts its answer there before it stops being in flight.
-        let idle = self.shared.dispatcher.in_flight() == 0;
+        let idle = self.shared.dispatcher().in_flight() == 0;
         let written = self.poll_write(context);
         if self.held_back && !self.is_backed_up() {
             // Nothing was read, so nothing else would wake the task for what can be read now.
@@ -262,7 +262,7 @@ impl<'a> Session<'a> {
             connection = welcome.connection_id,
             "connected"
         );
-        for entry in self.shared.dispatcher.entries() {
+        for entry in self.shared.dispatcher().entries() {
             entry.health().forget_reported();
         }
         let interval = self.shared.config.heartbeat_interval;
@@ -291,7 +291,7 @@ impl<'a> Session<'a> {
             Ok(()) => {
                 self.timers.register = None;
                 self.changed = None;
-                self.outgoing.push_control(self.shared.tools.declaration());
+                self.outgoing.push_control(self.shared.tools().declaration());
             }
             Err(allowed_at) => self.timers.register = Some(allowed_at),
         }
@@ -339,7 +339,7 @@ impl<'a> Session<'a> {
 
     /// The sign of life, with the health of the tools for which it changed.
     fn heartbeat(&self) -> String {
-        let entries = self.shared.dispatcher.entries();
+        let entries = self.shared.dispatcher().entries();
         let changed: Vec<_> =
             entries.iter().filter_map(|entry| Some((entry.name(), entry.health().changed()?))).collect();
         outbound::heartbeat(changed.iter().map(|(name, health)| (*name, health)))

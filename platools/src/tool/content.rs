@@ -1,0 +1,251 @@
+//! What is not JSON: bytes with a media type, documents with an address, and texts beside them.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::Value;
+
+/// Bytes with a media type: an image, a sound, a document.
+///
+/// On the wire it is `{"type":"image","mimeType":"image/png","data":"<base64>"}`, with `audio` for
+/// sounds and `blob` for everything else; an MCP client gets image or audio content.
+///
+/// ```
+/// use platools::{Media, tool};
+///
+/// /// Draw the chart.
+/// #[tool(register = false)]
+/// async fn chart() -> Media {
+///     Media::png(vec![0x89, b'P', b'N', b'G'])
+/// }
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Media {
+    media_type: String,
+    bytes: Vec<u8>,
+}
+
+impl Media {
+    /// Bytes of the given media type, for example `application/pdf`.
+    pub fn new(media_type: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { media_type: media_type.into(), bytes: bytes.into() }
+    }
+
+    /// A PNG image.
+    pub fn png(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::new("image/png", bytes)
+    }
+
+    /// A JPEG image.
+    pub fn jpeg(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::new("image/jpeg", bytes)
+    }
+
+    /// The media type, such as `image/png`.
+    pub fn media_type(&self) -> &str {
+        &self.media_type
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// `image`, `audio` or `blob`.
+    pub fn content_type(&self) -> &'static str {
+        match self.media_type.split('/').next() {
+            Some("image") => "image",
+            Some("audio") => "audio",
+            _ => "blob",
+        }
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        let mut text = String::new();
+        self.write_json(&mut text);
+        text
+    }
+
+    fn write_json(&self, to: &mut String) {
+        let media_type = Value::from(self.media_type.as_str());
+        let head = format!(r#"{{"type":"{}","mimeType":{media_type},"data":""#, self.content_type());
+        to.push_str(&head);
+        BASE64.encode_string(&self.bytes, to);
+        to.push_str("\"}");
+    }
+}
+
+impl fmt::Debug for Media {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Media({}, {} bytes)", self.media_type, self.bytes.len())
+    }
+}
+
+/// A document that a tool hands out under an address of its own: a file, a page, a record.
+///
+/// On the wire it is `{"type":"resource","resource":{"uri":…,"mimeType":…,"text":…}}`, with `blob` and base64 in
+/// the place of `text` for bytes; an MCP client gets an embedded resource.
+///
+/// ```
+/// use platools::{EmbeddedResource, ToolOutput};
+///
+/// let terms = EmbeddedResource::text("orders://terms", "Thirty days.").media_type("text/plain");
+/// let output = ToolOutput::content([terms.into()]);
+/// assert_eq!(output.to_value()["content"][0]["resource"]["uri"], "orders://terms");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct EmbeddedResource {
+    uri: String,
+    media_type: Option<String>,
+    body: ResourceBody,
+}
+
+/// What a document holds.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum ResourceBody {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl EmbeddedResource {
+    /// A text under `uri`.
+    pub fn text(uri: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { uri: uri.into(), media_type: None, body: ResourceBody::Text(text.into()) }
+    }
+
+    /// Bytes under `uri`.
+    pub fn bytes(uri: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { uri: uri.into(), media_type: None, body: ResourceBody::Bytes(bytes.into()) }
+    }
+
+    /// The same with a media type, such as `text/markdown`.
+    pub fn media_type(mut self, media_type: impl Into<String>) -> Self {
+        self.media_type = Some(media_type.into());
+        self
+    }
+
+    /// The address.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// Address, media type and what is there.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn into_parts(self) -> (String, Option<String>, ResourceBody) {
+        (self.uri, self.media_type, self.body)
+    }
+}
+
+impl fmt::Debug for EmbeddedResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = match &self.body {
+            ResourceBody::Text(text) => text.len(),
+            ResourceBody::Bytes(bytes) => bytes.len(),
+        };
+        write!(f, "EmbeddedResource({}, {bytes} bytes)", self.uri)
+    }
+}
+
+/// One part of an answer that has several; see [`ToolOutput::content`](crate::ToolOutput::content).
+///
+/// On the wire a text is `{"type":"text","text":…}`; the others say themselves what they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Content {
+    /// A text for the model.
+    Text(String),
+    /// An image, a sound, or other bytes.
+    Media(Media),
+    /// A document with an address.
+    Resource(EmbeddedResource),
+}
+
+impl Content {
+    /// A text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    fn write_json(&self, to: &mut String) {
+        match self {
+            Self::Text(text) => {
+                to.push_str(r#"{"type":"text","text":"#);
+                to.push_str(&Value::from(text.as_str()).to_string());
+                to.push('}');
+            }
+            Self::Media(media) => media.write_json(to),
+            Self::Resource(resource) => {
+                to.push_str(r#"{"type":"resource","resource":{"uri":"#);
+                to.push_str(&Value::from(resource.uri.as_str()).to_string());
+                if let Some(media_type) = &resource.media_type {
+                    to.push_str(r#","mimeType":"#);
+                    to.push_str(&Value::from(media_type.as_str()).to_string());
+                }
+                match &resource.body {
+                    ResourceBody::Text(text) => {
+                        to.push_str(r#","text":"#);
+                        to.push_str(&Value::from(text.as_str()).to_string());
+                    }
+                    ResourceBody::Bytes(bytes) => {
+                        to.push_str(r#","blob":""#);
+                        BASE64.encode_string(bytes, to);
+                        to.push('"');
+                    }
+                }
+                to.push_str("}}");
+            }
+        }
+    }
+}
+
+impl From<Media> for Content {
+    fn from(media: Media) -> Self {
+        Self::Media(media)
+    }
+}
+
+impl From<EmbeddedResource> for Content {
+    fn from(resource: EmbeddedResource) -> Self {
+        Self::Resource(resource)
+    }
+}
+
+/// The object that stands for several parts.
+pub(super) fn to_json(parts: &[Content]) -> String {
+    let mut text = r#"{"content":["#.to_owned();
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        part.write_json(&mut text);
+    }
+    text.push_str("]}");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn parts_keep_their_order_and_say_what_they_are() {
+        let parts = [
+            Content::text("a \"b\""),
+            Media::png([1, 2, 3]).into(),
+            EmbeddedResource::text("x://a", "t").media_type("text/plain").into(),
+            EmbeddedResource::bytes("x://\"b", [1]).into(),
+        ];
+        let value: Value = serde_json::from_str(&to_json(&parts)).unwrap();
+        let expected = json!({"content": [
+            {"type": "text", "text": "a \"b\""},
+            {"type": "image", "mimeType": "image/png", "data": "AQID"},
+            {"type": "resource", "resource": {"uri": "x://a", "mimeType": "text/plain", "text": "t"}},
+            {"type": "resource", "resource": {"uri": "x://\"b", "blob": "AQ=="}},
+        ]});
+        assert_eq!(value, expected);
+        assert_eq!(to_json(&[]), r#"{"content":[]}"#);
+    }
+}
