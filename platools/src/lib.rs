@@ -41,6 +41,8 @@
 //!   are enforced, and a tool can take the verified [`Identity`].
 //! * **The host.** [`Platools`] builds it from [`HostConfig`], [`Host::run`] keeps it connected, [`HostHandle`] watches
 //!   and stops it. [`Limits`] bounds what runs at the same time.
+//! * **MCP.** `mcp::McpServer` (feature `mcp`) serves the same tools to MCP clients, on standard input and output or over
+//!   HTTP; handlers tell them with [`Progress`] how far they are.
 //! * **Calls over HTTP.** `http::HttpFallback` (feature `http`) is a router that takes signed calls as requests.
 //! * **Frontends.** `SessionTokens` (feature `jwt`) mints the short-lived tokens with which a frontend talks to the
 //!   platform, here or, with `remote-mint`, at the platform; `session_token::session_token_router` (feature `http`)
@@ -58,7 +60,7 @@
 //! # Secrets in logs
 //!
 //! At `trace`, the WebSocket library prints headers and frames, and with them the service secret and users' tokens.
-//! Cap `tungstenite`, `tokio_tungstenite`, `hyper`, `reqwest` and `rustls` at `info` in your subscriber, or use
+//! Cap `tungstenite`, `tokio_tungstenite`, `hyper`, `reqwest`, `rmcp` and `rustls` at `info` in your subscriber, or use
 //! `logging::init` (feature `logging`), which does. This crate logs neither at any level.
 //!
 //! # What can be observed
@@ -99,6 +101,7 @@
 //! | `jwks` | the same with keys that are published at a URL |
 //! | `remote-mint` | `session_token::RemoteMint`: session tokens that the platform signs |
 //! | `http` | `session_token::session_token_router`: the endpoint that hands them out, for axum; `http::HttpFallback`: calls over HTTP |
+//! | `mcp` | `mcp::McpServer`: the same tools as a server of the Model Context Protocol |
 //! | `testing` | `testing`: cases of a YAML file run against the tools; reports as text, JSON and JUnit XML |
 
 // Generated code says `::platools`, also in this crate's own tests.
@@ -124,6 +127,8 @@ mod jwt;
 mod layout;
 #[cfg(feature = "logging")]
 pub mod logging;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 mod observe;
 pub mod protocol;
 pub mod security;

@@ -33,6 +33,9 @@ pub(super) enum Command {
     Test(Box<Test>),
     /// Look for what keeps agents from finding, understanding or calling the tools
     Doctor(Doctor),
+    /// Offer the tools over the Model Context Protocol, on standard input and output or over HTTP
+    #[cfg(feature = "mcp")]
+    Serve(Box<Serve>),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -141,4 +144,42 @@ pub(super) struct Doctor {
     /// A tool that an agent uses; may be repeated
     #[arg(long, value_name = "TOOL")]
     pub(super) agent_tool: Vec<String>,
+}
+
+#[cfg(feature = "mcp")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Over HTTP, clients send the token as `Authorization: Bearer TOKEN`. It comes from --auth-token or \
+                  PLATOOLS_SERVE_TOKEN, and has at least 16 characters."
+)]
+pub(super) struct Serve {
+    /// Serve over HTTP, at /mcp, instead of standard input and output
+    #[arg(long)]
+    pub(super) http: bool,
+    /// The address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", requires = "http")]
+    pub(super) host: String,
+    /// The port to listen on; 0 for any that is free
+    #[arg(long, default_value_t = 3001, requires = "http")]
+    pub(super) port: u16,
+    /// The bearer token of MCP over HTTP; `env:NAME` takes it from a variable
+    #[arg(long, value_name = "TOKEN|env:NAME", requires = "http")]
+    pub(super) auth_token: Option<String>,
+    /// Another host name under which clients reach the server; may be repeated
+    #[arg(long, value_name = "HOST", requires = "http")]
+    pub(super) allow_host: Vec<String>,
+    /// The origin of pages that may use the server from a browser; may be repeated
+    #[arg(long, value_name = "ORIGIN", requires = "http")]
+    pub(super) allow_origin: Vec<String>,
+    /// Serve this tool alone; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(super) tool: Vec<String>,
+    /// List the tools that would be served, and end
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Print what to paste into Claude Desktop, Claude Code and Cursor, and end
+    #[arg(long, conflicts_with = "list")]
+    pub(super) print_config: bool,
+    #[command(flatten)]
+    pub(super) caller: Caller,
 }

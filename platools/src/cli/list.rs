@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use super::Failure;
 use super::arguments::List;
 use super::output::{Output, ToolLine};
+#[cfg(feature = "mcp")]
+use crate::host::LocalHost;
 use crate::host::Platools;
 use crate::tool::{Tool, ToolSpec};
 
@@ -27,6 +29,14 @@ pub(super) fn run(platools: Platools, options: &List, output: &Output) -> Result
     let lines: Vec<_> = tools.iter().map(|tool| line(tool.spec())).collect();
     output.tools(&lines);
     Ok(())
+}
+
+/// Prints the tools that a host has at this moment.
+#[cfg(feature = "mcp")]
+pub(super) fn print(local: &LocalHost, output: &Output) {
+    let tools = local.tools();
+    let lines: Vec<_> = tools.iter().map(|(tool, _)| line(tool.spec())).collect();
+    output.tools(&lines);
 }
 
 fn matches(spec: &ToolSpec, wanted: &str) -> bool {

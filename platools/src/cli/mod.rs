@@ -26,6 +26,7 @@
 //! | `call TOOL --params JSON\|@file\|-` | runs one call here, through the same limits and rules, and prints its result |
 //! | `test` | runs the cases of `platools-tests.yaml`, see [`testing`](crate::testing), or one call with what is expected of it |
 //! | `doctor` | looks for what keeps agents from finding, understanding or calling the tools, see [`doctor`](crate::doctor) |
+//! | `serve` | offers the tools over MCP, on standard input and output or, with `--http`, over HTTP (feature `mcp`) |
 //! | `completions SHELL` | a script for the shell |
 //!
 //! Results go to standard output, everything else to standard error. The exit code is 0 when all went well, 1 when a
@@ -41,6 +42,8 @@ mod doctor;
 mod list;
 pub mod output;
 mod schema;
+#[cfg(feature = "mcp")]
+mod serve;
 mod test;
 
 use std::ffi::OsString;
@@ -107,6 +110,10 @@ pub async fn run_from<A: Into<OsString> + Clone>(
         Command::Call(options) => call::run(platools, options, &output).await,
         Command::Test(options) => test::run(platools, *options, &output).await,
         Command::Doctor(options) => doctor::run(platools, &options, &output),
+        #[cfg(feature = "mcp")]
+        Command::Serve(options) => {
+            Box::pin(serve::run(platools, &options, command.get_name(), &output)).await
+        }
         Command::Completions { shell } => {
             let mut command = command;
             let name = command.get_name().to_owned();

@@ -1,0 +1,168 @@
+//! `serve`: the tools as an MCP server.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::arguments::Serve;
+use super::output::{self, Output};
+use super::{Failure, caller, list};
+use crate::doctor::{Options, examine};
+use crate::host::{LocalHost, Platools};
+use crate::mcp::{McpError, McpServer};
+use crate::tool::Tool;
+
+/// The variable with the token of MCP over HTTP.
+const TOKEN: &str = "PLATOOLS_SERVE_TOKEN";
+
+pub(super) async fn run(
+    platools: Platools,
+    options: &Serve,
+    program: &str,
+    output: &Output,
+) -> Result<(), Failure> {
+    let local = platools.build_local().map_err(|error| Failure::of_build(&error))?;
+    choose(&local, &options.tool)?;
+    if options.list {
+        list::print(&local, output);
+        return Ok(());
+    }
+    if options.print_config {
+        output.print(&config(options, program)?);
+        return Ok(());
+    }
+    if local.tools().is_empty() {
+        let text = "there are no tools to serve; tools of a crate that nothing refers to are not linked";
+        return Err(Failure::Failed(text.to_owned()));
+    }
+    examined(&local, output)?;
+
+    let server =
+        McpServer::of(&local).name(program).caller(options.caller.context().map_err(Failure::Usage)?);
+    if !options.http {
+        crate::logging::init_with_default("info,rmcp=error");
+        tracing::info!(tools = local.tools().len(), "serving MCP on standard input and output");
+        return server.serve_stdio().await.map_err(|error| Failure::Failed(error.to_string()));
+    }
+    let mut http = server.http(token(options)?).map_err(|error| match error {
+        McpError::Token { .. } => Failure::Usage(format!("{error}; {}", how_to_make_one())),
+        error => Failure::Usage(error.to_string()),
+    })?;
+    for host in &options.allow_host {
+        http = http.allow_host(host);
+    }
+    for origin in &options.allow_origin {
+        http = http.allow_origin(origin);
+    }
+    let listener = http.bind((options.host.as_str(), options.port)).await;
+    let listener = listener.map_err(|error| Failure::Usage(error.to_string()))?;
+    crate::logging::init_with_default("info,rmcp=error");
+    tracing::info!(tools = local.tools().len(), url = listener.url(), "serving MCP over HTTP");
+    listener.serve().await.map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// Leaves the named tools, or all when none is named.
+fn choose(local: &LocalHost, wanted: &[String]) -> Result<(), Failure> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = local.tools().iter().map(|(tool, _)| tool.name().to_owned()).collect();
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(Failure::Usage(format!("--tool: {}", output::unknown_tool(unknown, &known))));
+    }
+    for name in names.iter().filter(|name| !wanted.contains(name)) {
+        local.remove_tool(name);
+    }
+    Ok(())
+}
+
+/// Says what the doctor finds in the tools that are served, on standard error.
+fn examined(local: &LocalHost, output: &Output) -> Result<(), Failure> {
+    let mut registry = local.registry().clone();
+    for name in local.registry().iter().map(Tool::name) {
+        if !local.tools().iter().any(|(tool, _)| tool.name() == name) {
+            registry.remove(name);
+        }
+    }
+    let report = examine(&registry, &Options::of_host(local));
+    if report.has_errors() {
+        output.note(report.text(output.layout()).trim_end());
+        return Err(Failure::Failed("the doctor found errors: mend them first, or allow them".to_owned()));
+    }
+    Ok(())
+}
+
+fn token(options: &Serve) -> Result<String, Failure> {
+    match &options.auth_token {
+        Some(reference) => caller::token(reference).map_err(Failure::Usage),
+        None => std::env::var(TOKEN).ok().filter(|token| !token.is_empty()).ok_or_else(|| {
+            Failure::Usage(format!("MCP over HTTP needs a bearer token: {}", how_to_make_one()))
+        }),
+    }
+}
+
+fn how_to_make_one() -> String {
+    format!("set {TOKEN}, for example with `export {TOKEN}=$(openssl rand -hex 24)`")
+}
+
+/// What to paste where, for the clients that people use. The token itself stays out of it.
+fn config(options: &Serve, program: &str) -> Result<String, Failure> {
+    let unknown = |error| Failure::Failed(format!("the path of this program is not known: {error}"));
+    let command: PathBuf = std::env::current_exe().map_err(unknown)?;
+    let command = command.display().to_string();
+    if options.http {
+        let url = format!("http://{}:{}/mcp", options.host, options.port);
+        let bearer = |variable: &str| format!("Bearer ${{{variable}}}");
+        let cursor = entry(
+            program,
+            &json!({
+                "url": url,
+                "headers": {"Authorization": bearer(&format!("env:{TOKEN}"))},
+            }),
+        );
+        let desktop = entry(
+            program,
+            &json!({
+                "command": "npx",
+                "args": ["-y", "mcp-remote", url, "--header", format!("Authorization:{}", bearer(TOKEN))],
+                "env": {TOKEN: "the token"},
+            }),
+        );
+        return Ok(format!(
+            "Start the server with {TOKEN} set, and the client with the same.\n\n\
+             Claude Code:\n\
+             claude mcp add --transport http {program} {url} --header \"Authorization: Bearer ${TOKEN}\"\n\n\
+             Cursor (~/.cursor/mcp.json):\n{cursor}\n\n\
+             Claude Desktop (claude_desktop_config.json), which starts local servers itself; better without --http:\n\
+             {desktop}\n"
+        ));
+    }
+    let mut args = vec!["serve".to_owned()];
+    for tool in &options.tool {
+        args.extend(["--tool".to_owned(), tool.clone()]);
+    }
+    let line = args.iter().map(|arg| quoted(arg)).collect::<Vec<_>>().join(" ");
+    let shown = entry(program, &json!({"command": command, "args": args}));
+    Ok(format!(
+        "Claude Code:\n\
+         claude mcp add {program} -- {} {line}\n\n\
+         Claude Desktop (claude_desktop_config.json), Cursor (~/.cursor/mcp.json):\n{shown}\n\n\
+         Variables that the tools need go into \"env\", beside \"args\".\n",
+        quoted(&command)
+    ))
+}
+
+fn entry(program: &str, server: &Value) -> String {
+    serde_json::to_string_pretty(&json!({"mcpServers": {program: server}})).unwrap_or_default()
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%=".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,155 @@
+//! From what a call ended with to what an MCP client gets.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
+use serde_json::{Value, json};
+
+use super::catalog::Structure;
+use crate::dispatch::answer_text;
+use crate::tool::{Content, EmbeddedResource, Media, Repr, ResourceBody, ToolOutput, ToolResult};
+
+/// The result of a call.
+pub(super) fn of(
+    result: ToolResult,
+    structure: Structure,
+    call_id: &str,
+    show_internal: bool,
+) -> CallToolResult {
+    match result {
+        Ok(output) => finished(output, structure, call_id),
+        Err(error) => {
+            CallToolResult::error(vec![ContentBlock::text(answer_text(&error, call_id, show_internal))])
+        }
+    }
+}
+
+fn finished(output: ToolOutput, structure: Structure, call_id: &str) -> CallToolResult {
+    match output.into_repr() {
+        Repr::Json(text) => json_result(text, structure),
+        Repr::Media(media) => CallToolResult::success(vec![media_block(&media, call_id, 0)]),
+        Repr::Parts(parts) => {
+            let blocks = parts.into_iter().enumerate();
+            CallToolResult::success(blocks.map(|(index, part)| block(part, call_id, index)).collect())
+        }
+    }
+}
+
+fn json_result(text: String, structure: Structure) -> CallToolResult {
+    let first = text.bytes().find(|byte| !byte.is_ascii_whitespace());
+    let structured = match (structure, first) {
+        (Structure::Wrapped, _) => Some(json!({"result": value(&text)})),
+        (_, Some(b'{')) => Some(value(&text)),
+        _ => None,
+    };
+    // A text is shown as it is, not in quotes.
+    let shown = match first {
+        Some(b'"') => serde_json::from_str(&text).unwrap_or(text),
+        _ => text,
+    };
+    let mut result = CallToolResult::success(vec![ContentBlock::text(shown)]);
+    result.structured_content = structured;
+    result
+}
+
+fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or(Value::Null)
+}
+
+fn block(part: Content, call_id: &str, index: usize) -> ContentBlock {
+    match part {
+        Content::Text(text) => ContentBlock::text(text),
+        Content::Media(media) => media_block(&media, call_id, index),
+        Content::Resource(resource) => resource_block(resource),
+    }
+}
+
+/// Images and sounds have content of their own. Everything else has to have an address, and gets one that says
+/// which call it came from.
+fn media_block(media: &Media, call_id: &str, index: usize) -> ContentBlock {
+    let (data, media_type) = (BASE64.encode(media.bytes()), media.media_type());
+    match media.content_type() {
+        "image" => ContentBlock::image(data, media_type),
+        "audio" => ContentBlock::audio(data, media_type),
+        _ => {
+            let uri = format!("platools://calls/{call_id}/{index}");
+            ContentBlock::resource(ResourceContents::blob(data, uri).with_mime_type(media_type))
+        }
+    }
+}
+
+fn resource_block(resource: EmbeddedResource) -> ContentBlock {
+    let (uri, media_type, body) = resource.into_parts();
+    let contents = match body {
+        ResourceBody::Text(text) => ResourceContents::text(text, uri),
+        ResourceBody::Bytes(bytes) => ResourceContents::blob(BASE64.encode(bytes), uri),
+    };
+    // Without one, `text` assumes plain text and `blob` nothing.
+    ContentBlock::resource(match media_type {
+        Some(media_type) => contents.with_mime_type(media_type),
+        None => contents,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tool::ToolError;
+
+    fn shown(result: ToolResult, structure: Structure) -> Value {
+        let mut value = serde_json::to_value(of(result, structure, "call-1", false)).unwrap();
+        value.as_object_mut().unwrap().remove("resultType");
+        value
+    }
+
+    #[test]
+    fn objects_are_structured_and_others_stand_in_result_where_that_is_declared() {
+        let object = ToolOutput::json(&json!({"a": 1}));
+        let text = json!([{"type": "text", "text": "{\"a\":1}"}]);
+        for structure in [Structure::Open, Structure::Object] {
+            let expected = json!({"content": text, "structuredContent": {"a": 1}, "isError": false});
+            assert_eq!(shown(ToolOutput::json(&json!({"a": 1})), structure), expected);
+        }
+        let wrapped = shown(object, Structure::Wrapped);
+        assert_eq!(wrapped["structuredContent"], json!({"result": {"a": 1}}));
+        let number = shown(ToolOutput::json(&3), Structure::Wrapped);
+        assert_eq!(number["structuredContent"], json!({"result": 3}));
+        assert_eq!(number["content"][0]["text"], "3");
+        assert_eq!(shown(ToolOutput::json(&[1]), Structure::Open).get("structuredContent"), None);
+    }
+
+    #[test]
+    fn a_text_is_shown_without_quotes() {
+        let expected = json!({"content": [{"type": "text", "text": "a \"b\"\n"}], "isError": false});
+        assert_eq!(shown(Ok(ToolOutput::text("a \"b\"\n")), Structure::Open), expected);
+    }
+
+    #[test]
+    fn media_and_parts_have_content_of_their_own() {
+        let parts = [
+            Content::text("look"),
+            Media::png([1]).into(),
+            Media::new("audio/wav", [1]).into(),
+            Media::new("application/pdf", [1]).into(),
+            EmbeddedResource::text("x://a", "t").media_type("text/markdown").into(),
+        ];
+        let content = &shown(Ok(ToolOutput::content(parts)), Structure::Open)["content"];
+        let expected = json!([
+            {"type": "text", "text": "look"},
+            {"type": "image", "data": "AQ==", "mimeType": "image/png"},
+            {"type": "audio", "data": "AQ==", "mimeType": "audio/wav"},
+            {"type": "resource", "resource": {"uri": "platools://calls/call-1/3", "mimeType": "application/pdf", "blob": "AQ=="}},
+            {"type": "resource", "resource": {"uri": "x://a", "mimeType": "text/markdown", "text": "t"}},
+        ]);
+        assert_eq!(*content, expected);
+    }
+
+    #[test]
+    fn errors_are_results_that_the_model_reads_without_what_broke_inside() {
+        let error = shown(Err(ToolError::invalid_arguments("`a` is missing")), Structure::Object);
+        let text = json!([{"type": "text", "text": "invalid arguments: `a` is missing"}]);
+        assert_eq!(error, json!({"content": text, "isError": true}));
+        let internal = shown(Err(ToolError::internal("the password is x")), Structure::Open);
+        assert_eq!(internal["content"][0]["text"], "internal error (call call-1)");
+    }
+}

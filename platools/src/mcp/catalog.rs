@@ -1,0 +1,204 @@
+//! Tools as MCP declares them, made once for each change of the tools.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use rmcp::model::{JsonObject, MetaObject, Tool as McpTool, ToolAnnotations};
+use serde_json::{Map, Value, json};
+
+use crate::tool::{Tool, ToolSpec};
+
+/// Annotations that have a place of their own in MCP.
+const KNOWN: [&str; 5] = ["title", "readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
+
+/// How a tool's results become structured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Structure {
+    /// Nothing is declared: objects are structured as they are.
+    Open,
+    /// An object is declared.
+    Object,
+    /// Something else is declared, which stands in an object as `result`.
+    Wrapped,
+}
+
+/// The tools at one moment, in the order of their names.
+#[derive(Debug)]
+pub(super) struct Catalog {
+    tools: Vec<McpTool>,
+    structures: HashMap<String, Structure>,
+}
+
+/// A cursor that this server did not hand out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct InvalidCursor;
+
+impl Catalog {
+    pub(super) fn new(tools: &[Tool]) -> Self {
+        let structures = tools.iter().map(|tool| (tool.name().to_owned(), structure(tool.spec()))).collect();
+        Self { tools: tools.iter().map(|tool| declared(tool.spec())).collect(), structures }
+    }
+
+    /// How the results of a tool become structured; `None` when there is no such tool.
+    pub(super) fn structure(&self, name: &str) -> Option<Structure> {
+        self.structures.get(name).copied()
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tools.iter().map(|tool| tool.name.as_ref())
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&McpTool> {
+        self.tools.binary_search_by(|tool| tool.name.as_ref().cmp(name)).ok().map(|index| &self.tools[index])
+    }
+
+    /// The page behind `cursor`, and the cursor of the next one. A cursor names the last tool of its page, so that
+    /// it stays good when tools come and go.
+    pub(super) fn page(
+        &self,
+        cursor: Option<&str>,
+        size: usize,
+    ) -> Result<(Vec<McpTool>, Option<String>), InvalidCursor> {
+        let start = match cursor {
+            None => 0,
+            Some(cursor) => {
+                let last = BASE64.decode(cursor).ok().and_then(|name| String::from_utf8(name).ok());
+                let last = last.ok_or(InvalidCursor)?;
+                self.tools.partition_point(|tool| tool.name.as_ref() <= last.as_str())
+            }
+        };
+        let end = start.saturating_add(size).min(self.tools.len());
+        let page = self.tools[start..end].to_vec();
+        let next = (end < self.tools.len()).then(|| BASE64.encode(self.tools[end - 1].name.as_ref()));
+        Ok((page, next))
+    }
+}
+
+fn declared(spec: &ToolSpec) -> McpTool {
+    let description = Some(spec.description.clone()).filter(|text| !text.is_empty()).map(Cow::Owned);
+    let input = spec.input_schema.as_object().cloned().unwrap_or_default();
+    let mut tool = McpTool::new_with_raw(spec.name.clone(), description, Arc::new(input));
+    tool.title = spec.annotations.get("title").and_then(Value::as_str).map(str::to_owned);
+    tool.output_schema = output_schema(spec).map(Arc::new);
+    tool.annotations = annotations(&spec.annotations);
+    let more: Map<String, Value> = spec
+        .annotations
+        .iter()
+        .filter(|(key, _)| !KNOWN.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    if !more.is_empty() {
+        tool.meta = serde_json::from_value::<MetaObject>(json!({"platools/annotations": more})).ok();
+    }
+    tool
+}
+
+fn annotations(all: &Map<String, Value>) -> Option<ToolAnnotations> {
+    let hint = |key: &str| all.get(key).and_then(Value::as_bool);
+    let mut annotations = ToolAnnotations::new();
+    annotations.title = all.get("title").and_then(Value::as_str).map(str::to_owned);
+    annotations.read_only_hint = hint("readOnlyHint");
+    annotations.destructive_hint = hint("destructiveHint");
+    annotations.idempotent_hint = hint("idempotentHint");
+    annotations.open_world_hint = hint("openWorldHint");
+    (annotations != ToolAnnotations::new()).then_some(annotations)
+}
+
+fn structure(spec: &ToolSpec) -> Structure {
+    match &spec.output_schema {
+        None => Structure::Open,
+        Some(schema) if is_of_object(schema) => Structure::Object,
+        Some(_) => Structure::Wrapped,
+    }
+}
+
+/// Whether every value that fits the schema is an object, which MCP asks of an output schema.
+fn is_of_object(schema: &Value) -> bool {
+    schema.get("type").is_some_and(|name| name == "object")
+}
+
+fn output_schema(spec: &ToolSpec) -> Option<JsonObject> {
+    let schema = spec.output_schema.as_ref()?;
+    if is_of_object(schema) {
+        return schema.as_object().cloned();
+    }
+    let mut inner = schema.clone();
+    let mut outer = Map::new();
+    outer.insert("type".to_owned(), "object".into());
+    if let Some(members) = inner.as_object_mut() {
+        // References start at the root, and so the definitions stay there.
+        for keyword in ["$schema", "$defs"] {
+            if let Some(value) = members.remove(keyword) {
+                outer.insert(keyword.to_owned(), value);
+            }
+        }
+    }
+    outer.insert("properties".to_owned(), json!({"result": inner}));
+    outer.insert("required".to_owned(), json!(["result"]));
+    Some(outer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tool::ToolOutput;
+
+    fn tool(spec: ToolSpec) -> Tool {
+        Tool::new(spec, |_| async { Ok(ToolOutput::null()) })
+    }
+
+    fn names(page: &[McpTool]) -> Vec<&str> {
+        page.iter().map(|tool| tool.name.as_ref()).collect()
+    }
+
+    #[test]
+    fn pages_go_on_behind_the_last_tool_even_when_it_is_gone() {
+        let all: Vec<_> = ["a", "b", "c", "d", "e"].map(|name| tool(ToolSpec::new(name))).into();
+        let catalog = Catalog::new(&all);
+        let (page, next) = catalog.page(None, 2).unwrap();
+        assert_eq!(names(&page), ["a", "b"]);
+        let without: Vec<_> = all.iter().filter(|tool| tool.name() != "b").cloned().collect();
+        let (page, next) = Catalog::new(&without).page(next.as_deref(), 2).unwrap();
+        assert_eq!(names(&page), ["c", "d"]);
+        let (page, next) = catalog.page(next.as_deref(), 2).unwrap();
+        assert_eq!((names(&page), next), (vec!["e"], None));
+        assert_eq!(catalog.page(Some("no cursor!"), 2), Err(InvalidCursor));
+    }
+
+    #[test]
+    fn what_is_no_object_is_declared_as_the_member_result() {
+        let recursive = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "array", "items": {"$ref": "#/$defs/Node"},
+            "$defs": {"Node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}},
+        });
+        let spec = ToolSpec::new("a").output_schema(recursive);
+        assert_eq!(structure(&spec), Structure::Wrapped);
+        let expected = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": {"result": {"type": "array", "items": {"$ref": "#/$defs/Node"}}},
+            "required": ["result"],
+            "$defs": {"Node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}},
+        });
+        assert_eq!(Value::Object(output_schema(&spec).unwrap()), expected);
+        let object = ToolSpec::new("a").output_schema(json!({"type": "object"}));
+        assert_eq!(structure(&object), Structure::Object);
+        assert_eq!(Value::Object(output_schema(&object).unwrap()), json!({"type": "object"}));
+    }
+
+    #[test]
+    fn annotations_find_their_places() {
+        let spec = ToolSpec::new("a").title("A tool").read_only(true).category("orders").description("Does.");
+        let declared = serde_json::to_value(declared(&spec)).unwrap();
+        assert_eq!(declared["title"], "A tool");
+        assert_eq!(declared["annotations"], json!({"title": "A tool", "readOnlyHint": true}));
+        assert_eq!(declared["_meta"], json!({"platools/annotations": {"category": "orders"}}));
+        let plain = serde_json::to_value(super::declared(&ToolSpec::new("a"))).unwrap();
+        assert_eq!(plain.get("annotations"), None);
+        assert_eq!(plain.get("_meta"), None);
+    }
+}

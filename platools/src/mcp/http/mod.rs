@@ -1,0 +1,252 @@
+//! MCP over HTTP ("Streamable HTTP"): the endpoint, who may use it, and its server.
+//!
+//! The sessions and their streams are `rmcp`'s; what is in front of them (host, origin, token, limits) and behind
+//! (whose client is gone, what is still to be answered at the end) is here.
+
+mod guard;
+mod presence;
+mod refusal;
+mod serve;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::any;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::guard::Guard;
+pub(super) use self::presence::Presence;
+use self::presence::{Attended, Presences};
+use self::refusal::{plain, unreadable};
+pub use self::serve::McpListener;
+use super::session::Session;
+use super::{McpError, McpServer};
+use ::http::{Method, StatusCode, header};
+
+/// The path of the endpoint.
+const PATH: &str = "/mcp";
+/// The most that a request's body may have, in bytes, unless said otherwise.
+const BODY_LIMIT: usize = 4 << 20;
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(30);
+/// The shortest token, in characters.
+const SHORTEST_TOKEN: usize = 16;
+/// How many sessions there are at the same time.
+const SESSIONS: usize = 1_024;
+/// After how long without any message a session ends.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+/// An [`McpServer`] over HTTP, at `/mcp`. Made by [`McpServer::http`].
+///
+/// | status | when |
+/// | --- | --- |
+/// | 400 | the body is no JSON-RPC message, or a session is missing |
+/// | 401 | the token is missing or wrong; with `WWW-Authenticate` |
+/// | 403 | `Host` or `Origin` is not an allowed one |
+/// | 404 | the session is unknown, or has ended: begin again |
+/// | 406, 415 | the headers `Accept` or `Content-Type` are not as the protocol says |
+/// | 408, 413 | the body took longer than 30 s, or is too large |
+/// | 503 | too many sessions, or the server is shutting down |
+///
+/// Requests have to name a loopback host, and pages of loopback origins alone may read the answers, unless
+/// [`allow_host`](Self::allow_host) and [`allow_origin`](Self::allow_origin) say more. `X-Platos-Entity-Token` and
+/// `X-Platos-User-Token` become the tokens of the call's context. A client that is gone for ten seconds loses its
+/// running calls.
+#[derive(Clone)]
+#[must_use = "it does nothing before `bind` or `into_router`"]
+pub struct McpHttp {
+    server: McpServer,
+    token: String,
+    body_limit: usize,
+    hosts: BTreeSet<String>,
+    origins: BTreeSet<String>,
+}
+
+impl McpServer {
+    /// The server over HTTP, for whoever has `token`.
+    ///
+    /// # Errors
+    /// When the token has fewer than 16 characters, or others than visible ASCII.
+    ///
+    /// ```no_run
+    /// # use platools::{Platools, mcp::McpServer};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let local = Platools::builder().build_local()?;
+    /// let token = std::env::var("PLATOOLS_SERVE_TOKEN")?;
+    /// let listener = McpServer::of(&local).http(token)?.bind(("127.0.0.1", 3001)).await?;
+    /// println!("MCP at {}", listener.url());
+    /// listener.serve().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn http(self, token: impl Into<String>) -> Result<McpHttp, McpError> {
+        let token = token.into();
+        if token.len() < SHORTEST_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(McpError::Token { min: SHORTEST_TOKEN });
+        }
+        let (hosts, origins) = Default::default();
+        Ok(McpHttp { server: self, token, body_limit: BODY_LIMIT, hosts, origins })
+    }
+}
+
+impl McpHttp {
+    /// Another host name under which clients reach the server, such as `tools.internal`, with or without a port.
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        self.hosts.insert(host.into());
+        self
+    }
+
+    /// The origin of pages that may use the server from a browser, such as `https://inspector.example`.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.insert(origin.into());
+        self
+    }
+
+    /// The most that a request's body may have, in bytes; 4 MiB unless said otherwise.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// The router, with one route: `/mcp`. For a server of one's own; [`bind`](Self::bind) brings one.
+    pub fn into_router(self) -> Router {
+        self.door().router()
+    }
+
+    fn door(self) -> Door {
+        let end = CancellationToken::new();
+        let config = StreamableHttpServerConfig::default()
+            // The guard in front has looked at hosts and origins.
+            .disable_allowed_hosts()
+            .with_max_request_body_bytes(self.body_limit)
+            .with_cancellation_token(end.clone());
+        let guard = Guard::new(&self.token, self.hosts, self.origins);
+        let shared = self.server.shared();
+        let mut sessions = LocalSessionManager::default();
+        let mut session = SessionConfig::default();
+        session.keep_alive = Some(IDLE);
+        sessions.session_config = session;
+        let sessions = Arc::new(sessions);
+        let service =
+            StreamableHttpService::new(move || Ok(Session::new(&shared)), Arc::clone(&sessions), config);
+        Door {
+            service,
+            sessions,
+            guard: Arc::new(guard),
+            body_limit: self.body_limit,
+            presences: Presences::default(),
+            answering: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            end,
+        }
+    }
+}
+
+impl fmt::Debug for McpHttp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("McpHttp")
+            .field("server", &self.server)
+            .field("body_limit", &self.body_limit)
+            .field("hosts", &self.hosts)
+            .field("origins", &self.origins)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What every request goes through.
+#[derive(Clone)]
+struct Door {
+    service: StreamableHttpService<Session, LocalSessionManager>,
+    sessions: Arc<LocalSessionManager>,
+    guard: Arc<Guard>,
+    body_limit: usize,
+    presences: Presences,
+    /// Requests whose answers are not written yet.
+    answering: TaskTracker,
+    /// Cancelled when no new requests are taken.
+    closing: CancellationToken,
+    /// Cancelled when sessions and streams have to end.
+    end: CancellationToken,
+}
+
+impl Door {
+    fn router(self) -> Router {
+        Router::new().route(PATH, any(enter)).with_state(self)
+    }
+
+    async fn answer(&self, request: Request) -> Response {
+        if request.method() != Method::POST {
+            return self.pass(request.map(|_| Full::default())).await;
+        }
+        if self.closing.is_cancelled() {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down");
+        }
+        let begins = !request.headers().contains_key("mcp-session-id");
+        if begins && self.sessions.sessions.read().await.len() >= SESSIONS {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "there are too many sessions: try again later");
+        }
+        let announced = request.headers().get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let too_large = || {
+            let text = format!("the body has more than {} bytes", self.body_limit);
+            plain(StatusCode::PAYLOAD_TOO_LARGE, text)
+        };
+        if announced.is_some_and(|length| length > self.body_limit as u64) {
+            return too_large();
+        }
+        let (parts, body) = request.into_parts();
+        let body = match timeout(BODY_TIME, Limited::new(body, self.body_limit).collect()).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => return too_large(),
+            Ok(Err(_)) => return plain(StatusCode::BAD_REQUEST, "the body ended too early"),
+            Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
+        };
+        let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+            value.to_str().is_ok_and(|value| value.trim_start().starts_with("application/json"))
+        });
+        let response = self.pass(Request::from_parts(parts, Full::new(body.clone()))).await;
+        // The library says 415 of a body that it cannot read, too.
+        if is_json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            return unreadable(&body);
+        }
+        response
+    }
+
+    async fn pass(&self, mut request: Request<Full<Bytes>>) -> Response {
+        let session = request.headers().get("mcp-session-id").and_then(|id| id.to_str().ok());
+        let attended = session.map(|session| self.presences.attend(session));
+        if let Some(attended) = &attended {
+            request.extensions_mut().insert(attended.presence());
+        }
+        let answering = (request.method() == Method::POST).then(|| self.answering.token());
+        let response = self.service.handle(request).await;
+        response.map(|body| Body::new(Attended::new(body, attended, answering)))
+    }
+}
+
+async fn enter(State(door): State<Door>, request: Request) -> Response {
+    let origin = match door.guard.check(&request) {
+        Ok(origin) => origin,
+        Err(response) => return *response,
+    };
+    let mut response = match request.method() {
+        &Method::OPTIONS => plain(StatusCode::NO_CONTENT, ""),
+        _ => door.answer(request).await,
+    };
+    if let Some(origin) = origin {
+        guard::share(&mut response, origin);
+    }
+    response
+}

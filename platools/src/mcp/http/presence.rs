@@ -1,0 +1,171 @@
+//! Whether the client of a session is still there: whether any exchange with it is open.
+//!
+//! A stream that breaks is no sign by itself, since the protocol lets a client come back and read on. A client that
+//! holds no stream and makes no request for a while is gone.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Bytes, HttpBody};
+use http_body_util::combinators::BoxBody;
+use hyper::body::{Frame, SizeHint};
+use std::convert::Infallible;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+/// How long a client may be away before its calls end. Clients are told to come back after three seconds.
+const AWAY: Duration = Duration::from_secs(10);
+
+type Sessions = Arc<Mutex<HashMap<String, Arc<watch::Sender<usize>>>>>;
+
+/// The clients of all sessions.
+#[derive(Clone, Default)]
+pub(super) struct Presences(Sessions);
+
+/// The client of one session, for the calls that it made.
+#[derive(Clone)]
+pub(in super::super) struct Presence(Arc<Member>);
+
+struct Member {
+    sessions: Sessions,
+    session: String,
+    /// How many exchanges are open.
+    open: Arc<watch::Sender<usize>>,
+}
+
+/// One open exchange.
+pub(super) struct Exchange(Presence);
+
+impl Presences {
+    /// Notes that the session's client has begun an exchange.
+    pub(super) fn attend(&self, session: &str) -> Exchange {
+        let open = Arc::clone(locked(&self.0).entry(session.to_owned()).or_default());
+        open.send_modify(|open| *open += 1);
+        let member = Member { sessions: Arc::clone(&self.0), session: session.to_owned(), open };
+        Exchange(Presence(Arc::new(member)))
+    }
+}
+
+impl Exchange {
+    pub(super) fn presence(&self) -> Presence {
+        self.0.clone()
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.0.0.open.send_modify(|open| *open = open.saturating_sub(1));
+    }
+}
+
+impl Presence {
+    /// Ends when the client has been away for too long.
+    pub(in super::super) async fn gone(&self) {
+        let mut open = self.0.open.subscribe();
+        loop {
+            if open.wait_for(|open| *open == 0).await.is_err() {
+                return;
+            }
+            tokio::select! {
+                () = sleep(AWAY) => return,
+                _ = open.wait_for(|open| *open > 0) => {}
+            }
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let mut sessions = locked(&self.sessions);
+        // This one's and the map's: nobody else is interested in the session.
+        if Arc::strong_count(&self.open) == 2 {
+            sessions.remove(&self.session);
+        }
+    }
+}
+
+impl fmt::Debug for Presence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presence").finish_non_exhaustive()
+    }
+}
+
+fn locked(sessions: &Sessions) -> MutexGuard<'_, HashMap<String, Arc<watch::Sender<usize>>>> {
+    sessions.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The body of a response, which keeps its exchange open until it is written or dropped.
+pub(super) struct Attended {
+    body: BoxBody<Bytes, Infallible>,
+    _exchange: Option<Exchange>,
+    _answering: Option<TaskTrackerToken>,
+}
+
+impl Attended {
+    pub(super) fn new(
+        body: BoxBody<Bytes, Infallible>,
+        exchange: Option<Exchange>,
+        answering: Option<TaskTrackerToken>,
+    ) -> Self {
+        Self { body, _exchange: exchange, _answering: answering }
+    }
+}
+
+impl HttpBody for Attended {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_is_gone_when_it_stayed_away_for_long_enough() {
+        let presences = Presences::default();
+        let exchange = presences.attend("a");
+        let presence = exchange.presence();
+        assert!(timeout(AWAY * 9, presence.gone()).await.is_err(), "an exchange is open");
+        drop(exchange);
+        assert!(timeout(AWAY / 2, presence.gone()).await.is_err(), "it may come back");
+        let back = presences.attend("a");
+        assert!(timeout(AWAY * 9, presence.gone()).await.is_err(), "it came back");
+        drop(back);
+        let left = Instant::now();
+        presence.gone().await;
+        assert!(left.elapsed() >= AWAY);
+    }
+
+    #[tokio::test]
+    async fn sessions_that_nobody_asks_about_are_forgotten() {
+        let presences = Presences::default();
+        let (one, two) = (presences.attend("a"), presences.attend("a"));
+        let call = one.presence();
+        drop((one, two));
+        assert_eq!(locked(&presences.0).len(), 1, "a call is running");
+        drop(call);
+        assert!(locked(&presences.0).is_empty());
+    }
+}

@@ -1,0 +1,78 @@
+//! What handlers report on their way, to the client.
+
+// The protocol's newest version has no messages of this kind any more; the older ones live on.
+#![expect(deprecated, reason = "clients of older versions take log messages")]
+
+use rmcp::RoleServer;
+use rmcp::model::{LoggingLevel, LoggingMessageNotificationParam, ProgressNotificationParam, ProgressToken};
+use rmcp::service::Peer;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::context::{LogLevel, Report};
+
+/// Sends reports as they come, and at `stop` those that wait.
+pub(super) async fn forward(
+    reports: &mut mpsc::Receiver<Report>,
+    peer: &Peer<RoleServer>,
+    token: Option<ProgressToken>,
+    tool: &str,
+    stop: &CancellationToken,
+) {
+    loop {
+        let report = tokio::select! {
+            biased;
+            report = reports.recv() => report,
+            () = stop.cancelled() => {
+                reports.close();
+                reports.recv().await
+            }
+        };
+        let Some(report) = report else { return };
+        let sent = match report {
+            Report::Step { done, total, message } => {
+                let Some(token) = token.clone() else { continue };
+                let mut reached = ProgressNotificationParam::new(token, done);
+                reached.total = total;
+                reached.message = message;
+                peer.notify_progress(reached).await
+            }
+            Report::Message { level, text } => {
+                let message = LoggingMessageNotificationParam::new(wire(level), text.into());
+                peer.notify_logging_message(message.with_logger(tool)).await
+            }
+        };
+        if sent.is_err() {
+            // Nobody listens; the call goes on.
+            reports.close();
+            return;
+        }
+    }
+}
+
+fn wire(level: LogLevel) -> LoggingLevel {
+    match level {
+        LogLevel::Debug => LoggingLevel::Debug,
+        LogLevel::Info => LoggingLevel::Info,
+        LogLevel::Notice => LoggingLevel::Notice,
+        LogLevel::Warning => LoggingLevel::Warning,
+        LogLevel::Error => LoggingLevel::Error,
+        LogLevel::Critical => LoggingLevel::Critical,
+        LogLevel::Alert => LoggingLevel::Alert,
+        LogLevel::Emergency => LoggingLevel::Emergency,
+    }
+}
+
+/// The level that a client asked for.
+pub(super) fn level(level: LoggingLevel) -> LogLevel {
+    match level {
+        LoggingLevel::Debug => LogLevel::Debug,
+        LoggingLevel::Info => LogLevel::Info,
+        LoggingLevel::Notice => LogLevel::Notice,
+        LoggingLevel::Warning => LogLevel::Warning,
+        LoggingLevel::Error => LogLevel::Error,
+        LoggingLevel::Critical => LogLevel::Critical,
+        LoggingLevel::Alert => LogLevel::Alert,
+        LoggingLevel::Emergency => LogLevel::Emergency,
+    }
+}

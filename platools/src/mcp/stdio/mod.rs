@@ -1,0 +1,126 @@
+//! MCP over a pair of streams: one message a line. On standard input and output when a client starts the program.
+
+mod lines;
+mod streams;
+mod waiting;
+
+use std::future::Future;
+use std::time::Duration;
+
+use rmcp::service::{QuitReason, ServerInitializeError, serve_server_with_ct};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
+
+use self::lines::Lines;
+use super::session::Session;
+use super::{McpError, McpServer};
+use crate::host::Signals;
+
+/// What a call may take beyond its own time until its answer is written.
+const ANSWERING: Duration = Duration::from_secs(2);
+
+impl McpServer {
+    /// Serves the client that started this program, on standard input and output, until the end of input, or SIGTERM
+    /// or SIGINT. What is in flight then is answered first. A client that is gone ends it at once, and its calls
+    /// with it.
+    ///
+    /// Standard output is the protocol's alone: what a tool prints goes to standard error, and what it reads is
+    /// empty. (On other systems than Unix, a tool that prints breaks the protocol.) A second signal ends it without
+    /// waiting.
+    ///
+    /// # Errors
+    /// When the streams or signals cannot be used, or the client does not begin as the protocol says.
+    pub async fn serve_stdio(self) -> Result<(), McpError> {
+        let mut signals = Signals::new().map_err(McpError::Signals)?;
+        let streams = streams::take().map_err(McpError::Stdio)?;
+        let stop = CancellationToken::new();
+        let (reader, writer, gone) = streams;
+        let mut serving = std::pin::pin!(serve(self, reader, writer, gone, stop.clone()));
+        loop {
+            tokio::select! {
+                result = &mut serving => return result,
+                () = signals.next() => {
+                    if stop.is_cancelled() {
+                        return Ok(());
+                    }
+                    stop.cancel();
+                }
+            }
+        }
+    }
+
+    /// Serves one client on any pair of streams, until the end of input or until `stop` is cancelled. What is in
+    /// flight then is answered first.
+    ///
+    /// # Errors
+    /// When the client does not begin as the protocol says.
+    ///
+    /// ```
+    /// # use platools::{CancellationToken, Platools, mcp::McpServer};
+    /// use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let local = Platools::builder().tools([]).build_local()?;
+    /// let (client, server) = tokio::io::duplex(4096);
+    /// let (reader, writer) = tokio::io::split(server);
+    /// let serving = tokio::spawn(McpServer::of(&local).serve_io(reader, writer, CancellationToken::new()));
+    ///
+    /// let (answers, mut requests) = tokio::io::split(client);
+    /// requests.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n").await?;
+    /// let mut answer = String::new();
+    /// BufReader::new(answers).read_line(&mut answer).await?;
+    /// assert_eq!(answer, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n");
+    /// # drop(requests);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn serve_io<R, W>(self, reader: R, writer: W, stop: CancellationToken) -> Result<(), McpError>
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        serve(self, reader, writer, std::future::pending(), stop).await
+    }
+}
+
+/// Serves until the end of input, `stop`, or the moment when the client is `gone`.
+async fn serve<R, W>(
+    server: McpServer,
+    reader: R,
+    writer: W,
+    gone: impl Future<Output = ()>,
+    stop: CancellationToken,
+) -> Result<(), McpError>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    let patience = server.toolbox.dispatcher.call_timeout() + ANSWERING;
+    let shared = server.shared();
+    // Cancelled when nobody reads the answers any more.
+    let dead = CancellationToken::new();
+    let lines = Lines::new(reader, writer, stop.clone(), dead.clone(), patience);
+    let serving = async {
+        match serve_server_with_ct(Session::new(&shared), lines, dead.clone()).await {
+            Ok(service) => ended(service.waiting().await),
+            // Nobody was there, or nobody stayed.
+            Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(()),
+            Err(error) => Err(McpError::Handshake(error.to_string())),
+        }
+    };
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        result = &mut serving => return result,
+        () = gone => dead.cancel(),
+    }
+    serving.await
+}
+
+fn ended(reason: Result<QuitReason, JoinError>) -> Result<(), McpError> {
+    match reason {
+        Ok(QuitReason::JoinError(error)) | Err(error) => Err(McpError::Broken(error.to_string())),
+        Ok(_) => Ok(()),
+    }
+}

@@ -1,0 +1,164 @@
+//! Standard input and output, taken from the rest of the program.
+
+use std::io;
+use std::pin::Pin;
+
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+
+type Reader = Pin<Box<dyn AsyncRead + Send>>;
+type Writer = Pin<Box<dyn AsyncWrite + Send>>;
+/// Ends when nobody reads the output any more, if that can be seen.
+type Gone = BoxFuture<'static, ()>;
+
+/// How much of the input waits between its thread and the runtime, in bytes.
+const BUFFER: usize = 64 << 10;
+
+/// Input and output for the protocol alone.
+#[cfg(unix)]
+pub(super) fn take() -> io::Result<(Reader, Writer, Gone)> {
+    use std::os::fd::AsFd as _;
+
+    let input = io::stdin().as_fd().try_clone_to_owned()?;
+    let output = io::stdout().as_fd().try_clone_to_owned()?;
+    // Tools that read find nothing, and what they print lands in the log.
+    rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
+    rustix::stdio::dup2_stdout(io::stderr())?;
+    let reader = unix::reader(input)?;
+    let (writer, gone) = unix::writer(output)?;
+    Ok((reader, writer, gone))
+}
+
+/// Input and output as they are: there is no way to take them away from the rest of the program.
+#[cfg(not(unix))]
+pub(super) fn take() -> io::Result<(Reader, Writer, Gone)> {
+    let reader = read_in_thread(io::stdin())?;
+    Ok((Box::pin(reader), Box::pin(tokio::io::stdout()), Box::pin(std::future::pending())))
+}
+
+/// Reads in a thread of its own, which does not keep the process from ending as a thread of the runtime would.
+fn read_in_thread(mut from: impl io::Read + Send + 'static) -> io::Result<DuplexStream> {
+    use tokio::io::AsyncWriteExt as _;
+
+    let (mut to, reader) = tokio::io::duplex(BUFFER);
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::Builder::new().name("mcp-input".to_owned()).spawn(move || {
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            match from.read(&mut buffer) {
+                Ok(0) => return,
+                Ok(read) => {
+                    if runtime.block_on(to.write_all(&buffer[..read])).is_err() {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the input cannot be read any more");
+                    return;
+                }
+            }
+        }
+    })?;
+    Ok(reader)
+}
+
+#[cfg(unix)]
+mod unix {
+    //! Pipes and sockets, which is what clients start servers with, are waited for without a thread.
+
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::{AsRawFd as _, OwnedFd};
+    use std::os::unix::fs::FileTypeExt as _;
+    use std::os::unix::net::UnixStream as StdUnixStream;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll};
+
+    use tokio::io::{AsyncWrite, Interest, Ready};
+    use tokio::net::UnixStream;
+    use tokio::net::unix::pipe;
+
+    use super::{Gone, Reader, Writer, read_in_thread};
+
+    pub(super) fn reader(input: OwnedFd) -> io::Result<Reader> {
+        let file = File::from(input);
+        let kind = file.metadata()?.file_type();
+        if kind.is_fifo() {
+            let reopened = pipe::OpenOptions::new().open_receiver(own_path(&file));
+            return Ok(Box::pin(reopened.or_else(|_| pipe::Receiver::from_file(file))?));
+        }
+        if kind.is_socket() {
+            return Ok(Box::pin(socket(file)?));
+        }
+        Ok(Box::pin(read_in_thread(file)?))
+    }
+
+    pub(super) fn writer(output: OwnedFd) -> io::Result<(Writer, Gone)> {
+        let file = File::from(output);
+        let kind = file.metadata()?.file_type();
+        if kind.is_fifo() {
+            let reopened = pipe::OpenOptions::new().open_sender(own_path(&file));
+            let pipe = Arc::new(reopened.or_else(|_| pipe::Sender::from_file(file))?);
+            let watched = Arc::clone(&pipe);
+            let gone = async move {
+                if watched.ready(Interest::ERROR).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            return Ok((Box::pin(SharedPipe(pipe)), Box::pin(gone)));
+        }
+        if kind.is_socket() {
+            let (reader, writer) = socket(file)?.into_split();
+            let gone = async move {
+                // Nobody sends anything this way: it can be read only when it is closed.
+                let closed = reader.ready(Interest::READABLE).await.is_ok_and(Ready::is_write_closed);
+                if !closed {
+                    std::future::pending::<()>().await;
+                }
+            };
+            return Ok((Box::pin(writer), Box::pin(gone)));
+        }
+        Ok((Box::pin(tokio::fs::File::from_std(file)), Box::pin(std::future::pending())))
+    }
+
+    /// Where Linux lets a pipe be opened again: so it can be non-blocking here without being so for other processes
+    /// that share it.
+    fn own_path(file: &File) -> String {
+        format!("/proc/self/fd/{}", file.as_raw_fd())
+    }
+
+    fn socket(file: File) -> io::Result<UnixStream> {
+        let socket = StdUnixStream::from(OwnedFd::from(file));
+        socket.set_nonblocking(true)?;
+        UnixStream::from_std(socket)
+    }
+
+    /// A pipe that is written to here and watched elsewhere.
+    struct SharedPipe(Arc<pipe::Sender>);
+
+    impl AsyncWrite for SharedPipe {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            loop {
+                std::task::ready!(self.0.poll_write_ready(context))?;
+                match self.0.try_write(bytes) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    written => return Poll::Ready(written),
+                }
+            }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+}
