@@ -1,0 +1,319 @@
+//! Over HTTP: who gets in, what a request may be, and how it ends.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use platools::mcp::{McpError, McpServer};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tower::ServiceExt as _;
+
+use super::support::{Bench, bench, initialize};
+
+const TOKEN: &str = "a-token-of-24-characters";
+const HANG: Duration = Duration::from_secs(20);
+
+fn router(bench: &Bench) -> Router {
+    McpServer::of(&bench.local).http(TOKEN).unwrap().into_router()
+}
+
+fn request(method: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri("/mcp");
+    let usual = [
+        ("host", "127.0.0.1:3001"),
+        ("authorization", "Bearer a-token-of-24-characters"),
+        ("accept", "application/json, text/event-stream"),
+        ("content-type", "application/json"),
+    ];
+    for (name, value) in usual {
+        if !headers.iter().any(|(other, _)| *other == name) {
+            request = request.header(name, value);
+        }
+    }
+    for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+        request = request.header(*name, *value);
+    }
+    request.body(body.into()).unwrap()
+}
+
+async fn send(router: &Router, request: Request<Body>) -> Response<Body> {
+    router.clone().oneshot(request).await.unwrap()
+}
+
+async fn text(response: Response<Body>) -> String {
+    let body = timeout(HANG, response.into_body().collect()).await.expect("a whole body in time");
+    String::from_utf8(body.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+/// The last message of a stream.
+async fn message(response: Response<Body>) -> Value {
+    let text = text(response).await;
+    let data =
+        text.lines().filter_map(|line| line.strip_prefix("data:")).rfind(|data| !data.trim().is_empty());
+    serde_json::from_str(data.unwrap_or(&text)).unwrap()
+}
+
+async fn begin(router: &Router) -> String {
+    let response = send(router, request("POST", &[], initialize("2025-06-18").to_string())).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let session = response.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+    assert_eq!(message(response).await["result"]["protocolVersion"], "2025-06-18");
+    let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string();
+    let response = send(router, request("POST", &[("mcp-session-id", &session)], initialized)).await;
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    session
+}
+
+fn call(session: &str, more: &[(&str, &str)], tool: &str, arguments: &Value) -> Request<Body> {
+    let params = json!({"name": tool, "arguments": arguments});
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    let headers: Vec<_> = [("mcp-session-id", session)].into_iter().chain(more.iter().copied()).collect();
+    request("POST", &headers, body.to_string())
+}
+
+#[tokio::test]
+async fn a_session_begins_calls_and_ends() {
+    let bench = bench();
+    let router = router(&bench);
+    let session = begin(&router).await;
+    let answer = message(send(&router, call(&session, &[], "add", &json!({"a": 1, "b": 2}))).await).await;
+    assert_eq!(answer["result"]["structuredContent"], json!({"sum": 3}));
+    let token = [("x-platos-entity-token", "entity-token")];
+    let answer = message(send(&router, call(&session, &token, "who", &json!({}))).await).await;
+    assert_eq!(answer["result"]["structuredContent"]["entity_token"], "entity-token");
+    let token = [("x-platos-user-token", "admin-token")];
+    let answer = message(send(&router, call(&session, &token, "secret", &json!({}))).await).await;
+    assert_eq!(answer["result"]["content"][0]["text"], "42");
+
+    let ended = send(&router, request("DELETE", &[("mcp-session-id", &session)], "")).await;
+    assert!(ended.status().is_success(), "{}", ended.status());
+    let gone = send(&router, call(&session, &[], "add", &json!({"a": 1, "b": 2}))).await;
+    assert_eq!(gone.status(), StatusCode::NOT_FOUND);
+    assert_eq!(
+        send(&router, call("never-seen", &[], "add", &json!({}))).await.status(),
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn the_newest_version_needs_no_session() {
+    let bench = bench();
+    let router = router(&bench);
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let params = json!({"name": "add", "arguments": {"a": 1, "b": 2}, "_meta": meta});
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+    let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "add")];
+    let answer = message(send(&router, request("POST", &headers, body)).await).await;
+    assert_eq!(answer["result"]["structuredContent"], json!({"sum": 3}), "{answer}");
+}
+
+#[tokio::test]
+async fn without_the_token_nobody_gets_in() {
+    let bench = bench();
+    let router = router(&bench);
+    let body = || initialize("2025-06-18").to_string();
+    for wrong in [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer wrong",
+        "Bearer a-token-of-24-characters2",
+        "Basic a-token-of-24-characters",
+        "a-token-of-24-characters",
+    ] {
+        for method in ["POST", "GET", "DELETE"] {
+            let response = send(&router, request(method, &[("authorization", wrong)], body())).await;
+            assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{method} {wrong:?}");
+            assert_eq!(response.headers()["www-authenticate"], "Bearer realm=\"mcp\"");
+        }
+    }
+    let twice = [("authorization", "Bearer a-token-of-24-characters"), ("authorization", "Bearer wrong")];
+    assert_eq!(send(&router, request("POST", &twice, body())).await.status(), StatusCode::UNAUTHORIZED);
+    let lower = [("authorization", "bearer a-token-of-24-characters")];
+    assert_eq!(send(&router, request("POST", &lower, body())).await.status(), StatusCode::OK);
+}
+
+#[test]
+fn a_token_that_is_easily_guessed_is_refused() {
+    let bench = bench();
+    for token in ["", "short", "with a space in it, long", "with\na line break, long"] {
+        let refused = McpServer::of(&bench.local).http(token);
+        assert!(matches!(refused, Err(McpError::Token { .. })), "{token:?}");
+    }
+    let shown = format!("{:?}", McpServer::of(&bench.local).http(TOKEN).unwrap());
+    assert!(!shown.contains(TOKEN), "{shown}");
+}
+
+#[tokio::test]
+async fn foreign_hosts_and_origins_are_kept_out() {
+    let bench = bench();
+    let router = router(&bench);
+    let body = || initialize("2025-06-18").to_string();
+    let status =
+        async |headers: &[(&str, &str)]| send(&router, request("POST", headers, body())).await.status();
+    for host in
+        ["evil.example", "evil.example:3001", "127.0.0.1.evil.example", "localhost@evil.example", "x y"]
+    {
+        assert_eq!(status(&[("host", host)]).await, StatusCode::FORBIDDEN, "{host}");
+    }
+    for host in ["localhost", "LOCALHOST:3001", "[::1]:3001", "127.0.0.1"] {
+        assert_eq!(status(&[("host", host)]).await, StatusCode::OK, "{host}");
+    }
+    for origin in
+        ["http://evil.example", "null", "https://localhost.evil.example", "file://", "chrome-extension://a"]
+    {
+        assert_eq!(status(&[("origin", origin)]).await, StatusCode::FORBIDDEN, "{origin}");
+    }
+    for origin in ["http://localhost:6274", "http://127.0.0.1", "https://[::1]:1"] {
+        assert_eq!(status(&[("origin", origin)]).await, StatusCode::OK, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn allowed_hosts_and_origins_get_in_and_browsers_are_told() {
+    let bench = bench();
+    let http = McpServer::of(&bench.local).http(TOKEN).unwrap();
+    let router = http.allow_host("tools.internal").allow_origin("https://inspector.example").into_router();
+    let asked =
+        [("host", "tools.internal:80"), ("origin", "https://inspector.example"), ("authorization", "")];
+    let preflight = send(&router, request("OPTIONS", &asked, "")).await;
+    assert_eq!(preflight.status(), StatusCode::NO_CONTENT);
+    assert_eq!(preflight.headers()["access-control-allow-origin"], "https://inspector.example");
+    let headers = [("host", "tools.internal:80"), ("origin", "https://inspector.example")];
+    let begun = send(&router, request("POST", &headers, initialize("2025-06-18").to_string())).await;
+    assert_eq!(begun.status(), StatusCode::OK);
+    assert!(begun.headers()["access-control-expose-headers"].to_str().unwrap().contains("Mcp-Session-Id"));
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_message_are_refused_in_words() {
+    let bench = bench();
+    let router = router(&bench);
+    let cases = [
+        ("not json", -32700, "not JSON"),
+        ("", -32700, "not JSON"),
+        ("[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]", -32600, "batches"),
+        ("{\"id\":1}", -32600, "JSON-RPC"),
+    ];
+    for (body, code, words) in cases {
+        let response = send(&router, request("POST", &[], body)).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{body}");
+        let error = message(response).await["error"].clone();
+        assert_eq!(error["code"], code, "{error}");
+        assert!(error["message"].as_str().unwrap().contains(words), "{error}");
+    }
+    let body = initialize("2025-06-18").to_string();
+    let plain = send(&router, request("POST", &[("content-type", "text/plain")], body.clone())).await;
+    assert_eq!(plain.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let picky = send(&router, request("POST", &[("accept", "application/json")], body)).await;
+    assert_eq!(picky.status(), StatusCode::NOT_ACCEPTABLE);
+    assert_eq!(send(&router, request("PUT", &[], "")).await.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let before = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+    assert_eq!(send(&router, request("POST", &[], before)).await.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_body_of_ten_megabytes_is_too_large_whether_or_not_it_says_so() {
+    let bench = bench();
+    let router = router(&bench);
+    let large = || vec![b' '; 10_000_000];
+    let announced = send(&router, request("POST", &[("content-length", "10000000")], large())).await;
+    assert_eq!(announced.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let chunks = futures_util::stream::iter((0..10).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1_000_000])));
+    let streamed = send(&router, request("POST", &[], Body::from_stream(chunks))).await;
+    assert_eq!(streamed.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stays_away_loses_its_calls() {
+    let bench = bench();
+    let router = router(&bench);
+    let session = begin(&router).await;
+    let response = send(&router, call(&session, &[], "wait", &json!({"ms": 600_000}))).await;
+    bench.seen.started.take(1).await;
+    drop(response);
+    bench.seen.cancelled.0.acquire().await.unwrap().forget();
+    assert_eq!(bench.seen.running.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn the_end_of_the_server_answers_what_is_in_flight_and_refuses_the_rest() {
+    let bench = bench();
+    let listener = McpServer::of(&bench.local).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr();
+    assert_eq!(listener.url(), format!("http://{address}/mcp"));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(listener.serve_until(async move {
+        let _ = stopped.await;
+    }));
+
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let begun = exchange(&mut connection, None, &initialize("2025-06-18")).await;
+    let session = begun.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap().to_owned();
+    let params = json!({"name": "wait", "arguments": {"ms": 300}});
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    let calling = tokio::spawn(async move { exchange(&mut connection, Some(&session), &call).await });
+    bench.seen.started.take(1).await;
+    stop.send(()).unwrap();
+    let answer = calling.await.unwrap();
+    assert!(answer.contains("\"structuredContent\":{\"result\":300}"), "{answer}");
+    timeout(HANG, serving).await.expect("it ends in time").unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_flood_of_headers_is_refused() {
+    let bench = bench();
+    let listener = McpServer::of(&bench.local).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr();
+    let serving = tokio::spawn(listener.serve_until(std::future::pending()));
+    let flood = "x-flood: 1\r\n".repeat(5_000);
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let head = format!("POST /mcp HTTP/1.1\r\nhost: {address}\r\n{flood}\r\n");
+    // The server may close before all of it is written.
+    let _ = connection.write_all(head.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = timeout(HANG, connection.read_to_end(&mut answer)).await.expect("it answers in time");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_said_with_what_to_do() {
+    let bench = bench();
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let refused = McpServer::of(&bench.local).http(TOKEN).unwrap().bind(("127.0.0.1", port)).await;
+    let text = refused.unwrap_err().to_string();
+    assert!(text.contains(&port.to_string()) && text.contains("choose another port"), "{text}");
+}
+
+/// One request on a connection, with all of its chunked response.
+async fn exchange(connection: &mut TcpStream, session: Option<&str>, message: &Value) -> String {
+    let body = message.to_string();
+    let session = session.map(|session| format!("mcp-session-id: {session}\r\n")).unwrap_or_default();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
+         accept: application/json, text/event-stream\r\ncontent-type: application/json\r\n{session}\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"0\r\n\r\n") {
+        let read = timeout(HANG, connection.read_buf(&mut answer)).await.expect("an answer in time").unwrap();
+        assert!(read > 0, "the server hung up: {}", String::from_utf8_lossy(&answer));
+    }
+    String::from_utf8(answer).unwrap()
+}

@@ -1,0 +1,316 @@
+//! On streams: what a client that starts the program sees.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use platools::CallContext;
+use platools::mcp::McpServer;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+
+use super::support::{Client, another, bench, initialize};
+
+#[tokio::test]
+async fn every_version_with_a_handshake_is_spoken() {
+    let bench = bench();
+    for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
+        let mut client = Client::new(McpServer::of(&bench.local).name("orders").version("7").title("Orders"));
+        client.send(&initialize(version)).await;
+        let result = client.next().await["result"].clone();
+        assert_eq!(result["protocolVersion"], version);
+        assert_eq!(result["serverInfo"], json!({"name": "orders", "version": "7", "title": "Orders"}));
+        assert_eq!(result["capabilities"]["tools"], json!({"listChanged": true}));
+    }
+    for version in ["2027-01-01", "tomorrow", "2026-07-28"] {
+        let mut client = Client::new(McpServer::of(&bench.local));
+        client.send(&initialize(version)).await;
+        assert_eq!(client.next().await["result"]["protocolVersion"], "2025-11-25", "{version}");
+    }
+}
+
+#[tokio::test]
+async fn the_newest_version_needs_no_handshake() {
+    let bench = bench();
+    let mut client = Client::new(McpServer::of(&bench.local));
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let params = json!({"name": "add", "arguments": {"a": 1, "b": 2}, "_meta": meta});
+    client.request(1, "tools/call", params).await;
+    let answer = client.next().await;
+    assert_eq!(answer["result"]["structuredContent"], json!({"sum": 3}), "{answer}");
+    assert_eq!(answer["result"]["resultType"], "complete");
+}
+
+#[tokio::test]
+async fn a_tool_is_declared_with_all_that_is_known_about_it() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    client.request(1, "tools/list", json!({})).await;
+    let tools = client.next().await["result"]["tools"].clone();
+    let declared = |name: &str| tools.as_array().unwrap().iter().find(|tool| tool["name"] == name).unwrap();
+    let add = declared("add");
+    assert_eq!(add["title"], "Addition");
+    assert_eq!(add["description"], "Add two whole numbers.");
+    let hints = json!({"title": "Addition", "readOnlyHint": true, "idempotentHint": true});
+    assert_eq!(add["annotations"], hints);
+    assert_eq!(add["inputSchema"]["required"], json!(["a", "b"]));
+    assert_eq!(add["outputSchema"]["required"], json!(["sum"]));
+    assert_eq!(declared("count")["outputSchema"]["properties"]["result"]["type"], "integer");
+    assert_eq!(declared("explode").get("annotations"), None);
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_and_changes_are_told() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local).page_size(3)).await;
+    let mut names = Vec::new();
+    let mut cursor = Value::Null;
+    loop {
+        let params = if cursor.is_null() { json!({}) } else { json!({"cursor": cursor}) };
+        client.request(1, "tools/list", params).await;
+        let result = client.next().await["result"].clone();
+        let page: Vec<_> =
+            result["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect();
+        assert!(page.len() <= 3);
+        names.extend(page);
+        match result.get("nextCursor") {
+            Some(next) => cursor = next.clone(),
+            None => break,
+        }
+    }
+    let all: Vec<Value> = bench.local.registry().iter().map(|tool| tool.name().into()).collect();
+    assert_eq!(names, all);
+
+    client.request(2, "tools/list", json!({"cursor": "???"})).await;
+    assert_eq!(client.next().await["error"]["code"], -32602);
+
+    // Whoever has answered a request has begun to listen for changes.
+    bench.local.insert_tool(another("more")).unwrap();
+    assert_eq!(client.next().await["method"], "notifications/tools/list_changed");
+    assert_eq!(client.result_of("more", json!({})).await["content"][0]["text"], "more");
+    bench.local.enable_tool("more", false);
+    assert_eq!(client.next().await["method"], "notifications/tools/list_changed");
+    client.call(3, "more", json!({})).await;
+    assert_eq!(client.next().await["error"]["code"], -32602);
+}
+
+#[tokio::test]
+async fn results_come_as_text_structure_and_media() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let sum = client.result_of("add", json!({"a": 1, "b": 2})).await;
+    assert_eq!(sum["structuredContent"], json!({"sum": 3}));
+    assert_eq!(sum["content"], json!([{"type": "text", "text": "{\"sum\":3}"}]));
+    assert_eq!(sum["isError"], false);
+    let count = client.result_of("count", json!({"text": "äöü"})).await;
+    assert_eq!(count["structuredContent"], json!({"result": 3}));
+    let hello = client.result_of("hello", json!({"name": "Ada"})).await;
+    assert_eq!(hello["content"][0]["text"], "hello \"Ada\"");
+    assert_eq!(hello["structuredContent"], json!({"result": "hello \"Ada\""}));
+    let drawn = client.result_of("draw", json!({})).await;
+    assert_eq!(drawn["content"][1], json!({"type": "image", "mimeType": "image/png", "data": "AQ=="}));
+}
+
+#[tokio::test]
+async fn failures_are_results_that_a_model_can_read() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let text = |result: &Value| {
+        assert_eq!(result["isError"], true, "{result}");
+        result["content"][0]["text"].as_str().unwrap().to_owned()
+    };
+    let wrong = text(&client.result_of("add", json!({"a": "x", "B": 2})).await);
+    assert!(wrong.starts_with("invalid arguments: ") && wrong.contains("`a`"), "{wrong}");
+    let broken = text(&client.result_of("explode", json!({})).await);
+    assert!(broken.starts_with("internal error (call mcp-") && !broken.contains("hunter2"), "{broken}");
+    assert_eq!(text(&client.result_of("refuse", json!({})).await), "not on a Sunday");
+    let denied = text(&client.result_of("secret", json!({})).await);
+    assert!(denied.starts_with("denied: "), "{denied}");
+    // The server lives on.
+    assert_eq!(client.result_of("add", json!({"a": 1, "b": 2})).await["isError"], false);
+}
+
+#[tokio::test]
+async fn rules_about_callers_hold_as_on_the_socket() {
+    let bench = bench();
+    let admin = CallContext::builder().user_token("admin-token").build();
+    let mut client = Client::begun(McpServer::of(&bench.local).caller(admin)).await;
+    assert_eq!(client.result_of("secret", json!({})).await["content"][0]["text"], "42");
+    let stranger = CallContext::builder().user_token("forged").build();
+    let mut client = Client::begun(McpServer::of(&bench.local).caller(stranger)).await;
+    assert_eq!(client.result_of("secret", json!({})).await["isError"], true);
+}
+
+#[tokio::test]
+async fn reports_come_before_the_result_and_only_when_they_are_asked_for() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let meta = json!({"progressToken": "p-1"});
+    client.request(1, "tools/call", json!({"name": "crawl", "arguments": {}, "_meta": meta})).await;
+    let mut steps = Vec::new();
+    let mut messages = Vec::new();
+    let result = loop {
+        let message = client.next().await;
+        match message["method"].as_str() {
+            Some("notifications/progress") => steps.push(message["params"].clone()),
+            Some("notifications/message") => messages.push(message["params"].clone()),
+            _ => break message,
+        }
+    };
+    assert_eq!(result["result"]["structuredContent"], json!({"result": true}));
+    let step = |done: f64| json!({"progressToken": "p-1", "progress": done, "total": 3.0, "message": format!("step {done}")});
+    assert_eq!(steps, [step(1.0), step(2.0), step(3.0)]);
+    let message = |did: u32| json!({"level": "info", "logger": "crawl", "data": format!("did {did}")});
+    assert_eq!(messages, [message(1), message(2), message(3)]);
+
+    client.request(2, "logging/setLevel", json!({"level": "error"})).await;
+    assert_eq!(client.next().await["result"], json!({}));
+    client.call(3, "crawl", json!({})).await;
+    assert_eq!(client.next().await["result"]["structuredContent"], json!({"result": false}));
+}
+
+#[tokio::test]
+async fn a_request_says_its_trace_and_each_call_has_an_id() {
+    let bench = bench();
+    let caller = CallContext::builder().user_id("usr_7").build();
+    let mut client = Client::begun(McpServer::of(&bench.local).caller(caller)).await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let params = json!({"name": "who", "arguments": {}, "_meta": {"traceparent": trace}});
+    client.request(1, "tools/call", params).await;
+    let first = client.next().await["result"]["structuredContent"].clone();
+    assert_eq!((&first["trace"], &first["user"]), (&json!(trace), &json!("usr_7")));
+    assert_eq!(first["source"], "mcp_client");
+    let second = client.result_of("who", json!({})).await["structuredContent"].clone();
+    assert_ne!(first["call_id"], second["call_id"]);
+}
+
+#[tokio::test]
+async fn a_cancelled_call_ends_and_is_not_answered() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    client.call(1, "wait", json!({"ms": 60_000})).await;
+    bench.seen.started.take(1).await;
+    let cancelled = json!({"requestId": 1, "reason": "no longer needed"});
+    let notification = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled});
+    client.send(&notification).await;
+    bench.seen.cancelled.take(1).await;
+    client.request(2, "ping", json!({})).await;
+    assert_eq!(client.next().await["id"], 2);
+    client.writer.take().unwrap().shutdown().await.unwrap();
+    assert_eq!(client.next_or_end().await, None, "nobody waits for its answer");
+    client.ended().await.unwrap();
+    assert_eq!(bench.local.in_flight(), 0);
+}
+
+#[tokio::test]
+async fn the_end_of_input_loses_no_answer() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    for id in 0..20 {
+        client.call(id, "wait", json!({"ms": 200})).await;
+    }
+    client.writer.take().unwrap().shutdown().await.unwrap();
+    let mut answered = BTreeSet::new();
+    while let Some(answer) = client.next_or_end().await {
+        assert_eq!(answer["result"]["structuredContent"], json!({"result": 200}));
+        answered.insert(answer["id"].as_u64().unwrap());
+    }
+    assert_eq!(answered, (0..20).collect());
+    client.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_answers_what_is_in_flight() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    client.call(1, "wait", json!({"ms": 200})).await;
+    bench.seen.started.take(1).await;
+    client.stop.cancel();
+    assert_eq!(client.next().await["result"]["structuredContent"], json!({"result": 200}));
+    assert_eq!(client.next_or_end().await, None);
+    client.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_is_gone_leaves_nothing_running() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    client.call(1, "wait", json!({"ms": 60_000})).await;
+    bench.seen.started.take(1).await;
+    // What it is told next finds nobody.
+    let Client { reader, writer, serving, .. } = client;
+    drop((reader, writer));
+    bench.local.insert_tool(another("more")).unwrap();
+    bench.seen.cancelled.take(1).await;
+    serving.await.unwrap().unwrap();
+    assert_eq!(bench.seen.running.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_hundred_calls_run_at_the_same_time() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    for id in 0..100 {
+        client.call(id, "wait", json!({"ms": 50})).await;
+    }
+    bench.seen.started.take(100).await;
+    let mut answered = BTreeSet::new();
+    for _ in 0..100 {
+        answered.insert(client.next().await["id"].as_u64().unwrap());
+    }
+    assert_eq!(answered.len(), 100);
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_refused_and_harms_nothing() {
+    let bench = bench();
+    let mut client = Client::new(McpServer::of(&bench.local));
+    client.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+    client.request(1, "tools/list", json!({})).await;
+    let early = client.next().await;
+    assert_eq!((&early["id"], &early["error"]["code"]), (&json!(1), &json!(-32600)), "{early}");
+    assert!(early["error"]["message"].as_str().unwrap().contains("`initialize`"), "{early}");
+    client.send(&initialize("2025-06-18")).await;
+    client.next().await;
+
+    client.line("{not json").await;
+    client.line("").await;
+    client.line("[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]").await;
+    assert!(client.next().await["error"]["message"].as_str().unwrap().contains("batches"));
+    client.line("{\"jsonrpc\":\"1.0\",\"id\":7,\"method\":\"ping\"}").await;
+    let old = client.next().await;
+    assert_eq!((&old["id"], &old["error"]["code"]), (&json!(7), &json!(-32600)));
+    client.request(2, "tools/destroy", json!({})).await;
+    assert_eq!(
+        client.next().await["error"],
+        json!({"code": -32601, "message": "unknown method: tools/destroy"})
+    );
+    for params in [json!({}), json!({"name": 7}), json!({"name": "add", "arguments": [1]})] {
+        client.request(3, "tools/call", params).await;
+        let answer = client.next().await;
+        assert_eq!(answer["error"]["code"], -32602, "{answer}");
+        let text = answer["error"]["message"].as_str().unwrap();
+        assert!(text.starts_with("the parameters of `tools/call` are wrong: "), "{text}");
+    }
+    client.call(4, "ad", json!({})).await;
+    let text = client.next().await["error"]["message"].clone();
+    assert_eq!(text, "unknown tool: ad (did you mean `add`?)");
+    assert_eq!(client.result_of("add", json!({"a": 1, "b": 2})).await["isError"], false);
+}
+
+#[tokio::test]
+async fn a_line_without_an_end_takes_no_memory_and_the_next_one_is_read() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let chunk = vec![b'x'; 1 << 20];
+    let mut writer = client.writer.take().unwrap();
+    for _ in 0..20 {
+        writer.write_all(&chunk).await.unwrap();
+    }
+    writer.write_all(b"\n").await.unwrap();
+    client.writer = Some(writer);
+    client.request(1, "ping", json!({})).await;
+    assert_eq!(client.next().await["result"], json!({}));
+}
