@@ -1,5 +1,7 @@
 //! Text for people: colours, and lines of a width. It knows no terminal; who prints says what it can do.
 
+use std::borrow::Cow;
+
 /// How a report for people looks.
 ///
 /// ```
@@ -76,9 +78,26 @@ impl Layout {
     }
 }
 
-/// A text of somebody else's on its way to a terminal: its control characters are shown, not obeyed.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+/// The control characters that may stay in a text of several lines.
+#[cfg(feature = "cli")]
+pub(crate) const LINES: &[char] = &['\n', '\t'];
+
+/// A text of somebody else's on its way to a terminal: its control characters are shown, not obeyed, but for
+/// those in `kept`.
+pub(crate) fn printable<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
+    let commands = |character: char| character.is_control() && !kept.contains(&character);
+    if !text.contains(commands) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if commands(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 #[cfg(test)]
@@ -100,6 +119,8 @@ mod tests {
 
     #[test]
     fn a_text_cannot_paint_by_itself() {
-        assert_eq!(printable("a\u{1b}[31mb\r"), "a\\u{1b}[31mb\\r");
+        assert_eq!(printable("a\u{1b}[31mb\r\n", &[]), "a\\u{1b}[31mb\\r\\n");
+        assert_eq!(printable("a\u{9b}2Jb\n\tc", &['\n', '\t']), "a\\u{9b}2Jb\n\tc");
+        assert!(matches!(printable("日本", &[]), Cow::Borrowed("日本")));
     }
 }

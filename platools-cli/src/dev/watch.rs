@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use jiff::Zoned;
-use platools::cli::output::Output;
+use platools::cli::output::{Output, one_line};
 use platools_dev::{DevPlatform, Ending, EntityKey, Event, Events};
 use serde_json::json;
 
@@ -35,8 +35,14 @@ pub(super) async fn run(mut events: Events, platform: &DevPlatform, output: &Out
         }
         let time = Zoned::now().strftime("%H:%M:%S").to_string();
         let whose = key.map(|key| format!("{}/{}  ", key.entity, key.environment)).unwrap_or_default();
-        output.print(&format!("{DIM}{time}{DIM:#}  {whose}{style}{text}{style:#}\n"));
+        output.print(&written(&time, &whose, style, &text));
     }
+}
+
+/// A line for people. Names, reasons and errors are the host's own words.
+fn written(time: &str, whose: &str, style: Style, text: &str) -> String {
+    let text = one_line(text);
+    format!("{DIM}{time}{DIM:#}  {whose}{style}{text}{style:#}\n")
 }
 
 fn line(event: Event, platform: &DevPlatform) -> Option<Line> {
@@ -97,5 +103,17 @@ fn ended(ending: &Ending) -> String {
         Ending::FrameTooLarge => "the host sent a frame over 10 MiB".to_owned(),
         Ending::Broken { problem } => problem.clone(),
         _ => "ended".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_host_says_stays_on_its_line_and_commands_no_terminal() {
+        let line = written("12:00:00", "local/dev  ", Style::new(), "boom\u{1b}[2J\r\nnot a line of ours");
+        assert_eq!(line.lines().count(), 1, "{line:?}");
+        assert!(line.ends_with("boom\\u{1b}[2J\\r\\nnot a line of ours\n"), "{line:?}");
     }
 }

@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::layout::Layout;
+use crate::layout::{LINES, Layout, printable};
 use crate::tool::arguments::nearest;
 
 /// The width of a terminal that does not say.
@@ -92,57 +92,47 @@ impl Output {
         } else {
             serde_json::to_string(value)
         };
-        self.print(&format!("{}\n", text.unwrap_or_default()));
+        self.foreign(&text.unwrap_or_default());
     }
 
     /// Prints a result: a text as it is, anything else as indented JSON.
     pub fn value(&self, value: &Value) {
-        let text = match value {
-            Value::String(text) if self.width.is_some() => printable(text).into_owned(),
-            Value::String(text) => text.clone(),
-            value => serde_json::to_string_pretty(value).unwrap_or_default(),
-        };
-        self.print(&format!("{text}\n"));
+        match value {
+            Value::String(text) => self.foreign(text),
+            value => self.foreign(&serde_json::to_string_pretty(value).unwrap_or_default()),
+        }
+    }
+
+    /// Prints a text of somebody else's, and ends its line: to a program as it is, to a terminal without what could
+    /// command it.
+    pub fn foreign(&self, text: &str) {
+        let shown = if self.width.is_some() { printable(text, LINES) } else { Cow::Borrowed(text) };
+        self.print(&format!("{shown}\n"));
     }
 
     /// Prints tools, one a line, cut to the terminal's width.
     pub fn tools(&self, tools: &[ToolLine<'_>]) {
-        let widest = tools.iter().map(|tool| width(tool.name)).max().unwrap_or_default().min(LONGEST_NAME);
-        let mut text = String::new();
-        for tool in tools {
-            let (name, rules) = (tool.name, tool.rules());
-            let gap = " ".repeat(widest.saturating_sub(width(name)) + 2);
-            let space = if rules.is_empty() { "" } else { " " };
-            let used = width(name) + gap.len() + width(&rules) + space.len();
-            let description = &*printable(tool.description.lines().next().unwrap_or_default());
-            let description = match self.width {
-                Some(columns) => fit(description, columns.saturating_sub(used)),
-                None => description.to_owned(),
-            };
-            let line = format!("{BOLD}{name}{BOLD:#}{gap}{CYAN}{rules}{CYAN:#}{space}{description}\n");
-            text.push_str(&line);
-        }
-        self.print(&text);
+        self.print(&lines(tools, self.width));
     }
 
     /// Says on standard error what is wrong.
     pub fn error(&self, problem: &str) {
-        let _ = writeln!(anstream::stderr(), "{RED}error:{RED:#} {problem}");
+        let _ = writeln!(anstream::stderr(), "{RED}error:{RED:#} {}", printable(problem, LINES));
     }
 
     /// Says on standard error what may be a mistake.
     pub fn warning(&self, problem: &str) {
-        let _ = writeln!(anstream::stderr(), "{YELLOW}warning:{YELLOW:#} {problem}");
+        let _ = writeln!(anstream::stderr(), "{YELLOW}warning:{YELLOW:#} {}", printable(problem, LINES));
     }
 
     /// Says on standard error what is good.
     pub fn success(&self, text: &str) {
-        let _ = writeln!(anstream::stderr(), "{GREEN}{text}{GREEN:#}");
+        let _ = writeln!(anstream::stderr(), "{GREEN}{}{GREEN:#}", printable(text, LINES));
     }
 
     /// Says something beside the point on standard error.
     pub fn note(&self, text: &str) {
-        let _ = writeln!(anstream::stderr(), "{DIM}{text}{DIM:#}");
+        let _ = writeln!(anstream::stderr(), "{DIM}{}{DIM:#}", printable(text, LINES));
     }
 
     /// How reports for people look here.
@@ -157,10 +147,32 @@ impl Output {
     }
 }
 
-/// A text without what could command a terminal.
-fn printable(text: &str) -> Cow<'_, str> {
-    let commands = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
-    if text.contains(commands) { text.replace(commands, "\u{fffd}").into() } else { text.into() }
+/// Tools, one a line, cut to this many columns. All of it is the host's own words.
+fn lines(tools: &[ToolLine<'_>], columns: Option<usize>) -> String {
+    let names: Vec<_> = tools.iter().map(|tool| one_line(tool.name)).collect();
+    let widest = names.iter().map(|name| width(name)).max().unwrap_or_default().min(LONGEST_NAME);
+    let mut text = String::new();
+    for (tool, name) in tools.iter().zip(names) {
+        let rules = tool.rules();
+        let rules = one_line(&rules);
+        let gap = " ".repeat(widest.saturating_sub(width(&name)) + 2);
+        let space = if rules.is_empty() { "" } else { " " };
+        let used = width(&name) + gap.len() + width(&rules) + space.len();
+        let description = one_line(tool.description.lines().next().unwrap_or_default());
+        let description = match columns {
+            Some(columns) => fit(&description, columns.saturating_sub(used)),
+            None => description.into_owned(),
+        };
+        let line = format!("{BOLD}{name}{BOLD:#}{gap}{CYAN}{rules}{CYAN:#}{space}{description}\n");
+        text.push_str(&line);
+    }
+    text
+}
+
+/// A text of somebody else's as part of a line: line breaks and all else that commands a terminal is shown, not
+/// obeyed.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    printable(text, &[])
 }
 
 /// How many columns a text takes on a terminal.
@@ -238,7 +250,18 @@ mod tests {
         assert_eq!(fit("a longer one", 8), "a longe…");
         assert_eq!(fit("日本語日本語", 5), "日本…");
         assert_eq!(fit("a", 0), "");
-        assert_eq!(printable("a\u{1b}[2Jb\n\tc"), "a\u{fffd}[2Jb\n\tc");
+    }
+
+    #[test]
+    fn no_tool_commands_the_terminal_that_it_is_listed_on() {
+        let evil = "a\u{1b}[2J\u{9b}31m\r\nb\u{7}";
+        let roles = [evil.to_owned()];
+        let listed = lines(&[ToolLine::new(evil, evil).access("user", &roles)], Some(80));
+        let plain = anstream::adapter::strip_str(&listed).to_string();
+        assert_eq!(plain.lines().count(), 1, "{plain:?}");
+        assert!(!plain.trim_end().contains(char::is_control), "{plain:?}");
+        assert!(plain.contains("a\\u{1b}[2J\\u{9b}31m"), "{plain:?}");
+        assert_eq!(listed.matches('\u{1b}').count(), 4, "bold and cyan, on and off: {listed:?}");
     }
 
     #[test]

@@ -44,12 +44,12 @@ impl Report {
 /// The lines of one finding.
 fn lines(finding: &Finding, layout: Layout, marker: &str) -> String {
     let mut text = String::new();
-    let message = printable(&format!("{} [{}]", finding.message, finding.rule));
+    let message = printable(&format!("{} [{}]", finding.message, finding.rule), &[]).into_owned();
     for (index, line) in layout.wrap(&message, INDENT).iter().enumerate() {
         let before = if index == 0 { format!("  {marker} ") } else { " ".repeat(INDENT) };
         let _ = writeln!(text, "{before}{line}");
     }
-    for line in layout.wrap(&printable(&format!("fix: {}", finding.fix)), INDENT) {
+    for line in layout.wrap(&printable(&format!("fix: {}", finding.fix), &[]), INDENT) {
         let _ = writeln!(text, "{:INDENT$}{}", "", layout.paint(Paint::Dim, &line));
     }
     text

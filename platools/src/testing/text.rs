@@ -17,9 +17,9 @@ impl CaseReport {
             Outcome::Failed(_) => ("✗", Paint::Red),
             Outcome::Skipped => ("-", Paint::Dim),
         };
-        let mut line = format!("  {} {}", layout.paint(paint, marker), printable(&self.tool));
+        let mut line = format!("  {} {}", layout.paint(paint, marker), printable(&self.tool, &[]));
         if let Some(name) = &self.name {
-            let _ = write!(line, ": {}", printable(name));
+            let _ = write!(line, ": {}", printable(name, &[]));
         }
         if self.outcome == Outcome::Skipped {
             line.push_str(" (skipped)");
@@ -30,7 +30,7 @@ impl CaseReport {
         let width = layout.width.unwrap_or(usize::MAX);
         match self.outcome.failures() {
             [only] if line.chars().count() + 3 + only.chars().count() <= width && !only.contains('\n') => {
-                let _ = writeln!(line, " — {}", printable(only));
+                let _ = writeln!(line, " — {}", printable(only, &[]));
             }
             failures => {
                 line.push('\n');
@@ -52,10 +52,10 @@ impl CaseReport {
     pub fn text_with_output(&self, layout: Layout) -> String {
         let mut text = self.text(layout);
         if let Some(output) = &self.output {
-            let _ = writeln!(text, "  output: {output}");
+            let _ = writeln!(text, "  output: {}", printable(&output.to_string(), &[]));
         }
         if let Some(error) = self.error.as_ref().filter(|error| !self.outcome.failures().contains(error)) {
-            let _ = writeln!(text, "  error: {}", printable(error));
+            let _ = writeln!(text, "  error: {}", printable(error, &[]));
         }
         text
     }
@@ -63,7 +63,7 @@ impl CaseReport {
 
 /// Adds a paragraph below a case.
 fn push(text: &mut String, layout: Layout, paragraph: &str, paint: Paint) {
-    for line in paragraph.lines().flat_map(|line| layout.wrap(&printable(line), INDENT)) {
+    for line in paragraph.lines().flat_map(|line| layout.wrap(&printable(line, &[]), INDENT)) {
         let _ = writeln!(text, "{:INDENT$}{}", "", layout.paint(paint, &line));
     }
 }
