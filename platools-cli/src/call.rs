@@ -6,8 +6,9 @@ use clap::Args;
 use platools::cli::Caller;
 use platools::cli::output::{self, Output};
 use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::client::{Client, Target, text};
@@ -56,22 +57,48 @@ pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failur
         return Err(Failure::Usage(output::unknown_tool(&options.tool, &names)));
     }
     let body = body(options, params)?;
-    let call: Value =
+    let whole: Box<RawValue> =
         client.ask(Method::POST, &seat.path(&["calls"]), &[], Some((body, options.timeout))).await?;
+    let call: Answered = serde_json::from_str(whole.get()).map_err(|_| client.not_a_platform())?;
     if options.json {
-        output.json(&call);
+        show(output, &whole, |whole| output.json(whole));
     }
-    match text(&call, "outcome") {
-        "result" => {
-            if !options.json {
-                output.value(&call["result"]);
+    match call.outcome {
+        Outcome::Result => {
+            if let (false, Some(result)) = (options.json, &call.result) {
+                show(output, result, |result| output.value(result));
             }
             Ok(())
         }
-        "timed_out" => {
+        Outcome::TimedOut => {
             Err(Failure::Failed((!options.json).then(|| "the host did not answer in time".to_owned())))
         }
-        _ => Err(Failure::Failed((!options.json).then(|| text(&call, "message").to_owned()))),
+        Outcome::Error => Err(Failure::Failed((!options.json).then_some(call.message).flatten())),
+    }
+}
+
+/// What is read of a call that is over. The result is the host's: any JSON, also such as no value holds.
+#[derive(Deserialize)]
+struct Answered {
+    outcome: Outcome,
+    result: Option<Box<RawValue>>,
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Result,
+    Error,
+    TimedOut,
+}
+
+/// Shows JSON, and as it is written what cannot be read as a value: half a character, a number beyond all bounds,
+/// endless nesting.
+fn show(output: &Output, text: &RawValue, as_value: impl FnOnce(&serde_json::Value)) {
+    match serde_json::from_str(text.get()) {
+        Ok(value) => as_value(&value),
+        Err(_) => output.foreign(text.get()),
     }
 }
 

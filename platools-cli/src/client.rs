@@ -242,7 +242,7 @@ impl Client {
         Failure::Usage(format!("there is no platform at {at}: start one with `platools dev`, or give --url"))
     }
 
-    fn not_a_platform(&self) -> Failure {
+    pub(crate) fn not_a_platform(&self) -> Failure {
         let at = self.base.as_str().trim_end_matches('/');
         Failure::Usage(format!("what answers at {at} is not a development platform; give its --url"))
     }

@@ -11,9 +11,9 @@ async fn tools_are_listed_for_people_and_for_programs() {
     let ran = dev.run(&["list"]).await;
     assert_eq!(ran.code, 0);
     let lines: Vec<&str> = ran.out.lines().collect();
-    assert_eq!(lines.len(), 4, "{ran:?}");
+    assert_eq!(lines.len(), 5, "{ran:?}");
     assert!(lines[0].starts_with("add ") && lines[0].contains("Add two whole numbers."), "{ran:?}");
-    assert!(lines[3].starts_with("whoami") && lines[3].contains("[user: support]"), "{ran:?}");
+    assert!(lines[4].starts_with("whoami") && lines[4].contains("[user: support]"), "{ran:?}");
 
     let tools = dev.run(&["list", "--json"]).await.json();
     assert_eq!(tools[0]["name"], "add");
@@ -86,6 +86,32 @@ async fn what_the_tool_says_no_to_is_1_and_what_the_user_got_wrong_is_2() {
         dev.run(arguments).await.failed(2, message);
     }
     host.abandon();
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn json_that_no_value_holds_is_shown_as_it_came() {
+    let mut dev = Dev::start(&[]).await;
+    let host = dev.connect("local").await;
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for result in ["1e999", r#""\ud800""#, &deep] {
+        let params = json!({ "text": result }).to_string();
+        let ran = dev.run(&["call", "verbatim", "--params", &params]).await;
+        assert_eq!((ran.code, ran.out.trim_end()), (0, result), "{ran:?}");
+        let ran = dev.run(&["call", "verbatim", "--json", "--params", &params]).await;
+        assert!(ran.code == 0 && ran.out.contains(&format!(r#""result":{result},"#)), "{ran:?}");
+    }
+    host.stop().await;
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn an_error_of_a_tool_commands_no_terminal() {
+    let mut dev = Dev::start(&[]).await;
+    let host = dev.connect("local").await;
+    let params = json!({"why": "line\n\u{1b}[2Jnext"}).to_string();
+    dev.run(&["call", "refuse", "--params", &params]).await.failed(1, "error: line\n\\u{1b}[2Jnext");
+    host.stop().await;
     dev.stop().await;
 }
 

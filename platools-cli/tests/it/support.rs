@@ -8,6 +8,7 @@ use std::time::Duration;
 use platools::prelude::*;
 use platools::{HostError, HostHandle, tools};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -121,7 +122,7 @@ impl Dev {
     /// Connects a host as this entity; its tools are registered.
     pub(crate) async fn connect(&mut self, entity: &str) -> Host {
         let (url, secret) = self.entity(entity);
-        let tools = tools![add, whoami, refuse, hang];
+        let tools = tools![add, hang, refuse, verbatim, whoami];
         let host = Platools::builder().url(url).secret(secret).tools(tools).build().unwrap();
         let host = Host { handle: host.handle(), task: tokio::spawn(host.run_until(std::future::pending())) };
         assert_eq!(self.tells("registered").await["entity"], entity);
@@ -190,8 +191,18 @@ async fn whoami(ctx: CallContext) -> Value {
 
 /// Refuse.
 #[tool(register = false)]
-async fn refuse() -> Result<(), ToolError> {
-    Err(ToolError::user("not today"))
+async fn refuse(
+    /// Why.
+    why: Option<String>,
+) -> Result<(), ToolError> {
+    Err(ToolError::user(why.unwrap_or_else(|| "not today".to_owned())))
+}
+
+/// Answer with this JSON, as it is.
+#[tool(register = false)]
+async fn verbatim(text: String) -> Result<ToolOutput, ToolError> {
+    let json = RawValue::from_string(text).map_err(|error| ToolError::user(error.to_string()))?;
+    ToolOutput::json(&json)
 }
 
 /// Never answer.
