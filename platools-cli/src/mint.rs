@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use platools::cli::output::Output;
-use platools::session_token::SESSION_TOKEN_HEADER;
+use platools::session_token::{MintConfigError, SESSION_TOKEN_HEADER};
 use platools::{SessionClaims, SessionTokens};
 use serde_json::Value;
 
@@ -65,8 +65,16 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure
     }
     // Found before anybody is asked.
     claims.clone().check().map_err(|error| Failure::Usage(error.to_string()))?;
-    let tokens = SessionTokens::from_env().map_err(|error| Failure::Usage(error.to_string()))?;
+    let tokens = SessionTokens::from_env().map_err(|error| Failure::Usage(explain(&error)))?;
     let token = tokens.mint(claims).await.map_err(|error| Failure::Failed(Some(error.to_string())))?;
     output.print(&format!("{}\n", token.as_str()));
     Ok(())
+}
+
+/// What is wrong with the configuration, for those who have no code to change.
+fn explain(error: &MintConfigError) -> String {
+    match error {
+        MintConfigError::Missing { what, variable } => format!("{what} is missing: set {variable}"),
+        other => other.to_string(),
+    }
 }

@@ -16,6 +16,7 @@ async fn all_that_is_missing_is_said_at_once() {
     for part in ["✗ URL", "set PLATOS_URL", "✗ secret", "set PLATOS_SECRET or PLATOS_SECRET_FILE"] {
         assert!(ran.out.contains(part), "{part}: {ran:?}");
     }
+    assert!(!ran.out.contains("call `"), "who runs this program has no code to change: {ran:?}");
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let ran = run(&["doctor", "--json", "--url", &format!("ws://{nobody}/tools/sync")], &[]).await;
     assert_eq!((ran.code, &ran.json()["ok"]), (1, &json!(false)));

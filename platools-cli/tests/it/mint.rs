@@ -45,7 +45,9 @@ async fn the_token_says_what_was_asked_for_and_verifies() {
 async fn what_is_missing_or_wrong_is_named() {
     for missing in ["PLATOS_ORGANIZATION_ID", "PLATOS_PROJECT_ID", "PLATOS_ENTITY", "PLATOS_SECRET"] {
         let rest: Vec<_> = variables().into_iter().filter(|(name, _)| *name != missing).collect();
-        run(&["mint", "--user", "ada"], &rest).await.failed(2, missing);
+        let ran = run(&["mint", "--user", "ada"], &rest).await;
+        ran.failed(2, missing);
+        assert!(!ran.errors.contains("in code"), "who runs this program has none to change: {ran:?}");
     }
     for (arguments, message) in [
         (&["mint"][..], "--user <ID>"),

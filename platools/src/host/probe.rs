@@ -61,11 +61,11 @@ impl HostConfig {
         let secret =
             self.secret.as_ref().ok_or(ConfigError::MissingSecret).and_then(|source| Ok(source.load()?));
         let found = secret.as_ref().map(|secret| format!("there, {} characters", secret.expose().len()));
-        let found_secret = found.map_err(ToString::to_string);
+        let found_secret = found.map_err(explain);
         let url = match self.connect_url() {
             Ok(url) => url,
             Err(error) => {
-                note("URL", Err(error.to_string()));
+                note("URL", Err(explain(&error)));
                 note("secret", found_secret);
                 return checks;
             }
@@ -126,6 +126,18 @@ impl HostConfig {
         let url = self.url.as_deref().ok_or(ConfigError::MissingUrl)?;
         let url = ConnectUrl::new(url, self.entity.as_deref(), self.environment.as_deref())?;
         if url.is_exposed() && !self.allow_insecure { Err(ConfigError::Insecure) } else { Ok(url) }
+    }
+}
+
+/// What is wrong with the configuration, for those who look at it from outside and have no code to change.
+fn explain(error: &ConfigError) -> String {
+    match error {
+        ConfigError::MissingUrl => {
+            "none: set PLATOS_URL, for example to wss://platos.example/tools/sync?entity=orders-prod"
+                .to_owned()
+        }
+        ConfigError::MissingSecret => "none: set PLATOS_SECRET or PLATOS_SECRET_FILE".to_owned(),
+        other => other.to_string(),
     }
 }
 
