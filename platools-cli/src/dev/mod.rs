@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use platools::cli::output::Output;
 use platools::security::Secret;
-use platools_dev::{DevPlatform, DevPlatformOptions};
+use platools_dev::{DevError, DevPlatform, DevPlatformOptions};
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -31,6 +31,10 @@ pub(crate) struct Options {
     /// The address; whoever reaches another one than this machine's own can try secrets there
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     bind: IpAddr,
+    /// One more name under which the page is opened and the API is asked, for another address than this machine's
+    /// own; it stands in the lines to paste, too
+    #[arg(long, value_name = "NAME", value_parser = host_name)]
+    host_name: Option<String>,
     /// An entity with a random secret; may be repeated. Without any there is one called `local`, or what --data keeps
     #[arg(long, value_name = "NAME", value_parser = config::slug, conflicts_with = "entities")]
     entity: Vec<String>,
@@ -60,7 +64,7 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure
     // Before anything is printed that tells others to go on.
     let mut stop = StopSignal::listen().map_err(|error| Failure::Failed(Some(error.to_string())))?;
     let platform = platform_options(&options, entities)?.start().await;
-    let platform = platform.map_err(|error| Failure::Usage(error.to_string()))?;
+    let platform = platform.map_err(|error| Failure::Usage(explain(&error)))?;
     if !options.bind.is_loopback() {
         output.warning("other machines reach this platform: its page shows the secrets and calls every tool");
     }
@@ -88,6 +92,9 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure
 
 fn platform_options(options: &Options, entities: Vec<EntityConfig>) -> Result<DevPlatformOptions, Failure> {
     let mut platform = DevPlatform::options().address(SocketAddr::new(options.bind, options.port));
+    if let Some(name) = &options.host_name {
+        platform = platform.host_name(name);
+    }
     for entity in entities {
         platform = match entity.secret {
             Some(secret) => platform.entity(entity.name, secret),
@@ -106,6 +113,35 @@ fn platform_options(options: &Options, entities: Vec<EntityConfig>) -> Result<De
         platform = platform.api_token(token);
     }
     Ok(platform)
+}
+
+/// How many ports after a taken one are tried for the advice.
+const PORTS_TRIED: u16 = 20;
+
+/// Why the platform does not start, and with which option it would.
+fn explain(error: &DevError) -> String {
+    let free = match error {
+        DevError::Bind { address, is_taken: true, .. } => free_port(*address),
+        _ => None,
+    };
+    free.map_or_else(|| error.to_string(), |port| format!("{error}; {port} is free: --port {port}"))
+}
+
+/// A port after this one that nobody has at the moment.
+fn free_port(taken: SocketAddr) -> Option<u16> {
+    (1..=PORTS_TRIED)
+        .filter_map(|more| taken.port().checked_add(more))
+        .find(|port| std::net::TcpListener::bind((taken.ip(), *port)).is_ok())
+}
+
+/// A name of a machine, as it stands in a URL.
+fn host_name(text: &str) -> Result<String, String> {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || "-.".contains(character);
+    if !text.is_empty() && text.chars().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err("write a name or an address such as dev.example, without scheme and port".to_owned())
+    }
 }
 
 /// Prints JSON on one line, also on a terminal.

@@ -1,5 +1,8 @@
 //! `dev`, and what all commands share.
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
 use crate::support::{Dev, Scratch, run};
 
 #[tokio::test]
@@ -25,7 +28,30 @@ async fn a_taken_port_is_an_error_with_advice() {
     let ran = run(&["dev", "--port", &port], &[]).await;
     ran.failed(2, &format!("cannot listen on 127.0.0.1:{port}"));
     ran.failed(2, "or choose another port (0 takes a free one)");
+    let (_, offered) = ran.errors.rsplit_once("is free: --port ").unwrap_or_else(|| panic!("{ran:?}"));
+    let offered: u16 = offered.trim().parse().unwrap();
+    assert!(offered > port.parse().unwrap());
     dev.stop().await;
+}
+
+#[tokio::test]
+async fn another_name_is_in_the_lines_and_opens_the_page() {
+    let dev = Dev::start(&["--host-name", "dev.test"]).await;
+    let (_, port) = dev.url.rsplit_once(':').unwrap();
+    assert_eq!(dev.url, format!("http://dev.test:{port}"));
+    assert_eq!(dev.entity("local").0, format!("ws://dev.test:{port}/tools/sync?entity=local&env=dev"));
+    for (host, expected) in [("dev.test", "HTTP/1.1 200"), ("other.test", "HTTP/1.1 403")] {
+        let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).await.unwrap();
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(expected), "{host}: {answer}");
+    }
+    dev.stop().await;
+    for name in ["", "http://dev.test", "dev.test:80", "a b"] {
+        run(&["dev", "--port", "0", "--host-name", name], &[]).await.failed(2, "such as dev.example");
+    }
 }
 
 #[tokio::test]

@@ -39,8 +39,11 @@ impl From<DevError> for ApiError {
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         let message = match error {
-            // Its own text speaks to those who write Rust.
+            // Their own texts speak to those who write Rust.
             DevError::NotConnected(key) => format!("no host is connected as {key}: start one"),
+            DevError::UnknownEntity(key) => {
+                format!("there is no {key}: /api/v1/entities lists the entities and their environments")
+            }
             other => other.to_string(),
         };
         Self::new(status, code, message)

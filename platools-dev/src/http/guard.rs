@@ -74,7 +74,7 @@ impl Authorities {
             let names = self.names.join(", ");
             let message = format!(
                 "this platform answers to the hosts {names} only: use one of them, or start it with the name \
-                 that you need (`DevPlatformOptions::host_name`)"
+                 that you need (`platools dev --host-name NAME`, in code `DevPlatformOptions::host_name`)"
             );
             return refuse("foreign_host", message);
         }
