@@ -68,4 +68,60 @@ async function constraints_that_nothing_can_meet_are_named({ page }) {
   await page.locator(".answer").waitFor();
 }
 
-export default [references_maps_tuples_and_null_have_fields, constraints_that_nothing_can_meet_are_named];
+async function what_was_loaded_stays_when_another_field_changes({ page }) {
+  await visit(page, "call/book_trip");
+  await page.getByRole("heading", { name: "book_trip" }).waitFor();
+  const trip = {
+    destination: "LIS",
+    passengers: [{ name: "Ada", age: null }],
+    payment: { kind: "card", last_four: 4242 },
+  };
+  for (const note of [null, "", 5]) {
+    await page.locator("#arguments-json").fill(JSON.stringify({ ...trip, budget: null, note }));
+    await field(page, "destination").getByRole("textbox").fill("ZRH");
+    equal(`a note that is ${note}`, await json(page), { ...trip, destination: "ZRH", budget: null, note });
+  }
+  includes("the form", await field(page, "note").innerText(), "note is not text");
+  await field(page, "note").locator("textarea").fill("window seat");
+  await field(page, "budget").getByLabel("null").uncheck();
+  await field(page, "budget").getByRole("textbox").fill("100");
+  equal("typed over", await json(page), { ...trip, destination: "ZRH", budget: 100, note: "window seat" });
+  await page.getByRole("button", { name: "Clear" }).click();
+
+  await visit(page, "call/shapes");
+  await page.getByRole("heading", { name: "shapes" }).waitFor();
+  for (const entry of [0, 1]) {
+    await field(page, "labels").getByRole("button", { name: "Add an entry" }).click();
+    await field(page, "labels").getByLabel("Name").nth(entry).fill("same");
+  }
+  await page.getByText('labels has the name "same" twice').waitFor();
+  await page.getByRole("button", { name: "Clear" }).click();
+}
+
+async function a_schema_that_is_none_still_has_a_form({ page }) {
+  await visit(page, "call/broken");
+  await page.getByRole("heading", { name: "broken" }).waitFor();
+  await field(page, "fine").locator("textarea").fill("yes");
+  await field(page, "b").locator("textarea").fill("[1]");
+  equal("the JSON", await json(page), { b: [1], fine: "yes" });
+  await page.locator("#send").click();
+  await page.locator(".outcome .answer").waitFor();
+}
+
+async function endless_nesting_leaves_the_page_alive({ page }) {
+  await visit(page, "call/deep");
+  await page.getByRole("heading", { name: "deep" }).waitFor();
+  await field(page, "levels").locator("input").fill("100000");
+  await page.locator("#send").click();
+  await page.locator('.outcome .answer[data-outcome="result"] .tree').waitFor();
+  await page.locator(".outcome").getByRole("button", { name: "JSON", exact: true }).click();
+  await page.getByText("nested too deeply to be written here").waitFor();
+}
+
+export default [
+  references_maps_tuples_and_null_have_fields,
+  constraints_that_nothing_can_meet_are_named,
+  what_was_loaded_stays_when_another_field_changes,
+  a_schema_that_is_none_still_has_a_form,
+  endless_nesting_leaves_the_page_alive,
+];

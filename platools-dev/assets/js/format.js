@@ -53,3 +53,13 @@ export function left(seconds) {
 export function plural(count, one, many = `${one}s`) {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }
+
+/** What a link such as `#/call/lookup_order` is about, or `null`. Links are typed, too: one that is none names itself. */
+export function subjectOf(hash) {
+  const subject = hash.split("/").slice(2).join("/");
+  try {
+    return decodeURIComponent(subject) || null;
+  } catch {
+    return subject;
+  }
+}

@@ -11,19 +11,38 @@ export class ExactNumber {
   }
 }
 
-/** `JSON.parse`, with an `ExactNumber` wherever a number would change. */
+/**
+ * `JSON.parse`, with an `ExactNumber` wherever a number would change. What is nested more deeply than this browser can
+ * go keeps its numbers as JavaScript has them.
+ */
 export function parse(text) {
-  return JSON.parse(text, (_, value, context) => {
+  const exactly = (_, value, context) => {
     const source = context?.source;
     return typeof value === "number" && source !== undefined && source !== String(value)
       ? new ExactNumber(source)
       : value;
-  });
+  };
+  return unlessTooDeep(
+    () => JSON.parse(text, exactly),
+    () => JSON.parse(text),
+  );
 }
 
 /** `JSON.stringify`, on several lines unless `space` is 0. */
 export function write(value, space = 2) {
-  return JSON.stringify(value, null, space);
+  return unlessTooDeep(
+    () => JSON.stringify(value, null, space),
+    () => "nested too deeply to be written here: the frame has it",
+  );
+}
+
+function unlessTooDeep(attempt, otherwise) {
+  try {
+    return attempt();
+  } catch (error) {
+    if (error instanceof RangeError) return otherwise();
+    throw error;
+  }
 }
 
 export function isObject(value) {

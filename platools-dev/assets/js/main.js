@@ -1,7 +1,7 @@
 // The page as a whole: views, the bar at the top, and where links lead.
 
 import { fill, h, svg } from "./dom.js";
-import { ago, plural } from "./format.js";
+import { ago, plural, subjectOf } from "./format.js";
 import { on, seat, select, start, state } from "./state.js";
 import { startTheme, toggleTheme } from "./theme.js";
 import { createCallView } from "./views/call.js";
@@ -46,7 +46,7 @@ for (const [name, { title, icon, view }] of Object.entries(VIEWS)) {
 }
 
 function route() {
-  const [, name, ...rest] = location.hash.split("/");
+  const [, name] = location.hash.split("/");
   const chosen = Object.hasOwn(VIEWS, name) ? name : "call";
   for (const [other, { view }] of Object.entries(VIEWS)) view.element.hidden = other !== chosen;
   for (const link of tabs.children) {
@@ -54,7 +54,7 @@ function route() {
     else link.removeAttribute("aria-current");
   }
   document.title = `${VIEWS[chosen].title} · platools playground`;
-  VIEWS[chosen].view.open(rest.length > 0 ? decodeURIComponent(rest.join("/")) : null);
+  VIEWS[chosen].view.open(subjectOf(location.hash));
 }
 
 function drawSeats() {

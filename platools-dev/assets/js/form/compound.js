@@ -209,6 +209,11 @@ export function map({ schema }, context) {
       element: made.element,
       isGroup: true,
       check: made.check,
+      problems() {
+        const names = made.rows().map((row) => row.read()[0]);
+        const twice = names.find((name, index) => names.indexOf(name) < index);
+        return twice === undefined ? [] : [`has the name ${JSON.stringify(twice)} twice; only the last is sent`];
+      },
       read() {
         if (made.rows().length === 0) return context.required ? {} : undefined;
         return Object.fromEntries(made.rows().map((row) => row.read()));

@@ -21,11 +21,21 @@ const MAKERS = {
   variants,
 };
 
+/** What stands in the place of a schema that is none. */
+const UNREADABLE = { kind: "json", schema: { description: "Its schema cannot be read, so any JSON will do." } };
+
 /** The field for a schema, as `{element, read, load, check}`. */
 export function field(schema, context) {
-  const shape = describe(schema, context.root, context.depth);
+  try {
+    return fieldOf(describe(schema, context.root, context.depth), context);
+  } catch {
+    // Hosts declare what they like: a list where a text belongs, a number where an object does.
+    return fieldOf(UNREADABLE, context);
+  }
+}
+
+function fieldOf(shape, context) {
   const makeControl = MAKERS[shape.kind](shape, context);
-  // What may be left out needs no `null` besides.
-  const needsNull = shape.nullable && context.required && shape.kind !== "json";
+  const needsNull = shape.nullable && shape.kind !== "json";
   return labelled(shape, context, needsNull ? simple.orNull(makeControl, context) : makeControl);
 }

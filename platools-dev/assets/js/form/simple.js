@@ -17,7 +17,7 @@ const ONE_LINE = new Set([
   "ipv6",
 ]);
 
-/** Text. Nothing typed means that it is left out. */
+/** Text. Nothing typed means that it is left out, unless an empty text was loaded. What is no text stays what it is. */
 export function text({ schema }, context) {
   return ({ id, describedBy }) => {
     const isShort = ONE_LINE.has(schema.format) || schema.pattern !== undefined || schema.maxLength <= 120;
@@ -26,17 +26,25 @@ export function text({ schema }, context) {
       autocomplete: "off",
       spellcheck: "false",
       placeholder: placeholder(schema),
-      oninput: context.changed,
+      oninput: () => ((loaded = undefined), context.changed()),
       aria: { describedby: describedBy },
     };
+    /** What was loaded and cannot be told from what is shown, until somebody types. */
+    let loaded;
     const input = isShort
       ? h("input", { ...properties, type: schema.format === "date" ? "date" : "text" })
       : h("textarea", { ...properties, rows: 1, class: "growing" });
     return {
       element: input,
-      read: () => (input.value === "" ? undefined : input.value),
-      load: (value) =>
-        (input.value = value === undefined ? "" : typeof value === "string" ? value : write(value, 0)),
+      read: () => (loaded !== undefined ? loaded : input.value === "" ? undefined : input.value),
+      load(value) {
+        const isText = typeof value === "string";
+        loaded = value === "" || !isText ? value : undefined;
+        input.value = value === undefined ? "" : isText ? value : write(value, 0);
+        // A control for dates shows nothing else.
+        if (isText && input.value !== value) loaded = value;
+      },
+      problems: () => (loaded !== undefined && typeof loaded !== "string" ? ["is not text"] : []),
     };
   };
 }
@@ -173,13 +181,20 @@ export function never() {
   });
 }
 
-/** A control with a switch for `null` beside it. */
+/** A control with a switch for `null` beside it; for what may be left out only once there was a `null`. */
 export function orNull(makeControl, context) {
   return (place) => {
     const control = makeControl(place);
     const box = h("input", { type: "checkbox", id: `${place.id}-null` });
     const holder = h("div", {}, control.element);
-    const show = () => holder.toggleAttribute("inert", box.checked);
+    const beside = h("label", { class: "null small muted", hidden: true });
+    const show = () => {
+      holder.toggleAttribute("inert", box.checked);
+      if (!beside.hidden || !(context.required || box.checked)) return;
+      beside.append(box, "null");
+      beside.hidden = false;
+    };
+    show();
     box.addEventListener("change", () => {
       show();
       context.changed();
@@ -187,7 +202,7 @@ export function orNull(makeControl, context) {
     return {
       ...control,
       element: holder,
-      beside: h("label", { class: "null small muted" }, box, "null"),
+      beside,
       read: () => (box.checked ? null : control.read()),
       problems: () => (box.checked ? [] : (control.problems?.() ?? [])),
       check: () => (box.checked ? 0 : (control.check?.() ?? 0)),

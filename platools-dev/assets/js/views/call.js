@@ -4,8 +4,8 @@ import * as api from "../api.js";
 import { answer } from "../answer.js";
 import { fill, h, toast } from "../dom.js";
 import { createForm } from "../form/form.js";
-import { milliseconds } from "../format.js";
-import { on, seat, state } from "../state.js";
+import { milliseconds, subjectOf } from "../format.js";
+import { isSelected, on, seat, select, state } from "../state.js";
 import { copyMenu } from "./copy-menu.js";
 import { createCaller } from "./caller.js";
 import { connectCard } from "./connect.js";
@@ -43,12 +43,9 @@ export function createCallView() {
       return;
     }
     if (!state.selected) return;
+    let found;
     try {
-      const found = await api.getTool(state.selected, name);
-      if (mine !== turn) return;
-      if (JSON.stringify(found) === JSON.stringify(tool) && desk.querySelector(".work")) return;
-      tool = found;
-      showTool();
+      found = await api.getTool(state.selected, name);
     } catch (error) {
       if (mine !== turn) return;
       tool = null;
@@ -63,7 +60,12 @@ export function createCallView() {
           h("a", { href: "#/call" }, "All tools"),
         ),
       );
+      return;
     }
+    if (mine !== turn) return;
+    if (JSON.stringify(found) === JSON.stringify(tool) && desk.querySelector(".work")) return;
+    tool = found;
+    showTool();
   }
 
   function showNothing() {
@@ -278,6 +280,8 @@ export function createCallView() {
       drafts.set(key, { text: call.request.arguments.text, answer: call });
       caller.load(call.request);
       tool = null;
+      // The history shows every call that it is asked for by number, also one of another entity.
+      if (!isSelected(call)) select(call.entity, call.environment);
       location.hash = `#/call/${encodeURIComponent(call.tool)}`;
     },
     /** The tool that is looked at, with what is in its form and who calls; for faults of calls. */
@@ -288,6 +292,5 @@ export function createCallView() {
 }
 
 function nameInHash() {
-  const [, view, name] = location.hash.split("/");
-  return view === "call" && name ? decodeURIComponent(name) : null;
+  return location.hash.startsWith("#/call/") ? subjectOf(location.hash) : null;
 }

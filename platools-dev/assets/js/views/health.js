@@ -1,6 +1,6 @@
 // How the host is doing: its connection, its heartbeats, its tools, and where the time of calls went.
 
-import { fill, h } from "../dom.js";
+import { fill, h, refill } from "../dom.js";
 import { ago, clock, milliseconds, plural } from "../format.js";
 import { bars, beats, beginning, line } from "../plot.js";
 import { on, seat, state } from "../state.js";
@@ -78,9 +78,14 @@ export function createHealthView() {
             "None came yet. A host sends one every 30 s unless PLATOOLS_HEARTBEAT_INTERVAL says otherwise.",
           ),
     );
+    // Drawn anew only when something came: they are clicked on.
+    refill(calls, [state.history], drawCalls);
+    refill(tools, [health], drawTools);
+  }
+
+  function drawCalls() {
     const recent = state.history.slice(0, CALLS_SHOWN).reverse();
-    fill(
-      calls,
+    return [
       h(
         "div",
         { class: "row between" },
@@ -104,10 +109,12 @@ export function createHealthView() {
             ),
           ]
         : h("p", { class: "muted" }, "No calls yet."),
-    );
-    const known = Object.entries(health.tools);
-    fill(
-      tools,
+    ];
+  }
+
+  function drawTools() {
+    const known = Object.entries(state.health.tools);
+    return [
       h("h2", {}, "Tools, as the host reports them"),
       known.length === 0
         ? h(
@@ -139,7 +146,7 @@ export function createHealthView() {
               ),
             ),
           ),
-    );
+    ];
   }
 
   function row(name, { latest, samples }) {

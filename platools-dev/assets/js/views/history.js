@@ -2,7 +2,7 @@
 
 import * as api from "../api.js";
 import { answer, oddities, outcomeBadge } from "../answer.js";
-import { fill, h, toast } from "../dom.js";
+import { fill, h, refill, toast } from "../dom.js";
 import { clock, milliseconds, plural } from "../format.js";
 import { on, reloadHistory, state } from "../state.js";
 import { copyMenu } from "./copy-menu.js";
@@ -47,8 +47,7 @@ export function createHistoryView({ load }) {
           ? `${found.length} of the last ${plural(all.length, "call")}`
           : plural(all.length, "call");
     const canLoadMore = all.length >= 100 && !isAtEnd;
-    fill(
-      list,
+    refill(list, [state.history, older, filter.value, shownId, isAtEnd], () => [
       found.map(row),
       canLoadMore && h("li", {}, h("button", { type: "button", onclick: more }, "Older calls")),
       all.length === 0 &&
@@ -65,7 +64,7 @@ export function createHistoryView({ load }) {
           ),
           h("a", { href: "#/call" }, "Call a tool"),
         ),
-    );
+    ]);
     if (all.length === 0) fill(detail);
     else if (!shownId)
       fill(

@@ -7,7 +7,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use platools::{Platools, SecretSource, Tool};
+use platools::testing::{RunOptions, Suite, run};
+use platools::{Layout, Platools, SecretSource, Tool};
 use platools_dev::{ConnectedEntity, DevPlatform};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
@@ -54,9 +55,20 @@ impl Stage {
             "host stop" => Self::stop(self.host.take()).await,
             "crowd start" => self.crowd = Some(self.start("crowd", tools::crowd(CROWD))),
             "platform restart" => self.platform.restart().await.unwrap(),
-            other => panic!("the script asks for `{other}`"),
+            other => match other.strip_prefix("cases ") {
+                Some(file) => pass(&std::fs::read_to_string(file).unwrap()).await,
+                None => panic!("the script asks for `{other}`"),
+            },
         }
     }
+}
+
+/// Runs cases as the page copies them against the same tools, without the platform.
+async fn pass(cases: &str) {
+    let suite = Suite::from_yaml(cases).unwrap();
+    let local = Platools::builder().tools(tools::all()).build_local().unwrap();
+    let report = run(&local, &suite, &RunOptions::default(), |_| {}).await;
+    assert_eq!(report.exit_code(), 0, "{}\n{cases}", report.text(Layout::default()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

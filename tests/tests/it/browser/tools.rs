@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use platools::prelude::*;
 use platools::{Tool, ToolCall, ToolSpec, tools};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// The class of a seat.
@@ -169,6 +170,17 @@ async fn huge(
     "x".repeat(bytes)
 }
 
+/// Answer with lists in lists.
+#[tool(register = false, category = "trouble")]
+async fn deep(
+    /// How many.
+    levels: usize,
+) -> Result<ToolOutput, ToolError> {
+    let lists = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let lists = RawValue::from_string(lists).map_err(|error| ToolError::user(error.to_string()))?;
+    ToolOutput::json(&lists)
+}
+
 /// Say who is calling.
 #[tool(register = false, category = "identity", read_only)]
 async fn whoami(ctx: CallContext) -> Value {
@@ -212,7 +224,13 @@ fn odd() -> Vec<Tool> {
         "lost": {"$ref": "#/$defs/Nowhere"},
         "circle": {"$ref": "#/properties/circle"},
     }});
+    let broken = json!({"type": "object", "required": ["e"], "properties": {
+        "a": {"type": 5}, "b": {"enum": "x"}, "c": {"anyOf": 5}, "d": {"type": "array", "items": [1, 2]},
+        "e": {"$ref": 5}, "f": {"allOf": "x"}, "g": {"type": "number", "minimum": "a"}, "h": null,
+        "i": {"type": "string", "examples": "x"}, "fine": {"type": "string"},
+    }});
     vec![
+        echo(ToolSpec::new("broken").description("Declare what is no schema.").input_schema(broken)),
         echo(
             ToolSpec::new("shapes").description("Echo shapes that other hosts declare.").input_schema(shapes),
         ),
@@ -223,7 +241,7 @@ fn odd() -> Vec<Tool> {
 }
 
 pub(crate) fn all() -> Vec<Tool> {
-    let mut all = tools![book_trip, add, sales_chart, essay, fail, slow, huge, whoami];
+    let mut all = tools![book_trip, add, sales_chart, essay, fail, slow, huge, deep, whoami];
     all.extend(odd());
     all
 }
