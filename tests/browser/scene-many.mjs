@@ -27,7 +27,7 @@ async function ten_thousand_tools_are_no_trouble({ page }) {
   await page.getByRole("heading", { name: "tool_07777" }).waitFor();
   await page.locator("#tool-search").fill("");
   await page.locator("#seat").selectOption({ label: "● local · dev" });
-  await becomes("back", () => page.locator("#tool-count").innerText(), "10 tools");
+  await becomes("back", () => page.locator("#tool-count").innerText(), "12 tools");
 }
 
 async function two_browsers_see_the_same({ page, newPage }) {
@@ -77,8 +77,41 @@ async function a_platform_that_restarts_finds_its_pages_again({ page, expectTrou
   });
 }
 
+/** Makes a page believe that it is in the background, or in front. */
+const setHidden = (isHidden) => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => isHidden });
+  document.dispatchEvent(new Event("visibilitychange"));
+};
+
+async function pages_in_the_background_leave_room_and_catch_up({ page, newPage }) {
+  await visit(page, "history");
+  const newest = (each) => each.locator(".call-list a").first().getAttribute("href");
+  const before = await newest(page);
+  // A browser opens six connections to one platform.
+  const others = [];
+  for (let number = 0; number < 7; number += 1) {
+    const other = await newPage();
+    others.push(other);
+    await visit(other, "history");
+    await becomes("the history", () => newest(other), before);
+    await other.evaluate(setHidden, true);
+  }
+  await visit(page, "call/add");
+  await page.getByRole("heading", { name: "add", exact: true }).waitFor();
+  await page.locator("#arguments-json").fill('{"a": 3, "b": 4}');
+  await page.locator("#send").click();
+  await becomes("the sum", () => page.locator(".outcome .tree").allInnerTexts(), ["7"]);
+  await visit(page, "history");
+  await becomes("the new call", async () => (await newest(page)) !== before, true);
+  equal("nobody looks there", await newest(others[0]), before);
+  await others[0].evaluate(setHidden, false);
+  await becomes("it catches up", async () => (await newest(others[0])) === (await newest(page)), true);
+  for (const other of others) await other.close();
+}
+
 export default [
   ten_thousand_tools_are_no_trouble,
   two_browsers_see_the_same,
+  pages_in_the_background_leave_room_and_catch_up,
   a_platform_that_restarts_finds_its_pages_again,
 ];

@@ -9,9 +9,11 @@ export async function follow({ onEvent, onState }) {
   let lastId = null;
   let failures = 0;
   for (;;) {
+    await seen();
+    const { signal, release } = untilHidden();
     try {
       const headers = identity({ Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) });
-      const response = await fetch("/api/v1/events", { headers, cache: "no-store" });
+      const response = await fetch("/api/v1/events", { headers, signal, cache: "no-store" });
       if (response.status === 401) {
         onState("stranger");
         return;
@@ -25,12 +27,39 @@ export async function follow({ onEvent, onState }) {
       }
     } catch {
       // Whatever broke it, the answer is the same.
+    } finally {
+      release();
     }
+    if (signal.aborted) continue;
     onState("lost");
     failures += 1;
     const pause = Math.min(LONGEST_PAUSE, 250 * 2 ** failures);
     await new Promise((resolve) => setTimeout(resolve, pause / 2 + (Math.random() * pause) / 2));
   }
+}
+
+/**
+ * Waits until somebody can see the page. A browser opens six connections to one platform and no more: pages that nobody
+ * looks at must not hold them all, and come back to where they were.
+ */
+function seen() {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (document.hidden) return;
+      document.removeEventListener("visibilitychange", look);
+      resolve();
+    };
+    document.addEventListener("visibilitychange", look);
+    look();
+  });
+}
+
+/** A signal for when nobody can see the page any more; `release` ends the watching. */
+function untilHidden() {
+  const leaving = new AbortController();
+  const look = () => document.hidden && leaving.abort();
+  document.addEventListener("visibilitychange", look);
+  return { signal: leaving.signal, release: () => document.removeEventListener("visibilitychange", look) };
 }
 
 /** The events in a body, as `{id, data}`. */
