@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!();
     println!("export PLATOS_URL='{}'", platform.url());
     println!("export PLATOS_SECRET='{}'", platform.secret().expose());
-    println!("export PLATOOLS_TOKEN='{}'   # for the HTTP API", platform.api_token().expose());
+    println!("export PLATOOLS_DEV_TOKEN='{}'   # for the HTTP API", platform.api_token().expose());
     let mut events = platform.events();
     while let Some(event) = events.next().await {
         println!("{event:?}");

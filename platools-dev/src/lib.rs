@@ -78,7 +78,7 @@
 //!
 //! ```sh
 //! curl -sS "$PLAYGROUND/api/v1/entities/local/dev/calls" \
-//!   -H "Authorization: Bearer $PLATOOLS_TOKEN" -H 'Content-Type: application/json' \
+//!   -H "Authorization: Bearer $PLATOOLS_DEV_TOKEN" -H 'Content-Type: application/json' \
 //!   -d '{"tool": "add", "arguments": {"a": 1, "b": 2}}'
 //! ```
 //!

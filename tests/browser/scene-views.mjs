@@ -2,13 +2,14 @@
 
 import { picture, visit } from "./browser.mjs";
 import { becomes, equal, includes } from "./check.mjs";
+import { stage } from "./stage.mjs";
 
 async function the_history_lists_replays_and_copies({ page }) {
   await page.keyboard.press("Escape");
   await page.keyboard.press("2");
   await page.getByRole("heading", { name: "History" }).waitFor();
   const rows = page.locator(".call-list a");
-  await becomes("the newest call", () => rows.first().locator(".tool-name").innerText(), "impossible");
+  await becomes("the newest call", () => rows.first().locator(".tool-name").innerText(), "deep");
   await page.getByLabel("Filter the history").fill("book_trip");
   await becomes("the filtered calls", () => rows.count(), 1);
   await rows.first().click();
@@ -58,8 +59,72 @@ async function curl_as_copied_makes_the_call({ page }) {
   );
   const command = await page.evaluate(() => navigator.clipboard.readText());
   const { execFileSync } = await import("node:child_process");
-  const environment = { ...process.env, PLATOOLS_TOKEN: process.env.PLAYGROUND_TOKEN };
+  const environment = { ...process.env, PLATOOLS_DEV_TOKEN: process.env.PLAYGROUND_TOKEN };
   equal("what it says", JSON.parse(execFileSync("sh", ["-c", command], { env: environment })).result, 42);
+}
+
+const copyAs = async (page, name) => {
+  await page.evaluate(() => navigator.clipboard.writeText("nothing yet"));
+  await page.locator(".outcome").getByText("Copy as").click();
+  await page.locator(".outcome").getByRole("button", { name, exact: true }).click();
+  const copied = () => page.evaluate(() => navigator.clipboard.readText());
+  await becomes(`${name} is copied`, async () => (await copied()) !== "nothing yet", true);
+  return copied();
+};
+
+async function tokens_stay_out_of_all_that_is_copied({ page }) {
+  await visit(page, "call/whoami");
+  await page.getByRole("heading", { name: "whoami", exact: true }).waitFor();
+  await page.locator(".caller").evaluate((caller) => (caller.open = true));
+  await page.getByLabel("User token", { exact: true }).fill("tok-that-is-secret");
+  await page.locator("#send").click();
+  await becomes(
+    "the token arrives",
+    async () =>
+      (await page.locator(".outcome .answer .tree").allInnerTexts()).join().includes("has_user_token: true"),
+    true,
+  );
+  const copied = {};
+  for (const name of ["curl", "platools call", "Test case", "Rust test"]) {
+    copied[name] = await copyAs(page, name);
+    equal(`${name} has the token`, copied[name].includes("tok-that-is-secret"), false);
+    includes(name, copied[name], "USER_TOKEN");
+  }
+  const { execFileSync } = await import("node:child_process");
+  const tokens = { PLATOOLS_DEV_TOKEN: process.env.PLAYGROUND_TOKEN, USER_TOKEN: "tok-of-o'brien" };
+  const said = execFileSync("sh", ["-c", copied.curl], { env: { ...process.env, ...tokens } });
+  equal("the token of the environment", JSON.parse(said).request.user_token, "tok-of-o'brien");
+  await page.getByLabel("User token", { exact: true }).fill("");
+}
+
+async function cases_as_copied_pass({ page }) {
+  const { mkdtempSync, rmSync, writeFileSync } = await import("node:fs");
+  const { join } = await import("node:path");
+  const { tmpdir } = await import("node:os");
+  const folder = mkdtempSync(join(tmpdir(), "playground-cases-"));
+  const file = join(folder, "platools-tests.yaml");
+  const text = JSON.stringify({ message: 'é: "#" \n\u007f - ☕ \u2028' });
+  for (const [tool, typed, outcome] of [
+    ["whoami", "{}", "result"],
+    ["add", '{"a": 9007199254740993, "b": 0}', "result"],
+    ["add", '{"a": 1}', "error"],
+    ["fail", text, "error"],
+    ["huge", '{"bytes": 300000}', "result"],
+  ]) {
+    await visit(page, `call/${tool}`);
+    await page.getByRole("heading", { name: tool, exact: true }).waitFor();
+    await page.locator("#arguments-json").fill(typed);
+    const before = await page
+      .locator(".outcome .answer")
+      .evaluateAll((all) => all.map((each) => each.dataset.call));
+    await page.locator("#send").click();
+    await page
+      .locator(`.outcome .answer[data-outcome="${outcome}"]:not([data-call="${before[0] ?? ""}"])`)
+      .waitFor();
+    writeFileSync(file, await copyAs(page, "Test case"));
+    await stage(`cases ${file}`);
+  }
+  rmSync(folder, { recursive: true });
 }
 
 async function a_command_line_as_copied_says_the_same_to_a_shell({ page }) {
@@ -133,6 +198,19 @@ async function health_shows_heartbeats_and_latencies({ page }) {
     "there is no order ord-9",
   );
   equal("bars", (await page.locator(".bars .bar").count()) >= 8, true);
+  // What somebody is about to click on, or came to by key, stays while heartbeats come in.
+  const beats = () => page.locator(".figure", { hasText: "Heartbeats" }).locator(".value").innerText();
+  for (const link of [page.locator(".bars .bar").last(), page.locator("tbody a").last()]) {
+    await link.focus();
+    const [start, target] = [Number(await beats()), await link.getAttribute("href")];
+    await becomes("two more heartbeats", async () => Number(await beats()) >= start + 2, true);
+    equal("the focus", await page.evaluate(() => document.activeElement.getAttribute("href")), target);
+  }
+  await page.locator(".bars .bar").last().evaluate((bar) => (bar.dataset.seen = "yes"));
+  const start = Number(await beats());
+  await becomes("another heartbeat", async () => Number(await beats()) > start, true);
+  equal("the same bar", await page.locator(".bars .bar").last().getAttribute("data-seen"), "yes");
+  await page.evaluate(() => document.activeElement.blur());
   await picture(page, "health-light");
 }
 
@@ -151,6 +229,23 @@ async function events_are_told({ page }) {
   await picture(page, "events-light");
 }
 
+async function a_link_that_is_none_leaves_the_page_alive({ newPage, expectTrouble }) {
+  const other = await newPage();
+  for (const [hash, text] of [
+    ["call/%", "there is no tool|has no tool `%`"],
+    ["history/%E0%A4", "Choose a call"],
+    ["nowhere/%", "12 tools"],
+  ]) {
+    await expectTrouble(async () => {
+      await visit(other, hash);
+      await other.reload();
+      await other.getByText(new RegExp(text)).first().waitFor();
+    });
+    await becomes("the status", () => other.locator("#status").getAttribute("data-connected"), "true");
+  }
+  await other.close();
+}
+
 async function the_keyboard_is_enough({ page }) {
   await page.keyboard.press("?");
   await page.getByRole("dialog").waitFor();
@@ -159,10 +254,10 @@ async function the_keyboard_is_enough({ page }) {
   await becomes("closed", () => page.getByRole("dialog").count(), 0);
   await page.keyboard.press("/");
   await page.keyboard.type("arithm");
-  await becomes("nothing found", () => page.locator("#tool-count").innerText(), "0 of 10 tools");
+  await becomes("nothing found", () => page.locator("#tool-count").innerText(), "0 of 12 tools");
   await page.keyboard.press("Escape");
   await page.keyboard.type("chart");
-  await becomes("one found", () => page.locator("#tool-count").innerText(), "1 of 10 tools");
+  await becomes("one found", () => page.locator("#tool-count").innerText(), "1 of 12 tools");
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "sales_chart" }).waitFor();
@@ -179,4 +274,7 @@ export default [
   health_shows_heartbeats_and_latencies,
   events_are_told,
   the_keyboard_is_enough,
+  tokens_stay_out_of_all_that_is_copied,
+  cases_as_copied_pass,
+  a_link_that_is_none_leaves_the_page_alive,
 ];

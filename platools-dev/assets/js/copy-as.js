@@ -1,7 +1,10 @@
 // A call as something to paste: for a shell, or into a test.
 
 import { callBody, callsUrl } from "./api.js";
-import { write } from "./json.js";
+import { parse, write } from "./json.js";
+
+/** Where a line that is pasted takes a call's tokens from, so that they stay out of shells' histories and of files. */
+const VARIABLES = { user_token: "USER_TOKEN", entity_token: "ENTITY_TOKEN" };
 
 /** The request that makes a call again, without its tokens' defaults. */
 function requestOf(call) {
@@ -27,14 +30,19 @@ function requestOf(call) {
   };
 }
 
-/** A command line for `curl`. The token is taken from the environment, so that it stays out of histories. */
+/** A command line for `curl`, where all tokens come from the environment. */
 export function asCurl(call) {
-  const body = callBody(requestOf(call));
+  const { user_token: userToken, entity_token: entityToken, ...request } = requestOf(call);
+  const tokens = Object.entries({ user_token: userToken, entity_token: entityToken })
+    .filter(([, token]) => token !== undefined)
+    .map(([name]) => `,"${name}":"'"$${VARIABLES[name]}"'"`);
+  // The variables stand between the quotes of the body, at its end.
+  const body = quote(callBody(request)).replace(/\}'$/, () => `${tokens.join("")}}'`);
   return [
     `curl -sS ${quote(callsUrl(call))} \\`,
-    `  -H "Authorization: Bearer $PLATOOLS_TOKEN" \\`,
+    `  -H "Authorization: Bearer $PLATOOLS_DEV_TOKEN" \\`,
     `  -H 'Content-Type: application/json' \\`,
-    `  -d ${quote(body)}`,
+    `  -d ${body}`,
   ].join("\n");
 }
 
@@ -52,8 +60,8 @@ export function asCli(call) {
     ...option("user", request.user),
     ...option("agent", request.agent),
     ...option("thread", request.thread),
-    ...option("user-token", request.user_token && "env:USER_TOKEN"),
-    ...option("entity-token", request.entity_token && "env:ENTITY_TOKEN"),
+    ...option("user-token", request.user_token && `env:${VARIABLES.user_token}`),
+    ...option("entity-token", request.entity_token && `env:${VARIABLES.entity_token}`),
     ...context.flatMap(([key, value]) => option("context", `${key}=${contextValue(value)}`)),
   ];
   return lines.join(" \\\n  ");
@@ -89,6 +97,9 @@ export function asTest(call) {
     ...(request.user ? [`        .user(${rust(request.user)})`] : []),
     ...(request.agent ? [`        .agent(${rust(request.agent)})`] : []),
     ...(request.thread ? [`        .thread(${rust(request.thread)})`] : []),
+    ...Object.entries(VARIABLES)
+      .filter(([name]) => request[name])
+      .map(([name, variable]) => `        .${name}(std::env::var("${variable}")?)`),
     ...(request.context
       ? [`        .context(serde_json::from_str(${rust(write(request.context, 0))})?)`]
       : []),
@@ -115,6 +126,47 @@ function expectation(call) {
       return ["    assert_eq!(report.outcome, platools_dev::Outcome::TimedOut);"];
   }
 }
+
+/**
+ * A case for the file that `test` reads; `null` for what no case can say. JSON is YAML, and stays on its lines however
+ * the file is indented.
+ */
+export function asCase(call) {
+  const { request } = call;
+  if (call.tamper || call.repeated || call.outcome === "timed_out") return null;
+  const caller = {
+    user_id: request.user ?? undefined,
+    agent_id: request.agent ?? undefined,
+    thread_id: request.thread || undefined,
+    context: request.context ?? undefined,
+  };
+  const lines = [
+    `  - tool: ${yaml(call.tool)}`,
+    `    params: ${yaml(parse(request.arguments.text))}`,
+    `    context: ${yaml(caller)}`,
+    `    ${expected(call)}`,
+  ];
+  const options = Object.entries(VARIABLES)
+    .filter(([name]) => request[name])
+    .map(([name, variable]) => `--${name.replace("_", "-")} env:${variable}`);
+  if (options.length > 0) lines.unshift(`  # It was called with tokens: test ${options.join(" ")}`);
+  return `tests:\n${lines.join("\n")}\n`;
+}
+
+function expected({ outcome, result, message }) {
+  // The number of the call is another one every time.
+  const said = message?.replace(/^internal error \(call .*\)$/, "internal error");
+  if (outcome === "error") return `expect_error: ${said ? yaml(said) : true}`;
+  const isWhole = result !== null && !(result.truncated === true && typeof result.original_bytes === "number");
+  return isWhole ? `expect: ${yaml(result)}` : "expect_success: true";
+}
+
+/** JSON on one line, without the characters that YAML takes for something else. */
+const yaml = (value) =>
+  write(value, 0).replace(
+    /[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 
 const quote = (text) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
 const pascal = (name) => name.replaceAll(/(?:^|_)(\w)/g, (_, letter) => letter.toUpperCase());

@@ -84,7 +84,7 @@ export function connectCard({ entity, environment, url }) {
           " and scripts, the API is described at ",
           h("a", { href: "/api/v1/openapi.json" }, "/api/v1/openapi.json"),
           ". ",
-          copyButton(() => `export PLATOOLS_TOKEN='${TOKEN}'`, "the API token", "Copy its token"),
+          copyButton(() => `export PLATOOLS_DEV_TOKEN='${TOKEN}'`, "the API token", "Copy its token"),
         ),
       ),
     ),

@@ -1,6 +1,6 @@
 // The menu that copies a call as something to paste.
 
-import { asCli, asCurl, asTest } from "../copy-as.js";
+import { asCase, asCli, asCurl, asTest } from "../copy-as.js";
 import { copy, h } from "../dom.js";
 
 /** A button that opens the menu. */
@@ -17,7 +17,7 @@ export function copyMenu(call) {
     );
   const isWhole = call.request && !call.request.arguments.truncated;
   if (!isWhole) return null;
-  const cli = asCli(call);
+  const [cli, testCase] = [asCli(call), asCase(call)];
   const menu = h(
     "details",
     { class: "menu" },
@@ -27,6 +27,7 @@ export function copyMenu(call) {
       { class: "menu-items" },
       entry("curl", "the call as curl", () => asCurl(call)),
       cli && entry("platools call", "the call as a command line", () => cli),
+      testCase && entry("Test case", "the call as a case for platools-tests.yaml", () => testCase),
       entry("Rust test", "the call as a test", () => asTest(call)),
       entry("Arguments", "the arguments", () => call.request.arguments.text),
     ),
