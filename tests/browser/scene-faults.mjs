@@ -1,7 +1,7 @@
 // Each fault does what it says, and the host comes back.
 
 import { picture, visit } from "./browser.mjs";
-import { becomes, includes } from "./check.mjs";
+import { becomes, equal, includes } from "./check.mjs";
 import { stage } from "./stage.mjs";
 
 const card = (page, name) => page.locator(`[data-fault="${name}"]`);
@@ -64,6 +64,14 @@ async function throttled_it_registers_later({ page }) {
 async function it_reads_a_rotated_secret({ page }) {
   await comesBack(page, () => push(page, "Rotate", "Rotate the secret"));
   includes("the new secret", await card(page, "Rotate").innerText(), "export PLATOS_SECRET=");
+  // A host says `signature_mismatch` to that, and the page says why.
+  await push(page, "Replay", "Replay the last call");
+  await card(page, "Replay").getByText("signed before the secret was rotated").waitFor();
+  equal("it is in order", await card(page, "Replay").locator(".verdict .dot.good").count(), 1);
+  await card(page, "Replay").locator(".verdict a").click();
+  await page.locator(".detail").getByText("signed before the secret was rotated").waitFor();
+  await picture(page, "replay-after-rotation-light");
+  await visit(page, "faults");
 }
 
 async function a_replayed_call_is_refused({ page }) {
@@ -96,7 +104,19 @@ async function tampered_calls_are_refused({ page }) {
       `Refused: ${reason}`,
     );
   }
-  await push(page, "Replay", "Replay the last call");
+  for (const [kind, said] of [
+    ["signature", "tampered with the first time already"],
+    ["scope", "Refused: nonce_replay"],
+  ]) {
+    await card(page, "Tamper").locator("select").selectOption(kind);
+    const verdict = card(page, "Tamper").locator(".verdict a");
+    const before = await verdict.getAttribute("href");
+    await push(page, "Tamper", "Send a tampered call");
+    await becomes("another verdict", async () => (await verdict.getAttribute("href")) !== before, true);
+    await push(page, "Replay", "Replay the last call");
+    await card(page, "Replay").getByText(said).waitFor();
+    equal(`${kind} replayed is in order`, await card(page, "Replay").locator(".verdict .dot.good").count(), 1);
+  }
   await push(page, "Garbage", "Send garbage");
   await becomes("garbage", async () => (await last(page, "fault")).includes("send text"), true);
   await connected(page, true);

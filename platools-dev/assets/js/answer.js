@@ -4,7 +4,7 @@ import { fill, h, copyButton, newId } from "./dom.js";
 import { bytes, clock, milliseconds } from "./format.js";
 import { frames } from "./frames.js";
 import { isObject, write } from "./json.js";
-import { explain } from "./signature.js";
+import { explain, refusalOfReplay } from "./signature.js";
 import { tree } from "./tree.js";
 
 const OUTCOMES = {
@@ -139,6 +139,7 @@ function content(call) {
         copyButton(() => call.message, "the error"),
       ),
       h("pre", { class: "code bad-text" }, call.message),
+      whyNotAsReplay(call),
     );
   if (call.outcome === "timed_out")
     return h(
@@ -147,6 +148,12 @@ function content(call) {
       "No answer came in time. The host may be frozen, busy, or gone; an answer on a later connection still counts while the call waits.",
     );
   return result(call);
+}
+
+/** Says why a repeated frame was refused as something else. */
+function whyNotAsReplay(call) {
+  const { reason, why } = call.repeated ? refusalOfReplay(call) : {};
+  return why && call.message.startsWith(`${reason}:`) && h("p", { class: "note" }, why);
 }
 
 function result(call) {

@@ -85,6 +85,32 @@ export function explain(call) {
   );
 }
 
+/** How old a call may be, unless the host says otherwise. */
+const SKEW_MS = 300_000;
+
+/**
+ * As what a host has to refuse a frame that it had before, and why if that is not `nonce_replay`: it looks at the time
+ * and at the signature first.
+ */
+export function refusalOfReplay({ at, tamper, signature }) {
+  const tamperedBefore =
+    "The frame was tampered with the first time already. A host looks at the signature before the nonce, so this refusal is right, too.";
+  if (tamper === "unsigned") return { reason: "signature_missing", why: tamperedBefore };
+  if (Date.parse(at) - Date.parse(signature?.timestamp) > SKEW_MS)
+    return {
+      reason: "timestamp_skew_exceeded",
+      why: "The frame is more than five minutes old. A host looks at that before the nonce, so this refusal is right, too.",
+    };
+  if (tamper && tamper !== "call_id" && tamper !== "scope")
+    return { reason: "signature_mismatch", why: tamperedBefore };
+  if (signature && !signature.valid)
+    return {
+      reason: "signature_mismatch",
+      why: "The frame was signed before the secret was rotated, so its signature no longer fits. A host looks at that before the nonce, so this refusal is right, too.",
+    };
+  return { reason: "nonce_replay", why: null };
+}
+
 function verdict(call, { valid, signature }) {
   const tampered = TAMPERED[call.tamper];
   if (valid) {

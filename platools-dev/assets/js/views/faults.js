@@ -2,6 +2,7 @@
 
 import * as api from "../api.js";
 import { fill, h, toast } from "../dom.js";
+import { refusalOfReplay } from "../signature.js";
 import { on, seat, state } from "../state.js";
 import { timeline } from "./events.js";
 
@@ -222,7 +223,8 @@ export function createFaultsView({ draft }) {
     const verdict = h("p", { class: "verdict small", role: "status" });
     const go = async () => {
       const { call } = await api.inject(state.selected, { fault: "replay_last" });
-      judge(verdict, call, "nonce_replay");
+      const { reason, why } = refusalOfReplay(call);
+      judge(verdict, call, reason, why);
     };
     const button = h("button", { type: "button", onclick: () => attempt(go) }, "Replay the last call");
     buttons.push(button);
@@ -237,7 +239,7 @@ export function createFaultsView({ draft }) {
     return tools.length > 0 ? { tool: tools[0].name, argumentsText: "{}" } : null;
   }
 
-  function judge(place, call, expected) {
+  function judge(place, call, expected, why) {
     const reason = call.message?.match(/^[a-z_]+/)?.[0];
     const isRight = call.outcome === "error" && reason === expected;
     const text =
@@ -252,6 +254,7 @@ export function createFaultsView({ draft }) {
       place,
       h("span", { class: `dot ${isRight ? "good" : "bad"}` }),
       h("a", { href: `#/history/${call.id}` }, text),
+      isRight && why && h("span", { class: "muted" }, ` ${why}`),
     );
   }
 
