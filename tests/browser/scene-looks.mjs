@@ -36,6 +36,10 @@ async function all(page, look) {
 async function fitsTheWidth(page, what) {
   const [wide, width] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
   equal(`${what} fits`, wide <= width, true);
+  const cramped = await page
+    .locator(".figure .value:visible")
+    .evaluateAll((all) => all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent));
+  equal(`${what} has room for its figures`, cramped, []);
 }
 
 /** Sees to it that there are answers to look at; a page that was loaded anew has none. */
@@ -77,7 +81,7 @@ async function the_theme_can_be_chosen({ page }) {
 }
 
 async function on_a_phone({ page }) {
-  await page.setViewportSize({ width: 390, height: 844 });
+  await page.setViewportSize({ width: 360, height: 780 });
   await prepare(page);
   await all(page, "phone");
   await visit(page, "call/book_trip");

@@ -107,7 +107,7 @@ async function it_is_seen_in_the_dark_and_on_a_phone({ page }) {
   await picture(page, "session-dark");
   await copyMenu(page, "copy-as-dark");
   await page.emulateMedia({ colorScheme: "light" });
-  await page.setViewportSize({ width: 390, height: 844 });
+  await page.setViewportSize({ width: 360, height: 780 });
   await session(page).locator(".claims").scrollIntoViewIfNeeded();
   const [wide, width] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
   equal("it fits a phone", wide <= width, true);

@@ -1,14 +1,20 @@
 //! What requests carry, read so that a mistake is answered in the API's own form.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::error::ApiError;
 use super::{App, MAX_BODY_BYTES};
+
+/// How long a body may take.
+const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// A body of JSON. Anything that a form of a page could send is refused.
 pub(super) struct Body<T>(pub(super) T);
@@ -16,7 +22,7 @@ pub(super) struct Body<T>(pub(super) T);
 impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, _: &App) -> Result<Self, ApiError> {
         if !is_json(request.headers()) {
             return Err(ApiError::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -24,18 +30,28 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
                 "the body must be JSON: send it with `Content-Type: application/json`",
             ));
         }
-        let body = Bytes::from_request(request, app).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                let message = format!("the body is too large: at most {MAX_BODY_BYTES} bytes");
-                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
-            } else {
-                ApiError::bad_request("unreadable", "the body could not be read to its end: send it again")
-            }
-        })?;
+        let body = whole(request).await?;
         serde_json::from_slice(&body).map(Self).map_err(|error| {
             ApiError::bad_request("invalid_body", format!("the body is not what is expected here: {error}"))
         })
     }
+}
+
+/// The bytes of a body, once all of them came.
+async fn whole(request: Request) -> Result<Bytes, ApiError> {
+    let read = timeout(BODY_TIME, Bytes::from_request(request, &())).await.map_err(|_| {
+        let message =
+            format!("the body did not come to its end within {} s: send it again", BODY_TIME.as_secs());
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message)
+    })?;
+    read.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            let message = format!("the body is too large: at most {MAX_BODY_BYTES} bytes");
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+        } else {
+            ApiError::bad_request("unreadable", "the body could not be read to its end: send it again")
+        }
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -68,5 +84,24 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
             Err(rejection) => Err(ApiError::bad_request("invalid_query", rejection.body_text())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::Body;
+    use axum::response::IntoResponse as _;
+    use futures_util::stream::{self, StreamExt as _};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_without_an_end_is_not_waited_for() {
+        let begun = stream::once(async { Ok::<_, Infallible>("{\"tool\":") });
+        let body = Body::from_stream(begun.chain(stream::pending()));
+        let refused = whole(Request::new(body)).await.unwrap_err();
+        assert_eq!(refused.into_response().status(), StatusCode::REQUEST_TIMEOUT);
     }
 }

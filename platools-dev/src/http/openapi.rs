@@ -63,6 +63,24 @@ mod tests {
     }
 
     #[test]
+    fn the_document_says_how_a_body_can_fail() {
+        let document = document();
+        let methods = document["paths"].as_object().unwrap().values().filter_map(Value::as_object).flatten();
+        let with_body: Vec<_> =
+            methods.filter(|(_, operation)| operation.get("requestBody").is_some()).collect();
+        assert!(with_body.len() >= 4);
+        for (_, operation) in with_body {
+            for status in ["400", "408", "413", "415"] {
+                assert!(
+                    operation["responses"].get(status).is_some(),
+                    "{status}: {}",
+                    operation["operationId"]
+                );
+            }
+        }
+    }
+
+    #[test]
     fn the_document_names_every_way_of_tampering() {
         let names: Vec<_> = crate::Tamper::ALL.iter().map(|tamper| tamper.as_str()).collect();
         let documented = "/components/schemas/CallRequest/properties/options/properties/tamper/enum";
