@@ -15,7 +15,7 @@ const EVENTS_KEPT: usize = 4096;
 /// How many events are kept for those who come back.
 const EVENTS_REMEMBERED: usize = 1024;
 
-/// The longest frame that an event keeps, in bytes.
+/// The longest frame, and the longest id of a call, that an event keeps, in bytes.
 const FRAME_REMEMBERED: usize = 1024;
 
 /// An event with its number and its time.
@@ -32,7 +32,10 @@ pub(crate) struct Journal {
     pub(crate) run: String,
     remembers: bool,
     past: Mutex<Past>,
+    /// Whole events, for those who watch from inside.
     sender: broadcast::Sender<Stamped>,
+    /// Shortened ones, for those who watch from outside and may never read: what waits for them takes little memory.
+    outside: broadcast::Sender<Stamped>,
 }
 
 #[derive(Default)]
@@ -57,7 +60,8 @@ impl Journal {
     /// A journal, which remembers the past only if it is asked to.
     pub(crate) fn new(remembers: bool) -> Self {
         let run = random::nonce()[..8].to_owned();
-        Self { run, remembers, past: Mutex::default(), sender: broadcast::Sender::new(EVENTS_KEPT) }
+        let [sender, outside] = [EVENTS_KEPT; 2].map(broadcast::Sender::new);
+        Self { run, remembers, past: Mutex::default(), sender, outside }
     }
 
     pub(crate) fn emit(&self, event: Event) {
@@ -65,13 +69,15 @@ impl Journal {
         let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         past.last += 1;
         let stamped = Stamped { number: past.last, at: SystemTime::now(), event };
+        // Without watchers there is nobody to tell.
         if self.remembers {
-            past.events.push_back(shortened(&stamped));
+            let short = shortened(&stamped);
+            past.events.push_back(short.clone());
             if past.events.len() > EVENTS_REMEMBERED {
                 past.events.pop_front();
             }
+            let _ = self.outside.send(short);
         }
-        // Without watchers there is nobody to tell.
         let _ = self.sender.send(stamped);
     }
 
@@ -80,10 +86,10 @@ impl Journal {
     }
 
     /// What happened after the event of this number, and what happens from now on. Without a number
-    /// only the latter.
+    /// only the latter. Nothing happens in a journal that does not remember.
     pub(crate) fn resume(&self, after: Option<u64>) -> Resumed {
         let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
-        let receiver = self.sender.subscribe();
+        let receiver = self.outside.subscribe();
         let last = past.last;
         let Some(after) = after else {
             return Resumed { missed: Vec::new(), is_complete: false, last, receiver };
@@ -99,8 +105,8 @@ fn shortened(stamped: &Stamped) -> Stamped {
     let Stamped { number, at, event } = stamped;
     let event = match event {
         Event::UnexpectedAnswer { key, call_id, frame } if frame.len() > FRAME_REMEMBERED => {
-            let (key, call_id) = (key.clone(), call_id.clone());
-            Event::UnexpectedAnswer { key, call_id, frame: beginning(frame, FRAME_REMEMBERED).to_owned() }
+            let short = |text| beginning(text, FRAME_REMEMBERED).to_owned();
+            Event::UnexpectedAnswer { key: key.clone(), call_id: short(call_id), frame: short(frame) }
         }
         other => other.clone(),
     };
@@ -149,10 +155,16 @@ mod tests {
         let journal = Journal::new(true);
         let key = EntityKey::new("local", "dev");
         let frame = format!("x{}", "é".repeat(FRAME_REMEMBERED));
-        journal.emit(Event::UnexpectedAnswer { key, call_id: "c".to_owned(), frame });
-        match &journal.resume(Some(0)).missed[0].event {
-            Event::UnexpectedAnswer { frame, .. } => assert_eq!(frame.len(), FRAME_REMEMBERED - 1),
+        let mut watching = (journal.subscribe(), journal.resume(None).receiver);
+        journal.emit(Event::UnexpectedAnswer { key, call_id: frame.clone(), frame: frame.clone() });
+        let lengths = |event: &Event| match event {
+            Event::UnexpectedAnswer { frame, call_id, .. } => (frame.len(), call_id.len()),
             other => panic!("{other:?}"),
-        }
+        };
+        let short = (FRAME_REMEMBERED - 1, FRAME_REMEMBERED - 1);
+        assert_eq!(lengths(&journal.resume(Some(0)).missed[0].event), short);
+        assert_eq!(lengths(&watching.1.try_recv().unwrap().event), short, "who may never read");
+        let whole = (frame.len(), frame.len());
+        assert_eq!(lengths(&watching.0.try_recv().unwrap().event), whole, "who watches from inside");
     }
 }
