@@ -13,6 +13,9 @@ const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 const ODD: Style = AnsiColor::Yellow.on_default();
 
+/// How many characters of what happened are told.
+const LONGEST: usize = 500;
+
 /// A line: who it is about, how good it is, and what happened.
 struct Line {
     key: Option<EntityKey>,
@@ -25,6 +28,7 @@ struct Line {
 pub(super) async fn run(mut events: Events, platform: &DevPlatform, output: &Output, as_json: bool) {
     while let Some(event) = events.next().await {
         let Some(Line { key, style, kind, text }) = line(event, platform) else { continue };
+        let text = shortened(text);
         if as_json {
             let at = jiff::Timestamp::now().to_string();
             let (entity, environment) = key.map(|key| (key.entity, key.environment)).unzip();
@@ -36,6 +40,14 @@ pub(super) async fn run(mut events: Events, platform: &DevPlatform, output: &Out
         let time = Zoned::now().strftime("%H:%M:%S").to_string();
         let whose = key.map(|key| format!("{}/{}  ", key.entity, key.environment)).unwrap_or_default();
         output.print(&written(&time, &whose, style, &text));
+    }
+}
+
+/// The beginning of a text, for a host may have much to say. The history has all of it.
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 
@@ -114,6 +126,8 @@ mod tests {
     fn what_a_host_says_stays_on_its_line_and_commands_no_terminal() {
         let line = written("12:00:00", "local/dev  ", Style::new(), "boom\u{1b}[2J\r\nnot a line of ours");
         assert_eq!(line.lines().count(), 1, "{line:?}");
+        assert_eq!(shortened("é".repeat(LONGEST)), "é".repeat(LONGEST));
+        assert_eq!(shortened("é".repeat(LONGEST + 1)), format!("{}…", "é".repeat(LONGEST)));
         assert!(line.ends_with("boom\\u{1b}[2J\\r\\nnot a line of ours\n"), "{line:?}");
     }
 }
