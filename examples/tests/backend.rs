@@ -176,3 +176,78 @@ fn shells_complete_it() {
         assert!(code == 0 && script.contains("backend") && script.contains("schema"), "{shell}");
     }
 }
+
+/// A server on pipes, with the messages in, and all that it says until its end.
+fn served(messages: &[Value], arguments: &[&str]) -> (i32, Vec<Value>, String) {
+    let mut command = backend(&[&["serve"], arguments].concat());
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for message in messages {
+        writeln!(input, "{message}").unwrap();
+    }
+    drop(input);
+    let (code, out, err) = said(&child.wait_with_output().unwrap());
+    (code, out.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), err)
+}
+
+fn begin() -> [Value; 2] {
+    let client = json!({"name": "test", "version": "1"});
+    let params = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client});
+    [
+        json!({"jsonrpc": "2.0", "id": "init", "method": "initialize", "params": params}),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+    ]
+}
+
+fn call(id: u32, tool: &str, arguments: &Value) -> Value {
+    let params = json!({"name": tool, "arguments": arguments});
+    json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})
+}
+
+#[test]
+fn serve_answers_all_that_came_before_the_end_of_input() {
+    let mut messages = begin().to_vec();
+    messages.extend((0..20).map(|id| call(id, "lookup_order", &json!({"order_id": "ord-1042"}))));
+    let (code, answers, err) = served(&messages, &[]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(answers[0]["result"]["serverInfo"]["name"], "backend");
+    let mut ids: Vec<_> = answers[1..].iter().map(|answer| answer["id"].as_u64().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (0..20).collect::<Vec<_>>());
+    for answer in &answers[1..] {
+        assert_eq!(answer["result"]["isError"], false, "{answer}");
+    }
+}
+
+#[test]
+fn serve_takes_the_tools_and_the_caller_that_the_command_line_names() {
+    let messages = [&begin()[..], &[json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})]].concat();
+    let (_, answers, _) = served(&messages, &["--tool", "my_orders"]);
+    let tools = answers[1]["result"]["tools"].as_array().unwrap().clone();
+    assert_eq!(tools.iter().map(|tool| &tool["name"]).collect::<Vec<_>>(), ["my_orders"]);
+
+    let (code, out, _) = run(&["serve", "--list", "--tool", "my_orders"]);
+    assert_eq!((code, out.lines().count()), (0, 1));
+    let (code, _, err) = run(&["serve", "--tool", "my_order"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("`my_orders`"), "{err}");
+}
+
+#[test]
+fn serve_over_http_needs_a_token_and_prints_what_to_paste_without_it() {
+    let (code, _, err) =
+        said(&backend(&["serve", "--http"]).env_remove("PLATOOLS_SERVE_TOKEN").output().unwrap());
+    assert_eq!(code, 2);
+    assert!(err.contains("PLATOOLS_SERVE_TOKEN"), "{err}");
+    let (code, _, err) = run(&["serve", "--http", "--auth-token", "short"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("at least 16"), "{err}");
+    assert_eq!(run(&["serve", "--port", "3002"]).0, 2, "the port is for --http");
+
+    let (code, out, _) = run(&["serve", "--print-config"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("claude mcp add backend -- ") && out.contains("\"mcpServers\""), "{out}");
+    let (_, out, _) = run(&["serve", "--print-config", "--http", "--auth-token", "a-token-of-24-characters"]);
+    assert!(out.contains("http://127.0.0.1:3001/mcp") && !out.contains("a-token-of-24-characters"), "{out}");
+}

@@ -26,7 +26,7 @@ use rmcp::{RoleServer, ServerHandler};
 
 const TOKEN: &str = "a-token-for-the-benchmark";
 const ROUNDS: usize = 7;
-const ROUND: Duration = Duration::from_millis(1_000);
+const ROUND: Duration = Duration::from_secs(1);
 
 /// Add two whole numbers.
 #[tool(register = false)]
