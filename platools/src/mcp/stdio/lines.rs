@@ -4,9 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use memchr::memmem;
 use rmcp::RoleServer;
 use rmcp::model::{
-    ClientNotification, ClientRequest, ErrorData, GetMeta as _, JsonRpcMessage, ProtocolVersion, RequestId,
+    CallToolRequest, CallToolRequestParams, ClientNotification, ClientRequest, ErrorData, GetMeta as _,
+    JsonRpcMessage, ProtocolVersion, RequestId,
 };
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -109,9 +111,10 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
         if line.is_empty() {
             return Ok(None);
         }
-        let message = match serde_json::from_slice::<RxJsonRpcMessage<RoleServer>>(line) {
-            Ok(message) => message,
-            Err(error) => return Err(Refusal::of(line, &error)),
+        let message = match tool_call(line) {
+            Some(message) => message,
+            None => serde_json::from_slice::<RxJsonRpcMessage<RoleServer>>(line)
+                .map_err(|error| Refusal::of(line, &error))?,
         };
         match &message {
             JsonRpcMessage::Request(request) => {
@@ -238,6 +241,28 @@ impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleServer> for Lines<R> {
     }
 }
 
+/// A `tools/call` that has nothing unusual about it, read in one pass. Whatever else there is tries one form of a
+/// message after the other.
+fn tool_call(line: &[u8]) -> Option<RxJsonRpcMessage<RoleServer>> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Call<'a> {
+        jsonrpc: &'a str,
+        id: RequestId,
+        method: &'a str,
+        params: CallToolRequestParams,
+    }
+    memmem::find(line, b"\"tools/call\"")?;
+    let Call { jsonrpc, id, method, mut params } = serde_json::from_slice(line).ok()?;
+    if (jsonrpc, method) != ("2.0", "tools/call") {
+        return None;
+    }
+    let meta = params.meta.take().unwrap_or_default();
+    let mut request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
+    *request.get_meta_mut() = meta;
+    Some(JsonRpcMessage::request(request, id))
+}
+
 /// A line that is no message.
 struct Refusal {
     reason: String,
@@ -316,4 +341,49 @@ async fn write<W: AsyncWrite + Unpin>(
         together.shrink_to(TOGETHER);
     }
     let _ = writer.shutdown().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_call_is_the_same_whether_it_is_read_in_one_pass_or_not() {
+        let meta = json!({"progressToken": 7, "traceparent": "00-1-2-03", "more": {"a": [1]}});
+        for (params, is_quick) in [
+            (json!({"name": "add", "arguments": {"a": 1, "b": "\u{e4}\n\""}}), true),
+            (json!({"name": "add", "arguments": {"a": {"b": [null, 1.5]}}, "_meta": meta}), true),
+            (json!({"name": "add"}), true),
+            (json!({"name": "add", "arguments": null, "_meta": {}}), true),
+            (json!({"name": 7}), false),
+            (json!({}), false),
+        ] {
+            for id in [json!(1), json!("x")] {
+                let line =
+                    json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}).to_string();
+                let usual: RxJsonRpcMessage<RoleServer> = serde_json::from_str(&line).unwrap();
+                let quick = tool_call(line.as_bytes());
+                assert_eq!(quick.is_some(), is_quick, "{line}");
+                if let Some(quick) = quick {
+                    assert_eq!(format!("{quick:?}"), format!("{usual:?}"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_call_is_left_to_others() {
+        for line in [
+            r#"{"jsonrpc":"1.0","id":1,"method":"tools/call","params":{"name":"a"}}"#,
+            r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"a"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"name":"tools/call"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"result":{}}"#,
+            r#"[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}]"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}"#,
+        ] {
+            assert!(tool_call(line.as_bytes()).is_none(), "{line}");
+        }
+    }
 }
