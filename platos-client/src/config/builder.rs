@@ -1,0 +1,325 @@
+//! From settings to a client. Which mode it is in is part of the builder's type: there are no two of them.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+
+use super::{
+    BaseUrl, ReconnectPolicy, RefreshFn, RefreshRequest, Refresher, RetryPolicy, Scope, Secret, StreamLimits,
+    check_scope,
+};
+use crate::client::PlatosClient;
+use crate::error::{BoxError, ConfigError};
+
+/// The credentials of a client.
+#[derive(Debug, Clone)]
+pub(crate) enum Mode {
+    Session { token: Option<Secret>, refresh: Option<Refresher> },
+    Direct { api_key: Secret },
+}
+
+/// A configuration that was checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) base: BaseUrl,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) reconnect: ReconnectPolicy,
+    pub(crate) limits: StreamLimits,
+    pub(crate) namespace: String,
+    pub(crate) http: Option<reqwest::Client>,
+}
+
+/// A builder without credentials: it has no `build`.
+#[derive(Debug, Clone)]
+pub struct NoMode(());
+
+/// A builder with a session token, or a way to get one.
+#[derive(Clone)]
+pub struct Session {
+    token: Option<String>,
+    refresh: Option<Arc<RefreshFn>>,
+}
+
+/// A builder with an API key.
+#[derive(Clone)]
+pub struct Direct {
+    api_key: String,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Session([redacted])")
+    }
+}
+
+impl std::fmt::Debug for Direct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Direct([redacted])")
+    }
+}
+
+/// Builds a [`PlatosClient`]; it comes from [`PlatosClient::builder`].
+///
+/// With neither mode there is no `build`, and with one the other cannot be chosen any more:
+///
+/// ```compile_fail
+/// use platos_client::PlatosClient;
+///
+/// let client = PlatosClient::builder("https://platos.example").build();
+/// ```
+///
+/// ```compile_fail
+/// use platos_client::PlatosClient;
+///
+/// let builder = PlatosClient::builder("https://platos.example").session_token("a.b.c").api_key("plt_…");
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct ClientBuilder<M> {
+    mode: M,
+    base: String,
+    allow_insecure: bool,
+    scope: Option<Scope>,
+    user_token: Option<UserToken>,
+    ca_file: Option<PathBuf>,
+    timeout: Duration,
+    connect_timeout: Duration,
+    retry: RetryPolicy,
+    reconnect: ReconnectPolicy,
+    limits: StreamLimits,
+    namespace: String,
+    http: Option<reqwest::Client>,
+}
+
+#[derive(Clone)]
+struct UserToken(String);
+
+impl std::fmt::Debug for UserToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl ClientBuilder<NoMode> {
+    pub(crate) fn new(base: String) -> Self {
+        Self {
+            mode: NoMode(()),
+            base,
+            allow_insecure: false,
+            scope: None,
+            user_token: None,
+            ca_file: None,
+            timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            retry: RetryPolicy::default(),
+            reconnect: ReconnectPolicy::default(),
+            limits: StreamLimits::default(),
+            namespace: "/agent".to_owned(),
+            http: None,
+        }
+    }
+
+    /// Session-token mode: what a frontend holds, or a backend on behalf of one user.
+    pub fn session_token(self, token: impl Into<String>) -> ClientBuilder<Session> {
+        self.with_mode(Session { token: Some(token.into()), refresh: None })
+    }
+
+    /// Session-token mode without a token to begin with: the callback is asked for the first one too, with
+    /// neither a current token nor a status.
+    pub fn session_token_from<F, R, E>(self, refresh: F) -> ClientBuilder<Session>
+    where
+        F: Fn(RefreshRequest) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<String, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.with_mode(Session { token: None, refresh: None }).on_token_refresh(refresh)
+    }
+
+    /// Direct mode, for trusted servers: an API key, and a scope with every call.
+    pub fn api_key(self, api_key: impl Into<String>) -> ClientBuilder<Direct> {
+        self.with_mode(Direct { api_key: api_key.into() })
+    }
+
+    fn with_mode<M>(self, mode: M) -> ClientBuilder<M> {
+        ClientBuilder {
+            mode,
+            base: self.base,
+            allow_insecure: self.allow_insecure,
+            scope: self.scope,
+            user_token: self.user_token,
+            ca_file: self.ca_file,
+            timeout: self.timeout,
+            connect_timeout: self.connect_timeout,
+            retry: self.retry,
+            reconnect: self.reconnect,
+            limits: self.limits,
+            namespace: self.namespace,
+            http: self.http,
+        }
+    }
+}
+
+impl ClientBuilder<Session> {
+    /// Where a fresh session token comes from when the platform refuses the current one with 401 or 403. It is
+    /// asked once per refused request, however many requests are refused at the same time, and then the request
+    /// is sent once more.
+    ///
+    /// ```
+    /// use platos_client::PlatosClient;
+    ///
+    /// # async fn mint() -> Result<String, std::io::Error> { Ok("a.b.c".to_owned()) }
+    /// let client = PlatosClient::builder("https://platos.example")
+    ///     .session_token("a.b.c")
+    ///     .on_token_refresh(|refused| async move {
+    ///         eprintln!("the platform said {:?}", refused.status);
+    ///         mint().await
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), platos_client::ConfigError>(())
+    /// ```
+    pub fn on_token_refresh<F, R, E>(mut self, refresh: F) -> Self
+    where
+        F: Fn(RefreshRequest) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<String, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.mode.refresh = Some(Arc::new(move |request| {
+            let token = refresh(request);
+            async move { token.await.map_err(Into::into) }.boxed()
+        }));
+        self
+    }
+
+    /// The client. Nothing is dialled yet.
+    ///
+    /// # Errors
+    /// When a setting cannot be used.
+    pub fn build(self) -> Result<PlatosClient, ConfigError> {
+        let token = self.mode.token.as_ref();
+        let token = token.map(|token| Secret::new("the session token", token.as_str())).transpose()?;
+        let refresh = self.mode.refresh.clone().map(Refresher);
+        self.finish(Mode::Session { token, refresh })
+    }
+}
+
+impl ClientBuilder<Direct> {
+    /// The client. Nothing is dialled yet.
+    ///
+    /// # Errors
+    /// When a setting cannot be used. A missing scope is no such error: it may come with the calls.
+    pub fn build(self) -> Result<PlatosClient, ConfigError> {
+        let api_key = Secret::new("the API key", self.mode.api_key.as_str())?;
+        self.finish(Mode::Direct { api_key })
+    }
+}
+
+impl<M> ClientBuilder<M> {
+    /// The scope of every call that does not say otherwise.
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = Some(scope);
+        self
+    }
+
+    /// A proof of who the user is, which the platform hands on to tools.
+    pub fn user_token(mut self, token: impl Into<String>) -> Self {
+        self.user_token = Some(UserToken(token.into()));
+        self
+    }
+
+    /// Permits `http://` to hosts that are not this machine, with credentials in the clear. Not for custom
+    /// [`http_client`](Self::http_client)s alone: streams obey it too.
+    pub fn allow_insecure(mut self, allow: bool) -> Self {
+        self.allow_insecure = allow;
+        self
+    }
+
+    /// Certificates in a PEM file that are trusted beside the system's.
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(path.into());
+        self
+    }
+
+    /// How long one attempt of a request may take, 30 s by default, and how long a stream may take from dialling
+    /// to the namespace.
+    pub fn timeout(mut self, time: Duration) -> Self {
+        self.timeout = time;
+        self
+    }
+
+    /// How long a connection may take with its TLS handshake, 10 s by default. A custom
+    /// [`http_client`](Self::http_client) has its own.
+    pub fn connect_timeout(mut self, time: Duration) -> Self {
+        self.connect_timeout = time;
+        self
+    }
+
+    /// What is tried again, and how often.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// How a stream that was lost is taken up again.
+    pub fn reconnect(mut self, policy: ReconnectPolicy) -> Self {
+        self.reconnect = policy;
+        self
+    }
+
+    /// How patient streams are, and how much of them may wait to be read.
+    pub fn stream_limits(mut self, limits: StreamLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The Socket.IO namespace, `/agent` by default.
+    pub fn socket_namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// Sends requests through a client of one's own, such as one with a proxy. Streams do not go through it: its
+    /// proxies and certificates mean nothing to them. It should not follow redirects, which would carry the
+    /// session token along.
+    pub fn http_client(mut self, client: reqwest::Client) -> Self {
+        self.http = Some(client);
+        self
+    }
+
+    fn finish(self, mode: Mode) -> Result<PlatosClient, ConfigError> {
+        let base = BaseUrl::new(&self.base, self.allow_insecure)?;
+        self.scope.as_ref().map_or(Ok(()), check_scope)?;
+        let user_token = self.user_token.map(|token| Secret::new("the user token", token.0)).transpose()?;
+        self.retry.backoff.check("retry")?;
+        self.reconnect.backoff.check("reconnect")?;
+        self.limits.check()?;
+        let bounds = Duration::from_millis(1)..=Duration::from_secs(24 * 3_600);
+        for (setting, time) in [("timeout", self.timeout), ("connect_timeout", self.connect_timeout)] {
+            if !bounds.contains(&time) {
+                return Err(ConfigError::Setting { setting, expected: "from 1 ms to 24 hours" });
+            }
+        }
+        let namespace = self.namespace;
+        if !namespace.starts_with('/') || namespace.contains(',') {
+            let expected = "a namespace such as /agent: it begins with a slash and has no comma";
+            return Err(ConfigError::Setting { setting: "socket_namespace", expected });
+        }
+        let config = Config {
+            base,
+            ca_file: self.ca_file,
+            timeout: self.timeout,
+            connect_timeout: self.connect_timeout,
+            retry: self.retry,
+            reconnect: self.reconnect,
+            limits: self.limits,
+            namespace,
+            http: self.http,
+        };
+        PlatosClient::new(config, mode, self.scope, user_token)
+    }
+}

@@ -1,0 +1,81 @@
+//! What came back, and what it says.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Mask;
+use crate::error::{Error, ProtocolError, shortened};
+
+/// How much of a body an error about it keeps.
+const KEPT_BYTES: usize = 2_000;
+
+/// A success.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) request: String,
+    pub(crate) status: u16,
+    pub(crate) body: String,
+    pub(crate) mask: Mask,
+}
+
+impl Answer {
+    fn protocol(&self, problem: String) -> Error {
+        let body = Some(shortened(&self.mask.apply(self.body.clone()), KEPT_BYTES));
+        let status = Some(self.status);
+        ProtocolError { request: self.request.clone(), problem, status, body }.into()
+    }
+
+    /// Whether there is nothing in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.body.trim().is_empty()
+    }
+
+    /// The body as a value; `null` where there is none.
+    pub(crate) fn value(&self) -> Result<Value, Error> {
+        if self.is_empty() { Ok(Value::Null) } else { self.parse(&self.body) }
+    }
+
+    /// The body as one thing.
+    pub(crate) fn one<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        if self.is_empty() {
+            return Err(self.protocol("the answer is empty, where something was asked for".to_owned()));
+        }
+        self.parse(&self.body)
+    }
+
+    /// The list under `key`. Nothing at all is an empty list; a list by itself is taken too.
+    pub(crate) fn list<T: DeserializeOwned>(&self, key: &str) -> Result<Vec<T>, Error> {
+        match self.value()? {
+            Value::Null => Ok(Vec::new()),
+            list @ Value::Array(_) => self.convert(list),
+            Value::Object(mut body) => match body.remove(key) {
+                Some(Value::Null) => Ok(Vec::new()),
+                Some(list) => self.convert(list),
+                None => Err(self.protocol(format!(
+                    "the answer has no `{key}`: check that the base URL is a Platos agent API"
+                ))),
+            },
+            _ => Err(self.protocol(format!("the answer is no object with `{key}`"))),
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T, Error> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        serde_path_to_error::deserialize(&mut json).map_err(|error| self.not_understood(&error))
+    }
+
+    fn convert<T: DeserializeOwned>(&self, value: Value) -> Result<T, Error> {
+        serde_path_to_error::deserialize(value).map_err(|error| self.not_understood(&error))
+    }
+
+    fn not_understood(&self, error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+        if self.body.trim_start().starts_with('<') {
+            return self.protocol(
+                "the answer is a page, not JSON: check that the base URL is a Platos agent API".to_owned(),
+            );
+        }
+        let (path, problem) = (error.path().to_string(), error.inner());
+        let at = if path == "." { String::new() } else { format!(" at `{path}`") };
+        self.protocol(format!("the answer is not understood{at}: {problem}"))
+    }
+}

@@ -1,0 +1,89 @@
+//! What is asked, as data.
+
+use http::Method;
+use serde_json::Value;
+
+use crate::config::check_header;
+use crate::error::ConfigError;
+
+/// What sending a request twice would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// The same as sending it once.
+    Repeatable,
+    /// Nothing more, since the platform knows it again by this key.
+    Keyed(String),
+    /// Something twice: it is repeated only when nothing of it can have been sent.
+    Once,
+}
+
+impl Effect {
+    pub(crate) fn keyed(key: String) -> Result<Self, ConfigError> {
+        check_header("the idempotency key", &key)?;
+        Ok(Self::Keyed(key))
+    }
+}
+
+/// A request, before it has a URL and credentials.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) segments: Vec<String>,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) body: Option<Value>,
+    pub(crate) effect: Effect,
+}
+
+/// What comes before the path of every call.
+const PREFIX: [&str; 3] = ["api", "v1", "agent"];
+
+impl Call {
+    fn new(method: Method, path: &[&str]) -> Self {
+        let segments = PREFIX.iter().chain(path).map(|segment| (*segment).to_owned()).collect();
+        Self { method, segments, query: Vec::new(), body: None, effect: Effect::Repeatable }
+    }
+
+    pub(crate) fn get(path: &[&str]) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    pub(crate) fn delete(path: &[&str]) -> Self {
+        Self::new(Method::DELETE, path)
+    }
+
+    /// A change that may be made twice, such as archiving.
+    pub(crate) fn change(path: &[&str]) -> Self {
+        Self::new(Method::POST, path)
+    }
+
+    /// A creation. Without a key of the caller's it gets one of its own, so that it can be retried.
+    pub(crate) fn create(path: &[&str], key: Option<String>) -> Result<Self, ConfigError> {
+        let key = key.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        Ok(Self { effect: Effect::keyed(key)?, ..Self::new(Method::POST, path) })
+    }
+
+    pub(crate) fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    pub(crate) fn query(mut self, name: &str, value: Option<impl ToString>) -> Self {
+        self.query.extend(value.map(|value| (name.to_owned(), value.to_string())));
+        self
+    }
+
+    /// What errors call it: method and path, without the query.
+    pub(crate) fn name(&self) -> String {
+        format!("{} /{}", self.method, self.segments.join("/"))
+    }
+}
+
+/// An id that is to stand in a path. `.` and `..` would silently become another path.
+pub(crate) fn id<'a>(what: &'static str, id: &'a str) -> Result<&'a str, ConfigError> {
+    let problem = match id.trim() {
+        "" => "empty",
+        "." | ".." => "a dot or two, which is no id",
+        _ => return Ok(id),
+    };
+    Err(ConfigError::Id { what, problem })
+}

@@ -1,0 +1,104 @@
+//! The headers that every request and every upgrade carries.
+
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{AGENT, Issued};
+use crate::client::PlatosClient;
+use crate::config::Secret;
+
+const SESSION_TOKEN: HeaderName = HeaderName::from_static("x-platos-session-token");
+const USER_TOKEN: HeaderName = HeaderName::from_static("x-platos-user-token");
+const SCOPE: [HeaderName; 4] = [
+    HeaderName::from_static("x-platos-organization-id"),
+    HeaderName::from_static("x-platos-project-id"),
+    HeaderName::from_static("x-platos-environment-id"),
+    HeaderName::from_static("x-platos-user-id"),
+];
+
+impl PlatosClient {
+    /// Who is asking, and on whose behalf.
+    pub(crate) fn headers(&self, issued: &Issued) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        match issued {
+            Issued::Session { token, .. } => headers.insert(SESSION_TOKEN, token.header("")),
+            Issued::Direct(api_key) => headers.insert(AUTHORIZATION, api_key.header("Bearer ")),
+        };
+        if let Some(scope) = &self.scope {
+            let ids = [
+                Some(&scope.organization_id),
+                Some(&scope.project_id),
+                Some(&scope.environment_id),
+                scope.user_id.as_ref(),
+            ];
+            for (name, id) in SCOPE.into_iter().zip(ids) {
+                // Whatever cannot be a header's value was refused with the scope.
+                if let Some(value) = id.and_then(|id| HeaderValue::from_str(id).ok()) {
+                    headers.insert(name, value);
+                }
+            }
+        }
+        if let Some(token) = &self.user_token {
+            headers.insert(USER_TOKEN, token.header(""));
+        }
+        headers
+    }
+
+    /// What must not come back in an error: the credentials that this client sent.
+    pub(crate) fn mask(&self, issued: &Issued) -> Mask {
+        let credential = match issued {
+            Issued::Session { token, .. } => token,
+            Issued::Direct(api_key) => api_key,
+        };
+        Mask([Some(credential.clone()), self.user_token.clone()])
+    }
+}
+
+/// The shortest credential that is looked for: a shorter one would be found in any text.
+const MASKED_BYTES: usize = 8;
+
+/// Takes credentials out of texts from outside.
+#[derive(Debug, Clone)]
+pub(crate) struct Mask([Option<Secret>; 2]);
+
+impl Mask {
+    pub(crate) fn apply(&self, mut text: String) -> String {
+        for secret in self.0.iter().flatten().map(Secret::expose) {
+            if secret.len() >= MASKED_BYTES && text.contains(secret) {
+                text = text.replace(secret, "[redacted]");
+            }
+        }
+        text
+    }
+}
+
+/// How long an answer asks to wait: a number of seconds.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_number_of_seconds_says_how_long_to_wait() {
+        for (text, expected) in [
+            ("2", Some(2_000)),
+            (" 0.25 ", Some(250)),
+            ("0", Some(0)),
+            ("-1", None),
+            ("soon", None),
+            ("NaN", None),
+            ("1e400", None),
+            ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+            assert_eq!(retry_after(&headers), expected.map(Duration::from_millis), "{text}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! One call: as many requests as its policy allows, and one fresh token.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+use url::Url;
+
+use super::{Answer, Call, Effect, Issued, retry_after};
+use crate::client::PlatosClient;
+use crate::config::RetryPolicy;
+use crate::error::{
+    ConfigError, Error, ErrorResponse, NetworkError, NetworkErrorKind, ProtocolError, RefreshOutcome,
+};
+
+/// The most of an answer that is read, in bytes.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// What one request came to.
+enum Outcome {
+    Success(Answer),
+    Refused(ErrorResponse),
+}
+
+impl PlatosClient {
+    /// In direct mode every call needs a scope, before anything is sent.
+    pub(crate) fn check_scope(&self) -> Result<(), ConfigError> {
+        match (&self.shared.credentials, &self.scope) {
+            (super::Credentials::Direct(_), None) => Err(ConfigError::MissingScope),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a call until it succeeds, or its policy says that it is enough.
+    pub(crate) async fn send(&self, call: Call) -> Result<Answer, Error> {
+        self.check_scope()?;
+        let url = self.url(&call);
+        let name = call.name();
+        let mut issued = self.issue(&name).await?;
+        let (mut retries, mut renewed) = (0, false);
+        loop {
+            let error = match self.attempt(&call, url.clone(), &name, &issued).await {
+                Ok(Outcome::Success(answer)) => return Ok(answer),
+                Ok(Outcome::Refused(response)) => match response.status {
+                    Some(status @ (401 | 403)) if !renewed => {
+                        match self.shared.credentials.renew(&issued, status).await {
+                            Ok(fresh) => {
+                                (issued, renewed) = (fresh, true);
+                                continue;
+                            }
+                            Err(outcome) => return Err(response.into_error(outcome)),
+                        }
+                    }
+                    _ => response.into_error(RefreshOutcome::RefusedAgain),
+                },
+                Err(error) => error,
+            };
+            let Some(wait) = self.wait(&call.effect, &error, retries) else { return Err(error) };
+            retries += 1;
+            tracing::debug!(request = name, retries, wait_ms = wait.as_millis(), %error, "trying again");
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// The credential to begin with.
+    pub(crate) async fn issue(&self, name: &str) -> Result<Issued, Error> {
+        self.shared.credentials.issue().await.map_err(|refresh| {
+            let message = "there is no session token yet".to_owned();
+            let response = ErrorResponse {
+                request: name.to_owned(),
+                status: None,
+                message,
+                body: String::new(),
+                retry_after: None,
+            };
+            Error::Auth { response: Box::new(response), refresh }
+        })
+    }
+
+    /// How long to wait before the call is sent again, if it is.
+    fn wait(&self, effect: &Effect, error: &Error, retries: u32) -> Option<Duration> {
+        let policy = &self.shared.config.retry;
+        let unsent = matches!(error, Error::Network(error) if error.kind == NetworkErrorKind::Connect);
+        if retries >= policy.max_retries || !error.is_transient() || (*effect == Effect::Once && !unsent) {
+            return None;
+        }
+        waited(policy, error.retry_after(), retries)
+    }
+
+    fn url(&self, call: &Call) -> Url {
+        let mut url = self.shared.config.base.join(call.segments.iter().map(String::as_str));
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&call.query);
+        }
+        url
+    }
+
+    async fn attempt(&self, call: &Call, url: Url, name: &str, issued: &Issued) -> Result<Outcome, Error> {
+        let time = self.shared.config.timeout;
+        let answer = async {
+            let mut request =
+                self.shared.http.request(call.method.clone(), url).headers(self.headers(issued));
+            if let Some(body) = &call.body {
+                let json = HeaderValue::from_static("application/json");
+                request = request.header(CONTENT_TYPE, json).body(body.to_string());
+            }
+            if let Effect::Keyed(key) = &call.effect {
+                request = request.header(IDEMPOTENCY_KEY, key);
+            }
+            let answer = request.send().await.map_err(|error| failure(error, name, time))?;
+            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+            let body = read(answer, name, time).await?;
+            Ok((status, headers, body))
+        };
+        let answer = tokio::time::timeout(time, answer).await;
+        let (status, headers, body) = answer.unwrap_or_else(|_elapsed| Err(timed_out(name, time)))?;
+        Ok(self.outcome(name, status, &headers, &body, issued))
+    }
+
+    fn outcome(&self, name: &str, status: u16, headers: &HeaderMap, body: &[u8], issued: &Issued) -> Outcome {
+        let (body, mask) = (String::from_utf8_lossy(body).into_owned(), self.mask(issued));
+        let request = name.to_owned();
+        if (200..300).contains(&status) {
+            return Outcome::Success(Answer { request, status, body, mask });
+        }
+        Outcome::Refused(ErrorResponse::new(name, Some(status), mask.apply(body), retry_after(headers)))
+    }
+}
+
+/// The policy's wait, or the one that the platform asked for; `None` where that is too long.
+pub(crate) fn waited(policy: &RetryPolicy, asked: Option<Duration>, retries: u32) -> Option<Duration> {
+    match asked {
+        Some(asked) => (asked <= policy.longest_retry_after).then_some(asked),
+        None => Some(policy.backoff.wait(retries)),
+    }
+}
+
+async fn read(mut answer: reqwest::Response, name: &str, time: Duration) -> Result<Vec<u8>, Error> {
+    let too_large = || {
+        let problem = format!("the answer has more than {MAX_ANSWER_BYTES} bytes: ask for less with `limit`");
+        Error::from(ProtocolError::new(name, problem))
+    };
+    // A server that says how much there is need not send it first.
+    if answer.content_length().is_some_and(|length| length > MAX_ANSWER_BYTES as u64) {
+        return Err(too_large());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| failure(error, name, time))? {
+        if chunk.len() > MAX_ANSWER_BYTES - body.len() {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn timed_out(name: &str, time: Duration) -> Error {
+    let message =
+        format!("no answer within {} s; the platform may have done it all the same", time.as_secs_f64());
+    NetworkError::new(name, NetworkErrorKind::Timeout, message).into()
+}
+
+fn failure(error: reqwest::Error, name: &str, time: Duration) -> Error {
+    let error = error.without_url();
+    let network = |kind, message| NetworkError::new(name, kind, message).into();
+    if error.is_connect() {
+        let reason = explain(&error);
+        let message = format!(
+            "no connection could be made ({reason}): check the base URL, and that the platform is up"
+        );
+        network(NetworkErrorKind::Connect, message)
+    } else if error.is_timeout() {
+        timed_out(name, time)
+    } else if error.is_builder() {
+        ProtocolError::new(name, format!("the request cannot be made: {}", explain(&error))).into()
+    } else {
+        let message = format!("the answer could not be read: {}", explain(&error));
+        network(NetworkErrorKind::Broken, message)
+    }
+}
+
+/// The innermost reason: the outer ones say only that a request failed.
+pub(crate) fn explain(error: &dyn StdError) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

@@ -1,0 +1,179 @@
+//! One connection: from the upgrade to the namespace, and the frames that go over it.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error as SocketError};
+use tokio_tungstenite::tungstenite::protocol::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
+
+use super::dial::{Socket, dial};
+use super::refusal::Failure;
+use crate::client::PlatosClient;
+use crate::error::ConfigError;
+use crate::http::Issued;
+use crate::socket::{self, EnginePacket, Handshake, PONG, Packet};
+
+/// What a server that remembers sessions needs to go on where a connection broke.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Session {
+    pub(super) id: Option<String>,
+    pub(super) offset: Option<String>,
+}
+
+impl Session {
+    fn auth(&self) -> Option<Value> {
+        let (id, offset) = (self.id.as_ref()?, self.offset.as_ref()?);
+        Some(json!({"pid": id, "offset": offset}))
+    }
+}
+
+/// A connection whose namespace is connected.
+pub(super) struct Link {
+    socket: Socket,
+    pub(super) handshake: Handshake,
+    pub(super) namespace: String,
+    pub(super) recovered: bool,
+    /// How long one frame may take to go out.
+    time: Duration,
+}
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+impl Link {
+    /// Dials, and joins the namespace. The platform says in `session` what it remembers this client by; where it
+    /// still did, it goes on exactly where the last connection broke, and the link is `recovered`.
+    pub(super) async fn open(
+        client: &PlatosClient,
+        issued: &Issued,
+        session: &mut Session,
+    ) -> Result<Self, Failure> {
+        let time = client.shared.config.timeout;
+        let opened = timeout(time, Self::join(client, issued, session)).await;
+        opened.unwrap_or_else(|_elapsed| {
+            let waited = time.as_secs_f64();
+            Err(Failure::lost(format!("the platform did not connect the namespace within {waited} s")))
+        })
+    }
+
+    async fn join(client: &PlatosClient, issued: &Issued, session: &mut Session) -> Result<Self, Failure> {
+        let config = &client.shared.config;
+        let mut socket = dial(client, issued).await?;
+        let handshake = loop {
+            let text = receive(&mut socket).await?;
+            match EnginePacket::decode(&text).map_err(|error| Failure::protocol(error.to_string()))? {
+                EnginePacket::Open(handshake) => break handshake,
+                EnginePacket::Close => return Err(Failure::lost("the platform closed the session at once")),
+                _ => {}
+            }
+        };
+        let namespace = config.namespace.clone();
+        let mut link = Self { socket, handshake, namespace, recovered: false, time: config.timeout };
+        link.send(socket::connect(&link.namespace, session.auth().as_ref())).await?;
+        link.joined(session).await?;
+        Ok(link)
+    }
+
+    /// Waits until the namespace is connected, or refused.
+    async fn joined(&mut self, session: &mut Session) -> Result<(), Failure> {
+        loop {
+            let text = self.receive().await?;
+            match EnginePacket::decode(&text).map_err(|error| Failure::protocol(error.to_string()))? {
+                EnginePacket::Ping(probe) => self.pong(probe).await?,
+                EnginePacket::Close => return Err(Failure::lost("the platform closed the session at once")),
+                EnginePacket::Message(text) => {
+                    match Packet::decode(text).map_err(|error| Failure::protocol(error.to_string()))? {
+                        Packet::Connect { namespace, session: id } if namespace == self.namespace => {
+                            self.recovered = id.is_some() && session.id == id;
+                            if !self.recovered {
+                                *session = Session { id, offset: None };
+                            }
+                            return Ok(());
+                        }
+                        Packet::ConnectError { namespace, message, data } if namespace == self.namespace => {
+                            return Err(Failure::of_namespace(namespace, &message, &data));
+                        }
+                        _ => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The next frame. Can be abandoned at any time without losing one.
+    pub(super) async fn receive(&mut self) -> Result<Utf8Bytes, Failure> {
+        receive(&mut self.socket).await
+    }
+
+    pub(super) async fn send(&mut self, frame: String) -> Result<(), Failure> {
+        match timeout(self.time, self.socket.send(Message::text(frame))).await {
+            Ok(sent) => sent.map_err(|error| Failure::lost(format!("the connection broke: {error}"))),
+            Err(_elapsed) => Err(Failure::lost("the platform does not read what is sent")),
+        }
+    }
+
+    pub(super) async fn pong(&mut self, probe: &str) -> Result<(), Failure> {
+        self.send(format!("{PONG}{probe}")).await
+    }
+
+    /// Emits an event, unless the platform would hang up on a frame of that size.
+    pub(super) async fn emit(&mut self, name: &str, data: &Value) -> Result<(), Failure> {
+        let frame = socket::event(&self.namespace, name, data);
+        match self.handshake.max_payload {
+            Some(limit) if frame.len() > limit => {
+                Err(Failure::fatal(ConfigError::MessageTooLarge { bytes: frame.len(), limit }))
+            }
+            _ => self.send(frame).await,
+        }
+    }
+
+    /// Leaves in order, for as long as that does not take long. A turn that is to be stopped is named.
+    pub(super) async fn goodbye(mut self, stop: Option<&str>) {
+        let leaving = async {
+            if let Some(thread_id) = stop {
+                self.emit("stop", &json!({"threadId": thread_id})).await?;
+            }
+            self.send(socket::disconnect(&self.namespace)).await?;
+            let _ = self.socket.close(None).await;
+            Ok::<(), Failure>(())
+        };
+        let _ = timeout(GOODBYE, leaving).await;
+    }
+}
+
+async fn receive(socket: &mut Socket) -> Result<Utf8Bytes, Failure> {
+    loop {
+        match socket.next().await {
+            // Answered by the WebSocket layer.
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            other => return text(other),
+        }
+    }
+}
+
+/// The text of a WebSocket message.
+fn text(message: Option<Result<Message, SocketError>>) -> Result<Utf8Bytes, Failure> {
+    match message {
+        Some(Ok(Message::Text(text))) => Ok(text),
+        Some(Ok(Message::Binary(_))) => {
+            Err(Failure::protocol("a binary frame, which this protocol does not have"))
+        }
+        Some(Ok(Message::Close(Some(frame)))) => {
+            let reason = if frame.reason.is_empty() { String::new() } else { format!(": {}", frame.reason) };
+            Err(Failure::lost(format!("the platform closed the connection ({}{reason})", frame.code)))
+        }
+        Some(Ok(_)) => Err(Failure::lost("the platform closed the connection")),
+        Some(Err(SocketError::Capacity(CapacityError::MessageTooLong { max_size, .. }))) => {
+            Err(Failure::protocol(format!(
+                "an event is larger than {max_size} bytes: raise `StreamLimits::event_bytes` if that is meant"
+            )))
+        }
+        Some(Err(SocketError::Utf8(_))) => Err(Failure::protocol("a frame that is not UTF-8")),
+        Some(Err(error)) => Err(Failure::lost(format!("the connection broke: {error}"))),
+        None => Err(Failure::lost("the connection broke")),
+    }
+}

@@ -1,0 +1,140 @@
+//! Why there is no connection, and what that means for the turn.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::error::{Error, ErrorResponse, ProtocolError, RefreshOutcome};
+use crate::event::ErrorEvent;
+
+/// What errors call a stream.
+pub(super) const STREAM: &str = "stream /socket.io/";
+
+/// Why a connection could not be made, or ended.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Another attempt may succeed.
+    Lost {
+        reason: String,
+        retry_after: Option<Duration>,
+        /// What the platform answered, where it did.
+        error: Option<Error>,
+    },
+    /// The credentials were refused; others may not be.
+    Refused(Box<ErrorResponse>),
+    /// No attempt will succeed.
+    Fatal(Box<Error>),
+}
+
+impl Failure {
+    pub(super) fn lost(reason: impl Into<String>) -> Self {
+        Self::Lost { reason: reason.into(), retry_after: None, error: None }
+    }
+
+    pub(super) fn fatal(error: impl Into<Error>) -> Self {
+        Self::Fatal(Box::new(error.into()))
+    }
+
+    pub(super) fn protocol(problem: impl Into<String>) -> Self {
+        Self::fatal(ProtocolError::new(STREAM, problem))
+    }
+
+    /// A connect error of the namespace.
+    pub(super) fn of_namespace(namespace: &str, message: &str, data: &Value) -> Self {
+        let status = status(data);
+        let body = serde_json::json!({"message": message, "data": data}).to_string();
+        let response = ErrorResponse::new(STREAM, status, body, seconds(&data["retryAfterSeconds"]));
+        if status.is_some() {
+            return Self::from(response);
+        }
+        if is_about_credentials(message, data) {
+            return Self::Refused(Box::new(response));
+        }
+        let advice = if message.contains("namespace") { ": check `socket_namespace`" } else { "" };
+        Self::protocol(format!("the platform refuses the namespace {namespace} with `{message}`{advice}"))
+    }
+
+    /// A session that the platform ended at once, with an `error` event: this is how it refuses a token that it
+    /// looks at only after the namespace is connected.
+    pub(super) fn of_session(error: &ErrorEvent) -> Self {
+        let event = crate::event::AgentEvent::Error(error.clone()).to_json();
+        Self::Refused(Box::new(ErrorResponse::new(STREAM, None, event.to_string(), None)))
+    }
+}
+
+impl From<ErrorResponse> for Failure {
+    fn from(response: ErrorResponse) -> Self {
+        match response.status {
+            Some(401 | 403) => Self::Refused(Box::new(response)),
+            Some(429 | 500..) => Self::Lost {
+                reason: response.to_string(),
+                retry_after: response.retry_after,
+                error: Some(response.into_error(RefreshOutcome::NotConfigured)),
+            },
+            _ => Self::fatal(response.into_error(RefreshOutcome::NotConfigured)),
+        }
+    }
+}
+
+/// An error of refused credentials, also where no status came with it.
+pub(super) fn refused(response: ErrorResponse, refresh: RefreshOutcome) -> Error {
+    Error::Auth { response: Box::new(response), refresh }
+}
+
+fn status(data: &Value) -> Option<u16> {
+    let status = data.get("status").or_else(|| data.get("statusCode"))?;
+    let status = status.as_u64().and_then(|status| u16::try_from(status).ok());
+    status.filter(|status| (400..600).contains(status))
+}
+
+fn seconds(value: &Value) -> Option<Duration> {
+    Duration::try_from_secs_f64(value.as_f64()?).ok()
+}
+
+fn is_about_credentials(message: &str, data: &Value) -> bool {
+    let code = data["code"].as_str().unwrap_or_default();
+    let text = format!("{message} {code}").to_ascii_lowercase();
+    ["unauth", "not auth", "forbidden", "token", "jwt", "credential"].iter().any(|word| text.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn kind(message: &str, data: &Value) -> &'static str {
+        match Failure::of_namespace("/agent", message, data) {
+            Failure::Lost { .. } => "lost",
+            Failure::Refused(_) => "refused",
+            Failure::Fatal(error) => match *error {
+                Error::NotFound(_) => "not found",
+                Error::Protocol(_) => "protocol",
+                _ => "another",
+            },
+        }
+    }
+
+    #[test]
+    fn a_connect_error_is_what_its_status_says_or_else_its_text() {
+        for (message, data, expected) in [
+            ("no", json!({"status": 401}), "refused"),
+            ("no", json!({"statusCode": 403}), "refused"),
+            ("token expired", json!(null), "refused"),
+            ("x", json!({"code": "unauthorized"}), "refused"),
+            ("slow down", json!({"status": 429, "retryAfterSeconds": 2}), "lost"),
+            ("oops", json!({"status": 503}), "lost"),
+            ("no such agent", json!({"status": 404}), "not found"),
+            ("Invalid namespace", json!(null), "protocol"),
+            ("whatever", json!({"status": 7}), "protocol"),
+        ] {
+            assert_eq!(kind(message, &data), expected, "{message} {data}");
+        }
+        let Failure::Lost { retry_after, .. } =
+            Failure::of_namespace("/a", "x", &json!({"status": 429, "retryAfterSeconds": 2}))
+        else {
+            panic!("another failure")
+        };
+        assert_eq!(retry_after, Some(Duration::from_secs(2)));
+    }
+}

@@ -1,0 +1,123 @@
+//! A turn whose approvals are decided by a callback.
+
+use std::future::Future;
+
+use futures_util::TryStreamExt as _;
+use futures_util::stream::FuturesUnordered;
+
+use super::TurnStream;
+use super::collect::{Turn, finished, with_text};
+use crate::client::PlatosClient;
+use crate::error::Error;
+use crate::event::{AgentEvent, ApprovalNeeded};
+use crate::model::{Approval, ApprovalStatus, Decision};
+
+impl TurnStream {
+    /// Runs the turn to its end, and asks `decide` about everything that the agent may not do by itself. It may take
+    /// its time; the platform may decide on its own meanwhile. Approvals of other threads are left alone.
+    ///
+    /// ```
+    /// # async fn example(client: platos_client::PlatosClient) -> Result<(), platos_client::Error> {
+    /// use platos_client::Decision;
+    ///
+    /// let turn = client.threads().send("thr_1", "Clean up the old orders.");
+    /// let turn = turn
+    ///     .run(|approval| async move {
+    ///         match approval.question.as_deref() {
+    ///             Some(question) if question.contains("delete") => Decision::reject().because("nothing is deleted"),
+    ///             _ => Decision::approve(),
+    ///         }
+    ///     })
+    ///     .await?;
+    /// println!("{}", turn.text);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`collect`](Self::collect), and when a decision cannot be delivered.
+    pub async fn run<F, R>(mut self, decide: F) -> Result<Turn, Error>
+    where
+        F: Fn(Approval) -> R,
+        R: Future<Output = Decision>,
+    {
+        let (client, thread_id) = (self.client.clone(), self.thread_id.clone());
+        let (mut turn, mut failed) = (Turn::default(), None);
+        let mut decisions = FuturesUnordered::new();
+        loop {
+            let event = tokio::select! {
+                event = self.next() => event,
+                decided = decisions.try_next(), if !decisions.is_empty() => {
+                    decided?;
+                    continue;
+                }
+            };
+            match event {
+                Some(Ok(AgentEvent::ApprovalNeeded(needed))) => {
+                    decisions.push(resolve(&client, &thread_id, needed, &decide));
+                }
+                Some(Ok(event)) => failed = turn.add(event).or(failed),
+                Some(Err(error)) => return Err(with_text(error, turn.text)),
+                None => return finished(turn, failed),
+            }
+        }
+    }
+}
+
+/// Asks about one approval, and tells the platform.
+async fn resolve<F, R>(
+    client: &PlatosClient,
+    thread_id: &str,
+    needed: ApprovalNeeded,
+    decide: &F,
+) -> Result<(), Error>
+where
+    F: Fn(Approval) -> R,
+    R: Future<Output = Decision>,
+{
+    let approvals = client.approvals();
+    let approval = match approvals.get(&needed.approval_id).await {
+        Ok(Some(approval)) => approval,
+        // The event says enough to decide.
+        Ok(None) | Err(_) => Approval::from(needed),
+    };
+    if approval.thread_id.as_deref().is_some_and(|id| id != thread_id)
+        || approval.status.as_ref().is_some_and(|status| *status != ApprovalStatus::Pending)
+    {
+        tracing::debug!(approval_id = approval.id, "not for this turn to decide");
+        return Ok(());
+    }
+    let id = approval.id.clone();
+    let decision = decide(approval).await;
+    match approvals.resolve(&id, decision).await {
+        Ok(_) => Ok(()),
+        // Somebody else was faster, or nobody was in time.
+        Err(Error::NotFound(_) | Error::Validation { .. } | Error::Status(_)) => {
+            tracing::debug!(approval_id = id, "the approval was resolved already");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl From<ApprovalNeeded> for Approval {
+    fn from(needed: ApprovalNeeded) -> Self {
+        let thread = needed.extra.get("threadId").and_then(|id| id.as_str());
+        let agent = needed.extra.get("agentId").and_then(|id| id.as_str());
+        Self {
+            id: needed.approval_id,
+            scope: None,
+            agent_id: agent.map(ToOwned::to_owned),
+            thread_id: thread.map(ToOwned::to_owned),
+            run_id: None,
+            question: needed.action,
+            context: needed.details,
+            status: None,
+            created_at: None,
+            resolved_at: None,
+            timeout_at: None,
+            resolution: None,
+            extra: needed.extra,
+        }
+    }
+}
