@@ -7,7 +7,11 @@ mod error;
 mod event;
 mod http;
 mod model;
+#[cfg(feature = "session-tokens")]
+mod session_tokens;
 mod socket;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod turn;
 
 pub use reqwest;

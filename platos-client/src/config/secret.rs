@@ -116,10 +116,10 @@ mod tests {
 
     #[test]
     fn what_cannot_travel_in_a_header_is_refused_without_being_quoted() {
-        for text in ["", "  ", "tok\nen", " token", "token ", "tökên", "tok\u{7f}en", "a\0b"] {
+        for text in ["", "  ", "s3c\nret", " s3cret", "s3cret ", "s3crèt", "s3c\u{7f}ret", "s3c\0ret"] {
             let error = Secret::new("the session token", text).unwrap_err().to_string();
             assert!(error.starts_with("the session token "), "{error}");
-            assert!(text.trim().is_empty() || !error.contains(text), "{error}");
+            assert!(!error.contains("s3c"), "{error}");
         }
         assert_eq!(Secret::new("x", "token\r\n").unwrap().expose(), "token");
     }

@@ -16,8 +16,9 @@ use crate::event::AgentEvent;
 /// How many of the last events are remembered.
 const REMEMBERED: usize = 16_384;
 
-/// How many events make a repetition, unless they are all there was.
+/// How many events make a repetition, in the middle of a turn and at its beginning.
 const ENOUGH: usize = 3;
+const ENOUGH_AT_FIRST: usize = 2;
 
 /// An event that came, and what it is known again by.
 #[derive(Debug)]
@@ -82,6 +83,8 @@ struct Replay {
     held: Vec<Incoming>,
     /// How many of the held ones reach the end of the history.
     overlap: usize,
+    /// How many of the held ones are how the turn began.
+    from_first: usize,
     /// One of the held ones is known by its id.
     certain: bool,
 }
@@ -91,7 +94,8 @@ impl Replay {
     fn is_enough(&self, events: usize) -> bool {
         let held = &self.held[..events];
         let alike = held.windows(2).all(|pair| pair[0].hash == pair[1].hash);
-        self.certain || (events >= ENOUGH && !alike)
+        let enough = if events <= self.from_first { ENOUGH_AT_FIRST } else { ENOUGH };
+        self.certain || (events >= enough && !alike)
     }
 }
 
@@ -135,6 +139,12 @@ impl Seam {
         }
         replay.certain |= known;
         replay.held.push(incoming);
+        // The starts are in order.
+        if replay.starts.first() == Some(&0)
+            && self.history.get(length) == replay.held.last().map(|last| &last.hash)
+        {
+            replay.from_first = if self.forgotten { 0 } else { replay.held.len() };
+        }
         if ends {
             replay.overlap = replay.held.len();
         }
@@ -164,8 +174,7 @@ impl Seam {
     /// Decides about the held events.
     fn settle(&mut self, mut replay: Replay) -> Vec<Incoming> {
         let overlap = replay.overlap;
-        let everything = overlap == self.history.len() && overlap > 1 && !self.forgotten;
-        let is_replay = overlap > 0 && (everything || replay.is_enough(overlap));
+        let is_replay = overlap > 0 && replay.is_enough(overlap);
         let new = replay.held.split_off(if is_replay { overlap } else { 0 });
         let is_new = |known: &HashSet<u64>, event: &Incoming| {
             event.identity.is_none_or(|identity| !known.contains(&identity))
@@ -263,6 +272,7 @@ mod tests {
             "x a b c / b c done",
             // All alike says nothing, however long it is.
             "q - - - - / - - - done",
+            "- - / - - - done",
             // A stretch from the middle that does not reach the end.
             "a b c d e / a b c x done",
             "a / a b done",
@@ -343,6 +353,8 @@ mod tests {
             let (mut passed, mut sent) = (Vec::new(), 0);
             for (until, back) in breaks {
                 let until = sent + until.index(length - sent + 1);
+                // A break after one or two repetitions leaves open what they were.
+                let until = if until > sent { until.max(length.min(sent + ENOUGH)) } else { until };
                 for event in &words[sent..until] {
                     passed.extend(seam.take(incoming(event)));
                 }
@@ -350,7 +362,7 @@ mod tests {
                 seam.resumed();
                 // From where it was, from the beginning, or from at least three events before.
                 let from = back.index(until + 1);
-                sent = if until - from < 3 { if until < 2 { until } else { 0 } } else { from };
+                sent = if until - from >= ENOUGH { from } else if until >= ENOUGH_AT_FIRST { 0 } else { until };
             }
             for event in &words[sent..] {
                 passed.extend(seam.take(incoming(event)));
