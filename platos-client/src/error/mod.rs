@@ -120,7 +120,13 @@ impl Error {
 
     /// How long the platform asks to wait.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.response().and_then(|response| response.retry_after)
+        match self {
+            Self::Turn { event, .. } => {
+                let seconds = event.extra.get("retryAfterSeconds")?.as_f64()?;
+                Duration::try_from_secs_f64(seconds).ok()
+            }
+            _ => self.response().and_then(|response| response.retry_after),
+        }
     }
 
     /// Whether the same call may well succeed a little later. It says nothing about whether the call was

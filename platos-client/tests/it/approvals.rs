@@ -1,0 +1,101 @@
+//! Turns that need somebody to agree.
+
+use std::sync::{Arc, Mutex};
+
+use platos_client::testing::{CannedAnswer, Script};
+use platos_client::{Approval, Decision, Error};
+use serde_json::json;
+
+use super::support::{GUARD, conversation};
+
+fn asking(id: &str) -> Script {
+    Script::new().token("May I? ").approval(
+        id,
+        "delete order ord-1042",
+        Script::new().token("Done."),
+        Script::new().token("Left alone."),
+    )
+}
+
+#[tokio::test]
+async fn a_callback_decides_and_the_turn_goes_on() {
+    let (platos, client, thread) = conversation().await;
+    for (decision, text) in [
+        (Decision::approve(), "May I? Done."),
+        (Decision::reject().because("it is a gift"), "May I? Left alone."),
+    ] {
+        let id = format!("apr_{}", decision.is_approval());
+        platos.script(asking(&id).done());
+        let asked = Arc::new(Mutex::new(Vec::<Approval>::new()));
+        let turn = client.threads().send(&thread, "Clean up").run(|approval| {
+            asked.lock().unwrap().push(approval);
+            let decision = decision.clone();
+            async move { decision }
+        });
+        assert_eq!(turn.await.unwrap().text, text);
+        let asked = asked.lock().unwrap();
+        assert_eq!((asked.len(), asked[0].question.as_deref()), (1, Some("delete order ord-1042")));
+        assert_eq!(asked[0].thread_id.as_ref(), Some(&thread));
+    }
+    let resolved = client.approvals().get("apr_false").await.unwrap().unwrap().resolution.unwrap();
+    assert_eq!(
+        (resolved.response.as_deref(), resolved.reason.as_deref()),
+        (Some("reject"), Some("it is a gift"))
+    );
+}
+
+#[tokio::test]
+async fn a_decision_may_take_its_time_while_others_are_made_and_the_turn_goes_on() {
+    let (platos, client, thread) = conversation().await;
+    let ask = json!({"type": "approval_needed", "approvalId": "apr_slow", "action": "think"});
+    platos.script(Script::new().event(ask).token("meanwhile ").event(json!({"type": "done"})));
+    platos.add("approvals", json!({"id": "apr_slow", "threadId": thread, "status": "pending"}));
+    // The platform did not wait for it, and nobody waits for the one who thinks.
+    let turn = client.threads().send(&thread, "Hi").run(|_| std::future::pending());
+    assert_eq!(tokio::time::timeout(GUARD, turn).await.unwrap().unwrap().text, "meanwhile ");
+}
+
+#[tokio::test]
+async fn approvals_of_other_threads_and_resolved_ones_are_left_alone() {
+    let (platos, client, thread) = conversation().await;
+    let ask = |id| json!({"type": "approval_needed", "approvalId": id, "action": "x"});
+    platos.add("approvals", json!({"id": "apr_other", "threadId": "thr_other", "status": "pending"}));
+    platos.add("approvals", json!({"id": "apr_done", "threadId": thread, "status": "timed_out"}));
+    platos.script(
+        Script::new()
+            .event(ask("apr_other"))
+            .event(ask("apr_done"))
+            .token("ok")
+            .pause(std::time::Duration::from_millis(200))
+            .done(),
+    );
+    let turn = client
+        .threads()
+        .send(&thread, "Hi")
+        .run(|approval| async move { panic!("asked about {approval:?}") });
+    assert_eq!(turn.await.unwrap().text, "ok");
+    assert_eq!(
+        client.approvals().get("apr_other").await.unwrap().unwrap().status.unwrap().as_str(),
+        "pending"
+    );
+}
+
+#[tokio::test]
+async fn a_decision_that_comes_too_late_is_no_error_and_one_that_cannot_be_delivered_is() {
+    let (platos, client, thread) = conversation().await;
+    platos.script(asking("apr_late").done());
+    platos.answer_next("resolve", CannedAnswer::status(409).message("resolved already").after_doing_it());
+    let turn = client.threads().send(&thread, "Hi").run(|_| async { Decision::approve() }).await.unwrap();
+    assert_eq!(turn.text, "May I? Done.");
+
+    platos.script(asking("apr_never").done());
+    for _ in 0..4 {
+        platos.answer_next("resolve", CannedAnswer::status(500).message("the database is gone"));
+    }
+    let turn = client.threads().send(&thread, "Hi").run(|_| async { Decision::approve() });
+    let error = turn.await.unwrap_err();
+    assert!(
+        matches!(error, Error::Server(_)) && error.to_string().contains("the database is gone"),
+        "{error}"
+    );
+}

@@ -1,0 +1,186 @@
+//! Headers, scopes, and what is refused before anything is sent.
+
+use platos_client::testing::{CannedAnswer, PlatosDouble, Script};
+use platos_client::{ConfigError, Error, NewMessage, PlatosClient, RawRequest, Scope};
+
+use super::support::{all, conversation};
+
+fn scope() -> Scope {
+    Scope::new("org_1", "proj_1", "env_1")
+}
+
+#[tokio::test]
+async fn session_mode_sends_the_token_and_the_scope_where_it_is_given() {
+    let platos = PlatosDouble::start().await.unwrap();
+    let client = platos.client();
+    client.agents().list().await.unwrap();
+    let scoped = client.with_scope(scope().user("usr_7")).unwrap().with_user_token("proof-of-usr-7").unwrap();
+    scoped.agents().list().await.unwrap();
+    client.agents().list().await.unwrap();
+    let requests = platos.requests();
+    for (request, is_scoped) in requests.iter().zip([false, true, false]) {
+        assert_eq!(request.header("x-platos-session-token"), Some(platos.session_token()));
+        assert_eq!(request.header("authorization"), None);
+        assert_eq!(
+            request.header("user-agent"),
+            Some(concat!("platos-client-rust/", env!("CARGO_PKG_VERSION")))
+        );
+        for (name, value) in [
+            ("x-platos-organization-id", "org_1"),
+            ("x-platos-project-id", "proj_1"),
+            ("x-platos-environment-id", "env_1"),
+            ("x-platos-user-id", "usr_7"),
+            ("x-platos-user-token", "proof-of-usr-7"),
+        ] {
+            assert_eq!(request.header(name), is_scoped.then_some(value), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn direct_mode_sends_the_key_and_the_scope_also_on_the_upgrade() {
+    let platos = PlatosDouble::start().await.unwrap();
+    let client = platos.builder().api_key(platos.api_key()).scope(scope()).build().unwrap();
+    client.agents().list().await.unwrap();
+    platos.script(Script::new().done());
+    client.threads().send("thr_1", "Hi").collect().await.unwrap();
+    let requests = platos.requests();
+    assert_eq!((requests.len(), requests[1].path.as_str()), (2, "/socket.io/"));
+    assert_eq!(requests[1].query, "EIO=4&transport=websocket");
+    for request in requests {
+        assert_eq!(request.header("authorization"), Some("Bearer plt_double_key"));
+        assert_eq!(request.header("x-platos-session-token"), None);
+        assert_eq!(request.header("x-platos-environment-id"), Some("env_1"));
+        assert_eq!(request.header("x-platos-user-id"), None);
+    }
+}
+
+#[tokio::test]
+async fn direct_mode_without_a_scope_sends_nothing() {
+    let platos = PlatosDouble::start().await.unwrap();
+    let client = platos.builder().api_key(platos.api_key()).build().unwrap();
+    let error = client.agents().list().await.unwrap_err();
+    assert!(matches!(error, Error::Config(ConfigError::MissingScope)));
+    assert!(error.to_string().contains("`.scope(…)`"), "{error}");
+    let (events, error) = all(client.threads().send("thr_1", "Hi")).await;
+    assert!(
+        events.is_empty() && matches!(error, Some(Error::Config(ConfigError::MissingScope))),
+        "{error:?}"
+    );
+    assert!(platos.requests().is_empty());
+    client.with_scope(scope()).unwrap().agents().list().await.unwrap();
+    let incomplete = client.with_scope(Scope::new("org_1", " ", "env_1")).unwrap_err();
+    assert_eq!(incomplete, ConfigError::IncompleteScope { part: "project" });
+}
+
+#[tokio::test]
+async fn ids_that_are_none_are_refused_before_anything_is_sent() {
+    let (platos, client, _) = conversation().await;
+    let before = platos.requests().len();
+    for id in ["", " ", ".", ".."] {
+        let error = client.threads().get(id).await.unwrap_err();
+        assert!(matches!(error, Error::Config(ConfigError::Id { .. })), "{id}: {error}");
+        let (_, error) = all(client.threads().send(id, "Hi")).await;
+        assert!(matches!(error, Some(Error::Config(ConfigError::Id { .. }))), "{id}: {error:?}");
+    }
+    assert_eq!(platos.requests().len(), before);
+    // Whatever else it may be, it stays one segment.
+    assert_eq!(client.threads().get("../agents?x=1#y").await.unwrap(), None);
+    assert_eq!(platos.requests().pop().unwrap().path, "/api/v1/agent/threads/..%2Fagents%3Fx=1%23y");
+}
+
+#[tokio::test]
+async fn credentials_that_cannot_travel_are_refused_by_the_builder() {
+    let builder = || PlatosClient::builder("https://platos.example");
+    for (error, part) in [
+        (builder().session_token("").build().unwrap_err(), "the session token is empty"),
+        (builder().session_token("s3c\nret").build().unwrap_err(), "the session token contains a line break"),
+        (builder().api_key("s3crèt").build().unwrap_err(), "the API key contains characters"),
+        (builder().api_key("k").user_token(" ").build().unwrap_err(), "the user token is empty"),
+        (builder().api_key("k").scope(Scope::new("", "p", "e")).build().unwrap_err(), "no organization"),
+        (builder().session_token("t").socket_namespace("agent").build().unwrap_err(), "`socket_namespace`"),
+        (builder().session_token("t").timeout(std::time::Duration::ZERO).build().unwrap_err(), "`timeout`"),
+        (
+            builder().session_token("t").ca_file("/no/such/file").build().unwrap_err(),
+            "/no/such/file: cannot be read",
+        ),
+        (PlatosClient::builder("platos").session_token("t").build().unwrap_err(), "is not a URL"),
+        (PlatosClient::builder("http://10.0.0.1").session_token("t").build().unwrap_err(), "not encrypted"),
+    ] {
+        let text = error.to_string();
+        assert!(text.contains(part) && !text.contains("s3c"), "{text}");
+    }
+    PlatosClient::builder("http://10.0.0.1").allow_insecure(true).session_token("t").build().unwrap();
+}
+
+#[tokio::test]
+async fn nothing_that_is_shown_holds_a_credential() {
+    let platos = PlatosDouble::start().await.unwrap();
+    let secret = platos.session_token();
+    let client = platos.builder().session_token(secret).user_token("proof-of-usr-7").build().unwrap();
+    let shown =
+        format!("{client:?} {:?}", platos.builder().api_key("s3cret-key").user_token("proof-of-usr-7"));
+    assert!(!shown.contains(secret) && !shown.contains("proof-of") && !shown.contains("s3cret"), "{shown}");
+
+    // A platform that repeats what it was sent.
+    let echo = format!("your token {secret} for proof-of-usr-7 is bad");
+    for status in [401, 400, 500, 418] {
+        for _ in 0..4 {
+            platos.answer_next("agents", CannedAnswer::status(status).message(&echo));
+        }
+        let error = client.agents().list().await.unwrap_err();
+        let shown = format!("{error} {error:?} {:?}", error.body());
+        assert!(!shown.contains(secret) && !shown.contains("proof-of"), "{shown}");
+        assert!(shown.contains("your token [redacted] for [redacted] is bad"), "{shown}");
+        while !client.raw(RawRequest::get("/api/v1/agent/agents")).await.is_ok() {}
+    }
+    platos.answer_next("agents", CannedAnswer::status(200).html(&format!("<html>{echo}")));
+    let error = client.agents().list().await.unwrap_err();
+    assert!(!format!("{error:?}").contains(secret), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_custom_http_client_is_the_one_that_is_used() {
+    let platos = PlatosDouble::start().await.unwrap();
+    let headers = [("x-through", "the proxy")].map(|(name, value)| {
+        (name.parse::<platos_client::reqwest::header::HeaderName>().unwrap(), value.parse().unwrap())
+    });
+    // Without TLS of its own: this crate's features have none.
+    let http = platos_client::reqwest::Client::builder()
+        .default_headers(headers.into_iter().collect())
+        .tls_backend_preconfigured(support_tls())
+        .build()
+        .unwrap();
+    let client = platos.builder().session_token(platos.session_token()).http_client(http).build().unwrap();
+    client.agents().list().await.unwrap();
+    assert_eq!(platos.requests()[0].header("x-through"), Some("the proxy"));
+}
+
+fn support_tls() -> rustls::ClientConfig {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().unwrap();
+    config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
+}
+
+#[tokio::test]
+async fn a_message_carries_what_it_was_given_and_nothing_else() {
+    let (platos, client, thread) = conversation().await;
+    client.threads().send(&thread, "Hi").collect().await.unwrap();
+    let message = NewMessage::new("Hi")
+        .agent("agt_writer")
+        .context("order", "ord-1")
+        .dynamic_block("plan", "pro")
+        .dynamic_block("tone", "kind")
+        .attachment("att_1")
+        .attachment("att_2")
+        .model_label("fast")
+        .field("replyToMessageId", "msg_1");
+    client.threads().send(&thread, message).collect().await.unwrap();
+    let full = serde_json::json!({
+        "message": "Hi", "threadId": thread, "agentId": "agt_writer", "contextType": "order", "contextId": "ord-1",
+        "dynamicBlocks": {"plan": "pro", "tone": "kind"}, "attachmentIds": ["att_1", "att_2"], "modelLabel": "fast",
+        "replyToMessageId": "msg_1",
+    });
+    assert_eq!(platos.messages(), [serde_json::json!({"message": "Hi", "threadId": thread}), full]);
+}

@@ -1,0 +1,165 @@
+//! What is tried again, how often, and what is not.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use platos_client::testing::{CannedAnswer, PlatosDouble};
+use platos_client::{
+    Decision, Error, NetworkErrorKind, NewSchedule, NewThread, PlatosClient, RawRequest, RetryPolicy,
+    TaskOptions, ThreadsQuery,
+};
+use serde_json::json;
+
+async fn start() -> (PlatosDouble, PlatosClient) {
+    let platos = PlatosDouble::start().await.unwrap();
+    let client = platos.client();
+    (platos, client)
+}
+
+#[tokio::test]
+async fn failures_of_the_platform_are_tried_again_and_then_reported() {
+    let (platos, client) = start().await;
+    for answer in [
+        CannedAnswer::status(500),
+        CannedAnswer::drop_connection(),
+        CannedAnswer::status(503).html("<html>starting</html>"),
+    ] {
+        platos.answer_next("agents", answer);
+    }
+    assert_eq!(client.agents().list().await.unwrap().len(), 2);
+    assert_eq!(platos.requests().len(), 4);
+
+    for _ in 0..4 {
+        platos.answer_next("agents", CannedAnswer::status(502).html("<html>bad gateway</html>"));
+    }
+    let error = client.agents().list().await.unwrap_err();
+    assert!(matches!(error, Error::Server(_)), "{error:?}");
+    assert!(
+        error.to_string().starts_with("GET /api/v1/agent/agents: 502: Bad Gateway (a page, not JSON"),
+        "{error}"
+    );
+    assert_eq!(error.body(), Some("<html>bad gateway</html>"));
+    assert_eq!(platos.requests().len(), 8);
+}
+
+#[tokio::test]
+async fn what_the_caller_did_wrong_is_not_tried_again() {
+    let (platos, client) = start().await;
+    for status in [400, 404, 409, 418, 422, 302] {
+        platos.answer_next("threads", CannedAnswer::status(status).message("no"));
+        let before = platos.requests().len();
+        let error = client.threads().list(ThreadsQuery::new()).await.unwrap_err();
+        assert_eq!((error.status(), platos.requests().len()), (Some(status), before + 1), "{error}");
+        assert!(!error.is_transient());
+    }
+    let error = client.threads().create(NewThread::with_agent("agt_nobody")).await.unwrap_err();
+    let Error::Validation { errors, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(errors, &["agentId: there is no agent agt_nobody"]);
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_waited_for_as_long_as_the_platform_says() {
+    let (platos, client) = start().await;
+    platos.answer_next("agents", CannedAnswer::status(429).message("slow down").header("retry-after", "0.2"));
+    let began = Instant::now();
+    client.agents().list().await.unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(200), "it came back too early");
+
+    // Longer than anybody wants to wait: that is for the caller to decide.
+    platos
+        .answer_next("agents", CannedAnswer::status(429).message("slow down").header("retry-after", "3600"));
+    let error = client.agents().list().await.unwrap_err();
+    assert!(matches!(error, Error::RateLimited(_)));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3_600)));
+    assert!(error.to_string().contains("wait for 3600 s"), "{error}");
+    assert_eq!(platos.requests().len(), 3);
+    // 5xx may say it too.
+    platos.answer_next("agents", CannedAnswer::status(503).header("retry-after", "0.2"));
+    let began = Instant::now();
+    client.agents().list().await.unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(200), "it came back too early");
+}
+
+#[tokio::test]
+async fn whatever_creates_something_is_known_again_by_its_key() {
+    let (platos, client) = start().await;
+    platos.add("approvals", json!({"id": "apr_1", "status": "pending"}));
+    // Done, but nobody hears of it.
+    let lost = || CannedAnswer::drop_connection().after_doing_it();
+    for part in ["threads", "tasks/reindex", "replay", "schedules", "batches", "resolve"] {
+        platos.answer_next(part, lost());
+        platos.answer_next(part, CannedAnswer::status(502).after_doing_it());
+    }
+    client.threads().create(NewThread::default()).await.unwrap();
+    let run = client.bgo().tasks().trigger("reindex", json!({}), TaskOptions::new()).await.unwrap();
+    client.bgo().runs().replay(run.run_id().unwrap()).await.unwrap();
+    client.bgo().schedules().create(NewSchedule::new("reindex", "* * * * *")).await.unwrap();
+    client.bgo().batches().trigger("reindex", [1], TaskOptions::new()).await.unwrap();
+    client.approvals().resolve("apr_1", Decision::approve()).await.unwrap();
+
+    assert_eq!(client.threads().list(ThreadsQuery::new()).await.unwrap().len(), 1);
+    assert_eq!(client.bgo().schedules().list().await.unwrap().len(), 1);
+    assert_eq!(client.bgo().runs().list(Default::default()).await.unwrap().len(), 3);
+    let requests = platos.requests();
+    let posts: Vec<_> = requests.iter().filter(|request| request.method == "POST").collect();
+    assert_eq!(posts.len(), 18);
+    let keys: BTreeSet<_> = posts.iter().map(|request| request.header("idempotency-key").unwrap()).collect();
+    assert_eq!(keys.len(), 6, "one key a call, the same for its retries");
+}
+
+#[tokio::test]
+async fn a_key_of_the_callers_own_covers_two_calls() {
+    let (platos, client) = start().await;
+    let thread = NewThread::with_agent("agt_writer").idempotency_key("inbox-1");
+    let first = client.threads().create(thread.clone()).await.unwrap();
+    assert_eq!(client.threads().create(thread).await.unwrap(), first);
+    assert_eq!(platos.requests()[1].header("idempotency-key"), Some("inbox-1"));
+    let bad = client.threads().create(NewThread::default().idempotency_key("a\nb")).await.unwrap_err();
+    assert_eq!(bad.to_string(), "the idempotency key contains a line break");
+}
+
+#[tokio::test]
+async fn a_raw_post_without_a_key_is_sent_once() {
+    let (platos, client) = start().await;
+    let request = || RawRequest::post("/api/v1/agent/threads").json(json!({"agentId": "default"}));
+    for answer in [CannedAnswer::status(503), CannedAnswer::drop_connection(), CannedAnswer::status(429)] {
+        let before = platos.requests().len();
+        platos.answer_next("threads", answer);
+        client.raw(request()).await.unwrap_err();
+        assert_eq!(platos.requests().len(), before + 1);
+    }
+    platos.answer_next("threads", CannedAnswer::status(503));
+    client.raw(request().idempotency_key("k")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_is_refused_is_tried_again_for_everything() {
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let policy = RetryPolicy::default().max_retries(2).first_wait(Duration::from_millis(60)).jitter(0.0);
+    let client =
+        PlatosClient::builder(format!("http://{address}")).session_token("t").retry(policy).build().unwrap();
+    let began = Instant::now();
+    let error = client.raw(RawRequest::post("/x").json(json!({}))).await.unwrap_err();
+    let Error::Network(network) = &error else { panic!("{error:?}") };
+    assert_eq!(network.kind, NetworkErrorKind::Connect);
+    assert!(error.to_string().contains("check the base URL"), "{error}");
+    assert!(began.elapsed() >= Duration::from_millis(60 + 120), "it was not tried again");
+}
+
+#[tokio::test]
+async fn an_attempt_takes_no_longer_than_it_may() {
+    let platos = PlatosDouble::start().await.unwrap();
+    let builder = platos.builder().timeout(Duration::from_millis(80)).retry(RetryPolicy::never());
+    let client = builder.session_token(platos.session_token()).build().unwrap();
+    platos.answer_next("agents", CannedAnswer::status(200).delay(super::support::GUARD));
+    let error = client.agents().list().await.unwrap_err();
+    let Error::Network(network) = &error else { panic!("{error:?}") };
+    assert_eq!(network.kind, NetworkErrorKind::Timeout);
+    assert!(error.to_string().contains("no answer within 0.08 s"), "{error}");
+    // Each attempt has the time for itself.
+    let client = platos.builder().timeout(Duration::from_millis(500)).session_token(platos.session_token());
+    platos.answer_next("agents", CannedAnswer::status(200).delay(super::support::GUARD));
+    client.build().unwrap().agents().list().await.unwrap();
+}
