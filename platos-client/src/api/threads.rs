@@ -155,7 +155,7 @@ impl Threads<'_> {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn send(&self, thread_id: &str, message: impl Into<NewMessage>) -> TurnStream {
-        TurnStream::begin(self.client, thread_id, Some(message.into()))
+        TurnStream::begin(self.client, thread_id, Some(&message.into()))
     }
 
     /// Streams a turn that is under way already, such as after a restart of this program. Nothing is sent but

@@ -15,6 +15,7 @@ use crate::error::ConfigError;
 /// assert_eq!(scope.environment_id(), "env_prod");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_field_names, reason = "the ids of four different things")]
 pub struct Scope {
     pub(crate) organization_id: String,
     pub(crate) project_id: String,

@@ -93,8 +93,9 @@ impl Error {
     /// The answer of the platform, where there was one.
     pub fn response(&self) -> Option<&ErrorResponse> {
         match self {
-            Self::Auth { response, .. } | Self::Validation { response, .. } => Some(response),
-            Self::NotFound(response)
+            Self::Auth { response, .. }
+            | Self::Validation { response, .. }
+            | Self::NotFound(response)
             | Self::RateLimited(response)
             | Self::Server(response)
             | Self::Status(response) => Some(response),

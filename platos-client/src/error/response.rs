@@ -72,16 +72,11 @@ impl fmt::Display for ErrorResponse {
 
 impl ErrorResponse {
     /// Reads the body of an answer.
-    pub(crate) fn new(
-        request: &str,
-        status: Option<u16>,
-        body: String,
-        retry_after: Option<Duration>,
-    ) -> Self {
-        let json = serde_json::from_str::<Value>(&body).ok();
+    pub(crate) fn new(request: &str, status: Option<u16>, body: &str, retry_after: Option<Duration>) -> Self {
+        let json = serde_json::from_str::<Value>(body).ok();
         let said = json.as_ref().and_then(said);
-        let message = said.unwrap_or_else(|| in_place_of_a_message(status, json.as_ref(), &body));
-        let body = shortened(&body, QUOTED_BODY_BYTES);
+        let message = said.unwrap_or_else(|| in_place_of_a_message(status, json.as_ref(), body));
+        let body = shortened(body, QUOTED_BODY_BYTES);
         Self { request: request.to_owned(), status, message, body, retry_after }
     }
 
@@ -152,8 +147,7 @@ mod tests {
     use super::*;
 
     fn error(status: u16, body: &str) -> Error {
-        ErrorResponse::new("GET /x", Some(status), body.to_owned(), None)
-            .into_error(RefreshOutcome::NotConfigured)
+        ErrorResponse::new("GET /x", Some(status), body, None).into_error(RefreshOutcome::NotConfigured)
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl PlatosClient {
         if (200..300).contains(&status) {
             return Outcome::Success(Answer { request, status, body, mask });
         }
-        Outcome::Refused(ErrorResponse::new(name, Some(status), mask.apply(body), retry_after(headers)))
+        Outcome::Refused(ErrorResponse::new(name, Some(status), &mask.apply(body), retry_after(headers)))
     }
 }
 

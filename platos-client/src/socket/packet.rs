@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::de::{SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -123,12 +123,11 @@ impl<'de> Visitor<'de> for ArgumentsVisitor {
         let name = list.next_element::<Name<'de>>()?;
         let Name(name) = name.ok_or_else(|| A::Error::custom(FrameError::NamelessEvent))?;
         let data = list.next_element::<&'de RawValue>()?;
-        let mut last = None;
+        let mut latest = None;
         while let Some(argument) = list.next_element::<&'de RawValue>()? {
-            last = Some(argument);
+            latest = Some(argument);
         }
-        let offset = last.and_then(|last| serde_json::from_str(last.get()).ok());
-        while list.next_element::<IgnoredAny>()?.is_some() {}
+        let offset = latest.and_then(|text| serde_json::from_str(text.get()).ok());
         Ok(EventArguments { name, data, offset })
     }
 }
@@ -215,9 +214,9 @@ mod tests {
             ("46", "a binary packet, which this protocol does not have"),
             ("49", "a Socket.IO packet of a type that does not exist"),
             ("4", "an empty frame"),
-            (r#"42/agent,[]"#, "a frame whose JSON cannot be read: an event without a name"),
+            (r"42/agent,[]", "a frame whose JSON cannot be read: an event without a name"),
             (
-                r#"42/agent,{}"#,
+                r"42/agent,{}",
                 "a frame whose JSON cannot be read: invalid type: map, expected a list that begins with the event's name",
             ),
         ] {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{CONTENT_TYPE, UPGRADE};
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -68,7 +68,7 @@ impl Door {
     ) -> Result<Response<Body>, Dropped> {
         let upgraded = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (parts, body) = request.into_parts();
-        let body = body.collect().await.map(|body| body.to_bytes()).map_err(|_| Dropped)?;
+        let body = body.collect().await.map(Collected::to_bytes).map_err(|_| Dropped)?;
         self.shared.write(|store| store.requests.push(RecordedRequest::new(&parts, &body)));
         if let Some(upgraded) = upgraded {
             return self.upgrade(parts, upgraded, upgrade).await;

@@ -99,5 +99,5 @@ fn refused(
         return Failure::fatal(error);
     }
     let body = client.mask(issued).apply(body);
-    Failure::from(ErrorResponse::new(STREAM, Some(status), body, retry_after(headers)))
+    Failure::from(ErrorResponse::new(STREAM, Some(status), &body, retry_after(headers)))
 }

@@ -98,10 +98,10 @@ impl Driver {
         let stop = (cancel.is_cancelled() && self.own && self.message.is_none()).then_some(&*self.thread_id);
         let outlet = &self.outlet;
         let deliver = async {
-            if let Some(last) = last {
-                if let Some(room) = outlet.room(1).await {
-                    room.fill(last);
-                }
+            if let Some(last) = last
+                && let Some(room) = outlet.room(1).await
+            {
+                room.fill(last);
             }
         };
         let leave = async {

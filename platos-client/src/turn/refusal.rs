@@ -43,7 +43,7 @@ impl Failure {
     pub(super) fn of_namespace(namespace: &str, message: &str, data: &Value) -> Self {
         let status = status(data);
         let body = serde_json::json!({"message": message, "data": data}).to_string();
-        let response = ErrorResponse::new(STREAM, status, body, seconds(&data["retryAfterSeconds"]));
+        let response = ErrorResponse::new(STREAM, status, &body, seconds(&data["retryAfterSeconds"]));
         if status.is_some() {
             return Self::from(response);
         }
@@ -58,7 +58,7 @@ impl Failure {
     /// looks at only after the namespace is connected.
     pub(super) fn of_session(error: &ErrorEvent) -> Self {
         let event = crate::event::AgentEvent::Error(error.clone()).to_json();
-        Self::Refused(Box::new(ErrorResponse::new(STREAM, None, event.to_string(), None)))
+        Self::Refused(Box::new(ErrorResponse::new(STREAM, None, &event.to_string(), None)))
     }
 }
 

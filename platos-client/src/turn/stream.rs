@@ -41,11 +41,10 @@ pub struct TurnStream {
 }
 
 impl TurnStream {
-    pub(crate) fn begin(client: &PlatosClient, thread_id: &str, message: Option<NewMessage>) -> Self {
+    pub(crate) fn begin(client: &PlatosClient, thread_id: &str, message: Option<&NewMessage>) -> Self {
         let (outlet, inlet) = Outlet::new(&client.shared.config.limits);
-        let cancel = message.as_ref().map(|message| message.cancel.clone()).unwrap_or_default();
-        let driver =
-            Driver::new(client.clone(), thread_id.to_owned(), message.as_ref(), outlet, cancel.clone());
+        let cancel = message.map(|message| message.cancel.clone()).unwrap_or_default();
+        let driver = Driver::new(client.clone(), thread_id.to_owned(), message, outlet, cancel.clone());
         tokio::spawn(driver.run());
         Self {
             inlet,

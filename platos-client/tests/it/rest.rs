@@ -51,7 +51,7 @@ async fn threads() {
 
     let listed = threads.list(ThreadsQuery::new().agent("agt_writer").limit(5_u32)).await.unwrap();
     assert_eq!(last(&platos).0, "GET /threads?agentId=agt_writer&limit=5");
-    assert_eq!(listed, [titled.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&titled));
     assert_eq!(threads.list(ThreadsQuery::new()).await.unwrap().len(), 2);
     assert_eq!(threads.get(&titled.id).await.unwrap(), Some(titled.clone()));
     assert_eq!(threads.get("thr_0").await.unwrap(), None);
@@ -197,7 +197,7 @@ async fn background_operations() {
     let schedule = bgo.schedules().create(nightly).await.unwrap();
     let body = json!({"taskId": "reindex", "cron": "0 3 * * *", "timezone": "Europe/Berlin", "payload": {"full": true}});
     assert_eq!(last(&platos), ("POST /trigger/schedules".to_owned(), body));
-    assert_eq!(bgo.schedules().list().await.unwrap(), [schedule.clone()]);
+    assert_eq!(bgo.schedules().list().await.unwrap(), std::slice::from_ref(&schedule));
     let off = bgo.schedules().deactivate(&schedule.id).await.unwrap().unwrap();
     assert_eq!(last(&platos).0, format!("POST /trigger/schedules/{}/deactivate", schedule.id));
     assert_eq!(off.active, Some(false));

@@ -99,7 +99,7 @@ async fn whatever_creates_something_is_known_again_by_its_key() {
 
     assert_eq!(client.threads().list(ThreadsQuery::new()).await.unwrap().len(), 1);
     assert_eq!(client.bgo().schedules().list().await.unwrap().len(), 1);
-    assert_eq!(client.bgo().runs().list(Default::default()).await.unwrap().len(), 3);
+    assert_eq!(client.bgo().runs().list(platos_client::BgoRunsQuery::default()).await.unwrap().len(), 3);
     let requests = platos.requests();
     let posts: Vec<_> = requests.iter().filter(|request| request.method == "POST").collect();
     assert_eq!(posts.len(), 18);
