@@ -1,0 +1,249 @@
+//! What can go wrong with Plato, as one type. Messages say what to do next and hold no key, job id or URL of a job.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::config::ConfigError;
+use crate::desktop::PictureError;
+use crate::secrets::redact;
+
+/// A result with this crate's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why Plato did not do what it was asked to.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The client cannot be set up, or not be used for this.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The server said no.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// No answer came.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// An answer came that is none.
+    #[error("{operation} was answered with {problem}")]
+    UnexpectedAnswer {
+        /// What was asked, such as `POST /sessions/make`.
+        operation: &'static str,
+        /// What came instead of what was expected.
+        problem: String,
+    },
+    /// What was asked for makes no sense; nothing was sent.
+    #[error("{0}")]
+    InvalidInput(String),
+    /// Environments could not be created. The session was closed.
+    #[error("environments could not be created: {}", list(.0))]
+    EnvsFailed(Vec<EnvFailure>),
+    /// Environments did not become ready in time. A session that was being started was closed.
+    #[error("not ready within {} s: {}", .waited.as_secs(), list(.pending))]
+    NotReady {
+        /// How long was waited.
+        waited: Duration,
+        /// What was not ready, and what the server said of it.
+        pending: Vec<EnvFailure>,
+    },
+    /// Environments came to an end before they were ready. A session that was being started was closed.
+    #[error("failed before being ready: {}", list(.0))]
+    StartFailed(Vec<EnvFailure>),
+    /// The session was closed here.
+    #[error("the session is closed: start another one")]
+    Closed,
+    /// The session ended on the server: its time was up, it was closed elsewhere, or its machines died.
+    #[error("the session is gone ({0}): start another one")]
+    Gone(String),
+    /// The session has no desktop, or no environment of that name.
+    #[error("{0}")]
+    NoEnvironment(String),
+    /// A screenshot is none, or none that can be shown.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The desktop's agent answered that a tool failed.
+    #[error("the desktop could not {action}: {message}")]
+    Tool {
+        /// What it was asked to do, such as `left_click`.
+        action: &'static str,
+        /// Its own words.
+        message: String,
+    },
+    /// The browser on the desktop could not be used, or a login did not come about.
+    #[error("{0}")]
+    Browser(String),
+    /// A signal ended the work.
+    #[error("interrupted by {0}")]
+    Interrupted(&'static str),
+}
+
+impl Error {
+    /// The status of the server's answer, if it said no.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Api(error) => Some(error.status),
+            _ => None,
+        }
+    }
+
+    /// How long the server asked to wait before the next attempt.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Api(error) => error.retry_after,
+            _ => None,
+        }
+    }
+
+    /// Whether the session, or what was asked for in it, is no more: there is no use in asking again.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Closed | Self::Gone(_)) || matches!(self.status(), Some(404 | 410))
+    }
+
+    /// Whether it is certain that the server did not see the request.
+    pub fn was_not_sent(&self) -> bool {
+        matches!(
+            self,
+            Self::Config(_)
+                | Self::InvalidInput(_)
+                | Self::Closed
+                | Self::NoEnvironment(_)
+                | Self::Transport(TransportError { kind: TransportErrorKind::Connect, .. })
+        )
+    }
+}
+
+/// An answer that is not a success (plato-api §3).
+#[derive(Clone, PartialEq)]
+pub struct ApiError {
+    pub(crate) operation: &'static str,
+    pub(crate) status: u16,
+    pub(crate) message: String,
+    pub(crate) retry_after: Option<Duration>,
+    // Boxed: every result has room for an error.
+    pub(crate) body: Option<Box<Value>>,
+}
+
+impl ApiError {
+    /// What was asked, such as `POST /sessions/make`.
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The server's words, with job ids shortened. A list of problems is one line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// How long the server asked to wait, from either form of `Retry-After`.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The whole answer, if it was JSON. It may contain job ids.
+    pub fn body(&self) -> Option<&Value> {
+        self.body.as_deref()
+    }
+
+    fn advice(&self) -> &'static str {
+        match self.status {
+            300..=399 => ": redirects are not followed, is the base URL right?",
+            401 => ": check the API key (PLATO_API_KEY)",
+            403 => ": this key may not do that",
+            410 => ": it has ended, start another session",
+            429 => ": too many requests",
+            502..=504 => ": Plato or the machine is not available now, try again later",
+            _ => "",
+        }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} was answered with status {}{}", self.operation, self.status, self.advice())?;
+        if let Some(wait) = self.retry_after {
+            write!(f, ", try again in {} s", wait.as_secs_f64().ceil())?;
+        }
+        if self.message.is_empty() { Ok(()) } else { write!(f, " ({})", self.message) }
+    }
+}
+
+impl fmt::Debug for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The body may hold ids that open machines.
+        f.debug_struct("ApiError")
+            .field("operation", &self.operation)
+            .field("status", &self.status)
+            .field("message", &self.message)
+            .field("retry_after", &self.retry_after)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+/// A request without an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{operation} has no answer: {problem}")]
+pub struct TransportError {
+    pub(crate) operation: &'static str,
+    pub(crate) kind: TransportErrorKind,
+    pub(crate) problem: String,
+}
+
+impl TransportError {
+    /// What was asked, such as `POST /sessions/make`.
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> TransportErrorKind {
+        self.kind
+    }
+}
+
+/// Why a request has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// No connection: the server has not seen the request.
+    Connect,
+    /// It took too long. The server may have done it.
+    Timeout,
+    /// The connection broke. The server may have done it.
+    Broken,
+    /// The answer is larger than it may be.
+    TooLarge,
+}
+
+/// What became of one environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EnvFailure {
+    /// The environment's alias.
+    pub alias: String,
+    /// The state of its job, or the server's words about it, with job ids shortened.
+    pub problem: String,
+}
+
+impl EnvFailure {
+    pub(crate) fn new(alias: impl Into<String>, problem: &str) -> Self {
+        Self { alias: alias.into(), problem: redact(problem) }
+    }
+}
+
+fn list(failures: &[EnvFailure]) -> String {
+    if failures.is_empty() {
+        return "the server did not say of what".to_owned();
+    }
+    let texts: Vec<_> =
+        failures.iter().map(|failure| format!("{}: {}", failure.alias, failure.problem)).collect();
+    texts.join("; ")
+}

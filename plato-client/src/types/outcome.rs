@@ -1,0 +1,264 @@
+//! What requests end with (plato-api §5.4, §5.6 to §5.9).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Provider;
+use super::open::or_default;
+use crate::secrets::JobId;
+
+/// How something went for one job.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// Whether it worked.
+    #[serde(default, deserialize_with = "or_default")]
+    pub success: bool,
+    /// The server's words.
+    #[serde(default)]
+    pub message: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ResetRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) task_id: Option<i64>,
+    pub(crate) source: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Outcomes {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) results: BTreeMap<JobId, Outcome>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Closed {
+    #[serde(default)]
+    pub(crate) success: Option<bool>,
+    #[serde(default)]
+    pub(crate) message: Option<String>,
+}
+
+/// An answer for each job.
+#[derive(Debug, Deserialize)]
+#[serde(bound = "T: Deserialize<'de>")]
+pub(crate) struct Results<T> {
+    #[serde(default = "BTreeMap::new", deserialize_with = "or_default")]
+    pub(crate) results: BTreeMap<JobId, T>,
+}
+
+/// What a command on a machine ended with.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct CommandOutput {
+    /// Whether it ran and ended with 0.
+    #[serde(default, deserialize_with = "or_default")]
+    pub success: bool,
+    /// What it wrote.
+    #[serde(default, deserialize_with = "or_default")]
+    pub stdout: String,
+    /// What it complained about.
+    #[serde(default, deserialize_with = "or_default")]
+    pub stderr: String,
+    /// What it ended with.
+    #[serde(default, deserialize_with = "or_default")]
+    pub exit_code: i32,
+    /// Whether it was ended because it took too long.
+    #[serde(default, deserialize_with = "or_default")]
+    pub timed_out: bool,
+}
+
+/// What setting a clock, or setting up a sandbox, ended with.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct DateOutput {
+    /// Whether it worked.
+    #[serde(default, deserialize_with = "or_default")]
+    pub success: bool,
+    /// What was written.
+    #[serde(default, deserialize_with = "or_default")]
+    pub stdout: String,
+    /// What was complained about.
+    #[serde(default, deserialize_with = "or_default")]
+    pub stderr: String,
+    /// What is wrong.
+    #[serde(default)]
+    pub error: Option<String>,
+}
+
+/// Whether a key for ssh was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct KeyAdded {
+    /// Whether it worked.
+    #[serde(default, deserialize_with = "or_default")]
+    pub success: bool,
+    /// What is wrong.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// What the machine said.
+    #[serde(default)]
+    pub output: Option<String>,
+}
+
+/// Not `Debug`: URLs open machines.
+#[derive(Clone, Deserialize)]
+pub(crate) struct UrlResult {
+    #[serde(default)]
+    pub(crate) url: Option<String>,
+    #[serde(default)]
+    pub(crate) error: Option<String>,
+}
+
+impl fmt::Debug for UrlResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UrlResult").field("has_url", &self.url.is_some()).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Urls {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) results: BTreeMap<JobId, UrlResult>,
+}
+
+/// What the server says to a heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Heartbeat {
+    /// Whether it was noted.
+    #[serde(default, deserialize_with = "or_default")]
+    pub success: bool,
+    /// How each job is, where the server says it.
+    #[serde(default, deserialize_with = "or_default")]
+    pub results: BTreeMap<JobId, JobHeartbeat>,
+}
+
+/// What the server says of one job to a heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct JobHeartbeat {
+    /// Whether it was noted.
+    #[serde(default, deserialize_with = "or_default")]
+    pub success: bool,
+    /// Whether the job has ended for good.
+    #[serde(default, deserialize_with = "or_default")]
+    pub gone: bool,
+    /// What is wrong.
+    #[serde(default, deserialize_with = "or_default")]
+    pub errors: Vec<String>,
+}
+
+impl Heartbeat {
+    /// Whether every job that the server speaks of has ended.
+    pub fn is_gone(&self) -> bool {
+        !self.results.is_empty() && self.results.values().all(|job| job.gone)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct JobList {
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) jobs: Vec<JobSummary>,
+}
+
+/// A job in a session's list.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct JobSummary {
+    /// The job.
+    pub job_id: JobId,
+    /// Its environment's name.
+    #[serde(default, deserialize_with = "or_default")]
+    pub alias: String,
+    /// Its simulator's name.
+    #[serde(default)]
+    pub simulator: Option<String>,
+    /// Where it is in its life.
+    #[serde(default)]
+    pub status: Option<super::JobStatus>,
+    /// Why it is there.
+    #[serde(default)]
+    pub status_reason: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Removed {
+    #[serde(default)]
+    pub(crate) success: Option<bool>,
+    #[serde(default)]
+    pub(crate) message: Option<String>,
+}
+
+/// What is known of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct JobInfo {
+    /// The job.
+    pub job_id: JobId,
+    /// Its environment's name.
+    #[serde(default)]
+    pub alias: Option<String>,
+    /// Where it is in its life.
+    #[serde(default)]
+    pub status: Option<super::JobStatus>,
+    /// Its address in the session's network.
+    #[serde(default)]
+    pub mesh_ip: Option<String>,
+    /// Its processors.
+    #[serde(default)]
+    pub vcpu_count: Option<u32>,
+    /// Its memory in MiB.
+    #[serde(default)]
+    pub mem_size_mib: Option<u32>,
+    /// Its disk in MB.
+    #[serde(default)]
+    pub overlay_size_mb: Option<u64>,
+    /// What runs it.
+    #[serde(default)]
+    pub provider: Option<Provider>,
+}
+
+/// How a job is reached inside of Plato.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct RoutingInfo {
+    /// Whether it is reached at all.
+    #[serde(default, deserialize_with = "or_default")]
+    pub ready: bool,
+    /// The address of its worker.
+    #[serde(default)]
+    pub worker_private_ip: Option<String>,
+    /// The machine's address on its worker.
+    #[serde(default)]
+    pub vm_private_ip: Option<String>,
+    /// The port, as text.
+    #[serde(default)]
+    pub vm_port: Option<String>,
+    /// Where the job is in its life.
+    #[serde(default)]
+    pub status: Option<super::JobStatus>,
+}
+
+/// A session as the server keeps it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct SessionDetails {
+    /// The session.
+    pub session_id: String,
+    /// When it began.
+    #[serde(default)]
+    pub created_at: Option<String>,
+    /// What was changed in it, by alias.
+    #[serde(default, deserialize_with = "or_default")]
+    pub state_mutations: BTreeMap<String, Vec<Value>>,
+    /// All else.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
