@@ -9,6 +9,8 @@ mod error;
 mod http;
 mod secrets;
 mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod types;
 
 pub use self::browser::{Flow, Step, StepKind};

@@ -19,5 +19,7 @@ pub use self::bash::{BashOutput, BashRequest};
 pub use self::edit::EditCommand;
 pub use self::geometry::{Point, Scaling, Size};
 pub use self::handle::Desktop;
+#[cfg(feature = "testing")]
+pub(crate) use self::picture::png as write_png;
 pub use self::picture::{PictureError, Screenshot};
 pub use self::status::DesktopStatus;

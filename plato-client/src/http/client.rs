@@ -80,13 +80,11 @@ impl HttpClient {
     /// Sends a request and reads the answer, whatever its status is.
     pub(crate) async fn send(&self, ask: &Ask) -> Result<Answer, TransportError> {
         let fail = |kind, problem| TransportError { operation: ask.operation, kind, problem };
-        match tokio::time::timeout(ask.timeout, self.exchange(ask)).await {
-            Ok(answer) => answer.map_err(|(kind, problem)| fail(kind, problem)),
-            Err(_) => {
-                let time = ask.timeout.as_secs_f64();
-                Err(fail(TransportErrorKind::Timeout, format!("nothing came within {time} s")))
-            }
-        }
+        let Ok(answer) = tokio::time::timeout(ask.timeout, self.exchange(ask)).await else {
+            let time = ask.timeout.as_secs_f64();
+            return Err(fail(TransportErrorKind::Timeout, format!("nothing came within {time} s")));
+        };
+        answer.map_err(|(kind, problem)| fail(kind, problem))
     }
 
     async fn exchange(&self, ask: &Ask) -> Result<Answer, (TransportErrorKind, String)> {

@@ -19,8 +19,8 @@ impl Repeat {
     fn allows(self, error: &Error) -> bool {
         match error {
             Error::Transport(TransportError { kind: TransportErrorKind::Connect, .. }) => true,
-            Error::Transport(TransportError { kind: TransportErrorKind::Broken, .. }) => self == Self::Safe,
-            Error::Api(ApiError { status: 429 | 500 | 502 | 503 | 504, .. }) => self == Self::Safe,
+            Error::Transport(TransportError { kind: TransportErrorKind::Broken, .. })
+            | Error::Api(ApiError { status: 429 | 500 | 502 | 503 | 504, .. }) => self == Self::Safe,
             _ => false,
         }
     }

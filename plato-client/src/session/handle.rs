@@ -241,16 +241,12 @@ impl Session {
     /// [`Error::NoEnvironment`], which names those that there are.
     pub fn environment(&self, alias: &str) -> Result<Environment> {
         let known = self.known();
-        match known.iter().find(|env| env.alias == alias) {
-            Some(env) => Ok(Environment::new(&self.shared, env.clone())),
-            None => {
-                let aliases: Vec<_> = known.into_iter().map(|env| format!("`{}`", env.alias)).collect();
-                Err(Error::NoEnvironment(format!(
-                    "the session has no environment `{alias}`; it has: {}",
-                    if aliases.is_empty() { "none that is ready".to_owned() } else { aliases.join(", ") }
-                )))
-            }
+        if let Some(env) = known.iter().find(|env| env.alias == alias) {
+            return Ok(Environment::new(&self.shared, env.clone()));
         }
+        let aliases: Vec<_> = known.into_iter().map(|env| format!("`{}`", env.alias)).collect();
+        let aliases = if aliases.is_empty() { "none that is ready".to_owned() } else { aliases.join(", ") };
+        Err(Error::NoEnvironment(format!("the session has no environment `{alias}`; it has: {aliases}")))
     }
 
     /// The first desktop of the session.

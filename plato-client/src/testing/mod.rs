@@ -1,0 +1,28 @@
+//! A double of Plato for tests (feature `testing`): the control plane, and machines with a screen, files and a shell.
+//!
+//! [`FakePlato`] listens on this machine, on a thread of its own, so that it answers also while a test blocks its
+//! runtime. What it answers is what the Python SDK accepts; what the real Plato would say beyond that is not known to
+//! it. This room must not know the client: it is the other end of the wire.
+
+mod agent;
+mod app;
+mod catalogue;
+mod chrome;
+mod control;
+mod fault;
+mod jobs;
+mod machine;
+mod make;
+mod plato;
+mod record;
+mod reply;
+mod score;
+mod server;
+mod shell;
+mod world;
+
+pub use self::fault::Fault;
+pub use self::plato::{FakePlato, FakePlatoBuilder};
+pub use self::record::RecordedRequest;
+pub use self::score::FakeTestcase;
+pub use self::world::{Boot, SessionEnd};
