@@ -13,7 +13,7 @@ mod session;
 pub mod testing;
 mod types;
 
-pub use self::browser::{Flow, Step, StepKind};
+pub use self::browser::{Flow, Login, LoginOptions, Step, StepKind};
 pub use self::client::Plato;
 pub use self::config::{ConfigError, PlatoBuilder, Retries};
 pub use self::desktop::{

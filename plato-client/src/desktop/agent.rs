@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::ACCEPT;
+use rustls::ClientConfig;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -15,6 +16,7 @@ use super::{DesktopStatus, Size};
 use crate::api::read_json;
 use crate::config::{Retries, Settings};
 use crate::error::{Error, Result};
+use crate::http::tls::client_config;
 use crate::http::{Ask, HttpClient, HttpOptions, Method, Repeat, repeatedly};
 
 /// The most of an answer that is read: the largest picture that is of use, and some.
@@ -29,6 +31,7 @@ const NO_SCREENSAVER: &str = "export DISPLAY=${DISPLAY:-:0}; xfconf-query -c xfc
 #[derive(Debug, Clone)]
 pub(crate) struct AgentHttp {
     http: HttpClient,
+    tls: Arc<ClientConfig>,
     retries: Retries,
     timeout: Duration,
 }
@@ -42,7 +45,13 @@ impl AgentHttp {
             // The gateway drops idle connections, and a request on one of those is lost.
             keep_connections: false,
         })?;
-        Ok(Self { http, retries: settings.retries.clone(), timeout: settings.desktop_timeout })
+        let tls = Arc::new(client_config(settings.ca_file.as_deref())?);
+        Ok(Self { http, tls, retries: settings.retries.clone(), timeout: settings.desktop_timeout })
+    }
+
+    /// For what is no request: the browser's WebSocket.
+    pub(crate) fn tls(&self) -> &Arc<ClientConfig> {
+        &self.tls
     }
 
     /// Fetches a JSON document from a port of the machine.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
@@ -17,10 +18,15 @@ use crate::session::Known;
 /// The ports of a desktop's machine (plato-api §1).
 const AGENT: u16 = 9000;
 const LIVEVIEW: u16 = 6080;
-pub(crate) const DEVTOOLS: u16 = 9224;
+const DEVTOOLS: u16 = 9224;
 
 /// How often a desktop that boots is looked at.
 const BOOT_POLL: Duration = Duration::from_secs(2);
+
+/// The port of `DevTools`, inside of the machine and outside.
+pub(crate) fn devtools_port() -> u16 {
+    DEVTOOLS
+}
 
 /// A desktop of a session. It does not keep the session open: once that is closed, it answers no more. Cheap to clone.
 ///
@@ -122,6 +128,10 @@ impl Desktop {
 
     pub(crate) fn devtools(&self) -> &Url {
         &self.devtools
+    }
+
+    pub(crate) fn tls(&self) -> &Arc<ClientConfig> {
+        self.agent.http().tls()
     }
 
     pub(crate) async fn devtools_json(

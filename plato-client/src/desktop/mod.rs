@@ -19,6 +19,7 @@ pub use self::bash::{BashOutput, BashRequest};
 pub use self::edit::EditCommand;
 pub use self::geometry::{Point, Scaling, Size};
 pub use self::handle::Desktop;
+pub(crate) use self::handle::devtools_port;
 #[cfg(feature = "testing")]
 pub(crate) use self::picture::png as write_png;
 pub use self::picture::{PictureError, Screenshot};

@@ -58,6 +58,11 @@ fn job(world: &mut World, session: &str, env: &Value) -> Result<Value, Reply> {
         (Some("artifact"), _, Some(artifact)) => simulator_of(world, artifact),
         _ => return Err(missing("envs")),
     };
+    // What a simulator is made of is an artifact too.
+    let artifact = match env["type"].as_str() {
+        Some("simulator") => Some(format!("art-{simulator}")),
+        _ => artifact,
+    };
     let alias = text("alias").unwrap_or_else(|| simulator.clone());
     let boot = world.boots.get(&simulator).cloned().unwrap_or(Boot::AtOnce);
     if let Boot::Refused(error) = &boot {

@@ -13,7 +13,7 @@ enum Node {
 }
 
 impl Files {
-    pub(super) fn new() -> Self {
+    pub(in super::super) fn new() -> Self {
         let mut files = Self(BTreeMap::new());
         for folder in ["/", "/etc", "/home", "/home/user", "/tmp"] {
             files.0.insert(folder.to_owned(), Node::Folder);
