@@ -23,6 +23,7 @@ pub struct Fault {
     pub(super) skip: u32,
     /// Whether the request has its effect before it fails.
     pub(super) after: bool,
+    has_status: bool,
     pub(super) effect: Effect,
 }
 
@@ -44,7 +45,15 @@ impl Fault {
             request.split_once(' ').expect("a method and a path, such as `POST /sessions/make`");
         let pattern = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         let effect = Effect::Answer(Reply::status(500));
-        Self { method: method.to_owned(), pattern, times: 1, skip: 0, after: false, effect }
+        Self {
+            method: method.to_owned(),
+            pattern,
+            times: 1,
+            skip: 0,
+            after: false,
+            has_status: false,
+            effect,
+        }
     }
 
     /// So many times; `u32::MAX` is always.
@@ -69,6 +78,7 @@ impl Fault {
     pub fn status(mut self, status: u16) -> Self {
         let mut reply = self.reply();
         reply.status = status;
+        self.has_status = true;
         self.effect = Effect::Answer(reply);
         self
     }
@@ -89,9 +99,10 @@ impl Fault {
         self
     }
 
-    /// With this JSON in the answer.
+    /// With this JSON in the answer, whose status is 200 unless it is said.
     pub fn json(self, body: &Value) -> Self {
-        self.header("content-type", "application/json").body(body.to_string())
+        let answer = if self.has_status { self } else { self.status(200) };
+        answer.header("content-type", "application/json").body(body.to_string())
     }
 
     /// The connection is cut in the place of an answer.
@@ -117,6 +128,11 @@ impl Fault {
             Effect::Answer(reply) => reply.clone(),
             _ => Reply::status(200),
         }
+    }
+
+    /// The same failure of other requests, before they have their effect or after.
+    pub fn on_instead(self, request: &str, after: bool) -> Self {
+        Self { after, times: 1, skip: 0, effect: self.effect, ..Self::on(request) }
     }
 
     pub(super) fn matches(&self, method: &str, path: &[&str]) -> bool {
