@@ -97,7 +97,8 @@ async fn commands_and_files_are_one_machine() {
     desktop.edit(&EditCommand::Undo { path: path() }).await.unwrap();
     let view = EditCommand::View { path: path(), lines: Some((1, 2)) };
     assert_eq!(desktop.edit(&view).await.unwrap(), "     1\tmilk\n     2\teggs\n");
-    let error = desktop.edit(&EditCommand::Replace { path: path(), old: "e".into(), new: "".into() }).await;
+    let error =
+        desktop.edit(&EditCommand::Replace { path: path(), old: "e".into(), new: String::new() }).await;
     let Err(Error::Tool { action: "str_replace", message }) = error else { panic!("{error:?}") };
     assert!(message.contains("appears"), "{message}");
     let failed = desktop.bash("ls /nowhere").await.unwrap();

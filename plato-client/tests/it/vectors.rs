@@ -145,6 +145,7 @@ async fn fake() -> FakePlato {
         .start()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the actions take it")]
 fn at(x: u32, y: u32) -> Option<Point> {
     Some(Point::new(x, y))
 }
