@@ -17,7 +17,7 @@ pub use self::ambient::{
 };
 pub use self::call_context::{CallContext, CallContextBuilder};
 #[cfg(feature = "mcp")]
-pub(crate) use self::progress::Report;
+pub(crate) use self::progress::{Listen, Report};
 pub use self::progress::{LogLevel, Progress};
 pub use self::state::State;
 pub(crate) use self::{ambient::CURRENT, scope::CallScope, state::States};

@@ -36,12 +36,42 @@ const WAITING: usize = 64;
 #[derive(Clone, Default)]
 pub struct Progress(Option<Arc<Listener>>);
 
-struct Listener {
-    reports: mpsc::Sender<Report>,
+struct Listener<T: ?Sized = dyn Listen> {
     /// How far the call was at the last report, when the client wants such reports.
     reached: Option<Mutex<f64>>,
     /// The least severe message that the client wants.
     level: Option<LogLevel>,
+    to: T,
+}
+
+/// A door that takes reports.
+#[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "no door does"))]
+pub(crate) trait Listen: Send + Sync {
+    /// Takes a report, if there is room for it. Never waits.
+    fn hear(&self, report: Report) -> bool;
+
+    /// Whether nobody wants reports any more.
+    fn is_gone(&self) -> bool;
+}
+
+impl Listen for mpsc::Sender<Report> {
+    fn hear(&self, report: Report) -> bool {
+        self.try_send(report).is_ok()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.is_closed()
+    }
+}
+
+impl<T: Listen + ?Sized> Listen for Arc<T> {
+    fn hear(&self, report: Report) -> bool {
+        (**self).hear(report)
+    }
+
+    fn is_gone(&self) -> bool {
+        (**self).is_gone()
+    }
 }
 
 /// What a handler said.
@@ -78,13 +108,19 @@ impl Progress {
     #[cfg(feature = "mcp")]
     pub(crate) fn new(steps: bool, level: Option<LogLevel>) -> (Self, mpsc::Receiver<Report>) {
         let (reports, receiver) = mpsc::channel(WAITING);
+        (Self::heard_by(reports, steps, level), receiver)
+    }
+
+    /// The same, to any door.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn heard_by(to: impl Listen + 'static, steps: bool, level: Option<LogLevel>) -> Self {
         let reached = steps.then(|| Mutex::new(f64::NEG_INFINITY));
-        (Self(Some(Arc::new(Listener { reports, reached, level }))), receiver)
+        Self(Some(Arc::new(Listener { reached, level, to })))
     }
 
     /// Whether somebody wants to hear how far the call is. Worth asking only before costly work.
     pub fn is_heard(&self) -> bool {
-        self.0.as_ref().is_some_and(|listener| listener.reached.is_some() && !listener.reports.is_closed())
+        self.0.as_ref().is_some_and(|listener| listener.reached.is_some() && !listener.to.is_gone())
     }
 
     /// Says how far the call is: `done` of `total`, in whatever unit, if the whole is known. A report that is not
@@ -117,7 +153,7 @@ impl Progress {
         if done > *reached {
             let report = Report::Step { done, total: total.filter(|total| total.is_finite()), message };
             // Sent under the lock, so that reports of several threads stay in order.
-            if listener.reports.try_send(report).is_ok() {
+            if listener.to.hear(report) {
                 *reached = done;
             }
         }
@@ -128,7 +164,7 @@ impl Progress {
     pub fn log(&self, level: LogLevel, text: impl Into<String>) {
         let Some(listener) = &self.0 else { return };
         if listener.level.is_some_and(|least| level >= least) {
-            let _ = listener.reports.try_send(Report::Message { level, text: text.into() });
+            listener.to.hear(Report::Message { level, text: text.into() });
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
+use rmcp::model::{CallToolResult, ContentBlock, RequestId, ResourceContents};
 use serde_json::{Value, json};
 
 use super::catalog::Structure;
 use crate::dispatch::answer_text;
+use crate::json::push_string;
 use crate::tool::{Content, EmbeddedResource, Media, Repr, ResourceBody, ToolOutput, ToolResult};
 
 /// The result of a call.
@@ -22,6 +23,44 @@ pub(super) fn of(
             CallToolResult::error(vec![ContentBlock::text(answer_text(&error, call_id, show_internal))])
         }
     }
+}
+
+/// The whole line of an answer to request `id`, for results that are JSON text already; what there is more is left to
+/// [`of`].
+pub(super) fn line(id: &RequestId, result: &ToolResult, structure: Structure) -> Option<Vec<u8>> {
+    let text = result.as_ref().ok()?.as_json()?;
+    let first = text.bytes().find(|byte| !byte.is_ascii_whitespace())?;
+    // A line break would end the message.
+    if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_some() {
+        return None;
+    }
+    let mut line = String::with_capacity(2 * text.len() + 160);
+    line.push_str(r#"{"jsonrpc":"2.0","id":"#);
+    match id {
+        RequestId::Number(number) => line.push_str(&number.to_string()),
+        RequestId::String(text) => push_string(&mut line, text),
+    }
+    line.push_str(r#","result":{"content":[{"type":"text","text":"#);
+    match first {
+        b'"' => line.push_str(text),
+        _ => push_string(&mut line, text),
+    }
+    line.push_str("}]");
+    match (structure, first) {
+        (Structure::Wrapped, _) => {
+            for part in [r#","structuredContent":{"result":"#, text, "}"] {
+                line.push_str(part);
+            }
+        }
+        (_, b'{') => {
+            for part in [r#","structuredContent":"#, text] {
+                line.push_str(part);
+            }
+        }
+        _ => {}
+    }
+    line.push_str(",\"isError\":false}}\n");
+    Some(line.into_bytes())
 }
 
 fn finished(output: ToolOutput, structure: Structure, call_id: &str) -> CallToolResult {
@@ -93,6 +132,8 @@ fn resource_block(resource: EmbeddedResource) -> ContentBlock {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
     use crate::tool::ToolError;
 
@@ -122,6 +163,38 @@ mod tests {
     fn a_text_is_shown_without_quotes() {
         let expected = json!({"content": [{"type": "text", "text": "a \"b\"\n"}], "isError": false});
         assert_eq!(shown(Ok(ToolOutput::text("a \"b\"\n")), Structure::Open), expected);
+    }
+
+    fn raw(text: &str) -> ToolResult {
+        ToolOutput::json(serde_json::from_str::<&RawValue>(text).unwrap())
+    }
+
+    #[test]
+    fn a_line_says_the_same_as_a_result() {
+        let texts = [r#"{"a":1,"b":"\u00e4\n\""}"#, r#""a \"b\" \u00fc""#, "3", "[1,2]", "null"];
+        for structure in [Structure::Open, Structure::Object, Structure::Wrapped] {
+            for text in texts {
+                for id in [RequestId::Number(-7), RequestId::String("a\"b".into())] {
+                    let output = || raw(text);
+                    let line = line(&id, &output(), structure).unwrap();
+                    let (end, line) = line.split_last().unwrap();
+                    let expected = json!({
+                        "jsonrpc": "2.0", "id": id.clone().into_json_value(),
+                        "result": shown(output(), structure),
+                    });
+                    let actual: Value = serde_json::from_slice(line).unwrap();
+                    assert_eq!((*end, actual), (b'\n', expected), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_has_no_line_break_in_it_and_holds_nothing_but_json() {
+        let id = RequestId::Number(1);
+        for result in [raw("{\n}"), Ok(ToolOutput::media(Media::png([1]))), Err(ToolError::user("no"))] {
+            assert!(line(&id, &result, Structure::Open).is_none());
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ const ENTITY_TOKEN: &str = "X-Platos-Entity-Token";
 /// The header with the user's token.
 const USER_TOKEN: &str = "X-Platos-User-Token";
 
-/// Runs a call. Messages of at least `level` go to the client.
+/// Runs a call that came through `rmcp`. Messages of at least `level` go to the client.
 ///
 /// # Errors
 /// When there is no such tool. A call that fails is a result.
@@ -34,7 +34,8 @@ pub(super) async fn call(
     let structure = catalog.structure(&name).ok_or_else(|| unknown(&name, catalog.names()))?;
     let arguments = arguments.map(Arguments::from).unwrap_or_default();
     let parts = request.extensions.get::<Parts>();
-    let context = context(&shared.server.caller, &request, parts.map(|parts| &parts.headers));
+    let headers = parts.map(|parts| &parts.headers);
+    let context = context(&shared.server.caller, request.meta.get_traceparent(), headers);
     let call_id = context.call_id().to_owned();
 
     let presence = parts.and_then(|parts| parts.extensions.get::<Presence>().cloned());
@@ -59,9 +60,9 @@ pub(super) async fn call(
 }
 
 /// Who is calling: as the server was told, as far as the request does not say otherwise.
-fn context(
+pub(super) fn context(
     caller: &CallContext,
-    request: &RequestContext<RoleServer>,
+    traceparent: Option<&str>,
     headers: Option<&HeaderMap>,
 ) -> CallContext {
     let header = |name| headers.and_then(|headers: &HeaderMap| headers.get(name)?.to_str().ok());
@@ -75,7 +76,7 @@ fn context(
     if let Some(token) = header(USER_TOKEN) {
         context = context.user_token(token);
     }
-    if let Some(trace) = request.meta.get_traceparent().or_else(|| header("traceparent")) {
+    if let Some(trace) = traceparent.or_else(|| header("traceparent")) {
         context = context.traceparent(trace);
     }
     context.build()

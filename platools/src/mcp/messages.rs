@@ -4,7 +4,10 @@
 #![expect(deprecated, reason = "clients of older versions take log messages")]
 
 use rmcp::RoleServer;
-use rmcp::model::{LoggingLevel, LoggingMessageNotificationParam, ProgressNotificationParam, ProgressToken};
+use rmcp::model::{
+    LoggingLevel, LoggingMessageNotification, LoggingMessageNotificationParam, ProgressNotification,
+    ProgressNotificationParam, ProgressToken, ServerNotification,
+};
 use rmcp::service::Peer;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -29,25 +32,34 @@ pub(super) async fn forward(
             }
         };
         let Some(report) = report else { return };
-        let sent = match report {
-            Report::Step { done, total, message } => {
-                let Some(token) = token.clone() else { continue };
-                let mut reached = ProgressNotificationParam::new(token, done);
-                reached.total = total;
-                reached.message = message;
-                peer.notify_progress(reached).await
-            }
-            Report::Message { level, text } => {
-                let message = LoggingMessageNotificationParam::new(wire(level), text.into());
-                peer.notify_logging_message(message.with_logger(tool)).await
-            }
-        };
+        let Some(notification) = notification(report, token.as_ref(), tool) else { continue };
+        let sent = peer.send_notification(notification).await;
         if sent.is_err() {
             // Nobody listens; the call goes on.
             reports.close();
             return;
         }
     }
+}
+
+/// A report as the protocol has it; a step is for a client that gave a token.
+pub(super) fn notification(
+    report: Report,
+    token: Option<&ProgressToken>,
+    tool: &str,
+) -> Option<ServerNotification> {
+    Some(match report {
+        Report::Step { done, total, message } => {
+            let mut reached = ProgressNotificationParam::new(token?.clone(), done);
+            reached.total = total;
+            reached.message = message;
+            ServerNotification::ProgressNotification(ProgressNotification::new(reached))
+        }
+        Report::Message { level, text } => {
+            let message = LoggingMessageNotificationParam::new(wire(level), text.into()).with_logger(tool);
+            ServerNotification::LoggingMessageNotification(LoggingMessageNotification::new(message))
+        }
+    })
 }
 
 fn wire(level: LogLevel) -> LoggingLevel {

@@ -54,12 +54,31 @@ impl Shared {
     }
 }
 
+/// The least severe message that a client wants, until it says otherwise.
+#[derive(Debug, Clone)]
+pub(super) struct Level(Arc<Mutex<LogLevel>>);
+
+impl Level {
+    pub(super) fn get(&self) -> LogLevel {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, level: LogLevel) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = level;
+    }
+}
+
+impl Default for Level {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(LogLevel::Info)))
+    }
+}
+
 /// One client, from its first request to its end.
 #[derive(Debug)]
 pub(super) struct Session {
     shared: Arc<Shared>,
-    /// The least severe message that the client wants.
-    level: Mutex<LogLevel>,
+    level: Level,
     ended: CancellationToken,
     _end: DropGuard,
 }
@@ -67,9 +86,13 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
         let ended = CancellationToken::new();
-        let (shared, level, end) =
-            (Arc::clone(shared), Mutex::new(LogLevel::Info), ended.clone().drop_guard());
-        Self { shared, level, ended, _end: end }
+        let (shared, end) = (Arc::clone(shared), ended.clone().drop_guard());
+        Self { shared, level: Level::default(), ended, _end: end }
+    }
+
+    /// Shared with whoever answers calls of this session itself.
+    pub(super) fn wanted_level(&self) -> &Level {
+        &self.level
     }
 
     /// From which level on the client of this request wants messages.
@@ -80,7 +103,7 @@ impl Session {
         if by_request {
             return request.meta.log_level().map(messages::level);
         }
-        Some(*self.level.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(self.level.get())
     }
 }
 
@@ -129,7 +152,7 @@ impl ServerHandler for Session {
         request: SetLevelRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        *self.level.lock().unwrap_or_else(PoisonError::into_inner) = messages::level(request.level);
+        self.level.set(messages::level(request.level));
         Ok(())
     }
 

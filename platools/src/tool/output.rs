@@ -94,6 +94,15 @@ impl ToolOutput {
         self.0
     }
 
+    /// The answer's JSON text, when that is all there is.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn as_json(&self) -> Option<&str> {
+        match &self.0 {
+            Repr::Json(text) => Some(text),
+            Repr::Media(_) | Repr::Parts(_) => None,
+        }
+    }
+
     /// The answer as a JSON value; handy in tests.
     pub fn to_value(&self) -> Value {
         let text = self.clone().into_json();

@@ -204,6 +204,40 @@ async fn a_cancelled_call_ends_and_is_not_answered() {
     assert_eq!(bench.local.in_flight(), 0);
 }
 
+/// A call with something unusual about it takes a longer way through the server.
+#[tokio::test]
+async fn a_call_means_the_same_with_and_without_unknown_metadata() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    for (tool, arguments) in [
+        ("add", json!({"a": 1, "b": 2})),
+        ("add", json!({"a": "x"})),
+        ("add", json!([1])),
+        ("add", json!(null)),
+        ("count", json!({"text": "a\n\"\u{1f600}\u{0}"})),
+        ("hello", json!({"name": "Ada\r\n\\"})),
+        ("draw", json!({})),
+        ("refuse", json!({})),
+        ("secret", json!({})),
+        ("crawl", json!({})),
+        ("nothing", json!({})),
+    ] {
+        for token in [json!("p"), json!(7)] {
+            let mut all = Vec::new();
+            for meta in [json!({"progressToken": token}), json!({"progressToken": token, "x/y": {"a": [1]}})] {
+                let params = json!({"name": tool, "arguments": arguments, "_meta": meta});
+                client.request("same", "tools/call", params).await;
+                let mut messages = vec![client.next().await];
+                while messages.last().is_some_and(|message| message["id"] != "same") {
+                    messages.push(client.next().await);
+                }
+                all.push(messages);
+            }
+            assert_eq!(all[0], all[1], "{tool} {arguments}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_end_of_input_loses_no_answer() {
     let bench = bench();

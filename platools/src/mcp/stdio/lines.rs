@@ -4,11 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use memchr::memmem;
 use rmcp::RoleServer;
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, ClientNotification, ClientRequest, ErrorData, GetMeta as _,
-    JsonRpcMessage, ProtocolVersion, RequestId,
+    ClientNotification, ClientRequest, ErrorData, GetMeta as _, JsonRpcMessage, ProtocolVersion, RequestId,
 };
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -19,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::direct::Direct;
 use super::waiting::Waiting;
 
 /// The longest line that is read, in bytes.
@@ -37,12 +36,24 @@ pub(super) struct Lines<R> {
     skipping: bool,
     /// Whether a session has begun, so that what is no request has a meaning.
     begun: bool,
+    /// Whether it began with `initialize`, so that requests need not say which version they speak.
+    initialized: bool,
+    /// Whether the client has said that it is ready.
+    stands: bool,
+    direct: Direct,
     output: Option<mpsc::Sender<Vec<u8>>>,
     writer: Option<JoinHandle<()>>,
     waiting: Arc<Waiting>,
     stop: CancellationToken,
     dead: CancellationToken,
     patience: Duration,
+}
+
+impl<R> Drop for Lines<R> {
+    fn drop(&mut self) {
+        // Nobody is left to answer.
+        self.waiting.clear();
+    }
 }
 
 /// What was read.
@@ -57,6 +68,7 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
     pub(super) fn new<W: AsyncWrite + Send + Unpin + 'static>(
         reader: R,
         writer: W,
+        direct: Direct,
         stop: CancellationToken,
         dead: CancellationToken,
         patience: Duration,
@@ -68,6 +80,9 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
             line: Vec::new(),
             skipping: false,
             begun: false,
+            initialized: false,
+            stands: false,
+            direct,
             output: Some(output),
             writer: Some(writer),
             waiting: Arc::default(),
@@ -111,11 +126,14 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
         if line.is_empty() {
             return Ok(None);
         }
-        let message = match tool_call(line) {
-            Some(message) => message,
-            None => serde_json::from_slice::<RxJsonRpcMessage<RoleServer>>(line)
-                .map_err(|error| Refusal::of(line, &error))?,
-        };
+        if self.stands
+            && let Some(output) = &self.output
+            && self.direct.takes(line, &self.waiting, output)
+        {
+            return Ok(None);
+        }
+        let message: RxJsonRpcMessage<RoleServer> =
+            serde_json::from_slice(line).map_err(|error| Refusal::of(line, &error))?;
         match &message {
             JsonRpcMessage::Request(request) => {
                 if !self.begun {
@@ -124,8 +142,8 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
                         request => {
                             let inline =
                                 request.get_meta().missing_required_keys(&ProtocolVersion::NO_INITIALIZE);
-                            self.begun =
-                                matches!(request, ClientRequest::InitializeRequest(_)) || inline.is_empty();
+                            self.initialized = matches!(request, ClientRequest::InitializeRequest(_));
+                            self.begun = self.initialized || inline.is_empty();
                             self.begun
                         }
                     };
@@ -141,13 +159,15 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
                     self.waiting.add(request.id.clone());
                 }
             }
-            JsonRpcMessage::Notification(notification) if self.begun => {
-                if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
-                    && let Some(id) = &cancelled.params.request_id
-                {
-                    self.waiting.remove(id);
+            JsonRpcMessage::Notification(notification) if self.begun => match &notification.notification {
+                ClientNotification::CancelledNotification(cancelled) => {
+                    if let Some(id) = &cancelled.params.request_id {
+                        self.waiting.remove(id);
+                    }
                 }
-            }
+                ClientNotification::InitializedNotification(_) => self.stands = self.initialized,
+                _ => {}
+            },
             _ if self.begun => {}
             _ => {
                 tracing::debug!("a message before the first request is left out");
@@ -233,34 +253,13 @@ impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleServer> for Lines<R> {
 
     /// Returns when everything is written.
     async fn close(&mut self) -> Result<(), io::Error> {
+        self.waiting.clear();
         drop(self.output.take());
         match self.writer.take() {
             Some(writer) => writer.await.map_err(io::Error::other),
             None => Ok(()),
         }
     }
-}
-
-/// A `tools/call` that has nothing unusual about it, read in one pass. Whatever else there is tries one form of a
-/// message after the other.
-fn tool_call(line: &[u8]) -> Option<RxJsonRpcMessage<RoleServer>> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Call<'a> {
-        jsonrpc: &'a str,
-        id: RequestId,
-        method: &'a str,
-        params: CallToolRequestParams,
-    }
-    memmem::find(line, b"\"tools/call\"")?;
-    let Call { jsonrpc, id, method, mut params } = serde_json::from_slice(line).ok()?;
-    if (jsonrpc, method) != ("2.0", "tools/call") {
-        return None;
-    }
-    let meta = params.meta.take().unwrap_or_default();
-    let mut request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
-    *request.get_meta_mut() = meta;
-    Some(JsonRpcMessage::request(request, id))
 }
 
 /// A line that is no message.
@@ -299,7 +298,7 @@ impl Refusal {
     }
 }
 
-fn line_of(message: &TxJsonRpcMessage<RoleServer>) -> Vec<u8> {
+pub(super) fn line_of(message: &TxJsonRpcMessage<RoleServer>) -> Vec<u8> {
     let mut line = Vec::with_capacity(256);
     if let Err(error) = serde_json::to_writer(&mut line, message) {
         // Made of texts and JSON values alone, a message can be written.
@@ -341,49 +340,4 @@ async fn write<W: AsyncWrite + Unpin>(
         together.shrink_to(TOGETHER);
     }
     let _ = writer.shutdown().await;
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_call_is_the_same_whether_it_is_read_in_one_pass_or_not() {
-        let meta = json!({"progressToken": 7, "traceparent": "00-1-2-03", "more": {"a": [1]}});
-        for (params, is_quick) in [
-            (json!({"name": "add", "arguments": {"a": 1, "b": "\u{e4}\n\""}}), true),
-            (json!({"name": "add", "arguments": {"a": {"b": [null, 1.5]}}, "_meta": meta}), true),
-            (json!({"name": "add"}), true),
-            (json!({"name": "add", "arguments": null, "_meta": {}}), true),
-            (json!({"name": 7}), false),
-            (json!({}), false),
-        ] {
-            for id in [json!(1), json!("x")] {
-                let line =
-                    json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}).to_string();
-                let usual: RxJsonRpcMessage<RoleServer> = serde_json::from_str(&line).unwrap();
-                let quick = tool_call(line.as_bytes());
-                assert_eq!(quick.is_some(), is_quick, "{line}");
-                if let Some(quick) = quick {
-                    assert_eq!(format!("{quick:?}"), format!("{usual:?}"));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn what_only_looks_like_a_call_is_left_to_others() {
-        for line in [
-            r#"{"jsonrpc":"1.0","id":1,"method":"tools/call","params":{"name":"a"}}"#,
-            r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"a"}}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"name":"tools/call"}}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"result":{}}"#,
-            r#"[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}]"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}"#,
-        ] {
-            assert!(tool_call(line.as_bytes()).is_none(), "{line}");
-        }
-    }
 }

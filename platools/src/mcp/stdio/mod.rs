@@ -1,5 +1,6 @@
 //! MCP over a pair of streams: one message a line. On standard input and output when a client starts the program.
 
+mod direct;
 mod lines;
 mod streams;
 mod waiting;
@@ -12,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
+use self::direct::Direct;
 use self::lines::Lines;
 use super::session::Session;
 use super::{McpError, McpServer};
@@ -101,9 +103,11 @@ where
     let shared = server.shared();
     // Cancelled when nobody reads the answers any more.
     let dead = CancellationToken::new();
-    let lines = Lines::new(reader, writer, stop.clone(), dead.clone(), patience);
+    let session = Session::new(&shared);
+    let direct = Direct::new(&shared, session.wanted_level());
+    let lines = Lines::new(reader, writer, direct, stop.clone(), dead.clone(), patience);
     let serving = async {
-        match serve_server_with_ct(Session::new(&shared), lines, dead.clone()).await {
+        match serve_server_with_ct(session, lines, dead.clone()).await {
             Ok(service) => ended(service.waiting().await),
             // Nobody was there, or nobody stayed.
             Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(()),

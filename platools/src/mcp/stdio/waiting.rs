@@ -1,33 +1,53 @@
-//! The requests that have no answer yet, so that the end of input can wait for them.
+//! The requests that have no answer yet, so that the end of input can wait for them, and calls can be taken back.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rmcp::model::RequestId;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    requests: Mutex<HashSet<RequestId>>,
+    requests: Mutex<HashMap<RequestId, Option<oneshot::Sender<()>>>>,
     emptied: Notify,
 }
 
 impl Waiting {
-    fn requests(&self) -> MutexGuard<'_, HashSet<RequestId>> {
+    fn requests(&self) -> MutexGuard<'_, HashMap<RequestId, Option<oneshot::Sender<()>>>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request came.
+    /// A request came whose end somebody else sees to.
     pub(super) fn add(&self, id: RequestId) {
-        self.requests().insert(id);
+        self.requests().insert(id, None);
     }
 
-    /// It was answered, or nobody wants its answer.
-    pub(super) fn remove(&self, id: &RequestId) {
+    /// A call came. What is returned ends when nobody wants its answer any more; `None` when a request of that id is
+    /// waiting already.
+    pub(super) fn add_call(&self, id: &RequestId) -> Option<oneshot::Receiver<()>> {
         let mut requests = self.requests();
-        if requests.remove(id) && requests.is_empty() {
+        if requests.contains_key(id) {
+            return None;
+        }
+        let (wanted, taken_back) = oneshot::channel();
+        requests.insert(id.clone(), Some(wanted));
+        Some(taken_back)
+    }
+
+    /// It was answered, or nobody wants its answer. Returns whether it was still waiting.
+    pub(super) fn remove(&self, id: &RequestId) -> bool {
+        let mut requests = self.requests();
+        let was_waiting = requests.remove(id).is_some();
+        if was_waiting && requests.is_empty() {
             self.emptied.notify_waiters();
         }
+        was_waiting
+    }
+
+    /// Nobody wants any answer any more.
+    pub(super) fn clear(&self) {
+        self.requests().clear();
+        self.emptied.notify_waiters();
     }
 
     /// Waits until every request has its answer.
