@@ -299,15 +299,24 @@ fn request(session: Option<&str>, body: &str) -> String {
     )
 }
 
-/// One request and the whole of its chunked response.
+/// One request and the whole of its response, be it in chunks or of a known length.
 fn exchange(connection: &mut TcpStream, request: &str, buffer: &mut Vec<u8>) -> String {
     connection.write_all(request.as_bytes()).unwrap();
     buffer.clear();
     let mut chunk = [0; 16 << 10];
-    while !buffer.ends_with(b"0\r\n\r\n") {
+    while !is_whole(buffer) {
         let read = connection.read(&mut chunk).unwrap();
         assert!(read > 0, "the server hung up: {}", String::from_utf8_lossy(buffer));
         buffer.extend_from_slice(&chunk[..read]);
     }
     String::from_utf8_lossy(buffer).into_owned()
+}
+
+fn is_whole(response: &[u8]) -> bool {
+    let Some(end) = memchr::memmem::find(response, b"\r\n\r\n") else { return false };
+    let head = std::str::from_utf8(&response[..end]).unwrap();
+    match head.lines().find_map(|line| line.strip_prefix("content-length: ")) {
+        Some(length) => response.len() >= end + 4 + length.parse::<usize>().unwrap(),
+        None => response.ends_with(b"0\r\n\r\n"),
+    }
 }

@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use rmcp::model::{CallToolResult, ContentBlock, RequestId, ResourceContents};
+use rmcp::model::{
+    CallToolResult, ContentBlock, RequestId, ResourceContents, ServerJsonRpcMessage, ServerResult,
+};
 use serde_json::{Value, json};
 
 use super::catalog::Structure;
@@ -25,9 +27,29 @@ pub(super) fn of(
     }
 }
 
-/// The whole line of an answer to request `id`, for results that are JSON text already; what there is more is left to
+/// The whole answer to request `id` of a session, with the line break that ends it on streams.
+pub(super) fn message(
+    id: &RequestId,
+    result: ToolResult,
+    structure: Structure,
+    call_id: &str,
+    show_internal: bool,
+) -> Vec<u8> {
+    line(id, &result, structure).unwrap_or_else(|| {
+        let mut result = of(result, structure, call_id, show_internal);
+        // Versions with sessions know no other results than complete ones.
+        result.result_type = None;
+        let answer = ServerJsonRpcMessage::response(ServerResult::CallToolResult(result), id.clone());
+        // Made of texts and JSON values alone, it can be written.
+        let mut line = serde_json::to_vec(&answer).unwrap_or_default();
+        line.push(b'\n');
+        line
+    })
+}
+
+/// The same for results that are JSON text already; what there is more is left to
 /// [`of`].
-pub(super) fn line(id: &RequestId, result: &ToolResult, structure: Structure) -> Option<Vec<u8>> {
+fn line(id: &RequestId, result: &ToolResult, structure: Structure) -> Option<Vec<u8>> {
     let text = result.as_ref().ok()?.as_json()?;
     let first = text.bytes().find(|byte| !byte.is_ascii_whitespace())?;
     // A line break would end the message.

@@ -1,18 +1,25 @@
 //! One `tools/call`: who is calling, how far it is, and when nobody waits for it any more.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use ::http::HeaderMap;
 use ::http::request::Parts;
 use rmcp::RoleServer;
-use rmcp::model::{CallToolRequestParams, CallToolResult, ErrorData};
+use rmcp::model::{CallToolRequestParams, CallToolResult, ErrorData, ProgressToken};
 use rmcp::service::RequestContext;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::sleep;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::answer;
 use super::http::Presence;
+use super::messages::{self, Client};
 use super::session::Shared;
-use super::{answer, messages};
-use crate::context::{CallContext, LogLevel, Progress};
+use crate::context::{CallContext, LogLevel, Progress, Report};
 use crate::tool::arguments::nearest;
-use crate::tool::{Arguments, ToolResult};
+use crate::tool::{Arguments, ToolError, ToolResult};
 
 /// The header with an access token that the entity issued.
 const ENTITY_TOKEN: &str = "X-Platos-Entity-Token";
@@ -32,31 +39,139 @@ pub(super) async fn call(
     let CallToolRequestParams { name, arguments, .. } = params;
     let catalog = shared.catalog();
     let structure = catalog.structure(&name).ok_or_else(|| unknown(&name, catalog.names()))?;
-    let arguments = arguments.map(Arguments::from).unwrap_or_default();
     let parts = request.extensions.get::<Parts>();
-    let headers = parts.map(|parts| &parts.headers);
-    let context = context(&shared.server.caller, request.meta.get_traceparent(), headers);
-    let call_id = context.call_id().to_owned();
-
-    let presence = parts.and_then(|parts| parts.extensions.get::<Presence>().cloned());
-    let taken_back = taken_back(request.ct.clone(), presence);
-    let dispatcher = &shared.server.toolbox.dispatcher;
+    let begun = parts.and_then(|parts| parts.extensions.get::<Adopted>()?.take());
     let token = request.meta.get_progress_token();
-    let result = if token.is_none() && level.is_none() {
-        dispatcher.call_until(taken_back, &name, arguments, context, Progress::default()).await
-    } else {
-        let (progress, mut reports) = Progress::new(token.is_some(), level);
+    let running = begun.unwrap_or_else(|| {
+        let arguments = arguments.map(Arguments::from).unwrap_or_default();
+        let headers = parts.map(|parts| &parts.headers);
+        let context = context(&shared.server.caller, request.meta.get_traceparent(), headers);
+        let presence = parts.and_then(|parts| parts.extensions.get::<Presence>().cloned());
+        let heard = (token.is_some() || level.is_some()).then(|| Progress::new(token.is_some(), level));
+        Running::start(shared, name.clone().into(), arguments, context, presence, heard)
+    });
+    let call_id = running.call_id.clone();
+    let result = running.end(&request, token, level, &name).await;
+    Ok(answer::of(result, structure, &call_id, shared.server.toolbox.show_internal_errors))
+}
+
+/// A call on its way. Dropped, it is taken back.
+pub(super) struct Running {
+    call_id: String,
+    call: JoinHandle<ToolResult>,
+    /// What it ended with, when that is known already.
+    ended: Option<ToolResult>,
+    /// A report that is not sent yet, and those behind it.
+    first: Option<Report>,
+    reports: Option<mpsc::Receiver<Report>>,
+    taken_back: DropGuard,
+}
+
+/// A call that began before `rmcp` knew of it, for whoever takes it first.
+#[derive(Clone)]
+pub(super) struct Adopted(Arc<Mutex<Option<Running>>>);
+
+impl Adopted {
+    pub(super) fn new(running: Running) -> Self {
+        Self(Arc::new(Mutex::new(Some(running))))
+    }
+
+    fn take(&self) -> Option<Running> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Running {
+    pub(super) fn start(
+        shared: &Shared,
+        name: String,
+        arguments: Arguments,
+        context: CallContext,
+        presence: Option<Presence>,
+        heard: Option<(Progress, mpsc::Receiver<Report>)>,
+    ) -> Self {
+        let call_id = context.call_id().to_owned();
+        let dispatcher = shared.server.toolbox.dispatcher.clone();
+        let (progress, reports) =
+            heard.map_or_else(Default::default, |(progress, reports)| (progress, Some(reports)));
+        let taken_back = CancellationToken::new();
+        let until = unwanted(taken_back.clone(), presence);
+        let call =
+            tokio::spawn(
+                async move { dispatcher.call_until(until, &name, arguments, context, progress).await },
+            );
+        Self { call_id, call, ended: None, first: None, reports, taken_back: taken_back.drop_guard() }
+    }
+
+    pub(super) fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
+    /// What takes the call back.
+    pub(super) fn taken_back(&self) -> CancellationToken {
+        self.taken_back.token().clone()
+    }
+
+    /// The result, if it comes within `time` and before any report.
+    pub(super) async fn ends_within(&mut self, time: Duration) -> Option<ToolResult> {
+        tokio::select! {
+            biased;
+            report = reported(&mut self.reports) => self.first = Some(report),
+            ended = &mut self.call => {
+                let ended = result(ended);
+                self.first = self.reports.as_mut().and_then(|reports| reports.try_recv().ok());
+                if self.first.is_none() {
+                    return Some(ended);
+                }
+                self.ended = Some(ended);
+            }
+            () = sleep(time) => {}
+        }
+        None
+    }
+
+    /// The result, with all reports before it.
+    async fn end(
+        self,
+        request: &RequestContext<RoleServer>,
+        token: Option<ProgressToken>,
+        level: Option<LogLevel>,
+        name: &str,
+    ) -> ToolResult {
+        let Self { mut call, ended, first, reports, taken_back, .. } = self;
         let stop = CancellationToken::new();
         let call = async {
             let _stop = stop.clone().drop_guard();
-            dispatcher.call_until(taken_back, &name, arguments, context, progress).await
+            if let Some(ended) = ended {
+                return ended;
+            }
+            tokio::select! {
+                biased;
+                ended = &mut call => return result(ended),
+                () = request.ct.cancelled() => drop(taken_back),
+            }
+            result(call.await)
         };
+        let Some(mut reports) = reports else { return call.await };
         // Reports are sent while the call runs, and what waits at its end goes out before the result.
-        let forward = messages::forward(&mut reports, &request.peer, token, &name, &stop);
-        let (result, ()): (ToolResult, ()) = tokio::join!(call, forward);
-        result
-    };
-    Ok(answer::of(result, structure, &call_id, shared.server.toolbox.show_internal_errors))
+        let to = Client { peer: &request.peer, token, level, tool: name };
+        let forward = messages::forward(first, &mut reports, &to, &stop);
+        tokio::join!(call, forward).0
+    }
+}
+
+/// The next report.
+async fn reported(reports: &mut Option<mpsc::Receiver<Report>>) -> Report {
+    if let Some(reports) = reports
+        && let Some(report) = reports.recv().await
+    {
+        return report;
+    }
+    std::future::pending().await
+}
+
+fn result(ended: Result<ToolResult, JoinError>) -> ToolResult {
+    ended.unwrap_or_else(|error| Err(ToolError::internal(error)))
 }
 
 /// Who is calling: as the server was told, as far as the request does not say otherwise.
@@ -82,8 +197,8 @@ pub(super) fn context(
     context.build()
 }
 
-/// Ends when the client cancels the request, or is gone.
-async fn taken_back(cancelled: CancellationToken, presence: Option<Presence>) {
+/// Ends when the call is taken back, or its client is gone.
+async fn unwanted(taken_back: CancellationToken, presence: Option<Presence>) {
     let gone = async {
         match &presence {
             Some(presence) => presence.gone().await,
@@ -91,7 +206,7 @@ async fn taken_back(cancelled: CancellationToken, presence: Option<Presence>) {
         }
     };
     tokio::select! {
-        () = cancelled.cancelled() => {}
+        () = taken_back.cancelled() => {}
         () = gone => {}
     }
 }

@@ -14,30 +14,55 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::{LogLevel, Report};
 
+/// Who hears the reports of a call.
+pub(super) struct Client<'a> {
+    pub(super) peer: &'a Peer<RoleServer>,
+    pub(super) token: Option<ProgressToken>,
+    /// The least severe message that it wants.
+    pub(super) level: Option<LogLevel>,
+    pub(super) tool: &'a str,
+}
+
 /// Sends reports as they come, and at `stop` those that wait.
 pub(super) async fn forward(
+    mut first: Option<Report>,
     reports: &mut mpsc::Receiver<Report>,
-    peer: &Peer<RoleServer>,
-    token: Option<ProgressToken>,
-    tool: &str,
+    client: &Client<'_>,
     stop: &CancellationToken,
 ) {
     loop {
-        let report = tokio::select! {
-            biased;
-            report = reports.recv() => report,
-            () = stop.cancelled() => {
-                reports.close();
-                reports.recv().await
-            }
+        let report = match first.take() {
+            Some(first) => first,
+            None => match next(reports, stop).await {
+                Some(report) => report,
+                None => return,
+            },
         };
-        let Some(report) = report else { return };
-        let Some(notification) = notification(report, token.as_ref(), tool) else { continue };
-        let sent = peer.send_notification(notification).await;
-        if sent.is_err() {
+        // A call that began before its session was known takes every level.
+        let is_wanted = match &report {
+            Report::Message { level, .. } => client.level.is_some_and(|least| *level >= least),
+            Report::Step { .. } => true,
+        };
+        if !is_wanted {
+            continue;
+        }
+        let Some(notification) = notification(report, client.token.as_ref(), client.tool) else { continue };
+        if client.peer.send_notification(notification).await.is_err() {
             // Nobody listens; the call goes on.
             reports.close();
             return;
+        }
+    }
+}
+
+/// The next report, until those that wait at `stop` are through.
+async fn next(reports: &mut mpsc::Receiver<Report>, stop: &CancellationToken) -> Option<Report> {
+    tokio::select! {
+        biased;
+        report = reports.recv() => report,
+        () = stop.cancelled() => {
+            reports.close();
+            reports.recv().await
         }
     }
 }

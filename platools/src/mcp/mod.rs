@@ -44,6 +44,7 @@ mod catalog;
 mod error;
 mod http;
 mod messages;
+mod plain;
 mod session;
 mod stdio;
 

@@ -102,6 +102,75 @@ async fn a_session_begins_calls_and_ends() {
     );
 }
 
+fn kind(response: &Response<Body>) -> &str {
+    response.headers()["content-type"].to_str().unwrap()
+}
+
+#[tokio::test]
+async fn what_ends_at_once_is_answered_with_json_and_the_rest_with_a_stream() {
+    let bench = bench();
+    let router = router(&bench);
+    let session = begin(&router).await;
+    // The first call of a session is a stream, so that the session is known to be in use.
+    let sum = json!({"a": 1, "b": 2});
+    let first = send(&router, call(&session, &[], "add", &sum)).await;
+    assert_eq!(kind(&first), "text/event-stream");
+    let first = message(first).await;
+    let second = send(&router, call(&session, &[], "add", &sum)).await;
+    assert_eq!(kind(&second), "application/json");
+    assert_eq!(message(second).await, first);
+    for tool in ["refuse", "draw"] {
+        let answer = send(&router, call(&session, &[], tool, &json!({}))).await;
+        assert_eq!(kind(&answer), "application/json");
+        let answer = message(answer).await;
+        assert_eq!(answer["result"]["isError"], tool == "refuse", "{answer}");
+    }
+
+    let slow = send(&router, call(&session, &[], "wait", &json!({"ms": 100}))).await;
+    assert_eq!(kind(&slow), "text/event-stream");
+    assert_eq!(message(slow).await["result"]["structuredContent"], json!({"result": 100}));
+    // What is no answer comes on the session's own stream.
+    let mut session_stream =
+        send(&router, request("GET", &[("mcp-session-id", &session)], "")).await.into_body();
+    let reporting = send(&router, call(&session, &[], "crawl", &json!({}))).await;
+    assert_eq!(kind(&reporting), "text/event-stream");
+    assert_eq!(message(reporting).await["result"]["structuredContent"], json!({"result": false}));
+    let mut reports = String::new();
+    while !reports.contains("did 3") {
+        let frame = timeout(HANG, session_stream.frame()).await.expect("a report in time").unwrap().unwrap();
+        reports.push_str(std::str::from_utf8(&frame.into_data().unwrap()).unwrap());
+    }
+    assert_eq!(reports.matches("notifications/message").count(), 3, "{reports}");
+    assert!(reports.contains("did 1") && !reports.contains("details"), "{reports}");
+    // Headers that say which answers are understood decide as ever.
+    let picky = send(&router, call(&session, &[("accept", "application/json")], "add", &sum)).await;
+    assert_eq!(picky.status(), StatusCode::NOT_ACCEPTABLE);
+}
+
+#[tokio::test]
+async fn a_cancelled_call_ends_however_long_it_has_been_running() {
+    let bench = bench();
+    let router = router(&bench);
+    let session = begin(&router).await;
+    send(&router, call(&session, &[], "add", &json!({"a": 1, "b": 2}))).await;
+    for pause in [Duration::ZERO, Duration::from_millis(60)] {
+        let waiting = call(&session, &[], "wait", &json!({"ms": 60_000}));
+        let waiting = tokio::spawn({
+            let router = router.clone();
+            async move { text(send(&router, waiting).await).await }
+        });
+        bench.seen.started.take(1).await;
+        tokio::time::sleep(pause).await;
+        let params = json!({"requestId": 1});
+        let body = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
+        let cancelled = request("POST", &[("mcp-session-id", &session)], body.to_string());
+        assert_eq!(send(&router, cancelled).await.status(), StatusCode::ACCEPTED);
+        bench.seen.cancelled.take(1).await;
+        waiting.await.unwrap();
+        assert_eq!(bench.seen.running.load(Ordering::SeqCst), 0);
+    }
+}
+
 #[tokio::test]
 async fn the_newest_version_needs_no_session() {
     let bench = bench();

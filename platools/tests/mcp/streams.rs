@@ -224,7 +224,8 @@ async fn a_call_means_the_same_with_and_without_unknown_metadata() {
     ] {
         for token in [json!("p"), json!(7)] {
             let mut all = Vec::new();
-            for meta in [json!({"progressToken": token}), json!({"progressToken": token, "x/y": {"a": [1]}})] {
+            for meta in [json!({"progressToken": token}), json!({"progressToken": token, "x/y": {"a": [1]}})]
+            {
                 let params = json!({"name": tool, "arguments": arguments, "_meta": meta});
                 client.request("same", "tools/call", params).await;
                 let mut messages = vec![client.next().await];

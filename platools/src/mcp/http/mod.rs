@@ -1,10 +1,11 @@
 //! MCP over HTTP ("Streamable HTTP"): the endpoint, who may use it, and its server.
 //!
-//! The sessions and their streams are `rmcp`'s; what is in front of them (host, origin, token, limits) and behind
-//! (whose client is gone, what is still to be answered at the end) is here.
+//! The sessions and their streams are `rmcp`'s; what is in front of them (host, origin, token, limits), behind (whose
+//! client is gone, what is still to be answered at the end) and beside (calls that end at once) is here.
 
 mod guard;
 mod presence;
+mod quick;
 mod refusal;
 mod serve;
 
@@ -24,15 +25,17 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::guard::Guard;
 pub(super) use self::presence::Presence;
-use self::presence::{Attended, Presences};
+use self::presence::{Attended, Exchange, Presences};
+use self::quick::{Known, Outcome, Quick, is_json};
 use self::refusal::{plain, unreadable};
 pub use self::serve::McpListener;
 use super::session::Session;
 use super::{McpError, McpServer};
-use ::http::{Method, StatusCode, header};
+use ::http::{HeaderValue, Method, StatusCode, header};
 
 /// The path of the endpoint.
 const PATH: &str = "/mcp";
@@ -62,7 +65,8 @@ const IDLE: Duration = Duration::from_secs(3_600);
 /// Requests have to name a loopback host, and pages of loopback origins alone may read the answers, unless
 /// [`allow_host`](Self::allow_host) and [`allow_origin`](Self::allow_origin) say more. `X-Platos-Entity-Token` and
 /// `X-Platos-User-Token` become the tokens of the call's context. A client that is gone for ten seconds loses its
-/// running calls.
+/// running calls. A call that ends within 25 ms, without reports, is answered with JSON; any other with a stream of
+/// events, to which the client can come back.
 #[derive(Clone)]
 #[must_use = "it does nothing before `bind` or `into_router`"]
 pub struct McpHttp {
@@ -139,10 +143,12 @@ impl McpHttp {
         session.keep_alive = Some(IDLE);
         sessions.session_config = session;
         let sessions = Arc::new(sessions);
+        let quick = Arc::new(Quick::new(Arc::clone(&shared), Arc::clone(&sessions)));
         let service =
             StreamableHttpService::new(move || Ok(Session::new(&shared)), Arc::clone(&sessions), config);
         Door {
             service,
+            quick,
             sessions,
             guard: Arc::new(guard),
             body_limit: self.body_limit,
@@ -169,6 +175,7 @@ impl fmt::Debug for McpHttp {
 #[derive(Clone)]
 struct Door {
     service: StreamableHttpService<Session, LocalSessionManager>,
+    quick: Arc<Quick>,
     sessions: Arc<LocalSessionManager>,
     guard: Arc<Guard>,
     body_limit: usize,
@@ -188,7 +195,8 @@ impl Door {
 
     async fn answer(&self, request: Request) -> Response {
         if request.method() != Method::POST {
-            return self.pass(request.map(|_| Full::default())).await;
+            let exchange = self.exchange(&request);
+            return self.pass(request.map(|_| Full::default()), exchange, None, None).await;
         }
         if self.closing.is_cancelled() {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down");
@@ -213,10 +221,26 @@ impl Door {
             Ok(Err(_)) => return plain(StatusCode::BAD_REQUEST, "the body ended too early"),
             Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
         };
-        let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
-            value.to_str().is_ok_and(|value| value.trim_start().starts_with("application/json"))
-        });
-        let response = self.pass(Request::from_parts(parts, Full::new(body.clone()))).await;
+        let (mut request, mut known) = (Request::from_parts(parts, Full::new(body.clone())), None);
+        let (exchange, answering) = (self.exchange(&request), self.answering.token());
+        if let Some(exchange) = &exchange {
+            match self.quick.take(request.headers(), &body, exchange.presence()).await {
+                Outcome::Passed => {}
+                Outcome::Answered(answer) => {
+                    let body = Attended::new(Full::new(answer).boxed(), None, Some(answering), None);
+                    let mut response = Response::new(Body::new(body));
+                    let json = HeaderValue::from_static("application/json");
+                    response.headers_mut().insert(header::CONTENT_TYPE, json);
+                    return response;
+                }
+                Outcome::Begun(call, id) => {
+                    request.extensions_mut().insert(call);
+                    known = Some(id);
+                }
+            }
+        }
+        let is_json = is_json(request.headers());
+        let response = self.pass(request, exchange, Some(answering), known).await;
         // The library says 415 of a body that it cannot read, too.
         if is_json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             return unreadable(&body);
@@ -224,15 +248,24 @@ impl Door {
         response
     }
 
-    async fn pass(&self, mut request: Request<Full<Bytes>>) -> Response {
+    /// The exchange that a request with a session opens.
+    fn exchange<B>(&self, request: &Request<B>) -> Option<Exchange> {
         let session = request.headers().get("mcp-session-id").and_then(|id| id.to_str().ok());
-        let attended = session.map(|session| self.presences.attend(session));
-        if let Some(attended) = &attended {
-            request.extensions_mut().insert(attended.presence());
+        session.map(|session| self.presences.attend(session))
+    }
+
+    async fn pass(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        exchange: Option<Exchange>,
+        answering: Option<TaskTrackerToken>,
+        known: Option<Known>,
+    ) -> Response {
+        if let Some(exchange) = &exchange {
+            request.extensions_mut().insert(exchange.presence());
         }
-        let answering = (request.method() == Method::POST).then(|| self.answering.token());
         let response = self.service.handle(request).await;
-        response.map(|body| Body::new(Attended::new(body, attended, answering)))
+        response.map(|body| Body::new(Attended::new(body, exchange, answering, known)))
     }
 }
 

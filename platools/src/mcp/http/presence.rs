@@ -18,6 +18,8 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::quick::Known;
+
 /// How long a client may be away before its calls end. Clients are told to come back after three seconds.
 const AWAY: Duration = Duration::from_secs(10);
 
@@ -104,6 +106,7 @@ pub(super) struct Attended {
     body: BoxBody<Bytes, Infallible>,
     _exchange: Option<Exchange>,
     _answering: Option<TaskTrackerToken>,
+    _known: Option<Known>,
 }
 
 impl Attended {
@@ -111,8 +114,9 @@ impl Attended {
         body: BoxBody<Bytes, Infallible>,
         exchange: Option<Exchange>,
         answering: Option<TaskTrackerToken>,
+        known: Option<Known>,
     ) -> Self {
-        Self { body, _exchange: exchange, _answering: answering }
+        Self { body, _exchange: exchange, _answering: answering, _known: known }
     }
 }
 

@@ -1,69 +1,24 @@
-//! Calls that have nothing unusual about them, once a session stands: read in one pass, run in one task, answered
-//! with one line. Whatever else there is goes through `rmcp`, and means the same.
+//! Calls that have nothing unusual about them, once a session stands: run in one task, answered with one line.
+//! Whatever else there is goes through `rmcp`, and means the same.
 
-use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use memchr::memmem;
 use rmcp::RoleServer;
-use rmcp::model::{ProgressToken, RequestId, ServerResult};
+use rmcp::model::ProgressToken;
 use rmcp::service::TxJsonRpcMessage;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use super::lines::line_of;
 use super::waiting::Waiting;
 use crate::context::{Listen, Progress, Report};
-use crate::mcp::catalog::Structure;
+use crate::mcp::plain::PlainCall;
 use crate::mcp::session::{Level, Shared};
 use crate::mcp::{answer, calls, messages};
-use crate::tool::Arguments;
 
 /// Runs calls of one client.
 pub(super) struct Direct {
     shared: Arc<Shared>,
     level: Level,
-}
-
-/// A `tools/call` without anything that is not understood here.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Request<'a> {
-    jsonrpc: &'a str,
-    id: RequestId,
-    method: &'a str,
-    #[serde(borrow)]
-    params: Params<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow, default)]
-    arguments: Option<&'a RawValue>,
-    #[serde(rename = "_meta", default)]
-    meta: Option<Meta>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Meta {
-    #[serde(rename = "progressToken", default)]
-    progress_token: Option<ProgressToken>,
-    #[serde(default)]
-    traceparent: Option<String>,
-}
-
-/// A call that is about to run.
-struct Call {
-    id: RequestId,
-    name: String,
-    arguments: Arguments,
-    meta: Meta,
-    structure: Structure,
 }
 
 impl Direct {
@@ -73,39 +28,23 @@ impl Direct {
 
     /// Starts the call in `line`, if it is one that needs nobody else. Its answer goes to `output`.
     pub(super) fn takes(&self, line: &[u8], waiting: &Arc<Waiting>, output: &mpsc::Sender<Vec<u8>>) -> bool {
-        let Some(call) = self.read(line) else { return false };
+        let Some(call) = PlainCall::read(line, &self.shared) else { return false };
         let Some(taken_back) = waiting.add_call(&call.id) else { return false };
         let (shared, level) = (Arc::clone(&self.shared), self.level.clone());
         tokio::spawn(run(shared, level, call, taken_back, Arc::clone(waiting), output.clone()));
         true
-    }
-
-    fn read(&self, line: &[u8]) -> Option<Call> {
-        memmem::find(line, b"\"tools/call\"")?;
-        let Request { jsonrpc, id, method, params } = serde_json::from_slice(line).ok()?;
-        if (jsonrpc, method) != ("2.0", "tools/call") {
-            return None;
-        }
-        let structure = self.shared.catalog().structure(&params.name)?;
-        let arguments = match params.arguments.map(RawValue::get) {
-            None => Arguments::empty(),
-            Some(object) if object.starts_with('{') => Arguments::from_object_text(object.to_owned()),
-            Some(_) => return None,
-        };
-        let (name, meta) = (params.name.into_owned(), params.meta.unwrap_or_default());
-        Some(Call { id, name, arguments, meta, structure })
     }
 }
 
 async fn run(
     shared: Arc<Shared>,
     level: Level,
-    call: Call,
+    call: PlainCall,
     taken_back: oneshot::Receiver<()>,
     waiting: Arc<Waiting>,
     output: mpsc::Sender<Vec<u8>>,
 ) {
-    let Call { id, name, arguments, meta, structure } = call;
+    let PlainCall { id, name, arguments, meta, structure } = call;
     let context = calls::context(&shared.server.caller, meta.traceparent.as_deref(), None);
     let call_id = context.call_id().to_owned();
     let steps = meta.progress_token.is_some();
@@ -121,13 +60,7 @@ async fn run(
     let toolbox = &shared.server.toolbox;
     let result = toolbox.dispatcher.call_until(taken_back, &name, arguments, context, progress).await;
     reports.end();
-    let line = answer::line(&id, &result, structure).unwrap_or_else(|| {
-        let mut result = answer::of(result, structure, &call_id, toolbox.show_internal_errors);
-        // Versions with a handshake know no other results than complete ones.
-        result.result_type = None;
-        let result = ServerResult::CallToolResult(result);
-        line_of(&TxJsonRpcMessage::<RoleServer>::response(result, id.clone()))
-    });
+    let line = answer::message(&id, result, structure, &call_id, toolbox.show_internal_errors);
     // The place in the queue comes first: a request that is no longer waiting has its line there.
     if let Ok(place) = output.reserve().await
         && waiting.remove(&id)

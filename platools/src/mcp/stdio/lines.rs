@@ -34,12 +34,7 @@ pub(super) struct Lines<R> {
     line: Vec<u8>,
     /// Whether the rest of a line that is too long is being skipped.
     skipping: bool,
-    /// Whether a session has begun, so that what is no request has a meaning.
-    begun: bool,
-    /// Whether it began with `initialize`, so that requests need not say which version they speak.
-    initialized: bool,
-    /// Whether the client has said that it is ready.
-    stands: bool,
+    phase: Phase,
     direct: Direct,
     output: Option<mpsc::Sender<Vec<u8>>>,
     writer: Option<JoinHandle<()>>,
@@ -54,6 +49,19 @@ impl<R> Drop for Lines<R> {
         // Nobody is left to answer.
         self.waiting.clear();
     }
+}
+
+/// How far a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing that begins one has come: what is no request has no meaning.
+    Silent,
+    /// Each request says which version it speaks.
+    Inline,
+    /// The client has sent `initialize`.
+    Handshake,
+    /// It has said that it is ready, too.
+    Stands,
 }
 
 /// What was read.
@@ -79,9 +87,7 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
             reader: BufReader::with_capacity(TOGETHER, reader),
             line: Vec::new(),
             skipping: false,
-            begun: false,
-            initialized: false,
-            stands: false,
+            phase: Phase::Silent,
             direct,
             output: Some(output),
             writer: Some(writer),
@@ -126,7 +132,7 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
         if line.is_empty() {
             return Ok(None);
         }
-        if self.stands
+        if self.phase == Phase::Stands
             && let Some(output) = &self.output
             && self.direct.takes(line, &self.waiting, output)
         {
@@ -136,18 +142,24 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
             serde_json::from_slice(line).map_err(|error| Refusal::of(line, &error))?;
         match &message {
             JsonRpcMessage::Request(request) => {
-                if !self.begun {
-                    let asks = match &request.request {
+                if self.phase == Phase::Silent {
+                    let may_come_first = match &request.request {
                         ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => true,
+                        ClientRequest::InitializeRequest(_) => {
+                            self.phase = Phase::Handshake;
+                            true
+                        }
                         request => {
-                            let inline =
-                                request.get_meta().missing_required_keys(&ProtocolVersion::NO_INITIALIZE);
-                            self.initialized = matches!(request, ClientRequest::InitializeRequest(_));
-                            self.begun = self.initialized || inline.is_empty();
-                            self.begun
+                            let meta = request.get_meta();
+                            let is_inline =
+                                meta.missing_required_keys(&ProtocolVersion::NO_INITIALIZE).is_empty();
+                            if is_inline {
+                                self.phase = Phase::Inline;
+                            }
+                            is_inline
                         }
                     };
-                    if !asks {
+                    if !may_come_first {
                         return Err(Refusal::answered(
                             Some(request.id.clone()),
                             "the session has not begun: send `initialize` first",
@@ -159,20 +171,22 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
                     self.waiting.add(request.id.clone());
                 }
             }
-            JsonRpcMessage::Notification(notification) if self.begun => match &notification.notification {
+            _ if self.phase == Phase::Silent => {
+                tracing::debug!("a message before the first request is left out");
+                return Ok(None);
+            }
+            JsonRpcMessage::Notification(notification) => match &notification.notification {
                 ClientNotification::CancelledNotification(cancelled) => {
                     if let Some(id) = &cancelled.params.request_id {
                         self.waiting.remove(id);
                     }
                 }
-                ClientNotification::InitializedNotification(_) => self.stands = self.initialized,
+                ClientNotification::InitializedNotification(_) if self.phase == Phase::Handshake => {
+                    self.phase = Phase::Stands;
+                }
                 _ => {}
             },
-            _ if self.begun => {}
-            _ => {
-                tracing::debug!("a message before the first request is left out");
-                return Ok(None);
-            }
+            _ => {}
         }
         Ok(Some(message))
     }
