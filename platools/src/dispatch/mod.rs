@@ -227,6 +227,17 @@ impl Dispatcher {
         self.0.entries.write().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
+    /// Takes tools out and puts others in; no call sees the half of it.
+    pub(crate) fn replace(&self, gone: &[&str], new: Vec<Tool>) {
+        let new: Vec<_> =
+            new.into_iter().map(|tool| (tool.name().to_owned(), Arc::new(Entry::new(tool)))).collect();
+        let mut entries = self.0.entries.write().unwrap_or_else(PoisonError::into_inner);
+        for name in gone {
+            entries.remove(*name);
+        }
+        entries.extend(new);
+    }
+
     /// Switches a tool on or off.
     pub(crate) fn enable(&self, name: &str, enabled: bool) {
         let entries = self.0.entries.read().unwrap_or_else(PoisonError::into_inner);

@@ -101,6 +101,26 @@ impl Tools {
         .is_some()
     }
 
+    fn replace(&self, gone: &[&str], new: &[Tool]) -> Result<(), Error> {
+        let mut outcome = Ok(());
+        self.change(|inner| {
+            let mut registry = inner.registry.clone();
+            for name in gone {
+                registry.remove(name);
+            }
+            outcome = registry.extend(new.iter().cloned()).map_err(Error::from).and_then(|()| {
+                if self.declared { declare(&registry).map(drop).map_err(Error::from) } else { Ok(()) }
+            });
+            outcome.as_ref().ok()?;
+            inner.registry = registry;
+            for name in gone {
+                inner.disabled.remove(*name);
+            }
+            Some(())
+        });
+        outcome
+    }
+
     fn set_enabled(&self, name: &str, enabled: bool) -> bool {
         let mut known = false;
         self.change(|inner| {
@@ -160,6 +180,15 @@ impl Toolbox {
         self.tools.remove(name)
     }
 
+    fn replace(&self, gone: &[&str], new: Vec<Tool>) -> Result<(), Error> {
+        MissingState::check(&new, &self.dispatcher.states())?;
+        AccessError::check(&new, self.dispatcher.is_authenticated(), self.strict_access)?;
+        let _changing = self.changing();
+        self.tools.replace(gone, &new)?;
+        self.dispatcher.replace(gone, new);
+        Ok(())
+    }
+
     fn enable(&self, name: &str, enabled: bool) -> bool {
         let _changing = self.changing();
         self.dispatcher.enable(name, enabled);
@@ -197,6 +226,16 @@ macro_rules! at_run_time {
             /// there was such a tool.
             pub fn remove_tool(&self, name: &str) -> bool {
                 self.$toolbox().remove(name)
+            }
+
+            /// Takes tools out and puts others in, in one step: all of it or nothing. A tool that is in both is
+            /// replaced, and no call meets the moment between; running calls finish as they began. Tools that are
+            /// named nowhere stay as they are, their limits and figures too.
+            ///
+            /// # Errors
+            /// As [`insert_tool`](Self::insert_tool), for any of the new tools. Nothing has changed then.
+            pub fn replace_tools(&self, gone: &[&str], new: Vec<Tool>) -> Result<(), Error> {
+                self.$toolbox().replace(gone, new)
             }
 
             /// Switches a tool off, or on again. One that is switched off is not declared, and its calls are
@@ -251,5 +290,23 @@ mod tests {
         assert!(tools.set_enabled("a", true) && declared("a"));
         assert!(tools.remove("a") && !tools.remove("a") && !declared("a"));
         assert!(!tools.set_enabled("a", true));
+    }
+
+    #[test]
+    fn several_tools_change_as_one_or_not_at_all() {
+        let tools = Tools::new(Registry::new()).unwrap();
+        let names =
+            || tools.list().iter().map(|(tool, _)| tool.name().to_owned()).collect::<Vec<_>>().join(" ");
+        let described = |name: &str, text: &str| tool(name, text.to_owned());
+        tools.replace(&[], &[described("a", "old"), described("b", "")]).unwrap();
+        let mut changes = tools.changes();
+        tools.set_enabled("a", false);
+        changes.mark_unchanged();
+        assert!(tools.replace(&["b"], &[described("c", ""), described("a", "new")]).is_err(), "`a` is taken");
+        assert!(!changes.has_changed().unwrap());
+        assert_eq!(names(), "a b");
+        tools.replace(&["a", "b"], &[described("c", ""), described("a", "new")]).unwrap();
+        assert_eq!(names(), "a c");
+        assert!(tools.declaration().contains("\"new\""), "a replaced tool is switched on");
     }
 }
