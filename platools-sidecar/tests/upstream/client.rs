@@ -1,0 +1,95 @@
+//! The door for programs.
+
+use std::time::Duration;
+
+use axum::Router;
+use platools_sidecar::upstream::{Bearer, Client, UpstreamError};
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+
+use super::support::{GUARD, Server, TOKEN, local, within};
+
+fn bearer() -> Bearer {
+    Bearer::new(TOKEN).unwrap()
+}
+
+fn arguments(value: Value) -> Map<String, Value> {
+    serde_json::from_value(value).unwrap()
+}
+
+#[tokio::test]
+async fn tools_are_listed_and_called_over_http() {
+    let (host, bearer) = (local(), bearer());
+    let server = Server::start(&host).await;
+    let client = within(Client::connect_http(&server.url, Some(&bearer))).await.unwrap();
+    let tools = within(client.list_tools()).await.unwrap();
+    let names: Vec<_> = tools.iter().map(|tool| tool.name.as_str()).collect();
+    assert_eq!(names, ["add", "draw", "letters", "linger", "refuse"]);
+    assert_eq!(tools[0].description, "Add two whole numbers.");
+    assert_eq!(tools[0].input_schema["properties"]["a"]["type"], "integer");
+    assert_eq!(
+        (&tools[0].annotations["readOnlyHint"], &tools[0].annotations["title"]),
+        (&json!(true), &json!("Adder"))
+    );
+
+    let sum =
+        within(client.call_tool("add", arguments(json!({"a": 40, "b": 2})), GUARD)).await.unwrap().unwrap();
+    assert_eq!(sum.to_value(), json!({"result": 42}));
+    let refused = within(client.call_tool("refuse", Map::new(), GUARD)).await.unwrap().unwrap_err();
+    assert_eq!(refused.to_string(), "there is none today");
+    let wrong =
+        within(client.call_tool("add", arguments(json!({"a": 1})), GUARD)).await.unwrap().unwrap_err();
+    assert!(wrong.to_string().contains("`b` is missing"), "{wrong}");
+    let drawn = within(client.call_tool("draw", Map::new(), GUARD)).await.unwrap().unwrap();
+    assert_eq!(drawn.as_content().unwrap().len(), 2);
+    let unknown = within(client.call_tool("ad", Map::new(), GUARD)).await.unwrap_err();
+    assert!(
+        matches!(&unknown, UpstreamError::Rejected { message, .. } if message.contains("did you mean `add`"))
+    );
+    within(client.close()).await;
+    within(server.stop()).await;
+}
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_is_taken_back() {
+    let (host, bearer) = (local(), bearer());
+    let server = Server::start(&host).await;
+    let client = within(Client::connect_http(&server.url, Some(&bearer))).await.unwrap();
+    let time = Duration::from_millis(300);
+    let error = within(client.call_tool("linger", Map::new(), time)).await.unwrap_err();
+    assert_eq!(error, UpstreamError::Timeout(time));
+    within(async {
+        while host.in_flight() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_not_there_refuses_or_is_no_mcp_server_is_told_apart() {
+    let server = Server::start(&local()).await;
+    let wrong = Bearer::new("s3cret-and-not-the-right-one").unwrap();
+    let error = within(Client::connect_http(&server.url, Some(&wrong))).await.unwrap_err();
+    assert!(matches!(error, UpstreamError::Refused(_)), "{error:?}");
+    assert!(!error.to_string().contains("s3cret"), "{error}");
+
+    let other_path = format!("http://{}/elsewhere?key=s3cret", server.address);
+    let error = within(Client::connect_http(&other_path, Some(&bearer()))).await.unwrap_err();
+    assert!(matches!(error, UpstreamError::NotMcp(_)), "{error:?}");
+    assert!(!error.to_string().contains("s3cret"), "{error}");
+
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let error = within(Client::connect_http(&format!("http://{free}/?key=s3cret"), None)).await.unwrap_err();
+    assert!(matches!(error, UpstreamError::Unreachable(_)), "{error:?}");
+    assert!(!error.to_string().contains("s3cret"), "{error}");
+
+    for (kind, body) in [("text/html", "<html>"), ("application/json", "{}"), ("application/json", "[")] {
+        let page = move || async move { ([("content-type", kind)], body) };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(page)).await });
+        let error = within(Client::connect_http(&url, None)).await.unwrap_err();
+        assert!(matches!(error, UpstreamError::NotMcp(_)), "{kind} {body}: {error:?}");
+    }
+}
