@@ -1,4 +1,4 @@
-//! `call`: one signed call of a connected host's tool.
+//! `call`: one signed call of a connected host's tool, or a call of an MCP server's.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::Failure;
 use crate::client::{Client, Target, text};
+use crate::mcp::Server;
 
 /// The longest time that the platform waits for an answer.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
@@ -49,6 +50,14 @@ pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failur
         return Err(Failure::Usage(problem.to_owned()));
     }
     let params = output::read_params(&options.params).map_err(Failure::Usage)?;
+    if options.target.is_mcp() {
+        if !is_nobody(&options.caller) {
+            let problem = "an MCP server says itself who is calling: leave out the options about the caller";
+            return Err(Failure::Usage(problem.to_owned()));
+        }
+        let server = Server::connect(&options.target).await?;
+        return server.call(&options.tool, &params, options.timeout, options.json, output).await;
+    }
     let client = Client::new(&options.target)?;
     let seat = client.seat(&options.target).await?;
     if !client.has_tool(&seat, &options.tool).await? {
@@ -75,6 +84,14 @@ pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failur
         }
         Outcome::Error => Err(Failure::Failed((!options.json).then_some(call.message).flatten())),
     }
+}
+
+/// Whether nothing is said about who is calling.
+fn is_nobody(caller: &Caller) -> bool {
+    let Caller { user, user_token, entity_token, role, agent, thread, context, .. } = caller;
+    [user, user_token, entity_token, agent, thread].into_iter().all(Option::is_none)
+        && role.is_empty()
+        && context.is_empty()
 }
 
 /// What is read of a call that is over. The result is the host's: any JSON, also such as no value holds.

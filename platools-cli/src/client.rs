@@ -20,23 +20,27 @@ const PAGE: usize = 1_000;
 /// Where `platools dev` listens unless it is told otherwise.
 const URL: &str = "http://127.0.0.1:3100";
 
+/// The variable with the API token.
+const TOKEN: &str = "PLATOOLS_DEV_TOKEN";
+
 /// The platform's URL; an empty variable counts as unset.
 fn base(text: &str) -> Result<Url, String> {
     let url = Url::parse(if text.is_empty() { URL } else { text });
     url.ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or_else(|| "write http://HOST:PORT".to_owned())
+        .ok_or_else(|| "write http://HOST:PORT, or an MCP server's http://HOST:PORT/mcp".to_owned())
 }
 
-/// Which platform, and whose tools.
+/// Which platform and whose tools, or which MCP server.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Where")]
 pub(crate) struct Target {
-    /// The development platform
+    /// The development platform; or an MCP server, which is a URL with a path, such as http://127.0.0.1:3001/mcp
     #[arg(long, env = "PLATOOLS_DEV_URL", default_value = URL, value_parser = base)]
     pub(crate) url: Url,
-    /// Its API token, as `platools dev` prints it
-    #[arg(long, env = "PLATOOLS_DEV_TOKEN", hide_env_values = true)]
+    /// The platform's API token, as `platools dev` prints it [env: PLATOOLS_DEV_TOKEN]; or the MCP server's token
+    /// [env: PLATOOLS_SERVE_TOKEN]
+    #[arg(long)]
     pub(crate) token: Option<String>,
     /// The entity; the one whose host is connected, unless there are several
     #[arg(long)]
@@ -44,6 +48,13 @@ pub(crate) struct Target {
     /// The environment; the one whose host is connected, unless there are several
     #[arg(long)]
     pub(crate) env: Option<String>,
+}
+
+impl Target {
+    /// Whether it is an MCP server.
+    pub(crate) fn is_mcp(&self) -> bool {
+        self.url.path() != "/"
+    }
 }
 
 /// A development platform.
@@ -101,12 +112,15 @@ struct Environment {
 
 impl Client {
     pub(crate) fn new(target: &Target) -> Result<Self, Failure> {
-        let token = target.token.clone().filter(|token| !token.is_empty()).ok_or_else(|| {
-            Failure::Usage(
-                "no API token: set PLATOOLS_DEV_TOKEN to what `platools dev` printed, or give --token"
-                    .to_owned(),
-            )
-        })?;
+        // Each kind of server has a variable of its own: no token goes to the wrong one.
+        let variable = || std::env::var(TOKEN).ok();
+        let token =
+            target.token.clone().or_else(variable).filter(|token| !token.is_empty()).ok_or_else(|| {
+                Failure::Usage(
+                    "no API token: set PLATOOLS_DEV_TOKEN to what `platools dev` printed, or give --token"
+                        .to_owned(),
+                )
+            })?;
         // Loopback, mostly, and never a proxy: the token is not for others.
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
         let http = http.map_err(|error| Failure::Usage(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! `list`: the tools of a connected host.
+//! `list`: the tools of a connected host, or of an MCP server.
 
 use clap::Args;
 use platools::cli::output::{Output, ToolLine};
@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::Failure;
 use crate::client::{Client, Target, text};
+use crate::mcp::Server;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -19,9 +20,14 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failure> {
+    let search = options.search.as_deref().unwrap_or_default();
+    if options.target.is_mcp() {
+        Server::connect(&options.target).await?.list(search, options.json, output).await;
+        return Ok(());
+    }
     let client = Client::new(&options.target)?;
     let seat = client.seat(&options.target).await?;
-    let tools = client.tools(&seat, options.search.as_deref().unwrap_or_default(), options.json).await?;
+    let tools = client.tools(&seat, search, options.json).await?;
     if options.json {
         output.json(&tools);
         return Ok(());

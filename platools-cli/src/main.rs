@@ -5,7 +5,7 @@
 //! | `dev` | a development platform on this machine, with a playground page |
 //! | `mint` | prints a session token |
 //! | `doctor` | looks at a host's configuration and connection |
-//! | `list`, `call` | the tools of a host that is connected to a development platform |
+//! | `list`, `call` | the tools of a host that is connected to a development platform, or of an MCP server |
 //!
 //! Exit codes: 0 done; 1 a tool failed, or something was found wrong; 2 wrong usage or configuration.
 
@@ -16,6 +16,7 @@ mod client;
 mod dev;
 mod doctor;
 mod list;
+mod mcp;
 mod mint;
 
 use std::process::ExitCode;
@@ -42,9 +43,9 @@ enum Command {
     Mint(mint::Options),
     /// Look at the PLATOS_… variables of a host, and whether its platform can be reached
     Doctor(doctor::Options),
-    /// List the tools of a host that is connected to a development platform
+    /// List the tools of a host that is connected to a development platform, or of an MCP server
     List(list::Options),
-    /// Call a tool of a host that is connected to a development platform
+    /// Call a tool of a host that is connected to a development platform, or of an MCP server
     Call(Box<call::Options>),
     /// Print a completion script for a shell
     Completions {

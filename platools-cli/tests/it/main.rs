@@ -6,5 +6,6 @@ mod calls;
 mod data;
 mod dev;
 mod doctor;
+mod mcp;
 mod mint;
 mod support;

@@ -179,7 +179,7 @@ impl Host {
 
 /// Add two whole numbers.
 #[tool(register = false, read_only)]
-async fn add(a: i64, b: i64) -> i64 {
+pub(crate) async fn add(a: i64, b: i64) -> i64 {
     a + b
 }
 
@@ -191,7 +191,7 @@ async fn whoami(ctx: CallContext) -> Value {
 
 /// Refuse.
 #[tool(register = false)]
-async fn refuse(
+pub(crate) async fn refuse(
     /// Why.
     why: Option<String>,
 ) -> Result<(), ToolError> {
@@ -207,7 +207,7 @@ async fn verbatim(text: String) -> Result<ToolOutput, ToolError> {
 
 /// Never answer.
 #[tool(register = false)]
-async fn hang() {
+pub(crate) async fn hang() {
     std::future::pending::<()>().await;
 }
 

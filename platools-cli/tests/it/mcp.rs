@@ -1,0 +1,88 @@
+//! `list` and `call` with the URL of an MCP server.
+
+use platools::mcp::McpServer;
+use platools::{Platools, tools};
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::support::{add, hang, refuse, run};
+
+const TOKEN: &str = "a-token-of-24-characters";
+
+struct Served {
+    url: String,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Served {
+    async fn start() -> Self {
+        let local = Platools::builder().tools(tools![add, hang, refuse]).build_local().unwrap();
+        let listener = McpServer::of(&local).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
+        let (url, (stop, stopped)) = (listener.url(), oneshot::channel());
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        Self { url, stop, task: tokio::spawn(listener.serve_until(stopped)) }
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn tools_of_an_mcp_server_are_listed_and_called() {
+    let server = Served::start().await;
+    let token = [("PLATOOLS_SERVE_TOKEN", TOKEN)];
+    let url = format!("--url={}", server.url);
+    let ran = run(&["list", &url], &token).await;
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert_eq!((ran.code, lines.len()), (0, 3), "{ran:?}");
+    assert!(lines[0].starts_with("add ") && lines[0].contains("Add two whole numbers."), "{ran:?}");
+    let tools = run(&["list", "NUMBERS add", "--json", &url], &token).await.json();
+    assert_eq!(tools.as_array().unwrap().len(), 1);
+    assert_eq!(tools[0]["input_schema"]["required"], json!(["a", "b"]));
+    assert_eq!(tools[0]["annotations"]["readOnlyHint"], true);
+    assert!(run(&["list", "nothing", &url], &token).await.errors.contains("no tool has these words"));
+
+    let ran = run(&["call", "add", "--params", r#"{"a": 2, "b": 40}"#, &url, "--token", TOKEN], &[]).await;
+    // What is no object stands in one, as the server declares it.
+    assert_eq!((ran.code, ran.json()), (0, json!({"result": 42})), "{ran:?}");
+    let called = run(&["call", "add", "-p", r#"{"a": 2, "b": 40}"#, "--json", &url], &token).await.json();
+    assert_eq!((&called["outcome"], &called["result"]), (&json!("result"), &json!({"result": 42})));
+    assert!(called["latency_ms"].as_f64().unwrap() > 0.0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_goes_wrong_with_an_mcp_server_is_said() {
+    let server = Served::start().await;
+    let token = [("PLATOOLS_SERVE_TOKEN", TOKEN)];
+    let url = format!("--url={}", server.url);
+    run(&["call", "refuse", &url], &token).await.failed(1, "not today");
+    run(&["call", "add", "--params", r#"{"a": 1}"#, &url], &token).await.failed(1, "`b` is missing");
+    run(&["call", "hang", "--timeout", "50ms", &url], &token).await.failed(1, "no answer within 50ms");
+    let ran = run(&["call", "hang", "--timeout", "50ms", "--json", &url], &token).await;
+    assert_eq!((ran.code, &ran.json()["outcome"]), (1, &json!("timed_out")));
+    let ran = run(&["call", "refuse", "--json", &url], &token).await;
+    assert_eq!((ran.code, &ran.json()["message"]), (1, &json!("not today")));
+    for (arguments, message) in [
+        (&["call", "ad", &url][..], "there is no tool `ad`; did you mean `add`?"),
+        (&["call", "add", "--user", "ada", &url], "an MCP server says itself who is calling"),
+        (&["list", "--entity", "local", &url], "an MCP server has no entities: leave out --entity"),
+        (&["list", &url, "--token", "wrong"], "check the bearer token, in --token or PLATOOLS_SERVE_TOKEN"),
+        (&["list", &url, "--token", "wr ong"], "the bearer token has a space"),
+        (&["list", &format!("{url}/other")], "HTTP status 404"),
+        (&["list", "--url", "http://127.0.0.1:9/mcp"], "cannot be reached"),
+        (&["list", "--url", "http://192.0.2.1/mcp"], "is not encrypted"),
+    ] {
+        run(arguments, &token).await.failed(2, message);
+    }
+    // The token of a platform is not for an MCP server.
+    let ran = run(&["list", &url], &[("PLATOOLS_DEV_TOKEN", TOKEN)]).await;
+    ran.failed(2, "refuses access (401)");
+    server.stop().await;
+}
