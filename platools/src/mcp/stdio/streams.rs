@@ -113,8 +113,11 @@ mod unix {
             let (reader, writer) = socket(file)?.into_split();
             let gone = async move {
                 // Nobody sends anything this way: it can be read only when it is closed.
-                let closed = reader.ready(Interest::READABLE).await.is_ok_and(Ready::is_write_closed);
-                if !closed {
+                let _ = reader.ready(Interest::READABLE).await;
+                // A client may close its own direction alone, and read on. The other one is in the answer only when
+                // it is asked for, and this wait is over at once.
+                let both = reader.ready(Interest::READABLE | Interest::WRITABLE).await;
+                if !both.is_ok_and(Ready::is_write_closed) {
                     std::future::pending::<()>().await;
                 }
             };
@@ -159,6 +162,53 @@ mod unix {
 
         fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
             Poll::Ready(Ok(()))
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::io::Read as _;
+        use std::net::Shutdown;
+        use std::time::Duration;
+
+        use futures_util::FutureExt as _;
+        use tokio::io::AsyncWriteExt as _;
+        use tokio::time::timeout;
+
+        use super::*;
+
+        /// Only ends a test that hangs.
+        const GUARD: Duration = Duration::from_secs(30);
+
+        #[tokio::test]
+        async fn a_client_at_the_other_end_of_a_socket_is_gone_once_it_closes_it() {
+            let (client, server) = StdUnixStream::pair().unwrap();
+            let (_writer, gone) = writer(server.into()).unwrap();
+            drop(client);
+            timeout(GUARD, gone).await.expect("it is noticed");
+        }
+
+        #[tokio::test]
+        async fn a_client_that_only_says_it_sends_nothing_reads_on() {
+            let (mut client, server) = StdUnixStream::pair().unwrap();
+            let (mut writer, mut gone) = writer(server.into()).unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+                assert!((&mut gone).now_or_never().is_none());
+            }
+            writer.write_all(b"still there").await.unwrap();
+            let mut read = [0; 11];
+            client.read_exact(&mut read).unwrap();
+            assert_eq!(&read, b"still there");
+        }
+
+        #[tokio::test]
+        async fn a_client_at_the_other_end_of_a_pipe_is_gone_once_it_closes_it() {
+            let (client, server) = io::pipe().unwrap();
+            let (_writer, gone) = writer(server.into()).unwrap();
+            drop(client);
+            timeout(GUARD, gone).await.expect("it is noticed");
         }
     }
 }
