@@ -195,8 +195,14 @@ impl Door {
 
     async fn answer(&self, request: Request) -> Response {
         if request.method() != Method::POST {
+            let ends = request.method() == Method::DELETE;
             let exchange = self.exchange(&request);
-            return self.pass(request.map(|_| Full::default()), exchange, None, None).await;
+            let mut response = self.pass(request.map(|_| Full::default()), exchange, None, None).await;
+            // The session is gone, and not only about to be; clients complain of 202.
+            if ends && response.status() == StatusCode::ACCEPTED {
+                *response.status_mut() = StatusCode::NO_CONTENT;
+            }
+            return response;
         }
         if self.closing.is_cancelled() {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down");
