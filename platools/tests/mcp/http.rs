@@ -298,9 +298,61 @@ async fn a_body_of_ten_megabytes_is_too_large_whether_or_not_it_says_so() {
     let large = || vec![b' '; 10_000_000];
     let announced = send(&router, request("POST", &[("content-length", "10000000")], large())).await;
     assert_eq!(announced.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(announced.headers()["connection"], "close");
     let chunks = futures_util::stream::iter((0..10).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1_000_000])));
     let streamed = send(&router, request("POST", &[], Body::from_stream(chunks))).await;
     assert_eq!(streamed.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_connection_outlives_a_refusal_that_is_made_before_the_body_is_there() {
+    let bench = bench();
+    let listener = McpServer::of(&bench.local).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
+    let mut connection = TcpStream::connect(listener.local_addr()).await.unwrap();
+    let serving = tokio::spawn(listener.serve_until(std::future::pending()));
+    let body = initialize("2025-06-18").to_string();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer wrong\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    for _ in 0..3 {
+        connection.write_all(head.as_bytes()).await.unwrap();
+        // The server sees it; some clients send the rest only then.
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        connection.write_all(body.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"this server's token") {
+            let read = timeout(HANG, connection.read_buf(&mut answer)).await.expect("in time").unwrap();
+            assert!(read > 0, "the server hung up: {}", String::from_utf8_lossy(&answer));
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 401 "), "{}", String::from_utf8_lossy(&answer));
+    }
+    exchange(&mut connection, None, &initialize("2025-06-18")).await;
+    serving.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_without_the_whole_body_is_the_last_answer_and_says_so() {
+    let bench = bench();
+    let router = router(&bench);
+    let endless = || Body::from_stream(futures_util::stream::pending::<std::io::Result<Vec<u8>>>());
+    let long = Body::from(vec![b' '; 1 << 20]);
+    for (header, body, status) in [
+        (("authorization", "Bearer wrong"), endless(), StatusCode::UNAUTHORIZED),
+        (("origin", "https://evil.example"), long, StatusCode::FORBIDDEN),
+        (("accept", "*/*"), endless(), StatusCode::REQUEST_TIMEOUT),
+    ] {
+        let response = send(&router, request("POST", &[header], body)).await;
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers()["connection"], "close", "{status}");
+    }
+    let response = send(&router, request("POST", &[("authorization", "Bearer wrong")], "{}")).await;
+    assert_eq!(response.headers().get("connection"), None, "all of it was read");
+    let asking = [("authorization", "Bearer wrong"), ("expect", "100-continue")];
+    let response = send(&router, request("POST", &asking, "{}")).await;
+    assert_eq!(response.headers()["connection"], "close", "it is not asked to send it");
 }
 
 #[tokio::test(start_paused = true)]

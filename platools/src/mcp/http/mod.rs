@@ -31,7 +31,7 @@ use self::guard::Guard;
 pub(super) use self::presence::Presence;
 use self::presence::{Attended, Exchange, Presences};
 use self::quick::{Known, Outcome, Quick, is_json};
-use self::refusal::{plain, unreadable};
+use self::refusal::{before, last, plain, unreadable};
 pub use self::serve::McpListener;
 use super::session::Session;
 use super::{McpError, McpServer};
@@ -205,17 +205,19 @@ impl Door {
             return response;
         }
         if self.closing.is_cancelled() {
-            return plain(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down");
+            let response = plain(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down");
+            return before(request, response).await;
         }
         let begins = !request.headers().contains_key("mcp-session-id");
         if begins && self.sessions.sessions.read().await.len() >= SESSIONS {
-            return plain(StatusCode::SERVICE_UNAVAILABLE, "there are too many sessions: try again later");
+            let text = "there are too many sessions: try again later";
+            return before(request, plain(StatusCode::SERVICE_UNAVAILABLE, text)).await;
         }
         let announced = request.headers().get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         let too_large = || {
             let text = format!("the body has more than {} bytes", self.body_limit);
-            plain(StatusCode::PAYLOAD_TOO_LARGE, text)
+            last(plain(StatusCode::PAYLOAD_TOO_LARGE, text))
         };
         if announced.is_some_and(|length| length > self.body_limit as u64) {
             return too_large();
@@ -225,7 +227,7 @@ impl Door {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => return too_large(),
             Ok(Err(_)) => return plain(StatusCode::BAD_REQUEST, "the body ended too early"),
-            Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
+            Err(_) => return last(plain(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
         };
         let (mut request, mut known) = (Request::from_parts(parts, Full::new(body.clone())), None);
         let (exchange, answering) = (self.exchange(&request), self.answering.token());
@@ -278,7 +280,7 @@ impl Door {
 async fn enter(State(door): State<Door>, request: Request) -> Response {
     let origin = match door.guard.check(&request) {
         Ok(origin) => origin,
-        Err(response) => return *response,
+        Err(response) => return before(request, *response).await,
     };
     let mut response = match request.method() {
         &Method::OPTIONS => plain(StatusCode::NO_CONTENT, ""),

@@ -1,17 +1,48 @@
 //! Responses to requests that go no further.
 
+use std::time::Duration;
+
 use ::http::StatusCode;
-use ::http::header::{CONTENT_TYPE, HeaderValue};
-use axum::body::Body;
+use ::http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue};
+use axum::body::{Body, HttpBody as _};
+use axum::extract::Request;
 use axum::response::Response;
+use http_body_util::{BodyExt as _, Limited};
 use serde::de::IgnoredAny;
 use serde_json::json;
+use tokio::time::timeout;
+
+/// How much is read of a body that nobody wants, in bytes: more than a client's first message has.
+const UNWANTED: usize = 64 << 10;
+/// How long that may take.
+const UNWANTED_TIME: Duration = Duration::from_secs(1);
 
 /// A line of text.
 pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Response {
     let mut response = Response::new(Body::from(text.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// The response to a request that is refused before its body. A body that is left unread ends the connection, and the
+/// next request would go there and be lost: so it is read, or the client is told.
+pub(super) async fn before(request: Request, response: Response) -> Response {
+    // Who asks whether to send it is not told to.
+    let asks = request.headers().contains_key(EXPECT);
+    let body = request.into_body();
+    if asks || body.size_hint().lower() > UNWANTED as u64 {
+        return last(response);
+    }
+    match timeout(UNWANTED_TIME, Limited::new(body, UNWANTED).collect()).await {
+        Ok(Ok(_)) => response,
+        _ => last(response),
+    }
+}
+
+/// The last response on its connection.
+pub(super) fn last(mut response: Response) -> Response {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
