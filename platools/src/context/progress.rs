@@ -45,7 +45,6 @@ struct Listener<T: ?Sized = dyn Listen> {
 }
 
 /// A door that takes reports.
-#[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "no door does"))]
 pub(crate) trait Listen: Send + Sync {
     /// Takes a report, if there is room for it. Never waits.
     fn hear(&self, report: Report) -> bool;
