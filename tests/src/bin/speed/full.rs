@@ -1,0 +1,32 @@
+//! The host as users have it.
+
+use std::time::Duration;
+
+use platools::prelude::*;
+use platools::tools;
+
+use super::calls::SECRET;
+
+/// Add two whole numbers.
+#[tool(register = false)]
+async fn add(a: i64, b: i64, note: String) -> i64 {
+    let _ = note;
+    a + b
+}
+
+/// Add two whole numbers, after a while.
+#[tool(register = false)]
+async fn nap(a: i64, b: i64, note: String) -> i64 {
+    let _ = note;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    a + b
+}
+
+pub(crate) fn run(address: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let url = format!("ws://{address}?entity=speed");
+    runtime.block_on(async {
+        let host = Platools::builder().url(url).secret(SECRET).tools(tools![add, nap]).build().unwrap();
+        host.run().await.unwrap();
+    });
+}
