@@ -234,7 +234,7 @@ async function refusals() {
         'MCP-Protocol-Version': '2025-11-25',
     };
     async function send(headers, { method = 'POST', body = ping } = {}) {
-        const sent = request(target, { agent: false, method, headers: { ...usual, ...headers } });
+        const sent = request(target, { method, headers: { ...usual, ...headers } });
         sent.end(method === 'POST' ? JSON.stringify(body) : undefined);
         const [answer] = await once(sent, 'response');
         answer.resume();

@@ -93,7 +93,7 @@ async fn a_session_begins_calls_and_ends() {
     assert_eq!(answer["result"]["content"][0]["text"], "42");
 
     let ended = send(&router, request("DELETE", &[("mcp-session-id", &session)], "")).await;
-    assert!(ended.status().is_success(), "{}", ended.status());
+    assert_eq!(ended.status(), StatusCode::NO_CONTENT);
     let gone = send(&router, call(&session, &[], "add", &json!({"a": 1, "b": 2}))).await;
     assert_eq!(gone.status(), StatusCode::NOT_FOUND);
     assert_eq!(

@@ -13,6 +13,7 @@ mod guard;
 mod http;
 mod interop;
 mod interop_doctor;
+mod interop_mcp;
 mod interop_python;
 mod interop_tokens;
 mod registration;

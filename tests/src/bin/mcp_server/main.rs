@@ -18,6 +18,7 @@ mod ways;
 
 use std::error::Error;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
@@ -25,13 +26,16 @@ use axum::middleware::{Next, from_fn};
 use platools::mcp::{McpHttp, McpServer};
 use platools::prelude::*;
 use platools::security::{AuthenticationError, Credentials};
-use platools::{LocalHost, Platools};
+use platools::{Limits, LocalHost, Platools};
 use tokio::net::TcpListener;
 
 use self::journal::Journal;
 
 /// The host itself, for tools that change its tools.
 type Itself = Arc<OnceLock<LocalHost>>;
+
+/// Longer than any test: what ends a call has to be what the test does.
+const CALL_TIMEOUT: Duration = Duration::from_secs(3_600);
 
 /// Knows users by tokens such as `user-usr_7`.
 async fn users(credentials: Credentials) -> Result<Identity, AuthenticationError> {
@@ -62,9 +66,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let page = arguments.next().map_or(Ok(1_000), |page| page.parse());
     let page = page.map_err(|_| "say as a whole number how many tools a page has")?;
 
+    let mut limits = Limits::default();
+    limits.call_timeout = CALL_TIMEOUT;
     let itself = Itself::default();
     let host = Platools::builder()
         .authenticator(users)
+        .limits(limits)
         .state(Arc::clone(&itself))
         .state(Journal::default())
         .tool(suite::json_schema_2020_12())

@@ -60,7 +60,8 @@ async fn meet(
 
 /// Wait for some milliseconds, and give back the own number.
 #[tool]
-async fn wait(progress: Progress, ms: u64, number: u32) -> u32 {
+async fn wait(progress: Progress, journal: State<Journal>, ms: u64, number: u32) -> u32 {
+    journal.note(format!("{number} begun"));
     progress.report(0.0, None);
     sleep(Duration::from_millis(ms)).await;
     number
