@@ -42,6 +42,7 @@ fn tools_are_listed_for_people_and_for_programs() {
     assert_eq!(lines[1], "cancel_order    [user: support, admin] Cancel an order that has not shipped.");
     assert_eq!(run(&["list", "SHIPMENT"]).1.lines().count(), 1);
     assert_eq!(run(&["list", "no such thing"]).1, "");
+    assert_eq!(run(&["list", "order SHIPMENT"]).1.lines().count(), 1);
 
     let tools = printed(&["list", "--json"]);
     let lookup = tools.as_array().unwrap().iter().find(|tool| tool["name"] == "lookup_order").unwrap();

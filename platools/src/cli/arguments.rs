@@ -45,7 +45,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Only tools whose name, description or category has this text in it
+    /// Only tools that have these words in name, description or category
     pub(super) search: Option<String>,
     /// As JSON, with schemas and limits
     #[arg(long)]

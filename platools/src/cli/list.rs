@@ -13,7 +13,8 @@ use crate::tool::{Tool, ToolSpec};
 pub(super) fn run(platools: Platools, options: &List, output: &Output) -> Result<(), Failure> {
     let local = platools.build_local().map_err(|error| Failure::of_build(&error))?;
     let wanted = options.search.as_deref().unwrap_or_default().to_lowercase();
-    let tools: Vec<&Tool> = local.registry().iter().filter(|tool| matches(tool.spec(), &wanted)).collect();
+    let words: Vec<&str> = wanted.split_whitespace().collect();
+    let tools: Vec<&Tool> = local.registry().iter().filter(|tool| matches(tool.spec(), &words)).collect();
     if options.json {
         let tools: Vec<Value> = tools.iter().map(|tool| described(tool)).collect();
         output.json(&tools);
@@ -23,7 +24,7 @@ pub(super) fn run(platools: Platools, options: &List, output: &Output) -> Result
         output.note(if local.registry().is_empty() {
             "no tools are registered; tools of a crate that nothing refers to are not linked"
         } else {
-            "no tool has that in its name, description or category"
+            "no tool has these words in its name, description or category"
         });
     }
     let lines: Vec<_> = tools.iter().map(|tool| line(tool.spec())).collect();
@@ -39,9 +40,11 @@ pub(super) fn print(local: &LocalHost, output: &Output) {
     output.tools(&lines);
 }
 
-fn matches(spec: &ToolSpec, wanted: &str) -> bool {
+/// Whether each of the words, which are lower-case, is somewhere in the tool.
+fn matches(spec: &ToolSpec, words: &[&str]) -> bool {
     let category = spec.annotations.get("category").and_then(Value::as_str).unwrap_or_default();
-    [&spec.name, &spec.description, category].iter().any(|text| text.to_lowercase().contains(wanted))
+    let texts = [&spec.name, &spec.description, category].map(str::to_lowercase);
+    words.iter().all(|word| texts.iter().any(|text| text.contains(word)))
 }
 
 fn line(spec: &ToolSpec) -> ToolLine<'_> {
