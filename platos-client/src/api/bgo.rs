@@ -257,7 +257,7 @@ impl Schedules<'_> {
     /// See [`Error`].
     pub async fn delete(&self, schedule_id: &str) -> Result<(), Error> {
         let call = Call::delete(&["trigger", "schedules", id("schedule id", schedule_id)?]);
-        self.client.send(call).await.map(drop)
+        self.client.send(call).await?.nothing()
     }
 }
 

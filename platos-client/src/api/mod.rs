@@ -38,8 +38,7 @@ impl PlatosClient {
 
     /// What the platform sends back where it sends anything of that kind.
     async fn perhaps<T: DeserializeOwned>(&self, call: Call) -> Result<Option<T>, Error> {
-        let answer = self.send(call).await?;
-        Ok(serde_json::from_str(&answer.body).ok())
+        self.send(call).await?.perhaps()
     }
 }
 

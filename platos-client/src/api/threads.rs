@@ -111,7 +111,7 @@ impl Threads<'_> {
     /// See [`Error`].
     pub async fn archive(&self, thread_id: &str) -> Result<(), Error> {
         let call = Call::change(&["threads", id("thread id", thread_id)?, "archive"]);
-        self.client.send(call).await.map(drop)
+        self.client.send(call).await?.nothing()
     }
 
     /// Brings a thread back from the archive.
@@ -120,7 +120,7 @@ impl Threads<'_> {
     /// See [`Error`].
     pub async fn unarchive(&self, thread_id: &str) -> Result<(), Error> {
         let call = Call::change(&["threads", id("thread id", thread_id)?, "unarchive"]);
-        self.client.send(call).await.map(drop)
+        self.client.send(call).await?.nothing()
     }
 
     /// Deletes a thread.
@@ -129,7 +129,7 @@ impl Threads<'_> {
     /// See [`Error`].
     pub async fn delete(&self, thread_id: &str) -> Result<(), Error> {
         let call = Call::delete(&["threads", id("thread id", thread_id)?]);
-        self.client.send(call).await.map(drop)
+        self.client.send(call).await?.nothing()
     }
 
     /// Sends a message to a thread and streams the turn that answers it. The work begins at once, in a task of

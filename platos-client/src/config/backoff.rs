@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 
+/// Longer than anybody waits; beyond it, the clock's arithmetic would have to be watched.
+pub(super) const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+
 /// Waits that double up to a bound, each a little off so that clients do not come back all at once.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Backoff {
@@ -22,8 +25,9 @@ impl Backoff {
     }
 
     pub(crate) fn check(&self, setting: &'static str) -> Result<(), ConfigError> {
-        let expected = "a jitter from 0 to 1, and a longest wait that is not below the first";
-        if (0.0..=1.0).contains(&self.jitter) && self.first <= self.longest {
+        let expected =
+            "a jitter from 0 to 1, and a longest wait that is not below the first, and of 24 hours at most";
+        if (0.0..=1.0).contains(&self.jitter) && self.first <= self.longest && self.longest <= LONGEST {
             return Ok(());
         }
         Err(ConfigError::Setting { setting, expected })
@@ -126,7 +130,12 @@ mod tests {
     #[test]
     fn a_policy_that_makes_no_sense_is_refused() {
         let policy = RetryPolicy::default();
-        for bad in [policy.jitter(1.1), policy.jitter(f64::NAN), policy.longest_wait(Duration::ZERO)] {
+        for bad in [
+            policy.jitter(1.1),
+            policy.jitter(f64::NAN),
+            policy.longest_wait(Duration::ZERO),
+            policy.longest_wait(Duration::MAX),
+        ] {
             bad.backoff.check("retry").unwrap_err();
         }
         policy.backoff.check("retry").unwrap();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Backoff;
+use super::backoff::LONGEST;
 use crate::error::ConfigError;
 
 /// How a stream that was lost is taken up again.
@@ -111,8 +112,9 @@ impl StreamLimits {
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let setting = "stream limits";
-        if self.idle == Some(Duration::ZERO) {
-            return Err(ConfigError::Setting { setting, expected: "an idle timeout above zero" });
+        if self.idle.is_some_and(|time| time.is_zero() || time > LONGEST) {
+            let expected = "an idle timeout above zero and of 24 hours at most, or `without_idle_timeout`";
+            return Err(ConfigError::Setting { setting, expected });
         }
         let bounds = 1..=1 << 30;
         if [self.waiting_events, self.waiting_bytes, self.event_bytes].iter().all(|n| bounds.contains(n)) {

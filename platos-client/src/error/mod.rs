@@ -141,6 +141,24 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The same refusal of the platform, with what the caller has to know when something was sent before it.
+    pub(crate) fn after_sending(mut self, advice: &str) -> Self {
+        match &mut self {
+            Self::Auth { response, .. }
+            | Self::Validation { response, .. }
+            | Self::NotFound(response)
+            | Self::RateLimited(response)
+            | Self::Server(response)
+            | Self::Status(response) => {
+                response.message = format!("{}; {advice}", response.message);
+            }
+            _ => {}
+        }
+        self
+    }
+}
+
 impl From<ProtocolError> for Error {
     fn from(error: ProtocolError) -> Self {
         Self::Protocol(Box::new(error))

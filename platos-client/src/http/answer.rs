@@ -9,6 +9,8 @@ use crate::error::{Error, ProtocolError, shortened};
 /// How much of a body an error about it keeps.
 const KEPT_BYTES: usize = 2_000;
 
+const PAGE: &str = "the answer is a page, not JSON: check that the base URL is a Platos agent API";
+
 /// A success.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -28,6 +30,21 @@ impl Answer {
     /// Whether there is nothing in it.
     pub(crate) fn is_empty(&self) -> bool {
         self.body.trim().is_empty()
+    }
+
+    /// Success without anything to read. A page comes from something in front of the platform, such as a login.
+    pub(crate) fn nothing(&self) -> Result<(), Error> {
+        if self.is_page() { Err(self.protocol(PAGE.to_owned())) } else { Ok(()) }
+    }
+
+    /// What the platform sends back where it sends anything of that kind.
+    pub(crate) fn perhaps<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
+        self.nothing()?;
+        Ok(serde_json::from_str(&self.body).ok())
+    }
+
+    fn is_page(&self) -> bool {
+        self.body.trim_start().starts_with('<')
     }
 
     /// The body as a value; `null` where there is none.
@@ -69,10 +86,8 @@ impl Answer {
     }
 
     fn not_understood(&self, error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
-        if self.body.trim_start().starts_with('<') {
-            return self.protocol(
-                "the answer is a page, not JSON: check that the base URL is a Platos agent API".to_owned(),
-            );
+        if self.is_page() {
+            return self.protocol(PAGE.to_owned());
         }
         let (path, problem) = (error.path().to_string(), error.inner());
         let at = if path == "." { String::new() } else { format!(" at `{path}`") };

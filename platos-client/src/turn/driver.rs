@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::link::{Link, Session};
@@ -19,6 +19,13 @@ use crate::http::{Issued, check_id};
 
 /// A connection that lived this long was a good one: attempts are counted anew after it.
 const STABLE: Duration = Duration::from_secs(10);
+
+/// How long a turn may take to be stopped that is cancelled while there is no connection.
+const STOP_AFTER_A_BREAK: Duration = Duration::from_secs(3);
+
+/// What to do when a turn is lost whose message is not.
+const SENT: &str = "the message was sent, and the turn may go on: look at the thread's messages before sending it \
+                    again, or take the turn up with `resume`";
 
 /// How a turn ends.
 pub(super) enum End {
@@ -90,13 +97,15 @@ impl Driver {
             () = cancel.cancelled() => End::Stopped,
             end = self.turn() => end,
         };
+        // A turn that is done is not stopped, even if its reader leaves in this moment: the thread's next turn may
+        // have begun.
+        let stop = !matches!(end, End::Done) && cancel.is_cancelled() && self.is_on_its_way();
         let last = match end {
             End::Done | End::Unread => None,
             End::Stopped => Some(Ok(AgentEvent::Done(Done { stopped: Some(true), ..Done::default() }))),
             End::Failed(error) => Some(Err(*error)),
         };
-        let stop = (cancel.is_cancelled() && self.own && self.message.is_none()).then_some(&*self.thread_id);
-        let outlet = &self.outlet;
+        let (outlet, link) = (&self.outlet, self.link.take());
         let deliver = async {
             if let Some(last) = last
                 && let Some(room) = outlet.room(1).await
@@ -105,16 +114,32 @@ impl Driver {
             }
         };
         let leave = async {
-            if let Some(link) = self.link.take() {
-                link.goodbye(stop).await;
+            let link = match link {
+                None if stop => timeout(STOP_AFTER_A_BREAK, self.another_link()).await.ok().flatten(),
+                link => link,
+            };
+            if let Some(link) = link {
+                link.goodbye(stop.then_some(&*self.thread_id)).await;
             }
         };
         tokio::join!(deliver, leave);
     }
 
+    /// Whether there is a turn of this stream's own on the platform, as far as this side knows.
+    fn is_on_its_way(&self) -> bool {
+        self.own && self.message.is_none()
+    }
+
+    /// A connection for the one word that the turn is to be stopped.
+    async fn another_link(&self) -> Option<Link> {
+        let issued = self.client.issue(STREAM).await.ok()?;
+        Link::open(&self.client, &issued, &mut Session::default()).await.ok()
+    }
+
     async fn turn(&mut self) -> End {
         match self.rounds().await {
             Ok(end) => end,
+            Err(error) if self.is_on_its_way() => End::Failed(Box::new(error.after_sending(SENT))),
             Err(error) => End::Failed(error),
         }
     }
@@ -187,13 +212,24 @@ impl Driver {
             if !recovered {
                 self.seam.resumed();
             }
-            link.emit("resume_stream", &json!({"threadId": self.thread_id})).await?;
+            link.resume_due = true;
+            if link.early.is_none() {
+                self.resume().await?;
+            }
         }
-        match room(&self.outlet, link, 1).await? {
+        let Some(link) = &mut self.link else { return Err(Failure::lost("the connection is gone")) };
+        match room(&self.outlet, link, 1).await {
             Some(room) => room.fill(Ok(AgentEvent::Connected)),
             None => return Ok(End::Unread),
         }
         self.pump(message).await
+    }
+
+    /// Asks for what was missed, once the namespace is connected: before that, a server takes no events.
+    pub(super) async fn resume(&mut self) -> Result<(), Failure> {
+        let Some(link) = self.link.as_mut().filter(|link| link.resume_due) else { return Ok(()) };
+        link.resume_due = false;
+        link.emit("resume_stream", &json!({"threadId": self.thread_id})).await
     }
 
     /// The message was refused with the session: it may be sent with another.
@@ -222,9 +258,8 @@ impl Driver {
             0 => String::new(),
             attempts => format!("; {attempts} attempts to reconnect failed"),
         };
-        let advice = if self.own && self.message.is_none() {
-            "the message was sent, and the turn may go on: look at the thread's messages before sending it again, or \
-             take the turn up with `resume`"
+        let advice = if self.is_on_its_way() {
+            SENT
         } else {
             "nothing was sent: check the base URL, and that the platform is up"
         };
@@ -250,20 +285,16 @@ impl Driver {
 
 /// A place for an event, as soon as there is one; `None` when nobody reads any more. While there is none, the socket
 /// is not read and a ping on it not seen: the platform is told without being asked that this side lives.
-pub(super) async fn room<'a>(
-    outlet: &'a Outlet,
-    link: &mut Link,
-    bytes: usize,
-) -> Result<Option<Room<'a>>, Failure> {
+pub(super) async fn room<'a>(outlet: &'a Outlet, link: &mut Link, bytes: usize) -> Option<Room<'a>> {
     if let Some(room) = outlet.try_room(bytes) {
-        return Ok(Some(room));
+        return Some(room);
     }
     let every = (link.handshake.patience() / 4).max(Duration::from_millis(10));
     let mut room = std::pin::pin!(outlet.room(bytes));
     loop {
         tokio::select! {
-            room = &mut room => return Ok(room),
-            () = tokio::time::sleep(every) => link.pong("").await?,
+            room = &mut room => return room,
+            () = tokio::time::sleep(every) => link.pong("").await,
         }
     }
 }

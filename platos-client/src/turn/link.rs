@@ -13,8 +13,9 @@ use super::dial::{Socket, dial};
 use super::refusal::Failure;
 use crate::client::PlatosClient;
 use crate::error::ConfigError;
-use crate::http::Issued;
-use crate::socket::{self, EnginePacket, Handshake, PONG, Packet};
+use crate::event::ErrorEvent;
+use crate::http::{Issued, Mask};
+use crate::socket::{self, EnginePacket, EventArguments, Handshake, PONG, Packet};
 
 /// What a server that remembers sessions needs to go on where a connection broke.
 #[derive(Debug, Clone, Default)]
@@ -36,12 +37,23 @@ pub(super) struct Link {
     pub(super) handshake: Handshake,
     pub(super) namespace: String,
     pub(super) recovered: bool,
+    /// The first of the events that a server which remembers sessions sends before it says that the namespace is
+    /// connected: what was missed.
+    pub(super) early: Option<Utf8Bytes>,
+    /// What was missed is still to be asked for.
+    pub(super) resume_due: bool,
     /// How long one frame may take to go out.
     time: Duration,
+    /// A pong could not be sent.
+    broken: bool,
+    mask: Mask,
 }
 
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How long the platform has to say that a turn is stopped.
+const STOPPING: Duration = Duration::from_millis(500);
 
 impl Link {
     /// Dials, and joins the namespace. The platform says in `session` what it remembers this client by; where it
@@ -71,7 +83,17 @@ impl Link {
             }
         };
         let namespace = config.namespace.clone();
-        let mut link = Self { socket, handshake, namespace, recovered: false, time: config.timeout };
+        let mut link = Self {
+            socket,
+            handshake,
+            namespace,
+            recovered: false,
+            early: None,
+            resume_due: false,
+            time: config.timeout,
+            broken: false,
+            mask: client.mask(issued),
+        };
         link.send(socket::connect(&link.namespace, session.auth().as_ref())).await?;
         link.joined(session).await?;
         Ok(link)
@@ -82,10 +104,10 @@ impl Link {
         loop {
             let text = self.receive().await?;
             match EnginePacket::decode(&text).map_err(|error| Failure::protocol(error.to_string()))? {
-                EnginePacket::Ping(probe) => self.pong(probe).await?,
+                EnginePacket::Ping(probe) => self.pong(probe).await,
                 EnginePacket::Close => return Err(Failure::lost("the platform closed the session at once")),
-                EnginePacket::Message(text) => {
-                    match Packet::decode(text).map_err(|error| Failure::protocol(error.to_string()))? {
+                EnginePacket::Message(packet) => {
+                    match Packet::decode(packet).map_err(|error| Failure::protocol(error.to_string()))? {
                         Packet::Connect { namespace, session: id } if namespace == self.namespace => {
                             self.recovered = id.is_some() && session.id == id;
                             if !self.recovered {
@@ -94,7 +116,15 @@ impl Link {
                             return Ok(());
                         }
                         Packet::ConnectError { namespace, message, data } if namespace == self.namespace => {
-                            return Err(Failure::of_namespace(namespace, &message, &data));
+                            return Err(self.refused(namespace, &message, &data));
+                        }
+                        // Only a session that is still remembered has anything to say before it is connected.
+                        Packet::Event { namespace, .. }
+                            if namespace == self.namespace && session.auth().is_some() =>
+                        {
+                            self.recovered = true;
+                            self.early = Some(text);
+                            return Ok(());
                         }
                         _ => {}
                     }
@@ -104,9 +134,20 @@ impl Link {
         }
     }
 
+    /// A connect error of the namespace.
+    pub(super) fn refused(&self, namespace: &str, message: &str, data: &Value) -> Failure {
+        Failure::of_namespace(namespace, message, data, &self.mask)
+    }
+
+    /// An error event that ended the session.
+    pub(super) fn session_refused(&self, error: &ErrorEvent) -> Failure {
+        Failure::of_session(error, &self.mask)
+    }
+
     /// The next frame. Can be abandoned at any time without losing one.
     pub(super) async fn receive(&mut self) -> Result<Utf8Bytes, Failure> {
-        receive(&mut self.socket).await
+        let received = receive(&mut self.socket).await;
+        received.map_err(|failure| failure.masked(&self.mask))
     }
 
     pub(super) async fn send(&mut self, frame: String) -> Result<(), Failure> {
@@ -116,8 +157,19 @@ impl Link {
         }
     }
 
-    pub(super) async fn pong(&mut self, probe: &str) -> Result<(), Failure> {
-        self.send(format!("{PONG}{probe}")).await
+    /// Tells the platform that this side lives. That it cannot be told is not the end yet: what came before the
+    /// connection broke is there to be read, and reading shows that it broke.
+    pub(super) async fn pong(&mut self, probe: &str) {
+        if !self.broken {
+            self.broken = self.send(format!("{PONG}{probe}")).await.is_err();
+        }
+    }
+
+    /// Answers an event whose sender wants to know that it came. Failing is as little the end as with a pong.
+    pub(super) async fn acknowledge(&mut self, id: u64) {
+        if !self.broken {
+            self.broken = self.send(socket::ack(&self.namespace, id)).await.is_err();
+        }
     }
 
     /// Emits an event, unless the platform would hang up on a frame of that size.
@@ -131,11 +183,28 @@ impl Link {
         }
     }
 
+    /// Waits for the end of a turn that is to be stopped. A server forgets what it has not looked at yet when its
+    /// client leaves, `stop` among it, so that leaving has to wait for a moment.
+    async fn stopped(&mut self) {
+        let done = async {
+            while let Ok(text) = self.receive().await {
+                if let Ok(EnginePacket::Message(text)) = EnginePacket::decode(&text)
+                    && let Ok(Packet::Event { arguments, .. }) = Packet::decode(text)
+                    && is_done(&arguments)
+                {
+                    break;
+                }
+            }
+        };
+        let _ = timeout(STOPPING, done).await;
+    }
+
     /// Leaves in order, for as long as that does not take long. A turn that is to be stopped is named.
     pub(super) async fn goodbye(mut self, stop: Option<&str>) {
         let leaving = async {
             if let Some(thread_id) = stop {
                 self.emit("stop", &json!({"threadId": thread_id})).await?;
+                self.stopped().await;
             }
             self.send(socket::disconnect(&self.namespace)).await?;
             let _ = self.socket.close(None).await;
@@ -143,6 +212,11 @@ impl Link {
         };
         let _ = timeout(GOODBYE, leaving).await;
     }
+}
+
+fn is_done(arguments: &EventArguments<'_>) -> bool {
+    let data = arguments.data.and_then(|data| serde_json::from_str::<Value>(data.get()).ok());
+    arguments.name == "done" || data.is_some_and(|data| data["type"] == "done")
 }
 
 async fn receive(socket: &mut Socket) -> Result<Utf8Bytes, Failure> {

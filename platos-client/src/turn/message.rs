@@ -69,7 +69,7 @@ impl NewMessage {
 
     /// Stops the turn when the token is cancelled: the stream then ends with a `done` that is `stopped`.
     pub fn cancel_with(mut self, token: &CancellationToken) -> Self {
-        self.cancel = token.child_token();
+        self.cancel = token.clone();
         self
     }
 

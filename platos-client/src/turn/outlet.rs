@@ -5,8 +5,9 @@ use std::task::{Context, Poll};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::refusal::STREAM;
 use crate::config::StreamLimits;
-use crate::error::Error;
+use crate::error::{Error, NetworkError, NetworkErrorKind};
 use crate::event::AgentEvent;
 
 /// The task's end.
@@ -17,7 +18,11 @@ pub(super) struct Outlet {
 }
 
 /// The reader's end.
-pub(super) struct Inlet(mpsc::Receiver<Item>);
+pub(super) struct Inlet {
+    receiver: mpsc::Receiver<Item>,
+    /// The last word came: `done`, or an error.
+    over: bool,
+}
 
 struct Item {
     result: Result<AgentEvent, Error>,
@@ -35,7 +40,7 @@ impl Outlet {
     pub(super) fn new(limits: &StreamLimits) -> (Self, Inlet) {
         let (sender, receiver) = mpsc::channel(limits.waiting_events);
         let budget = limits.waiting_bytes;
-        (Self { sender, bytes: Arc::new(Semaphore::new(budget)), budget }, Inlet(receiver))
+        (Self { sender, bytes: Arc::new(Semaphore::new(budget)), budget }, Inlet { receiver, over: false })
     }
 
     /// An event larger than all there is takes all there is.
@@ -68,6 +73,18 @@ impl Room<'_> {
 
 impl Inlet {
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<AgentEvent, Error>>> {
-        self.0.poll_recv(context).map(|item| item.map(|item| item.result))
+        self.receiver.poll_recv(context).map(|item| match item {
+            Some(item) => {
+                self.over = matches!(item.result, Ok(AgentEvent::Done(_)) | Err(_));
+                Some(item.result)
+            }
+            None if std::mem::replace(&mut self.over, true) => None,
+            // Nobody shall take this for the end of the turn.
+            None => {
+                let message = "the task of this stream is gone without a word: the runtime that it was begun on was \
+                               shut down; the turn may go on, take it up with `resume`";
+                Some(Err(NetworkError::new(STREAM, NetworkErrorKind::Lost, message).into()))
+            }
+        })
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 use super::driver::{Driver, End, room, turn_failed};
-use super::refusal::{Failure, STREAM};
+use super::refusal::{Failure, STREAM, is_refusal};
 use super::seam::Incoming;
 use crate::error::{Error, NetworkError, NetworkErrorKind};
 use crate::event::AgentEvent;
@@ -41,6 +41,11 @@ impl Driver {
     pub(super) async fn pump(&mut self, message: Option<Value>) -> Result<End, Failure> {
         let mut watch = Watch { frame: Instant::now(), held: None, suspicion: None, message };
         let mut timer = std::pin::pin!(sleep_until(Instant::now()));
+        if let Some(frame) = self.link.as_mut().and_then(|link| link.early.take())
+            && let Step::Over(end) = self.frame(&frame, &mut watch).await?
+        {
+            return Ok(end);
+        }
         loop {
             let next = self.deadline(&watch);
             // Moving a timer costs more than letting it go off early now and then.
@@ -121,7 +126,7 @@ impl Driver {
         let unreadable = |error: socket::FrameError| Failure::protocol(error.to_string());
         let packet = match EnginePacket::decode(text).map_err(unreadable)? {
             EnginePacket::Ping(probe) => {
-                link.pong(probe).await?;
+                link.pong(probe).await;
                 return Ok(Step::GoOn);
             }
             EnginePacket::Close => {
@@ -134,17 +139,20 @@ impl Driver {
         match packet {
             Packet::Event { namespace, id, arguments } if namespace == link.namespace => {
                 if let Some(id) = id {
-                    let frame = socket::ack(&link.namespace, id);
-                    link.send(frame).await?;
+                    link.acknowledge(id).await;
                 }
                 self.event(&arguments, watch).await
+            }
+            Packet::Connect { namespace, .. } if namespace == link.namespace => {
+                self.resume().await?;
+                Ok(Step::GoOn)
             }
             Packet::Disconnect { namespace } if namespace == link.namespace => {
                 let failure = Failure::lost("the platform ended the session");
                 Err(self.suspected(watch).unwrap_or(failure))
             }
             Packet::ConnectError { namespace, message, data } if namespace == link.namespace => {
-                Err(Failure::of_namespace(namespace, &message, &data))
+                Err(link.refused(namespace, &message, &data))
             }
             _ => Ok(Step::GoOn),
         }
@@ -168,7 +176,8 @@ impl Driver {
         let beside = &*arguments.name != "agent_event";
         let offset = self.session.id.as_ref().and(arguments.offset.as_deref());
         let incoming = Incoming::new(event, text, offset);
-        if beside && !self.moved_on && matches!(incoming.event, AgentEvent::Error(_)) {
+        let refusal = matches!(&incoming.event, AgentEvent::Error(error) if is_refusal(error));
+        if beside && !self.moved_on && refusal {
             let earlier = watch.suspicion.replace((Instant::now(), incoming));
             let earlier = earlier.map(|(_, incoming)| incoming);
             return self.pass(earlier.into_iter().collect(), watch).await;
@@ -189,7 +198,7 @@ impl Driver {
                 _ => None,
             };
             let Some(link) = &mut self.link else { return Ok(Step::GoOn) };
-            let Some(room) = room(&self.outlet, link, incoming.bytes).await? else {
+            let Some(room) = room(&self.outlet, link, incoming.bytes).await else {
                 return Ok(Step::Over(End::Unread));
             };
             room.fill(Ok(incoming.event));
@@ -209,7 +218,7 @@ impl Driver {
         let (_, incoming) = watch.suspicion.take()?;
         let AgentEvent::Error(event) = incoming.event else { return None };
         self.take_back(watch.message.take());
-        Some(Failure::of_session(&event))
+        Some(self.link.as_ref()?.session_refused(&event))
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorResponse, ProtocolError, RefreshOutcome};
 use crate::event::ErrorEvent;
+use crate::http::Mask;
 
 /// What errors call a stream.
 pub(super) const STREAM: &str = "stream /socket.io/";
@@ -40,9 +41,9 @@ impl Failure {
     }
 
     /// A connect error of the namespace.
-    pub(super) fn of_namespace(namespace: &str, message: &str, data: &Value) -> Self {
+    pub(super) fn of_namespace(namespace: &str, message: &str, data: &Value, mask: &Mask) -> Self {
         let status = status(data);
-        let body = serde_json::json!({"message": message, "data": data}).to_string();
+        let body = mask.apply(serde_json::json!({"message": message, "data": data}).to_string());
         let response = ErrorResponse::new(STREAM, status, &body, seconds(&data["retryAfterSeconds"]));
         if status.is_some() {
             return Self::from(response);
@@ -51,15 +52,34 @@ impl Failure {
             return Self::Refused(Box::new(response));
         }
         let advice = if message.contains("namespace") { ": check `socket_namespace`" } else { "" };
+        let message = mask.apply(message.to_owned());
         Self::protocol(format!("the platform refuses the namespace {namespace} with `{message}`{advice}"))
     }
 
-    /// A session that the platform ended at once, with an `error` event: this is how it refuses a token that it
-    /// looks at only after the namespace is connected.
-    pub(super) fn of_session(error: &ErrorEvent) -> Self {
+    /// A session that the platform ended at once, with an `error` event about the credentials: this is how it refuses
+    /// a token that it looks at only after the namespace is connected.
+    pub(super) fn of_session(error: &ErrorEvent, mask: &Mask) -> Self {
         let event = crate::event::AgentEvent::Error(error.clone()).to_json();
-        Self::Refused(Box::new(ErrorResponse::new(STREAM, None, &event.to_string(), None)))
+        let body = mask.apply(event.to_string());
+        Self::Refused(Box::new(ErrorResponse::new(STREAM, None, &body, None)))
     }
+
+    /// The same without credentials that the other side repeated, such as in the reason of a close frame.
+    pub(super) fn masked(self, mask: &Mask) -> Self {
+        match self {
+            Self::Lost { reason, retry_after, error } => {
+                Self::Lost { reason: mask.apply(reason), retry_after, error }
+            }
+            other => other,
+        }
+    }
+}
+
+/// Whether an `error` event is about the credentials that the session was opened with.
+pub(super) fn is_refusal(error: &ErrorEvent) -> bool {
+    let extra = Value::Object(error.extra.clone());
+    let code = serde_json::json!({"code": error.code});
+    matches!(status(&extra), Some(401 | 403)) || is_about_credentials(error.text(), &code)
 }
 
 impl From<ErrorResponse> for Failure {
@@ -94,7 +114,21 @@ fn seconds(value: &Value) -> Option<Duration> {
 fn is_about_credentials(message: &str, data: &Value) -> bool {
     let code = data["code"].as_str().unwrap_or_default();
     let text = format!("{message} {code}").to_ascii_lowercase();
-    ["unauth", "not auth", "forbidden", "token", "jwt", "credential"].iter().any(|word| text.contains(word))
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    // Models have tokens too: those are many, too many, or at their limit.
+    has(&["unauth", "not auth", "forbidden", "jwt", "credential", "session token"])
+        || (has(&["token"])
+            && !has(&["tokens", "limit", "budget", "quota"])
+            && has(&[
+                "expired",
+                "invalid",
+                "missing",
+                "revoked",
+                "malformed",
+                "required",
+                "no token",
+                "bad token",
+            ]))
 }
 
 #[cfg(test)]
@@ -104,7 +138,7 @@ mod tests {
     use super::*;
 
     fn kind(message: &str, data: &Value) -> &'static str {
-        match Failure::of_namespace("/agent", message, data) {
+        match Failure::of_namespace("/agent", message, data, &Mask::none()) {
             Failure::Lost { .. } => "lost",
             Failure::Refused(_) => "refused",
             Failure::Fatal(error) => match *error {
@@ -121,7 +155,11 @@ mod tests {
             ("no", json!({"status": 401}), "refused"),
             ("no", json!({"statusCode": 403}), "refused"),
             ("token expired", json!(null), "refused"),
+            ("Invalid or expired session token.", json!(null), "refused"),
             ("x", json!({"code": "unauthorized"}), "refused"),
+            ("x", json!({"code": "TOKEN_INVALID"}), "refused"),
+            ("token limit exceeded", json!(null), "protocol"),
+            ("too many tokens required", json!(null), "protocol"),
             ("slow down", json!({"status": 429, "retryAfterSeconds": 2}), "lost"),
             ("oops", json!({"status": 503}), "lost"),
             ("no such agent", json!({"status": 404}), "not found"),
@@ -131,7 +169,7 @@ mod tests {
             assert_eq!(kind(message, &data), expected, "{message} {data}");
         }
         let Failure::Lost { retry_after, .. } =
-            Failure::of_namespace("/a", "x", &json!({"status": 429, "retryAfterSeconds": 2}))
+            Failure::of_namespace("/a", "x", &json!({"status": 429, "retryAfterSeconds": 2}), &Mask::none())
         else {
             panic!("another failure")
         };

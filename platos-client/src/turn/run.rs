@@ -91,8 +91,12 @@ where
     let decision = decide(approval).await;
     match approvals.resolve(&id, decision).await {
         Ok(_) => Ok(()),
-        // Somebody else was faster, or nobody was in time.
-        Err(Error::NotFound(_) | Error::Validation { .. } | Error::Status(_)) => {
+        Err(error @ (Error::NotFound(_) | Error::Validation { .. } | Error::Status(_))) => {
+            // Somebody else was faster, or nobody was in time. Otherwise the agent would wait for ever.
+            let stands = approvals.get(&id).await.ok().flatten().and_then(|approval| approval.status);
+            if stands.is_none_or(|status| status == ApprovalStatus::Pending) {
+                return Err(error);
+            }
             tracing::debug!(approval_id = id, "the approval was resolved already");
             Ok(())
         }

@@ -43,7 +43,8 @@ pub struct TurnStream {
 impl TurnStream {
     pub(crate) fn begin(client: &PlatosClient, thread_id: &str, message: Option<&NewMessage>) -> Self {
         let (outlet, inlet) = Outlet::new(&client.shared.config.limits);
-        let cancel = message.map(|message| message.cancel.clone()).unwrap_or_default();
+        // Each stream has its own, also where a message is sent twice: one that is dropped stops no other.
+        let cancel = message.map(|message| message.cancel.child_token()).unwrap_or_default();
         let driver = Driver::new(client.clone(), thread_id.to_owned(), message, outlet, cancel.clone());
         tokio::spawn(driver.run());
         Self {

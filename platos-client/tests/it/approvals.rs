@@ -99,3 +99,15 @@ async fn a_decision_that_comes_too_late_is_no_error_and_one_that_cannot_be_deliv
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn a_decision_that_the_platform_does_not_take_is_an_error_and_no_endless_wait() {
+    for (number, status) in [302, 404, 405, 422].into_iter().enumerate() {
+        let (platos, client, thread) = conversation().await;
+        platos.script(asking(&format!("apr_{number}")).done());
+        platos.answer_next("resolve", CannedAnswer::status(status).message("no"));
+        let turn = client.threads().send(&thread, "Hi").run(|_| async { Decision::approve() });
+        let error = tokio::time::timeout(GUARD, turn).await.expect("it ends").unwrap_err();
+        assert_eq!(error.status(), Some(status), "{error}");
+    }
+}

@@ -5,6 +5,7 @@
 
 mod approvals;
 mod auth;
+mod ends;
 mod patience;
 mod reconnect;
 mod refusals;

@@ -89,6 +89,23 @@ async fn a_slow_reader_loses_nothing_and_keeps_the_connection() {
 }
 
 #[tokio::test]
+async fn a_slow_reader_whose_connection_breaks_gets_all_that_had_come() {
+    let (interval, timeout) = (Duration::from_millis(60), Duration::from_millis(60));
+    let platos = PlatosDouble::start_with(DoubleOptions::default().ping(interval, timeout)).await.unwrap();
+    let client = with_limits(&platos, StreamLimits::default().waiting_events(1));
+    platos.script(Script::new().tokens("a b c d e ").drop_connection().tokens("f g ").done());
+    let mut turn = client.threads().send("thr_1", "Hi");
+    let mut read = Vec::new();
+    while let Some(event) = tokio::time::timeout(GUARD, turn.next()).await.unwrap() {
+        read.push(event.unwrap());
+        // Many pongs go into the connection that is gone.
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    read.retain(|event| !event.is_about_connection());
+    assert_eq!(short(&read), "'a ' 'b ' 'c ' 'd ' 'e ' 'f ' 'g ' done");
+}
+
+#[tokio::test]
 async fn a_reader_who_does_not_read_holds_the_platform_back() {
     let platos = PlatosDouble::start().await.unwrap();
     let event = json!({"type": "token", "text": "x".repeat(10_000)});

@@ -92,6 +92,7 @@ async fn ids_that_are_none_are_refused_before_anything_is_sent() {
 #[tokio::test]
 async fn credentials_that_cannot_travel_are_refused_by_the_builder() {
     let builder = || PlatosClient::builder("https://platos.example");
+    let forever = platos_client::StreamLimits::default().idle_timeout(std::time::Duration::MAX);
     for (error, part) in [
         (builder().session_token("").build().unwrap_err(), "the session token is empty"),
         (builder().session_token("s3c\nret").build().unwrap_err(), "the session token contains a line break"),
@@ -100,6 +101,7 @@ async fn credentials_that_cannot_travel_are_refused_by_the_builder() {
         (builder().api_key("k").scope(Scope::new("", "p", "e")).build().unwrap_err(), "no organization"),
         (builder().session_token("t").socket_namespace("agent").build().unwrap_err(), "`socket_namespace`"),
         (builder().session_token("t").timeout(std::time::Duration::ZERO).build().unwrap_err(), "`timeout`"),
+        (builder().session_token("t").stream_limits(forever).build().unwrap_err(), "`without_idle_timeout`"),
         (
             builder().session_token("t").ca_file("/no/such/file").build().unwrap_err(),
             "/no/such/file: cannot be read",

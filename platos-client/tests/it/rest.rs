@@ -264,6 +264,13 @@ async fn answers_that_are_not_what_was_expected_say_so() {
     platos.answer_next("threads", CannedAnswer::status(201));
     let error = client.threads().create(NewThread::default()).await.unwrap_err();
     assert!(error.to_string().contains("the answer is empty"), "{error}");
+    // What gives nothing back is not done either when a login page answers.
+    platos.answer_next("archive", page.clone());
+    let error = client.threads().archive("thr_1").await.unwrap_err();
+    assert!(error.to_string().contains("the answer is a page"), "{error}");
+    platos.answer_next("cancel", page);
+    let error = client.bgo().runs().cancel("run_1").await.unwrap_err();
+    assert!(error.to_string().contains("the answer is a page"), "{error}");
     // A page is not the platform's way to say that there is no such agent.
     platos.answer_next("agents", CannedAnswer::status(404).html("<html>nginx</html>"));
     assert!(matches!(client.agents().get("a").await, Err(Error::NotFound(_))));
