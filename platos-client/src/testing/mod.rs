@@ -21,12 +21,14 @@
 //! # }
 //! ```
 //!
-//! This room must not know the client, but for [`PlatosDouble::client`]: it is the other end of the wire.
+//! This room must not know the client, but for [`PlatosDouble::client`] and [`event_of_frame`]: it is the other end of
+//! the wire.
 
 mod canned;
 mod demo;
 mod door;
 mod double;
+mod frame;
 mod player;
 mod record;
 mod rest;
@@ -36,5 +38,6 @@ mod store;
 
 pub use canned::{CannedAnswer, Greeting};
 pub use double::{DoubleOptions, PlatosDouble};
+pub use frame::event_of_frame;
 pub use record::RecordedRequest;
 pub use script::{Replay, Script};

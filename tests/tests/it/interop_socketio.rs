@@ -109,7 +109,7 @@ async fn a_slow_reader_keeps_the_connection_for_longer_than_the_ping_timeout() {
     let turn = server.client(limits).threads().send("thr_1", "flood");
     tokio::time::sleep(Duration::from_secs(3)).await;
     let (text, connected) = read(turn).await.unwrap();
-    let in_order = text.split_whitespace().map(|number| number.parse().unwrap()).eq(0..3_000_u32);
+    let in_order = text.split_whitespace().map(|number| number.parse::<u32>().unwrap()).eq(0..3_000);
     assert!(in_order && connected == 1, "{} bytes over {connected} connections", text.len());
     assert_eq!(server.said("disconnected").await, "client namespace disconnect");
 }
