@@ -1,0 +1,280 @@
+//! A chat in the terminal: streamed text, tool calls, artifacts, approvals; Ctrl-C stops the turn.
+//!
+//! With nothing configured it talks to a test double on this machine, so that anyone can try it:
+//!
+//! ```sh
+//! cargo run -p examples --bin chat
+//! ```
+//!
+//! With a platform:
+//!
+//! ```sh
+//! export PLATOS_API_URL=https://platos.example
+//! export PLATOS_SESSION_TOKEN_FILE=/run/secrets/platos-session
+//! cargo run -p examples --bin chat -- --agent agt_support
+//! ```
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use platos_client::testing::PlatosDouble;
+use platos_client::{AgentEvent, ApprovalNeeded, Decision, Error, NewThread, PlatosClient, TurnStream};
+use tokio::sync::{Notify, mpsc};
+
+const USAGE: &str = "usage: chat [--agent ID] [--thread ID] [MESSAGE]
+
+  --agent ID   the agent of a new thread; without it, the first one that there is
+  --thread ID  a thread to go on with
+  MESSAGE      said instead of asking for messages; approvals are still asked for
+
+Where the platform is, and who you are: PLATOS_API_URL with PLATOS_SESSION_TOKEN, or with PLATOS_API_KEY and
+PLATOS_ORGANIZATION_ID, PLATOS_PROJECT_ID, PLATOS_ENVIRONMENT_ID. With none of them: a test double on this machine.";
+
+type Failure = Box<dyn std::error::Error>;
+
+#[derive(Default)]
+struct Options {
+    agent: Option<String>,
+    thread: Option<String>,
+    message: Option<String>,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
+        let mut options = Self::default();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--agent" => options.agent = Some(arguments.next()?),
+                "--thread" => options.thread = Some(arguments.next()?),
+                flag if flag.starts_with('-') => return None,
+                _ if options.message.is_some() => return None,
+                _ => options.message = Some(argument),
+            }
+        }
+        Some(options)
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    if std::env::args().any(|argument| matches!(argument.as_str(), "--help" | "-h")) {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    let Some(options) = Options::parse(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    match run(options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has seen enough, as in `chat … | head`.
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("chat: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> Result<(), Failure> {
+    let configured =
+        ["PLATOS_API_URL", "PLATOS_SESSION_TOKEN", "PLATOS_SESSION_TOKEN_FILE", "PLATOS_API_KEY"];
+    let configured =
+        configured.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    // Held until the end: a double is there for as long as somebody holds it.
+    let double = if configured { None } else { Some(PlatosDouble::start().await?) };
+    let client = match &double {
+        Some(double) => {
+            dim(
+                "Nothing is configured, so this is a test double and no agent. Try: order, write, delete, slow.\n",
+            )?;
+            double.client()
+        }
+        None => PlatosClient::from_env()?,
+    };
+    let thread = thread(&client, &options).await?;
+    let mut chat = Chat { thread, client, lines: lines(), interrupts: interrupts() };
+    if let Some(message) = options.message {
+        return chat.turn(&message).await?.map_or(Ok(()), |error| Err(error.into()));
+    }
+    dim("An empty line or Ctrl-D ends the chat; Ctrl-C stops a turn.\n")?;
+    while let Some(message) = chat.ask("> ").await? {
+        if message.trim().is_empty() {
+            break;
+        }
+        if let Some(error) = chat.turn(&message).await? {
+            eprintln!("{error}");
+        }
+    }
+    Ok(())
+}
+
+/// The thread to talk in: the one that was asked for, or a new one.
+async fn thread(client: &PlatosClient, options: &Options) -> Result<String, Failure> {
+    if let Some(id) = &options.thread {
+        let thread = client.threads().get(id).await?.ok_or_else(|| format!("there is no thread {id}"))?;
+        for message in client.threads().messages(&thread.id).await? {
+            let role = message.role.as_ref().map_or("?", |role| role.as_str());
+            say(&format!("{role}: {}\n", message.content.unwrap_or_default()))?;
+        }
+        return Ok(thread.id);
+    }
+    let agent = match &options.agent {
+        Some(id) => client.agents().get(id).await?.ok_or_else(|| format!("there is no agent {id}"))?,
+        None => {
+            client.agents().list().await?.into_iter().next().ok_or("there are no agents in this scope")?
+        }
+    };
+    let thread = client.threads().create(NewThread::with_agent(&agent.id)).await?;
+    dim(&format!("{} ({}), thread {}\n", agent.name.as_deref().unwrap_or("an agent"), agent.id, thread.id))?;
+    Ok(thread.id)
+}
+
+struct Chat {
+    client: PlatosClient,
+    thread: String,
+    /// What is typed; closed at the end of the input.
+    lines: mpsc::Receiver<String>,
+    interrupts: Arc<Notify>,
+}
+
+impl Chat {
+    /// One line, or `None` when there are no more, or after Ctrl-C.
+    async fn ask(&mut self, prompt: &str) -> Result<Option<String>, Failure> {
+        print(prompt)?;
+        tokio::select! {
+            line = self.lines.recv() => Ok(line),
+            () = self.interrupts.notified() => Ok(None),
+        }
+    }
+
+    /// One turn, and what went wrong in it.
+    async fn turn(&mut self, message: &str) -> Result<Option<Error>, Failure> {
+        let mut turn = self.client.threads().send(&self.thread, message);
+        let mut failed = None;
+        loop {
+            let event = tokio::select! {
+                event = turn.next() => event,
+                () = self.interrupts.notified() => {
+                    // What came before is still shown; then the stream ends.
+                    turn.stop();
+                    continue;
+                }
+            };
+            match event {
+                Some(Ok(AgentEvent::ApprovalNeeded(needed))) => self.approve(&mut turn, &needed).await?,
+                Some(Ok(event)) => show(&event)?,
+                Some(Err(error)) => failed = Some(error),
+                None => {
+                    print("\n")?;
+                    return Ok(failed);
+                }
+            }
+        }
+    }
+
+    /// Asks whoever sits at the terminal. No answer is a no.
+    async fn approve(&mut self, turn: &mut TurnStream, needed: &ApprovalNeeded) -> Result<(), Failure> {
+        say(&format!(
+            "\nMay the agent do this: {}?",
+            needed.action.as_deref().unwrap_or("(it does not say what)")
+        ))?;
+        if let Some(details) = &needed.details {
+            say(&format!("\n{details}"))?;
+        }
+        let Some(answer) = self.ask("\n[y/N] ").await? else {
+            turn.stop();
+            return Ok(());
+        };
+        let decision = match answer.trim().to_lowercase().as_str() {
+            "y" | "yes" => Decision::approve(),
+            "" | "n" | "no" => Decision::reject(),
+            reason => Decision::reject().because(reason),
+        };
+        if let Err(error) = self.client.approvals().resolve(&needed.approval_id, decision).await {
+            dim(&format!("{error}\n"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Shows one event.
+fn show(event: &AgentEvent) -> Result<(), Failure> {
+    match event {
+        AgentEvent::Token(token) => say(&token.text),
+        AgentEvent::Thinking(thinking) => dim(&thinking.text),
+        AgentEvent::MessageBoundary(_) => print("\n\n"),
+        AgentEvent::ToolCall(call) => {
+            let params = call.params.as_ref().map(ToString::to_string).unwrap_or_default();
+            dim(&format!("\n[{} {params}]\n", call.name))
+        }
+        AgentEvent::ToolResult(result) => {
+            let shown = result.result.as_ref().map(ToString::to_string).unwrap_or_default();
+            dim(&format!("[{}: {shown}]\n", result.name))
+        }
+        AgentEvent::ArtifactStart(artifact) => {
+            dim(&format!("\n--- {} ---\n", artifact.title.as_deref().unwrap_or("an artifact")))
+        }
+        AgentEvent::ArtifactDelta(artifact) => say(&artifact.chunk),
+        AgentEvent::ArtifactCommitted(_) => dim("---\n"),
+        AgentEvent::ArtifactError(error) => {
+            dim(&format!("\n--- {} ---\n", error.message.as_deref().unwrap_or("the artifact failed")))
+        }
+        AgentEvent::Error(error) => dim(&format!("\n{}\n", error.text())),
+        AgentEvent::Disconnected { reason } => dim(&format!("\n({reason})\n")),
+        AgentEvent::Reconnecting { attempt } => dim(&format!("(reconnecting, attempt {attempt})\n")),
+        AgentEvent::Done(done) if done.stopped == Some(true) => dim("\n(stopped)"),
+        _ => Ok(()),
+    }
+}
+
+/// Ctrl-C, from now on: none is missed while something is printed.
+fn interrupts() -> Arc<Notify> {
+    let interrupts = Arc::new(Notify::new());
+    let notify = Arc::clone(&interrupts);
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            notify.notify_one();
+        }
+    });
+    interrupts
+}
+
+/// Standard input, line by line, from a thread that nothing has to wait for.
+fn lines() -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            if sender.blocking_send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// Prints what came from outside: no agent shall send commands to the terminal.
+fn say(text: &str) -> Result<(), Failure> {
+    print(&harmless(text))
+}
+
+/// The same, in the background where there is a terminal.
+fn dim(text: &str) -> Result<(), Failure> {
+    let text = harmless(text);
+    if io::stdout().is_terminal() { print(&format!("\x1b[2m{text}\x1b[0m")) } else { print(&text) }
+}
+
+fn harmless(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).collect()
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    Ok(output.flush()?)
+}
+
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
