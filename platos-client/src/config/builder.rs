@@ -83,10 +83,10 @@ impl std::fmt::Debug for Direct {
 #[must_use = "a builder does nothing until `build`"]
 pub struct ClientBuilder<M> {
     mode: M,
-    base: String,
+    base: Unchecked,
     allow_insecure: bool,
     scope: Option<Scope>,
-    user_token: Option<UserToken>,
+    user_token: Option<Unchecked>,
     ca_file: Option<PathBuf>,
     timeout: Duration,
     connect_timeout: Duration,
@@ -97,10 +97,11 @@ pub struct ClientBuilder<M> {
     http: Option<reqwest::Client>,
 }
 
+/// What is a secret, or may turn out to hold one, as a URL with a password does.
 #[derive(Clone)]
-struct UserToken(String);
+struct Unchecked(String);
 
-impl std::fmt::Debug for UserToken {
+impl std::fmt::Debug for Unchecked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("[redacted]")
     }
@@ -110,7 +111,7 @@ impl ClientBuilder<NoMode> {
     pub(crate) fn new(base: String) -> Self {
         Self {
             mode: NoMode(()),
-            base,
+            base: Unchecked(base),
             allow_insecure: false,
             scope: None,
             user_token: None,
@@ -228,7 +229,7 @@ impl<M> ClientBuilder<M> {
 
     /// A proof of who the user is, which the platform hands on to tools.
     pub fn user_token(mut self, token: impl Into<String>) -> Self {
-        self.user_token = Some(UserToken(token.into()));
+        self.user_token = Some(Unchecked(token.into()));
         self
     }
 
@@ -292,7 +293,7 @@ impl<M> ClientBuilder<M> {
     }
 
     fn finish(self, mode: Mode) -> Result<PlatosClient, ConfigError> {
-        let base = BaseUrl::new(&self.base, self.allow_insecure)?;
+        let base = BaseUrl::new(&self.base.0, self.allow_insecure)?;
         self.scope.as_ref().map_or(Ok(()), check_scope)?;
         let user_token = self.user_token.map(|token| Secret::new("the user token", token.0)).transpose()?;
         self.retry.backoff.check("retry")?;

@@ -10,6 +10,9 @@ use super::Error;
 /// The most of a body that a message quotes.
 const QUOTED_TEXT_BYTES: usize = 200;
 
+/// The most that a message of the platform's may have.
+const MESSAGE_BYTES: usize = 4 * 1024;
+
 /// The most of a body that an error keeps.
 const QUOTED_BODY_BYTES: usize = 64 * 1024;
 
@@ -76,6 +79,7 @@ impl ErrorResponse {
         let json = serde_json::from_str::<Value>(body).ok();
         let said = json.as_ref().and_then(said);
         let message = said.unwrap_or_else(|| in_place_of_a_message(status, json.as_ref(), body));
+        let message = shortened(&message, MESSAGE_BYTES);
         let body = shortened(body, QUOTED_BODY_BYTES);
         Self { request: request.to_owned(), status, message, body, retry_after }
     }
@@ -191,6 +195,8 @@ mod tests {
         }
         let page = error(502, "<html><body>nginx</body></html>");
         assert!(page.to_string().contains("Bad Gateway (a page, not JSON"), "{page}");
+        let endless = serde_json::json!({"message": "x".repeat(1 << 20)}).to_string();
+        assert!(error(409, &endless).to_string().len() < 5_000);
         let long = "é".repeat(500);
         assert!(error(409, &long).response().unwrap().message.len() < 210);
     }

@@ -83,7 +83,7 @@ pub enum AgentEvent {
     Other {
         /// Its type; empty where it has none.
         kind: String,
-        /// The whole of it.
+        /// The whole of it. Where no value can hold it, such as with a number of 1e999, its JSON as a text.
         data: Value,
     },
 }

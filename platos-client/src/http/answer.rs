@@ -9,6 +9,9 @@ use crate::error::{Error, ProtocolError, shortened};
 /// How much of a body an error about it keeps.
 const KEPT_BYTES: usize = 2_000;
 
+/// How much of a problem's description a message keeps.
+const QUOTED_BYTES: usize = 300;
+
 const PAGE: &str = "the answer is a page, not JSON: check that the base URL is a Platos agent API";
 
 /// A success.
@@ -89,7 +92,9 @@ impl Answer {
         if self.is_page() {
             return self.protocol(PAGE.to_owned());
         }
-        let (path, problem) = (error.path().to_string(), error.inner());
+        let path = error.path().to_string();
+        // It may quote what came.
+        let problem = shortened(&self.mask.apply(error.inner().to_string()), QUOTED_BYTES);
         let at = if path == "." { String::new() } else { format!(" at `{path}`") };
         self.protocol(format!("the answer is not understood{at}: {problem}"))
     }

@@ -11,6 +11,8 @@ use crate::error::ConfigError;
 pub(crate) enum Effect {
     /// The same as sending it once.
     Repeatable,
+    /// The same too, but that the second one finds nothing any more.
+    Removal,
     /// Nothing more, since the platform knows it again by this key.
     Keyed(String),
     /// Something twice: it is repeated only when nothing of it can have been sent.
@@ -48,7 +50,7 @@ impl Call {
     }
 
     pub(crate) fn delete(path: &[&str]) -> Self {
-        Self::new(Method::DELETE, path)
+        Self { effect: Effect::Removal, ..Self::new(Method::DELETE, path) }
     }
 
     /// A change that may be made twice, such as archiving.

@@ -41,6 +41,8 @@ impl PlatosClient {
         let name = call.name();
         let mut issued = self.issue(&name).await?;
         let (mut retries, mut renewed) = (0, false);
+        // Whether an attempt that failed may have been carried out all the same.
+        let mut done_perhaps = false;
         loop {
             let error = match self.attempt(&call, url.clone(), &name, &issued).await {
                 Ok(Outcome::Success(answer)) => return Ok(answer),
@@ -54,12 +56,18 @@ impl PlatosClient {
                             Err(outcome) => return Err(response.into_error(outcome)),
                         }
                     }
+                    // It is gone: an earlier attempt was carried out, and only its answer got lost.
+                    Some(404) if call.effect == Effect::Removal && done_perhaps => {
+                        let (request, body, mask) = (name, String::new(), self.mask(&issued));
+                        return Ok(Answer { request, status: 204, body, mask });
+                    }
                     _ => response.into_error(RefreshOutcome::RefusedAgain),
                 },
                 Err(error) => error,
             };
             let Some(wait) = self.wait(&call.effect, &error, retries) else { return Err(error) };
             retries += 1;
+            done_perhaps |= !is_unsent(&error) && error.status() != Some(429);
             tracing::debug!(request = name, retries, wait_ms = wait.as_millis(), %error, "trying again");
             tokio::time::sleep(wait).await;
         }
@@ -83,8 +91,8 @@ impl PlatosClient {
     /// How long to wait before the call is sent again, if it is.
     fn wait(&self, effect: &Effect, error: &Error, retries: u32) -> Option<Duration> {
         let policy = &self.shared.config.retry;
-        let unsent = matches!(error, Error::Network(error) if error.kind == NetworkErrorKind::Connect);
-        if retries >= policy.max_retries || !error.is_transient() || (*effect == Effect::Once && !unsent) {
+        let again = *effect != Effect::Once || is_unsent(error);
+        if retries >= policy.max_retries || !error.is_transient() || !again {
             return None;
         }
         waited(policy, error.retry_after(), retries)
@@ -128,6 +136,11 @@ impl PlatosClient {
         }
         Outcome::Refused(ErrorResponse::new(name, Some(status), &mask.apply(body), retry_after(headers)))
     }
+}
+
+/// Whether nothing of the request can have been sent.
+fn is_unsent(error: &Error) -> bool {
+    matches!(error, Error::Network(error) if error.kind == NetworkErrorKind::Connect)
 }
 
 /// The policy's wait, or the one that the platform asked for; `None` where that is too long.

@@ -1,6 +1,9 @@
 //! Frames that cannot be read.
 
-/// Why a frame cannot be read. Texts do not quote it.
+/// The most that is quoted of a problem.
+const QUOTED_CHARACTERS: usize = 200;
+
+/// Why a frame cannot be read. Texts quote hardly anything of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FrameError {
     #[error("an empty frame")]
@@ -21,6 +24,8 @@ impl From<serde_json::Error> for FrameError {
     fn from(error: serde_json::Error) -> Self {
         // The position is of no use to anybody who does not have the frame.
         let text = error.to_string();
-        Self::Json(text.split(" at line ").next().unwrap_or_default().to_owned())
+        let text = text.split(" at line ").next().unwrap_or_default();
+        // Where a text came instead of something else, it is in there.
+        Self::Json(text.chars().take(QUOTED_CHARACTERS).collect())
     }
 }

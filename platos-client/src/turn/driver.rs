@@ -53,6 +53,8 @@ pub(super) struct Driver {
     pub(super) seam: Seam,
     /// When the turn last made itself heard.
     pub(super) heard: Instant,
+    /// Since when there is no connection.
+    lost: Option<Instant>,
     /// It is the platform that waits.
     pub(super) waiting_for_approval: bool,
     /// The last event was an error.
@@ -82,6 +84,7 @@ impl Driver {
             session: Session::default(),
             seam: Seam::default(),
             heard: Instant::now(),
+            lost: Some(Instant::now()),
             waiting_for_approval: false,
             failed: None,
             attempts: 0,
@@ -157,6 +160,7 @@ impl Driver {
                 Err(failure) => failure,
             };
             let connected = self.link.take().is_some();
+            self.lost = Some(Instant::now());
             if self.flush_broken().await.is_none() {
                 return Ok(End::Unread);
             }
@@ -203,6 +207,10 @@ impl Driver {
         let link = Link::open(&self.client, issued, &mut self.session).await?;
         let recovered = link.recovered;
         let link = self.link.insert(link);
+        // Only what is connected can be silent.
+        if let Some(lost) = self.lost.take() {
+            self.heard += lost.elapsed();
+        }
         // The message is gone once its first byte may be on the way.
         let message = self.message.take();
         if let Some(message) = &message {

@@ -165,6 +165,8 @@ impl Driver {
         let text = arguments.data.map_or("null", |data| data.get());
         let event = match (&*arguments.name, serde_json::from_str(text)) {
             ("agent_event", Ok(data)) => AgentEvent::from_json(data),
+            // JSON that no value can hold, such as 1e999, or lists in lists in lists.
+            ("agent_event", Err(_)) => AgentEvent::Other { kind: String::new(), data: text.into() },
             // Some refusals come beside the turn: of a session, or of a rate limit.
             ("error" | "exception", Ok(data)) => AgentEvent::from_json(typed("error", data)),
             ("done", Ok(data)) => AgentEvent::from_json(typed("done", data)),

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::error::{Error, ErrorResponse, ProtocolError, RefreshOutcome};
+use crate::error::{Error, ErrorResponse, ProtocolError, RefreshOutcome, shortened};
 use crate::event::ErrorEvent;
 use crate::http::Mask;
 
 /// What errors call a stream.
 pub(super) const STREAM: &str = "stream /socket.io/";
+
+/// The most of a connect error that a message quotes.
+const QUOTED_BYTES: usize = 300;
 
 /// Why a connection could not be made, or ended.
 #[derive(Debug)]
@@ -52,7 +55,7 @@ impl Failure {
             return Self::Refused(Box::new(response));
         }
         let advice = if message.contains("namespace") { ": check `socket_namespace`" } else { "" };
-        let message = mask.apply(message.to_owned());
+        let message = shortened(&mask.apply(message.to_owned()), QUOTED_BYTES);
         Self::protocol(format!("the platform refuses the namespace {namespace} with `{message}`{advice}"))
     }
 

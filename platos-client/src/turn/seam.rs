@@ -20,6 +20,9 @@ const REMEMBERED: usize = 16_384;
 const ENOUGH: usize = 3;
 const ENOUGH_AT_FIRST: usize = 2;
 
+/// How much of a repetition is held before it is let go.
+const HELD_BYTES: usize = 4 << 20;
+
 /// An event that came, and what it is known again by.
 #[derive(Debug)]
 pub(super) struct Incoming {
@@ -87,6 +90,10 @@ struct Replay {
     from_first: usize,
     /// One of the held ones is known by its id.
     certain: bool,
+    /// The size of the held ones that can still be passed on.
+    bytes: usize,
+    /// How many of the held ones, from the first, were let go: a repetition of that size is no coincidence.
+    let_go: usize,
 }
 
 impl Replay {
@@ -96,6 +103,17 @@ impl Replay {
         let alike = held.windows(2).all(|pair| pair[0].hash == pair[1].hash);
         let enough = if events <= self.from_first { ENOUGH_AT_FIRST } else { ENOUGH };
         self.certain || (events >= enough && !alike)
+    }
+
+    /// Lets go of what is held when it gets large.
+    fn keep_small(&mut self) {
+        if self.bytes > HELD_BYTES && self.is_enough(self.held.len()) {
+            self.bytes = 0;
+            for incoming in self.held.iter_mut().skip(self.let_go) {
+                incoming.event = AgentEvent::Connected;
+            }
+            self.let_go = self.held.len();
+        }
     }
 }
 
@@ -138,7 +156,9 @@ impl Seam {
             return rest;
         }
         replay.certain |= known;
+        replay.bytes += incoming.bytes;
         replay.held.push(incoming);
+        replay.keep_small();
         // The starts are in order.
         if replay.starts.first() == Some(&0)
             && self.history.get(length) == replay.held.last().map(|last| &last.hash)
@@ -175,7 +195,8 @@ impl Seam {
     fn settle(&mut self, mut replay: Replay) -> Vec<Incoming> {
         let overlap = replay.overlap;
         let is_replay = overlap > 0 && replay.is_enough(overlap);
-        let new = replay.held.split_off(if is_replay { overlap } else { 0 });
+        let repeated = if is_replay { overlap } else { 0 }.max(replay.let_go);
+        let new = replay.held.split_off(repeated);
         let is_new = |known: &HashSet<u64>, event: &Incoming| {
             event.identity.is_none_or(|identity| !known.contains(&identity))
         };
@@ -324,6 +345,25 @@ mod tests {
         let passed: usize =
             ["1", "2", "2", "3", "1"].into_iter().map(|offset| seam.take(event(offset)).len()).sum();
         assert_eq!(passed, 3);
+    }
+
+    #[test]
+    fn a_large_repetition_is_not_held_in_memory() {
+        let large = |number: usize| word(&format!("{number} {}", "x".repeat(HELD_BYTES / 2)));
+        let mut seam = Seam::default();
+        for number in 0..6 {
+            assert_eq!(seam.take(incoming(&large(number))).len(), 1);
+        }
+        seam.resumed();
+        for number in 0..5 {
+            assert!(seam.take(incoming(&large(number))).is_empty());
+            let replay = seam.replay.as_ref().unwrap();
+            let held: usize = replay.held.iter().map(|held| held.event.to_json().to_string().len()).sum();
+            assert!(held <= 2 * HELD_BYTES, "{held} bytes after {number}");
+        }
+        // It goes on otherwise than before, and what was let go was a repetition all the same.
+        assert_eq!(shown(&seam.take(incoming(&word("new")))), "new");
+        assert_eq!(shown(&seam.take(incoming(&word("newer")))), "newer");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use platos_client::testing::{DoubleOptions, PlatosDouble, Script};
-use platos_client::{AgentEvent, Error, NetworkErrorKind, PlatosClient, StreamLimits};
+use platos_client::{AgentEvent, Error, NetworkErrorKind, PlatosClient, ReconnectPolicy, StreamLimits};
 use serde_json::json;
 
 use super::support::{GUARD, all, short};
@@ -48,6 +48,25 @@ async fn a_turn_that_is_never_done_ends_after_the_idle_timeout() {
     platos.script(Script::new().event(json!({"type": "error", "message": "no budget"})));
     let (_, error) = all(client.threads().send("thr_1", "Hi")).await;
     assert_eq!(error.unwrap().to_string(), "the turn failed: no budget");
+}
+
+#[tokio::test]
+async fn the_time_without_a_connection_is_not_idle() {
+    let platos = PlatosDouble::start().await.unwrap();
+    let wait = Duration::from_millis(700);
+    let reconnect = ReconnectPolicy::default().first_wait(wait).longest_wait(wait);
+    let limits = StreamLimits::default().idle_timeout(Duration::from_millis(500));
+    let client = platos.builder().reconnect(reconnect).stream_limits(limits);
+    let client = client.session_token(platos.session_token()).build().unwrap();
+    let pause = Duration::from_millis(100);
+    platos.script(Script::new().token("a").drop_connection().pause(pause).token("b").done());
+    assert_eq!(client.threads().send("thr_1", "Hi").text().await.unwrap(), "ab");
+    // What is silent over several connections is silent all the same.
+    let silent = (0..8).fold(Script::new().token("a"), |script, _| script.drop_connection().pause(pause * 3));
+    platos.script(silent.pause(GUARD));
+    let (_, error) = all(client.threads().send("thr_1", "Hi")).await;
+    let Some(Error::Network(error)) = error else { panic!("{error:?}") };
+    assert_eq!(error.kind, NetworkErrorKind::Idle);
 }
 
 #[tokio::test]

@@ -124,6 +124,10 @@ async fn nothing_that_is_shown_holds_a_credential() {
         format!("{client:?} {:?}", platos.builder().api_key("s3cret-key").user_token("proof-of-usr-7"));
     assert!(!shown.contains(secret) && !shown.contains("proof-of") && !shown.contains("s3cret"), "{shown}");
 
+    // What was put where a URL belongs, and is looked at only by `build`.
+    let shown = format!("{:?}", PlatosClient::builder("https://me:s3cret@platos.example/?token=s3cret"));
+    assert!(!shown.contains("s3cret"), "{shown}");
+
     // A platform that repeats what it was sent.
     let echo = format!("your token {secret} for proof-of-usr-7 is bad");
     for status in [401, 400, 500, 418] {
@@ -139,6 +143,12 @@ async fn nothing_that_is_shown_holds_a_credential() {
     platos.answer_next("agents", CannedAnswer::status(200).html(&format!("<html>{echo}")));
     let error = client.agents().list().await.unwrap_err();
     assert!(!format!("{error:?}").contains(secret), "{error:?}");
+    let odd = serde_json::json!({"agents": format!("for {secret}: {}", "x".repeat(10_000))});
+    platos.answer_next("agents", CannedAnswer::status(200).json(&odd));
+    let error = client.agents().list().await.unwrap_err();
+    let shown = format!("{error} {error:?}");
+    assert!(shown.contains("for [redacted]: xxx") && !shown.contains(secret), "{shown}");
+    assert!(error.to_string().len() < 1_000, "{error}");
 }
 
 #[tokio::test]

@@ -108,6 +108,21 @@ async fn whatever_creates_something_is_known_again_by_its_key() {
 }
 
 #[tokio::test]
+async fn a_deletion_whose_answer_got_lost_is_done() {
+    let (platos, client) = start().await;
+    for lost in [CannedAnswer::drop_connection(), CannedAnswer::status(502)] {
+        let thread = client.threads().create(NewThread::default()).await.unwrap();
+        platos.answer_next("threads", lost.after_doing_it());
+        client.threads().delete(&thread.id).await.unwrap();
+    }
+    // Where no earlier attempt can have done it, there is no such thing.
+    for answer in [CannedAnswer::status(404), CannedAnswer::status(429).header("retry-after", "0")] {
+        platos.answer_next("threads", answer);
+        assert!(matches!(client.threads().delete("thr_0").await, Err(Error::NotFound(_))));
+    }
+}
+
+#[tokio::test]
 async fn a_key_of_the_callers_own_covers_two_calls() {
     let (platos, client) = start().await;
     let thread = NewThread::with_agent("agt_writer").idempotency_key("inbox-1");

@@ -47,6 +47,24 @@ async fn every_event_comes_as_it_was_sent_and_in_order() {
 }
 
 #[tokio::test]
+async fn an_event_that_no_value_can_hold_comes_as_its_text() {
+    let (platos, client, thread) = conversation().await;
+    let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+    let odd = [
+        r#"{"type":"token","text":1e999}"#.to_owned(),
+        format!(r#"{{"type":"tool_result","result":{deep}}}"#),
+    ];
+    let script = odd
+        .iter()
+        .fold(Script::new(), |script, data| script.frame(&format!(r#"42/agent,["agent_event",{data}]"#)));
+    platos.script(script.token("b").done());
+    let (events, error) = all(client.threads().send(&thread, "Hi")).await;
+    assert!(error.is_none(), "{error:?}");
+    let came: Vec<_> = events[1..3].iter().map(AgentEvent::to_json).collect();
+    assert_eq!((came, events.len()), (odd.map(Value::from).to_vec(), 5));
+}
+
+#[tokio::test]
 async fn a_huge_event_comes_whole() {
     let (platos, client, thread) = conversation().await;
     let text = "0123456789abcdef".repeat(600_000);
