@@ -65,7 +65,7 @@ pub enum ConfigError {
     /// The message is larger than the platform takes.
     #[error(
         "the message is {bytes} bytes on the wire and the platform takes at most {limit}: shorten it, or upload its \
-         parts and name them in `attachments`"
+         parts and name them with `NewMessage::attachment`"
     )]
     MessageTooLarge {
         /// The size of the message's frame.

@@ -66,9 +66,11 @@ impl fmt::Display for RefreshOutcome {
 
 impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // More words follow in most places.
+        let message = self.message.trim_end_matches('.');
         match self.status {
-            Some(status) => write!(f, "{}: {status}: {}", self.request, self.message),
-            None => write!(f, "{}: {}", self.request, self.message),
+            Some(status) => write!(f, "{}: {status}: {message}", self.request),
+            None => write!(f, "{}: {message}", self.request),
         }
     }
 }
