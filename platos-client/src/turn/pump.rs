@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 use super::driver::{Driver, End, room, turn_failed};
+use super::link::Session;
 use super::refusal::{Failure, STREAM, is_refusal};
 use super::seam::Incoming;
 use crate::error::{Error, NetworkError, NetworkErrorKind};
@@ -143,7 +144,12 @@ impl Driver {
                 }
                 self.event(&arguments, watch).await
             }
-            Packet::Connect { namespace, .. } if namespace == link.namespace => {
+            // It comes late where what was missed came first.
+            Packet::Connect { namespace, session } if namespace == link.namespace => {
+                if session != self.session.id {
+                    self.session = Session { id: session, offset: None };
+                    self.seam.resumed();
+                }
                 self.resume().await?;
                 Ok(Step::GoOn)
             }

@@ -29,8 +29,10 @@ use crate::event::AgentEvent;
 /// * **Slow readers.** When [`StreamLimits`](crate::StreamLimits) are reached, the socket is read no further, so that
 ///   the platform waits; the connection is kept alive meanwhile.
 /// * **Cancelling.** Dropping the stream, [`stop`](Self::stop), or the token given with
-///   [`NewMessage::cancel_with`] asks the platform to stop the turn and closes the connection. Dropping a stream
-///   from [`Threads::resume`](crate::Threads::resume) only stops watching.
+///   [`NewMessage::cancel_with`] asks the platform to stop the turn and closes the connection; where there is none at
+///   that moment, another one is tried. That goes on in the background: a program that ends right after waits for the
+///   end of the stream, [`stop`](Self::stop) and then [`next`](Self::next) until `None`, at most a few seconds. Dropping
+///   a stream from [`Threads::resume`](crate::Threads::resume) only stops watching.
 #[must_use = "dropping the stream stops the turn"]
 pub struct TurnStream {
     inlet: Inlet,
