@@ -100,9 +100,10 @@ impl Driver {
             () = cancel.cancelled() => End::Stopped,
             end = self.turn() => end,
         };
-        // A turn that is done is not stopped, even if its reader leaves in this moment: the thread's next turn may
+        // A turn that is over is not stopped, even if its reader leaves in this moment: the thread's next turn may
         // have begun.
-        let stop = !matches!(end, End::Done) && cancel.is_cancelled() && self.is_on_its_way();
+        let left = matches!(end, End::Stopped | End::Unread) && cancel.is_cancelled();
+        let stop = left && self.is_on_its_way();
         let last = match end {
             End::Done | End::Unread => None,
             End::Stopped => Some(Ok(AgentEvent::Done(Done { stopped: Some(true), ..Done::default() }))),
@@ -160,7 +161,7 @@ impl Driver {
                 Err(failure) => failure,
             };
             let connected = self.link.take().is_some();
-            self.lost = Some(Instant::now());
+            self.lost.get_or_insert_with(Instant::now);
             if self.flush_broken().await.is_none() {
                 return Ok(End::Unread);
             }
@@ -173,6 +174,10 @@ impl Driver {
                     return Err(refused(*response, RefreshOutcome::RefusedAgain).into());
                 }
                 Failure::Refused(response) => {
+                    let reason = "the platform refused the session".to_owned();
+                    if connected && !self.say(AgentEvent::Disconnected { reason }).await {
+                        return Ok(End::Unread);
+                    }
                     let status = response.status.unwrap_or(401);
                     let fresh = self.client.shared.credentials.renew(&issued, status).await;
                     issued = fresh.map_err(|outcome| Box::new(refused(*response, outcome)))?;

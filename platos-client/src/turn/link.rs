@@ -73,9 +73,9 @@ impl Link {
 
     async fn join(client: &PlatosClient, issued: &Issued, session: &mut Session) -> Result<Self, Failure> {
         let config = &client.shared.config;
-        let mut socket = dial(client, issued).await?;
+        let (mut socket, mask) = (dial(client, issued).await?, client.mask(issued));
         let handshake = loop {
-            let text = receive(&mut socket).await?;
+            let text = receive(&mut socket).await.map_err(|failure| failure.masked(&mask))?;
             match EnginePacket::decode(&text).map_err(|error| Failure::protocol(error.to_string()))? {
                 EnginePacket::Open(handshake) => break handshake,
                 EnginePacket::Close => return Err(Failure::lost("the platform closed the session at once")),
@@ -92,7 +92,7 @@ impl Link {
             resume_due: false,
             time: config.timeout,
             broken: false,
-            mask: client.mask(issued),
+            mask,
         };
         link.send(socket::connect(&link.namespace, session.auth().as_ref())).await?;
         link.joined(session).await?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use platos_client::testing::{DoubleOptions, PlatosDouble, Script};
+use platos_client::testing::{DoubleOptions, Greeting, PlatosDouble, Script};
 use platos_client::{AgentEvent, Error, NetworkErrorKind, PlatosClient, ReconnectPolicy, StreamLimits};
 use serde_json::json;
 
@@ -53,12 +53,14 @@ async fn a_turn_that_is_never_done_ends_after_the_idle_timeout() {
 #[tokio::test]
 async fn the_time_without_a_connection_is_not_idle() {
     let platos = PlatosDouble::start().await.unwrap();
-    let wait = Duration::from_millis(700);
+    let wait = Duration::from_millis(600);
     let reconnect = ReconnectPolicy::default().first_wait(wait).longest_wait(wait);
     let limits = StreamLimits::default().idle_timeout(Duration::from_millis(500));
     let client = platos.builder().reconnect(reconnect).stream_limits(limits);
     let client = client.session_token(platos.session_token()).build().unwrap();
     let pause = Duration::from_millis(100);
+    platos.greet_next(Greeting::Welcome);
+    platos.greet_next(Greeting::Drop);
     platos.script(Script::new().token("a").drop_connection().pause(pause).token("b").done());
     assert_eq!(client.threads().send("thr_1", "Hi").text().await.unwrap(), "ab");
     // What is silent over several connections is silent all the same.
