@@ -11,6 +11,8 @@ mod secrets;
 mod session;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "tools")]
+pub mod tools;
 mod types;
 
 pub use self::browser::{Flow, Login, LoginOptions, Step, StepKind};

@@ -188,7 +188,7 @@ impl Action {
     }
 
     /// How long the agent takes on purpose.
-    pub(super) fn takes(&self) -> Duration {
+    pub(crate) fn takes(&self) -> Duration {
         match self {
             Self::HoldKey { duration, .. } | Self::Wait { duration } => *duration,
             _ => Duration::ZERO,

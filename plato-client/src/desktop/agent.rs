@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use url::Url;
 
+use super::bash::cut;
 use super::status::Wire;
 use super::{DesktopStatus, Size};
 use crate::api::read_json;
@@ -18,9 +19,13 @@ use crate::config::{Retries, Settings};
 use crate::error::{Error, Result};
 use crate::http::tls::client_config;
 use crate::http::{Ask, HttpClient, HttpOptions, Method, Repeat, repeatedly};
+use crate::secrets::redact;
 
 /// The most of an answer that is read: the largest picture that is of use, and some.
 const MAX_BODY: usize = 24 << 20;
+
+/// The most of an agent's own words that an error repeats, in characters.
+const MAX_COMPLAINT: usize = 4000;
 
 /// A black first picture is the screensaver's (plato-api §8.9).
 const NO_SCREENSAVER: &str = "export DISPLAY=${DISPLAY:-:0}; xfconf-query -c xfce4-screensaver -p /saver/enabled \
@@ -93,9 +98,11 @@ pub(super) struct ToolResult {
 }
 
 impl ToolResult {
-    /// What it complains about, if it does.
-    pub(super) fn complaint(&self) -> Option<&str> {
-        self.error.as_deref().map(str::trim).filter(|error| !error.is_empty())
+    /// What it complains about, if it does, as it may stand in an error.
+    pub(super) fn complaint(&self) -> Option<String> {
+        let text = self.error.as_deref().map(str::trim).filter(|error| !error.is_empty())?;
+        // In this order: half of an id is not seen to be one.
+        Some(cut(&redact(text), MAX_COMPLAINT).0)
     }
 }
 
@@ -115,6 +122,15 @@ impl Agent {
     /// The size that the agent said last.
     pub(super) fn resolution(&self) -> Option<Size> {
         *self.resolution.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a picture's size. When it is not the size that the agent said, the screen may have changed, and
+    /// the agent is asked again when it matters.
+    pub(super) fn saw(&self, size: Size) {
+        let mut resolution = self.resolution.lock().unwrap_or_else(PoisonError::into_inner);
+        if *resolution != Some(size) {
+            *resolution = None;
+        }
     }
 
     pub(super) async fn status(self: &Arc<Self>) -> Result<DesktopStatus> {

@@ -108,7 +108,7 @@ impl Desktop {
 }
 
 /// A text of at most `limit` characters, with a notice in the middle if something had to go.
-fn cut(text: &str, limit: usize) -> (String, bool) {
+pub(crate) fn cut(text: &str, limit: usize) -> (String, bool) {
     let length = text.chars().count();
     if length <= limit {
         return (text.to_owned(), false);

@@ -9,7 +9,6 @@ use super::agent::ToolResult;
 use super::{Action, ActionRequest, Desktop, Performed, PictureError, Point, Scaling, Screenshot, Size};
 use crate::error::{Error, Result};
 use crate::http::Repeat;
-use crate::secrets::redact;
 
 /// How often a broken picture is taken again, and after which pause.
 const RETAKES: u32 = 2;
@@ -130,8 +129,17 @@ impl Desktop {
     }
 
     async fn check_points(&self, action: &Action, scaling: Option<Scaling>) -> Result<()> {
-        let Some(screen) = scaling.map(|scaling| scaling.model()).or(self.agent.resolution()) else {
+        if action.points().next().is_none() {
             return Ok(());
+        }
+        let known = scaling.map(|scaling| scaling.model()).or(self.agent.resolution());
+        let screen = match known {
+            Some(screen) => screen,
+            None => match self.status().await?.resolution {
+                Some(screen) => screen,
+                // It does not say, so it has to look itself.
+                None => return Ok(()),
+            },
         };
         let Some(outside) = action.points().find(|point| !screen.contains(*point)) else { return Ok(()) };
         let screen = match self.model {
@@ -170,7 +178,7 @@ impl Desktop {
             result = self.agent.tool(COMPUTER, &Value::Object(request), repeat, time).await?;
             if let Some(complaint) = result.complaint() {
                 let action = if index == last { action.name() } else { "mouse_move" };
-                return Err(Error::Tool { action, message: redact(complaint) });
+                return Err(Error::Tool { action, message: complaint });
             }
         }
         Ok(result)
@@ -184,16 +192,20 @@ impl Desktop {
         let text = text.to_owned();
         let work = move || {
             let picture = Screenshot::from_base64(&text)?;
-            match scaling {
-                Some(scaling) => picture.resized(scaling.model()),
-                None => Ok(picture),
-            }
+            let real = picture.size();
+            let picture = match scaling {
+                Some(scaling) => picture.resized(scaling.model())?,
+                None => picture,
+            };
+            Ok::<_, PictureError>((real, picture))
         };
         let picture = tokio::task::spawn_blocking(work).await.map_err(|_| {
             // Nothing in there panics, and a runtime that shuts down has no use for pictures.
             PictureError::Broken("it was not looked at to its end".to_owned())
         })?;
-        Ok(picture?)
+        let (real, picture) = picture?;
+        self.agent.saw(real);
+        Ok(picture)
     }
 }
 

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::Desktop;
 use crate::error::{Error, Result};
 use crate::http::Repeat;
-use crate::secrets::redact;
 
 /// What is done with a file.
 ///
@@ -104,7 +103,7 @@ impl Desktop {
         };
         let result = self.agent.tool("POST /edit", &command.request(), repeat, Duration::ZERO).await?;
         match result.complaint() {
-            Some(complaint) => Err(Error::Tool { action: command.name(), message: redact(complaint) }),
+            Some(complaint) => Err(Error::Tool { action: command.name(), message: complaint }),
             None => Ok(result.output.unwrap_or_default()),
         }
     }

@@ -15,6 +15,8 @@ mod status;
 
 pub use self::action::{Action, ActionRequest, Performed, ScrollDirection};
 pub(crate) use self::agent::AgentHttp;
+#[cfg(feature = "tools")]
+pub(crate) use self::bash::cut;
 pub use self::bash::{BashOutput, BashRequest};
 pub use self::edit::EditCommand;
 pub use self::geometry::{Point, Scaling, Size};
@@ -23,4 +25,6 @@ pub(crate) use self::handle::devtools_port;
 #[cfg(feature = "testing")]
 pub(crate) use self::picture::png as write_png;
 pub use self::picture::{PictureError, Screenshot};
+#[cfg(feature = "tools")]
+pub(crate) use self::picture::{jpeg, scaled};
 pub use self::status::DesktopStatus;

@@ -109,28 +109,16 @@ impl Screenshot {
     /// # Errors
     /// When a side would be zero or too long.
     pub fn to_jpeg(&self, quality: u8, size: Option<Size>) -> Result<Vec<u8>, PictureError> {
-        let image = self.scaled(size.unwrap_or(self.size))?;
-        let mut jpeg = Vec::new();
-        image
-            .to_rgb8()
-            .write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, quality.clamp(1, 100)))
-            .map_err(|error| PictureError::Unwritable(error.to_string()))?;
-        Ok(jpeg)
+        jpeg(self.scaled(size.unwrap_or(self.size))?, quality)
     }
 
     fn scaled(&self, size: Size) -> Result<DynamicImage, PictureError> {
-        if size.width == 0 || size.height == 0 {
-            return Err(PictureError::Unwritable(format!("{size} is no size")));
-        }
-        if size.width.max(size.height) > MAX_SIDE {
-            return Err(PictureError::TooLarge(size));
-        }
-        let image = decode(&self.png)?;
-        Ok(if size == self.size {
-            image
-        } else {
-            image.resize_exact(size.width, size.height, FilterType::Triangle)
-        })
+        scaled(&self.image()?, size)
+    }
+
+    /// What is on it, for whoever makes several pictures of it.
+    pub(crate) fn image(&self) -> Result<DynamicImage, PictureError> {
+        decode(&self.png)
     }
 }
 
@@ -138,6 +126,30 @@ impl fmt::Debug for Screenshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Screenshot({}, {} bytes)", self.size, self.png.len())
     }
+}
+
+/// A picture in another size.
+pub(crate) fn scaled(image: &DynamicImage, size: Size) -> Result<DynamicImage, PictureError> {
+    if size.width == 0 || size.height == 0 {
+        return Err(PictureError::Unwritable(format!("{size} is no size")));
+    }
+    if size.width.max(size.height) > MAX_SIDE {
+        return Err(PictureError::TooLarge(size));
+    }
+    if size == Size::new(image.width(), image.height()) {
+        return Ok(image.clone());
+    }
+    Ok(image.resize_exact(size.width, size.height, FilterType::Triangle))
+}
+
+/// A picture as a JPEG.
+pub(crate) fn jpeg(image: DynamicImage, quality: u8) -> Result<Vec<u8>, PictureError> {
+    let mut jpeg = Vec::new();
+    image
+        .into_rgb8()
+        .write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, quality.clamp(1, 100)))
+        .map_err(|error| PictureError::Unwritable(error.to_string()))?;
+    Ok(jpeg)
 }
 
 fn decode(png: &[u8]) -> Result<DynamicImage, PictureError> {

@@ -207,6 +207,18 @@ async fn points_off_the_screen_are_refused_unless_the_screen_has_grown() {
 }
 
 #[tokio::test]
+async fn points_off_the_screen_are_refused_also_by_a_desktop_that_was_never_looked_at() {
+    let fake = FakePlato::start();
+    let plato = fake.client();
+    let session = plato.session().env(desktop_env()).create().await.unwrap();
+    session.wait_until_ready(Duration::from_secs(5)).await.unwrap();
+    let click = Action::LeftClick { at: Some(Point::new(1280, 10)) };
+    let error = session.desktop().unwrap().perform(click).await.unwrap_err();
+    assert!(matches!(error, Error::InvalidInput(_)), "{error}");
+    assert_eq!((fake.count("GET", "/status"), fake.count("POST", "/computer")), (2, 0));
+}
+
+#[tokio::test]
 async fn errors_and_logs_hold_no_job_id_and_no_key() {
     let fake = FakePlato::start();
     let session = fake.client().session().env(desktop_env()).start().await.unwrap();

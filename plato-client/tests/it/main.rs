@@ -11,4 +11,5 @@ mod heartbeat;
 mod lifecycle;
 mod retries;
 mod stub_browser;
+mod tools;
 mod vectors;

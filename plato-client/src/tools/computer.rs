@@ -1,0 +1,276 @@
+//! `computer`: one tool for the screen, the mouse and the keyboard, with the arguments of Anthropic's
+//! `computer_20250124`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use platools::{Tool, ToolCall, ToolError, ToolResult, ToolSpec};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::answer::{UNTYPED, perform, text};
+use super::failure::refusal;
+use super::options::Settings;
+use super::pool::Source;
+use super::seat::{Turn, on_screen};
+use crate::desktop::{Action, Point, ScrollDirection};
+
+const DESCRIPTION: &str = "Use the desktop: look at its screen, move and click the mouse, press keys and type. \
+    `action` says what to do. Points are pixels of the picture that was shown last, from its top left corner. Most \
+    actions answer with a picture of the screen after them.";
+
+/// The most that a wheel is turned in one call.
+pub(super) const MAX_CLICKS: u32 = 100;
+
+/// The arguments, whatever the action.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Input {
+    action: Name,
+    #[serde(default)]
+    coordinate: Option<[f64; 2]>,
+    #[serde(default)]
+    start_coordinate: Option<[f64; 2]>,
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    scroll_direction: Option<Direction>,
+    #[serde(default)]
+    scroll_amount: Option<u32>,
+    #[serde(default)]
+    duration: Option<f64>,
+}
+
+/// The actions by their words.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Name {
+    Screenshot,
+    MouseMove,
+    LeftClick,
+    RightClick,
+    MiddleClick,
+    DoubleClick,
+    TripleClick,
+    LeftClickDrag,
+    LeftMouseDown,
+    LeftMouseUp,
+    Type,
+    Key,
+    HoldKey,
+    Scroll,
+    Wait,
+    CursorPosition,
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The word that the model used.
+        self.serialize(f)
+    }
+}
+
+/// Where a wheel turns to, as models write it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Direction {
+    Up,
+    Down,
+    Left,
+    Right,
+}
+
+impl From<Direction> for ScrollDirection {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Up => Self::Up,
+            Direction::Down => Self::Down,
+            Direction::Left => Self::Left,
+            Direction::Right => Self::Right,
+        }
+    }
+}
+
+pub(super) fn tool(source: &Source, settings: &Arc<Settings>) -> Tool {
+    let point = |what: &str| {
+        json!({"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2,
+            "description": what})
+    };
+    let spec = ToolSpec::new("computer")
+        .description(DESCRIPTION)
+        .category("desktop")
+            .allow([UNTYPED])
+        .open_world(true)
+        .input_schema(json!({
+            "type": "object",
+            "properties": {
+                "action": {
+                    "type": "string",
+                    "enum": ["screenshot", "mouse_move", "left_click", "right_click", "middle_click", "double_click",
+                        "triple_click", "left_click_drag", "left_mouse_down", "left_mouse_up", "type", "key",
+                        "hold_key", "scroll", "wait", "cursor_position"],
+                    "description": "What to do."
+                },
+                "coordinate": point("[x, y]: where to click, move to or scroll; of `left_click_drag` the end. Without \
+                    it, clicks happen where the pointer is."),
+                "start_coordinate": point("[x, y]: where `left_click_drag` begins, if not where the pointer is."),
+                "text": {"type": "string", "description": "The text of `type`; of `key` and `hold_key` the keys, such \
+                    as `ctrl+a` or `Return`."},
+                "scroll_direction": {"type": "string", "enum": ["up", "down", "left", "right"],
+                    "description": "Where `scroll` goes."},
+                "scroll_amount": {"type": "integer", "minimum": 0, "maximum": MAX_CLICKS,
+                    "description": "How many clicks of the wheel `scroll` takes."},
+                "duration": {"type": "number", "minimum": 0,
+                    "description": "How long `wait` and `hold_key` take, in seconds."}
+            },
+            "required": ["action"],
+            "additionalProperties": false
+        }));
+    let (source, settings) = (source.clone(), Arc::clone(settings));
+    Tool::new(spec, move |call: ToolCall| {
+        let (source, settings) = (source.clone(), Arc::clone(&settings));
+        async move {
+            let input: Input = call.arguments.parse()?;
+            // What is wrong with the arguments is said before a desktop is started for them.
+            input.action(&settings, Ok)?;
+            let turn = source.turn(&call, &settings).await?;
+            run(&turn, &settings, input).await
+        }
+    })
+}
+
+async fn run(turn: &Turn, settings: &Settings, input: Input) -> ToolResult {
+    let scaling = turn.scaling().await.map_err(refusal)?;
+    let action = input.action(settings, |point| on_screen(point, scaling))?;
+    if action == Action::CursorPosition {
+        return cursor_position(turn, settings).await;
+    }
+    perform(turn, settings, action).await
+}
+
+/// Where the pointer is on the picture.
+pub(super) async fn cursor_position(turn: &Turn, settings: &Settings) -> ToolResult {
+    let real = turn.desktop().cursor_position().await.map_err(refusal)?;
+    let point = turn.scaling().await.map_err(refusal)?.to_model(real);
+    Ok(text(settings, &format!("X={},Y={}", point.x, point.y)))
+}
+
+impl Input {
+    /// The action, with its points made into points of the screen by `place`.
+    fn action(
+        &self,
+        settings: &Settings,
+        place: impl Fn(Point) -> Result<Point, ToolError>,
+    ) -> Result<Action, ToolError> {
+        self.refuse_strays()?;
+        let missing = |what: &str| {
+            ToolError::invalid_arguments(format!(
+                "`{what}` is missing: the action `{:?}` needs it",
+                self.action
+            ))
+        };
+        let at = || self.coordinate.map(|at| pixel("coordinate", at).and_then(&place)).transpose();
+        let needed = || at()?.ok_or_else(|| missing("coordinate"));
+        let words = || self.text.clone().ok_or_else(|| missing("text"));
+        let time = || pause("duration", self.duration.ok_or_else(|| missing("duration"))?, settings);
+        Ok(match self.action {
+            Name::Screenshot => Action::Screenshot,
+            Name::CursorPosition => Action::CursorPosition,
+            Name::MouseMove => Action::MouseMove { to: needed()? },
+            Name::LeftClick => Action::LeftClick { at: at()? },
+            Name::RightClick => Action::RightClick { at: at()? },
+            Name::MiddleClick => Action::MiddleClick { at: at()? },
+            Name::DoubleClick => Action::DoubleClick { at: at()? },
+            Name::TripleClick => Action::TripleClick { at: at()? },
+            Name::LeftMouseDown => Action::LeftMouseDown { at: at()? },
+            Name::LeftMouseUp => Action::LeftMouseUp { at: at()? },
+            Name::LeftClickDrag => {
+                let start = self.start_coordinate;
+                let from = start.map(|at| pixel("start_coordinate", at).and_then(&place)).transpose()?;
+                Action::LeftClickDrag { from, to: needed()? }
+            }
+            Name::Type => Action::Type { text: words()? },
+            Name::Key => Action::Key { keys: words()? },
+            Name::HoldKey => Action::HoldKey { keys: words()?, duration: time()? },
+            Name::Scroll => Action::Scroll {
+                at: at()?,
+                direction: self.scroll_direction.ok_or_else(|| missing("scroll_direction"))?.into(),
+                clicks: clicks("scroll_amount", self.scroll_amount.ok_or_else(|| missing("scroll_amount"))?)?,
+            },
+            Name::Wait => Action::Wait { duration: time()? },
+        })
+    }
+
+    /// Refuses what the action cannot take: a model that clicks with a key held down, or types at a point, believes
+    /// that it happened. What says nothing, such as an empty text, is let be.
+    fn refuse_strays(&self) -> Result<(), ToolError> {
+        use Name::{
+            DoubleClick, HoldKey, Key, LeftClick, LeftClickDrag, LeftMouseDown, LeftMouseUp, MiddleClick,
+            MouseMove, RightClick, Scroll, TripleClick, Type, Wait,
+        };
+        let action = self.action;
+        let points = matches!(
+            action,
+            MouseMove
+                | LeftClick
+                | RightClick
+                | MiddleClick
+                | DoubleClick
+                | TripleClick
+                | LeftClickDrag
+                | LeftMouseDown
+                | LeftMouseUp
+                | Scroll
+        );
+        let given = [
+            ("coordinate", self.coordinate.is_some(), points),
+            ("start_coordinate", self.start_coordinate.is_some(), action == LeftClickDrag),
+            (
+                "text",
+                self.text.as_deref().is_some_and(|text| !text.is_empty()),
+                matches!(action, Type | Key | HoldKey),
+            ),
+            ("scroll_direction", self.scroll_direction.is_some(), action == Scroll),
+            ("scroll_amount", self.scroll_amount.is_some_and(|amount| amount > 0), action == Scroll),
+            ("duration", self.duration.is_some_and(|time| time > 0.0), matches!(action, HoldKey | Wait)),
+        ];
+        match given.into_iter().find(|(_, is_given, is_taken)| *is_given && !is_taken) {
+            None => Ok(()),
+            Some((stray, ..)) => Err(ToolError::invalid_arguments(format!(
+                "the action `{action:?}` takes no `{stray}`: leave it out, or do it in an action of its own"
+            ))),
+        }
+    }
+}
+
+/// A pixel, also from a model that writes `640.0`.
+pub(super) fn pixel(what: &str, [x, y]: [f64; 2]) -> Result<Point, ToolError> {
+    let is_one = |value: f64| (0.0..1e6).contains(&value.round());
+    if !is_one(x) || !is_one(y) {
+        return Err(ToolError::invalid_arguments(format!(
+            "`{what}`: expected pixels from the top left corner, got [{x}, {y}]"
+        )));
+    }
+    #[allow(clippy::cast_sign_loss, reason = "it was checked")]
+    Ok(Point::new(x.round() as u32, y.round() as u32))
+}
+
+/// Clicks of a wheel, as many as a screen could need.
+pub(super) fn clicks(what: &str, clicks: u32) -> Result<u32, ToolError> {
+    if clicks <= MAX_CLICKS {
+        return Ok(clicks);
+    }
+    Err(ToolError::invalid_arguments(format!(
+        "`{what}`: expected 0 to {MAX_CLICKS} clicks of the wheel, got {clicks}"
+    )))
+}
+
+/// A time in seconds, as long as a call may take.
+pub(super) fn pause(what: &str, seconds: f64, settings: &Settings) -> Result<Duration, ToolError> {
+    let longest = settings.longest.as_secs_f64();
+    let time = Duration::try_from_secs_f64(seconds).ok();
+    time.filter(|time| *time <= settings.longest).ok_or_else(|| {
+        ToolError::invalid_arguments(format!("`{what}`: expected 0 to {longest} seconds, got {seconds}"))
+    })
+}
