@@ -2,6 +2,7 @@
 
 mod answers;
 mod conversations;
+mod mcp;
 
 use plato_client::testing::FakePlato;
 use plato_client::tools::DesktopTools;
