@@ -28,10 +28,11 @@ pub(super) const MAX_CLICKS: u32 = 100;
 #[serde(deny_unknown_fields)]
 struct Input {
     action: Name,
+    // Not pairs: what is said of a list of three is said in this file's words.
     #[serde(default)]
-    coordinate: Option<[f64; 2]>,
+    coordinate: Option<Vec<f64>>,
     #[serde(default)]
-    start_coordinate: Option<[f64; 2]>,
+    start_coordinate: Option<Vec<f64>>,
     #[serde(default)]
     text: Option<String>,
     #[serde(default)]
@@ -170,7 +171,14 @@ impl Input {
                 self.action
             ))
         };
-        let at = || self.coordinate.map(|at| pixel("coordinate", at).and_then(&place)).transpose();
+        let point = |what: &str, point: &[f64]| match *point {
+            [x, y] => pixel(what, [x, y]).and_then(&place),
+            _ => Err(ToolError::invalid_arguments(format!(
+                "`{what}`: expected two numbers, [x, y], got {}",
+                point.len()
+            ))),
+        };
+        let at = || self.coordinate.as_deref().map(|at| point("coordinate", at)).transpose();
         let needed = || at()?.ok_or_else(|| missing("coordinate"));
         let words = || self.text.clone().ok_or_else(|| missing("text"));
         let time = || pause("duration", self.duration.ok_or_else(|| missing("duration"))?, settings);
@@ -186,13 +194,13 @@ impl Input {
             Name::LeftMouseDown => Action::LeftMouseDown { at: at()? },
             Name::LeftMouseUp => Action::LeftMouseUp { at: at()? },
             Name::LeftClickDrag => {
-                let start = self.start_coordinate;
-                let from = start.map(|at| pixel("start_coordinate", at).and_then(&place)).transpose()?;
+                let start = self.start_coordinate.as_deref();
+                let from = start.map(|at| point("start_coordinate", at)).transpose()?;
                 Action::LeftClickDrag { from, to: needed()? }
             }
             Name::Type => Action::Type { text: words()? },
-            Name::Key => Action::Key { keys: words()? },
-            Name::HoldKey => Action::HoldKey { keys: words()?, duration: time()? },
+            Name::Key => Action::Key { keys: keys("text", words()?)? },
+            Name::HoldKey => Action::HoldKey { keys: keys("text", words()?)?, duration: time()? },
             Name::Scroll => Action::Scroll {
                 at: at()?,
                 direction: self.scroll_direction.ok_or_else(|| missing("scroll_direction"))?.into(),
@@ -254,6 +262,16 @@ pub(super) fn pixel(what: &str, [x, y]: [f64; 2]) -> Result<Point, ToolError> {
     }
     #[allow(clippy::cast_sign_loss, reason = "it was checked")]
     Ok(Point::new(x.round() as u32, y.round() as u32))
+}
+
+/// The names of keys, of which there is at least one.
+pub(super) fn keys(what: &str, keys: String) -> Result<String, ToolError> {
+    if keys.trim().is_empty() {
+        return Err(ToolError::invalid_arguments(format!(
+            "`{what}` names no key: such as `ctrl+a` or `Return`"
+        )));
+    }
+    Ok(keys)
 }
 
 /// Clicks of a wheel, as many as a screen could need.

@@ -91,10 +91,15 @@ impl Source {
 }
 
 impl Taken {
+    /// Whether its start came to no end, as when it panics or its runtime goes.
+    fn is_stuck(&self) -> bool {
+        self.state.has_changed().is_err()
+    }
+
     /// Whether nobody has used it for so long. One that is being used, or starting, is not idle.
     fn is_idle(&self, now: Instant, limit: Duration) -> bool {
         match &*self.state.borrow() {
-            State::Starting => false,
+            State::Starting => self.is_stuck(),
             State::Ready(station) => Arc::strong_count(station) == 1 && station.idle(now) >= limit,
             State::Failed(_) => now.saturating_duration_since(self.since) >= limit,
         }
@@ -103,7 +108,7 @@ impl Taken {
     /// Whether it takes a place without being of use.
     fn is_over(&self) -> bool {
         match &*self.state.borrow() {
-            State::Starting => false,
+            State::Starting => self.is_stuck(),
             State::Ready(station) => station.is_over(),
             State::Failed(_) => true,
         }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::answer::{UNTYPED, perform};
-use super::computer::{Direction, clicks, cursor_position, pause, pixel};
+use super::computer::{Direction, clicks, cursor_position, keys, pause, pixel};
 use super::failure::refusal;
 use super::options::Settings;
 use super::pool::Source;
@@ -131,7 +131,7 @@ pub(super) fn tools(source: &Source, settings: &Arc<Settings>) -> Vec<Tool> {
             ("key", "Press keys together and let them go."),
             &[("key", text_of("The keys, such as `ctrl+a` or `Return`; a space separates chords."))],
             &["key"],
-            |_, Key { key: keys }| Ok(vec![Action::Key { keys }]),
+            |_, Key { key }| Ok(vec![Action::Key { keys: keys("key", key)? }]),
         ),
         make.tool(
             ("scroll", "Turn the mouse wheel."),

@@ -255,3 +255,45 @@ async fn a_place_that_is_of_no_use_is_given_to_whoever_needs_one() {
     call_in(&host, "t2", "session_start", json!({})).await.unwrap();
     assert_eq!(fake.sessions().len(), 3);
 }
+
+#[tokio::test]
+async fn a_start_that_panics_is_told_and_takes_no_place() {
+    let fake = FakePlato::start();
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let tools = DesktopTools::per_conversation(&fake.client(), move |plato| {
+        if first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            std::panic::resume_unwind(Box::new("by order"));
+        }
+        plato.session().env(Env::simulator("ubuntu-vm"))
+    });
+    let policy =
+        SessionPerThread { max_sessions: 1, start_wait: Duration::ZERO, ..SessionPerThread::default() };
+    let host = host(tools.policy(policy));
+    // Its answer may come before the panic, and then it is not this call that hears of it.
+    let error = refused(&host, "bash", json!({"command": "true"})).await;
+    assert!(error.contains("call again"), "{error}");
+    while let Err(error) = call_in(&host, "t2", "bash", json!({"command": "true"})).await {
+        assert!(error.to_string().contains("call again"), "{error}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn a_runtime_that_goes_down_leaves_no_desktop_open() {
+    let command = || json!({"command": "true"});
+    for boot in [Boot::AtOnce, Boot::Never] {
+        let fake = FakePlato::start();
+        fake.boot("ubuntu-vm", boot.clone());
+        let policy =
+            SessionPerThread { start_wait: Duration::from_millis(300), ..SessionPerThread::default() };
+        let host = host(desktops(&fake.client()).policy(policy));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let done = runtime.block_on(call_in(&host, "t1", "bash", command()));
+        assert_eq!(done.is_ok(), boot == Boot::AtOnce);
+        assert_eq!(fake.open_sessions().len(), 1);
+        drop(runtime);
+        // With the last of the client, what is still open is closed and waited for.
+        drop(host);
+        assert_eq!(fake.session_end("sess-0001"), Some(SessionEnd::Closed), "{boot:?}");
+    }
+}
