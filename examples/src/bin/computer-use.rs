@@ -71,6 +71,12 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
 }
 
 async fn run(options: Options) -> Result<()> {
+    std::fs::create_dir_all(&options.pictures).map_err(|error| {
+        format!(
+            "the folder {} cannot be made: {error}; name another one by --pictures",
+            options.pictures.display()
+        )
+    })?;
     let fake = if std::env::var("PLATO_API_KEY").is_ok_and(|key| !key.trim().is_empty()) {
         None
     } else {
@@ -118,7 +124,6 @@ async fn use_computer(plato: &Plato, testcase: Option<String>, pictures: &Path) 
     let running = tokio::spawn(host.run_until(std::future::pending()));
     platform.wait_for_tool("computer").await?;
 
-    std::fs::create_dir_all(pictures)?;
     let mut agent = Agent { platform: &platform, pictures, taken: 0 };
     let worked = agent.work(has_testcase).await;
     // An operator would close it too; it also ends with the tools.
