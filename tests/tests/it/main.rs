@@ -17,6 +17,7 @@ mod interop_doctor;
 mod interop_mcp;
 mod interop_plato;
 mod interop_platos;
+mod interop_openapi;
 mod interop_python;
 mod interop_socketio;
 mod interop_tokens;
