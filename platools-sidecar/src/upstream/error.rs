@@ -16,6 +16,9 @@ use rmcp::transport::streamable_http_client::{
 /// The most of a server's own words that is repeated, in characters.
 const QUOTED: usize = 300;
 
+/// The code with which `stdio` stands in for an answer that was too long.
+pub(super) const TOO_LARGE: i32 = -32_768;
+
 /// Why there is no answer from an MCP server. The texts hold no secret, and of a URL no query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -29,6 +32,14 @@ pub enum UpstreamError {
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
+    /// The program cannot be started.
+    #[error("`{program}` cannot be started: {problem}")]
+    Start {
+        /// The program.
+        program: String,
+        /// What the operating system says.
+        problem: String,
+    },
     /// Nobody was reached: nothing of the request was sent.
     #[error("cannot be reached: {0}")]
     Unreachable(String),
@@ -104,6 +115,10 @@ impl From<ClientInitializeError> for UpstreamError {
 impl From<ServiceError> for UpstreamError {
     fn from(error: ServiceError) -> Self {
         match error {
+            ServiceError::McpError(error) if error.code.0 == TOO_LARGE => {
+                let limit = error.data.as_ref().and_then(serde_json::Value::as_u64).unwrap_or_default();
+                Self::TooLarge { limit: usize::try_from(limit).unwrap_or(usize::MAX) }
+            }
             ServiceError::McpError(error) => {
                 Self::Rejected { code: error.code.0, message: shorten(&error.message) }
             }

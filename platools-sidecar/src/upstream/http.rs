@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::redirect;
 use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::common::client_side_sse::ExponentialBackoff;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rustls::ClientConfig;
 use rustls::crypto::ring;
@@ -103,8 +104,12 @@ pub(super) fn transport(
         .build()
         .map_err(|error| UpstreamError::Tls(error.without_url().to_string()))?;
     let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
+    // A stream that broke is taken up again, but not for ever: whoever waits for its answer has to know.
     // One for each call that runs; more wait for their place here rather than at the dispatcher's limits.
     config = config.max_concurrent_requests(256).max_sse_event_size(max_result);
+    let mut retries = ExponentialBackoff::default();
+    (retries.max_times, retries.base_duration) = (Some(3), Duration::from_millis(250));
+    config.retry_config = Arc::new(retries);
     if let Some(bearer) = bearer {
         config = config.auth_header(bearer.0.as_str());
     }

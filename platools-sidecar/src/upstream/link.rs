@@ -1,6 +1,7 @@
 //! One connection to an MCP server: the handshake, lists, and calls that can be watched and taken back.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,11 +12,14 @@ use rmcp::model::{
     ServerResult,
 };
 use rmcp::service::{
-    NotificationContext, Peer, PeerRequestOptions, RunningService, ServiceError, serve_client,
+    NotificationContext, Peer, PeerRequestOptions, RunningServiceCancellationToken, ServiceError,
+    serve_client,
 };
 use rmcp::transport::Transport;
 use rmcp::{ClientHandler, RoleClient};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::{UpstreamError, convert};
 
@@ -23,7 +27,7 @@ use super::{UpstreamError, convert};
 const MAX_TOOLS: usize = 10_000;
 
 /// How long a connection's end may take, with what it sends.
-const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Who listens to the progress of the calls that run.
 type Listeners = Arc<Mutex<HashMap<ProgressToken, Progress>>>;
@@ -36,6 +40,8 @@ struct Ears {
     sending: Arc<tokio::sync::Mutex<()>>,
     /// The server's tools are others now.
     changed: Arc<Notify>,
+    /// How many calls wait for their answer.
+    running: Arc<AtomicUsize>,
 }
 
 impl Ears {
@@ -68,7 +74,10 @@ impl ClientHandler for Ears {
 
 /// An open connection.
 pub(super) struct Link {
-    service: RunningService<RoleClient, Ears>,
+    end: RunningServiceCancellationToken,
+    running: JoinHandle<()>,
+    /// Cancelled when nothing can be asked any more.
+    ended: CancellationToken,
     caller: Caller,
 }
 
@@ -96,7 +105,13 @@ impl Link {
         let opened = tokio::time::timeout(time, opening).await;
         let service = opened.map_err(|_| UpstreamError::Timeout(time))??;
         let caller = Caller { peer: service.peer().clone(), ears, max_result };
-        Ok(Self { service, caller })
+        let (end, ended) = (service.cancellation_token(), CancellationToken::new());
+        let guard = ended.clone().drop_guard();
+        let running = tokio::spawn(async move {
+            let _ended = guard;
+            let _ = service.waiting().await;
+        });
+        Ok(Self { end, running, ended, caller })
     }
 
     pub(super) fn caller(&self) -> &Caller {
@@ -108,13 +123,26 @@ impl Link {
         self.caller.ears.changed.notified().await;
     }
 
+    /// Resolves when the connection is gone.
+    pub(super) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
     /// Says goodbye; the transport ends with it.
     pub(super) async fn close(mut self) {
-        let _ = self.service.close_with_timeout(FAREWELL).await;
+        self.end.cancel();
+        if tokio::time::timeout(FAREWELL, &mut self.running).await.is_err() {
+            self.running.abort();
+        }
     }
 }
 
 impl Caller {
+    /// Whether calls wait for their answer.
+    pub(super) fn is_busy(&self) -> bool {
+        self.ears.running.load(Ordering::Relaxed) > 0
+    }
+
     /// All tools that the server declares, within `time`.
     pub(super) async fn list(&self, time: Duration) -> Result<Vec<ToolSpec>, UpstreamError> {
         let pages = async {
@@ -152,6 +180,7 @@ impl Caller {
         let handle = self.peer.send_request_with_option(request, options).await?;
         let mut call =
             Call { caller: self, id: Some(handle.id.clone()), token: handle.progress_token.clone() };
+        self.ears.running.fetch_add(1, Ordering::Relaxed);
         if progress.is_heard() {
             self.ears.listeners().insert(call.token.clone(), progress);
         }
@@ -199,6 +228,7 @@ struct Call<'a> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
+        self.caller.ears.running.fetch_sub(1, Ordering::Relaxed);
         self.caller.ears.listeners().remove(&self.token);
         let Some(id) = self.id.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };

@@ -2,23 +2,32 @@
 //!
 //! | file | what it is for |
 //! | --- | --- |
+//! | `supervisor`, `config` | an upstream that is kept: connected, listed, connected again |
+//! | `tools` | the tools that are taken from it, and how hosts keep in step with them |
 //! | `client` | a small door for programs: connect, list, call |
 //! | `link` | one connection: the handshake, lists, calls with progress and cancellation |
 //! | `http` | from a URL to a transport |
+//! | `stdio`, `child` | from a program to a transport, and how it ends |
 //! | `convert` | what MCP declares and answers, in the words of `platools` |
 //! | `error` | why there is no answer |
 //!
 //! This room must not know the configuration file, nor who calls a tool. `rmcp` speaks the protocol; none of its
 //! types leaves the room.
 
+mod child;
 mod client;
+mod config;
 mod convert;
-#[expect(dead_code, reason = "the supervisor is still to come")]
 mod error;
 mod http;
-#[expect(dead_code, reason = "the supervisor is still to come")]
 mod link;
+mod stdio;
+mod supervisor;
+mod tools;
 
 pub use self::client::Client;
+pub use self::config::{ServerProgram, UpstreamConfig};
 pub use self::error::UpstreamError;
 pub use self::http::Bearer;
+pub use self::supervisor::{Upstream, UpstreamState};
+pub use self::tools::{ToolChanges, ToolShelf, keep_in_step};

@@ -24,7 +24,7 @@ async fn tools_are_listed_and_called_over_http() {
     let client = within(Client::connect_http(&server.url, Some(&bearer))).await.unwrap();
     let tools = within(client.list_tools()).await.unwrap();
     let names: Vec<_> = tools.iter().map(|tool| tool.name.as_str()).collect();
-    assert_eq!(names, ["add", "draw", "letters", "linger", "refuse"]);
+    assert_eq!(names, ["add", "draw", "fork", "letters", "linger", "refuse", "variable"]);
     assert_eq!(tools[0].description, "Add two whole numbers.");
     assert_eq!(tools[0].input_schema["properties"]["a"]["type"], "integer");
     assert_eq!(

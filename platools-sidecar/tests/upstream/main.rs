@@ -1,6 +1,8 @@
 //! MCP servers upstream: servers of this project in this process and in others, and servers that misbehave.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not inside of a test function")]
 
 mod client;
+mod program;
 mod support;
+mod url;

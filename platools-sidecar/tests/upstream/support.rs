@@ -45,6 +45,21 @@ async fn letters(progress: Progress, count: usize) -> String {
     "x".repeat(count)
 }
 
+/// Tell a variable of the environment.
+#[tool(register = false)]
+async fn variable(name: String) -> String {
+    std::env::var(name).unwrap_or_else(|_| "not set".to_owned())
+}
+
+/// Start a program that outlives this one, and tell its process id and this one's.
+#[tool(register = false)]
+#[expect(clippy::zombie_processes, reason = "that it is left behind is the point")]
+async fn fork() -> Vec<u32> {
+    let child =
+        std::process::Command::new("sleep").arg("1000").stdin(std::process::Stdio::null()).spawn().unwrap();
+    vec![std::process::id(), child.id()]
+}
+
 /// Never end.
 #[tool(register = false)]
 async fn linger() -> String {
@@ -53,7 +68,41 @@ async fn linger() -> String {
 
 /// The tools above.
 pub(crate) fn local() -> LocalHost {
-    Platools::builder().tools(tools![add, refuse, draw, letters, linger]).build_local().unwrap()
+    Platools::builder()
+        .tools(tools![add, refuse, draw, letters, variable, fork, linger])
+        .build_local()
+        .unwrap()
+}
+
+/// A host without tools of its own.
+pub(crate) fn empty() -> LocalHost {
+    Platools::builder().tools([]).build_local().unwrap()
+}
+
+/// Calls a tool of a host.
+pub(crate) async fn call(
+    host: &LocalHost,
+    tool: &str,
+    arguments: serde_json::Value,
+) -> Result<serde_json::Value, String> {
+    let context = platools::CallContext::builder().build();
+    let answer = within(host.call(tool, arguments.try_into().unwrap(), context)).await;
+    answer.map(|output| output.to_value()).map_err(|error| error.to_string())
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
+    within(async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+/// The names of a host's tools.
+pub(crate) fn names(host: &LocalHost) -> String {
+    host.tools().iter().map(|(tool, _)| tool.name().to_owned()).collect::<Vec<_>>().join(" ")
 }
 
 /// A server over HTTP that can be stopped.

@@ -1,0 +1,171 @@
+//! The tools that are taken from an upstream, and how others keep in step with them.
+
+use std::collections::HashMap;
+
+use platools::{HostHandle, LocalHost, Tool, ToolSpec, check_name};
+use tokio::sync::watch;
+
+use super::config::UpstreamConfig;
+
+/// The tools of an upstream as they were taken last. Those that did not change stay the same tools.
+pub(super) struct Taken {
+    /// By the server's name: what it declared, and the tool.
+    known: HashMap<String, (ToolSpec, Tool)>,
+    to: watch::Sender<Vec<Tool>>,
+}
+
+impl Taken {
+    /// None yet; those who follow are told through `to`.
+    pub(super) fn new(to: watch::Sender<Vec<Tool>>) -> Self {
+        Self { known: HashMap::new(), to }
+    }
+
+    /// Takes what a server declares now, and says how many tools that are; `make` makes a tool of the server's name
+    /// for it and its declaration here.
+    pub(super) fn take(
+        &mut self,
+        config: &UpstreamConfig,
+        specs: Vec<ToolSpec>,
+        make: impl Fn(String, ToolSpec) -> Tool,
+    ) -> usize {
+        let name = config.name.as_str();
+        let mut old = std::mem::take(&mut self.known);
+        let mut current: Vec<Tool> = Vec::new();
+        let mut is_new = false;
+        if let Some(only) = &config.only {
+            for wanted in only.iter().filter(|wanted| !specs.iter().any(|spec| spec.name == **wanted)) {
+                tracing::warn!(upstream = name, tool = wanted, "the MCP server has no such tool");
+            }
+        }
+        for spec in specs {
+            let remote = spec.name.clone();
+            if config.only.as_ref().is_some_and(|only| !only.contains(&remote)) {
+                continue;
+            }
+            let here = format!("{}{}", config.prefix, valid(&remote));
+            if let Err(problem) = check_name(&here) {
+                tracing::warn!(upstream = name, tool = remote, %problem, "a tool of the MCP server is left out");
+                continue;
+            }
+            if current.iter().any(|tool| tool.name() == here) {
+                tracing::warn!(
+                    upstream = name,
+                    tool = remote,
+                    "a tool of the MCP server is left out, its name is taken"
+                );
+                continue;
+            }
+            let tool = match old.remove(&remote) {
+                Some((known, tool)) if is_same(&known, &spec) => tool,
+                _ => {
+                    is_new = true;
+                    make(remote.clone(), spec.clone().rename(here))
+                }
+            };
+            current.push(tool.clone());
+            self.known.insert(remote, (spec, tool));
+        }
+        let count = current.len();
+        if is_new || !old.is_empty() {
+            self.to.send_replace(current);
+        }
+        count
+    }
+}
+
+fn is_same(one: &ToolSpec, other: &ToolSpec) -> bool {
+    one.description == other.description
+        && one.input_schema == other.input_schema
+        && one.output_schema == other.output_schema
+        && one.annotations == other.annotations
+}
+
+/// A server's name for a tool, with `_` for what no name may have here.
+fn valid(name: &str) -> String {
+    let allowed = |next: char| if next.is_ascii_alphanumeric() || "_.-".contains(next) { next } else { '_' };
+    name.chars().map(allowed).collect()
+}
+
+/// The tools of an upstream, now and whenever they change.
+#[derive(Debug, Clone)]
+pub struct ToolChanges(watch::Receiver<Vec<Tool>>);
+
+impl ToolChanges {
+    pub(super) fn new(mut receiver: watch::Receiver<Vec<Tool>>) -> Self {
+        // Those of this moment are news to whoever begins to follow.
+        receiver.mark_changed();
+        Self(receiver)
+    }
+
+    /// The tools of this moment.
+    pub fn current(&self) -> Vec<Tool> {
+        self.0.borrow().clone()
+    }
+
+    /// The tools, once they are others than those it said last; `None` when the upstream is gone for good.
+    pub async fn next(&mut self) -> Option<Vec<Tool>> {
+        self.0.changed().await.ok()?;
+        Some(self.0.borrow_and_update().clone())
+    }
+}
+
+/// Where tools can be put and taken away at run time.
+pub trait ToolShelf: Send + Sync + 'static {
+    /// Takes tools out and puts others in, all of it or nothing.
+    ///
+    /// # Errors
+    /// When one of the new tools cannot be there.
+    fn replace_tools(&self, gone: &[&str], new: Vec<Tool>) -> Result<(), platools::Error>;
+}
+
+impl ToolShelf for HostHandle {
+    fn replace_tools(&self, gone: &[&str], new: Vec<Tool>) -> Result<(), platools::Error> {
+        Self::replace_tools(self, gone, new)
+    }
+}
+
+impl ToolShelf for LocalHost {
+    fn replace_tools(&self, gone: &[&str], new: Vec<Tool>) -> Result<(), platools::Error> {
+        Self::replace_tools(self, gone, new)
+    }
+}
+
+/// Keeps the tools of `shelf` in step with those of an upstream, each passed through `adapt`, until the upstream is
+/// gone; then takes them out. A tool that cannot be there is left out, and the log says why.
+pub async fn keep_in_step(
+    mut changes: ToolChanges,
+    shelf: impl ToolShelf,
+    adapt: impl Fn(Tool) -> Tool + Send,
+) {
+    let mut there: HashMap<String, ToolSpec> = HashMap::new();
+    while let Some(tools) = changes.next().await {
+        let tools: Vec<Tool> = tools.into_iter().map(&adapt).collect();
+        let new: Vec<Tool> = tools
+            .iter()
+            .filter(|tool| !there.get(tool.name()).is_some_and(|old| is_same(old, tool.spec())))
+            .cloned()
+            .collect();
+        let mut gone: Vec<String> =
+            there.keys().filter(|name| !tools.iter().any(|tool| tool.name() == **name)).cloned().collect();
+        gone.extend(new.iter().map(|tool| tool.name().to_owned()).filter(|name| there.contains_key(name)));
+        for name in &gone {
+            there.remove(name);
+        }
+        let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
+        if shelf.replace_tools(&gone, new.clone()).is_ok() {
+            there.extend(new.into_iter().map(|tool| (tool.name().to_owned(), tool.spec().clone())));
+            continue;
+        }
+        // One of them does not fit; the others do.
+        let _ = shelf.replace_tools(&gone, Vec::new());
+        for tool in new {
+            let (name, spec) = (tool.name().to_owned(), tool.spec().clone());
+            match shelf.replace_tools(&[], vec![tool]) {
+                Ok(()) => drop(there.insert(name, spec)),
+                Err(error) => tracing::warn!(tool = name, %error, "a tool of an MCP server is left out"),
+            }
+        }
+    }
+    let gone: Vec<&str> = there.keys().map(String::as_str).collect();
+    let _ = shelf.replace_tools(&gone, Vec::new());
+}
