@@ -52,6 +52,11 @@ impl ServerProcess {
         Ok((Self { child, group }, stdin, stdout))
     }
 
+    /// Resolves when the program has ended; what it started may go on. May be dropped at any time.
+    pub(super) async fn exited(&mut self) {
+        let _ = self.child.wait().await;
+    }
+
     /// Ends it: by itself, as its input is closed already; else when asked; else at once. What it started and left
     /// behind ends with it.
     pub(super) async fn end(&mut self) -> io::Result<ExitStatus> {

@@ -66,7 +66,7 @@ impl fmt::Debug for ServerProgram {
 }
 
 /// Where a server is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) enum Source {
     Program(ServerProgram),
     Url { url: String, bearer: Option<Bearer> },
@@ -81,7 +81,7 @@ pub(super) enum Source {
 ///     .prefix("files_")
 ///     .only(["read_text_file", "list_directory"]);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct UpstreamConfig {
     pub(super) name: String,
     pub(super) source: Source,
@@ -160,5 +160,12 @@ impl UpstreamConfig {
     /// The most that one message may have, in bytes. Lists of tools are often longer than results may be.
     pub(super) fn max_message(&self) -> usize {
         self.max_result.saturating_mul(2).max(16 << 20)
+    }
+}
+
+impl fmt::Debug for UpstreamConfig {
+    /// Without the URL: its query may hold a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamConfig").field("name", &self.name).finish_non_exhaustive()
     }
 }

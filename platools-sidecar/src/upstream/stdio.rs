@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::RoleClient;
 use rmcp::model::{ErrorCode, ErrorData, RequestId, ServerJsonRpcMessage};
@@ -18,6 +19,9 @@ use super::error::{TOO_LARGE, shorten};
 
 /// How many messages wait to be handled.
 const WAITING: usize = 64;
+
+/// How long messages of a process that has ended are waited for.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// How much of a line that is too long is looked at on each side, in bytes.
 const EDGE: usize = 256;
@@ -59,7 +63,15 @@ impl Transport<RoleClient> for StdioTransport {
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
-        self.messages.recv().await
+        tokio::select! {
+            // What was said before the end is heard.
+            biased;
+            message = self.messages.recv() => message,
+            () = self.process.exited() => {
+                // Something that it started may hold its output open for ever.
+                tokio::time::timeout(LAST_WORDS, self.messages.recv()).await.ok().flatten()
+            }
+        }
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {

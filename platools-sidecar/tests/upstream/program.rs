@@ -154,6 +154,21 @@ async fn a_killed_program_is_started_again_and_its_tools_say_what_happened() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_program_is_noticed_though_what_it_started_holds_its_output_open() {
+    let this = std::env::current_exe().unwrap();
+    // The shell's child inherits the standard output, and is there when the server is gone.
+    let script = "sleep 1000 & exec \"$0\" --exact program::server --ignored --nocapture";
+    let shell = ServerProgram::new("sh").arg("-c").arg(script).arg(this.to_str().unwrap()).env(KIND, "tools");
+    let slow = Duration::from_secs(600);
+    let (host, upstream) = with(UpstreamConfig::program("files", shell).backoff(slow, slow)).await;
+    let ids = call(&host, "fork", json!({})).await.unwrap()["result"].clone();
+    kill(&ids[0]);
+    within(upstream.down()).await;
+    until(|| !lives(&ids[1])).await;
+    within(upstream.stop()).await;
+}
+
+#[tokio::test]
 async fn an_answer_that_is_too_long_fails_its_own_call_alone() {
     let (host, upstream) = with(config("tools").max_result(1_000)).await;
     let error = call(&host, "up_letters", json!({"count": 5_000})).await.unwrap_err();

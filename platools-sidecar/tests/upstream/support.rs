@@ -119,7 +119,7 @@ impl Server {
     }
 
     pub(crate) async fn start_at(local: &LocalHost, address: SocketAddr) -> Self {
-        let listener = McpServer::of(local).http(TOKEN).unwrap().bind(address).await.unwrap();
+        let listener = McpServer::of(local).page_size(2).http(TOKEN).unwrap().bind(address).await.unwrap();
         let (url, address) = (listener.url(), listener.local_addr());
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(listener.serve_until(async {
