@@ -5,8 +5,8 @@ use std::time::Duration;
 use platools::mcp::McpServer;
 use platools::{LocalHost, Tool, ToolOutput, ToolSpec};
 use platools_sidecar::upstream::{Bearer, Upstream, UpstreamConfig, UpstreamState, keep_in_step};
-use rmcp::model::{CallToolRequestParams, ProgressNotificationParam};
-use rmcp::service::NotificationContext;
+use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest, ProgressNotificationParam};
+use rmcp::service::{NotificationContext, PeerRequestOptions};
 use rmcp::{ClientHandler, RoleClient, ServiceExt as _};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -151,13 +151,15 @@ async fn progress_is_passed_on_and_a_call_taken_back_is_taken_back_upstream() {
         (1.0, Some(2.0), Some("half way"))
     );
 
-    let peer = client.peer().clone();
-    let waiting = tokio::spawn(async move { peer.call_tool(CallToolRequestParams::new("far_linger")).await });
+    let linger = CallToolRequest::new(CallToolRequestParams::new("far_linger"));
+    let options = PeerRequestOptions::no_options();
+    let waiting =
+        client.send_cancellable_request(ClientRequest::CallToolRequest(linger), options).await.unwrap();
     until(|| far.in_flight() == 1).await;
-    // The client goes, and with it the call.
-    waiting.abort();
-    within(client.cancel()).await.unwrap();
+    let cancelled = std::time::Instant::now();
+    waiting.cancel(None).await.unwrap();
     until(|| far.in_flight() == 0).await;
+    assert!(cancelled.elapsed() < Duration::from_secs(20), "sooner than its own limit of 28 s");
     within(upstream.stop()).await;
     within(server.stop()).await;
 }
