@@ -362,16 +362,19 @@ mod tests {
     #[test]
     fn what_multiplies_becomes_definitions_and_what_is_still_too_large_is_cut() {
         let mut schemas = json!({"S0": {"type": "string", "description": "x".repeat(100)}});
-        for level in 1..40 {
+        for level in 1..50 {
             let last = json!({"$ref": format!("#/s/S{}", level - 1)});
             schemas[format!("S{level}")] = json!({"properties": {"a": last, "b": last}});
         }
-        let root = json!({"$ref": "#/s/S39"});
+        let root = json!({"$ref": "#/s/S29"});
         let (schema, _) = assembled(&schemas, &root, WIDE);
-        assert_eq!((schema.schema["$defs"].as_object().unwrap().len(), schema.is_cut), (40, false));
+        assert_eq!((schema.schema["$defs"].as_object().unwrap().len(), schema.is_cut), (30, false));
         let (schema, _) = assembled(&schemas, &root, Budget { inline: 500, whole: 1_000 });
         assert!(schema.is_cut && schema.schema.to_string().len() < 1_500, "{}", schema.schema);
-        assert_eq!(schema.schema["$defs"]["S39"]["properties"]["a"], json!({"$ref": "#/$defs/S38"}));
+        assert_eq!(schema.schema["$defs"]["S29"]["properties"]["a"], json!({"$ref": "#/$defs/S28"}));
+        // More steps than a validator should take, though there is room.
+        let (schema, _) = assembled(&schemas, &json!({"$ref": "#/s/S49"}), WIDE);
+        assert_eq!((&schema.schema["$defs"]["S17"], schema.is_cut), (&json!({}), true));
     }
 
     #[test]

@@ -43,6 +43,9 @@ fn at(pointer: &str) -> String {
     if pointer.is_empty() { String::new() } else { format!("at `{pointer}`: ") }
 }
 
+/// How many warnings are kept; a document with more is another kind of document.
+const MOST: usize = 1_000;
+
 /// Warnings as they come, each once.
 #[derive(Debug, Default)]
 pub(super) struct Warnings(RefCell<(Vec<Warning>, HashSet<Warning>)>);
@@ -50,13 +53,34 @@ pub(super) struct Warnings(RefCell<(Vec<Warning>, HashSet<Warning>)>);
 impl Warnings {
     pub(super) fn add(&self, place: &Place<'_>, text: impl Into<String>) {
         let warning = Warning { pointer: place.to_string(), text: text.into() };
-        let mut inner = self.0.borrow_mut();
-        if inner.1.insert(warning.clone()) {
-            inner.0.push(warning);
+        let (list, known) = &mut *self.0.borrow_mut();
+        if list.len() < MOST && known.insert(warning.clone()) {
+            list.push(warning);
+            if list.len() == MOST {
+                let text = "there are more warnings than these";
+                list.push(Warning { pointer: String::new(), text: text.to_owned() });
+            }
         }
     }
 
     pub(super) fn into_list(self) -> Vec<Warning> {
         self.0.into_inner().0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_come_once_and_not_without_end() {
+        let warnings = Warnings::default();
+        for index in 0..5_000 {
+            warnings.add(&Place::ROOT.index(index), "odd");
+            warnings.add(&Place::ROOT.index(index), "odd");
+        }
+        let list = warnings.into_list();
+        assert_eq!((list.len(), list[1].to_string().as_str()), (MOST + 1, "at `/1`: odd"));
+        assert_eq!(list[MOST].to_string(), "there are more warnings than these");
     }
 }

@@ -10,7 +10,7 @@ use platools::ToolError;
 use rmcp::service::{ClientInitializeError, ServiceError};
 use rmcp::transport::DynamicTransportError;
 use rmcp::transport::streamable_http_client::{
-    AuthRequiredError, HttpStatusError, InsufficientScopeError, StreamableHttpError,
+    AuthRequiredError, InsufficientScopeError, StreamableHttpError,
 };
 
 /// The most of a server's own words that is repeated, in characters.
@@ -46,6 +46,9 @@ pub enum UpstreamError {
     /// The server does not accept the token, or wants one.
     #[error("refuses access ({0}): check the bearer token")]
     Refused(String),
+    /// The server, or a proxy before it, has no time or is broken.
+    #[error("is not well at the moment (HTTP status {0}): try again later")]
+    Unwell(u16),
     /// Who answers is no MCP server, or none at this address.
     #[error("does not answer as an MCP server does: {0}")]
     NotMcp(String),
@@ -142,11 +145,9 @@ fn of_transport(error: &DynamicTransportError) -> UpstreamError {
         if error.is::<InsufficientScopeError>() {
             return UpstreamError::Refused("403".to_owned());
         }
-        if let Some(status) = error.downcast_ref::<HttpStatusError>() {
-            return UpstreamError::NotMcp(format!("HTTP status {}", status.status));
-        }
         if let Some(error) = error.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
             match error {
+                StreamableHttpError::HttpStatus(error) => return of_status(error.status),
                 StreamableHttpError::UnexpectedServerResponse(text) => return of_answer(text),
                 StreamableHttpError::UnexpectedContentType(kind) => {
                     let kind = kind.as_deref().map_or("none".to_owned(), shorten);
@@ -186,6 +187,14 @@ fn of_answer(text: &str) -> UpstreamError {
     }
 }
 
+fn of_status(status: u16) -> UpstreamError {
+    match status {
+        401 | 403 => UpstreamError::Refused(status.to_string()),
+        429 | 500.. => UpstreamError::Unwell(status),
+        _ => UpstreamError::NotMcp(format!("HTTP status {status}; is the path of the URL right?")),
+    }
+}
+
 fn of_request(error: &reqwest::Error) -> UpstreamError {
     let mut innermost: &dyn Error = error;
     while let Some(source) = innermost.source() {
@@ -198,7 +207,7 @@ fn of_request(error: &reqwest::Error) -> UpstreamError {
         shorten(&innermost.to_string())
     };
     if let Some(status) = error.status() {
-        UpstreamError::NotMcp(format!("HTTP status {}", status.as_u16()))
+        of_status(status.as_u16())
     } else if error.is_connect() || error.is_timeout() {
         UpstreamError::Unreachable(reason)
     } else {

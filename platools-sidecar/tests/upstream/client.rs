@@ -84,6 +84,13 @@ async fn who_is_not_there_refuses_or_is_no_mcp_server_is_told_apart() {
     assert!(matches!(error, UpstreamError::Unreachable(_)), "{error:?}");
     assert!(!error.to_string().contains("s3cret"), "{error}");
 
+    let unwell = move || async move { (axum::http::StatusCode::SERVICE_UNAVAILABLE, "later") };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(unwell)).await });
+    let error = within(Client::connect_http(&url, None)).await.unwrap_err();
+    assert_eq!(error, UpstreamError::Unwell(503));
+
     for (kind, body) in [("text/html", "<html>"), ("application/json", "{}"), ("application/json", "[")] {
         let page = move || async move { ([("content-type", kind)], body) };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
