@@ -3,6 +3,46 @@
 //! A file names the platform, the tools and where each of them runs: an HTTP endpoint, an operation of an `OpenAPI`
 //! document, a program, a tool of an MCP server. This crate reads the file, makes [`platools::Tool`]s of it and keeps
 //! the hosts running. It has no dispatcher of its own: a call goes the way that every call goes in `platools`.
+//!
+//! The program is `platools sidecar`; a program of one's own needs no more than this:
+//!
+//! ```no_run
+//! #[tokio::main]
+//! async fn main() -> Result<(), platools_sidecar::SidecarError> {
+//!     platools_sidecar::run("platools.toml".as_ref()).await
+//! }
+//! ```
+//!
+//! # A tour
+//!
+//! * **The file.** [`check`] says everything that is wrong with one, each [`Problem`] with its line, its key and what to
+//!   write instead; [`STARTER`] is one to begin with, [`schema`] is for editors. All keys are in the repository's
+//!   `docs/sidecar.md`.
+//! * **Running.** [`run`] connects the entities, and stays until SIGTERM. A changed file is used once it is right; tools
+//!   are replaced without losing a call.
+//! * **Without a platform.** [`local`] makes the same tools in this process, for an MCP server of them and for tests.
+//! * **Rooms that stand by themselves.** [`openapi`] makes tools of a document; [`upstream`] keeps MCP servers, and
+//!   takes their tools over.
+//!
+//! Inside, dependencies go downward only: `run` keeps what `plan` made of what `config` has read; `plan` makes tools
+//! of `http`, `command`, `openapi` and `upstream`; `schema`, `template` and `caller` are for all of them.
 
+mod caller;
+mod command;
+mod config;
+mod http;
 pub mod openapi;
+mod plan;
+mod report;
+mod run;
+mod schema;
+mod template;
+mod text;
 pub mod upstream;
+
+pub use self::config::{ConfigError, Problem, schema};
+pub use self::report::{Local, Report, ToolReport, check, local};
+pub use self::run::{SidecarError, init_logging, run};
+
+/// A file to begin with: every kind of tool, with comments.
+pub const STARTER: &str = include_str!("starter.toml");

@@ -1,0 +1,239 @@
+//! The text of a file as a tree whose every key knows its line.
+//!
+//! It must not know what the keys mean.
+
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use super::problem::Problem;
+
+/// The way to a value: keys, and indexes as numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Path(Vec<String>);
+
+impl Path {
+    /// The way to `key` below this one.
+    pub(crate) fn key(&self, key: impl std::fmt::Display) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(key.to_string());
+        Self(steps)
+    }
+}
+
+/// A file.
+#[derive(Debug)]
+pub(crate) struct Document<'a> {
+    text: &'a str,
+    root: Spanned<DeTable<'a>>,
+}
+
+impl<'a> Document<'a> {
+    /// Reads a text, and says everything that is wrong with it as TOML.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, Vec<Problem>> {
+        let (root, errors) = DeTable::parse_recoverable(text);
+        if errors.is_empty() {
+            return Ok(Self { text, root });
+        }
+        // One slip makes the parser stumble several times; of each line the first says most.
+        let mut problems: Vec<Problem> = Vec::new();
+        for error in errors {
+            let line = error.span().map(|span| line_of(text, span.start));
+            if !problems.iter().any(|problem| problem.line == line) {
+                let message = format!("this is not TOML: {}", error.message().replace('\n', ", "));
+                problems.push(Problem { line, key: String::new(), message });
+            }
+        }
+        Err(problems)
+    }
+
+    /// The keys at the top, with their values.
+    pub(crate) fn root(&self) -> &DeTable<'a> {
+        self.root.get_ref()
+    }
+
+    /// A problem with the value at a path; where there is none, with what is nearest above it.
+    pub(crate) fn problem(&self, path: &Path, message: impl Into<String>) -> Problem {
+        Problem {
+            line: Some(line_of(self.text, self.offset(path))),
+            key: self.shown(path),
+            message: message.into(),
+        }
+    }
+
+    /// A path with dots between its keys.
+    #[expect(clippy::unused_self, reason = "beside `problem`, which needs it")]
+    pub(crate) fn name_of(&self, path: &Path) -> String {
+        path.0.join(".")
+    }
+
+    /// The line of the value at a path.
+    pub(crate) fn line(&self, path: &Path) -> usize {
+        line_of(self.text, self.offset(path))
+    }
+
+    /// Where a path leads, in bytes from the beginning.
+    fn offset(&self, path: &Path) -> usize {
+        let Some((first, rest)) = path.0.split_first() else { return self.root.span().start };
+        let Some((key, mut value)) = self.root.get_ref().get_key_value(first.as_str()) else {
+            return self.root.span().start;
+        };
+        let mut offset = key.span().start;
+        for step in rest {
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    let Some((key, below)) = table.get_key_value(step.as_str()) else { break };
+                    (offset, value) = (key.span().start, below);
+                }
+                DeValue::Array(items) => {
+                    let Some(item) = step.parse().ok().and_then(|index: usize| items.get(index)) else {
+                        break;
+                    };
+                    (offset, value) = (item.span().start, item);
+                }
+                _ => break,
+            }
+        }
+        offset
+    }
+
+    /// A path as people name it: `` `url` of `[[tool.http]]` `lookup_order` ``.
+    fn shown(&self, path: &Path) -> String {
+        let mut steps = path.0.iter();
+        let mut value: Option<&DeValue<'_>> = None;
+        let mut section: Vec<&str> = Vec::new();
+        let mut owner = None;
+        while let Some(step) = steps.next() {
+            match value {
+                Some(DeValue::Array(items)) => {
+                    let item =
+                        step.parse().ok().and_then(|index: usize| items.get(index)).map(Spanned::get_ref);
+                    let name =
+                        item.and_then(|item| item.get("name")).and_then(|name| name.get_ref().as_str());
+                    owner = Some((
+                        section.join("."),
+                        name.map_or_else(|| ordinal(step), |name| format!("`{name}`")),
+                    ));
+                    section = steps.map(String::as_str).collect();
+                    break;
+                }
+                Some(DeValue::Table(table)) => value = table.get(step.as_str()).map(Spanned::get_ref),
+                Some(_) => value = None,
+                None => value = self.root().get(step.as_str()).map(Spanned::get_ref),
+            }
+            section.push(step);
+        }
+        let key = section.join(".");
+        match owner {
+            Some((owner, name)) if key.is_empty() => format!("[[{owner}]] {name}"),
+            Some((owner, name)) => format!("`{key}` of [[{owner}]] {name}"),
+            None if key.is_empty() => key,
+            None => format!("`{key}`"),
+        }
+    }
+
+    /// Reads one value as a `T`. A mistake is said with its line, its key and, for a key that does not exist, the
+    /// nearest one.
+    pub(crate) fn read<T: DeserializeOwned>(
+        &self,
+        path: &Path,
+        value: &Spanned<DeValue<'a>>,
+    ) -> Result<T, Problem> {
+        let deserializer = ValueDeserializer::from(value.clone());
+        serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            let mut at = path.clone();
+            for segment in error.path() {
+                at = match segment {
+                    Segment::Seq { index } => at.key(index),
+                    Segment::Map { key } => at.key(key),
+                    Segment::Enum { variant } => at.key(variant),
+                    Segment::Unknown => at,
+                };
+            }
+            let error = error.into_inner();
+            let mut problem = self.problem(&at, explain(error.message()));
+            // The span is of the value; where a value goes over several lines, its key is the better place.
+            if let Some(span) = error.span().filter(|span| span.start > self.offset(&at)) {
+                let line = line_of(self.text, span.start);
+                if error.message().starts_with("unknown field") {
+                    problem.line = Some(line);
+                }
+            }
+            problem
+        })
+    }
+
+    /// What to say of a key that does not exist.
+    pub(crate) fn unknown(&self, path: &Path, key: &str, known: &[&str]) -> Problem {
+        self.problem(&path.key(key), unknown_key(key, known))
+    }
+}
+
+/// A line, from 1.
+fn line_of(text: &str, offset: usize) -> usize {
+    text[..offset.min(text.len())].matches('\n').count() + 1
+}
+
+fn ordinal(index: &str) -> String {
+    let number = index.parse::<usize>().map_or(1, |index| index + 1);
+    format!("number {number}")
+}
+
+fn unknown_key(key: &str, known: &[&str]) -> String {
+    match nearest(key, known) {
+        Some(nearest) => format!("there is no key `{key}` here, did you mean `{nearest}`?"),
+        None => format!("there is no key `{key}` here; the keys are {}", listed(known)),
+    }
+}
+
+/// The known name that was probably meant.
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");
+    let wanted = plain(name);
+    let (distance, nearest) =
+        known.iter().map(|known| (strsim::damerau_levenshtein(&wanted, &plain(known)), *known)).min()?;
+    (distance <= 1 + wanted.len() / 4).then_some(nearest)
+}
+
+/// Names as they stand in a sentence.
+pub(crate) fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Serde's words in ours.
+fn explain(message: &str) -> String {
+    let quoted =
+        |text: &str| -> Vec<String> { text.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    if let Some(rest) = message.strip_prefix("unknown field ") {
+        let (name, known) = rest.split_once(", ").unwrap_or((rest, ""));
+        let known = quoted(known);
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        return unknown_key(name.trim_matches('`'), &known);
+    }
+    if let Some(rest) = message.strip_prefix("unknown variant ") {
+        let (name, known) = rest.split_once(", ").unwrap_or((rest, ""));
+        let known = quoted(known);
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let name = name.trim_matches('`');
+        return match nearest(name, &known) {
+            Some(nearest) => format!("`{name}` is not possible here, did you mean `{nearest}`?"),
+            None => format!("`{name}` is not possible here; write one of {}", listed(&known)),
+        };
+    }
+    if let Some(name) = message.strip_prefix("missing field ") {
+        return format!("the key {name} is missing: add it");
+    }
+    // What came may be a secret: only its type is repeated.
+    if let Some(rest) = message.strip_prefix("invalid type: ") {
+        let (came, expected) = rest.rsplit_once(", expected ").unwrap_or((rest, "another type"));
+        let came = came.split(['`', '"']).next().unwrap_or_default().trim();
+        return format!("this is a value of type {came}; write {expected}");
+    }
+    message.to_owned()
+}
+
+/// An error for a value that cannot be read; its text is shown as it is.
+pub(crate) fn refuse<E: serde::de::Error>(message: impl std::fmt::Display) -> E {
+    E::custom(message)
+}

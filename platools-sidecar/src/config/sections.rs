@@ -1,0 +1,152 @@
+//! The sections of a file, each entry read by itself, so that a mistake in one hides none in another.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::document::{Document, Path};
+use super::model::{
+    Admin, Authenticator, Backend, Command, Egress, Entity, Http, Log, Mcp, OpenApi, Running, SessionTokens,
+};
+use super::problem::Problem;
+
+/// What stands at a place in the file.
+#[derive(Debug)]
+pub(crate) struct Entry<T> {
+    pub(crate) at: Path,
+    pub(crate) value: T,
+}
+
+/// All sections that could be read.
+#[derive(Debug, Default)]
+pub(crate) struct Sections {
+    pub(crate) entities: Vec<Entry<Entity>>,
+    pub(crate) http: Vec<Entry<Http>>,
+    pub(crate) commands: Vec<Entry<Command>>,
+    pub(crate) openapi: Vec<Entry<OpenApi>>,
+    pub(crate) mcp: Vec<Entry<Mcp>>,
+    pub(crate) backends: BTreeMap<String, Entry<Backend>>,
+    pub(crate) egress: Egress,
+    pub(crate) authenticator: Option<Entry<Authenticator>>,
+    pub(crate) session_tokens: Option<Entry<SessionTokens>>,
+    pub(crate) admin: Option<Entry<Admin>>,
+    pub(crate) log: Log,
+    pub(crate) sidecar: Running,
+}
+
+const SECTIONS: [&str; 11] = [
+    "entity",
+    "tool",
+    "openapi",
+    "mcp",
+    "backend",
+    "egress",
+    "authenticator",
+    "session_tokens",
+    "admin",
+    "log",
+    "sidecar",
+];
+
+const KINDS: [&str; 2] = ["http", "command"];
+
+/// Reads values and keeps what is wrong.
+struct Reader<'d, 'a> {
+    document: &'d Document<'a>,
+    problems: Vec<Problem>,
+}
+
+impl Sections {
+    /// Reads what can be read, and says what cannot.
+    pub(crate) fn read(document: &Document<'_>) -> (Self, Vec<Problem>) {
+        let mut reader = Reader { document, problems: Vec::new() };
+        let mut sections = Self::default();
+        for (key, value) in document.root() {
+            let at = Path::default().key(key.get_ref());
+            match key.get_ref().as_ref() {
+                "entity" => sections.entities = reader.list(&at, value),
+                "tool" => reader.tools(&at, value, &mut sections),
+                "openapi" => sections.openapi = reader.list(&at, value),
+                "mcp" => sections.mcp = reader.list(&at, value),
+                "backend" => sections.backends = reader.named(&at, value),
+                "egress" => {
+                    sections.egress = reader.one(&at, value).map(|entry| entry.value).unwrap_or_default();
+                }
+                "authenticator" => sections.authenticator = reader.one(&at, value),
+                "session_tokens" => sections.session_tokens = reader.one(&at, value),
+                "admin" => sections.admin = reader.one(&at, value),
+                "log" => sections.log = reader.one(&at, value).map(|entry| entry.value).unwrap_or_default(),
+                "sidecar" => {
+                    sections.sidecar = reader.one(&at, value).map(|entry| entry.value).unwrap_or_default();
+                }
+                unknown => {
+                    let problem = document.unknown(&Path::default(), unknown, &SECTIONS);
+                    reader.problems.push(problem);
+                }
+            }
+        }
+        (sections, reader.problems)
+    }
+}
+
+impl<'a> Reader<'_, 'a> {
+    fn tools(&mut self, at: &Path, value: &Spanned<DeValue<'a>>, sections: &mut Sections) {
+        let DeValue::Table(kinds) = value.get_ref() else {
+            let message = "tools are `[[tool.http]]` or `[[tool.command]]`";
+            self.problems.push(self.document.problem(at, message));
+            return;
+        };
+        for (kind, tools) in kinds {
+            let at = at.key(kind.get_ref());
+            match kind.get_ref().as_ref() {
+                "http" => sections.http = self.list(&at, tools),
+                "command" => sections.commands = self.list(&at, tools),
+                unknown => {
+                    let problem = self.document.unknown(&Path::default().key("tool"), unknown, &KINDS);
+                    self.problems.push(problem);
+                }
+            }
+        }
+    }
+
+    fn one<T: DeserializeOwned>(&mut self, at: &Path, value: &Spanned<DeValue<'a>>) -> Option<Entry<T>> {
+        match self.document.read(at, value) {
+            Ok(value) => Some(Entry { at: at.clone(), value }),
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    fn list<T: DeserializeOwned>(&mut self, at: &Path, value: &Spanned<DeValue<'a>>) -> Vec<Entry<T>> {
+        let DeValue::Array(items) = value.get_ref() else {
+            let name = self.document.name_of(at);
+            let message = format!("there may be several of these: write `[[{name}]]`, with two brackets");
+            self.problems.push(self.document.problem(at, message));
+            return Vec::new();
+        };
+        items.iter().enumerate().filter_map(|(index, item)| self.one(&at.key(index), item)).collect()
+    }
+
+    fn named<T: DeserializeOwned>(
+        &mut self,
+        at: &Path,
+        value: &Spanned<DeValue<'a>>,
+    ) -> BTreeMap<String, Entry<T>> {
+        let DeValue::Table(items) = value.get_ref() else {
+            let name = self.document.name_of(at);
+            let message = format!("each of these has a name: write `[{name}.NAME]`, with one bracket");
+            self.problems.push(self.document.problem(at, message));
+            return BTreeMap::new();
+        };
+        items
+            .iter()
+            .filter_map(|(name, item)| {
+                Some((name.get_ref().to_string(), self.one(&at.key(name.get_ref()), item)?))
+            })
+            .collect()
+    }
+}

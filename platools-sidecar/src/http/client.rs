@@ -1,0 +1,71 @@
+//! Connections to backends: TLS with an explicit provider, no proxy of the environment, no redirects by itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::redirect;
+use rustls::ClientConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls_platform_verifier::Verifier;
+
+use super::egress::Resolver;
+use crate::config::Egress;
+
+/// How long dialling may take, unless said otherwise.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// What connections depend on; those that agree in it share them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClientOptions {
+    pub(crate) egress: Egress,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) connect_timeout: Option<Duration>,
+}
+
+impl ClientOptions {
+    /// A client; nothing is dialled yet.
+    ///
+    /// # Errors
+    /// When the certificates cannot be read, or TLS cannot be set up.
+    pub(crate) fn build(&self) -> Result<reqwest::Client, String> {
+        reqwest::Client::builder()
+            .tls_backend_preconfigured(tls(self.ca_file.as_deref())?)
+            .dns_resolver(Resolver::new(self.egress.clone()))
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .user_agent(concat!("platools-sidecar/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(self.connect_timeout.unwrap_or(CONNECT))
+            .build()
+            .map_err(|error| format!("no HTTP client can be made: {error}"))
+    }
+}
+
+fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+    let provider = Arc::new(ring::default_provider());
+    let setup = |error: rustls::Error| format!("TLS cannot be set up: {error}");
+    let roots = ca_file.map(certificates).transpose()?.unwrap_or_default();
+    let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider)).map_err(setup)?;
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(setup)?
+        .dangerous() // The name of the door; the verifier behind it is rustls' own.
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
+}
+
+/// The certificates in a PEM file, at least one.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let shown = path.display();
+    let text = std::fs::read(path).map_err(|error| format!("the file `{shown}` cannot be read: {error}"))?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("the file `{shown}` is not PEM: {error}"))?;
+    if certificates.is_empty() {
+        return Err(format!("the file `{shown}` holds no certificate (a PEM block `BEGIN CERTIFICATE`)"));
+    }
+    Ok(certificates)
+}

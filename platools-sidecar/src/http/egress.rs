@@ -1,0 +1,225 @@
+//! Which addresses may be reached.
+//!
+//! Host names are those that the file names; what they resolve to is not the file's to say. So the addresses are
+//! judged where the connection is made, each time: a name that turns into the address of a metadata service between
+//! two calls is refused like one that always was.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+use crate::config::Egress;
+
+/// Metadata services outside the link-local range: Alibaba's, Oracle's, Azure's.
+const METADATA_V4: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192), Ipv4Addr::new(168, 63, 129, 16)];
+
+/// Amazon's, over IPv6.
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+
+type Lookup =
+    dyn Fn(String) -> Pin<Box<dyn Future<Output = std::io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync;
+
+/// Why an address is not reached.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("{0} is a link-local or metadata address: name it in `allow` of `[egress]` if it is meant")]
+    Special(IpAddr),
+    #[error("{0} is a private address, and `deny_private` of `[egress]` refuses those")]
+    Private(IpAddr),
+}
+
+/// Judges an address.
+pub(crate) fn check(rules: &Egress, address: IpAddr) -> Result<(), Refused> {
+    let address = plain(address);
+    if rules.allow.iter().any(|allowed| plain(*allowed) == address) {
+        return Ok(());
+    }
+    if is_special(address) {
+        Err(Refused::Special(address))
+    } else if rules.deny_private && is_private(address) {
+        Err(Refused::Private(address))
+    } else {
+        Ok(())
+    }
+}
+
+/// Judges the host of a URL where it is an address: those are not resolved.
+pub(crate) fn check_url(rules: &Egress, url: &Url) -> Result<(), Refused> {
+    match url.host() {
+        Some(Host::Ipv4(address)) => check(rules, address.into()),
+        Some(Host::Ipv6(address)) => check(rules, address.into()),
+        Some(Host::Domain(_)) | None => Ok(()),
+    }
+}
+
+/// The address that is reached in the end: IPv6 has several ways to write an IPv4 address.
+fn plain(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    if let Some(v4) = v6.to_ipv4_mapped() {
+        return v4.into();
+    }
+    let embedded = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)).into();
+    match v6.segments() {
+        [0x64, 0xff9b, .., high, low] | [0x2002, high, low, ..] => embedded(high, low),
+        _ => address,
+    }
+}
+
+fn is_special(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            v4.is_link_local()
+                || v4.is_broadcast()
+                || v4.is_multicast()
+                || v4.octets()[0] == 0
+                || METADATA_V4.contains(&v4)
+        }
+        IpAddr::V6(v6) => {
+            v6.is_unicast_link_local() || v6.is_multicast() || v6.is_unspecified() || v6 == METADATA_V6
+        }
+    }
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_loopback() || v4.is_private() || a == 100 && (64..128).contains(&b)
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.segments()[0] & 0xffc0 == 0xfec0,
+    }
+}
+
+/// Resolves names for the HTTP client, and lets through only addresses that may be reached.
+#[derive(Clone)]
+pub(crate) struct Resolver {
+    rules: Arc<Egress>,
+    lookup: Arc<Lookup>,
+}
+
+impl Resolver {
+    /// The system's resolver, judged.
+    pub(crate) fn new(rules: Egress) -> Self {
+        Self::with_lookup(rules, |name| {
+            Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
+        })
+    }
+
+    fn with_lookup(
+        rules: Egress,
+        lookup: impl Fn(String) -> Pin<Box<dyn Future<Output = std::io::Result<Vec<SocketAddr>>> + Send>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        Self { rules: Arc::new(rules), lookup: Arc::new(lookup) }
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let this = self.clone();
+        Box::pin(async move {
+            let found = (this.lookup)(name.as_str().to_owned()).await?;
+            let mut refused = None;
+            let mut allowed = Vec::new();
+            for address in found {
+                match check(&this.rules, address.ip()) {
+                    Ok(()) => allowed.push(address),
+                    Err(why) => refused = Some(why),
+                }
+            }
+            match refused {
+                // One bad address among good ones is left out; nothing but bad ones is an answer of its own.
+                Some(why) if allowed.is_empty() => Err(Box::new(why).into()),
+                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn verdict(rules: &Egress, address: &str) -> bool {
+        check(rules, address.parse().unwrap()).is_ok()
+    }
+
+    #[test]
+    fn metadata_and_link_local_addresses_are_refused_however_they_are_written() {
+        let rules = Egress::default();
+        for address in [
+            "169.254.169.254",
+            "169.254.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "fe80::1",
+            "fd00:ec2::254",
+            "100.100.100.200",
+            "168.63.129.16",
+            "0.0.0.0",
+            "0.1.2.3",
+            "::",
+            "255.255.255.255",
+            "224.0.0.1",
+            "ff02::1",
+        ] {
+            assert!(!verdict(&rules, address), "{address}");
+        }
+        for address in
+            ["127.0.0.1", "::1", "10.1.2.3", "192.168.0.1", "93.184.216.34", "2606:4700::1111", "fd12::1"]
+        {
+            assert!(verdict(&rules, address), "{address}");
+        }
+    }
+
+    #[test]
+    fn what_is_named_is_reached_and_private_addresses_only_where_they_are_not_denied() {
+        let rules = Egress { allow: vec!["169.254.169.254".parse().unwrap()], deny_private: true };
+        assert!(verdict(&rules, "169.254.169.254") && verdict(&rules, "::ffff:169.254.169.254"));
+        for address in ["127.0.0.1", "::1", "10.1.2.3", "100.64.0.1", "fd12::1", "169.254.169.253"] {
+            assert!(!verdict(&rules, address), "{address}");
+        }
+        assert!(verdict(&rules, "93.184.216.34"));
+    }
+
+    #[test]
+    fn addresses_in_urls_are_judged_in_every_spelling() {
+        for url in
+            ["http://169.254.169.254/", "http://2852039166/", "http://0xa9fea9fe/", "http://[fe80::1]/"]
+        {
+            assert!(check_url(&Egress::default(), &Url::parse(url).unwrap()).is_err(), "{url}");
+        }
+        check_url(&Egress::default(), &Url::parse("http://localhost:8080/").unwrap()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_name_that_turns_into_a_forbidden_address_is_refused_from_then_on() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let resolver = Resolver::with_lookup(Egress::default(), move |_| {
+            let addresses = match count.fetch_add(1, Ordering::Relaxed) {
+                0 => vec!["93.184.216.34:0"],
+                1 => vec!["169.254.169.254:0", "93.184.216.34:0"],
+                _ => vec!["169.254.169.254:0"],
+            };
+            Box::pin(async move { Ok(addresses.iter().map(|address| address.parse().unwrap()).collect()) })
+        });
+        let resolve = async || {
+            let found = resolver.resolve("api.example".parse().unwrap()).await;
+            found.map(|found| found.map(|address| address.ip().to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(resolve().await.unwrap(), ["93.184.216.34"]);
+        assert_eq!(resolve().await.unwrap(), ["93.184.216.34"], "the bad one of two is left out");
+        let error = resolve().await.unwrap_err().to_string();
+        assert!(error.contains("169.254.169.254 is a link-local"), "{error}");
+    }
+}

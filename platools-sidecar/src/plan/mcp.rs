@@ -1,0 +1,183 @@
+//! `[[mcp]]`: from the file to MCP servers whose tools are taken over.
+
+use std::sync::Arc;
+
+use platools::{Tool, ToolSpec};
+
+use super::fingerprint::{Fingerprint, Fingerprinter};
+use super::{Planner, address};
+use crate::config::{Common, Entry, Mcp, Path, SecretRef, Table};
+use crate::upstream::{Bearer, ServerProgram, UpstreamConfig};
+
+/// An MCP server, and what the file says of its tools.
+#[derive(Debug, Clone)]
+pub(crate) struct UpstreamPlan {
+    pub(crate) name: String,
+    pub(crate) config: UpstreamConfig,
+    pub(crate) fingerprint: Fingerprint,
+    entities: Option<Vec<String>>,
+    common: Arc<Common>,
+}
+
+impl UpstreamPlan {
+    /// Whether an entity has the tools.
+    pub(crate) fn belongs_to(&self, entity: &str) -> bool {
+        self.entities.as_ref().is_none_or(|entities| entities.iter().any(|name| name == entity))
+    }
+
+    /// A tool of the server with what the file says of it.
+    pub(crate) fn adapt(&self) -> impl Fn(Tool) -> Tool + Send + Sync + 'static {
+        let common = Arc::clone(&self.common);
+        move |tool| {
+            let description = tool.spec().description.clone();
+            tool.with_spec(|spec: ToolSpec| super::tool::apply(spec, &description, &common))
+        }
+    }
+}
+
+impl Planner<'_> {
+    /// All of them that are right.
+    pub(super) fn upstreams(&mut self) -> Vec<UpstreamPlan> {
+        let sections = self.sections;
+        let mut seen: Vec<&str> = Vec::new();
+        for Entry { at, value } in &sections.mcp {
+            if seen.contains(&value.name.as_str()) {
+                self.wrong(
+                    &at.key("name"),
+                    format!("the server `{}` stands there twice: rename one", value.name),
+                );
+            }
+            seen.push(&value.name);
+        }
+        sections.mcp.iter().filter_map(|entry| self.upstream(entry)).collect()
+    }
+
+    fn upstream(&mut self, Entry { at, value: file }: &Entry<Mcp>) -> Option<UpstreamPlan> {
+        self.entity_names(at, file.entities.as_deref());
+        if file.concurrency == Some(0) {
+            self.wrong(
+                &at.key("concurrency"),
+                "no call could ever run: write 1 or more, or leave the key out",
+            );
+        }
+        if !file.prefix.is_empty()
+            && let Err(error) = platools::check_name(&file.prefix)
+        {
+            self.wrong(&at.key("prefix"), error.to_string());
+        }
+        let fingerprint = Fingerprinter::default().add(file);
+        let (config, fingerprint) = match (&file.command, &file.url) {
+            (Some(_), None) => self.program_upstream(at, file, fingerprint)?,
+            (None, Some(url)) => self.url_upstream(at, file, url, fingerprint)?,
+            _ => {
+                self.wrong(at, "write one of `command` and `url`: where the server is");
+                return None;
+            }
+        };
+        let mut config = config.prefix(&file.prefix);
+        if let Some(tools) = &file.tools {
+            config = config.only(tools.clone());
+        }
+        if let Some(size) = file.max_result {
+            config = config.max_result(size.0);
+        }
+        Some(UpstreamPlan {
+            name: file.name.clone(),
+            config,
+            fingerprint: fingerprint.finish(),
+            entities: file.entities.clone(),
+            common: Arc::new(common(file)),
+        })
+    }
+
+    fn program_upstream(
+        &mut self,
+        at: &Path,
+        file: &Mcp,
+        mut fingerprint: Fingerprinter,
+    ) -> Option<(UpstreamConfig, Fingerprinter)> {
+        if file.bearer.is_some() {
+            self.wrong(
+                &at.key("bearer"),
+                "a bearer token is for a `url`: give programs their secrets with `env`",
+            );
+        }
+        let path = self.program(&at.key("command"), file.command.as_deref()?)?;
+        let mut program = ServerProgram::new(path);
+        for arg in &file.args {
+            program = program.arg(arg);
+        }
+        if let Some(cwd) = &file.cwd {
+            let cwd = self.folder.join(cwd);
+            if !cwd.is_dir() {
+                self.wrong(&at.key("cwd"), format!("`{}` is no folder", cwd.display()));
+            }
+            program = program.folder(cwd);
+        }
+        if let Some(names) = &file.inherit_env {
+            program = program.inherit(names.clone());
+        }
+        for (name, value) in self.environment(at, &[], &file.env)? {
+            let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+            fingerprint = fingerprint.add(&value);
+            program = program.env(name, value);
+        }
+        Some((UpstreamConfig::program(&file.name, program), fingerprint))
+    }
+
+    fn url_upstream(
+        &mut self,
+        at: &Path,
+        file: &Mcp,
+        url: &str,
+        mut fingerprint: Fingerprinter,
+    ) -> Option<(UpstreamConfig, Fingerprinter)> {
+        for (is_given, key) in [
+            (!file.args.is_empty(), "args"),
+            (file.cwd.is_some(), "cwd"),
+            (file.inherit_env.is_some(), "inherit_env"),
+            (!file.env.is_empty(), "env"),
+        ] {
+            if is_given {
+                self.wrong(&at.key(key), "this is for a `command`: leave it out");
+            }
+        }
+        let checked = address::server(url, &self.sections.egress);
+        let checked = self.noted(&at.key("url"), checked)?;
+        let bearer = match &file.bearer {
+            None => None,
+            Some(reference) => Some(self.upstream_bearer(&at.key("bearer"), reference, &mut fingerprint)?),
+        };
+        Some((UpstreamConfig::url(&file.name, checked.as_str(), bearer), fingerprint))
+    }
+
+    fn upstream_bearer(
+        &mut self,
+        at: &Path,
+        reference: &SecretRef,
+        fingerprint: &mut Fingerprinter,
+    ) -> Option<Bearer> {
+        let token = self.secret(at, reference)?;
+        *fingerprint = fingerprint.clone().add(&token.as_str());
+        let bearer = Bearer::new(token.as_str()).map_err(|error| error.to_string());
+        self.noted(at, bearer)
+    }
+}
+
+fn common(file: &Mcp) -> Common {
+    Common {
+        title: None,
+        category: None,
+        auth: file.auth,
+        roles: file.roles.clone(),
+        timeout: file.timeout,
+        rate_limit: file.rate_limit,
+        concurrency: file.concurrency,
+        read_only: None,
+        destructive: None,
+        idempotent: None,
+        open_world: None,
+        annotations: Table::new(),
+        entities: file.entities.clone(),
+    }
+}

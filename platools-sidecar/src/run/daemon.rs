@@ -1,0 +1,233 @@
+//! Everything together, from the first look at the file to the last answer.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::fleet::{self, Fleet};
+use super::signals::{Signals, Wish};
+use super::view::View;
+use super::{ConfigFile, admin, logs, service, sessions};
+use crate::config::{Admin, ConfigError};
+use crate::plan::Plan;
+
+/// How often states are looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How often files are.
+const WATCH: Duration = Duration::from_secs(2);
+
+/// How long a platform that is not there may keep the service manager waiting.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often the figures are tidied up.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Why a sidecar does not run, or no longer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SidecarError {
+    /// The file cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// There is nothing to connect to.
+    #[error(
+        "there is no platform to connect to: add an `[[entity]]` to the file, or set PLATOS_URL and PLATOS_SECRET"
+    )]
+    NoEntity,
+    /// An address is taken, or not this machine's.
+    #[error("`{key}` cannot listen on {address}: {problem}")]
+    Listen {
+        /// The section of the file.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        problem: String,
+    },
+    /// A host cannot be made.
+    #[error("{0}")]
+    Host(String),
+    /// All entities were refused for good.
+    #[error("no entity is connected any more: the log says why; mend it and start the sidecar again")]
+    Ended,
+    /// Somebody asked twice for the end.
+    #[error("stopped at once: calls that were running are lost")]
+    Interrupted,
+    /// Signals cannot be listened to.
+    #[error("signals cannot be listened to: {0}")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs the sidecar that a file describes, until SIGTERM or SIGINT: then calls that run may finish, their answers are
+/// sent, and it ends. A second signal ends it at once. SIGHUP, and a changed file, have it go over to the file as it
+/// is then, if that can be used; otherwise everything stays as it was, and the log says why.
+///
+/// Logging is set up as the file says, unless the program has done so before.
+///
+/// # Errors
+/// When the file cannot be used, an address cannot be listened on, or every entity is refused for good.
+pub async fn run(file: &Path) -> Result<(), SidecarError> {
+    let mut signals = Signals::listen().map_err(SidecarError::Signals)?;
+    let mut file = ConfigFile::new(file);
+    let plan = checked(&mut file).await?;
+    logs::init(&plan.log);
+    for warning in &plan.warnings {
+        tracing::warn!("{warning}");
+    }
+    if plan.entities.is_empty() {
+        return Err(SidecarError::NoEntity);
+    }
+    Daemon::start(file, plan).await?.run(&mut signals).await
+}
+
+/// The plan of a file, of which every host can run.
+async fn checked(file: &mut ConfigFile) -> Result<Plan, ConfigError> {
+    let plan = file.plan().await?;
+    fleet::check(&plan).map_err(|problems| ConfigError::new(file.path().display().to_string(), problems))?;
+    Ok(plan)
+}
+
+struct Daemon {
+    file: ConfigFile,
+    fleet: Fleet,
+    view: View,
+    /// What listens; ends last.
+    listeners: TaskTracker,
+    stop: CancellationToken,
+    admin: Option<Admin>,
+}
+
+impl Daemon {
+    async fn start(file: ConfigFile, mut plan: Plan) -> Result<Self, SidecarError> {
+        let view = View::new(&file.path().display().to_string());
+        let (listeners, stop) = (TaskTracker::new(), CancellationToken::new());
+        let admin = plan.admin.clone();
+        if let Some(admin) = &admin {
+            admin::record();
+            let listener = listen("admin", admin.listen).await?;
+            listeners.spawn(admin::serve(listener, view.clone(), stop.clone()));
+        }
+        if let Some(session_tokens) = plan.session_tokens.take() {
+            let listener = listen("session_tokens", session_tokens.listen).await?;
+            listeners.spawn(sessions::serve(listener, session_tokens, stop.clone()));
+        }
+        view.planned(&plan);
+        let fleet = Fleet::start(plan).await.map_err(SidecarError::Host)?;
+        view.observed(&fleet);
+        Ok(Self { file, fleet, view, listeners, stop, admin })
+    }
+
+    async fn run(mut self, signals: &mut Signals) -> Result<(), SidecarError> {
+        let ticks = |period| {
+            let mut ticks = interval(period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        };
+        let (mut look, mut watch, mut upkeep) = (ticks(LOOK), ticks(WATCH), ticks(UPKEEP));
+        let mut alive = ticks(service::watchdog_interval().unwrap_or(UPKEEP));
+        let started = Instant::now();
+        let mut announced = false;
+        let mut status = String::new();
+        let mut is_settling = false;
+        loop {
+            tokio::select! {
+                wish = signals.next() => match wish {
+                    Wish::Reload => self.reload().await,
+                    Wish::End => return self.end(signals).await,
+                },
+                _ = look.tick() => {
+                    self.view.observed(&self.fleet);
+                    if self.fleet.has_ended() {
+                        self.fleet.stop().await;
+                        return Err(SidecarError::Ended);
+                    }
+                    let now = self.fleet.status();
+                    if !announced && (self.fleet.is_ready() || started.elapsed() > PATIENCE) {
+                        announced = true;
+                        service::ready(&now);
+                    }
+                    if now != status {
+                        service::status(&now);
+                        status = now;
+                    }
+                }
+                _ = watch.tick(), if self.fleet.plan.running.watch => {
+                    // A file that is being written changes again: it is read once it stays the same.
+                    match (self.file.has_changed(), is_settling) {
+                        (true, _) => is_settling = true,
+                        (false, true) => {
+                            is_settling = false;
+                            self.reload().await;
+                        }
+                        (false, false) => {}
+                    }
+                }
+                _ = upkeep.tick(), if self.admin.is_some() => admin::upkeep(),
+                _ = alive.tick() => service::alive(),
+            }
+        }
+    }
+
+    /// Goes over to the file as it is now, if that can be used.
+    async fn reload(&mut self) {
+        service::reloading();
+        let problem = match checked(&mut self.file).await {
+            Ok(plan) if plan.entities.is_empty() => Some(SidecarError::NoEntity.to_string()),
+            Ok(plan) => {
+                for warning in &plan.warnings {
+                    tracing::warn!("{warning}");
+                }
+                if plan.admin != self.admin {
+                    tracing::warn!("`[admin]` changed: that needs a restart");
+                }
+                self.view.planned(&plan);
+                self.fleet.change(plan).await.err()
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        match &problem {
+            None => tracing::info!("the file is in use as it is now"),
+            Some(problem) => tracing::error!(problem, "the file is not used, everything stays as it was"),
+        }
+        metrics::counter!("platools_sidecar_reloads_total", "outcome" => if problem.is_none() { "ok" } else { "refused" })
+            .increment(1);
+        self.view.reloaded(problem);
+        self.view.observed(&self.fleet);
+        service::ready(&self.fleet.status());
+    }
+
+    /// Ends in order, unless somebody asks twice.
+    async fn end(mut self, signals: &mut Signals) -> Result<(), SidecarError> {
+        tracing::info!("stopping: calls that run may finish");
+        service::stopping();
+        self.view.stopping();
+        let again = async { while signals.next().await != Wish::End {} };
+        tokio::select! {
+            () = self.fleet.stop() => {}
+            () = again => return Err(SidecarError::Interrupted),
+        }
+        self.stop.cancel();
+        self.listeners.close();
+        // Whoever keeps a connection open to a listener does not keep the sidecar.
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.listeners.wait()).await;
+        Ok(())
+    }
+}
+
+async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, SidecarError> {
+    let listener = TcpListener::bind(address).await.map_err(|error| SidecarError::Listen {
+        key,
+        address,
+        problem: error.to_string(),
+    })?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "listening for {key}");
+    }
+    Ok(listener)
+}

@@ -1,0 +1,163 @@
+//! What can be seen of a running sidecar: pictures that the sidecar makes, and others look at.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Instant, SystemTime};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::fleet::Fleet;
+use super::upstreams::UpstreamView;
+use crate::plan::Plan;
+
+/// What the admin listener shows. Clones show the same.
+#[derive(Debug, Clone)]
+pub(super) struct View(Arc<RwLock<Picture>>);
+
+#[derive(Debug)]
+struct Picture {
+    file: String,
+    started: Instant,
+    is_ready: bool,
+    is_stopping: bool,
+    entities: Vec<EntityView>,
+    upstreams: Vec<UpstreamView>,
+    tools: Arc<Value>,
+    warnings: Vec<String>,
+    reload: Option<Reload>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct EntityView {
+    name: String,
+    state: String,
+    ready: bool,
+    tools: usize,
+    calls_in_flight: usize,
+}
+
+/// How the latest reload went.
+#[derive(Debug, Clone, Serialize)]
+struct Reload {
+    at: String,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+impl View {
+    pub(super) fn new(file: &str) -> Self {
+        Self(Arc::new(RwLock::new(Picture {
+            file: file.to_owned(),
+            started: Instant::now(),
+            is_ready: false,
+            is_stopping: false,
+            entities: Vec::new(),
+            upstreams: Vec::new(),
+            tools: Arc::new(json!([])),
+            warnings: Vec::new(),
+            reload: None,
+        })))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Picture)) {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Picture) -> T) -> T {
+        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The plan is another one.
+    pub(super) fn planned(&self, plan: &Plan) {
+        let tools: Vec<Value> = plan
+            .tools
+            .iter()
+            .map(|planned| {
+                let spec = planned.tool.spec();
+                json!({
+                    "name": spec.name,
+                    "source": planned.source,
+                    "description": spec.description,
+                    "entities": planned.entities,
+                    "auth": spec.auth.as_str(),
+                    "roles": spec.roles,
+                    "annotations": spec.annotations,
+                    "input_schema": spec.input_schema,
+                })
+            })
+            .collect();
+        let warnings = plan.warnings.iter().map(ToString::to_string).collect();
+        self.change(|picture| {
+            picture.tools = Arc::new(tools.into());
+            picture.warnings = warnings;
+        });
+    }
+
+    /// How the entities are.
+    pub(super) fn observed(&self, fleet: &Fleet) {
+        let entities = fleet
+            .hosts
+            .iter()
+            .map(|host| EntityView {
+                name: host.name.clone(),
+                state: host.handle.state().to_string(),
+                ready: host.is_ready(),
+                tools: host.handle.tools().iter().filter(|(_, is_on)| *is_on).count(),
+                calls_in_flight: host.handle.in_flight(),
+            })
+            .collect();
+        let upstreams = fleet.upstreams.views();
+        let is_ready = fleet.is_ready();
+        self.change(|picture| {
+            picture.entities = entities;
+            picture.upstreams = upstreams;
+            picture.is_ready = is_ready;
+        });
+    }
+
+    /// A reload is over.
+    pub(super) fn reloaded(&self, problem: Option<String>) {
+        let at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        self.change(|picture| picture.reload = Some(Reload { at, ok: problem.is_none(), problem }));
+    }
+
+    /// The end has begun.
+    pub(super) fn stopping(&self) {
+        self.change(|picture| {
+            picture.is_stopping = true;
+            picture.is_ready = false;
+        });
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.look(|picture| picture.is_ready && !picture.is_stopping)
+    }
+
+    pub(super) fn readiness(&self) -> Value {
+        self.look(|picture| {
+            json!({"ready": picture.is_ready && !picture.is_stopping, "entities": picture.entities})
+        })
+    }
+
+    pub(super) fn tools(&self) -> Arc<Value> {
+        self.look(|picture| Arc::clone(&picture.tools))
+    }
+
+    pub(super) fn state(&self) -> Value {
+        self.look(|picture| {
+            json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "file": picture.file,
+                "uptime_seconds": picture.started.elapsed().as_secs(),
+                "ready": picture.is_ready && !picture.is_stopping,
+                "stopping": picture.is_stopping,
+                "entities": picture.entities,
+                "mcp": picture.upstreams,
+                "tools": picture.tools.as_array().map_or(0, Vec::len),
+                "warnings": picture.warnings,
+                "last_reload": picture.reload,
+            })
+        })
+    }
+}

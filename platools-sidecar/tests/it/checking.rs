@@ -1,0 +1,252 @@
+//! Mistakes in the file: each is found, with its line, its key and what to do.
+
+use crate::sidecar::{Folder, problems};
+
+/// A file whose last line is wrong; the problem has to name that line and say this.
+async fn says(text: &str, part: &str) {
+    let found = problems(text).await;
+    let line = text.trim_end().lines().count();
+    let fits = |problem: &String| problem.starts_with(&format!("line {line}: ")) && problem.contains(part);
+    assert!(found.iter().any(fits), "line {line} and {part:?} in {found:?} of\n{text}");
+}
+
+const TOOL: &str = "[[tool.http]]\nname = \"t\"\nurl = \"http://127.0.0.1:1/a/{id}\"\n";
+const COMMAND: &str = "[[tool.command]]\nname = \"c\"\nprogram = \"true\"\n";
+const BACKEND: &str = "[backend.b]\nurl = \"http://127.0.0.1:1\"\n";
+const MCP: &str = "[[mcp]]\nname = \"m\"\n";
+
+#[tokio::test]
+async fn keys_and_sections_that_do_not_exist_come_with_the_nearest_that_do() {
+    for (text, part) in [
+        ("[[entitty]]", "did you mean `entity`?"),
+        ("[banana]", "the keys are `entity`, `tool`"),
+        ("[[tool.htp]]", "did you mean `http`?"),
+        ("[tool]\nhttp = 3", "`[[tool.http]]`, with two brackets"),
+        ("tool = 3", "`[[tool.http]]` or `[[tool.command]]`"),
+        ("[entity]", "`[[entity]]`, with two brackets"),
+        ("[[backend]]", "`[backend.NAME]`, with one bracket"),
+        (&format!("{TOOL}metod = \"GET\""), "did you mean `method`?"),
+        (&format!("{COMMAND}argz = []"), "did you mean `args`?"),
+        (&format!("{BACKEND}forwards = []"), "did you mean `forward`?"),
+        (&format!("{MCP}banana = []"), "the keys are `name`, `command`"),
+        ("[log]\nformat = \"xml\"", "write one of `text`, `json`"),
+    ] {
+        says(text, part).await;
+    }
+}
+
+#[tokio::test]
+async fn values_of_the_wrong_kind_are_said_with_the_right_one() {
+    for (key, part) in [
+        ("timeout = 10", "write a time such as \"10s\", in quotes"),
+        ("timeout = \"soon\"", "write one up to 24h"),
+        ("max_response = \"1 GB\"", "such as \"64 KiB\""),
+        ("rate_limit = \"often\"", "60/min"),
+        ("concurrency = \"many\"", "usize"),
+        ("concurrency = 0", "no call could ever run"),
+        ("read_only = \"yes\"", "write a boolean"),
+        ("auth = \"usr\"", "did you mean `user`?"),
+        ("roles = \"admin\"", "write a sequence"),
+        ("forward = [\"userid\"]", "did you mean `user_id`?"),
+        ("method = \"GETT\"", "did you mean `GET`?"),
+        ("response = \"xml\"", "write one of `auto`, `json`, `text`"),
+        ("body = \"xml\"", "write `json`, `form`, `none`"),
+        ("body = \"json\"", "requests with this method have no body"),
+        ("retries = 100", "write 10 at most"),
+        ("pick = \"data\"", "no JSON Pointer"),
+        ("bearer = 3", "\"env:NAME\""),
+        ("bearer = \"env:PLATOOLS_NO_SUCH\"", "`PLATOOLS_NO_SUCH` is not set"),
+        ("bearer = \"file:/no/such\"", "`/no/such` cannot be read"),
+        ("sign = \"file:/no/such\"", "`/no/such` cannot be read"),
+        ("headers.\"x y\" = \"z\"", "no name of a header"),
+        ("headers.host = \"z\"", "set by the sidecar"),
+        ("headers.X-Platos-User-Id = \"root\"", "set by the sidecar"),
+        ("headers.x = \"a\\nb\"", "cannot stand in a header"),
+        ("query.a = \"{b\"", "not closed"),
+        ("backend = \"b\"", "there is no backend `b`"),
+        ("entities = [\"e\"]", "the file has no `[[entity]]`"),
+        ("name = \"again\"", "duplicate key"),
+    ] {
+        says(&format!("{TOOL}{key}"), part).await;
+    }
+}
+
+#[tokio::test]
+async fn urls_stay_where_the_file_puts_them() {
+    for (url, part) in [
+        ("/orders", "not a whole URL"),
+        ("http://{host}/x", "may not choose the scheme, the host or the port"),
+        ("http://h:{port}/x", "may not choose"),
+        ("ftp://h/x", "only http:// and https://"),
+        ("http://u:s3cret@h/x", "user name or a password"),
+        ("http://169.254.169.254/latest/meta-data", "link-local or metadata address"),
+        ("http://[::ffff:169.254.169.254]/", "link-local or metadata address"),
+        ("http://2852039166/", "link-local or metadata address"),
+        ("http://h/../x", "no steps of a path"),
+        ("http://h/{a b}", "no placeholder"),
+        ("http://h/{call.password}", "`{call.password}` is unknown"),
+    ] {
+        let text = format!("[[tool.http]]\nname = \"t\"\nurl = \"{url}\"");
+        says(&text, part).await;
+        assert!(!problems(&text).await.join("").contains("s3cret"));
+    }
+    let named = "[egress]\nallow = [\"169.254.169.254\"]\n[[tool.http]]\nname = \"t\"\nurl = \"http://169.254.169.254/x\"";
+    assert_eq!(problems(named).await, [""; 0]);
+    says(
+        "[egress]\ndeny_private = true\n[[tool.http]]\nname = \"t\"\nurl = \"http://10.0.0.1/x\"",
+        "private address",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn arguments_and_placeholders_have_to_fit_each_other() {
+    for (keys, part) in [
+        ("arguments.idd = { type = \"string\" }", "did you mean `{idd}`?"),
+        ("arguments.other = { type = \"string\" }", "`{id}` is no argument: add `arguments.id"),
+        ("schema = '{\"properties\": {\"x\": {}}}'", "`{id}` is no argument"),
+        ("schema = '{'", "not JSON"),
+        ("schema = '[]'", "has to be an object"),
+        ("schema = { type = \"string\" }", "arguments have names"),
+        ("schema_file = \"/no/such.json\"", "cannot be read"),
+        ("arguments.id = { type = \"strng\" }", "did you mean \"string\"?"),
+        ("arguments.id = { \"$ref\" = \"https://schemas.example/id\" }", "nothing is fetched"),
+        ("arguments.id = { type = \"string\", pattern = \"(\" }", "not a JSON Schema"),
+        ("output_schema = { type = \"strng\" }", "not a JSON Schema"),
+    ] {
+        let found = problems(&format!("{TOOL}{keys}")).await;
+        assert!(found.iter().any(|problem| problem.contains(part)), "{part:?} in {found:?}");
+        assert!(found.iter().all(|problem| problem.starts_with("line ")), "{found:?}");
+    }
+    let optional = format!("{TOOL}arguments.id = {{ type = \"string\", optional = true }}");
+    assert!(problems(&optional).await[0].contains("do not leave it optional"));
+    let both = format!("{TOOL}arguments.id = {{ type = \"string\" }}\nschema = {{ type = \"object\" }}");
+    says(&both, "keep one of the two").await;
+    assert_eq!(problems(TOOL).await, [""; 0], "without any, placeholders are texts");
+}
+
+#[tokio::test]
+async fn programs_have_to_be_there_and_shells_get_no_script_of_an_agent() {
+    let folder = Folder::new();
+    let plain = folder.write("plain", "no program");
+    for (text, part) in [
+        ("[[tool.command]]\nname = \"c\"\nprogram = \"no-such-program\"", "no program `no-such-program`"),
+        (&format!("[[tool.command]]\nname = \"c\"\nprogram = \"{}\"", plain.display()), "is not executable"),
+        ("[[tool.command]]\nname = \"c\"\nprogram = \"/no/such\"", "does not exist"),
+        (&format!("{COMMAND}cwd = \"/no/such\""), "is no folder"),
+        (&format!("{COMMAND}args = [\"{{x\"]"), "not closed"),
+        (&format!("{COMMAND}exit.many = \"x\""), "numbers from 0 to 255"),
+        (&format!("{COMMAND}exit.300 = \"x\""), "numbers from 0 to 255"),
+        (&format!("{COMMAND}env.\"A=B\" = \"x\""), "no name of a variable"),
+        (&format!("{COMMAND}env.A = \"env:PLATOOLS_NO_SUCH\""), "is not set"),
+        (&format!("{COMMAND}stdin = \"yaml\""), "write one of `none`, `json`"),
+        (
+            "[[tool.command]]\nname = \"c\"\nprogram = \"sh\"\nargs = [\"-c\", \"ls {dir}\"]",
+            "lets agents run anything",
+        ),
+    ] {
+        says(text, part).await;
+    }
+}
+
+#[tokio::test]
+async fn entities_listeners_and_authenticators_are_complete() {
+    let entity = "[[entity]]\nname = \"e\"\nsecret = \"0123456789abcdef0\"\n";
+    for (text, part) in [
+        (
+            "[[entity]]\nname = \"a b\"\nurl = \"wss://h\"\nsecret = \"0123456789abcdef0\"",
+            "1 to 64 characters",
+        ),
+        (&format!("{entity}url = \"http://h/x\""), "ws"),
+        (&format!("{entity}url = \"ws://10.0.0.1/x\""), "encrypted"),
+        (&format!("{entity}url = \"env:PLATOOLS_NO_SUCH\""), "is not set"),
+        ("[[entity]]\nname = \"e\"\nurl = \"wss://h\"\nsecret = \"short\"", "at least 16"),
+        ("[[entity]]\nname = \"e\"\nurl = \"wss://h\"\nsecret = \"env:PLATOOLS_NO_SUCH\"", "is not set"),
+        ("[admin]\nlisten = \"0.0.0.0:8700\"", "allow_remote"),
+        ("[admin]\nlisten = \"somewhere\"", "invalid socket address"),
+        ("[authenticator]\njwks_url = \"http://10.0.0.1/jwks\"", "https"),
+        ("[authenticator]\nsecret = \"short\"", "16"),
+    ] {
+        let found = problems(text).await;
+        assert!(found.iter().any(|problem| problem.contains(part)), "{part:?} in {found:?} of\n{text}");
+    }
+    for (text, part) in [
+        ("[authenticator]\nissuer = \"x\"", "one of `secret`, `public_key_file` and `jwks_url`"),
+        (
+            "[session_tokens]\nlisten = \"127.0.0.1:0\"\norganization_id = \"o\"\nproject_id = \"p\"\nenvironment_id = \"e\"",
+            "add an `[[entity]]`",
+        ),
+    ] {
+        let found = problems(text).await;
+        assert!(found.iter().any(|problem| problem.contains(part)), "{part:?} in {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn everything_wrong_is_said_at_once_in_the_order_of_the_lines() {
+    let text = format!("[log]\nx = 1\n{TOOL}y = 2\n{COMMAND}z = 3\n[admin]\nlisten = \"0.0.0.0:1\"\n");
+    let found = problems(&text).await;
+    let lines: Vec<&str> = found.iter().map(|problem| problem.split(':').next().unwrap()).collect();
+    assert_eq!(lines, ["line 2", "line 6", "line 10", "line 12"], "{found:?}");
+}
+
+#[tokio::test]
+async fn two_tools_of_one_name_are_found_with_both_lines() {
+    let found = problems(&format!("{TOOL}{TOOL}")).await;
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with("line 5: ") && found[0].contains("first in line 2"), "{found:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_file_of_this_kind_is_said() {
+    for (text, part) in [("a = [1", "not TOML"), ("= 3", "not TOML"), ("a = \"\u{7}\"", "not TOML")] {
+        let found = problems(text).await;
+        assert!(
+            found.iter().any(|problem| problem.starts_with("line 1: ") && problem.contains(part)),
+            "{found:?}"
+        );
+    }
+    let folder = Folder::new();
+    for file in [folder.path("absent.toml"), folder.path("")] {
+        assert!(platools_sidecar::check(&file).await.is_err());
+    }
+    let binary = folder.write("binary.toml", [0xff, 0xfe]);
+    assert!(platools_sidecar::check(&binary).await.unwrap_err().to_string().contains("not UTF-8"));
+}
+
+#[tokio::test]
+async fn secrets_in_the_file_are_remarked_upon_and_never_shown() {
+    let folder = Folder::new();
+    let text = "[[tool.http]]\nname = \"t\"\nurl = \"http://10.0.0.1/\"\nbearer = \"s3cret-s3cret\"\n\
+                headers.x-api-key = \"s3cret-s3cret\"\nauth = \"user\"\n";
+    let report = platools_sidecar::check(&folder.write("platools.toml", text)).await.unwrap();
+    let warnings: Vec<String> = report.warnings.iter().map(ToString::to_string).collect();
+    for part in [
+        "line 4: `bearer` of [[tool.http]] `t`: the secret itself stands in the file",
+        "line 4: `bearer` of [[tool.http]] `t`: the bearer token crosses the network in the clear",
+        "line 5: `headers.x-api-key` of [[tool.http]] `t`: the secret itself stands in the file",
+        "line 1: [[tool.http]] `t`: the tool has no `description`",
+        "nothing enforces `auth` and `roles` of `t`",
+    ] {
+        assert!(warnings.iter().any(|warning| warning.contains(part)), "{part} in {warnings:#?}");
+    }
+    assert!(!warnings.concat().contains("s3cret"));
+    let service = "[[entity]]\nname = \"e\"\nurl = \"wss://h.example/x\"\nsecret = \"s3cret-s3cret-s3cret\"\n\
+                   [[tool.http]]\nname = \"t\"\nurl = \"http://127.0.0.1/\"\nsign = \"s3cret-s3cret-s3cret\"";
+    let found = problems(service).await;
+    assert!(found[0].contains("this is the service secret") && !found[0].contains("s3cret-"), "{found:?}");
+}
+
+#[tokio::test]
+async fn the_starter_file_is_right_and_so_is_the_schema_of_it() {
+    let text = platools_sidecar::STARTER.replace("env:PLATOS_URL", "wss://platos.example/x");
+    let text = text.replace("env:PLATOS_SECRET", "0123456789abcdef0");
+    assert_eq!(problems(&text).await, [""; 0]);
+    let schema = platools_sidecar::schema();
+    let parsed: serde_json::Value = toml::from_str(platools_sidecar::STARTER).unwrap();
+    let validator = jsonschema::options().build(&schema).unwrap();
+    let errors: Vec<String> = validator.iter_errors(&parsed).map(|error| error.to_string()).collect();
+    assert_eq!(errors, [""; 0]);
+    let wrong: serde_json::Value = toml::from_str("[[tool.http]]\nnam = \"x\"").unwrap();
+    assert!(!validator.is_valid(&wrong));
+}

@@ -1,0 +1,17 @@
+//! The sidecar as a whole: a file, a development platform, and backends that misbehave; all on the loopback.
+
+#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not inside of a test function")]
+
+mod admin;
+mod backend;
+mod checking;
+mod commands;
+mod identity;
+mod mcp;
+mod openapi;
+mod reload;
+mod requests;
+mod scale;
+mod sidecar;
+mod tokens;

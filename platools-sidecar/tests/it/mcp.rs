@@ -1,0 +1,100 @@
+//! `[[mcp]]`: the tools of MCP servers, in step with the file and with the servers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use platools::mcp::McpServer;
+use platools::{LocalHost, Platools, Tool, ToolCall, ToolOutput, ToolSpec};
+use platools_dev::{ConnectedEntity, DevPlatform};
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::sidecar::{Folder, GUARD, Running, entity, outcome, problems};
+
+const TOKEN: &str = "a-token-of-the-mcp-server";
+
+fn tool(name: &str) -> Tool {
+    let spec = ToolSpec::new(name).description("Say who it is.");
+    let answer = name.to_owned();
+    Tool::new(spec, move |_: ToolCall| {
+        let answer = answer.clone();
+        async move { Ok(ToolOutput::text(answer)) }
+    })
+}
+
+/// An MCP server over HTTP, and its URL.
+async fn server(tools: &[&str]) -> (LocalHost, String) {
+    let host = Platools::builder().tools(tools.iter().map(|name| tool(name))).build_local().unwrap();
+    let listener = McpServer::of(&host).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
+    let url = listener.url();
+    tokio::spawn(listener.serve());
+    (host, url)
+}
+
+async fn has(entity: &ConnectedEntity, names: &[&str]) {
+    let is_so = async {
+        loop {
+            let declared: Vec<String> = entity.tools().into_iter().map(|tool| tool.name.clone()).collect();
+            if declared == names {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let is_so = tokio::time::timeout(GUARD, is_so).await;
+    assert!(is_so.is_ok(), "{:?} is not {names:?}", entity.tools());
+}
+
+#[tokio::test]
+async fn tools_of_servers_come_and_go_with_the_file_and_with_the_server() {
+    let platform =
+        Arc::new(DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap());
+    let (host, url) = server(&["who", "hidden"]).await;
+    let folder = Folder::new();
+    folder.write("token", TOKEN);
+    let head = entity(&platform, "orders");
+    let section = format!(
+        "[[mcp]]\nname = \"m\"\nurl = \"{url}\"\nbearer = \"file:token\"\nprefix = \"m_\"\ntools = [\"who\", \"late\"]\n\
+         timeout = \"5s\"\n"
+    );
+    let own = "[[tool.command]]\nname = \"own\"\ndescription = \"d\"\nprogram = \"true\"\n";
+    let file = folder.write("platools.toml", format!("{head}{own}{section}"));
+    let sidecar = Running::start(&file, &folder, &[]);
+    sidecar.says("the platform has the tools").await;
+    let entity = platform.entity_in("orders", "dev").unwrap();
+    has(&entity, &["m_who", "own"]).await;
+    let call = async |name: &str| outcome(entity.calling(name).arguments(json!({})).send().await.unwrap());
+    assert_eq!(call("m_who").await.unwrap(), json!("who"));
+    host.insert_tool(tool("late")).unwrap();
+    has(&entity, &["m_late", "m_who", "own"]).await;
+    assert_eq!(call("m_late").await.unwrap(), json!("late"));
+
+    folder.write("platools.toml", format!("{head}{own}"));
+    sidecar.signal(Signal::HUP);
+    has(&entity, &["own"]).await;
+    folder.write("platools.toml", format!("{head}{own}{section}"));
+    sidecar.signal(Signal::HUP);
+    has(&entity, &["m_late", "m_who", "own"]).await;
+    assert_eq!(sidecar.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn mistakes_in_a_section_have_their_line() {
+    for (keys, part) in [
+        ("prefix = \"m_\"", "write one of `command` and `url`"),
+        ("command = \"true\"\nurl = \"http://h/\"", "write one of `command` and `url`"),
+        ("command = \"no-such-program\"", "no program `no-such-program`"),
+        ("command = \"true\"\nbearer = \"file:x\"", "give programs their secrets with `env`"),
+        ("url = \"http://127.0.0.1:1/mcp\"\nargs = [\"x\"]", "this is for a `command`"),
+        ("url = \"http://169.254.169.254/mcp\"", "link-local or metadata"),
+        ("url = \"http://127.0.0.1:1/mcp\"\nbearer = \"env:PLATOOLS_NO_SUCH\"", "is not set"),
+        ("command = \"true\"\nprefix = \"m:\"", "is not a tool name"),
+        ("command = \"true\"\nconcurrency = 0", "no call could ever run"),
+    ] {
+        let found = problems(&format!("[[mcp]]\nname = \"m\"\n{keys}")).await;
+        let fits = |problem: &String| problem.starts_with("line ") && problem.contains(part);
+        assert!(found.iter().any(fits), "{part:?} in {found:?}");
+    }
+    let twice = "[[mcp]]\nname = \"m\"\ncommand = \"true\"\n";
+    assert!(problems(&twice.repeat(2)).await[0].contains("stands there twice"));
+}

@@ -1,0 +1,111 @@
+//! A file that changes while calls run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use platools_dev::DevPlatform;
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::backend::Backend;
+use crate::sidecar::{Folder, Running, entity, outcome};
+
+fn tools(url: &str, description: &str, more: &str) -> String {
+    format!(
+        "[[tool.http]]\nname = \"kept\"\ndescription = \"{description}\"\nurl = \"{url}\"\n\
+         [[tool.http]]\nname = \"{more}\"\ndescription = \"d\"\nurl = \"{url}\"\n"
+    )
+}
+
+#[tokio::test]
+async fn tools_change_under_load_without_losing_a_call_and_a_broken_file_changes_nothing() {
+    let platform =
+        Arc::new(DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap());
+    let backend = Backend::echo().await;
+    let folder = Folder::new();
+    let head = entity(&platform, "orders");
+    let file = folder.write("platools.toml", format!("{head}{}", tools(&backend.url, "v0", "gone")));
+    let sidecar = Running::start(&file, &folder, &[]);
+    sidecar.says("the platform has the tools").await;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let answered = Arc::new(AtomicUsize::new(0));
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let (platform, stop, answered) =
+                (Arc::clone(&platform), Arc::clone(&stop), Arc::clone(&answered));
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    let entity = platform.entity_in("orders", "dev").unwrap();
+                    let report = entity.calling("kept").arguments(json!({})).send().await.unwrap();
+                    outcome(report).unwrap();
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    let mut between = 0;
+    for version in 1..=10 {
+        // Each version is met by calls before the next one comes.
+        while answered.load(Ordering::Relaxed) < between + 20 {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        between = answered.load(Ordering::Relaxed);
+        folder.write(
+            "platools.toml",
+            format!("{head}{}", tools(&backend.url, &format!("v{version}"), &format!("new{version}"))),
+        );
+        sidecar.signal(Signal::HUP);
+        sidecar.says_times("the file is in use as it is now", version).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    let entity = platform.entity_in("orders", "dev").unwrap();
+    let declared = async {
+        while entity.tool("new10").is_none() || entity.tool("gone").is_some() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(crate::sidecar::GUARD, declared).await.expect("the platform hears of it");
+
+    folder.write("platools.toml", format!("{head}{}colour = 3\n", tools(&backend.url, "v11", "x")));
+    sidecar.signal(Signal::HUP);
+    sidecar.says("the file is not used, everything stays as it was").await;
+    assert!(sidecar.log().contains("there is no key `colour` here"), "{}", sidecar.log());
+    outcome(entity.calling("new10").arguments(json!({})).send().await.unwrap()).unwrap();
+    assert_eq!(sidecar.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_changed_file_is_noticed_and_so_is_a_rotated_secret_and_an_entity_more() {
+    let options =
+        DevPlatform::options().entity_with_random_secret("orders").entity_with_random_secret("billing");
+    let platform = options.start().await.unwrap();
+    let backend = Backend::echo().await;
+    let folder = Folder::new();
+    folder.write("token", "one\n");
+    let tool = format!(
+        "[[tool.http]]\nname = \"t\"\ndescription = \"d\"\nurl = \"{}\"\nbearer = \"file:token\"\n",
+        backend.url
+    );
+    let file = folder.write("platools.toml", format!("{}{tool}", entity(&platform, "orders")));
+    let sidecar = Running::start(&file, &folder, &[]);
+    sidecar.says("the platform has the tools").await;
+    let call = async |name: &str| {
+        let entity = platform.entity_in(name, "dev").unwrap();
+        outcome(entity.calling("t").arguments(json!({})).send().await.unwrap()).unwrap();
+        backend.came().last().unwrap().headers["authorization"].clone()
+    };
+    assert_eq!(call("orders").await, "Bearer one");
+    folder.write("token", "two\n");
+    sidecar.says("the file is in use as it is now").await;
+    assert_eq!(call("orders").await, "Bearer two");
+    let both = format!("{}{}{tool}", entity(&platform, "orders"), entity(&platform, "billing"));
+    folder.write("platools.toml", both);
+    sidecar.says_times("the file is in use as it is now", 2).await;
+    sidecar.says_times("the platform has the tools", 3).await;
+    assert_eq!(call("billing").await, "Bearer two");
+    assert_eq!(sidecar.stop().await, Some(0));
+}

@@ -1,0 +1,167 @@
+//! A sidecar of tests: its file, its process, the platform that it connects to.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use platools::{Arguments, CallContext, LocalHost};
+use platools_dev::{CallReport, DevPlatform, Outcome};
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+/// Nothing here takes as long.
+pub(crate) const GUARD: Duration = Duration::from_secs(60);
+
+/// Names the file of a sidecar that is a process of its own.
+const FILE: &str = "PLATOOLS_SIDECAR_UNDER_TEST";
+
+#[tokio::test]
+#[ignore = "this is the sidecar of other tests"]
+async fn a_process_of_its_own() {
+    let Some(file) = std::env::var_os(FILE) else { return };
+    if let Err(error) = platools_sidecar::run(Path::new(&file)).await {
+        eprintln!("ended: {error}");
+        std::process::exit(1);
+    }
+}
+
+/// A folder that goes away with the test.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("platools-sidecar-it-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        // As configurations are put in place: whole, or not at all.
+        let new = self.path(&format!("{name}.new"));
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(&new, &path).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What is wrong with a file of this text.
+pub(crate) async fn problems(text: &str) -> Vec<String> {
+    let folder = Folder::new();
+    let file = folder.write("platools.toml", text);
+    match platools_sidecar::check(&file).await {
+        Ok(_) => Vec::new(),
+        Err(error) => error.problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The tools of a file of this text, without a platform.
+pub(crate) async fn local(text: &str) -> LocalHost {
+    let folder = Folder::new();
+    let file = folder.write("platools.toml", text);
+    platools_sidecar::local(&file).await.unwrap().host().clone()
+}
+
+/// Calls one of them.
+pub(crate) async fn call(host: &LocalHost, tool: &str, arguments: Value) -> Result<Value, String> {
+    call_as(host, tool, arguments, CallContext::builder().build()).await
+}
+
+pub(crate) async fn call_as(
+    host: &LocalHost,
+    tool: &str,
+    arguments: Value,
+    context: CallContext,
+) -> Result<Value, String> {
+    let answer = host.call(tool, Arguments::try_from(arguments).unwrap(), context);
+    let answer = tokio::time::timeout(GUARD, answer).await.expect("a call ends");
+    answer.map(|output| output.to_value()).map_err(|error| error.to_string())
+}
+
+/// What a call over the wire ended with.
+pub(crate) fn outcome(report: CallReport) -> Result<Value, String> {
+    match report.outcome {
+        Outcome::Result(value) => Ok(value),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+/// A sidecar that runs as a process of its own: signals and logging are a process's.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    pub(crate) log: PathBuf,
+}
+
+impl Running {
+    /// Starts this test program again, as a sidecar.
+    pub(crate) fn start(file: &Path, folder: &Folder, variables: &[(&str, &str)]) -> Self {
+        let log = folder.path("log");
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "sidecar::a_process_of_its_own", "--nocapture"])
+            .env_remove("NOTIFY_SOCKET")
+            .env(FILE, file)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Self { child, log }
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until the log says something.
+    pub(crate) async fn says(&self, part: &str) {
+        self.says_times(part, 1).await;
+    }
+
+    pub(crate) async fn says_times(&self, part: &str, times: usize) {
+        let said = async {
+            while self.log().matches(part).count() < times {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let said = tokio::time::timeout(GUARD, said).await;
+        assert!(said.is_ok(), "{part:?} {times} times in:\n{}", self.log());
+    }
+
+    /// Ends it in order, and says how it ended.
+    pub(crate) async fn stop(mut self) -> Option<i32> {
+        self.signal(rustix::process::Signal::TERM);
+        tokio::time::timeout(GUARD, self.child.wait()).await.expect("it ends").unwrap().code()
+    }
+}
+
+/// The section of the file that connects to a development platform.
+pub(crate) fn entity(platform: &DevPlatform, name: &str) -> String {
+    let entity = platform.entity_in(name, "dev").unwrap();
+    format!(
+        "[[entity]]\nname = \"{name}\"\nurl = \"{}\"\nsecret = \"{}\"\n",
+        entity.url(),
+        entity.secret().expose()
+    )
+}

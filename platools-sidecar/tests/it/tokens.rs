@@ -1,0 +1,73 @@
+//! The endpoint for session tokens, behind a shared secret or the backend's own login.
+
+use std::net::SocketAddr;
+
+use platools_dev::DevPlatform;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::backend::{Backend, client, json_answer};
+use crate::sidecar::{Folder, Running, entity};
+
+async fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+async fn ask(address: SocketAddr, headers: &[(&str, &str)]) -> (u16, String) {
+    let mut request = client().post(format!("http://{address}/api/platos-session"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn tokens_are_handed_to_who_knows_the_secret_or_is_logged_in() {
+    let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
+    let login = Backend::start(|came| match came.headers.get("cookie").map(String::as_str) {
+        Some("session=4f1b") => Some(json_answer(200, &json!({"user_id": "usr_7"}))),
+        Some("session=broken") => Some(json_answer(500, &json!("s3cret"))),
+        _ => Some(json_answer(401, &json!({}))),
+    })
+    .await;
+    let section = |address: SocketAddr, who: &str| {
+        format!(
+            "[session_tokens]\nlisten = \"{address}\"\norganization_id = \"org_1\"\nproject_id = \"proj_1\"\n\
+             environment_id = \"env_1\"\n{who}\n"
+        )
+    };
+    let (shared, logged_in) = (free_address().await, free_address().await);
+    let mut running = Vec::new();
+    let folder = Folder::new();
+    for (index, (address, who)) in [
+        (shared, "shared_secret = \"a-secret-of-two-servers\"".to_owned()),
+        (logged_in, format!("login_url = \"{}/me\"", login.url)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let text = format!("{}{}", entity(&platform, "orders"), section(address, &who));
+        let file = folder.write(&format!("{index}.toml"), text);
+        let sidecar = Running::start(&file, &folder, &[]);
+        sidecar.says("listening for session_tokens").await;
+        running.push(sidecar);
+    }
+    let user = ("x-platos-user-id", "usr_7");
+    let (status, body) = ask(shared, &[("authorization", "Bearer a-secret-of-two-servers"), user]).await;
+    assert_eq!(status, 200, "{body}");
+    let token: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert!(token.to_string().contains("eyJ"), "{token}");
+    for headers in [
+        &[("authorization", "Bearer another-secret"), user][..],
+        &[user],
+        &[("authorization", "Bearer a-secret-of-two-servers")],
+    ] {
+        assert_eq!(ask(shared, headers).await.0, 401, "{headers:?}");
+    }
+    assert_eq!(ask(logged_in, &[("cookie", "session=4f1b")]).await.0, 200);
+    assert_eq!(ask(logged_in, &[("cookie", "session=other"), user]).await.0, 401);
+    let (status, body) = ask(logged_in, &[("cookie", "session=broken")]).await;
+    assert_eq!(status, 500);
+    assert!(!body.contains("s3cret"), "{body}");
+}
