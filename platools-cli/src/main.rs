@@ -6,6 +6,8 @@
 //! | `mint` | prints a session token |
 //! | `doctor` | looks at a host's configuration and connection |
 //! | `list`, `call` | the tools of a host that is connected to a development platform, or of an MCP server |
+//! | `sidecar` | the tools of a file, connected to the platform |
+//! | `serve` | the tools of a file as an MCP server |
 //!
 //! Exit codes: 0 done; 1 a tool failed, or something was found wrong; 2 wrong usage or configuration.
 
@@ -18,6 +20,8 @@ mod doctor;
 mod list;
 mod mcp;
 mod mint;
+mod serve;
+mod sidecar;
 
 use std::process::ExitCode;
 
@@ -47,6 +51,10 @@ enum Command {
     List(list::Options),
     /// Call a tool of a host that is connected to a development platform, or of an MCP server
     Call(Box<call::Options>),
+    /// Connect the tools of a file: HTTP endpoints, programs, OpenAPI documents, MCP servers
+    Sidecar(sidecar::Options),
+    /// Serve the tools of a file to MCP clients, without a platform
+    Serve(serve::Options),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -65,16 +73,27 @@ enum Failure {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    platools::logging::init_with_default("warn");
+    let command = Arguments::parse().command;
+    // Daemons log what happens, as their file says.
+    let is_daemon = match &command {
+        Command::Sidecar(options) => sidecar::is_run(options),
+        Command::Serve(_) => true,
+        _ => false,
+    };
+    if !is_daemon {
+        platools::logging::init_with_default("warn");
+    }
     // The HTTP client takes the process's provider; an error says that one is chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let output = Output::new();
-    let done = match Arguments::parse().command {
+    let done = match command {
         Command::Dev(options) => dev::run(options, &output).await,
         Command::Mint(options) => mint::run(options, &output).await,
         Command::Doctor(options) => doctor::run(&options, &output).await,
         Command::List(options) => list::run(&options, &output).await,
         Command::Call(options) => call::run(&options, &output).await,
+        Command::Sidecar(options) => sidecar::run(options, &output).await,
+        Command::Serve(options) => serve::run(options).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "platools", &mut script);

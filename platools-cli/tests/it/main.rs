@@ -8,4 +8,5 @@ mod dev;
 mod doctor;
 mod mcp;
 mod mint;
+mod sidecar;
 mod support;

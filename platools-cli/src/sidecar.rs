@@ -1,0 +1,153 @@
+//! `sidecar`: the tools of a file, connected to the platform.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueHint};
+use platools::cli::output::{Output, ToolLine};
+use platools_sidecar::{Report, SidecarError};
+use serde_json::json;
+
+use crate::Failure;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(crate) struct Options {
+    /// The file that says what is connected; `sidecar init` writes one
+    #[arg(long, value_name = "FILE", env = "PLATOOLS_CONFIG", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say everything that is wrong with a file, or the tools that it describes. Nothing is connected, no tool is run
+    Check {
+        /// The file
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a file to begin with
+    Init {
+        /// Where to; what is there already is left alone
+        #[arg(default_value = "platools.toml", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of the file, for editors
+    Schema,
+}
+
+/// Whether it is the sidecar itself that is wanted, which sets up its own log.
+pub(crate) fn is_run(options: &Options) -> bool {
+    options.command.is_none()
+}
+
+pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure> {
+    match (options.command, options.config) {
+        (Some(Command::Check { file, json }), _) => check(&file, json, output).await,
+        (Some(Command::Init { file }), _) => init(&file, output),
+        (Some(Command::Schema), _) => {
+            output.json(&platools_sidecar::schema());
+            Ok(())
+        }
+        (None, Some(file)) => platools_sidecar::run(&file).await.map_err(failure),
+        (None, None) => Err(Failure::Usage("say which file: --config FILE".to_owned())),
+    }
+}
+
+/// What is wrong with the file is wrong usage; everything else is a failure.
+pub(crate) fn failure(error: SidecarError) -> Failure {
+    match error {
+        SidecarError::Config(_) | SidecarError::NoEntity | SidecarError::Listen { .. } => {
+            Failure::Usage(error.to_string())
+        }
+        error => Failure::Failed(Some(error.to_string())),
+    }
+}
+
+async fn check(file: &Path, as_json: bool, output: &Output) -> Result<(), Failure> {
+    match platools_sidecar::check(file).await {
+        Ok(report) => {
+            if as_json {
+                output.json(&described(&report));
+            } else {
+                print(&report, output);
+            }
+            Ok(())
+        }
+        Err(error) if as_json => {
+            let problems: Vec<_> = error
+                .problems
+                .iter()
+                .map(|problem| json!({"line": problem.line, "key": problem.key, "message": problem.message}))
+                .collect();
+            output.json(&json!({"ok": false, "problems": problems}));
+            Err(Failure::Failed(None))
+        }
+        Err(error) => Err(Failure::Failed(Some(error.to_string()))),
+    }
+}
+
+fn print(report: &Report, output: &Output) {
+    let lines: Vec<_> =
+        report.tools.iter().map(|tool| ToolLine::new(&tool.name, &tool.description)).collect();
+    output.tools(&lines);
+    for warning in &report.warnings {
+        output.warning(&warning.to_string());
+    }
+    if !report.upstreams.is_empty() {
+        output.note(&format!(
+            "beside them, the tools of the MCP servers {}, which are not asked here",
+            report.upstreams.join(", ")
+        ));
+    }
+    let plural = |count: usize, one: &str, several: &str| {
+        format!("{count} {}", if count == 1 { one } else { several })
+    };
+    output.success(&format!(
+        "the file can be used: {} for {}",
+        plural(report.tools.len(), "tool", "tools"),
+        plural(report.entities.len(), "entity", "entities"),
+    ));
+}
+
+fn described(report: &Report) -> serde_json::Value {
+    let tools: Vec<_> = report
+        .tools
+        .iter()
+        .map(|tool| {
+            json!({
+                "name": tool.name,
+                "source": tool.source,
+                "description": tool.description,
+                "entities": tool.entities,
+            })
+        })
+        .collect();
+    let warnings: Vec<_> = report
+        .warnings
+        .iter()
+        .map(|warning| json!({"line": warning.line, "key": warning.key, "message": warning.message}))
+        .collect();
+    json!({"ok": true, "entities": report.entities, "tools": tools, "mcp": report.upstreams, "warnings": warnings})
+}
+
+fn init(file: &Path, output: &Output) -> Result<(), Failure> {
+    let shown = file.display();
+    let written = std::fs::File::create_new(file)
+        .and_then(|mut created| created.write_all(platools_sidecar::STARTER.as_bytes()));
+    match written {
+        Ok(()) => {
+            output.success(&format!("{shown} is written: change it, then `platools sidecar check {shown}`"));
+            Ok(())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(Failure::Usage(format!("`{shown}` is there already, and is left alone: name another file")))
+        }
+        Err(error) => Err(Failure::Usage(format!("`{shown}` cannot be written: {error}"))),
+    }
+}

@@ -1,0 +1,101 @@
+//! `sidecar` and `serve`.
+
+use crate::support::{Dev, Scratch, run};
+
+/// Where programs are found; the variable is one of those that these tests take away.
+const PATH: &str = "/usr/bin:/bin";
+
+#[tokio::test]
+async fn a_file_is_begun_checked_and_left_alone() {
+    let scratch = Scratch::new();
+    scratch.file("other", "");
+    let file = format!("{}/tools.toml", scratch.as_str());
+    let ran = run(&["sidecar", "init", &file], &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    run(&["sidecar", "init", &file], &[]).await.failed(2, "is there already, and is left alone");
+    run(&["sidecar", "check", &file], &[]).await.failed(1, "`PLATOS_URL` is not set");
+    let variables =
+        [("PATH", PATH), ("PLATOS_URL", "wss://platos.example/x"), ("PLATOS_SECRET", "s3cret-s3cret-s3cret")];
+    let ran = run(&["sidecar", "check", &file, "--json"], &variables).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let report = ran.json();
+    assert_eq!(report["entities"], serde_json::json!(["orders-prod"]));
+    assert_eq!(report["tools"][0]["name"], "cancel_order");
+    assert!(!format!("{ran:?}").contains("s3cret"));
+}
+
+#[tokio::test]
+async fn mistakes_have_their_line_and_the_right_exit_code() {
+    let scratch = Scratch::new();
+    let file = scratch.file("tools.toml", "[log]\nformat = \"xml\"\n[[tool.http]]\nnam = \"x\"\n");
+    let ran = run(&["sidecar", "check", &file], &[]).await;
+    ran.failed(1, "line 2: `log.format`: `xml` is not possible here; write one of `text`, `json`");
+    ran.failed(
+        1,
+        "line 4: `nam` of [[tool.http]] number 1: there is no key `nam` here, did you mean `name`?",
+    );
+    let problems = run(&["sidecar", "check", &file, "--json"], &[]).await.json();
+    assert_eq!(problems["problems"][1]["line"], 4);
+    run(&["sidecar", "--config", &file], &[]).await.failed(2, "line 2: ");
+    run(&["serve", "--config", &file], &[]).await.failed(2, "line 2: ");
+    let empty = scratch.file("empty.toml", "");
+    run(&["sidecar", "--config", &empty], &[]).await.failed(2, "add an `[[entity]]`");
+    let schema = run(&["sidecar", "schema"], &[]).await.json();
+    assert_eq!(schema["properties"]["tool"]["description"], "Tools: `[[tool.http]]` and `[[tool.command]]`.");
+}
+
+#[tokio::test]
+async fn a_program_is_called_through_the_platform() {
+    let mut dev = Dev::start(&["--entity", "orders"]).await;
+    let scratch = Scratch::new();
+    let (url, secret) = dev.entity("orders");
+    let secret = scratch.file("secret", &secret);
+    let file = scratch.file(
+        "tools.toml",
+        &format!(
+            "[[entity]]\nname = \"orders\"\nurl = \"{url}\"\nsecret = \"file:{secret}\"\n[[tool.command]]\n\
+             name = \"greet\"\ndescription = \"Say hello.\"\nprogram = \"echo\"\nargs = [\"hello\", \"{{name}}\"]\n"
+        ),
+    );
+    let arguments = ["sidecar".to_owned(), "--config".to_owned(), file];
+    let sidecar = tokio::spawn(async move {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        run(&arguments, &[("PATH", PATH)]).await
+    });
+    dev.tells("registered").await;
+    let ran = dev.run(&["call", "greet", "-p", "{\"name\": \"Ada\"}"]).await;
+    assert_eq!((ran.code, ran.out.trim()), (0, "hello Ada"), "{ran:?}");
+    sidecar.abort();
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn an_mcp_server_of_one_file_is_bridged_by_another() {
+    let mut dev = Dev::start(&["--entity", "orders"]).await;
+    let scratch = Scratch::new();
+    let inner = scratch.file(
+        "inner.toml",
+        "[[tool.command]]\nname = \"greet\"\ndescription = \"d\"\nprogram = \"echo\"\nargs = [\"hello\", \"{name}\"]\n",
+    );
+    let (url, secret) = dev.entity("orders");
+    let secret = scratch.file("secret", &secret);
+    let program = env!("CARGO_BIN_EXE_platools");
+    let file = scratch.file(
+        "tools.toml",
+        &format!(
+            "[[entity]]\nname = \"orders\"\nurl = \"{url}\"\nsecret = \"file:{secret}\"\n[[mcp]]\nname = \"inner\"\n\
+             command = \"{program}\"\nargs = [\"serve\", \"--config\", \"{inner}\"]\nprefix = \"inner_\"\n"
+        ),
+    );
+    let arguments = ["sidecar".to_owned(), "--config".to_owned(), file];
+    let sidecar = tokio::spawn(async move {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        run(&arguments, &[("PATH", PATH)]).await
+    });
+    // Registered once without tools, and once with those of the server.
+    while !dev.tells("registered").await["text"].as_str().unwrap().starts_with("1 tools") {}
+    let ran = dev.run(&["call", "inner_greet", "-p", "{\"name\": \"Ada\"}"]).await;
+    assert_eq!((ran.code, ran.out.trim()), (0, "hello Ada"), "{ran:?}");
+    sidecar.abort();
+    dev.stop().await;
+}
