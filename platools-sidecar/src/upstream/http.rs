@@ -16,6 +16,7 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::UpstreamError;
+use super::quiet::QuietClient;
 
 /// How long a connection may take, with its TLS handshake.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -93,7 +94,7 @@ pub(super) fn transport(
     url: &Url,
     bearer: Option<&Bearer>,
     max_result: usize,
-) -> Result<StreamableHttpClientTransport<reqwest::Client>, UpstreamError> {
+) -> Result<StreamableHttpClientTransport<QuietClient>, UpstreamError> {
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(tls()?)
         .redirect(redirect::Policy::none())
@@ -113,7 +114,7 @@ pub(super) fn transport(
     if let Some(bearer) = bearer {
         config = config.auth_header(bearer.0.as_str());
     }
-    Ok(StreamableHttpClientTransport::with_client(client, config))
+    Ok(StreamableHttpClientTransport::with_client(QuietClient(client), config))
 }
 
 /// The provider is named here: rustls panics on the first connection when a program links two of them and nobody

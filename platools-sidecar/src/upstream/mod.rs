@@ -6,7 +6,7 @@
 //! | `tools` | the tools that are taken from it, and how hosts keep in step with them |
 //! | `client` | a small door for programs: connect, list, call |
 //! | `link` | one connection: the handshake, lists, calls with progress and cancellation |
-//! | `http` | from a URL to a transport |
+//! | `http`, `quiet` | from a URL to a transport, and a client whose errors do not quote the URL |
 //! | `stdio`, `child` | from a program to a transport, and how it ends |
 //! | `convert` | what MCP declares and answers, in the words of `platools` |
 //! | `error` | why there is no answer |
@@ -21,6 +21,7 @@ mod convert;
 mod error;
 mod http;
 mod link;
+mod quiet;
 mod stdio;
 mod supervisor;
 mod tools;

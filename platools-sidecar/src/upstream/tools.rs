@@ -1,6 +1,6 @@
 //! The tools that are taken from an upstream, and how others keep in step with them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use platools::{HostHandle, LocalHost, Tool, ToolSpec, check_name};
 use tokio::sync::watch;
@@ -12,12 +12,14 @@ pub(super) struct Taken {
     /// By the server's name: what it declared, and the tool.
     known: HashMap<String, (ToolSpec, Tool)>,
     to: watch::Sender<Vec<Tool>>,
+    /// What was complained about; lists come often, and complaints once.
+    complaints: HashSet<String>,
 }
 
 impl Taken {
     /// None yet; those who follow are told through `to`.
     pub(super) fn new(to: watch::Sender<Vec<Tool>>) -> Self {
-        Self { known: HashMap::new(), to }
+        Self { known: HashMap::new(), to, complaints: HashSet::new() }
     }
 
     /// Takes what a server declares now, and says how many tools that are; `make` makes a tool of the server's name
@@ -32,9 +34,13 @@ impl Taken {
         let mut old = std::mem::take(&mut self.known);
         let mut current: Vec<Tool> = Vec::new();
         let mut is_new = false;
-        if let Some(only) = &config.only {
-            for wanted in only.iter().filter(|wanted| !specs.iter().any(|spec| spec.name == **wanted)) {
-                tracing::warn!(upstream = name, tool = wanted, "the MCP server has no such tool");
+        for wanted in config.only.iter().flatten() {
+            if !specs.iter().any(|spec| spec.name == *wanted) {
+                let likeness = |name: &str| strsim::jaro_winkler(wanted, name);
+                let near = specs.iter().map(|spec| (likeness(&spec.name), spec.name.as_str()));
+                let near = near.filter(|(likeness, _)| *likeness > 0.8).max_by(|a, b| a.0.total_cmp(&b.0));
+                let hint = near.map_or(String::new(), |(_, name)| format!(", did you mean `{name}`?"));
+                self.complain(name, &format!("the MCP server has no tool `{wanted}`{hint}"));
             }
         }
         for spec in specs {
@@ -44,14 +50,13 @@ impl Taken {
             }
             let here = format!("{}{}", config.prefix, valid(&remote));
             if let Err(problem) = check_name(&here) {
-                tracing::warn!(upstream = name, tool = remote, %problem, "a tool of the MCP server is left out");
+                self.complain(name, &format!("a tool of the MCP server is left out: {problem}"));
                 continue;
             }
             if current.iter().any(|tool| tool.name() == here) {
-                tracing::warn!(
-                    upstream = name,
-                    tool = remote,
-                    "a tool of the MCP server is left out, its name is taken"
+                self.complain(
+                    name,
+                    &format!("a tool of the MCP server is left out: there is a `{here}` already"),
                 );
                 continue;
             }
@@ -70,6 +75,12 @@ impl Taken {
             self.to.send_replace(current);
         }
         count
+    }
+
+    fn complain(&mut self, upstream: &str, text: &str) {
+        if self.complaints.insert(text.to_owned()) {
+            tracing::warn!(upstream, "{text}");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The door for programs.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -99,4 +100,37 @@ async fn who_is_not_there_refuses_or_is_no_mcp_server_is_told_apart() {
         let error = within(Client::connect_http(&url, None)).await.unwrap_err();
         assert!(matches!(error, UpstreamError::NotMcp(_)), "{kind} {body}: {error:?}");
     }
+}
+
+/// A log that can be read afterwards.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_a_url_stays_out_of_the_log() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let server = Server::start(&local()).await;
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for address in [free, server.address] {
+        let url = format!("http://{address}/mcp?key=s3cret");
+        within(Client::connect_http(&url, None)).await.unwrap_err();
+    }
+    within(server.stop()).await;
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("worker quit"), "the library says what went wrong: {log}");
+    assert!(!log.contains("s3cret"), "{log}");
 }
