@@ -23,7 +23,15 @@ use super::quick::Known;
 /// How long a client may be away before its calls end. Clients are told to come back after three seconds.
 const AWAY: Duration = Duration::from_secs(10);
 
-type Sessions = Arc<Mutex<HashMap<String, Arc<watch::Sender<usize>>>>>;
+type Sessions = Arc<Mutex<HashMap<String, Attendance>>>;
+
+/// A session, for as long as anybody is interested in it.
+#[derive(Default)]
+struct Attendance {
+    members: usize,
+    /// How many exchanges are open.
+    open: Arc<watch::Sender<usize>>,
+}
 
 /// The clients of all sessions.
 #[derive(Clone, Default)]
@@ -46,7 +54,12 @@ pub(super) struct Exchange(Presence);
 impl Presences {
     /// Notes that the session's client has begun an exchange.
     pub(super) fn attend(&self, session: &str) -> Exchange {
-        let open = Arc::clone(locked(&self.0).entry(session.to_owned()).or_default());
+        let open = {
+            let mut sessions = locked(&self.0);
+            let attendance = sessions.entry(session.to_owned()).or_default();
+            attendance.members += 1;
+            Arc::clone(&attendance.open)
+        };
         open.send_modify(|open| *open += 1);
         let member = Member { sessions: Arc::clone(&self.0), session: session.to_owned(), open };
         Exchange(Presence(Arc::new(member)))
@@ -84,8 +97,9 @@ impl Presence {
 impl Drop for Member {
     fn drop(&mut self) {
         let mut sessions = locked(&self.sessions);
-        // This one's and the map's: nobody else is interested in the session.
-        if Arc::strong_count(&self.open) == 2 {
+        let Some(attendance) = sessions.get_mut(&self.session) else { return };
+        attendance.members -= 1;
+        if attendance.members == 0 {
             sessions.remove(&self.session);
         }
     }
@@ -97,7 +111,7 @@ impl fmt::Debug for Presence {
     }
 }
 
-fn locked(sessions: &Sessions) -> MutexGuard<'_, HashMap<String, Arc<watch::Sender<usize>>>> {
+fn locked(sessions: &Sessions) -> MutexGuard<'_, HashMap<String, Attendance>> {
     sessions.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -142,6 +156,8 @@ impl HttpBody for Attended {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use tokio::time::{Instant, timeout};
 
     use super::*;
@@ -171,5 +187,26 @@ mod tests {
         assert_eq!(locked(&presences.0).len(), 1, "a call is running");
         drop(call);
         assert!(locked(&presences.0).is_empty());
+    }
+
+    #[test]
+    fn a_session_is_forgotten_when_several_lose_interest_at_the_same_moment() {
+        let presences = Presences::default();
+        let arrived = AtomicUsize::new(0);
+        std::thread::scope(|threads| {
+            for _ in 0..2 {
+                threads.spawn(|| {
+                    for session in 0..50_000 {
+                        let exchange = presences.attend(&session.to_string());
+                        arrived.fetch_add(1, Ordering::SeqCst);
+                        while arrived.load(Ordering::SeqCst) < 2 * (session + 1) {
+                            std::thread::yield_now();
+                        }
+                        drop(exchange);
+                    }
+                });
+            }
+        });
+        assert_eq!(locked(&presences.0).len(), 0);
     }
 }
