@@ -145,6 +145,8 @@ async fn what_ends_at_once_is_answered_with_json_and_the_rest_with_a_stream() {
     // Headers that say which answers are understood decide as ever.
     let picky = send(&router, call(&session, &[("accept", "application/json")], "add", &sum)).await;
     assert_eq!(picky.status(), StatusCode::NOT_ACCEPTABLE);
+    let never = [("accept", "application/json;q=0, text/event-stream")];
+    assert_eq!(send(&router, call(&session, &never, "add", &sum)).await.status(), StatusCode::NOT_ACCEPTABLE);
 }
 
 #[tokio::test]
@@ -390,6 +392,48 @@ async fn the_end_of_the_server_answers_what_is_in_flight_and_refuses_the_rest() 
     assert!(answer.contains("\"structuredContent\":{\"result\":300}"), "{answer}");
     timeout(HANG, serving).await.expect("it ends in time").unwrap();
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_request_whose_body_comes_too_late_for_the_end_is_told_so() {
+    let bench = bench();
+    let listener = McpServer::of(&bench.local).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(listener.serve_until(async move {
+        let _ = stopped.await;
+    }));
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let begun = exchange(&mut connection, None, &initialize("2025-06-18")).await;
+    let session = begun.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap().to_owned();
+    // Twice: the first one is a stream.
+    let params = json!({"name": "add", "arguments": {"a": 1, "b": 2}});
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    exchange(&mut connection, Some(&session), &call).await;
+    let body = call.to_string();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\nexpect: 100-continue\r\n\
+         accept: application/json, text/event-stream\r\ncontent-type: application/json\r\n\
+         mcp-session-id: {session}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // The server says that it waits for the body.
+    while !answer.ends_with(b"\r\n\r\n") {
+        timeout(HANG, connection.read_buf(&mut answer)).await.expect("an answer in time").unwrap();
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 100 "));
+    stop.send(()).unwrap();
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    connection.write_all(body.as_bytes()).await.unwrap();
+    answer.clear();
+    timeout(HANG, connection.read_to_end(&mut answer)).await.expect("it answers in time").unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    timeout(HANG, serving).await.expect("it ends in time").unwrap();
 }
 
 #[tokio::test]

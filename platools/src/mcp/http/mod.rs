@@ -231,6 +231,10 @@ impl Door {
         };
         let (mut request, mut known) = (Request::from_parts(parts, Full::new(body.clone())), None);
         let (exchange, answering) = (self.exchange(&request), self.answering.token());
+        // Either the end waits for this one, or it is over already: while the body came.
+        if self.closing.is_cancelled() {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down");
+        }
         if let Some(exchange) = &exchange {
             match self.quick.take(request.headers(), &body, exchange.presence()).await {
                 Outcome::Passed => {}

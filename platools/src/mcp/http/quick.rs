@@ -150,8 +150,10 @@ impl Quick {
 fn is_usual(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let version = headers.get("mcp-protocol-version").map(HeaderValue::as_bytes);
-    accept.contains("application/json")
-        && accept.contains("text/event-stream")
+    let accepts = |kind| accept.split(',').any(|accepted| accepted.trim() == kind);
+    // With weights and the like, the header is read by the library.
+    accepts("application/json")
+        && accepts("text/event-stream")
         && is_json(headers)
         && version.is_none_or(|version| {
             ProtocolVersion::KNOWN_VERSIONS
