@@ -251,4 +251,29 @@ fn serve_over_http_needs_a_token_and_prints_what_to_paste_without_it() {
     assert!(out.contains("claude mcp add backend -- ") && out.contains("\"mcpServers\""), "{out}");
     let (_, out, _) = run(&["serve", "--print-config", "--http", "--auth-token", "a-token-of-24-characters"]);
     assert!(out.contains("http://127.0.0.1:3001/mcp") && !out.contains("a-token-of-24-characters"), "{out}");
+
+    for (options, url) in [
+        (&["--host", "::1"][..], "http://[::1]:3001/mcp"),
+        (&["--host", "0.0.0.0", "--port", "4000"], "http://127.0.0.1:4000/mcp"),
+        (&["--host", "::", "--allow-host", "tools.internal"], "http://tools.internal:3001/mcp"),
+        (&["--host", "0.0.0.0", "--allow-host", "tools.internal:80"], "http://tools.internal:80/mcp"),
+    ] {
+        let (_, out, _) = run(&[&["serve", "--print-config", "--http"], options].concat());
+        assert!(out.contains(&format!("\"url\": \"{url}\"")), "{options:?}: {out}");
+    }
+    let (code, _, err) = run(&["serve", "--print-config", "--http", "--port", "0"]);
+    assert!(code == 2 && err.contains("--port"), "{err}");
+}
+
+#[test]
+fn what_is_pasted_says_who_is_calling_and_no_token() {
+    let who =
+        ["--user", "usr_1", "--role", "support", "--context", "user.plan=a b", "--user-token", "env:MINE"];
+    let (code, out, _) = run(&[&["serve", "--print-config"], &who[..]].concat());
+    assert_eq!(code, 0);
+    let line = "serve --user=usr_1 --user-token=env:MINE --role=support '--context=user.plan=\"a b\"'";
+    assert!(out.contains(line) && out.contains("\"--role=support\""), "{out}");
+    let (code, out, err) = run(&["serve", "--print-config", "--user-token", "hunter2"]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("env:NAME") && !err.contains("hunter2"), "{err}");
 }

@@ -51,6 +51,37 @@ impl Caller {
         Ok(self.described()?.fill(CallContext::builder()).build())
     }
 
+    /// The options as words of a command line. A token is in none of them.
+    ///
+    /// # Errors
+    /// When a token does not come from a variable.
+    #[cfg(feature = "mcp")]
+    pub(super) fn words(&self) -> Result<Vec<String>, String> {
+        let mut words = Vec::new();
+        let mut add = |option: &str, value: &str| words.push(format!("--{option}={value}"));
+        let single = [
+            ("user", &self.user),
+            ("user-token", &self.user_token),
+            ("entity-token", &self.entity_token),
+            ("agent", &self.agent),
+            ("thread", &self.thread),
+        ];
+        for (option, value) in single {
+            let Some(value) = value else { continue };
+            if option.ends_with("-token") && !value.starts_with("env:") {
+                return Err(format!("--{option}: name a variable that has it, as env:NAME; this is printed"));
+            }
+            add(option, value);
+        }
+        for role in &self.role {
+            add("role", role);
+        }
+        for (key, value) in &self.context {
+            add("context", &format!("{key}={value}"));
+        }
+        Ok(words)
+    }
+
     /// The same caller, for cases.
     pub(super) fn described(&self) -> Result<testing::Caller, String> {
         let mut caller = testing::Caller::default();

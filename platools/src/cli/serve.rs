@@ -1,7 +1,9 @@
 //! `serve`: the tools as an MCP server.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
+use ::http::uri::Authority;
 use serde_json::{Value, json};
 
 use super::arguments::Serve;
@@ -112,7 +114,7 @@ fn config(options: &Serve, program: &str) -> Result<String, Failure> {
     let command: PathBuf = std::env::current_exe().map_err(unknown)?;
     let command = command.display().to_string();
     if options.http {
-        let url = format!("http://{}:{}/mcp", options.host, options.port);
+        let url = url(options)?;
         let bearer = |variable: &str| format!("Bearer ${{{variable}}}");
         let cursor = entry(
             program,
@@ -142,6 +144,7 @@ fn config(options: &Serve, program: &str) -> Result<String, Failure> {
     for tool in &options.tool {
         args.extend(["--tool".to_owned(), tool.clone()]);
     }
+    args.extend(options.caller.words().map_err(Failure::Usage)?);
     let line = args.iter().map(|arg| quoted(arg)).collect::<Vec<_>>().join(" ");
     let shown = entry(program, &json!({"command": command, "args": args}));
     Ok(format!(
@@ -151,6 +154,29 @@ fn config(options: &Serve, program: &str) -> Result<String, Failure> {
          Variables that the tools need go into \"env\", beside \"args\".\n",
         quoted(&command)
     ))
+}
+
+/// Where clients find the server.
+fn url(options: &Serve) -> Result<String, Failure> {
+    if options.port == 0 {
+        let text = "--print-config: any free port is another one each time; name one with --port";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    let port = options.port;
+    let address = options.host.parse::<IpAddr>().ok();
+    if let Some(name) = options.allow_host.first()
+        && !address.is_some_and(|address| address.is_loopback())
+    {
+        let has_port = name.parse::<Authority>().is_ok_and(|name| name.port().is_some());
+        return Ok(if has_port { format!("http://{name}/mcp") } else { format!("http://{name}:{port}/mcp") });
+    }
+    Ok(match address {
+        // Not an address that one connects to.
+        Some(IpAddr::V4(address)) if address.is_unspecified() => format!("http://127.0.0.1:{port}/mcp"),
+        Some(IpAddr::V6(address)) if address.is_unspecified() => format!("http://[::1]:{port}/mcp"),
+        Some(IpAddr::V6(address)) => format!("http://[{address}]:{port}/mcp"),
+        _ => format!("http://{}:{port}/mcp", options.host),
+    })
 }
 
 fn entry(program: &str, server: &Value) -> String {
