@@ -2,10 +2,14 @@
 //! other, and makes trees of values.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 use memchr::memmem;
 use rmcp::model::{ProgressToken, RequestId};
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::catalog::Structure;
@@ -29,7 +33,7 @@ struct Request<'a> {
     id: RequestId,
     method: &'a str,
     #[serde(borrow)]
-    params: Params<'a>,
+    params: Object<Params<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -40,7 +44,7 @@ struct Params<'a> {
     #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
     #[serde(rename = "_meta", default)]
-    meta: Option<Meta>,
+    meta: Option<Object<Meta>>,
 }
 
 /// What a request says about itself.
@@ -53,11 +57,35 @@ pub(super) struct Meta {
     pub(super) traceparent: Option<String>,
 }
 
+/// What is written as an object. Derived readers take an array of members in their order, too, which is no message.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
+}
+
+struct Members<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members))
+    }
+}
+
 impl PlainCall {
     /// The call in `message`; `None` when it is anything else, or means anything more.
     pub(super) fn read(message: &[u8], shared: &Shared) -> Option<Self> {
         memmem::find(message, b"\"tools/call\"")?;
-        let Request { jsonrpc, id, method, params } = serde_json::from_slice(message).ok()?;
+        let Object(Request { jsonrpc, id, method, params: Object(params) }) =
+            serde_json::from_slice(message).ok()?;
         if (jsonrpc, method) != ("2.0", "tools/call") {
             return None;
         }
@@ -67,7 +95,8 @@ impl PlainCall {
             Some(object) if object.starts_with('{') => Arguments::from_object_text(object.to_owned()),
             Some(_) => return None,
         };
-        let (name, meta) = (params.name.into_owned(), params.meta.unwrap_or_default());
+        let (name, meta) =
+            (params.name.into_owned(), params.meta.map(|Object(meta)| meta).unwrap_or_default());
         Some(Self { id, name, arguments, meta, structure })
     }
 }

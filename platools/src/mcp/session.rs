@@ -3,6 +3,7 @@
 // Setting the level of log messages is gone from the protocol's newest version; older clients do it.
 #![expect(deprecated, reason = "clients of older versions set a level")]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rmcp::model::{
@@ -79,6 +80,8 @@ impl Default for Level {
 pub(super) struct Session {
     shared: Arc<Shared>,
     level: Level,
+    /// Whether the client has said that it is ready. Once counts.
+    is_ready: AtomicBool,
     ended: CancellationToken,
     _end: DropGuard,
 }
@@ -87,7 +90,7 @@ impl Session {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
         let ended = CancellationToken::new();
         let (shared, end) = (Arc::clone(shared), ended.clone().drop_guard());
-        Self { shared, level: Level::default(), ended, _end: end }
+        Self { shared, level: Level::default(), is_ready: AtomicBool::new(false), ended, _end: end }
     }
 
     /// Shared with whoever answers calls of this session itself.
@@ -166,6 +169,9 @@ impl ServerHandler for Session {
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        if self.is_ready.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let mut changes = self.shared.changes.clone();
         changes.mark_unchanged();
         let ended = self.ended.clone();
@@ -204,7 +210,7 @@ impl ServerHandler for Session {
 }
 
 /// Says whether the method is unknown or its parameters are wrong.
-fn unreadable(request: &CustomRequest) -> ErrorData {
+pub(super) fn unreadable(request: &CustomRequest) -> ErrorData {
     fn problem<T: DeserializeOwned>(params: &Value) -> String {
         serde_json::from_value::<T>(params.clone()).err().map(|error| error.to_string()).unwrap_or_default()
     }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use platools::CallContext;
 use platools::mcp::McpServer;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
+use tokio::time::timeout;
 
 use super::support::{Client, another, bench, initialize};
 
@@ -257,6 +259,48 @@ async fn the_end_of_input_loses_no_answer() {
 }
 
 #[tokio::test]
+async fn the_last_line_needs_no_end() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut writer = client.writer.take().unwrap();
+    writer.write_all(br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).await.unwrap();
+    writer.shutdown().await.unwrap();
+    assert_eq!(client.next().await["id"], 1);
+    assert_eq!(client.next_or_end().await, None);
+    client.ended().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_reads_does_not_keep_the_server_for_ever() {
+    for is_stopped in [false, true] {
+        let bench = bench();
+        let mut client = Client::begun(McpServer::of(&bench.local)).await;
+        let mut writer = client.writer.take().unwrap();
+        // More answers than there is room for; and refusals, for which reading waits.
+        let refused = if is_stopped { "[]\n" } else { "" };
+        let call = json!({"name": "count", "arguments": {"text": "a"}});
+        tokio::spawn(async move {
+            for id in 0..2_000 {
+                let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": call});
+                let ping = json!({"jsonrpc": "2.0", "id": format!("p{id}"), "method": "ping"});
+                let lines = format!("{call}\n{ping}\n{refused}");
+                if writer.write_all(lines.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+            let _ = writer.shutdown().await;
+        });
+        // Until nothing moves any more.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        if is_stopped {
+            client.stop.cancel();
+        }
+        let hour = Duration::from_secs(3_600);
+        timeout(hour, client.serving).await.expect("it ends").unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_stop_answers_what_is_in_flight() {
     let bench = bench();
     let mut client = Client::begun(McpServer::of(&bench.local)).await;
@@ -284,6 +328,51 @@ async fn a_client_that_is_gone_leaves_nothing_running() {
 }
 
 #[tokio::test]
+async fn a_second_request_of_an_id_is_refused_and_the_first_one_goes_on() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    client.call(1, "wait", json!({"ms": 200})).await;
+    bench.seen.started.take(1).await;
+    client.request(1, "ping", json!({})).await;
+    client.call(1, "add", json!({"a": 1, "b": 2})).await;
+    for _ in 0..2 {
+        let refused = client.next().await;
+        assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(1), &json!(-32600)), "{refused}");
+    }
+    assert_eq!(client.next().await["result"]["structuredContent"], json!({"result": 200}));
+    assert_eq!(bench.seen.cancelled.0.available_permits(), 0);
+}
+
+#[tokio::test]
+async fn the_id_of_a_cancelled_call_stands_for_the_call_that_has_it_next() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    client.call(1, "wait", json!({"ms": 60_000})).await;
+    bench.seen.started.take(1).await;
+    let params = json!({"requestId": 1});
+    let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
+    let params = json!({"name": "wait", "arguments": {"ms": 200}});
+    let next = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    client.line(&format!("{cancelled}\n{next}")).await;
+    assert_eq!(client.next().await["result"]["structuredContent"], json!({"result": 200}));
+    assert_eq!(bench.seen.cancelled.0.available_permits(), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_says_twice_that_it_is_ready_is_told_once() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    client.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+    client.request(1, "ping", json!({})).await;
+    assert_eq!(client.next().await["id"], 1);
+    bench.local.insert_tool(another("more")).unwrap();
+    assert_eq!(client.next().await["method"], "notifications/tools/list_changed");
+    let params = json!({"name": "wait", "arguments": {"ms": 50}});
+    client.request(2, "tools/call", params).await;
+    assert_eq!(client.next().await["id"], 2);
+}
+
+#[tokio::test]
 async fn a_hundred_calls_run_at_the_same_time() {
     let bench = bench();
     let mut client = Client::begun(McpServer::of(&bench.local)).await;
@@ -307,13 +396,28 @@ async fn what_is_no_message_is_refused_and_harms_nothing() {
     let early = client.next().await;
     assert_eq!((&early["id"], &early["error"]["code"]), (&json!(1), &json!(-32600)), "{early}");
     assert!(early["error"]["message"].as_str().unwrap().contains("`initialize`"), "{early}");
+    client.request(2, "initialize", json!({"protocolVersion": 7})).await;
+    let wrong = client.next().await;
+    assert_eq!((&wrong["id"], &wrong["error"]["code"]), (&json!(2), &json!(-32602)), "{wrong}");
+    let text = wrong["error"]["message"].as_str().unwrap();
+    assert!(text.starts_with("the parameters of `initialize` are wrong: "), "{text}");
     client.send(&initialize("2025-06-18")).await;
     client.next().await;
+    client.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
 
     client.line("{not json").await;
     client.line("").await;
     client.line("[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]").await;
     assert!(client.next().await["error"]["message"].as_str().unwrap().contains("batches"));
+    for positional in [
+        json!(["2.0", 1, "tools/call", {"name": "add", "arguments": {"a": 1, "b": 2}}]),
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ["add", {"a": 1, "b": 2}]}),
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "add", "_meta": []}}),
+    ] {
+        client.send(&positional).await;
+        let answer = client.next().await;
+        assert!(answer["error"].is_object(), "{positional}: {answer}");
+    }
     client.line("{\"jsonrpc\":\"1.0\",\"id\":7,\"method\":\"ping\"}").await;
     let old = client.next().await;
     assert_eq!((&old["id"], &old["error"]["code"]), (&json!(7), &json!(-32600)));

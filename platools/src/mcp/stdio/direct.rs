@@ -40,7 +40,7 @@ async fn run(
     shared: Arc<Shared>,
     level: Level,
     call: PlainCall,
-    taken_back: oneshot::Receiver<()>,
+    mut taken_back: oneshot::Receiver<()>,
     waiting: Arc<Waiting>,
     output: mpsc::Sender<Vec<u8>>,
 ) {
@@ -54,16 +54,16 @@ async fn run(
         tool: name.clone(),
     });
     let progress = Progress::heard_by(Arc::clone(&reports), steps, Some(level.get()));
-    let taken_back = async {
-        let _ = taken_back.await;
+    let until = async {
+        let _ = (&mut taken_back).await;
     };
     let toolbox = &shared.server.toolbox;
-    let result = toolbox.dispatcher.call_until(taken_back, &name, arguments, context, progress).await;
+    let result = toolbox.dispatcher.call_until(until, &name, arguments, context, progress).await;
     reports.end();
     let line = answer::message(&id, result, structure, &call_id, toolbox.show_internal_errors);
     // The place in the queue comes first: a request that is no longer waiting has its line there.
     if let Ok(place) = output.reserve().await
-        && waiting.remove(&id)
+        && waiting.remove_call(&id, &mut taken_back)
     {
         place.send(line);
     }

@@ -14,11 +14,12 @@ use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::direct::Direct;
 use super::waiting::Waiting;
+use crate::mcp::session::unreadable;
 
 /// The longest line that is read, in bytes.
 const LONGEST: usize = 16 << 20;
@@ -36,12 +37,16 @@ pub(super) struct Lines<R> {
     skipping: bool,
     phase: Phase,
     direct: Direct,
+    /// The answer to a line that is no message, until there is room for it. It stays here as the line does.
+    unsent: Option<Vec<u8>>,
     output: Option<mpsc::Sender<Vec<u8>>>,
     writer: Option<JoinHandle<()>>,
     waiting: Arc<Waiting>,
     stop: CancellationToken,
     dead: CancellationToken,
     patience: Duration,
+    /// Until when there is time for answers, once nothing is read any more.
+    deadline: Option<Instant>,
 }
 
 impl<R> Drop for Lines<R> {
@@ -89,19 +94,27 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
             skipping: false,
             phase: Phase::Silent,
             direct,
+            unsent: None,
             output: Some(output),
             writer: Some(writer),
             waiting: Arc::default(),
             stop,
             dead,
             patience,
+            deadline: None,
         }
+    }
+
+    fn deadline(&mut self) -> Instant {
+        *self.deadline.get_or_insert_with(|| Instant::now() + self.patience)
     }
 
     async fn read(&mut self) -> Read {
         loop {
             let chunk = match self.reader.fill_buf().await {
-                Ok([]) => return Read::End,
+                // The last line may lack its end.
+                Ok([]) if self.line.is_empty() => return Read::End,
+                Ok([]) => return Read::Line,
                 Ok(chunk) => chunk,
                 Err(error) => {
                     tracing::warn!(%error, "the input cannot be read any more");
@@ -142,6 +155,7 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
             serde_json::from_slice(line).map_err(|error| Refusal::of(line, &error))?;
         match &message {
             JsonRpcMessage::Request(request) => {
+                let id = request.id.clone();
                 if self.phase == Phase::Silent {
                     let may_come_first = match &request.request {
                         ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => true,
@@ -150,6 +164,11 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
                             true
                         }
                         request => {
+                            if let ClientRequest::CustomRequest(custom) = request
+                                && custom.method == "initialize"
+                            {
+                                return Err(Refusal::with(Some(id), unreadable(custom)));
+                            }
                             let meta = request.get_meta();
                             let is_inline =
                                 meta.missing_required_keys(&ProtocolVersion::NO_INITIALIZE).is_empty();
@@ -161,14 +180,16 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
                     };
                     if !may_come_first {
                         return Err(Refusal::answered(
-                            Some(request.id.clone()),
+                            Some(id),
                             "the session has not begun: send `initialize` first",
                         ));
                     }
                 }
                 // A subscription ends with the connection, and not the other way round.
-                if !matches!(request.request, ClientRequest::SubscriptionsListenRequest(_)) {
-                    self.waiting.add(request.id.clone());
+                let is_subscription = matches!(request.request, ClientRequest::SubscriptionsListenRequest(_));
+                if !is_subscription && !self.waiting.add(&id) {
+                    let reason = "another request with this id has no answer yet: give each an id of its own";
+                    return Err(Refusal::answered(Some(id), reason));
                 }
             }
             _ if self.phase == Phase::Silent => {
@@ -191,12 +212,23 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
         Ok(Some(message))
     }
 
-    async fn refuse(&mut self, refusal: Refusal) {
+    fn refuse(&mut self, refusal: Refusal) {
         tracing::warn!("an MCP message is refused: {}", refusal.reason);
         // What is not even JSON is not answered: whoever sends that would not understand.
-        if let (Some(answer), Some(output)) = (refusal.answer, &self.output) {
+        self.unsent = refusal.answer.map(|answer| {
             let (id, error) = *answer;
-            let _ = output.send(line_of(&TxJsonRpcMessage::<RoleServer>::error(error, id))).await;
+            line_of(&TxJsonRpcMessage::<RoleServer>::error(error, id))
+        });
+    }
+
+    /// Sends the answer to the line before.
+    async fn answer_refused(&mut self) {
+        if self.unsent.is_some()
+            && let Some(output) = &self.output
+            && let Ok(place) = output.reserve().await
+            && let Some(answer) = self.unsent.take()
+        {
+            place.send(answer);
         }
     }
 }
@@ -216,14 +248,17 @@ impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleServer> for Lines<R> {
                 JsonRpcMessage::Error(error) => error.id.clone(),
                 _ => None,
             };
-            let sent = match output {
-                Some(output) => output.send(line_of(&message)).await.map_err(|_| io::ErrorKind::BrokenPipe),
+            let line = line_of(&message);
+            let place = match &output {
+                Some(output) => output.reserve().await.map_err(|_| io::ErrorKind::BrokenPipe),
                 None => Err(io::ErrorKind::NotConnected),
             };
+            // Before the client can read the answer, and use the id again.
             if let Some(id) = answered {
                 waiting.remove(&id);
             }
-            sent.map_err(io::Error::from)
+            place?.send(line);
+            Ok(())
         }
     }
 
@@ -234,7 +269,10 @@ impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleServer> for Lines<R> {
                 biased;
                 () = dead.cancelled() => return None,
                 () = stop.cancelled() => Read::End,
-                read = self.read() => read,
+                read = async {
+                    self.answer_refused().await;
+                    self.read().await
+                } => read,
             };
             let message = match read {
                 Read::Line => {
@@ -247,7 +285,10 @@ impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleServer> for Lines<R> {
                     Err(Refusal::silent(format!("a line has more than {LONGEST} bytes")))
                 }
                 Read::End => {
-                    let answered = timeout(self.patience, self.waiting.empty());
+                    let answered = timeout_at(self.deadline(), async {
+                        self.answer_refused().await;
+                        self.waiting.empty().await;
+                    });
                     tokio::select! {
                         answered = answered => if answered.is_err() {
                             tracing::warn!("calls were not answered in time");
@@ -260,19 +301,22 @@ impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleServer> for Lines<R> {
             match message {
                 Ok(Some(message)) => return Some(message),
                 Ok(None) => {}
-                Err(refusal) => self.refuse(refusal).await,
+                Err(refusal) => self.refuse(refusal),
             }
         }
     }
 
-    /// Returns when everything is written.
+    /// Returns when everything is written, or the client has not read it for long enough.
     async fn close(&mut self) -> Result<(), io::Error> {
         self.waiting.clear();
         drop(self.output.take());
-        match self.writer.take() {
-            Some(writer) => writer.await.map_err(io::Error::other),
-            None => Ok(()),
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        if let Ok(written) = timeout_at(self.deadline(), writer).await {
+            return written.map_err(io::Error::other);
         }
+        tracing::warn!("the client does not read its answers");
+        self.dead.cancel();
+        Ok(())
     }
 }
 
@@ -289,8 +333,11 @@ impl Refusal {
     }
 
     fn answered(id: Option<RequestId>, reason: &'static str) -> Self {
-        let answer = Box::new((id, ErrorData::invalid_request(reason, None)));
-        Self { reason: reason.to_owned(), answer: Some(answer) }
+        Self::with(id, ErrorData::invalid_request(reason, None))
+    }
+
+    fn with(id: Option<RequestId>, error: ErrorData) -> Self {
+        Self { reason: error.message.to_string(), answer: Some(Box::new((id, error))) }
     }
 
     fn of(line: &[u8], error: &serde_json::Error) -> Self {

@@ -24,8 +24,8 @@ const ANSWERING: Duration = Duration::from_secs(2);
 
 impl McpServer {
     /// Serves the client that started this program, on standard input and output, until the end of input, or SIGTERM
-    /// or SIGINT. What is in flight then is answered first. A client that is gone ends it at once, and its calls
-    /// with it.
+    /// or SIGINT. What is in flight then is answered first, in the time that a call may take. A client that is gone
+    /// ends it at once, and its calls with it.
     ///
     /// Standard output is the protocol's alone: what a tool prints goes to standard error, and what it reads is
     /// empty. (On other systems than Unix, a tool that prints breaks the protocol.) A second signal ends it without
@@ -53,7 +53,7 @@ impl McpServer {
     }
 
     /// Serves one client on any pair of streams, until the end of input or until `stop` is cancelled. What is in
-    /// flight then is answered first.
+    /// flight then is answered first, in the time that a call may take.
     ///
     /// # Errors
     /// When the client does not begin as the protocol says.

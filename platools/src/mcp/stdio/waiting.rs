@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rmcp::model::RequestId;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot};
 
 #[derive(Debug, Default)]
@@ -17,9 +18,14 @@ impl Waiting {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request came whose end somebody else sees to.
-    pub(super) fn add(&self, id: RequestId) {
-        self.requests().insert(id, None);
+    /// A request came whose end somebody else sees to. Returns whether no other one of that id is waiting.
+    pub(super) fn add(&self, id: &RequestId) -> bool {
+        let mut requests = self.requests();
+        let is_new = !requests.contains_key(id);
+        if is_new {
+            requests.insert(id.clone(), None);
+        }
+        is_new
     }
 
     /// A call came. What is returned ends when nobody wants its answer any more; `None` when a request of that id is
@@ -38,6 +44,16 @@ impl Waiting {
     pub(super) fn remove(&self, id: &RequestId) -> bool {
         let mut requests = self.requests();
         let was_waiting = requests.remove(id).is_some();
+        if was_waiting && requests.is_empty() {
+            self.emptied.notify_waiters();
+        }
+        was_waiting
+    }
+
+    /// The same for the call that `taken_back` was made for, and not for a later one of its id.
+    pub(super) fn remove_call(&self, id: &RequestId, taken_back: &mut oneshot::Receiver<()>) -> bool {
+        let mut requests = self.requests();
+        let was_waiting = taken_back.try_recv() == Err(TryRecvError::Empty) && requests.remove(id).is_some();
         if was_waiting && requests.is_empty() {
             self.emptied.notify_waiters();
         }
