@@ -300,6 +300,32 @@ async fn a_client_that_never_reads_does_not_keep_the_server_for_ever() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_calls_whose_answers_nobody_reads_is_not_read_either() {
+    let bench = bench();
+    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut writer = client.writer.take().unwrap();
+    let calls = 12_000;
+    let writing = tokio::spawn(async move {
+        for id in 0..calls {
+            let params = json!({"name": "count", "arguments": {"text": "a"}});
+            let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+            writer.write_all(format!("{call}\n").as_bytes()).await.unwrap();
+        }
+        writer.shutdown().await.unwrap();
+    });
+    // Until nothing moves any more.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(!writing.is_finished());
+    // It goes on with a client that reads.
+    for _ in 0..calls {
+        client.next().await;
+    }
+    assert_eq!(client.next_or_end().await, None);
+    writing.await.unwrap();
+    client.ended().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_stop_answers_what_is_in_flight() {
     let bench = bench();

@@ -271,6 +271,7 @@ impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleServer> for Lines<R> {
                 () = stop.cancelled() => Read::End,
                 read = async {
                     self.answer_refused().await;
+                    self.waiting.room().await;
                     self.read().await
                 } => read,
             };

@@ -7,10 +7,14 @@ use rmcp::model::RequestId;
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot};
 
+/// How many requests wait for answers; beyond that, nothing is read.
+const MOST: usize = 8_192;
+
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     requests: Mutex<HashMap<RequestId, Option<oneshot::Sender<()>>>>,
-    emptied: Notify,
+    /// Of none that is left, and of the first place in a full house.
+    fewer: Notify,
 }
 
 impl Waiting {
@@ -44,9 +48,7 @@ impl Waiting {
     pub(super) fn remove(&self, id: &RequestId) -> bool {
         let mut requests = self.requests();
         let was_waiting = requests.remove(id).is_some();
-        if was_waiting && requests.is_empty() {
-            self.emptied.notify_waiters();
-        }
+        self.tell(requests.len());
         was_waiting
     }
 
@@ -54,28 +56,44 @@ impl Waiting {
     pub(super) fn remove_call(&self, id: &RequestId, taken_back: &mut oneshot::Receiver<()>) -> bool {
         let mut requests = self.requests();
         let was_waiting = taken_back.try_recv() == Err(TryRecvError::Empty) && requests.remove(id).is_some();
-        if was_waiting && requests.is_empty() {
-            self.emptied.notify_waiters();
-        }
+        self.tell(requests.len());
         was_waiting
+    }
+
+    fn tell(&self, left: usize) {
+        if left == 0 || left == MOST - 1 {
+            self.fewer.notify_waiters();
+        }
     }
 
     /// Nobody wants any answer any more.
     pub(super) fn clear(&self) {
         self.requests().clear();
-        self.emptied.notify_waiters();
+        self.fewer.notify_waiters();
     }
 
     /// Waits until every request has its answer.
     pub(super) async fn empty(&self) {
+        self.fewer_than(1).await;
+    }
+
+    /// Waits until there is a place for one more request.
+    pub(super) async fn room(&self) {
+        // What is nearly always so costs no place in a list.
+        if self.requests().len() >= MOST {
+            self.fewer_than(MOST).await;
+        }
+    }
+
+    async fn fewer_than(&self, most: usize) {
         loop {
-            let emptied = self.emptied.notified();
-            tokio::pin!(emptied);
-            emptied.as_mut().enable();
-            if self.requests().is_empty() {
+            let fewer = self.fewer.notified();
+            tokio::pin!(fewer);
+            fewer.as_mut().enable();
+            if self.requests().len() < most {
                 return;
             }
-            emptied.await;
+            fewer.await;
         }
     }
 }
