@@ -20,6 +20,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use rmcp::transport::streamable_http_server::session::SessionManager as _;
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::time::timeout;
@@ -60,7 +61,7 @@ const IDLE: Duration = Duration::from_secs(3_600);
 /// | 404 | the session is unknown, or has ended: begin again |
 /// | 406, 415 | the headers `Accept` or `Content-Type` are not as the protocol says |
 /// | 408, 413 | the body took longer than 30 s, or is too large |
-/// | 503 | too many sessions, or the server is shutting down |
+/// | 503 | too many sessions whose clients are there, or the server is shutting down |
 ///
 /// Requests have to name a loopback host, and pages of loopback origins alone may read the answers, unless
 /// [`allow_host`](Self::allow_host) and [`allow_origin`](Self::allow_origin) say more. `X-Platos-Entity-Token` and
@@ -209,7 +210,7 @@ impl Door {
             return before(request, response).await;
         }
         let begins = !request.headers().contains_key("mcp-session-id");
-        if begins && self.sessions.sessions.read().await.len() >= SESSIONS {
+        if begins && !self.has_room().await {
             let text = "there are too many sessions: try again later";
             return before(request, plain(StatusCode::SERVICE_UNAVAILABLE, text)).await;
         }
@@ -258,6 +259,21 @@ impl Door {
             return unreadable(&body);
         }
         response
+    }
+
+    /// Whether there is room for another session. One whose client has been away for long makes some: few clients end
+    /// theirs.
+    async fn has_room(&self) -> bool {
+        let away = {
+            let open = self.sessions.sessions.read().await;
+            if open.len() < SESSIONS {
+                return true;
+            }
+            self.presences.longest_away(|session| open.contains_key(session))
+        };
+        let Some(session) = away else { return false };
+        tracing::debug!("a session without a client makes room for another one");
+        self.sessions.close_session(&session.into()).await.is_ok()
     }
 
     /// The exchange that a request with a session opens.

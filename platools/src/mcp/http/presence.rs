@@ -15,7 +15,7 @@ use http_body_util::combinators::BoxBody;
 use hyper::body::{Frame, SizeHint};
 use std::convert::Infallible;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::quick::Known;
@@ -23,7 +23,20 @@ use super::quick::Known;
 /// How long a client may be away before its calls end. Clients are told to come back after three seconds.
 const AWAY: Duration = Duration::from_secs(10);
 
-type Sessions = Arc<Mutex<HashMap<String, Attendance>>>;
+/// How long a client may be away before its session makes room for another one's.
+const FORGETTABLE: Duration = Duration::from_secs(60);
+/// How many sessions without a client are remembered. Requests may name any, and those that there never were are
+/// among them.
+const REMEMBERED: usize = 4_096;
+
+type Sessions = Arc<Mutex<Inner>>;
+
+#[derive(Default)]
+struct Inner {
+    attended: HashMap<String, Attendance>,
+    /// When the clients left whose sessions are not attended.
+    left: HashMap<String, Instant>,
+}
 
 /// A session, for as long as anybody is interested in it.
 #[derive(Default)]
@@ -56,13 +69,25 @@ impl Presences {
     pub(super) fn attend(&self, session: &str) -> Exchange {
         let open = {
             let mut sessions = locked(&self.0);
-            let attendance = sessions.entry(session.to_owned()).or_default();
+            sessions.left.remove(session);
+            let attendance = sessions.attended.entry(session.to_owned()).or_default();
             attendance.members += 1;
             Arc::clone(&attendance.open)
         };
         open.send_modify(|open| *open += 1);
         let member = Member { sessions: Arc::clone(&self.0), session: session.to_owned(), open };
         Exchange(Presence(Arc::new(member)))
+    }
+}
+
+impl Presences {
+    /// Of the sessions that are `open`, the one whose client has been away for longest, if that is long enough to
+    /// give it up.
+    pub(super) fn longest_away(&self, open: impl Fn(&str) -> bool) -> Option<String> {
+        let mut sessions = locked(&self.0);
+        sessions.left.retain(|session, _| open(session));
+        let (session, left) = sessions.left.iter().min_by_key(|(_, left)| **left)?;
+        (left.elapsed() >= FORGETTABLE).then(|| session.clone())
     }
 }
 
@@ -97,10 +122,14 @@ impl Presence {
 impl Drop for Member {
     fn drop(&mut self) {
         let mut sessions = locked(&self.sessions);
-        let Some(attendance) = sessions.get_mut(&self.session) else { return };
+        let Some(attendance) = sessions.attended.get_mut(&self.session) else { return };
         attendance.members -= 1;
         if attendance.members == 0 {
-            sessions.remove(&self.session);
+            sessions.attended.remove(&self.session);
+            if sessions.left.len() >= REMEMBERED {
+                sessions.left.clear();
+            }
+            sessions.left.insert(std::mem::take(&mut self.session), Instant::now());
         }
     }
 }
@@ -111,7 +140,7 @@ impl fmt::Debug for Presence {
     }
 }
 
-fn locked(sessions: &Sessions) -> MutexGuard<'_, HashMap<String, Attendance>> {
+fn locked(sessions: &Sessions) -> MutexGuard<'_, Inner> {
     sessions.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -158,7 +187,7 @@ impl HttpBody for Attended {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use tokio::time::{Instant, timeout};
+    use tokio::time::{advance, timeout};
 
     use super::*;
 
@@ -178,15 +207,33 @@ mod tests {
         assert!(left.elapsed() >= AWAY);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn the_client_that_left_first_makes_room_once_it_is_away_for_long_enough() {
+        let presences = Presences::default();
+        for session in ["gone", "first", "second", "never"] {
+            drop(presences.attend(session));
+            advance(FORGETTABLE / 4).await;
+        }
+        let there = presences.attend("there");
+        let longest = || presences.longest_away(|session| !matches!(session, "gone" | "never"));
+        assert_eq!(longest(), None, "it may come back");
+        advance(FORGETTABLE / 4).await;
+        assert_eq!(longest().as_deref(), Some("first"));
+        drop(presences.attend("first"));
+        advance(FORGETTABLE).await;
+        assert_eq!(longest().as_deref(), Some("second"));
+        drop(there);
+    }
+
     #[tokio::test]
     async fn sessions_that_nobody_asks_about_are_forgotten() {
         let presences = Presences::default();
         let (one, two) = (presences.attend("a"), presences.attend("a"));
         let call = one.presence();
         drop((one, two));
-        assert_eq!(locked(&presences.0).len(), 1, "a call is running");
+        assert_eq!(locked(&presences.0).attended.len(), 1, "a call is running");
         drop(call);
-        assert!(locked(&presences.0).is_empty());
+        assert!(locked(&presences.0).attended.is_empty());
     }
 
     #[test]
@@ -207,6 +254,6 @@ mod tests {
                 });
             }
         });
-        assert_eq!(locked(&presences.0).len(), 0);
+        assert_eq!(locked(&presences.0).attended.len(), 0);
     }
 }
