@@ -6,16 +6,19 @@ mod document;
 mod model;
 mod problem;
 mod sections;
+mod settings;
 mod values;
 
 pub(crate) use self::document::{Document, Path, listed, nearest};
 pub(crate) use self::model::{
-    Admin, Arg, Argument, Auth, Backend, Body, Command, Common, Egress, Entity, ErrorText, Format, Forward,
-    Http, InlineSchema, Log, LogFormat, Mcp, OpenApi, RestBody, Running, SessionTokens, Stdin, Superseded,
-    Table, TemplateBody,
+    Arg, Argument, Auth, Body, Command, Common, ErrorText, Format, Forward, Http, InlineSchema, RestBody,
+    Stdin, Table, TemplateBody,
 };
 pub use self::problem::{ConfigError, Problem};
 pub(crate) use self::sections::{Entry, Sections};
+pub(crate) use self::settings::{
+    Admin, Backend, Egress, Entity, Log, LogFormat, Mcp, OpenApi, Running, SessionTokens, Superseded,
+};
 pub(crate) use self::values::SecretRef;
 
 /// The JSON Schema of the file, for editors.

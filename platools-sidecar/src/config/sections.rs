@@ -7,10 +7,11 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::document::{Document, Path};
-use super::model::{
-    Admin, Authenticator, Backend, Command, Egress, Entity, Http, Log, Mcp, OpenApi, Running, SessionTokens,
-};
+use super::model::{Command, Http};
 use super::problem::Problem;
+use super::settings::{
+    Admin, Authenticator, Backend, Egress, Entity, Log, Mcp, OpenApi, Running, SessionTokens,
+};
 
 /// What stands at a place in the file.
 #[derive(Debug)]

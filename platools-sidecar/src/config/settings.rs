@@ -1,0 +1,279 @@
+//! The sections of the file that are no single tools: entities, servers, and how the sidecar runs.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::model::{Auth, ErrorText, Forward, Table};
+use super::values::{Rate, SecretRef, Size, Time};
+
+/// An entity to connect as.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Entity {
+    /// The entity's slug at the platform, such as `orders-prod`.
+    pub(crate) name: String,
+    /// The platform, such as `wss://platos.example/tools/sync`, or `env:NAME`.
+    pub(crate) url: String,
+    /// Where the service secret is: `env:NAME` or `file:PATH`.
+    pub(crate) secret: SecretRef,
+    /// The environment, such as `prod`; the platform takes `dev` without it.
+    pub(crate) environment: Option<String>,
+    /// Certificates in PEM that are trusted beside the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Whether `ws://` to other machines is allowed, with the secret in the clear.
+    #[serde(default)]
+    pub(crate) allow_insecure: bool,
+    /// What to do when another process connects as the same entity: `stand-by`, `exit` or `take-over`.
+    #[serde(default)]
+    pub(crate) when_superseded: Superseded,
+    /// How often the host says that it is alive; 30s.
+    pub(crate) heartbeat_interval: Option<Time>,
+    /// How many calls run at the same time; 1024.
+    pub(crate) max_running: Option<usize>,
+    /// How many calls wait behind them; 4096.
+    pub(crate) max_waiting: Option<usize>,
+}
+
+/// What to do when another process connects as the same entity.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Superseded {
+    /// Wait behind it.
+    #[default]
+    StandBy,
+    /// Give up.
+    Exit,
+    /// Take over again.
+    TakeOver,
+}
+
+/// An HTTP server that tools refer to.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Backend {
+    /// Where it is, such as `http://127.0.0.1:8080/api`.
+    pub(crate) url: String,
+    /// Headers of every request: texts, or `env:NAME` or `file:PATH`.
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
+    pub(crate) headers: Table<String>,
+    /// Where the bearer token is: `env:NAME` or `file:PATH`.
+    pub(crate) bearer: Option<SecretRef>,
+    /// What it is told about the caller.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) forward: Vec<Forward>,
+    /// Where the key is with which requests are signed: `env:NAME` or `file:PATH`.
+    pub(crate) sign: Option<SecretRef>,
+    /// Certificates in PEM that are trusted beside the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// How long dialling may take; 5s.
+    pub(crate) connect_timeout: Option<Time>,
+    /// The largest answer that is read; 1 MiB.
+    pub(crate) max_response: Option<Size>,
+    /// How often a request that may be repeated is tried again; 2.
+    pub(crate) retries: Option<u32>,
+    /// Which answers' texts the model reads when the status is an error: of 4xx (`client`), `all` or `none`.
+    pub(crate) error_text: Option<ErrorText>,
+}
+
+/// Which addresses may be reached. Names of hosts are always those that the file names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Egress {
+    /// Link-local and metadata addresses that may be reached all the same, such as `169.254.169.254`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allow: Vec<std::net::IpAddr>,
+    /// Whether private and loopback addresses are refused too, for a sidecar that only asks public servers.
+    #[serde(default)]
+    pub(crate) deny_private: bool,
+}
+
+/// An OpenAPI document whose operations become tools.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OpenApi {
+    /// A name for messages.
+    pub(crate) name: String,
+    /// The document, JSON or YAML: a path, or a URL of a host that the file names.
+    pub(crate) document: String,
+    /// The backend that is called: `[backend.NAME]`.
+    pub(crate) backend: String,
+    /// What the tools' names begin with.
+    #[serde(default)]
+    pub(crate) prefix: String,
+    /// Operations with any of these tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tags: Vec<String>,
+    /// Operations with any of these ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) operations: Vec<String>,
+    /// Operations whose path fits any of these patterns, such as `/repos/*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) paths: Vec<String>,
+    /// Whether operations that change something are left out.
+    #[serde(default)]
+    pub(crate) read_only: bool,
+    /// Who may call: `none`, `user` or `admin`.
+    pub(crate) auth: Option<Auth>,
+    /// Roles of which a caller needs any one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) roles: Vec<String>,
+    /// How long a call may take.
+    pub(crate) timeout: Option<Time>,
+    /// How often each tool may be called.
+    pub(crate) rate_limit: Option<Rate>,
+    /// How many calls of each tool run at the same time.
+    pub(crate) concurrency: Option<usize>,
+    /// The entities that have the tools; without it, all of them.
+    pub(crate) entities: Option<Vec<String>>,
+}
+
+/// An MCP server whose tools become tools here.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mcp {
+    /// A name for messages.
+    pub(crate) name: String,
+    /// The program that is the server, on its standard input and output.
+    pub(crate) command: Option<PathBuf>,
+    /// Its arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) args: Vec<String>,
+    /// Where it runs.
+    pub(crate) cwd: Option<PathBuf>,
+    /// Variables that it inherits; PATH and HOME.
+    pub(crate) inherit_env: Option<Vec<String>>,
+    /// Variables that it gets: texts, or `env:NAME` or `file:PATH`.
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
+    pub(crate) env: Table<String>,
+    /// Or its URL, such as `https://mcp.example/mcp`.
+    pub(crate) url: Option<String>,
+    /// Where the bearer token for the URL is: `env:NAME` or `file:PATH`.
+    pub(crate) bearer: Option<SecretRef>,
+    /// What the tools' names begin with.
+    #[serde(default)]
+    pub(crate) prefix: String,
+    /// The tools that are taken, by their own names; without it, all of them.
+    pub(crate) tools: Option<Vec<String>>,
+    /// Who may call: `none`, `user` or `admin`.
+    pub(crate) auth: Option<Auth>,
+    /// Roles of which a caller needs any one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) roles: Vec<String>,
+    /// How long a call may take.
+    pub(crate) timeout: Option<Time>,
+    /// How often each tool may be called.
+    pub(crate) rate_limit: Option<Rate>,
+    /// How many calls of each tool run at the same time.
+    pub(crate) concurrency: Option<usize>,
+    /// The largest result that is passed on; 1 MiB.
+    pub(crate) max_result: Option<Size>,
+    /// The entities that have the tools; without it, all of them.
+    pub(crate) entities: Option<Vec<String>>,
+}
+
+/// Users known by a JSON Web Token. One of `secret`, `public_key_file` and `jwks_url` says the keys.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Authenticator {
+    /// Where the secret is that is shared with the issuer: `env:NAME` or `file:PATH`.
+    pub(crate) secret: Option<SecretRef>,
+    /// A file with the issuer's public key in PEM.
+    pub(crate) public_key_file: Option<PathBuf>,
+    /// Where the issuer publishes its keys.
+    pub(crate) jwks_url: Option<String>,
+    /// Tokens of this issuer only.
+    pub(crate) issuer: Option<String>,
+    /// Tokens for this audience.
+    pub(crate) audience: Option<String>,
+    /// The claim that names the user; `sub`.
+    pub(crate) subject_claim: Option<String>,
+    /// The claim with the roles; `roles`.
+    pub(crate) roles_claim: Option<String>,
+    /// The role that makes an administrator; `admin`.
+    pub(crate) admin_role: Option<String>,
+    /// Whether the entity's token is looked at instead of the user's.
+    #[serde(default)]
+    pub(crate) from_entity_token: bool,
+}
+
+/// The endpoint from which frontends get session tokens. One of `login_url` and `shared_secret` says whom.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SessionTokens {
+    /// The address, such as `127.0.0.1:8701`.
+    pub(crate) listen: std::net::SocketAddr,
+    /// The entity whose tokens these are; the only one where there is one.
+    pub(crate) entity: Option<String>,
+    /// The organization's id.
+    pub(crate) organization_id: String,
+    /// The project's id.
+    pub(crate) project_id: String,
+    /// The environment's id.
+    pub(crate) environment_id: String,
+    /// The backend's login check: it gets the request's cookies and authorization, and answers 200 with
+    /// `{"user_id": "…"}`, or 401.
+    pub(crate) login_url: Option<String>,
+    /// Where the secret is that a trusted server sends as bearer, with the user in `X-Platos-User-Id`.
+    pub(crate) shared_secret: Option<SecretRef>,
+    /// The path; `/api/platos-session`.
+    pub(crate) path: Option<String>,
+    /// Pages of these origins may ask, such as `https://app.example`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allow_origins: Vec<String>,
+}
+
+/// The listener for probes, figures and a look inside.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Admin {
+    /// The address, such as `127.0.0.1:8700`.
+    pub(crate) listen: std::net::SocketAddr,
+    /// Whether another address than this machine's own is meant: nobody logs in there.
+    #[serde(default)]
+    pub(crate) allow_remote: bool,
+}
+
+/// What goes to standard error.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    /// For people, or one JSON object a line.
+    #[serde(default)]
+    pub(crate) format: LogFormat,
+    /// A filter such as `info` or `warn,platools=debug`; `RUST_LOG` wins.
+    pub(crate) level: Option<String>,
+}
+
+/// How lines are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How the sidecar runs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Running {
+    /// Whether a changed file is used at once; SIGHUP always does that.
+    #[serde(default = "yes")]
+    pub(crate) watch: bool,
+    /// How long running calls may take to finish at the end; 25s.
+    pub(crate) shutdown_grace: Option<Time>,
+}
+
+impl Default for Running {
+    fn default() -> Self {
+        Self { watch: true, shutdown_grace: None }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
