@@ -85,6 +85,11 @@ impl Output {
         let _ = out.flush();
     }
 
+    /// Prints text as it is on standard error, without its colours where they mean nothing.
+    pub fn print_aside(&self, text: &str) {
+        let _ = write!(anstream::stderr(), "{text}");
+    }
+
     /// Prints JSON: indented on a terminal, on one line otherwise.
     pub fn json(&self, value: &impl Serialize) {
         let text = if self.width.is_some() {

@@ -89,7 +89,7 @@ fn examined(local: &LocalHost, output: &Output) -> Result<(), Failure> {
     }
     let report = examine(&registry, &Options::of_host(local));
     if report.has_errors() {
-        output.note(report.text(output.layout()).trim_end());
+        output.print_aside(&report.text(output.layout()));
         return Err(Failure::Failed("the doctor found errors: mend them first, or allow them".to_owned()));
     }
     Ok(())
@@ -190,5 +190,44 @@ fn quoted(word: &str) -> String {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use serde_json::json;
+
+    use super::*;
+    use crate::tool::{ToolOutput, ToolSpec};
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        serve: Serve,
+    }
+
+    async fn refused(tools: Vec<Tool>, options: &[&str]) -> String {
+        let line = Line::parse_from(["backend"].iter().chain(options));
+        match run(Platools::builder().tools(tools), &line.serve, "backend", &Output::new()).await {
+            Err(Failure::Failed(text) | Failure::Usage(text)) => text,
+            other => panic!("it serves: {other:?}"),
+        }
+    }
+
+    fn tool(schema: Value) -> Tool {
+        let spec = ToolSpec::new("look_up").description("Look up one order by its id.").input_schema(schema);
+        Tool::new(spec, |_| async { Ok(ToolOutput::null()) })
+    }
+
+    #[tokio::test]
+    async fn nothing_and_what_the_doctor_calls_an_error_are_not_served() {
+        assert!(refused(vec![], &[]).await.starts_with("there are no tools to serve"));
+        let never = json!({"type": "object", "properties": {"id": false}, "required": ["id"]});
+        let refused_schema = refused(vec![tool(never)], &["--http", "--port", "0"]).await;
+        assert_eq!(refused_schema, "the doctor found errors: mend them first, or allow them");
+        let fine = tool(json!({"type": "object"}));
+        let unknown = refused(vec![fine], &["--tool", "look_upp"]).await;
+        assert_eq!(unknown, "--tool: there is no tool `look_upp`; did you mean `look_up`?");
     }
 }

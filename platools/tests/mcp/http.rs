@@ -461,7 +461,7 @@ async fn a_port_that_is_taken_is_said_with_what_to_do() {
     let port = taken.local_addr().unwrap().port();
     let refused = McpServer::of(&bench.local).http(TOKEN).unwrap().bind(("127.0.0.1", port)).await;
     let text = refused.unwrap_err().to_string();
-    assert!(text.contains(&port.to_string()) && text.contains("choose another port"), "{text}");
+    assert!(text.contains(&format!("127.0.0.1:{port}")) && text.contains("choose another port"), "{text}");
 }
 
 /// One request on a connection, with all of its chunked response.

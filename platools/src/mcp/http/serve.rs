@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -45,9 +45,13 @@ impl McpHttp {
     /// # Errors
     /// When the address cannot be listened on.
     pub async fn bind(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<McpListener, McpError> {
-        let shown = format!("{address:?}");
+        let mut shown = format!("{address:?}");
+        let found = lookup_host(address).await.map(Iterator::collect::<Vec<_>>);
+        if let Ok(addresses) = &found {
+            shown = addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ");
+        }
         let bind_error = |source| McpError::Bind { address: shown.clone(), source };
-        let listener = TcpListener::bind(address).await.map_err(bind_error)?;
+        let listener = TcpListener::bind(&*found.map_err(bind_error)?).await.map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
         Ok(McpListener { listener, address, door: self.door() })
     }
