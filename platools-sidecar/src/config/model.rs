@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::settings::{
-    Admin, Authenticator, Backend, Egress, Entity, Log, Mcp, OpenApi, Running, SessionTokens,
+    Admin, Authenticator, Backend, Egress, Entity, Log, Mcp, OpenApi, Plato, Running, SessionTokens,
 };
 use super::values::{Rate, SecretRef, Size, Time};
 
@@ -34,6 +34,9 @@ pub(crate) struct File {
     /// MCP servers whose tools become tools here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) mcp: Vec<Mcp>,
+    /// Desktops of Plato as tools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) plato: Vec<Plato>,
     /// HTTP servers that tools refer to by name: `[backend.NAME]`.
     #[serde(default, skip_serializing_if = "Table::is_empty")]
     pub(crate) backend: Table<Backend>,

@@ -10,7 +10,7 @@ use super::document::{Document, Path};
 use super::model::{Command, Http};
 use super::problem::Problem;
 use super::settings::{
-    Admin, Authenticator, Backend, Egress, Entity, Log, Mcp, OpenApi, Running, SessionTokens,
+    Admin, Authenticator, Backend, Egress, Entity, Log, Mcp, OpenApi, Plato, Running, SessionTokens,
 };
 
 /// What stands at a place in the file.
@@ -28,6 +28,7 @@ pub(crate) struct Sections {
     pub(crate) commands: Vec<Entry<Command>>,
     pub(crate) openapi: Vec<Entry<OpenApi>>,
     pub(crate) mcp: Vec<Entry<Mcp>>,
+    pub(crate) plato: Vec<Entry<Plato>>,
     pub(crate) backends: BTreeMap<String, Entry<Backend>>,
     pub(crate) egress: Egress,
     pub(crate) authenticator: Option<Entry<Authenticator>>,
@@ -37,11 +38,12 @@ pub(crate) struct Sections {
     pub(crate) sidecar: Running,
 }
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "entity",
     "tool",
     "openapi",
     "mcp",
+    "plato",
     "backend",
     "egress",
     "authenticator",
@@ -71,6 +73,7 @@ impl Sections {
                 "tool" => reader.tools(&at, value, &mut sections),
                 "openapi" => sections.openapi = reader.list(&at, value),
                 "mcp" => sections.mcp = reader.list(&at, value),
+                "plato" => sections.plato = reader.list(&at, value),
                 "backend" => sections.backends = reader.named(&at, value),
                 "egress" => {
                     sections.egress = reader.one(&at, value).map(|entry| entry.value).unwrap_or_default();

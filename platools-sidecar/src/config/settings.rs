@@ -173,6 +173,85 @@ pub(crate) struct Mcp {
     pub(crate) entities: Option<Vec<String>>,
 }
 
+/// Desktops of Plato as tools: one for each conversation, started when its first call comes. One of `simulator`,
+/// `artifact` and `testcase` says what it is.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plato {
+    /// Where the key of Plato's API is: `env:NAME` or `file:PATH`.
+    pub(crate) api_key: SecretRef,
+    /// Another address of the API.
+    pub(crate) base_url: Option<String>,
+    /// Another address of the desktops, with `{job_id}` in it.
+    pub(crate) desktop_url: Option<String>,
+    /// Whether the API may be reached without TLS beyond this machine.
+    #[serde(default)]
+    pub(crate) allow_insecure: bool,
+    /// A simulator, such as `ubuntu-vm` or `ubuntu-vm:latest`.
+    pub(crate) simulator: Option<String>,
+    /// An artifact's id, which is a snapshot of a machine.
+    pub(crate) artifact: Option<String>,
+    /// A test case's id, whose machines these are.
+    pub(crate) testcase: Option<String>,
+    /// How long a session may last at most.
+    pub(crate) lifetime: Option<Time>,
+    /// `computer`, one tool with an `action`, or `split`, one for each thing.
+    pub(crate) shape: Option<Shape>,
+    /// The largest picture that a model gets, such as `1280x800`; the real screen.
+    pub(crate) screen: Option<String>,
+    /// `always`, after every action, or `on-request`.
+    pub(crate) pictures: Option<Pictures>,
+    /// The largest result, with its picture; `256 KiB`.
+    pub(crate) max_result: Option<Size>,
+    /// Who shares a desktop: a `thread`, a `user`, or `everyone`.
+    pub(crate) sharing: Option<Sharing>,
+    /// How long a desktop is kept that nobody uses; `10min`.
+    pub(crate) idle_timeout: Option<Time>,
+    /// How many desktops there are at most; 8.
+    pub(crate) max_sessions: Option<usize>,
+    /// Whether there are tools for an operator, too: `session_start`, `session_reset`, `session_state`,
+    /// `session_evaluate`, `session_close`.
+    #[serde(default)]
+    pub(crate) lifecycle: bool,
+    /// What the tools' names begin with.
+    #[serde(default)]
+    pub(crate) prefix: String,
+    /// Who may call: `none`, `user` or `admin`.
+    pub(crate) auth: Option<Auth>,
+    /// Roles of which a caller needs any one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) roles: Vec<String>,
+    /// How often each tool may be called.
+    pub(crate) rate_limit: Option<Rate>,
+    /// The entity that has the tools; the only one where there is one.
+    pub(crate) entity: Option<String>,
+}
+
+/// How a desktop is offered to a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Shape {
+    Computer,
+    Split,
+}
+
+/// When a model gets a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Pictures {
+    Always,
+    OnRequest,
+}
+
+/// Who shares a desktop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Sharing {
+    Thread,
+    User,
+    Everyone,
+}
+
 /// Users known by a JSON Web Token. One of `secret`, `public_key_file` and `jwks_url` says the keys.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -13,6 +13,7 @@ mod http;
 mod listeners;
 mod mcp;
 mod openapi;
+mod plato;
 mod tool;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,6 +92,7 @@ pub(crate) async fn plan(
     let mut tools = planner.http_tools();
     tools.extend(planner.command_tools());
     tools.extend(planner.openapi_tools().await);
+    tools.extend(planner.desktop_tools());
     let upstreams = planner.upstreams();
     let authenticator = planner.authenticator();
     let session_tokens = planner.session_tokens(&entities);
@@ -212,10 +214,17 @@ impl Planner<'_> {
             }
             return;
         }
+        for name in names.into_iter().flatten() {
+            self.entity_name(&at.key("entities"), name);
+        }
+    }
+
+    /// Checks that an entity exists.
+    fn entity_name(&mut self, at: &Path, name: &str) {
         let known: Vec<&str> =
             self.sections.entities.iter().map(|entity| entity.value.name.as_str()).collect();
-        for name in names.into_iter().flatten().filter(|name| !known.contains(&name.as_str())) {
-            self.wrong(&at.key("entities"), unknown("entity", name, &known));
+        if !known.contains(&name) {
+            self.wrong(at, unknown("entity", name, &known));
         }
     }
 
@@ -223,7 +232,7 @@ impl Planner<'_> {
     fn look_for_oversights(&mut self, tools: &[PlannedTool], is_authenticated: bool) {
         if tools.is_empty() && self.problems.is_empty() && self.sections.mcp.is_empty() {
             self.warnings.push(Problem::of_file(
-                "there are no tools: add a `[[tool.http]]`, a `[[tool.command]]`, an `[[openapi]]` or an `[[mcp]]`",
+                "there are no tools: add a `[[tool.http]]`, a `[[tool.command]]`, an `[[openapi]]`, an `[[mcp]]` or a `[[plato]]`",
             ));
         }
         let used: BTreeSet<&str> = self

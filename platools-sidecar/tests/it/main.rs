@@ -10,6 +10,7 @@ mod commands;
 mod identity;
 mod mcp;
 mod openapi;
+mod plato;
 mod reload;
 mod requests;
 mod scale;
