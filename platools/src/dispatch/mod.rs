@@ -13,10 +13,13 @@
 
 mod access;
 mod admission;
+mod batch;
 mod blocking;
 mod health;
 mod limits;
+mod pace;
 mod run;
+mod watch;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,14 +31,18 @@ use tokio_util::sync::CancellationToken;
 use self::access::Access;
 pub use self::access::AccessError;
 use self::admission::Admission;
+pub(crate) use self::admission::Presence;
+pub(crate) use self::batch::{Answered, Batch};
 use self::blocking::Threads;
 pub(crate) use self::health::Health;
 pub use self::limits::Limits;
 use self::limits::ToolLimits;
 #[cfg(feature = "http")]
 pub(crate) use self::limits::quota;
+use self::pace::Pace;
 use self::run::Asking;
 pub(crate) use self::run::{Admitted, Finished, answer_text};
+use self::watch::Watch;
 #[cfg(feature = "mcp")]
 use crate::context::Progress;
 use crate::context::{CallContext, CallScope, States};
@@ -49,6 +56,7 @@ pub(crate) struct Entry {
     access: Access,
     limits: ToolLimits,
     health: Health,
+    pace: Pace,
     enabled: AtomicBool,
     /// Whether somebody was told that its results are too large to be passed on whole.
     warned_of_size: AtomicBool,
@@ -62,6 +70,7 @@ impl Entry {
             access,
             limits,
             health: Health::default(),
+            pace: Pace::default(),
             enabled: AtomicBool::new(true),
             warned_of_size: AtomicBool::new(false),
         }
@@ -93,6 +102,7 @@ struct Inner {
     limits: Limits,
     admission: Arc<Admission>,
     threads: Arc<Threads>,
+    watch: Watch,
     /// Cancelled when running calls have to end.
     cancellation: CancellationToken,
 }
@@ -114,6 +124,7 @@ impl Dispatcher {
             authentication: authentication.map(Arc::new),
             admission: Arc::new(Admission::new(&limits)),
             threads: Arc::default(),
+            watch: Watch::default(),
             limits,
             cancellation: CancellationToken::new(),
         }))
@@ -135,6 +146,11 @@ impl Dispatcher {
         let who =
             authentication.map(|authentication| Asking { authentication, stated: user.map(str::to_owned) });
         Ok(Admitted::new(entry, ticket, Arc::clone(&inner.threads), who, &inner.limits))
+    }
+
+    /// Where calls are gathered that are started together; their answers go to `answers`.
+    pub(crate) fn batch<S: Answered>(&self, answers: Arc<S>) -> Batch<S> {
+        Batch::new(self.0.watch.clone(), answers)
     }
 
     /// Runs one call that came over no wire, in the context it brings.

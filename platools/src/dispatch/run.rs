@@ -4,16 +4,21 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::task::unconstrained;
+#[cfg(feature = "mcp")]
+use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::admission::{Permits, Place, Presence, Ticket};
 use super::blocking::Threads;
+use super::pace::Pace;
 use super::{Entry, Limits};
 use crate::context::{CURRENT, CallScope};
 use crate::observe;
@@ -60,6 +65,11 @@ impl Admitted {
         limits: &Limits,
     ) -> Self {
         Self { entry, ticket, threads, asking, arrived: Instant::now(), limit: limits.call_timeout }
+    }
+
+    /// How long the handler holds its thread before it ends or waits, when that is known to be short.
+    pub(crate) fn quick(&self) -> Option<Duration> {
+        self.entry.pace.quick()
     }
 
     /// Runs the call to its answer, within its time, in a span of its own.
@@ -123,13 +133,13 @@ impl Within {
         arguments: Arguments,
         scope: &Arc<CallScope>,
     ) -> ToolResult {
-        let Ok(permits) = timeout_at(self.deadline, place.permits()).await else {
+        let Some(permits) = until(self.deadline, place.permits()).await else {
             return Err(ToolError::timed_out(self.limit).into_refusal());
         };
         if let Some(Asking { authentication, stated }) = &self.asking {
-            let checked = timeout_at(self.deadline, entry.access.check(authentication, scope)).await;
+            let checked = until(self.deadline, entry.access.check(authentication, scope)).await;
             checked
-                .unwrap_or_else(|_elapsed| Err(ToolError::timed_out(self.limit)))
+                .unwrap_or_else(|| Err(ToolError::timed_out(self.limit)))
                 .map_err(ToolError::into_refusal)?;
             let subject = scope.identity().map(Identity::subject);
             Span::current().record("subject", subject);
@@ -142,17 +152,51 @@ impl Within {
         };
         let call = ToolCall::new(arguments, Arc::clone(scope) as Arc<dyn Any + Send + Sync>);
         let running = execute(entry.tool.handler().clone(), call, Arc::clone(scope), permits, &self.threads);
-        let mut running = pin!(running);
-        let mut result = timeout_at(deadline, &mut running).await;
-        if result.is_err() && scope.cancel() {
+        let mut running = pin!(paced(&entry.pace, running));
+        let mut result = until(deadline, running.as_mut()).await;
+        if result.is_none() && scope.cancel() {
             // The handler was told, and may have something better to say than that its time is up.
-            result = timeout(LAST_WORDS, &mut running).await;
+            result = until(Instant::now() + LAST_WORDS, running).await;
         }
-        let result = result.unwrap_or_else(|_elapsed| Err(ToolError::timed_out(limit)));
+        let result = result.unwrap_or_else(|| Err(ToolError::timed_out(limit)));
         let error = result.as_ref().err().filter(|error| !error.is_refusal());
         entry.health.record(started.elapsed(), error, scope.call_id());
         result
     }
+}
+
+/// What comes of `future`, or `None` at the deadline. A future that is ready at once needs no timer.
+async fn until<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut timer = pin!(None);
+    std::future::poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        if timer.is_none() {
+            // Unconstrained, so that it is looked at also when the future has used up its turn.
+            timer.set(Some(unconstrained(sleep_until(deadline))));
+        }
+        timer.as_mut().as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(context)).map(|()| None)
+    })
+    .await
+}
+
+/// Measures how long the first poll of a handler takes.
+async fn paced<F: Future>(pace: &Pace, handler: F) -> F::Output {
+    let mut handler = pin!(handler);
+    let mut is_first = true;
+    std::future::poll_fn(|context| {
+        if !std::mem::take(&mut is_first) {
+            return handler.as_mut().poll(context);
+        }
+        // The real clock: a test may have stopped the runtime's.
+        let started = std::time::Instant::now();
+        let polled = handler.as_mut().poll(context);
+        pace.record(started.elapsed());
+        polled
+    })
+    .await
 }
 
 /// The span of a call: who and what, `subject` only if verified, and at its end how it went. No arguments, no tokens, no results.

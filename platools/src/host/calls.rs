@@ -69,12 +69,20 @@ impl Calls {
     }
 
     /// A running call has its answer, which is remembered for as long as the platform may ask again.
+    #[cfg(any(feature = "http", test))]
     pub(super) fn finish(&self, call_id: &str, answer: Utf8Bytes) {
+        self.finish_all([(call_id.to_owned(), answer)]);
+    }
+
+    /// The same for several calls.
+    pub(super) fn finish_all(&self, answers: impl IntoIterator<Item = (String, Utf8Bytes)>) {
         let now = Instant::now();
         let mut inner = self.inner();
-        inner.bytes += answer.len() + OVERHEAD;
-        inner.by_id.insert(call_id.to_owned(), Some(answer));
-        inner.answered.push_back((now, call_id.to_owned()));
+        for (call_id, answer) in answers {
+            inner.bytes += answer.len() + OVERHEAD;
+            inner.by_id.insert(call_id.clone(), Some(answer));
+            inner.answered.push_back((now, call_id));
+        }
         inner.forget(now);
     }
 

@@ -44,6 +44,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 pub use self::builder::Platools;
 use self::calls::Calls;
@@ -155,7 +157,7 @@ impl Host {
     pub async fn run(self) -> Result<(), HostError> {
         let signals = Signals::new().map_err(HostError::Signals)?;
         let shared = Arc::clone(&self.shared);
-        let driver = driver::drive(self.shared, self.secret, self.state);
+        let driver = on_a_worker(driver::drive(self.shared, self.secret, self.state));
         signals.guard(&shared, driver).await
     }
 
@@ -165,7 +167,7 @@ impl Host {
     /// As [`run`](Self::run).
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), HostError> {
         let shutdown = self.shared.shutdown.clone();
-        let driver = driver::drive(self.shared, self.secret, self.state);
+        let driver = on_a_worker(driver::drive(self.shared, self.secret, self.state));
         tokio::pin!(driver);
         tokio::select! {
             result = &mut driver => result,
@@ -174,6 +176,23 @@ impl Host {
                 driver.await
             }
         }
+    }
+}
+
+/// Runs the driver in a task of its own, which ends when this is dropped.
+///
+/// The thread in `block_on`, where `main` is, is none of the runtime's workers: each call would cost a switch to
+/// one of them, and each answer a switch back.
+async fn on_a_worker(
+    driver: impl Future<Output = Result<(), HostError>> + Send + 'static,
+) -> Result<(), HostError> {
+    match AbortOnDropHandle::new(tokio::spawn(driver.in_current_span())).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down, and this task with it.
+            Err(_cancelled) => std::future::pending().await,
+        },
     }
 }
 

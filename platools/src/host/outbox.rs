@@ -89,16 +89,25 @@ impl Outbox {
 
     /// Puts an answer behind the others and wakes the connection.
     pub(super) fn push(&self, answer: Answer) {
+        self.push_all([answer]);
+    }
+
+    /// Puts answers behind the others and wakes the connection, once.
+    pub(super) fn push_all(&self, answers: impl IntoIterator<Item = Answer>) {
         let dropped = {
             let mut waiting = self.waiting();
-            if answer.frame.len() > MAX_FRAME_BYTES {
-                // Only the call's own id can be that long; the frame would cost the connection.
-                vec![answer]
-            } else {
+            // Only a call's own id can be that long; the frame would cost the connection.
+            let mut dropped = Vec::new();
+            for answer in answers {
+                if answer.frame.len() > MAX_FRAME_BYTES {
+                    dropped.push(answer);
+                    continue;
+                }
                 waiting.bytes += answer.size();
                 waiting.answers.push_back(answer);
-                waiting.shrink()
             }
+            dropped.append(&mut waiting.shrink());
+            dropped
         };
         self.sender.wake();
         self.lose(dropped);

@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt as _;
 use platools::prelude::*;
-use platools::tools;
+use platools::{Tool, ToolCall, ToolOutput, ToolSpec, tools};
 use platools_dev::{DevPlatform, Outcome, Tamper};
 use serde_json::json;
 
-use super::support::{Running, answer, connected, error};
+use super::support::{GUARD, Running, answer, builder, connected, error};
 
 #[tokio::test]
 async fn a_signed_call_is_verified_and_answered() {
@@ -159,4 +160,37 @@ async fn blocking_and_slow_calls_delay_nothing() {
     for report in blocked.into_iter().chain(slow) {
         assert_eq!(report.unwrap().into_result().unwrap(), json!(2_000));
     }
+}
+
+/// Handlers should not block; one that does costs a worker, and nothing else for longer than a moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_async_handler_that_blocks_its_thread_stops_neither_others_nor_the_connection() {
+    let platform = DevPlatform::start().await.unwrap();
+    let (release, gate) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    // Quick, so that it shares a task with others, until it is not.
+    let stalls = Tool::new(ToolSpec::new("stalls"), move |call: ToolCall| {
+        let block = call.arguments.as_json().contains("true");
+        if block {
+            let _ = gate.lock().unwrap().recv();
+        }
+        async move { ToolOutput::json(&block) }
+    });
+    let host = builder(&platform).tool(stalls);
+    let _host = Running::start(host.build().unwrap());
+    platform.wait_for_tool("stalls").await.unwrap();
+    for _ in 0..50 {
+        assert_eq!(answer(&platform, "stalls", json!({"block": false})).await, json!(false));
+        assert_eq!(answer(&platform, "add", json!({"a": 1, "b": 2})).await, json!(3));
+    }
+    let blocked = platform.call("stalls", json!({"block": true}));
+    let others = async {
+        let together = (0..100).map(|index| answer(&platform, "add", json!({"a": index, "b": 1})));
+        let sums = futures_util::future::join_all(together).await;
+        assert_eq!(sums, (1..101).map(|sum| json!(sum)).collect::<Vec<_>>());
+        assert_eq!(answer(&platform, "add", json!({"a": 1, "b": 2})).await, json!(3), "one more read");
+        drop(release);
+    };
+    let (blocked, ()) = tokio::join!(blocked, tokio::time::timeout(GUARD, others).map(Result::unwrap));
+    assert_eq!(blocked.unwrap().into_result().unwrap(), json!(true));
 }

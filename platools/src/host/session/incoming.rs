@@ -6,11 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::Session;
 use crate::context::CallScope;
-use crate::dispatch::{Entry, Finished, answer_text};
+use crate::dispatch::{Answered, Entry, Finished, Presence, answer_text};
 use crate::host::calls::Known;
 use crate::host::declaration::format_bytes;
 use crate::host::outbox::Answer;
@@ -150,14 +149,13 @@ impl Session<'_> {
         );
         let shared = Arc::clone(self.shared);
         let call_id = call_id.to_owned();
-        tokio::spawn(async move {
-            // The answer is in the outbox before the call gives up its place, so that a host without calls
-            // in flight has every answer there.
+        let quick = admitted.quick();
+        let run = async move {
             let run = async {
                 let Finished { result, entry, presence } = admitted.run(arguments, Arc::new(scope)).await;
                 (shared.encode(&call_id, &entry, result, arrived.elapsed()), presence)
             };
-            let (frame, _presence) = match AssertUnwindSafe(run).catch_unwind().await {
+            let (frame, presence) = match AssertUnwindSafe(run).catch_unwind().await {
                 Ok((frame, presence)) => (frame, Some(presence)),
                 // What a handler panics with is caught further in; what is left are values that panic when
                 // they are dropped with it.
@@ -166,11 +164,9 @@ impl Session<'_> {
                     (outbound::tool_error(&call_id, &answer_text(&error, &call_id, false)), None)
                 }
             };
-            let frame = Utf8Bytes::from(frame);
-            // In this order: while the call counts as running, nothing else is answered under its id.
-            shared.outbox.push(Answer::new(call_id.clone(), frame.clone(), arrived));
-            shared.calls.finish(&call_id, frame);
-        });
+            Done { answer: Answer::new(call_id, frame.into(), arrived), _presence: presence }
+        };
+        self.batch.push(run.boxed(), quick);
     }
 
     /// Answers a call that does not run. While a call of the same id does run, that is left to itself: the
@@ -186,6 +182,29 @@ impl Session<'_> {
         }
         let frame = outbound::tool_error(call_id, error).into();
         self.shared.outbox.push(Answer::new(call_id.to_owned(), frame, Instant::now()));
+    }
+}
+
+/// A call that has its answer. It keeps its place until this is dropped.
+pub(in crate::host) struct Done {
+    answer: Answer,
+    _presence: Option<Presence>,
+}
+
+impl Answered for Shared {
+    type Answer = Done;
+
+    /// The answers are in the outbox before the calls give up their places, so that a host without calls in flight
+    /// has every answer there. And they are there before the calls count as answered: while a call counts as
+    /// running, nothing else is answered under its id.
+    fn answered(&self, done: Vec<Done>) {
+        let (answers, presences): (Vec<_>, Vec<_>) =
+            done.into_iter().map(|Done { answer, _presence }| (answer, _presence)).unzip();
+        let finished: Vec<_> =
+            answers.iter().map(|answer| (answer.call_id.clone(), answer.frame.clone())).collect();
+        self.outbox.push_all(answers);
+        self.calls.finish_all(finished);
+        drop(presences);
     }
 }
 

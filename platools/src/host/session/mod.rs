@@ -2,7 +2,7 @@
 //!
 //! One task reads, writes and keeps time, without ever waiting for one of them alone: frames are read as
 //! long as there are any, answers are written as long as the socket takes them, and the socket is flushed
-//! once when there is nothing more to write. Calls run in tasks of their own.
+//! once when there is nothing more to write. Calls run in other tasks; those of one read are started together.
 
 mod incoming;
 mod outgoing;
@@ -28,11 +28,12 @@ use super::driver::Status;
 use super::ending::{self, Ending};
 use super::machine::Event;
 use super::{FAREWELL, HostEvent, Shared};
+use crate::dispatch::Batch;
 use crate::observe;
 use crate::protocol::{CALL_PENDING, Inbound, Scope, Welcome, outbound};
 
 /// How many frames are read before time and shutdown are looked at again.
-const READ_BUDGET: usize = 64;
+const READ_BUDGET: usize = 256;
 /// How many answers may be taken and unsent before no further calls are read.
 const UNSENT_LIMIT: usize = 16_384;
 /// How long further changes of the tools are waited for before they are declared.
@@ -62,6 +63,8 @@ pub(super) struct Session<'a> {
     early: Vec<(Instant, String)>,
     /// Whether no calls are read, since too many answers wait to be written.
     held_back: bool,
+    /// Calls that were read and not started yet.
+    batch: Batch<Shared>,
 }
 
 /// When something is due, if it is.
@@ -106,6 +109,7 @@ impl<'a> Session<'a> {
             malformed: 0,
             early: Vec::new(),
             held_back: false,
+            batch: shared.dispatcher().batch(Arc::clone(shared)),
         }
     }
 
@@ -166,7 +170,9 @@ impl<'a> Session<'a> {
     /// Reads, then writes, then flushes, as far as each goes without waiting.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Noticed> {
         let mut welcome = false;
-        if let Some(ending) = self.poll_read(context, &mut welcome) {
+        let ending = self.poll_read(context, &mut welcome);
+        self.batch.start();
+        if let Some(ending) = ending {
             // The reply to a close goes out with what is written already.
             let _ = Pin::new(&mut self.socket).poll_flush(context);
             return Poll::Ready(Noticed::Ended(ending));

@@ -1,0 +1,312 @@
+//! Calls that arrived together take their first steps together, in one task.
+//!
+//! Most handlers end, or get to where they wait for something else, within microseconds. To give each of them a
+//! task costs more than that: an allocation, a turn of the scheduler and, for each answer, a wake-up of the
+//! connection. So the calls of one read are polled once, one after the other, in a task that is not the
+//! connection's; those that have their answer then hand it over together, and each of the others goes on in a task
+//! of its own.
+//!
+//! What is guaranteed, whatever the handlers do:
+//! * Only calls of tools that were seen to be [quick](super::pace) share a task, and only so many that the last of
+//!   them should have its turn within [`TOGETHER`]. All others have a task of their own from the start.
+//! * A handler that holds its thread all the same, for ever if need be, holds up no other call and not the
+//!   connection for longer than two looks of the [watch](super::watch), 10 ms: then the calls behind it get tasks of
+//!   their own, the answers before it go out, and another worker takes over the sockets. That needs another worker
+//!   that is free, as on any runtime of tokio: on one thread, a handler that blocks stops everything.
+//! * Each call is isolated as before: its timeout, its panic and its span are its own future's.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+
+use super::watch::{Rescue, Watch};
+
+/// How long, by what is known of their tools, the calls of one batch may take altogether.
+const TOGETHER: Duration = Duration::from_micros(500);
+
+/// Where the answers of calls go, several at once.
+pub(crate) trait Answered: Send + Sync + 'static {
+    type Answer: Send + 'static;
+
+    fn answered(&self, answers: Vec<Self::Answer>);
+}
+
+/// Calls that were read and not started yet.
+pub(crate) struct Batch<S: Answered> {
+    watch: Watch,
+    answers: Arc<S>,
+    together: VecDeque<BoxFuture<'static, S::Answer>>,
+    /// How long those together should take.
+    expected: Duration,
+}
+
+impl<S: Answered> Batch<S> {
+    pub(super) fn new(watch: Watch, answers: Arc<S>) -> Self {
+        Self { watch, answers, together: VecDeque::new(), expected: Duration::ZERO }
+    }
+
+    /// Adds a call, which `quick` says takes no longer than that before it ends or waits.
+    pub(crate) fn push(&mut self, call: BoxFuture<'static, S::Answer>, quick: Option<Duration>) {
+        let Some(quick) = quick else {
+            let alone = Alone { answers: Arc::clone(&self.answers), call, watch: self.watch.clone() };
+            tokio::spawn(alone.run());
+            return;
+        };
+        if self.expected + quick > TOGETHER {
+            self.start();
+        }
+        self.expected += quick;
+        self.together.push_back(call);
+    }
+
+    /// Starts what was added.
+    pub(crate) fn start(&mut self) {
+        if self.together.is_empty() {
+            return;
+        }
+        self.expected = Duration::ZERO;
+        // The next one is likely to be as large.
+        let room = VecDeque::with_capacity(self.together.len());
+        let together = Together {
+            waiting: Mutex::new(std::mem::replace(&mut self.together, room)),
+            done: Mutex::default(),
+            answers: Arc::clone(&self.answers),
+            watch: self.watch.clone(),
+            runtime: Handle::current(),
+        };
+        tokio::spawn(Arc::new(together).run());
+    }
+}
+
+/// Calls that take their first steps together.
+struct Together<S: Answered> {
+    waiting: Mutex<VecDeque<BoxFuture<'static, S::Answer>>>,
+    done: Mutex<Vec<S::Answer>>,
+    answers: Arc<S>,
+    watch: Watch,
+    runtime: Handle,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S: Answered> Together<S> {
+    #[expect(clippy::unused_async, reason = "it is a task")]
+    async fn run(self: Arc<Self>) {
+        let watched = self.watch.begin(Arc::clone(&self) as Arc<dyn Rescue>);
+        // Whoever is woken through this one polls again anyway, in a task of its own.
+        let mut context = Context::from_waker(Waker::noop());
+        let mut next = lock(&self.waiting).pop_front();
+        while let Some(mut call) = next {
+            match call.as_mut().poll(&mut context) {
+                Poll::Ready(answer) => lock(&self.done).push(answer),
+                Poll::Pending => self.alone(call),
+            }
+            next = lock(&self.waiting).pop_front();
+        }
+        drop(watched);
+        self.hand_over();
+    }
+
+    /// The call goes on in a task of its own.
+    fn alone(&self, call: BoxFuture<'static, S::Answer>) {
+        let alone = Alone { answers: Arc::clone(&self.answers), call, watch: self.watch.clone() };
+        self.runtime.spawn(alone.run());
+    }
+
+    fn hand_over(&self) {
+        let done = std::mem::take(&mut *lock(&self.done));
+        if !done.is_empty() {
+            self.answers.answered(done);
+        }
+    }
+}
+
+impl<S: Answered> Rescue for Together<S> {
+    /// One of them does not end its first step: the others go on without it.
+    fn rescue(self: Arc<Self>) {
+        let runtime = self.runtime.clone();
+        // On a worker, since that is what has to wake up: one that is free polls the sockets afterwards.
+        runtime.spawn(async move {
+            for call in std::mem::take(&mut *lock(&self.waiting)) {
+                self.alone(call);
+            }
+            self.hand_over();
+        });
+    }
+}
+
+/// One call in a task of its own.
+struct Alone<S: Answered> {
+    answers: Arc<S>,
+    call: BoxFuture<'static, S::Answer>,
+    watch: Watch,
+}
+
+impl<S: Answered> Alone<S> {
+    async fn run(self) {
+        let Self { answers, mut call, watch } = self;
+        let wake: Arc<dyn Rescue> = Arc::new(WakeAnother(Handle::current()));
+        let answer = std::future::poll_fn(|context| {
+            let _watched = watch.begin(Arc::clone(&wake));
+            Pin::new(&mut call).poll(context)
+        });
+        let answer = answer.await;
+        // What it held is gone before anybody hears of the answer.
+        drop(call);
+        answers.answered(vec![answer]);
+    }
+}
+
+/// Another worker wakes up, and polls the sockets before it goes to sleep again.
+struct WakeAnother(Handle);
+
+impl Rescue for WakeAnother {
+    fn rescue(self: Arc<Self>) {
+        self.0.spawn(std::future::ready(()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc as blocking;
+
+    use futures_util::FutureExt as _;
+    use tokio::sync::{mpsc, oneshot};
+    use tokio::task::yield_now;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const GUARD: Duration = Duration::from_secs(60);
+    const QUICK: Option<Duration> = Some(Duration::from_micros(1));
+
+    /// Passes on which calls were answered together.
+    struct Sink(mpsc::UnboundedSender<Vec<&'static str>>);
+
+    impl Answered for Sink {
+        type Answer = &'static str;
+
+        fn answered(&self, answers: Vec<&'static str>) {
+            self.0.send(answers).unwrap();
+        }
+    }
+
+    fn batch() -> (Batch<Sink>, mpsc::UnboundedReceiver<Vec<&'static str>>) {
+        let (sender, answers) = mpsc::unbounded_channel();
+        (Batch::new(Watch::default(), Arc::new(Sink(sender))), answers)
+    }
+
+    async fn next(answers: &mut mpsc::UnboundedReceiver<Vec<&'static str>>) -> Vec<&'static str> {
+        timeout(GUARD, answers.recv()).await.expect("an answer").expect("a sink")
+    }
+
+    #[tokio::test]
+    async fn what_ends_at_once_is_answered_together_and_in_order() {
+        let (mut batch, mut answers) = batch();
+        for name in ["a", "b", "c"] {
+            batch.push(async move { name }.boxed(), QUICK);
+        }
+        batch.start();
+        batch.start();
+        assert_eq!(next(&mut answers).await, ["a", "b", "c"]);
+        batch.push(async { "d" }.boxed(), QUICK);
+        batch.start();
+        assert_eq!(next(&mut answers).await, ["d"]);
+        assert!(answers.try_recv().is_err(), "each once");
+    }
+
+    #[tokio::test]
+    async fn what_waits_goes_on_in_a_task_of_its_own() {
+        let (mut batch, mut answers) = batch();
+        let (go_on, gate) = oneshot::channel::<()>();
+        let waits = async move {
+            gate.await.unwrap();
+            yield_now().await;
+            "waits"
+        };
+        batch.push(waits.boxed(), QUICK);
+        batch.push(async { "quick" }.boxed(), QUICK);
+        batch.start();
+        assert_eq!(next(&mut answers).await, ["quick"]);
+        go_on.send(()).unwrap();
+        assert_eq!(next(&mut answers).await, ["waits"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_known_to_be_quick_is_on_its_own_from_the_start() {
+        let (mut batch, mut answers) = batch();
+        batch.push(async { "quick" }.boxed(), QUICK);
+        batch.push(async { "slow" }.boxed(), None);
+        assert_eq!(next(&mut answers).await, ["slow"], "before the batch is started");
+        batch.start();
+        assert_eq!(next(&mut answers).await, ["quick"]);
+    }
+
+    #[tokio::test]
+    async fn a_batch_takes_only_what_it_has_time_for() {
+        let (mut batch, mut answers) = batch();
+        for name in ["a", "b", "c"] {
+            batch.push(async move { name }.boxed(), Some(TOGETHER / 2));
+        }
+        batch.start();
+        assert_eq!(next(&mut answers).await, ["a", "b"]);
+        assert_eq!(next(&mut answers).await, ["c"]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_handler_that_blocks_in_its_first_step_holds_up_no_other() {
+        let (mut batch, mut answers) = batch();
+        let (release, gate) = blocking::channel::<()>();
+        batch.push(async { "before" }.boxed(), QUICK);
+        let blocks = async move {
+            let _ = gate.recv();
+            "blocks"
+        };
+        batch.push(blocks.boxed(), QUICK);
+        batch.push(async { "behind" }.boxed(), QUICK);
+        // From a worker, as a connection does it: the batch is where only that worker looks.
+        tokio::spawn(async move { batch.start() });
+        let mut first = vec![];
+        while first.len() < 2 {
+            first.append(&mut next(&mut answers).await);
+        }
+        first.sort_unstable();
+        assert_eq!(first, ["before", "behind"]);
+        assert!(answers.try_recv().is_err());
+        drop(release);
+        assert_eq!(next(&mut answers).await, ["blocks"]);
+    }
+
+    /// The socket of a test stands for the connection: somebody has to poll it.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_handler_that_blocks_later_holds_up_no_socket() {
+        let (mut batch, mut answers) = batch();
+        let (release, gate) = blocking::channel::<()>();
+        let (blocked, is_blocked) = oneshot::channel();
+        let blocks = async move {
+            yield_now().await;
+            blocked.send(()).unwrap();
+            let _ = gate.recv();
+            "blocks"
+        };
+        batch.push(blocks.boxed(), None);
+        is_blocked.await.unwrap();
+        let exchange = async {
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let (accepted, dialled) =
+                tokio::join!(listener.accept(), tokio::net::TcpStream::connect(address));
+            drop((accepted.unwrap(), dialled.unwrap()));
+        };
+        timeout(GUARD, tokio::spawn(exchange)).await.expect("a worker that polls the sockets").unwrap();
+        drop(release);
+        assert_eq!(next(&mut answers).await, ["blocks"]);
+    }
+}
