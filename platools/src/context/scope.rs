@@ -12,7 +12,7 @@ use crate::security::{Credentials, Identity};
 
 /// What a door knows about one call.
 pub(crate) struct CallScope {
-    call_id: String,
+    call_id: Arc<str>,
     caller: Caller,
     states: Arc<States>,
     /// The host's token, and this call's own, made when a handler asks for it.
@@ -43,7 +43,7 @@ type Typed = Result<CallContext, Vec<&'static str>>;
 impl CallScope {
     /// A call from the platform, with the texts of `__platos` and `_context`.
     pub(crate) fn from_wire(
-        call_id: String,
+        call_id: Arc<str>,
         envelope: Option<&str>,
         context: Option<&str>,
         states: Arc<States>,
@@ -61,7 +61,7 @@ impl CallScope {
     /// A call whose envelope is known already, with the text of `_context` and the trace it belongs to.
     #[cfg(feature = "http")]
     pub(crate) fn from_envelope(
-        call_id: String,
+        call_id: Arc<str>,
         envelope: Envelope,
         context: Option<&str>,
         traceparent: Option<String>,
@@ -83,7 +83,7 @@ impl CallScope {
         states: Arc<States>,
         host_cancellation: CancellationToken,
     ) -> Self {
-        let (call_id, identity) = (context.call_id().to_owned(), context.identity().cloned());
+        let (call_id, identity) = (context.call_id().into(), context.identity().cloned());
         let traceparent = context.traceparent().map(str::to_owned);
         let mut scope = Self::new(call_id, Caller::Local(context), states, host_cancellation);
         scope.identity = identity.map(OnceLock::from).unwrap_or_default();
@@ -92,7 +92,7 @@ impl CallScope {
     }
 
     fn new(
-        call_id: String,
+        call_id: Arc<str>,
         caller: Caller,
         states: Arc<States>,
         host_cancellation: CancellationToken,
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn what_cannot_be_decoded_is_absent() {
         let scope = CallScope::from_wire(
-            "call-1".to_owned(),
+            "call-1".into(),
             Some(r#"{"userId":"usr_1","agentId":7}"#),
             Some(r#"{"user.id":"\ud800","source":"replay"}"#),
             Arc::default(),

@@ -4,9 +4,11 @@
 //! And while a call runs, nothing else may be answered under its id, since the platform would take that
 //! for the call's own answer.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -20,8 +22,8 @@ const OVERHEAD: usize = 256;
 /// What is known about a call id.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    /// Nothing: the call may run, and counts as running now.
-    New,
+    /// Nothing: the call may run, and counts as running now, under this id.
+    New(Arc<str>),
     /// It is running; its answer is on its way.
     Running,
     /// It was answered, with this frame.
@@ -34,10 +36,11 @@ pub(super) struct Calls(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// `None` while a call is running.
-    by_id: HashMap<String, Option<Utf8Bytes>>,
+    /// `None` while a call is running. Hashed under a key of this process: an id comes from the platform, with a
+    /// call that was verified, so that nobody else can fill the table.
+    by_id: HashMap<Arc<str>, Option<Utf8Bytes>, RandomState>,
     /// The answered ones, oldest first.
-    answered: VecDeque<(Instant, String)>,
+    answered: VecDeque<(Instant, Arc<str>)>,
     bytes: usize,
 }
 
@@ -48,14 +51,16 @@ impl Calls {
 
     /// Says what is known about a call; one that is new counts as running from now on.
     pub(super) fn begin(&self, call_id: &str) -> Known {
-        let mut inner = self.inner();
-        match inner.by_id.get(call_id) {
-            Some(None) => Known::Running,
-            Some(Some(answer)) => Known::Answered(answer.clone()),
-            None => {
-                inner.by_id.insert(call_id.to_owned(), None);
-                Known::New
+        let call_id: Arc<str> = call_id.into();
+        match self.inner().by_id.entry(Arc::clone(&call_id)) {
+            Entry::Vacant(new) => {
+                new.insert(None);
+                Known::New(call_id)
             }
+            Entry::Occupied(known) => match known.get() {
+                None => Known::Running,
+                Some(answer) => Known::Answered(answer.clone()),
+            },
         }
     }
 
@@ -70,17 +75,19 @@ impl Calls {
 
     /// A running call has its answer, which is remembered for as long as the platform may ask again.
     #[cfg(any(feature = "http", test))]
-    pub(super) fn finish(&self, call_id: &str, answer: Utf8Bytes) {
-        self.finish_all([(call_id.to_owned(), answer)]);
+    pub(super) fn finish(&self, call_id: &Arc<str>, answer: Utf8Bytes) {
+        self.finish_all([(Arc::clone(call_id), answer)], Instant::now());
     }
 
     /// The same for several calls.
-    pub(super) fn finish_all(&self, answers: impl IntoIterator<Item = (String, Utf8Bytes)>) {
-        let now = Instant::now();
+    pub(super) fn finish_all(&self, answers: impl IntoIterator<Item = (Arc<str>, Utf8Bytes)>, now: Instant) {
         let mut inner = self.inner();
         for (call_id, answer) in answers {
             inner.bytes += answer.len() + OVERHEAD;
-            inner.by_id.insert(call_id.clone(), Some(answer));
+            match inner.by_id.get_mut(&*call_id) {
+                Some(running) => *running = Some(answer),
+                None => drop(inner.by_id.insert(Arc::clone(&call_id), Some(answer))),
+            }
             inner.answered.push_back((now, call_id));
         }
         inner.forget(now);
@@ -120,17 +127,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_call_runs_once_and_its_answer_is_remembered_for_a_while() {
         let calls = Calls::default();
-        assert_eq!(calls.begin("a"), Known::New);
+        assert_eq!(calls.begin("a"), Known::New("a".into()));
         assert_eq!(calls.begin("a"), Known::Running);
         assert!(calls.is_running("a") && !calls.is_running("b"));
-        calls.finish("a", Utf8Bytes::from_static("answer"));
+        calls.finish(&"a".into(), Utf8Bytes::from_static("answer"));
         assert_eq!(calls.begin("a"), Known::Answered(Utf8Bytes::from_static("answer")));
         assert!(!calls.is_running("a"));
         tokio::time::advance(CALL_PENDING + Duration::from_secs(1)).await;
         calls.tidy(Instant::now());
-        assert_eq!(calls.begin("a"), Known::New, "forgotten");
+        assert_eq!(calls.begin("a"), Known::New("a".into()), "forgotten");
         calls.abandon("a");
-        assert_eq!(calls.begin("a"), Known::New, "it did not run");
+        assert_eq!(calls.begin("a"), Known::New("a".into()), "it did not run");
     }
 
     #[test]
@@ -140,7 +147,7 @@ mod tests {
         for index in 0..200_000 {
             let call_id = index.to_string();
             calls.begin(&call_id);
-            calls.finish(&call_id, "x".repeat(100).into());
+            calls.finish(&call_id.into(), "x".repeat(100).into());
         }
         assert!(calls.is_running("running"));
         let inner = calls.inner();

@@ -100,7 +100,7 @@ fn begin(
     let envelope = envelope.into_owned();
     // Without an id nothing can be said about other calls; an empty one is none.
     let given = envelope.call_id.clone().filter(|call_id| !call_id.is_empty());
-    let claim = given.clone().map(|call_id| Claim::new(shared, call_id)).transpose()?;
+    let claim = given.as_deref().map(|call_id| Claim::new(shared, call_id)).transpose()?;
     let params = request.params();
     let admitted = match request.tool_name().exact() {
         Some(name) => shared.dispatcher().admit(&name, envelope.user_id.as_deref(), params.text().len()),
@@ -110,7 +110,7 @@ fn begin(
     let arguments = Arguments::from_object_text(params.arguments_text());
     let call_id = given.unwrap_or_else(|| format!("http-{:016x}", fastrand::u64(..)));
     let scope = CallScope::from_envelope(
-        call_id.clone(),
+        call_id.as_str().into(),
         envelope,
         params.context_text(),
         traceparent,
@@ -179,13 +179,13 @@ impl Shared {
 /// A call id that nobody else may run. Given back when it is dropped.
 struct Claim {
     shared: Arc<Shared>,
-    call_id: Option<String>,
+    call_id: Option<Arc<str>>,
 }
 
 impl Claim {
-    fn new(shared: &Arc<Shared>, call_id: String) -> Result<Self, HttpRefusal> {
-        match shared.calls.begin(&call_id) {
-            Known::New => Ok(Self { shared: Arc::clone(shared), call_id: Some(call_id) }),
+    fn new(shared: &Arc<Shared>, call_id: &str) -> Result<Self, HttpRefusal> {
+        match shared.calls.begin(call_id) {
+            Known::New(call_id) => Ok(Self { shared: Arc::clone(shared), call_id: Some(call_id) }),
             // The id is not signed: an answer that is there already goes only to who asked for it.
             Known::Running | Known::Answered(_) => Err(HttpRefusal::Known),
         }

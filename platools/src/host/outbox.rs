@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
@@ -27,7 +27,7 @@ const CROWDED_ANSWERS: usize = 16_384;
 /// One answer, written.
 #[derive(Debug)]
 pub(super) struct Answer {
-    pub(super) call_id: String,
+    pub(super) call_id: Arc<str>,
     pub(super) frame: Utf8Bytes,
     /// When the platform has given up on the call.
     expires: Instant,
@@ -37,7 +37,7 @@ pub(super) struct Answer {
 
 impl Answer {
     /// The answer to a call that arrived at `arrived`.
-    pub(super) fn new(call_id: String, frame: Utf8Bytes, arrived: Instant) -> Self {
+    pub(super) fn new(call_id: Arc<str>, frame: Utf8Bytes, arrived: Instant) -> Self {
         Self { call_id, frame, expires: arrived + CALL_PENDING, sent: false }
     }
 
@@ -152,7 +152,7 @@ impl Outbox {
                 tracing::warn!(call_id, so_far, "an answer is lost: it came too late, or too many wait");
             }
             observe::answer_lost();
-            self.events.tell(HostEvent::AnswerLost { call_id: answer.call_id });
+            self.events.tell(HostEvent::AnswerLost { call_id: answer.call_id.to_string() });
         }
     }
 
@@ -197,12 +197,12 @@ mod tests {
     use super::*;
 
     fn answer(call_id: &str, bytes: usize) -> Answer {
-        Answer::new(call_id.to_owned(), "x".repeat(bytes).into(), Instant::now())
+        Answer::new(call_id.into(), "x".repeat(bytes).into(), Instant::now())
     }
 
     fn take(outbox: &Outbox) -> Vec<String> {
         match outbox.poll_take(&Context::from_waker(Waker::noop())) {
-            Poll::Ready(answers) => answers.into_iter().map(|answer| answer.call_id).collect(),
+            Poll::Ready(answers) => answers.into_iter().map(|answer| answer.call_id.to_string()).collect(),
             Poll::Pending => vec![],
         }
     }

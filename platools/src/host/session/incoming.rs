@@ -105,8 +105,8 @@ impl Session<'_> {
                 return self.refuse(call_id, Some(&tool), refusal.reason(), &refusal.to_string());
             }
         };
-        match self.shared.calls.begin(call_id) {
-            Known::New => {}
+        let call_id = match self.shared.calls.begin(call_id) {
+            Known::New(call_id) => call_id,
             Known::Running => {
                 tracing::warn!(
                     call_id = shorten(call_id),
@@ -119,10 +119,10 @@ impl Session<'_> {
                     call_id = shorten(call_id),
                     "a call came again after it was answered; it gets the same answer"
                 );
-                self.shared.outbox.push(Answer::new(call_id.to_owned(), frame, arrived));
+                self.shared.outbox.push(Answer::new(call_id.into(), frame, arrived));
                 return;
             }
-        }
+        };
         let admitted = match call.tool_name().exact() {
             Some(name) => {
                 let bytes = call.params().text().len();
@@ -133,22 +133,21 @@ impl Session<'_> {
         let admitted = match admitted {
             Ok(admitted) => admitted,
             Err(error) => {
-                self.shared.calls.abandon(call_id);
+                self.shared.calls.abandon(&call_id);
                 let tool = call.tool_name().display();
-                return self.refuse(call_id, Some(&tool), error.kind().as_str(), &error.to_string());
+                return self.refuse(&call_id, Some(&tool), error.kind().as_str(), &error.to_string());
             }
         };
         let params = call.params();
         let arguments = Arguments::from_object_text(params.arguments_text());
         let scope = CallScope::from_wire(
-            call_id.to_owned(),
+            Arc::clone(&call_id),
             params.envelope_text(),
             params.context_text(),
             self.shared.dispatcher().states(),
             self.shared.dispatcher().cancellation(),
         );
         let shared = Arc::clone(self.shared);
-        let call_id = call_id.to_owned();
         let quick = admitted.quick();
         let run = async move {
             let run = async {
@@ -181,7 +180,7 @@ impl Session<'_> {
             return;
         }
         let frame = outbound::tool_error(call_id, error).into();
-        self.shared.outbox.push(Answer::new(call_id.to_owned(), frame, Instant::now()));
+        self.shared.outbox.push(Answer::new(call_id.into(), frame, Instant::now()));
     }
 }
 
@@ -201,9 +200,9 @@ impl Answered for Shared {
         let (answers, presences): (Vec<_>, Vec<_>) =
             done.into_iter().map(|Done { answer, _presence }| (answer, _presence)).unzip();
         let finished: Vec<_> =
-            answers.iter().map(|answer| (answer.call_id.clone(), answer.frame.clone())).collect();
+            answers.iter().map(|answer| (Arc::clone(&answer.call_id), answer.frame.clone())).collect();
         self.outbox.push_all(answers);
-        self.calls.finish_all(finished);
+        self.calls.finish_all(finished, Instant::now());
         drop(presences);
     }
 }

@@ -172,7 +172,7 @@ mod tests {
     }
 
     fn answer(call_id: &str) -> Answer {
-        Answer::new(call_id.to_owned(), call_id.to_owned().into(), Instant::now())
+        Answer::new(call_id.into(), call_id.to_owned().into(), Instant::now())
     }
 
     /// Writes everything, and returns it: texts as they are, pings as their number.
@@ -187,7 +187,7 @@ mod tests {
     }
 
     fn left(outgoing: Outgoing) -> Vec<String> {
-        outgoing.into_unproven().into_iter().map(|answer| answer.call_id).collect()
+        outgoing.into_unproven().into_iter().map(|answer| answer.call_id.to_string()).collect()
     }
 
     fn pong(number: u8) -> [u8; 8] {
@@ -247,11 +247,7 @@ mod tests {
     async fn it_is_bounded_for_a_platform_that_proves_nothing() {
         let mut outgoing = outgoing(&[]);
         for _ in 0..5_000 {
-            outgoing.answers.push_back(Answer::new(
-                "a".to_owned(),
-                "x".repeat(10_000).into(),
-                Instant::now(),
-            ));
+            outgoing.answers.push_back(Answer::new("a".into(), "x".repeat(10_000).into(), Instant::now()));
             write(&mut outgoing);
         }
         assert!(outgoing.unproven_bytes <= MAX_UNPROVEN_BYTES);

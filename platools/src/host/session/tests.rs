@@ -95,7 +95,7 @@ async fn a_platform_that_sends_and_reads_nothing_is_left() {
     let (near, far) = duplex(64 * 1024);
     let host = host();
     let started = Instant::now();
-    host.shared.outbox.push(Answer::new("c1".to_owned(), "{}".into(), started));
+    host.shared.outbox.push(Answer::new("c1".into(), "{}".into(), started));
     let platform = async {
         let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
         socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
@@ -119,7 +119,7 @@ async fn a_crowded_outbox_is_no_obstacle_to_the_next_welcome() {
     let (host, heartbeats) = (host(), AtomicUsize::new(0));
     let handle = host.handle();
     for index in 0..5 {
-        let answer = Answer::new(format!("call-{index}"), "x".repeat(7 << 20).into(), Instant::now());
+        let answer = Answer::new(format!("call-{index}").into(), "x".repeat(7 << 20).into(), Instant::now());
         host.shared.outbox.push(answer);
     }
     assert!(host.shared.outbox.is_crowded());
