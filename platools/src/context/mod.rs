@@ -11,6 +11,7 @@ mod progress;
 mod scope;
 mod state;
 
+pub(crate) use self::ambient::CURRENT;
 pub use self::ambient::{
     current_agent_id, current_call_id, current_context, current_entity_id, current_entity_token,
     current_identity, current_scope, current_thread_id, current_user_id, current_user_token,
@@ -19,5 +20,6 @@ pub use self::call_context::{CallContext, CallContextBuilder};
 #[cfg(feature = "mcp")]
 pub(crate) use self::progress::{Listen, Report};
 pub use self::progress::{LogLevel, Progress};
+pub(crate) use self::scope::{CallScope, Surroundings};
 pub use self::state::State;
-pub(crate) use self::{ambient::CURRENT, scope::CallScope, state::States};
+pub(crate) use self::state::States;

@@ -10,13 +10,20 @@ use crate::json;
 use crate::protocol::{Envelope, RawEnvelope};
 use crate::security::{Credentials, Identity};
 
+/// What all calls of one host share.
+#[derive(Debug, Default)]
+pub(crate) struct Surroundings {
+    pub(crate) states: Arc<States>,
+    /// What every call's own token is a child of.
+    pub(crate) cancellation: CancellationToken,
+}
+
 /// What a door knows about one call.
 pub(crate) struct CallScope {
     call_id: Arc<str>,
     caller: Caller,
-    states: Arc<States>,
-    /// The host's token, and this call's own, made when a handler asks for it.
-    host_cancellation: CancellationToken,
+    surroundings: Arc<Surroundings>,
+    /// This call's own token, made when a handler asks for it.
     cancellation: OnceLock<CancellationToken>,
     /// Who is calling, once that is verified.
     identity: OnceLock<Identity>,
@@ -28,14 +35,34 @@ pub(crate) struct CallScope {
 
 enum Caller {
     /// The texts of both envelopes, decoded when somebody asks.
-    Wire {
-        envelope: Option<String>,
-        context: Option<String>,
-        decoded: OnceLock<Box<Envelope>>,
-        typed: OnceLock<Typed>,
-    },
+    Wire { texts: Texts, decoded: OnceLock<Box<Envelope>>, typed: OnceLock<Typed> },
     /// A call that no platform sent.
     Local(CallContext),
+}
+
+/// The texts of `__platos` and `_context`, in one allocation. An absent one is empty, as no JSON is.
+struct Texts {
+    both: Box<str>,
+    /// Where the first one ends.
+    middle: usize,
+}
+
+impl Texts {
+    fn new(envelope: Option<&str>, context: Option<&str>) -> Self {
+        let (envelope, context) = (envelope.unwrap_or_default(), context.unwrap_or_default());
+        let mut both = String::with_capacity(envelope.len() + context.len());
+        both.push_str(envelope);
+        both.push_str(context);
+        Self { both: both.into_boxed_str(), middle: envelope.len() }
+    }
+
+    fn envelope(&self) -> &str {
+        &self.both[..self.middle]
+    }
+
+    fn context(&self) -> &str {
+        &self.both[self.middle..]
+    }
 }
 
 type Typed = Result<CallContext, Vec<&'static str>>;
@@ -46,16 +73,11 @@ impl CallScope {
         call_id: Arc<str>,
         envelope: Option<&str>,
         context: Option<&str>,
-        states: Arc<States>,
-        host_cancellation: CancellationToken,
+        surroundings: Arc<Surroundings>,
     ) -> Self {
-        let caller = Caller::Wire {
-            envelope: envelope.map(str::to_owned),
-            context: context.map(str::to_owned),
-            decoded: OnceLock::new(),
-            typed: OnceLock::new(),
-        };
-        Self::new(call_id, caller, states, host_cancellation)
+        let texts = Texts::new(envelope, context);
+        let caller = Caller::Wire { texts, decoded: OnceLock::new(), typed: OnceLock::new() };
+        Self::new(call_id, caller, surroundings)
     }
 
     /// A call whose envelope is known already, with the text of `_context` and the trace it belongs to.
@@ -65,43 +87,31 @@ impl CallScope {
         envelope: Envelope,
         context: Option<&str>,
         traceparent: Option<String>,
-        states: Arc<States>,
-        host_cancellation: CancellationToken,
+        surroundings: Arc<Surroundings>,
     ) -> Self {
         let caller = Caller::Wire {
-            envelope: None,
-            context: context.map(str::to_owned),
+            texts: Texts::new(None, context),
             decoded: OnceLock::from(Box::new(envelope)),
             typed: OnceLock::new(),
         };
-        Self { traceparent, ..Self::new(call_id, caller, states, host_cancellation) }
+        Self { traceparent, ..Self::new(call_id, caller, surroundings) }
     }
 
     /// A call with a context of its own.
-    pub(crate) fn local(
-        context: CallContext,
-        states: Arc<States>,
-        host_cancellation: CancellationToken,
-    ) -> Self {
+    pub(crate) fn local(context: CallContext, surroundings: Arc<Surroundings>) -> Self {
         let (call_id, identity) = (context.call_id().into(), context.identity().cloned());
         let traceparent = context.traceparent().map(str::to_owned);
-        let mut scope = Self::new(call_id, Caller::Local(context), states, host_cancellation);
+        let mut scope = Self::new(call_id, Caller::Local(context), surroundings);
         scope.identity = identity.map(OnceLock::from).unwrap_or_default();
         scope.traceparent = traceparent;
         scope
     }
 
-    fn new(
-        call_id: Arc<str>,
-        caller: Caller,
-        states: Arc<States>,
-        host_cancellation: CancellationToken,
-    ) -> Self {
+    fn new(call_id: Arc<str>, caller: Caller, surroundings: Arc<Surroundings>) -> Self {
         Self {
             call_id,
             caller,
-            states,
-            host_cancellation,
+            surroundings,
             cancellation: OnceLock::new(),
             identity: OnceLock::new(),
             traceparent: None,
@@ -124,12 +134,12 @@ impl CallScope {
     }
 
     pub(crate) fn states(&self) -> &States {
-        &self.states
+        &self.surroundings.states
     }
 
     /// Cancelled when this call has to end: its time is up, or the host stops.
     pub(crate) fn cancellation(&self) -> &CancellationToken {
-        self.cancellation.get_or_init(|| self.host_cancellation.child_token())
+        self.cancellation.get_or_init(|| self.surroundings.cancellation.child_token())
     }
 
     /// Tells the handler that its call is over. Returns whether it listens: whether it took the token.
@@ -171,9 +181,9 @@ impl CallScope {
     /// What the envelope says, complete or not.
     pub(crate) fn envelope(&self) -> &Envelope {
         match &self.caller {
-            Caller::Wire { envelope, decoded, .. } => decoded.get_or_init(|| {
-                Box::new(envelope.as_deref().map(RawEnvelope::parse).unwrap_or_default().into_owned())
-            }),
+            Caller::Wire { texts, decoded, .. } => {
+                decoded.get_or_init(|| Box::new(RawEnvelope::parse(texts.envelope()).into_owned()))
+            }
             Caller::Local(context) => context.envelope(),
         }
     }
@@ -181,9 +191,9 @@ impl CallScope {
     /// The typed context, or the names of what is missing.
     pub(crate) fn context(&self) -> Typed {
         match &self.caller {
-            Caller::Wire { context, typed, .. } => typed
+            Caller::Wire { texts, typed, .. } => typed
                 .get_or_init(|| {
-                    let context = context.as_deref().map(map).unwrap_or_default();
+                    let context = map(texts.context());
                     CallContext::new(self.envelope().clone(), context, self.traceparent.clone())
                 })
                 .clone(),
@@ -210,11 +220,10 @@ mod tests {
             Some(r#"{"userId":"usr_1","agentId":7}"#),
             Some(r#"{"user.id":"\ud800","source":"replay"}"#),
             Arc::default(),
-            CancellationToken::new(),
         );
         assert_eq!(scope.envelope().user_id.as_deref(), Some("usr_1"));
         assert!(scope.context().unwrap_err().contains(&"agentId"));
         assert_eq!(map(r#"{"user.id":"\ud800","source":"replay"}"#).len(), 1);
-        assert!(map("[1]").is_empty());
+        assert!(map("[1]").is_empty() && map("").is_empty());
     }
 }

@@ -51,15 +51,14 @@ impl Health {
     }
 
     /// Counts one call that a handler ended, with its error if it failed.
-    pub(super) fn record(&self, took: Duration, error: Option<&ToolError>, call_id: &str) {
+    pub(super) fn record(&self, started: Instant, ended: Instant, error: Option<&ToolError>, call_id: &str) {
         let mut record = self.record_mut();
-        let took = took.as_secs_f64() * 1_000.0;
+        let took = ended.duration_since(started).as_secs_f64() * 1_000.0;
         record.average_ms =
             Some(record.average_ms.map_or(took, |average| average + WEIGHT * (took - average)));
-        let now = Instant::now();
-        if record.buckets.back().is_none_or(|bucket| now.duration_since(bucket.since) >= BUCKET) {
-            record.expire(now);
-            record.buckets.push_back(Bucket { since: now, calls: 0, errors: 0 });
+        if record.buckets.back().is_none_or(|bucket| ended.duration_since(bucket.since) >= BUCKET) {
+            record.expire(ended);
+            record.buckets.push_back(Bucket { since: ended, calls: 0, errors: 0 });
         }
         if let Some(bucket) = record.buckets.back_mut() {
             bucket.calls += 1;
@@ -122,17 +121,21 @@ impl Record {
 mod tests {
     use super::*;
 
-    const TEN: Duration = Duration::from_millis(10);
+    /// Records a call that took 10 ms.
+    fn record(health: &Health, error: Option<&ToolError>, call_id: &str) {
+        let ended = Instant::now();
+        health.record(ended - Duration::from_millis(10), ended, error, call_id);
+    }
 
     fn failing(health: &Health) {
-        health.record(TEN, Some(&ToolError::user("no")), "call-1");
+        record(health, Some(&ToolError::user("no")), "call-1");
     }
 
     #[tokio::test(start_paused = true)]
     async fn thresholds_are_as_documented() {
         let health = Health::default();
         assert_eq!(health.changed(), None, "never called");
-        health.record(TEN, None, "call-1");
+        record(&health, None, "call-1");
         let report = health.changed().unwrap();
         assert_eq!(
             (report.status, report.avg_latency_ms, report.error_count_1h),
@@ -171,9 +174,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn last_error_is_what_the_model_got() {
         let health = Health::default();
-        health.record(TEN, Some(&ToolError::internal("password=hunter2")), "call-7");
+        record(&health, Some(&ToolError::internal("password=hunter2")), "call-7");
         assert_eq!(health.changed().unwrap().last_error.as_deref(), Some("internal error (call call-7)"));
-        health.record(TEN, Some(&ToolError::user("é".repeat(900))), "call-8");
+        record(&health, Some(&ToolError::user("é".repeat(900))), "call-8");
         assert_eq!(health.changed().unwrap().last_error.unwrap().chars().count(), LOGGED_ERROR_CHARACTERS);
     }
 }

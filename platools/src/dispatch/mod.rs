@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::access::Access;
@@ -45,7 +46,7 @@ pub(crate) use self::run::{Admitted, Finished, answer_text};
 use self::watch::Watch;
 #[cfg(feature = "mcp")]
 use crate::context::Progress;
-use crate::context::{CallContext, CallScope, States};
+use crate::context::{CallContext, CallScope, States, Surroundings};
 use crate::security::Authentication;
 use crate::tool::{Arguments, Registry, Tool, ToolError, ToolResult};
 
@@ -97,14 +98,12 @@ pub(crate) struct Dispatcher(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     entries: RwLock<HashMap<String, Arc<Entry>>>,
-    states: Arc<States>,
+    surroundings: Arc<Surroundings>,
     authentication: Option<Arc<Authentication>>,
     limits: Limits,
     admission: Arc<Admission>,
     threads: Arc<Threads>,
     watch: Watch,
-    /// Cancelled when running calls have to end.
-    cancellation: CancellationToken,
 }
 
 impl Dispatcher {
@@ -120,19 +119,25 @@ impl Dispatcher {
             registry.iter().map(|tool| (tool.name().to_owned(), Arc::new(Entry::new(tool.clone()))));
         Self(Arc::new(Inner {
             entries: RwLock::new(entries.collect()),
-            states,
+            // Its token is cancelled when running calls have to end.
+            surroundings: Arc::new(Surroundings { states, cancellation: CancellationToken::new() }),
             authentication: authentication.map(Arc::new),
             admission: Arc::new(Admission::new(&limits)),
             threads: Arc::default(),
             watch: Watch::default(),
             limits,
-            cancellation: CancellationToken::new(),
         }))
     }
 
     /// Gives a call of the tool `name` its place, or says why there is none. Never waits. `bytes` is what
-    /// its arguments take.
-    pub(crate) fn admit(&self, name: &str, user: Option<&str>, bytes: usize) -> Result<Admitted, ToolError> {
+    /// its arguments take; its time counts from when it `arrived`.
+    pub(crate) fn admit(
+        &self,
+        name: &str,
+        user: Option<&str>,
+        bytes: usize,
+        arrived: Instant,
+    ) -> Result<Admitted, ToolError> {
         let inner = &self.0;
         let entry = self.entry(name).ok_or_else(|| ToolError::unknown_tool(name.to_owned()))?;
         inner.admission.check_open()?;
@@ -145,7 +150,7 @@ impl Dispatcher {
         let ticket = inner.admission.enter(&entry.limits, entry.tool.is_blocking(), bytes)?;
         let who =
             authentication.map(|authentication| Asking { authentication, stated: user.map(str::to_owned) });
-        Ok(Admitted::new(entry, ticket, Arc::clone(&inner.threads), who, &inner.limits))
+        Ok(Admitted::new(entry, ticket, Arc::clone(&inner.threads), who, arrived, &inner.limits))
     }
 
     /// Where calls are gathered that are started together; their answers go to `answers`.
@@ -155,8 +160,9 @@ impl Dispatcher {
 
     /// Runs one call that came over no wire, in the context it brings.
     pub(crate) async fn call(&self, name: &str, arguments: Arguments, context: CallContext) -> ToolResult {
-        let admitted = self.admit(name, Some(context.user_id()), arguments.as_json().len())?;
-        let scope = CallScope::local(context, self.states(), self.cancellation());
+        let admitted =
+            self.admit(name, Some(context.user_id()), arguments.as_json().len(), Instant::now())?;
+        let scope = CallScope::local(context, self.surroundings());
         admitted.run(arguments, Arc::new(scope)).await.result
     }
 
@@ -170,8 +176,9 @@ impl Dispatcher {
         context: CallContext,
         progress: Progress,
     ) -> ToolResult {
-        let admitted = self.admit(name, Some(context.user_id()), arguments.as_json().len())?;
-        let scope = CallScope::local(context, self.states(), self.cancellation()).with_progress(progress);
+        let admitted =
+            self.admit(name, Some(context.user_id()), arguments.as_json().len(), Instant::now())?;
+        let scope = CallScope::local(context, self.surroundings()).with_progress(progress);
         admitted.run_until(taken_back, arguments, Arc::new(scope)).await
     }
 
@@ -185,13 +192,13 @@ impl Dispatcher {
         self.0.limits.call_timeout
     }
 
-    pub(crate) fn states(&self) -> Arc<States> {
-        Arc::clone(&self.0.states)
+    pub(crate) fn states(&self) -> &States {
+        &self.0.surroundings.states
     }
 
-    /// What every call's own token is a child of.
-    pub(crate) fn cancellation(&self) -> CancellationToken {
-        self.0.cancellation.clone()
+    /// What all calls share.
+    pub(crate) fn surroundings(&self) -> Arc<Surroundings> {
+        Arc::clone(&self.0.surroundings)
     }
 
     /// Refuses every call from now on.
@@ -217,7 +224,7 @@ impl Dispatcher {
 
     /// Ends running calls: their tokens are cancelled.
     pub(crate) fn cancel(&self) {
-        self.0.cancellation.cancel();
+        self.0.surroundings.cancellation.cancel();
     }
 
     /// Every tool with its health.

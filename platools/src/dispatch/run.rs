@@ -12,13 +12,12 @@ use tokio::sync::oneshot;
 use tokio::task::unconstrained;
 #[cfg(feature = "mcp")]
 use tokio::time::timeout;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::admission::{Permits, Place, Presence, Ticket};
 use super::blocking::Threads;
-use super::pace::Pace;
 use super::{Entry, Limits};
 use crate::context::{CURRENT, CallScope};
 use crate::observe;
@@ -54,6 +53,8 @@ pub(crate) struct Finished {
     pub(crate) result: ToolResult,
     pub(crate) entry: Arc<Entry>,
     pub(crate) presence: Presence,
+    /// When it had it.
+    pub(crate) ended: Instant,
 }
 
 impl Admitted {
@@ -62,9 +63,10 @@ impl Admitted {
         ticket: Ticket,
         threads: Arc<Threads>,
         asking: Option<Asking>,
+        arrived: Instant,
         limits: &Limits,
     ) -> Self {
-        Self { entry, ticket, threads, asking, arrived: Instant::now(), limit: limits.call_timeout }
+        Self { entry, ticket, threads, asking, arrived, limit: limits.call_timeout }
     }
 
     /// How long the handler holds its thread before it ends or waits, when that is known to be short.
@@ -78,13 +80,13 @@ impl Admitted {
         let (place, presence) = ticket.split();
         let span = span(&entry, &scope);
         let within = Within { deadline: arrived + limit, limit, threads, asking };
-        let result = within.run(&entry, place, arguments, &scope).instrument(span.clone()).await;
-        let (outcome, latency) = (outcome(&result), arrived.elapsed());
+        let (result, ended) = within.run(&entry, place, arguments, &scope).instrument(span.clone()).await;
+        let (outcome, latency) = (outcome(&result), ended.duration_since(arrived));
         span.record("outcome", outcome);
         span.record("latency_ms", latency.as_millis() as u64);
         span.in_scope(|| report(&entry, &scope, &result));
         observe::call_finished(entry.tool.name(), outcome, latency);
-        Finished { result, entry, presence }
+        Finished { result, entry, presence, ended }
     }
 
     /// The same, until the caller takes the call back: the handler's token is cancelled then, and a handler that
@@ -126,25 +128,47 @@ struct Within {
 }
 
 impl Within {
+    /// The answer, and when it was there.
     async fn run(
         self,
         entry: &Entry,
         place: Place,
         arguments: Arguments,
         scope: &Arc<CallScope>,
-    ) -> ToolResult {
-        let Some(permits) = until(self.deadline, place.permits()).await else {
-            return Err(ToolError::timed_out(self.limit).into_refusal());
+    ) -> (ToolResult, Instant) {
+        match self.before(entry, place, scope).await {
+            Ok(permits) => self.handle(entry, permits, arguments, scope).await,
+            Err(error) => (Err(error.into_refusal()), Instant::now()),
+        }
+    }
+
+    /// What has to be passed before the handler may run.
+    async fn before(&self, entry: &Entry, place: Place, scope: &CallScope) -> Result<Permits, ToolError> {
+        let permits = match place {
+            Place::Running(permits) => permits,
+            waiting @ Place::Waiting(..) => {
+                let permits = timeout_at(self.deadline, waiting.permits()).await;
+                permits.map_err(|_elapsed| ToolError::timed_out(self.limit))?
+            }
         };
         if let Some(Asking { authentication, stated }) = &self.asking {
-            let checked = until(self.deadline, entry.access.check(authentication, scope)).await;
-            checked
-                .unwrap_or_else(|| Err(ToolError::timed_out(self.limit)))
-                .map_err(ToolError::into_refusal)?;
+            let checked = timeout_at(self.deadline, entry.access.check(authentication, scope)).await;
+            checked.unwrap_or_else(|_elapsed| Err(ToolError::timed_out(self.limit)))?;
             let subject = scope.identity().map(Identity::subject);
             Span::current().record("subject", subject);
-            entry.limits.check_rate(subject.or(stated.as_deref())).map_err(ToolError::into_refusal)?;
+            entry.limits.check_rate(subject.or(stated.as_deref()))?;
         }
+        Ok(permits)
+    }
+
+    /// Runs the handler.
+    async fn handle(
+        &self,
+        entry: &Entry,
+        permits: Permits,
+        arguments: Arguments,
+        scope: &Arc<CallScope>,
+    ) -> (ToolResult, Instant) {
         let started = Instant::now();
         let (deadline, limit) = match entry.tool.spec().timeout {
             Some(own) if own < self.deadline.saturating_duration_since(started) => (started + own, own),
@@ -152,49 +176,45 @@ impl Within {
         };
         let call = ToolCall::new(arguments, Arc::clone(scope) as Arc<dyn Any + Send + Sync>);
         let running = execute(entry.tool.handler().clone(), call, Arc::clone(scope), permits, &self.threads);
-        let mut running = pin!(paced(&entry.pace, running));
-        let mut result = until(deadline, running.as_mut()).await;
+        let mut running = pin!(running);
+        let first = |stepped: Instant| entry.pace.record(stepped.duration_since(started));
+        let (mut result, mut ended) = until(deadline, running.as_mut(), first).await;
         if result.is_none() && scope.cancel() {
             // The handler was told, and may have something better to say than that its time is up.
-            result = until(Instant::now() + LAST_WORDS, running).await;
+            (result, ended) = until(ended + LAST_WORDS, running, |_| {}).await;
         }
         let result = result.unwrap_or_else(|| Err(ToolError::timed_out(limit)));
         let error = result.as_ref().err().filter(|error| !error.is_refusal());
-        entry.health.record(started.elapsed(), error, scope.call_id());
-        result
+        entry.health.record(started, ended, error, scope.call_id());
+        (result, ended)
     }
 }
 
-/// What comes of `future`, or `None` at the deadline. A future that is ready at once needs no timer.
-async fn until<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
+/// What comes of `future`, or `None` at the deadline; and when. `first` is told when the first poll is over.
+///
+/// A future that is ready at once needs no timer, and the clock is read once.
+async fn until<F: Future>(
+    deadline: Instant,
+    future: F,
+    first: impl Fn(Instant),
+) -> (Option<F::Output>, Instant) {
     let mut future = pin!(future);
     let mut timer = pin!(None);
     std::future::poll_fn(|context| {
-        if let Poll::Ready(output) = future.as_mut().poll(context) {
-            return Poll::Ready(Some(output));
-        }
+        let polled = future.as_mut().poll(context);
         if timer.is_none() {
-            // Unconstrained, so that it is looked at also when the future has used up its turn.
-            timer.set(Some(unconstrained(sleep_until(deadline))));
+            let now = Instant::now();
+            first(now);
+            match polled {
+                Poll::Ready(output) => return Poll::Ready((Some(output), now)),
+                // Unconstrained, so that it is looked at also when the future has used up its turn.
+                Poll::Pending => timer.set(Some(unconstrained(sleep_until(deadline)))),
+            }
+        } else if let Poll::Ready(output) = polled {
+            return Poll::Ready((Some(output), Instant::now()));
         }
-        timer.as_mut().as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(context)).map(|()| None)
-    })
-    .await
-}
-
-/// Measures how long the first poll of a handler takes.
-async fn paced<F: Future>(pace: &Pace, handler: F) -> F::Output {
-    let mut handler = pin!(handler);
-    let mut is_first = true;
-    std::future::poll_fn(|context| {
-        if !std::mem::take(&mut is_first) {
-            return handler.as_mut().poll(context);
-        }
-        // The real clock: a test may have stopped the runtime's.
-        let started = std::time::Instant::now();
-        let polled = handler.as_mut().poll(context);
-        pace.record(started.elapsed());
-        polled
+        let over = timer.as_mut().as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(context));
+        over.map(|()| (None, Instant::now()))
     })
     .await
 }

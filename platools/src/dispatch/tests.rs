@@ -56,9 +56,8 @@ async fn beyond_the_places_calls_wait_and_beyond_the_queue_they_are_refused() {
     let dispatcher = dispatcher([tool, answering(ToolSpec::new("fast"), json!(1))], limits);
     let running: Vec<_> = (0..3)
         .map(|_| {
-            let admitted = dispatcher.admit("slow", None, 2).unwrap();
-            let scope =
-                CallScope::local(CallContext::builder().build(), Arc::default(), CancellationToken::new());
+            let admitted = dispatcher.admit("slow", None, 2, Instant::now()).unwrap();
+            let scope = CallScope::local(CallContext::builder().build(), Arc::default());
             tokio::spawn(admitted.run(Arguments::empty(), Arc::new(scope)))
         })
         .collect();
@@ -83,8 +82,8 @@ async fn arguments_that_fill_the_memory_are_refused() {
     let (tool, gate, mut starts) = gated(ToolSpec::new("slow"));
     let limits = Limits { max_argument_bytes: 1 << 20, ..Limits::default() };
     let dispatcher = dispatcher([tool], limits);
-    let first = dispatcher.admit("slow", None, 1 << 20).unwrap();
-    let refusal = dispatcher.admit("slow", None, 2).unwrap_err().to_string();
+    let first = dispatcher.admit("slow", None, 1 << 20, Instant::now()).unwrap();
+    let refusal = dispatcher.admit("slow", None, 2, Instant::now()).unwrap_err().to_string();
     assert_eq!(refusal, "overloaded: the arguments of the calls in flight exceed 1 MiB, retry later");
     assert_eq!(dispatcher.in_flight(), 1, "the refused one is gone");
     drop(first);

@@ -103,7 +103,9 @@ fn begin(
     let claim = given.as_deref().map(|call_id| Claim::new(shared, call_id)).transpose()?;
     let params = request.params();
     let admitted = match request.tool_name().exact() {
-        Some(name) => shared.dispatcher().admit(&name, envelope.user_id.as_deref(), params.text().len()),
+        Some(name) => {
+            shared.dispatcher().admit(&name, envelope.user_id.as_deref(), params.text().len(), arrived)
+        }
         None => Err(ToolError::unknown_tool(request.tool_name().display().into_owned())),
     };
     let admitted = admitted.map_err(HttpRefusal::NotAdmitted)?;
@@ -114,16 +116,15 @@ fn begin(
         envelope,
         params.context_text(),
         traceparent,
-        shared.dispatcher().states(),
-        shared.dispatcher().cancellation(),
+        shared.dispatcher().surroundings(),
     );
     let shared = Arc::clone(shared);
     Ok(async move {
         let run = async {
-            let Finished { result, entry, presence } = admitted.run(arguments, Arc::new(scope)).await;
+            let Finished { result, entry, presence, ended } = admitted.run(arguments, Arc::new(scope)).await;
             let kind = result.as_ref().err().map(ToolError::kind);
             let retry_after = result.as_ref().err().and_then(ToolError::retry_after);
-            let frame = shared.encode(&call_id, &entry, result, arrived.elapsed());
+            let frame = shared.encode(&call_id, &entry, result, ended.duration_since(arrived));
             (kind, retry_after, frame, presence)
         };
         let Ok((kind, retry_after, frame, _presence)) = AssertUnwindSafe(run).catch_unwind().await else {

@@ -89,11 +89,11 @@ impl Outbox {
 
     /// Puts an answer behind the others and wakes the connection.
     pub(super) fn push(&self, answer: Answer) {
-        self.push_all([answer]);
+        self.push_all([answer], Instant::now());
     }
 
     /// Puts answers behind the others and wakes the connection, once.
-    pub(super) fn push_all(&self, answers: impl IntoIterator<Item = Answer>) {
+    pub(super) fn push_all(&self, answers: impl IntoIterator<Item = Answer>, now: Instant) {
         let dropped = {
             let mut waiting = self.waiting();
             // Only a call's own id can be that long; the frame would cost the connection.
@@ -106,7 +106,7 @@ impl Outbox {
                 waiting.bytes += answer.size();
                 waiting.answers.push_back(answer);
             }
-            dropped.append(&mut waiting.shrink());
+            dropped.append(&mut waiting.shrink(now));
             dropped
         };
         self.sender.wake();
@@ -133,7 +133,7 @@ impl Outbox {
                 waiting.bytes += answer.size();
                 waiting.answers.push_front(answer);
             }
-            waiting.shrink()
+            waiting.shrink(Instant::now())
         };
         self.lose(dropped);
     }
@@ -178,9 +178,8 @@ impl Outbox {
 
 impl Waiting {
     /// Takes out what is too much or too late, oldest first.
-    fn shrink(&mut self) -> Vec<Answer> {
+    fn shrink(&mut self, now: Instant) -> Vec<Answer> {
         let mut dropped = Vec::new();
-        let now = Instant::now();
         while self.bytes > MAX_BYTES || self.answers.front().is_some_and(|oldest| oldest.is_expired(now)) {
             let Some(answer) = self.answers.pop_front() else { break };
             self.bytes -= answer.size();

@@ -166,7 +166,7 @@ impl Toolbox {
     }
 
     fn insert(&self, tool: Tool) -> Result<(), Error> {
-        MissingState::check([&tool], &self.dispatcher.states())?;
+        MissingState::check([&tool], self.dispatcher.states())?;
         AccessError::check([&tool], self.dispatcher.is_authenticated(), self.strict_access)?;
         let _changing = self.changing();
         self.tools.insert(tool.clone())?;
@@ -181,7 +181,7 @@ impl Toolbox {
     }
 
     fn replace(&self, gone: &[&str], new: Vec<Tool>) -> Result<(), Error> {
-        MissingState::check(&new, &self.dispatcher.states())?;
+        MissingState::check(&new, self.dispatcher.states())?;
         AccessError::check(&new, self.dispatcher.is_authenticated(), self.strict_access)?;
         let _changing = self.changing();
         self.tools.replace(gone, &new)?;

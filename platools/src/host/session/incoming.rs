@@ -33,7 +33,7 @@ impl Session<'_> {
         match Inbound::parse(text) {
             // What it may call is known only with the welcome.
             Ok(Inbound::ToolCall(call)) if !self.welcomed => self.keep_early(&call, text),
-            Ok(Inbound::ToolCall(call)) => self.on_call(&call, Instant::now()),
+            Ok(Inbound::ToolCall(call)) => self.on_call(&call, self.read_at, self.read_at_wall),
             Ok(Inbound::HeartbeatAck) => self.outgoing.on_heartbeat_ack(),
             Ok(Inbound::Welcome(welcome)) => {
                 self.on_welcome(welcome);
@@ -71,7 +71,7 @@ impl Session<'_> {
     fn keep_early(&mut self, call: &CallFrame<'_>, text: &str) {
         let bytes: usize = self.early.iter().map(|(_, text)| text.len()).sum();
         if self.early.len() < MAX_EARLY && bytes < MAX_FRAME_BYTES {
-            self.early.push((Instant::now(), text.to_owned()));
+            self.early.push((self.read_at, text.to_owned()));
         } else {
             let error = ToolError::overloaded("too many calls came before the welcome").to_string();
             self.refuse(call.call_id(), None, "overloaded", &error);
@@ -96,9 +96,9 @@ impl Session<'_> {
     }
 
     /// Verifies a call, gives it its place and starts it; or answers why not.
-    pub(super) fn on_call(&mut self, call: &CallFrame<'_>, arrived: Instant) {
+    pub(super) fn on_call(&mut self, call: &CallFrame<'_>, arrived: Instant, now: SystemTime) {
         let call_id = call.call_id();
-        let envelope = match self.shared.verifier.verify(call, &self.scope, SystemTime::now()) {
+        let envelope = match self.shared.verifier.verify(call, &self.scope, now) {
             Ok(envelope) => envelope,
             Err(refusal) => {
                 let tool = call.tool_name().display();
@@ -126,7 +126,7 @@ impl Session<'_> {
         let admitted = match call.tool_name().exact() {
             Some(name) => {
                 let bytes = call.params().text().len();
-                self.shared.dispatcher().admit(&name, envelope.user_id.as_deref(), bytes)
+                self.shared.dispatcher().admit(&name, envelope.user_id.as_deref(), bytes, arrived)
             }
             None => Err(ToolError::unknown_tool(call.tool_name().display().into_owned())),
         };
@@ -140,19 +140,18 @@ impl Session<'_> {
         };
         let params = call.params();
         let arguments = Arguments::from_object_text(params.arguments_text());
-        let scope = CallScope::from_wire(
+        let scope = Arc::new(CallScope::from_wire(
             Arc::clone(&call_id),
             params.envelope_text(),
             params.context_text(),
-            self.shared.dispatcher().states(),
-            self.shared.dispatcher().cancellation(),
-        );
+            self.shared.dispatcher().surroundings(),
+        ));
         let shared = Arc::clone(self.shared);
         let quick = admitted.quick();
         let run = async move {
             let run = async {
-                let Finished { result, entry, presence } = admitted.run(arguments, Arc::new(scope)).await;
-                (shared.encode(&call_id, &entry, result, arrived.elapsed()), presence)
+                let Finished { result, entry, presence, ended } = admitted.run(arguments, scope).await;
+                (shared.encode(&call_id, &entry, result, ended.duration_since(arrived)), presence)
             };
             let (frame, presence) = match AssertUnwindSafe(run).catch_unwind().await {
                 Ok((frame, presence)) => (frame, Some(presence)),
@@ -201,8 +200,9 @@ impl Answered for Shared {
             done.into_iter().map(|Done { answer, _presence }| (answer, _presence)).unzip();
         let finished: Vec<_> =
             answers.iter().map(|answer| (Arc::clone(&answer.call_id), answer.frame.clone())).collect();
-        self.outbox.push_all(answers);
-        self.calls.finish_all(finished, Instant::now());
+        let now = Instant::now();
+        self.outbox.push_all(answers, now);
+        self.calls.finish_all(finished, now);
         drop(presences);
     }
 }

@@ -11,7 +11,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::{Sink as _, SinkExt as _, Stream as _, StreamExt as _};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -34,6 +34,8 @@ use crate::protocol::{CALL_PENDING, Inbound, Scope, Welcome, outbound};
 
 /// How many frames are read before time and shutdown are looked at again.
 const READ_BUDGET: usize = 256;
+/// After how many frames the clocks are read again.
+const CLOCK_EVERY: usize = 16;
 /// How many answers may be taken and unsent before no further calls are read.
 const UNSENT_LIMIT: usize = 16_384;
 /// How long further changes of the tools are waited for before they are declared.
@@ -65,6 +67,9 @@ pub(super) struct Session<'a> {
     held_back: bool,
     /// Calls that were read and not started yet.
     batch: Batch<Shared>,
+    /// The time on both clocks, a few frames old at most.
+    read_at: Instant,
+    read_at_wall: SystemTime,
 }
 
 /// When something is due, if it is.
@@ -110,6 +115,8 @@ impl<'a> Session<'a> {
             early: Vec::new(),
             held_back: false,
             batch: shared.dispatcher().batch(Arc::clone(shared)),
+            read_at: Instant::now(),
+            read_at_wall: SystemTime::now(),
         }
     }
 
@@ -199,7 +206,10 @@ impl<'a> Session<'a> {
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>, welcome: &mut bool) -> Option<Ending> {
-        for _ in 0..READ_BUDGET {
+        for index in 0..READ_BUDGET {
+            if index % CLOCK_EVERY == 0 {
+                (self.read_at, self.read_at_wall) = (Instant::now(), SystemTime::now());
+            }
             // Before the welcome nothing can be sent, so there is nothing to wait for.
             self.held_back = self.welcomed && self.is_backed_up();
             if self.held_back {
@@ -211,7 +221,7 @@ impl<'a> Session<'a> {
                 Poll::Ready(Some(Err(error))) => return Some(lost(&error)),
                 Poll::Ready(Some(Ok(message))) => message,
             };
-            self.last_inbound = Instant::now();
+            self.last_inbound = self.read_at;
             match message {
                 Message::Text(text) => *welcome |= self.on_frame(&text),
                 Message::Binary(bytes) => {
@@ -286,7 +296,7 @@ impl<'a> Session<'a> {
         }
         for (arrived, text) in std::mem::take(&mut self.early) {
             if let Ok(Inbound::ToolCall(call)) = Inbound::parse(&text) {
-                self.on_call(&call, arrived);
+                self.on_call(&call, arrived, self.read_at_wall);
             }
         }
     }

@@ -136,7 +136,7 @@ async fn a_crowded_outbox_is_no_obstacle_to_the_next_welcome() {
 async fn the_end_of_a_shutdowns_time_is_said_to_the_platform() {
     let (near, far) = duplex(64 * 1024);
     let host = host();
-    let stubborn = host.shared.dispatcher().admit("nothing", None, 0).unwrap();
+    let stubborn = host.shared.dispatcher().admit("nothing", None, 0, Instant::now()).unwrap();
     host.shared.shutdown.cancel();
     let platform = async {
         let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
