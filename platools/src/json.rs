@@ -23,20 +23,26 @@ pub(crate) struct Member<'a> {
     start: usize,
     /// Where the value ends in the object's text.
     end: usize,
+    /// Whether the name stands there as it is meant, without escapes.
+    is_name_plain: bool,
+    /// The same for the value, when that is a string.
+    is_value_plain: bool,
 }
 
 impl<'a> Member<'a> {
     /// The decoded name, or `None` when it is not valid Unicode (a lone surrogate).
     pub(crate) fn name(&self) -> Option<Cow<'a, str>> {
-        decode_string(self.raw_name)
+        decode(self.raw_name, self.is_name_plain)
+    }
+
+    /// The decoded value; `None` when it is no string or not valid Unicode.
+    pub(crate) fn string(&self) -> Option<Cow<'a, str>> {
+        decode(self.value, self.is_value_plain)
     }
 
     /// Whether the decoded name is `name`.
     pub(crate) fn is(&self, name: &str) -> bool {
-        match self.raw_name.as_bytes() {
-            [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => inner == name.as_bytes(),
-            _ => self.name().is_some_and(|decoded| decoded == name),
-        }
+        self.name().is_some_and(|decoded| decoded == name)
     }
 
     /// The bytes of the object's text that this member occupies: name, colon and value.
@@ -119,7 +125,7 @@ impl<'a> Iterator for Members<'a> {
         if self.peek() != Some(b'"') {
             return None;
         }
-        self.skip_string()?;
+        let is_name_plain = self.skip_string()?;
         let raw_name = self.text.get(start..self.at)?;
         self.skip_space();
         if self.peek() != Some(b':') {
@@ -128,10 +134,10 @@ impl<'a> Iterator for Members<'a> {
         self.at += 1;
         self.skip_space();
         let value_start = self.at;
-        self.skip_value()?;
+        let is_value_plain = self.skip_value()?;
         let end = self.at;
         let value = self.text.get(value_start..end).filter(|value| !value.is_empty())?;
-        Some(Member { raw_name, value, start, end })
+        Some(Member { raw_name, value, start, end, is_name_plain, is_value_plain })
     }
 }
 
@@ -146,27 +152,31 @@ impl Members<'_> {
         }
     }
 
-    /// Steps over the string whose opening quote is at the cursor.
-    fn skip_string(&mut self) -> Option<()> {
+    /// Steps over the string whose opening quote is at the cursor. `true` when it has no escapes.
+    fn skip_string(&mut self) -> Option<bool> {
         let bytes = self.text.as_bytes();
         let mut at = self.at + 1;
+        let mut is_plain = true;
         loop {
-            at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+            at += quote_or_backslash(bytes.get(at..)?)?;
             if bytes[at] == b'"' {
                 self.at = at + 1;
-                return Some(());
+                return Some(is_plain);
             }
+            is_plain = false;
             at += 2;
         }
     }
 
-    /// Steps over the value at the cursor, however deep it nests, without recursion.
-    fn skip_value(&mut self) -> Option<()> {
+    /// Steps over the value at the cursor, however deep it nests, without recursion. `true` when it has no
+    /// string with escapes.
+    fn skip_value(&mut self) -> Option<bool> {
         let bytes = self.text.as_bytes();
         let mut depth = 0_usize;
+        let mut is_plain = true;
         loop {
             match *bytes.get(self.at)? {
-                b'"' => self.skip_string()?,
+                b'"' => is_plain &= self.skip_string()?,
                 b'{' | b'[' => {
                     depth += 1;
                     self.at += 1;
@@ -183,7 +193,7 @@ impl Members<'_> {
                 _ => self.skip_scalar()?,
             }
             if depth == 0 {
-                return Some(());
+                return Some(is_plain);
             }
         }
     }
@@ -203,14 +213,45 @@ impl Members<'_> {
     }
 }
 
+/// Where the first quote or backslash stands.
+fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
+    /// Strings are mostly shorter; beyond it a vectorised search is worth its start.
+    const SHORT: usize = 64;
+    let short = &bytes[..bytes.len().min(SHORT)];
+    // Eight at a time: a byte of `word ^ pattern` is zero where the pattern's byte stands.
+    let (chunks, rest) = short.as_chunks::<8>();
+    for (index, chunk) in chunks.iter().enumerate() {
+        let word = u64::from_le_bytes(*chunk);
+        let found =
+            zero_bytes(word ^ (EACH * u64::from(b'"'))) | zero_bytes(word ^ (EACH * u64::from(b'\\')));
+        if found != 0 {
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    if bytes.len() > SHORT {
+        return Some(SHORT + memchr::memchr2(b'"', b'\\', &bytes[SHORT..])?);
+    }
+    let at = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    Some(short.len() - rest.len() + at)
+}
+
+/// A one in each byte.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// The high bit of the lowest byte that is zero, and perhaps of others above it.
+fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(EACH) & !word & (EACH << 7)
+}
+
 /// Decodes a JSON string with its quotes; `None` when it is no string or not valid Unicode.
 pub(crate) fn decode_string(raw: &str) -> Option<Cow<'_, str>> {
+    decode(raw, !raw.contains('\\'))
+}
+
+/// The same for a string of which it is known whether it has no escapes.
+fn decode(raw: &str, is_plain: bool) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
-        serde_json::from_str(raw).ok().map(Cow::Owned)
-    } else {
-        Some(Cow::Borrowed(inner))
-    }
+    if is_plain { Some(Cow::Borrowed(inner)) } else { serde_json::from_str(raw).ok().map(Cow::Owned) }
 }
 
 /// Decodes a JSON string for people to read: what is not valid Unicode becomes `\u{fffd}`.
@@ -324,6 +365,20 @@ mod tests {
         let lone = members(r#"{"\ud800":1}"#).next().unwrap();
         assert_eq!(lone.name(), None);
         assert!(!lone.is("\u{fffd}"));
+    }
+
+    #[test]
+    fn the_end_of_a_string_is_found_at_any_distance() {
+        for before in 0..200 {
+            for end in ["\"", "\\n\""] {
+                let text =
+                    format!("{{\"a\":\"{}{end},\"b\":1}}", "é".repeat(before / 2) + &"x".repeat(before % 2));
+                let found: Vec<_> = members(&text).collect();
+                assert_eq!(found[0].string(), serde_json::from_str(found[0].value).ok(), "{text}");
+                assert_eq!((found.len(), found[1].raw_name, found[1].value), (2, "\"b\"", "1"), "{text}");
+                assert_eq!(members(&text[..text.len() - 8]).count(), 0, "cut short: {text}");
+            }
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ macro_rules! envelope {
                 let mut envelope = Self::default();
                 for member in json::members(text) {
                     match member.name().as_deref() {
-                        $(Some($wire) => envelope.$field = json::decode_string(member.value),)*
+                        $(Some($wire) => envelope.$field = member.string(),)*
                         _ => {}
                     }
                 }
