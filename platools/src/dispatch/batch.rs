@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
@@ -29,31 +30,38 @@ use super::watch::{Rescue, Watch};
 /// How long, by what is known of their tools, the calls of one batch may take altogether.
 const TOGETHER: Duration = Duration::from_micros(500);
 
-/// Where the answers of calls go, several at once.
-pub(crate) trait Answered: Send + Sync + 'static {
+/// What a batch runs, and where its answers go.
+pub(crate) trait Batched: Send + Sync + 'static {
+    /// A call that was not started yet. A future of it is made only when its turn comes: so many of them at once
+    /// are more than the allocator and the caches have at hand.
+    type Call: Send + 'static;
     type Answer: Send + 'static;
 
+    fn run(self: Arc<Self>, call: Self::Call) -> impl Future<Output = Self::Answer> + Send + 'static;
+
+    /// Takes the answers of calls that ended together.
     fn answered(&self, answers: Vec<Self::Answer>);
 }
 
 /// Calls that were read and not started yet.
-pub(crate) struct Batch<S: Answered> {
+pub(crate) struct Batch<S: Batched> {
     watch: Watch,
-    answers: Arc<S>,
-    together: VecDeque<BoxFuture<'static, S::Answer>>,
+    calls: Arc<S>,
+    together: VecDeque<S::Call>,
     /// How long those together should take.
     expected: Duration,
 }
 
-impl<S: Answered> Batch<S> {
-    pub(super) fn new(watch: Watch, answers: Arc<S>) -> Self {
-        Self { watch, answers, together: VecDeque::new(), expected: Duration::ZERO }
+impl<S: Batched> Batch<S> {
+    pub(super) fn new(watch: Watch, calls: Arc<S>) -> Self {
+        Self { watch, calls, together: VecDeque::new(), expected: Duration::ZERO }
     }
 
     /// Adds a call, which `quick` says takes no longer than that before it ends or waits.
-    pub(crate) fn push(&mut self, call: BoxFuture<'static, S::Answer>, quick: Option<Duration>) {
+    pub(crate) fn push(&mut self, call: S::Call, quick: Option<Duration>) {
         let Some(quick) = quick else {
-            let alone = Alone { answers: Arc::clone(&self.answers), call, watch: self.watch.clone() };
+            let call = Arc::clone(&self.calls).run(call).boxed();
+            let alone = Alone { calls: Arc::clone(&self.calls), call, watch: self.watch.clone() };
             tokio::spawn(alone.run());
             return;
         };
@@ -75,7 +83,7 @@ impl<S: Answered> Batch<S> {
         let together = Together {
             waiting: Mutex::new(std::mem::replace(&mut self.together, room)),
             done: Mutex::default(),
-            answers: Arc::clone(&self.answers),
+            calls: Arc::clone(&self.calls),
             watch: self.watch.clone(),
             runtime: Handle::current(),
         };
@@ -84,10 +92,10 @@ impl<S: Answered> Batch<S> {
 }
 
 /// Calls that take their first steps together.
-struct Together<S: Answered> {
-    waiting: Mutex<VecDeque<BoxFuture<'static, S::Answer>>>,
+struct Together<S: Batched> {
+    waiting: Mutex<VecDeque<S::Call>>,
     done: Mutex<Vec<S::Answer>>,
-    answers: Arc<S>,
+    calls: Arc<S>,
     watch: Watch,
     runtime: Handle,
 }
@@ -96,14 +104,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<S: Answered> Together<S> {
+impl<S: Batched> Together<S> {
     #[expect(clippy::unused_async, reason = "it is a task")]
     async fn run(self: Arc<Self>) {
         let watched = self.watch.begin(Arc::clone(&self) as Arc<dyn Rescue>);
         // Whoever is woken through this one polls again anyway, in a task of its own.
         let mut context = Context::from_waker(Waker::noop());
         let mut next = lock(&self.waiting).pop_front();
-        while let Some(mut call) = next {
+        while let Some(call) = next {
+            let mut call = Arc::clone(&self.calls).run(call).boxed();
             match call.as_mut().poll(&mut context) {
                 Poll::Ready(answer) => lock(&self.done).push(answer),
                 Poll::Pending => self.alone(call),
@@ -116,26 +125,26 @@ impl<S: Answered> Together<S> {
 
     /// The call goes on in a task of its own.
     fn alone(&self, call: BoxFuture<'static, S::Answer>) {
-        let alone = Alone { answers: Arc::clone(&self.answers), call, watch: self.watch.clone() };
+        let alone = Alone { calls: Arc::clone(&self.calls), call, watch: self.watch.clone() };
         self.runtime.spawn(alone.run());
     }
 
     fn hand_over(&self) {
         let done = std::mem::take(&mut *lock(&self.done));
         if !done.is_empty() {
-            self.answers.answered(done);
+            self.calls.answered(done);
         }
     }
 }
 
-impl<S: Answered> Rescue for Together<S> {
+impl<S: Batched> Rescue for Together<S> {
     /// One of them does not end its first step: the others go on without it.
     fn rescue(self: Arc<Self>) {
         let runtime = self.runtime.clone();
         // On a worker, since that is what has to wake up: one that is free polls the sockets afterwards.
         runtime.spawn(async move {
             for call in std::mem::take(&mut *lock(&self.waiting)) {
-                self.alone(call);
+                self.alone(Arc::clone(&self.calls).run(call).boxed());
             }
             self.hand_over();
         });
@@ -143,15 +152,15 @@ impl<S: Answered> Rescue for Together<S> {
 }
 
 /// One call in a task of its own.
-struct Alone<S: Answered> {
-    answers: Arc<S>,
+struct Alone<S: Batched> {
+    calls: Arc<S>,
     call: BoxFuture<'static, S::Answer>,
     watch: Watch,
 }
 
-impl<S: Answered> Alone<S> {
+impl<S: Batched> Alone<S> {
     async fn run(self) {
-        let Self { answers, mut call, watch } = self;
+        let Self { calls, mut call, watch } = self;
         let wake: Arc<dyn Rescue> = Arc::new(WakeAnother(Handle::current()));
         let answer = std::future::poll_fn(|context| {
             let _watched = watch.begin(Arc::clone(&wake));
@@ -160,7 +169,7 @@ impl<S: Answered> Alone<S> {
         let answer = answer.await;
         // What it held is gone before anybody hears of the answer.
         drop(call);
-        answers.answered(vec![answer]);
+        calls.answered(vec![answer]);
     }
 }
 
@@ -177,7 +186,6 @@ impl Rescue for WakeAnother {
 mod tests {
     use std::sync::mpsc as blocking;
 
-    use futures_util::FutureExt as _;
     use tokio::sync::{mpsc, oneshot};
     use tokio::task::yield_now;
     use tokio::time::timeout;
@@ -190,8 +198,13 @@ mod tests {
     /// Passes on which calls were answered together.
     struct Sink(mpsc::UnboundedSender<Vec<&'static str>>);
 
-    impl Answered for Sink {
+    impl Batched for Sink {
+        type Call = BoxFuture<'static, &'static str>;
         type Answer = &'static str;
+
+        fn run(self: Arc<Self>, call: Self::Call) -> impl Future<Output = &'static str> + Send + 'static {
+            call
+        }
 
         fn answered(&self, answers: Vec<&'static str>) {
             self.0.send(answers).unwrap();

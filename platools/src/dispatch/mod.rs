@@ -33,7 +33,7 @@ use self::access::Access;
 pub use self::access::AccessError;
 use self::admission::Admission;
 pub(crate) use self::admission::Presence;
-pub(crate) use self::batch::{Answered, Batch};
+pub(crate) use self::batch::{Batch, Batched};
 use self::blocking::Threads;
 pub(crate) use self::health::Health;
 pub use self::limits::Limits;
@@ -153,9 +153,9 @@ impl Dispatcher {
         Ok(Admitted::new(entry, ticket, Arc::clone(&inner.threads), who, arrived, &inner.limits))
     }
 
-    /// Where calls are gathered that are started together; their answers go to `answers`.
-    pub(crate) fn batch<S: Answered>(&self, answers: Arc<S>) -> Batch<S> {
-        Batch::new(self.0.watch.clone(), answers)
+    /// Where calls are gathered that are started together.
+    pub(crate) fn batch<S: Batched>(&self, calls: Arc<S>) -> Batch<S> {
+        Batch::new(self.0.watch.clone(), calls)
     }
 
     /// Runs one call that came over no wire, in the context it brings.

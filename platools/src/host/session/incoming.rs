@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Session;
 use crate::context::CallScope;
-use crate::dispatch::{Answered, Entry, Finished, Presence, answer_text};
+use crate::dispatch::{Admitted, Batched, Entry, Finished, Presence, answer_text};
 use crate::host::calls::Known;
 use crate::host::declaration::format_bytes;
 use crate::host::outbox::Answer;
@@ -146,25 +146,8 @@ impl Session<'_> {
             params.context_text(),
             self.shared.dispatcher().surroundings(),
         ));
-        let shared = Arc::clone(self.shared);
         let quick = admitted.quick();
-        let run = async move {
-            let run = async {
-                let Finished { result, entry, presence, ended } = admitted.run(arguments, scope).await;
-                (shared.encode(&call_id, &entry, result, ended.duration_since(arrived)), presence)
-            };
-            let (frame, presence) = match AssertUnwindSafe(run).catch_unwind().await {
-                Ok((frame, presence)) => (frame, Some(presence)),
-                // What a handler panics with is caught further in; what is left are values that panic when
-                // they are dropped with it.
-                Err(_panic) => {
-                    let error = ToolError::internal("a value panicked when it was dropped");
-                    (outbound::tool_error(&call_id, &answer_text(&error, &call_id, false)), None)
-                }
-            };
-            Done { answer: Answer::new(call_id, frame.into(), arrived), _presence: presence }
-        };
-        self.batch.push(run.boxed(), quick);
+        self.batch.push(Begun { call_id, admitted, arguments, scope, arrived }, quick);
     }
 
     /// Answers a call that does not run. While a call of the same id does run, that is left to itself: the
@@ -183,21 +166,49 @@ impl Session<'_> {
     }
 }
 
+/// A call that has its place.
+pub(in crate::host) struct Begun {
+    call_id: Arc<str>,
+    admitted: Admitted,
+    arguments: Arguments,
+    scope: Arc<CallScope>,
+    arrived: Instant,
+}
+
 /// A call that has its answer. It keeps its place until this is dropped.
 pub(in crate::host) struct Done {
     answer: Answer,
-    _presence: Option<Presence>,
+    presence: Option<Presence>,
 }
 
-impl Answered for Shared {
+impl Batched for Shared {
+    type Call = Begun;
     type Answer = Done;
+
+    async fn run(self: Arc<Self>, call: Begun) -> Done {
+        let Begun { call_id, admitted, arguments, scope, arrived } = call;
+        let run = async {
+            let Finished { result, entry, presence, ended } = admitted.run(arguments, scope).await;
+            (self.encode(&call_id, &entry, result, ended.duration_since(arrived)), presence)
+        };
+        let (frame, presence) = match AssertUnwindSafe(run).catch_unwind().await {
+            Ok((frame, presence)) => (frame, Some(presence)),
+            // What a handler panics with is caught further in; what is left are values that panic when
+            // they are dropped with it.
+            Err(_panic) => {
+                let error = ToolError::internal("a value panicked when it was dropped");
+                (outbound::tool_error(&call_id, &answer_text(&error, &call_id, false)), None)
+            }
+        };
+        Done { answer: Answer::new(call_id, frame.into(), arrived), presence }
+    }
 
     /// The answers are in the outbox before the calls give up their places, so that a host without calls in flight
     /// has every answer there. And they are there before the calls count as answered: while a call counts as
     /// running, nothing else is answered under its id.
     fn answered(&self, done: Vec<Done>) {
         let (answers, presences): (Vec<_>, Vec<_>) =
-            done.into_iter().map(|Done { answer, _presence }| (answer, _presence)).unzip();
+            done.into_iter().map(|Done { answer, presence }| (answer, presence)).unzip();
         let finished: Vec<_> =
             answers.iter().map(|answer| (Arc::clone(&answer.call_id), answer.frame.clone())).collect();
         let now = Instant::now();
