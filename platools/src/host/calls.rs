@@ -4,8 +4,8 @@
 //! And while a call runs, nothing else may be answered under its id, since the platform would take that
 //! for the call's own answer.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
@@ -15,9 +15,9 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::protocol::CALL_PENDING;
 
 /// How many bytes of answers are remembered; beyond it the oldest are forgotten.
-const MAX_BYTES: usize = 8 * 1024 * 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// What an answer costs beside its own bytes.
-const OVERHEAD: usize = 256;
+const OVERHEAD: usize = 96;
 
 /// What is known about a call id.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,12 +36,10 @@ pub(super) struct Calls(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// `None` while a call is running. Hashed under a key of this process: an id comes from the platform, with a
-    /// call that was verified, so that nobody else can fill the table.
-    by_id: HashMap<Arc<str>, Option<Utf8Bytes>, RandomState>,
-    /// The answered ones, oldest first.
-    answered: VecDeque<(Instant, Arc<str>)>,
-    bytes: usize,
+    /// Hashed under a key of this process. An id comes from the platform, with a call that was verified, so that
+    /// nobody else can fill the table.
+    running: HashSet<Arc<str>, RandomState>,
+    answered: Answered,
 }
 
 impl Calls {
@@ -52,69 +50,129 @@ impl Calls {
     /// Says what is known about a call; one that is new counts as running from now on.
     pub(super) fn begin(&self, call_id: &str) -> Known {
         let call_id: Arc<str> = call_id.into();
-        match self.inner().by_id.entry(Arc::clone(&call_id)) {
-            Entry::Vacant(new) => {
-                new.insert(None);
-                Known::New(call_id)
-            }
-            Entry::Occupied(known) => match known.get() {
-                None => Known::Running,
-                Some(answer) => Known::Answered(answer.clone()),
-            },
+        let mut inner = self.inner();
+        if let Some(answer) = inner.answered.get(&call_id) {
+            return Known::Answered(answer);
         }
+        if inner.running.insert(Arc::clone(&call_id)) { Known::New(call_id) } else { Known::Running }
     }
 
     pub(super) fn is_running(&self, call_id: &str) -> bool {
-        matches!(self.inner().by_id.get(call_id), Some(None))
+        self.inner().running.contains(call_id)
     }
 
     /// A call that was begun does not run after all, and may come again.
     pub(super) fn abandon(&self, call_id: &str) {
-        self.inner().by_id.remove(call_id);
+        self.inner().running.remove(call_id);
     }
 
     /// A running call has its answer, which is remembered for as long as the platform may ask again.
     #[cfg(any(feature = "http", test))]
-    pub(super) fn finish(&self, call_id: &Arc<str>, answer: Utf8Bytes) {
-        self.finish_all([(Arc::clone(call_id), answer)], Instant::now());
+    pub(super) fn finish(&self, call_id: &str, answer: &str) {
+        self.finish_all(vec![(call_id, answer)], Instant::now(), |answer| *answer, drop);
     }
 
-    /// The same for several calls.
-    pub(super) fn finish_all(&self, answers: impl IntoIterator<Item = (Arc<str>, Utf8Bytes)>, now: Instant) {
+    /// The same for several calls, of whose answers `texts` are id and frame; `send` puts them on their way before
+    /// anybody can see that the calls have them.
+    pub(super) fn finish_all<T>(
+        &self,
+        answers: Vec<T>,
+        now: Instant,
+        texts: impl Fn(&T) -> (&str, &str),
+        send: impl FnOnce(Vec<T>),
+    ) {
         let mut inner = self.inner();
-        for (call_id, answer) in answers {
-            inner.bytes += answer.len() + OVERHEAD;
-            match inner.by_id.get_mut(&*call_id) {
-                Some(running) => *running = Some(answer),
-                None => drop(inner.by_id.insert(Arc::clone(&call_id), Some(answer))),
-            }
-            inner.answered.push_back((now, call_id));
+        for (call_id, answer) in answers.iter().map(texts) {
+            inner.running.remove(call_id);
+            inner.answered.push(call_id, answer, now);
         }
-        inner.forget(now);
+        inner.answered.forget(now);
+        // Still locked, so that nobody sees them answered before.
+        send(answers);
     }
 
     /// Forgets what is too old.
     pub(super) fn tidy(&self, now: Instant) {
         let mut inner = self.inner();
-        inner.forget(now);
-        if inner.by_id.is_empty() {
-            inner.by_id.shrink_to(64);
-            inner.answered.shrink_to(64);
+        inner.answered.forget(now);
+        if inner.running.is_empty() {
+            inner.running.shrink_to(64);
+        }
+        if inner.answered.oldest_first.is_empty() {
+            inner.answered = Answered::default();
         }
     }
 }
 
-impl Inner {
+/// Answers that were given lately, in one piece of memory: thousands of small allocations that all live for half
+/// a minute are what an allocator is worst at.
+#[derive(Debug, Default)]
+struct Answered {
+    /// Ids and frames, one behind the other.
+    texts: VecDeque<u8>,
+    oldest_first: VecDeque<Span>,
+    /// How many were forgotten so far: the number of the oldest one that is left.
+    forgotten: u64,
+    /// The number of the answer whose id has this hash. When two ids have the same one, only the later is found;
+    /// the other call would run again, if its nonce were not remembered elsewhere.
+    by_hash: HashMap<u64, u64, RandomState>,
+    hasher: RandomState,
+}
+
+/// One answer in the texts.
+#[derive(Debug)]
+struct Span {
+    at: Instant,
+    /// The hash of its id.
+    hash: u64,
+    /// How many bytes stood before it since the beginning.
+    start: u64,
+    id: usize,
+    frame: usize,
+}
+
+impl Answered {
+    fn push(&mut self, call_id: &str, frame: &str, now: Instant) {
+        let start = self.oldest_first.back().map_or(0, Span::end);
+        self.texts.extend(call_id.as_bytes());
+        self.texts.extend(frame.as_bytes());
+        let number = self.forgotten + self.oldest_first.len() as u64;
+        let hash = self.hasher.hash_one(call_id);
+        self.oldest_first.push_back(Span { at: now, hash, start, id: call_id.len(), frame: frame.len() });
+        self.by_hash.insert(hash, number);
+    }
+
+    fn get(&self, call_id: &str) -> Option<Utf8Bytes> {
+        let number = self.by_hash.get(&self.hasher.hash_one(call_id))?;
+        let span = self.oldest_first.get(usize::try_from(number - self.forgotten).ok()?)?;
+        let start = (span.start - self.oldest_first.front()?.start) as usize;
+        let text: Vec<u8> = self.texts.range(start..start + span.id + span.frame).copied().collect();
+        let (id, frame) = text.split_at(span.id);
+        (id == call_id.as_bytes()).then(|| Utf8Bytes::try_from(frame.to_vec()).ok()).flatten()
+    }
+
+    fn bytes(&self) -> usize {
+        self.texts.len() + self.oldest_first.len() * OVERHEAD
+    }
+
     fn forget(&mut self, now: Instant) {
-        while let Some((answered, _)) = self.answered.front() {
-            if self.bytes <= MAX_BYTES && now.duration_since(*answered) < CALL_PENDING {
+        while let Some(oldest) = self.oldest_first.front() {
+            if self.bytes() <= MAX_BYTES && now.duration_since(oldest.at) < CALL_PENDING {
                 return;
             }
-            let Some((_, call_id)) = self.answered.pop_front() else { return };
-            if let Some(Some(answer)) = self.by_id.remove(&call_id) {
-                self.bytes -= answer.len() + OVERHEAD;
+            if self.by_hash.get(&oldest.hash) == Some(&self.forgotten) {
+                self.by_hash.remove(&oldest.hash);
             }
+            self.texts.drain(..oldest.id + oldest.frame);
+            self.oldest_first.pop_front();
+            self.forgotten += 1;
         }
+    }
+}
+
+impl Span {
+    fn end(&self) -> u64 {
+        self.start + (self.id + self.frame) as u64
     }
 }
 
@@ -130,7 +188,7 @@ mod tests {
         assert_eq!(calls.begin("a"), Known::New("a".into()));
         assert_eq!(calls.begin("a"), Known::Running);
         assert!(calls.is_running("a") && !calls.is_running("b"));
-        calls.finish(&"a".into(), Utf8Bytes::from_static("answer"));
+        calls.finish("a", "answer");
         assert_eq!(calls.begin("a"), Known::Answered(Utf8Bytes::from_static("answer")));
         assert!(!calls.is_running("a"));
         tokio::time::advance(CALL_PENDING + Duration::from_secs(1)).await;
@@ -147,11 +205,28 @@ mod tests {
         for index in 0..200_000 {
             let call_id = index.to_string();
             calls.begin(&call_id);
-            calls.finish(&call_id.into(), "x".repeat(100).into());
+            calls.finish(&call_id, &"x".repeat(100));
         }
         assert!(calls.is_running("running"));
+        assert!(matches!(calls.begin("199999"), Known::Answered(frame) if frame.as_str() == "x".repeat(100)));
         let inner = calls.inner();
-        assert!(inner.bytes <= MAX_BYTES && inner.by_id.len() < 30_000, "{} calls", inner.by_id.len());
-        assert_eq!(inner.by_id.len(), inner.answered.len() + 1);
+        let answered = &inner.answered;
+        assert!(answered.bytes() <= MAX_BYTES && answered.oldest_first.len() < 30_000);
+        assert_eq!((inner.running.len(), answered.by_hash.len()), (1, answered.oldest_first.len()));
+    }
+
+    #[test]
+    fn every_answer_that_is_remembered_is_the_calls_own() {
+        let calls = Calls::default();
+        let text = |index: usize| "é".repeat(index % 300);
+        for index in 0..100_000 {
+            calls.finish(&index.to_string(), &text(index));
+        }
+        let remembered = calls.inner().answered.oldest_first.len();
+        assert!(remembered < 50_000);
+        for index in 100_000 - remembered..100_000 {
+            assert_eq!(calls.begin(&index.to_string()), Known::Answered(text(index).into()), "{index}");
+        }
+        assert_eq!(calls.begin("0"), Known::New("0".into()));
     }
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::calls::Known;
 use super::{HostHandle, Shared};
@@ -143,7 +142,7 @@ fn begin(
             },
         };
         if let Some(claim) = claim {
-            claim.finish(frame.into());
+            claim.finish(&frame);
         }
         answer
     })
@@ -193,7 +192,7 @@ impl Claim {
     }
 
     /// The call was answered; the WebSocket gives the same answer if it comes again there.
-    fn finish(mut self, frame: Utf8Bytes) {
+    fn finish(mut self, frame: &str) {
         if let Some(call_id) = self.call_id.take() {
             self.shared.calls.finish(&call_id, frame);
         }

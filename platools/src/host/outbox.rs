@@ -41,6 +41,11 @@ impl Answer {
         Self { call_id, frame, expires: arrived + CALL_PENDING, sent: false }
     }
 
+    /// The call's id and the frame.
+    pub(super) fn texts(&self) -> (&str, &str) {
+        (&self.call_id, &self.frame)
+    }
+
     /// Whether it was written to a connection before.
     pub(super) fn was_sent(&self) -> bool {
         self.sent

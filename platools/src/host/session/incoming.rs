@@ -209,11 +209,8 @@ impl Batched for Shared {
     fn answered(&self, done: Vec<Done>) {
         let (answers, presences): (Vec<_>, Vec<_>) =
             done.into_iter().map(|Done { answer, presence }| (answer, presence)).unzip();
-        let finished: Vec<_> =
-            answers.iter().map(|answer| (Arc::clone(&answer.call_id), answer.frame.clone())).collect();
         let now = Instant::now();
-        self.outbox.push_all(answers, now);
-        self.calls.finish_all(finished, now);
+        self.calls.finish_all(answers, now, Answer::texts, |answers| self.outbox.push_all(answers, now));
         drop(presences);
     }
 }
