@@ -292,7 +292,9 @@ pub(crate) fn push_string(json: &mut String, text: &str) {
 ///
 /// What is left is what the writer would have written without those members.
 pub(crate) fn without(object: &str, ranges: &[Range<usize>]) -> String {
-    let mut text = String::with_capacity(object.len());
+    // What is cut out is often most of it.
+    let cut: usize = ranges.iter().map(Range::len).sum();
+    let mut text = String::with_capacity(object.len() - cut);
     let mut from = 0;
     for range in ranges {
         let cut = widen_to_comma(object, range.clone(), from);

@@ -79,10 +79,11 @@ impl<S: Batched> Batch<S> {
         }
         self.expected = Duration::ZERO;
         // The next one is likely to be as large.
-        let room = VecDeque::with_capacity(self.together.len());
+        let count = self.together.len();
+        let room = VecDeque::with_capacity(count);
         let together = Together {
             waiting: Mutex::new(std::mem::replace(&mut self.together, room)),
-            done: Mutex::default(),
+            done: Mutex::new(Vec::with_capacity(count)),
             calls: Arc::clone(&self.calls),
             watch: self.watch.clone(),
             runtime: Handle::current(),

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
@@ -118,16 +118,14 @@ impl Outbox {
         self.lose(dropped);
     }
 
-    /// Takes all that wait, oldest first.
-    pub(super) fn poll_take(&self, context: &Context<'_>) -> Poll<VecDeque<Answer>> {
+    /// Takes all that wait, oldest first, in exchange for `taken`, which is empty and has room for the next ones.
+    pub(super) fn poll_take(&self, context: &Context<'_>, taken: &mut VecDeque<Answer>) {
+        debug_assert!(taken.is_empty());
         // Registered before looking, so that a push in between is not missed.
         self.sender.register(context.waker());
-        let answers = {
-            let mut waiting = self.waiting();
-            waiting.bytes = 0;
-            std::mem::take(&mut waiting.answers)
-        };
-        if answers.is_empty() { Poll::Pending } else { Poll::Ready(answers) }
+        let mut waiting = self.waiting();
+        waiting.bytes = 0;
+        std::mem::swap(&mut waiting.answers, taken);
     }
 
     /// Puts back what was taken and may not have arrived, before what came since.
@@ -205,10 +203,9 @@ mod tests {
     }
 
     fn take(outbox: &Outbox) -> Vec<String> {
-        match outbox.poll_take(&Context::from_waker(Waker::noop())) {
-            Poll::Ready(answers) => answers.into_iter().map(|answer| answer.call_id.to_string()).collect(),
-            Poll::Pending => vec![],
-        }
+        let mut taken = VecDeque::new();
+        outbox.poll_take(&Context::from_waker(Waker::noop()), &mut taken);
+        taken.into_iter().map(|answer| answer.call_id.to_string()).collect()
     }
 
     #[test]
@@ -216,9 +213,9 @@ mod tests {
         let outbox = Outbox::default();
         outbox.push(answer("a", 1));
         outbox.push(answer("b", 1));
-        let Poll::Ready(taken) = outbox.poll_take(&Context::from_waker(Waker::noop())) else {
-            panic!("two answers")
-        };
+        let mut taken = VecDeque::new();
+        outbox.poll_take(&Context::from_waker(Waker::noop()), &mut taken);
+        assert_eq!(taken.len(), 2);
         outbox.push(answer("c", 1));
         outbox.put_back(taken);
         assert_eq!(take(&outbox), ["a", "b", "c"]);

@@ -6,7 +6,7 @@
 //! next one; the platform ignores an answer to a call that is settled (tool-sync §3).
 
 use std::collections::VecDeque;
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
@@ -16,6 +16,8 @@ use crate::observe;
 
 /// How many bytes of written answers are kept for a platform that never proves anything.
 const MAX_UNPROVEN_BYTES: usize = 16 * 1024 * 1024;
+/// For how many answers there is room between two reads.
+const KEPT_ROOM: usize = 256;
 /// How many heartbeats wait for their acknowledgement. Once there are so many, which one an acknowledgement
 /// belongs to is no longer known, and only pings prove anything.
 const MAX_HEARTBEATS: usize = 64;
@@ -61,10 +63,10 @@ impl Outgoing {
 
     /// Takes what waits in the outbox, if nothing is left of what was taken before.
     pub(super) fn refill(&mut self, outbox: &Outbox, context: &Context<'_>) {
-        if self.answers.is_empty()
-            && let Poll::Ready(answers) = outbox.poll_take(context)
-        {
-            self.answers = answers;
+        if self.answers.is_empty() {
+            // A flood leaves no room behind that nobody needs.
+            self.answers.shrink_to(KEPT_ROOM);
+            outbox.poll_take(context, &mut self.answers);
         }
     }
 
