@@ -35,7 +35,9 @@ impl SigningKey {
     ) -> String {
         let mut name = String::with_capacity(tool_name.len() + 2);
         json::push_string(&mut name, tool_name);
-        encode_hex(finish_call(self.start(timestamp, nonce), &name, [arguments, ""]))
+        let mut mac = self.start(timestamp, nonce);
+        update_with_call(&mut mac, &name, [arguments, ""]);
+        encode_hex(mac)
     }
 
     /// Signs the body of an HTTP request as the platform does and returns the signature in hexadecimal.
@@ -52,8 +54,8 @@ impl SigningKey {
         frame: &CallFrame<'_>,
     ) -> bool {
         let Some(signature) = decode_hex(signature) else { return false };
-        let mac = self.start(timestamp, nonce);
-        let mac = finish_call(mac, frame.tool_name().raw_json(), frame.params().signed_pieces());
+        let mut mac = self.start(timestamp, nonce);
+        update_with_call(&mut mac, frame.tool_name().raw_json(), frame.params().signed_pieces());
         mac.verify_slice(&signature).is_ok()
     }
 
@@ -77,11 +79,12 @@ impl SigningKey {
 
     /// What comes before the body: `{timestamp}.{nonce}.`, or `{timestamp}.` in the legacy form.
     fn start(&self, timestamp: &str, nonce: Option<&str>) -> Hmac<Sha256> {
-        let mac = self.keyed.clone().chain_update(timestamp).chain_update(b".");
-        match nonce {
-            Some(nonce) => mac.chain_update(nonce).chain_update(b"."),
-            None => mac,
+        // In place: chained, the state would be copied at every step.
+        let mut mac = self.keyed.clone();
+        for piece in [timestamp, "."].into_iter().chain(nonce.into_iter().flat_map(|nonce| [nonce, "."])) {
+            mac.update(piece.as_bytes());
         }
+        mac
     }
 }
 
@@ -90,13 +93,17 @@ fn keyed(secret: &str) -> Hmac<Sha256> {
 }
 
 /// Adds the body of a call: the text that the platform's serialiser wrote before it put the envelope in.
-fn finish_call(mac: Hmac<Sha256>, tool_name_json: &str, arguments: [&str; 2]) -> Hmac<Sha256> {
-    mac.chain_update(br#"{"method":"tools/call","params":{"name":"#)
-        .chain_update(tool_name_json)
-        .chain_update(br#","arguments":"#)
-        .chain_update(arguments[0])
-        .chain_update(arguments[1])
-        .chain_update(b"}}")
+fn update_with_call(mac: &mut Hmac<Sha256>, tool_name_json: &str, arguments: [&str; 2]) {
+    for piece in [
+        r#"{"method":"tools/call","params":{"name":"#,
+        tool_name_json,
+        r#","arguments":"#,
+        arguments[0],
+        arguments[1],
+        "}}",
+    ] {
+        mac.update(piece.as_bytes());
+    }
 }
 
 /// The finished signature, in hexadecimal.
