@@ -13,7 +13,10 @@
 //!   connection for longer than two looks of the [watch](super::watch), 10 ms: then the calls behind it get tasks of
 //!   their own, the answers before it go out, and another worker takes over the sockets. That needs another worker
 //!   that is free, as on any runtime of tokio: on one thread, a handler that blocks stops everything.
-//! * Each call is isolated as before: its timeout, its panic and its span are its own future's.
+//! * Out of reach is what such a handler has woken itself before, in the same step, last of all: the runtime keeps
+//!   that task for the worker that woke it. A handler that adds a tool and then blocks without an `.await` between
+//!   them holds up the connection.
+//! * Each call is isolated: its timeout, its panic and its span are its own future's.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -84,6 +87,7 @@ impl<S: Batched> Batch<S> {
         let together = Together {
             waiting: Mutex::new(std::mem::replace(&mut self.together, room)),
             done: Mutex::new(Vec::with_capacity(count)),
+            pending: Mutex::default(),
             calls: Arc::clone(&self.calls),
             watch: self.watch.clone(),
             runtime: Handle::current(),
@@ -96,6 +100,9 @@ impl<S: Batched> Batch<S> {
 struct Together<S: Batched> {
     waiting: Mutex<VecDeque<S::Call>>,
     done: Mutex<Vec<S::Answer>>,
+    /// Those that wait for something, on their way to tasks of their own. Not spawned at once: the runtime keeps the
+    /// latest task for the worker that spawned it, and the next call may block that one.
+    pending: Mutex<Vec<BoxFuture<'static, S::Answer>>>,
     calls: Arc<S>,
     watch: Watch,
     runtime: Handle,
@@ -116,7 +123,7 @@ impl<S: Batched> Together<S> {
             let mut call = Arc::clone(&self.calls).run(call).boxed();
             match call.as_mut().poll(&mut context) {
                 Poll::Ready(answer) => lock(&self.done).push(answer),
-                Poll::Pending => self.alone(call),
+                Poll::Pending => lock(&self.pending).push(call),
             }
             next = lock(&self.waiting).pop_front();
         }
@@ -130,7 +137,11 @@ impl<S: Batched> Together<S> {
         self.runtime.spawn(alone.run());
     }
 
+    /// Lets go of what has had its first step.
     fn hand_over(&self) {
+        for call in std::mem::take(&mut *lock(&self.pending)) {
+            self.alone(call);
+        }
         let done = std::mem::take(&mut *lock(&self.done));
         if !done.is_empty() {
             self.calls.answered(done);
@@ -279,6 +290,12 @@ mod tests {
         let (mut batch, mut answers) = batch();
         let (release, gate) = blocking::channel::<()>();
         batch.push(async { "before" }.boxed(), QUICK);
+        let (go_on, may_go_on) = oneshot::channel::<()>();
+        let waits = async move {
+            may_go_on.await.unwrap();
+            "waits"
+        };
+        batch.push(waits.boxed(), QUICK);
         let blocks = async move {
             let _ = gate.recv();
             "blocks"
@@ -293,6 +310,8 @@ mod tests {
         }
         first.sort_unstable();
         assert_eq!(first, ["before", "behind"]);
+        go_on.send(()).unwrap();
+        assert_eq!(next(&mut answers).await, ["waits"]);
         assert!(answers.try_recv().is_err());
         drop(release);
         assert_eq!(next(&mut answers).await, ["blocks"]);
