@@ -39,7 +39,9 @@ mod run;
 mod schema;
 mod template;
 mod text;
+mod tls;
 pub mod upstream;
+mod url_text;
 
 pub use self::config::{ConfigError, Problem, schema};
 pub use self::report::{Local, Report, ToolReport, check, local};

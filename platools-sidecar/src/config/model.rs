@@ -70,7 +70,7 @@ pub(crate) struct Tools {
 }
 
 /// What every tool has, wherever it runs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Common {
     pub(crate) title: Option<String>,
     pub(crate) category: Option<String>,

@@ -1,18 +1,16 @@
 //! Connections to backends: TLS with an explicit provider, no proxy of the environment, no redirects by itself.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect;
 use rustls::ClientConfig;
-use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls_platform_verifier::Verifier;
 
 use super::egress::Resolver;
 use crate::config::Egress;
+use crate::tls::client_config;
 
 /// How long dialling may take, unless said otherwise.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -45,16 +43,8 @@ impl ClientOptions {
 }
 
 fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
-    let provider = Arc::new(ring::default_provider());
-    let setup = |error: rustls::Error| format!("TLS cannot be set up: {error}");
     let roots = ca_file.map(certificates).transpose()?.unwrap_or_default();
-    let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider)).map_err(setup)?;
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(setup)?
-        .dangerous() // The name of the door; the verifier behind it is rustls' own.
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth())
+    client_config(roots).map_err(|error| format!("TLS cannot be set up: {error}"))
 }
 
 /// The certificates in a PEM file, at least one.

@@ -1,52 +1,17 @@
 //! Values in a path or a query: whatever they are, they stay where they were put.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-
-/// All but the characters that mean nothing anywhere in a URL (RFC 3986 §2.3).
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Why a value may not stand in a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadSegment {
-    #[error("it is part of a path and may not be empty")]
-    Empty,
-    #[error("it is part of a path and may not hold `.` or `..` as a step")]
-    Dots,
-    #[error("it is part of a path and may not hold control characters")]
-    Control,
-}
+pub(super) use crate::url_text::has_dot_step;
+use crate::url_text::{BadSegment, check_segment, encoded};
 
 /// A value as a piece of one segment of a path. Slashes are encoded; what would climb out of the path once a
 /// careless server decodes it is refused.
 pub(crate) fn segment(value: &str) -> Result<String, BadSegment> {
-    if value.is_empty() {
-        return Err(BadSegment::Empty);
-    }
+    // Said before all else that is wrong with a value.
     if value.chars().any(char::is_control) {
         return Err(BadSegment::Control);
     }
-    let mut decoded = value.to_owned();
-    // Proxies in front of a backend may decode once more than they should.
-    for _ in 0..3 {
-        if has_dot_step(&decoded) {
-            return Err(BadSegment::Dots);
-        }
-        if decoded.chars().any(char::is_control) {
-            return Err(BadSegment::Control);
-        }
-        let next = percent_decode_str(&decoded).decode_utf8_lossy().into_owned();
-        if next == decoded {
-            break;
-        }
-        decoded = next;
-    }
-    Ok(utf8_percent_encode(value, RESERVED).to_string())
-}
-
-/// Whether a piece of a path is a step to itself or upwards; also once it stands beside fixed text.
-pub(crate) fn has_dot_step(path: &str) -> bool {
-    // Some servers drop what follows a semicolon.
-    path.split(['/', '\\']).any(|step| matches!(step.split(';').next(), Some("." | "..")))
+    check_segment(value)?;
+    Ok(encoded(value).to_string())
 }
 
 /// Adds a parameter to an encoded query.
@@ -54,13 +19,14 @@ pub(crate) fn push_parameter(query: &mut String, name: &str, value: &str) {
     if !query.is_empty() {
         query.push('&');
     }
-    query.extend(utf8_percent_encode(name, RESERVED));
+    query.extend(encoded(name));
     query.push('=');
-    query.extend(utf8_percent_encode(value, RESERVED));
+    query.extend(encoded(value));
 }
 
 #[cfg(test)]
 mod tests {
+    use percent_encoding::percent_decode_str;
     use proptest::prelude::*;
     use url::Url;
 

@@ -124,7 +124,8 @@ impl RequestTemplate {
     pub(crate) fn fill(&self, values: Values<'_>) -> Result<Outgoing, ToolError> {
         let path = self.path.render(values, |placeholder, value| {
             segment(value)
-                .map_err(|problem| ToolError::invalid_arguments(format!("{}: {problem}", name(placeholder))))
+                .map_err(|problem| format!("{}: it is part of a path and {problem}", name(placeholder)))
+                .map_err(ToolError::invalid_arguments)
         })?;
         let path = path.ok_or_else(|| ToolError::invalid_arguments("an argument of the path is missing"))?;
         if has_dot_step(&path) {

@@ -3,11 +3,10 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value};
 
-/// All but the characters that mean nothing anywhere in a URL (RFC 3986 §2.3).
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) use crate::url_text::has_dot_step;
+use crate::url_text::{check_segment, encoded};
 
 /// How a value with several parts is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub(super) enum Style {
 
 /// A text in which nothing has a meaning any more.
 pub(super) fn percent(text: &str) -> String {
-    utf8_percent_encode(text, RESERVED).to_string()
+    encoded(text).to_string()
 }
 
 /// A single value as text; what has parts becomes JSON.
@@ -144,12 +143,12 @@ fn push_pair(to: &mut String, apart: &str, name: &str, value: &str) {
 ///
 /// # Errors
 /// In words that go on after the name of the argument.
-pub(super) fn check_path(value: &Value) -> Result<(), &'static str> {
+pub(super) fn check_path(value: &Value) -> Result<(), String> {
     match value {
-        Value::Null => Err("is part of the path and may not be null"),
-        Value::Array(items) if items.is_empty() => Err("is part of the path and may not be empty"),
+        Value::Null => Err("is part of the path and may not be null".to_owned()),
+        Value::Array(items) if items.is_empty() => check_path_text(""),
         Value::Array(items) => items.iter().try_for_each(check_path),
-        Value::Object(members) if members.is_empty() => Err("is part of the path and may not be empty"),
+        Value::Object(members) if members.is_empty() => check_path_text(""),
         Value::Object(members) => members.iter().try_for_each(|(key, value)| {
             check_path_text(key)?;
             check_path(value)
@@ -158,32 +157,8 @@ pub(super) fn check_path(value: &Value) -> Result<(), &'static str> {
     }
 }
 
-fn check_path_text(value: &str) -> Result<(), &'static str> {
-    if value.is_empty() {
-        return Err("is part of the path and may not be empty");
-    }
-    let mut decoded = value.to_owned();
-    // Proxies in front of a backend may decode once more than they should.
-    for _ in 0..3 {
-        if has_dot_step(&decoded) {
-            return Err("is part of the path and may not hold `.` or `..` as a step");
-        }
-        if decoded.chars().any(char::is_control) {
-            return Err("is part of the path and may not hold control characters");
-        }
-        let next = percent_decode_str(&decoded).decode_utf8_lossy().into_owned();
-        if next == decoded {
-            break;
-        }
-        decoded = next;
-    }
-    Ok(())
-}
-
-/// Whether a path has a step to itself or upwards.
-pub(super) fn has_dot_step(path: &str) -> bool {
-    // Some servers drop what follows a semicolon.
-    path.split(['/', '\\']).any(|step| matches!(step.split(';').next(), Some("." | "..")))
+fn check_path_text(value: &str) -> Result<(), String> {
+    check_segment(value).map_err(|problem| format!("is part of the path and {problem}"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use platools::{Tool, ToolSpec};
 
 use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{Planner, address};
-use crate::config::{Common, Entry, Mcp, Path, SecretRef, Table};
+use crate::config::{Common, Entry, Mcp, Path, SecretRef};
 use crate::upstream::{Bearer, ServerProgram, UpstreamConfig};
 
 /// An MCP server, and what the file says of its tools.
@@ -166,18 +166,12 @@ impl Planner<'_> {
 
 fn common(file: &Mcp) -> Common {
     Common {
-        title: None,
-        category: None,
         auth: file.auth,
         roles: file.roles.clone(),
         timeout: file.timeout,
         rate_limit: file.rate_limit,
         concurrency: file.concurrency,
-        read_only: None,
-        destructive: None,
-        idempotent: None,
-        open_world: None,
-        annotations: Table::new(),
         entities: file.entities.clone(),
+        ..Common::default()
     }
 }

@@ -12,7 +12,7 @@ use url::Url;
 use super::backend::{PlannedBackend, is_ours};
 use super::{PlannedTool, Planner, address};
 use crate::caller::{Caller, Fact};
-use crate::config::{Common, Entry, Format, OpenApi, Path, Table};
+use crate::config::{Common, Entry, Format, OpenApi, Path};
 use crate::http::answer::Reading;
 use crate::http::backend::Backend;
 use crate::http::client::ClientOptions;
@@ -158,19 +158,13 @@ async fn fetch(client: &reqwest::Client, url: Url) -> Result<Vec<u8>, String> {
 
 fn common(file: &OpenApi) -> Common {
     Common {
-        title: None,
-        category: None,
         auth: file.auth,
         roles: file.roles.clone(),
         timeout: file.timeout,
         rate_limit: file.rate_limit,
         concurrency: file.concurrency,
-        read_only: None,
-        destructive: None,
-        idempotent: None,
-        open_world: None,
-        annotations: Table::new(),
         entities: file.entities.clone(),
+        ..Common::default()
     }
 }
 

@@ -9,14 +9,12 @@ use reqwest::redirect;
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::common::client_side_sse::ExponentialBackoff;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
-use rustls::ClientConfig;
-use rustls::crypto::ring;
-use rustls_platform_verifier::Verifier;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::UpstreamError;
 use super::quiet::QuietClient;
+use crate::tls::client_config;
 
 /// How long a connection may take, with its TLS handshake.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -95,8 +93,9 @@ pub(super) fn transport(
     bearer: Option<&Bearer>,
     max_result: usize,
 ) -> Result<StreamableHttpClientTransport<QuietClient>, UpstreamError> {
+    let tls = client_config(Vec::new()).map_err(|error| UpstreamError::Tls(error.to_string()))?;
     let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls()?)
+        .tls_backend_preconfigured(tls)
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
@@ -115,20 +114,6 @@ pub(super) fn transport(
         config = config.auth_header(bearer.0.as_str());
     }
     Ok(StreamableHttpClientTransport::with_client(QuietClient(client), config))
-}
-
-/// The provider is named here: rustls panics on the first connection when a program links two of them and nobody
-/// chose.
-fn tls() -> Result<ClientConfig, UpstreamError> {
-    let provider = Arc::new(ring::default_provider());
-    let setup = |error: rustls::Error| UpstreamError::Tls(error.to_string());
-    let verifier = Verifier::new(Arc::clone(&provider)).map_err(setup)?;
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(setup)?
-        .dangerous() // The name of the door; the verifier behind it is rustls' own.
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth())
 }
 
 #[cfg(test)]
