@@ -44,7 +44,7 @@ fn call(text: &str) -> CallFrame<'_> {
 }
 
 fn verify<'a>(verifier: &Verifier, text: &'a str) -> Result<RawEnvelope<'a>, Refusal> {
-    verifier.verify(&call(text), &scope(), at(NOW))
+    verifier.verify(&call(text), &scope(), at(NOW)).cloned()
 }
 
 /// The verdict of a fresh verifier.
@@ -210,7 +210,9 @@ fn each_part_of_the_scope_must_agree_where_both_state_it() {
         let other =
             Call::new().signed().changed(|envelope| *part(envelope) = Some("other".to_owned())).text();
         assert_eq!(verify(&verifier(), &other).unwrap_err(), Refusal::ScopeMismatch { member });
-        let unstated = verifier().verify(&call(&other), &Scope::default(), at(NOW));
+        let other = call(&other);
+        let verifier = verifier();
+        let unstated = verifier.verify(&other, &Scope::default(), at(NOW));
         assert!(unstated.is_ok(), "an old platform's welcome says less: {member}");
         let absent = Call::new().signed().changed(|envelope| *part(envelope) = None).text();
         assert_eq!(verdict(&absent), "accept", "{member}");
@@ -471,7 +473,7 @@ proptest! {
             (call.tool_name().raw_json().to_owned(), call.params().signed_pieces().concat())
         };
         prop_assert_eq!(covered(&changed), covered(&original));
-        let envelope = |call: &CallFrame<'_>| call.envelope().into_owned();
+        let envelope = |call: &CallFrame<'_>| call.envelope().to_envelope();
         let (changed, original) = (envelope(&changed), envelope(&original));
         prop_assert_eq!((changed.timestamp, changed.nonce), (original.timestamp, original.nonce));
     }

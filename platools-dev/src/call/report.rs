@@ -166,7 +166,7 @@ impl SignatureParts {
     }
 
     fn of_call(call: &CallFrame<'_>) -> Self {
-        let envelope = call.envelope().into_owned();
+        let envelope = call.envelope().to_envelope();
         Self {
             timestamp: envelope.timestamp,
             nonce: envelope.nonce,

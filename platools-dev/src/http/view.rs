@@ -172,7 +172,7 @@ impl CallView {
 impl RequestView {
     fn of(frame: &str) -> Option<Self> {
         let Ok(Inbound::ToolCall(call)) = Inbound::parse(frame) else { return None };
-        let envelope = call.envelope().into_owned();
+        let envelope = call.envelope().to_envelope();
         Some(Self {
             arguments: Cut::new(&call.params().arguments_text()),
             context: call.params().context_text().and_then(|text| serde_json::from_str(text).ok()),

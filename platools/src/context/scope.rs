@@ -182,7 +182,7 @@ impl CallScope {
     pub(crate) fn envelope(&self) -> &Envelope {
         match &self.caller {
             Caller::Wire { texts, decoded, .. } => {
-                decoded.get_or_init(|| Box::new(RawEnvelope::parse(texts.envelope()).into_owned()))
+                decoded.get_or_init(|| Box::new(RawEnvelope::parse(texts.envelope()).to_envelope()))
             }
             Caller::Local(context) => context.envelope(),
         }

@@ -96,7 +96,7 @@ fn begin(
     if shared.dispatcher().is_closed() {
         return Err(HttpRefusal::ShuttingDown);
     }
-    let envelope = envelope.into_owned();
+    let envelope = envelope.to_envelope();
     // Without an id nothing can be said about other calls; an empty one is none.
     let given = envelope.call_id.clone().filter(|call_id| !call_id.is_empty());
     let claim = given.as_deref().map(|call_id| Claim::new(shared, call_id)).transpose()?;

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::inbound::Frame;
 use super::{CallProblem, FrameError, Params, RawEnvelope};
-use crate::json;
+use crate::json::{self, Value};
 
 /// A call that the platform asks for, unverified.
 #[derive(Debug, Clone)]
@@ -15,27 +16,20 @@ pub struct CallFrame<'a> {
 }
 
 impl<'a> CallFrame<'a> {
-    /// Reads a call from the texts of its members, which `serde_json` has accepted.
-    pub(super) fn new(
-        bytes: usize,
-        call_id: Option<&'a str>,
-        tool_name: Option<&'a str>,
-        params: Option<&'a str>,
-    ) -> Result<Self, FrameError> {
-        let call_id = call_id
-            .and_then(json::decode_string)
-            .ok_or(FrameError::CallIdMissing { frame: "tool_call", bytes })?;
-        let parts = || {
-            let tool_name = ToolName::new(tool_name.ok_or(CallProblem::ToolNameMissing)?)?;
-            let params = params.ok_or(CallProblem::ParamsMissing)?;
-            let params = Params::new(params)
-                .ok_or_else(|| CallProblem::ParamsNotAnObject { found: json::kind(params) })?;
-            Ok((tool_name, params))
+    /// The call that a frame is.
+    pub(super) fn new(frame: Frame<'a>) -> Result<Self, FrameError> {
+        let call_id = frame
+            .call_id
+            .and_then(|id| id.string())
+            .ok_or(FrameError::CallIdMissing { frame: "tool_call", bytes: frame.bytes })?;
+        let tool_name = frame.tool_name.ok_or(CallProblem::ToolNameMissing).and_then(ToolName::new);
+        let problem = match (tool_name, frame.params) {
+            (Ok(tool_name), Some(Ok(params))) => return Ok(Self { call_id, tool_name, params }),
+            (Err(problem), _) => problem,
+            (_, None) => CallProblem::ParamsMissing,
+            (_, Some(Err(found))) => CallProblem::ParamsNotAnObject { found },
         };
-        match parts() {
-            Ok((tool_name, params)) => Ok(Self { call_id, tool_name, params }),
-            Err(problem) => Err(FrameError::Call { call_id: call_id.into_owned(), problem }),
-        }
+        Err(FrameError::Call { call_id: call_id.into_owned(), problem })
     }
 
     /// The id under which the call is answered.
@@ -54,39 +48,37 @@ impl<'a> CallFrame<'a> {
     }
 
     /// The envelope as it stands in the frame, unverified; empty when there is none.
-    pub fn envelope(&self) -> RawEnvelope<'a> {
-        self.params.envelope_text().map(RawEnvelope::parse).unwrap_or_default()
+    pub fn envelope(&self) -> &RawEnvelope<'a> {
+        self.params.envelope()
     }
 }
 
 /// The name of the tool that a call is for.
 #[derive(Clone, Copy)]
-pub struct ToolName<'a> {
-    raw: &'a str,
-}
+pub struct ToolName<'a>(Value<'a>);
 
 impl<'a> ToolName<'a> {
-    pub(super) fn new(raw: &'a str) -> Result<Self, CallProblem> {
-        if raw.starts_with('"') {
-            Ok(Self { raw })
+    pub(super) fn new(name: Value<'a>) -> Result<Self, CallProblem> {
+        if name.text.starts_with('"') {
+            Ok(Self(name))
         } else {
-            Err(CallProblem::ToolNameNotText { found: json::kind(raw) })
+            Err(CallProblem::ToolNameNotText { found: json::kind(name.text) })
         }
     }
 
     /// The name as JSON, with quotes and escapes, as it was signed.
     pub fn raw_json(&self) -> &'a str {
-        self.raw
+        self.0.text
     }
 
     /// The name, or `None` when it is not valid Unicode (a lone surrogate), so that no tool has it.
     pub fn exact(&self) -> Option<Cow<'a, str>> {
-        json::decode_string(self.raw)
+        self.0.string()
     }
 
     /// The name for messages: what is not valid Unicode becomes `\u{fffd}`.
     pub fn display(&self) -> Cow<'a, str> {
-        json::decode_string_lossy(self.raw)
+        json::decode_string_lossy(self.0.text)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::json;
+use crate::json::{self, Cursor};
 
 /// Declares the two forms of the envelope from one list, so that they cannot drift apart.
 macro_rules! envelope {
@@ -23,21 +23,28 @@ macro_rules! envelope {
         }
 
         impl<'a> RawEnvelope<'a> {
-            /// Reads the text of `__platos`, which `serde_json` has accepted.
+            /// Reads the text of `__platos`; what is no object says nothing.
             pub(crate) fn parse(text: &'a str) -> Self {
+                Self::read(&mut Cursor::new(text)).unwrap_or_default()
+            }
+
+            /// Steps over the object at the cursor.
+            pub(super) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
                 let mut envelope = Self::default();
-                for member in json::members(text) {
-                    match member.name().as_deref() {
-                        $(Some($wire) => envelope.$field = member.string(),)*
+                cursor.object(|cursor, name| {
+                    let value = cursor.value()?;
+                    match name.string().as_deref() {
+                        $(Some($wire) => envelope.$field = value.string(),)*
                         _ => {}
                     }
-                }
-                envelope
+                    Some(())
+                })?;
+                Some(envelope)
             }
 
             /// The same envelope, independent of the frame.
-            pub fn into_owned(self) -> Envelope {
-                Envelope { $($field: self.$field.map(Cow::into_owned),)* }
+            pub fn to_envelope(&self) -> Envelope {
+                Envelope { $($field: self.$field.as_deref().map(str::to_owned),)* }
             }
 
             fn members(&self) -> impl Iterator<Item = (&'static str, Need, Option<&str>)> {
@@ -183,7 +190,7 @@ mod tests {
             r#"{"userId":7,"agentId":"\ud800","threadId":"","callId":"c\u0061","extra":{},"entityId":null,
                 "projectId":"first","projectId":"last","organizationId":"there","organizationId":1}"#,
         )
-        .into_owned();
+        .to_envelope();
         assert_eq!(envelope.user_id, None);
         assert_eq!(envelope.agent_id, None);
         assert_eq!(envelope.entity_id, None);
@@ -200,7 +207,7 @@ mod tests {
     #[test]
     fn what_is_no_object_is_an_empty_envelope() {
         for text in ["[]", "null", "\"x\"", "{}", "5"] {
-            assert_eq!(RawEnvelope::parse(text).into_owned(), Envelope::default(), "{text}");
+            assert_eq!(RawEnvelope::parse(text).to_envelope(), Envelope::default(), "{text}");
         }
     }
 
@@ -215,7 +222,7 @@ mod tests {
         let mut json = String::new();
         envelope.write(&mut json);
         assert_eq!(json, r#"{"userId":"a \"quoted\" one","userToken":"ü","signature":"00"}"#);
-        assert_eq!(RawEnvelope::parse(&json).into_owned(), envelope);
+        assert_eq!(RawEnvelope::parse(&json).to_envelope(), envelope);
     }
 
     #[test]
@@ -223,7 +230,7 @@ mod tests {
         let raw = RawEnvelope::parse(
             r#"{"userId":"usr_1","userToken":"s3cret","signature":"s3cret","entityToken":"s3cret"}"#,
         );
-        let shown = format!("{raw:?} {:?}", raw.clone().into_owned());
+        let shown = format!("{raw:?} {:?}", raw.to_envelope());
         assert!(shown.contains("usr_1") && !shown.contains("s3cret"), "{shown}");
     }
 }

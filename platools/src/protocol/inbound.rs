@@ -6,14 +6,15 @@
 
 use std::time::Duration;
 
-use super::{CallFrame, FrameError, HealthStatus, Scope};
-use crate::json;
+use super::{CallFrame, FrameError, HealthStatus, Params, Scope};
+use crate::json::{self, Cursor, Value};
 
 /// How many characters of an unknown frame's type are kept.
 const UNKNOWN_KIND_CHARACTERS: usize = 64;
 
 /// One frame from the platform.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "nearly every frame is a call, and none is kept")]
 #[non_exhaustive]
 pub enum Inbound<'a> {
     /// The connection is authenticated.
@@ -44,9 +45,7 @@ impl<'a> Inbound<'a> {
         let frame = Frame::split(text)?;
         let kind = frame.kind()?;
         Ok(match &*kind {
-            "tool_call" => {
-                Self::ToolCall(CallFrame::new(text.len(), frame.call_id, frame.tool_name, frame.params)?)
-            }
+            "tool_call" => Self::ToolCall(CallFrame::new(frame)?),
             "welcome" => Self::Welcome(Welcome::read(text)),
             "tools_registered" => Self::ToolsRegistered(ToolsRegistered::read(text)),
             "heartbeat_ack" => Self::HeartbeatAck,
@@ -172,41 +171,57 @@ pub struct UnknownFrame {
     pub kind: String,
 }
 
-/// The members of any frame that are on the path of a call, as text.
+/// The members of any frame that are on the path of a call.
 #[derive(Debug, Default)]
 pub(super) struct Frame<'a> {
-    bytes: usize,
-    kind: Option<&'a str>,
-    pub(super) call_id: Option<&'a str>,
-    tool_name: Option<&'a str>,
-    params: Option<&'a str>,
+    pub(super) bytes: usize,
+    kind: Option<Value<'a>>,
+    pub(super) call_id: Option<Value<'a>>,
+    pub(super) tool_name: Option<Value<'a>>,
+    /// Or what kind of value they are instead of an object.
+    pub(super) params: Option<Result<Params<'a>, &'static str>>,
 }
 
 impl<'a> Frame<'a> {
-    /// Checks that `text` is one JSON object and picks the members.
+    /// Checks that `text` is one JSON object and picks the members, in one pass.
     pub(super) fn split(text: &'a str) -> Result<Self, FrameError> {
         let bytes = text.len();
         let mut frame = Self { bytes, ..Self::default() };
-        let read = json::visit_object(text, |name, value| match json::decode_string(name).as_deref() {
-            Some("type") => frame.kind = Some(value),
-            Some("call_id") => frame.call_id = Some(value),
-            Some("tool_name") => frame.tool_name = Some(value),
-            Some("params") => frame.params = Some(value),
-            _ => {}
+        let mut cursor = Cursor::new(text);
+        let read = cursor.object(|cursor, name| {
+            if name.is("params") {
+                frame.params = Some(match cursor.peek()? {
+                    b'{' => Ok(Params::read(cursor)?),
+                    _ => Err(json::kind(cursor.value()?.text)),
+                });
+                return Some(());
+            }
+            let value = Some(cursor.value()?);
+            match name.string().as_deref() {
+                Some("type") => frame.kind = value,
+                Some("call_id") => frame.call_id = value,
+                Some("tool_name") => frame.tool_name = value,
+                _ => {}
+            }
+            Some(())
         });
-        match read {
-            Ok(()) => Ok(frame),
-            // The reader saw another kind of value; its own message would quote it.
-            Err(error) if error.is_data() => Err(FrameError::NotAnObject { bytes, found: json::kind(text) }),
-            Err(error) => Err(FrameError::NotJson { bytes, problem: error.to_string() }),
+        if read.and_then(|()| cursor.end()).is_some() {
+            return Ok(frame);
         }
+        let problem = json::problem(text);
+        // The reader saw another kind of value; its own message would quote it.
+        Err(if problem.is_data() {
+            FrameError::NotAnObject { bytes, found: json::kind(text) }
+        } else {
+            FrameError::NotJson { bytes, problem: problem.to_string() }
+        })
     }
 
     /// The frame's type.
     pub(super) fn kind(&self) -> Result<std::borrow::Cow<'a, str>, FrameError> {
-        let raw = self.kind.ok_or(FrameError::TypeMissing { bytes: self.bytes })?;
-        json::decode_string(raw)
-            .ok_or_else(|| FrameError::TypeNotText { bytes: self.bytes, found: json::kind(raw) })
+        let kind = self.kind.ok_or(FrameError::TypeMissing { bytes: self.bytes })?;
+        kind.string()
+            .ok_or_else(|| FrameError::TypeNotText { bytes: self.bytes, found: json::kind(kind.text) })
     }
 }
 
@@ -417,7 +432,7 @@ mod tests {
     /// Reads any text as a frame and touches everything that can be reached from it.
     fn survive(text: &str) {
         if let Ok(Inbound::ToolCall(call)) = Inbound::parse(text) {
-            let _ = (call.tool_name().exact(), call.tool_name().display(), call.envelope().into_owned());
+            let _ = (call.tool_name().exact(), call.tool_name().display(), call.envelope().to_envelope());
             let _ = (call.params().arguments_text(), call.params().signed_pieces(), format!("{call:?}"));
         }
     }

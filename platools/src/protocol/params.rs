@@ -10,37 +10,50 @@
 
 use std::fmt;
 
-use super::{CONTEXT_MEMBER, ENVELOPE_MEMBER};
-use crate::json::{self, Member};
+use super::{CONTEXT_MEMBER, ENVELOPE_MEMBER, RawEnvelope};
+use crate::json::{self, Cursor, Member};
 
 /// The `params` of a call, as text.
-#[derive(Clone, Copy)]
+#[derive(Clone, Default)]
 pub struct Params<'a> {
     text: &'a str,
     envelope: Option<Member<'a>>,
+    /// What that member says.
+    read_envelope: RawEnvelope<'a>,
     context: Option<Member<'a>>,
     /// Whether an envelope stands there more than once.
     repeated: bool,
 }
 
 impl<'a> Params<'a> {
-    /// Finds the envelopes in `text`, which `serde_json` has accepted; `None` when it is no object.
-    pub(crate) fn new(text: &'a str) -> Option<Self> {
-        if !text.starts_with('{') {
-            return None;
-        }
-        let mut params = Self { text, envelope: None, context: None, repeated: false };
-        for member in json::members(text) {
-            let seen = if member.is(ENVELOPE_MEMBER) {
-                &mut params.envelope
-            } else if member.is(CONTEXT_MEMBER) {
-                &mut params.context
-            } else {
-                continue;
-            };
-            params.repeated |= seen.replace(member).is_some();
-        }
+    /// Steps over the `params` at the cursor, and finds the envelopes in them.
+    pub(super) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let base = cursor.at();
+        let mut params = Self::default();
+        cursor.object(|cursor, name| {
+            if name.is(ENVELOPE_MEMBER) {
+                let start = cursor.at();
+                params.read_envelope = match cursor.peek()? {
+                    b'{' => RawEnvelope::read(cursor)?,
+                    _ => cursor.value().map(|_no_object| RawEnvelope::default())?,
+                };
+                let member = Member::new(name, cursor.since(start), base);
+                params.repeated |= params.envelope.replace(member).is_some();
+                return Some(());
+            }
+            let value = cursor.value()?;
+            if name.is(CONTEXT_MEMBER) {
+                params.repeated |= params.context.replace(Member::new(name, value, base)).is_some();
+            }
+            Some(())
+        })?;
+        params.text = cursor.since(base).text;
         Some(params)
+    }
+
+    /// The envelope, unverified; empty when there is none.
+    pub fn envelope(&self) -> &RawEnvelope<'a> {
+        &self.read_envelope
     }
 
     /// The whole text, as it arrived.
@@ -102,8 +115,12 @@ impl fmt::Debug for Params<'_> {
 mod tests {
     use super::*;
 
+    fn params(text: &str) -> Option<Params<'_>> {
+        Params::read(&mut Cursor::new(text))
+    }
+
     fn cut(text: &str) -> (String, String) {
-        let params = Params::new(text).unwrap();
+        let params = params(text).unwrap();
         (params.signed_pieces().concat(), params.arguments_text())
     }
 
@@ -126,7 +143,7 @@ mod tests {
 
     #[test]
     fn an_escaped_name_is_the_same_name() {
-        let params = Params::new(r#"{"a":1,"__pl\u0061tos":{"x":2},"_conte\u0078t":[3]}"#).unwrap();
+        let params = params(r#"{"a":1,"__pl\u0061tos":{"x":2},"_conte\u0078t":[3]}"#).unwrap();
         assert_eq!(params.envelope_text(), Some(r#"{"x":2}"#));
         assert_eq!(params.context_text(), Some("[3]"));
         assert_eq!(params.arguments_text(), r#"{"a":1}"#);
@@ -135,8 +152,7 @@ mod tests {
     #[test]
     fn of_duplicates_the_last_counts_and_none_is_an_argument() {
         let params =
-            Params::new(r#"{"__platos":{"x":1},"_context":1,"a":0,"_context":2,"__platos":{"x":2}}"#)
-                .unwrap();
+            params(r#"{"__platos":{"x":1},"_context":1,"a":0,"_context":2,"__platos":{"x":2}}"#).unwrap();
         assert_eq!(params.envelope_text(), Some(r#"{"x":2}"#));
         assert_eq!(params.context_text(), Some("2"));
         assert_eq!(
@@ -150,13 +166,13 @@ mod tests {
     #[test]
     fn only_an_object_has_members() {
         for text in ["[]", "null", "\"{}\"", "1"] {
-            assert!(Params::new(text).is_none(), "{text}");
+            assert!(params(text).is_none(), "{text}");
         }
     }
 
     #[test]
     fn debug_shows_no_content() {
-        let params = Params::new(r#"{"password":"hunter2"}"#).unwrap();
+        let params = params(r#"{"password":"hunter2"}"#).unwrap();
         assert!(!format!("{params:?}").contains("hunter2"));
     }
 }

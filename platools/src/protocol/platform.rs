@@ -103,7 +103,7 @@ impl<'a> HostFrame<'a> {
         let call_id = |name: &'static str| {
             frame
                 .call_id
-                .and_then(json::decode_string)
+                .and_then(|id| id.string())
                 .ok_or(FrameError::CallIdMissing { frame: name, bytes: text.len() })
         };
         let kind = frame.kind()?;

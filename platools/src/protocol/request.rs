@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::{Params, ToolName};
-use crate::json;
+use crate::json::{self, Cursor, Value};
 
 /// The form of a body, for messages.
 const FORM: &str = r#"{"method":"tools/call","params":{"name":"…","arguments":{…}}}"#;
@@ -42,28 +42,30 @@ impl<'a> CallRequest<'a> {
     /// When the body is no call.
     pub fn parse(body: &'a str) -> Result<Self, RequestError> {
         let (mut method, mut params) = (None, None);
-        json::visit_object(body, |name, value| match json::decode_string(name).as_deref() {
-            Some("method") => method = Some(value),
-            Some("params") => params = Some(value),
-            _ => {}
-        })
-        .map_err(|error| RequestError::NotAnObject { problem: error.to_string() })?;
+        let mut cursor = Cursor::new(body);
+        let read = cursor.object(|cursor, name| {
+            if name.is("params") {
+                params = match cursor.peek()? {
+                    b'{' => Some(Called::read(cursor)?),
+                    _ => cursor.value().map(|_no_object| None)?,
+                };
+                return Some(());
+            }
+            let value = cursor.value()?;
+            if name.is("method") {
+                method = Some(value);
+            }
+            Some(())
+        });
+        if read.and_then(|()| cursor.end()).is_none() {
+            return Err(RequestError::NotAnObject { problem: json::problem(body).to_string() });
+        }
         let missing = |member, expected| RequestError::Member { member, expected };
-        if method.and_then(json::decode_string).as_deref() != Some("tools/call") {
+        if !method.is_some_and(|method| method.is("tools/call")) {
             return Err(missing("method", "`tools/call`"));
         }
-        let params = params.filter(|params| params.starts_with('{'));
-        let params = params.ok_or_else(|| missing("params", "an object"))?;
-        let (mut tool_name, mut arguments) = (None, None);
-        for member in json::members(params) {
-            if member.is("name") {
-                tool_name = Some(member.value);
-            } else if member.is("arguments") {
-                arguments = Some(member.value);
-            }
-        }
+        let Called { tool_name, arguments } = params.ok_or_else(|| missing("params", "an object"))?;
         let tool_name = tool_name.and_then(|name| ToolName::new(name).ok());
-        let arguments = arguments.and_then(Params::new);
         Ok(Self {
             tool_name: tool_name.ok_or_else(|| missing("params.name", "a string"))?,
             params: arguments.ok_or_else(|| missing("params.arguments", "an object"))?,
@@ -78,6 +80,35 @@ impl<'a> CallRequest<'a> {
     /// The arguments, with `_context`.
     pub fn params(&self) -> &Params<'a> {
         &self.params
+    }
+}
+
+/// What `params` say.
+#[derive(Default)]
+struct Called<'a> {
+    tool_name: Option<Value<'a>>,
+    arguments: Option<Params<'a>>,
+}
+
+impl<'a> Called<'a> {
+    /// Steps over the object at the cursor.
+    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let mut called = Self::default();
+        cursor.object(|cursor, name| {
+            if name.is("arguments") {
+                called.arguments = match cursor.peek()? {
+                    b'{' => Some(Params::read(cursor)?),
+                    _ => cursor.value().map(|_no_object| None)?,
+                };
+                return Some(());
+            }
+            let value = cursor.value()?;
+            if name.is("name") {
+                called.tool_name = Some(value);
+            }
+            Some(())
+        })?;
+        Some(called)
     }
 }
 

@@ -14,9 +14,8 @@
 //! Each is kept as a 128-bit fingerprint under random keys, made in this process: two nonces of the
 //! same fingerprint are as likely as guessing a 128-bit key, and cannot be searched for.
 
-use std::cmp::Reverse;
 use std::collections::hash_map::RandomState;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher};
 
@@ -45,8 +44,8 @@ pub(super) struct ReplayGuard {
     capacity: usize,
     keys: [RandomState; 2],
     seen: HashSet<Fingerprint, BuildHasherDefault<FingerprintHasher>>,
-    by_age: BinaryHeap<Reverse<(Microseconds, Fingerprint)>>,
-    newest: Microseconds,
+    /// The nonces of each timestamp. The platform's clock ticks, so that a busy host finds the last one here.
+    by_age: BTreeMap<Microseconds, Vec<Fingerprint>>,
     /// Calls of this age or older may be forgotten.
     forgotten: Option<Microseconds>,
 }
@@ -57,8 +56,7 @@ impl ReplayGuard {
             capacity: capacity.max(1),
             keys: [RandomState::new(), RandomState::new()],
             seen: HashSet::default(),
-            by_age: BinaryHeap::new(),
-            newest: Microseconds::MIN,
+            by_age: BTreeMap::new(),
             forgotten: None,
         }
     }
@@ -83,8 +81,10 @@ impl ReplayGuard {
         if !self.seen.insert(fingerprint) {
             return Admission::Replayed;
         }
-        self.by_age.push(Reverse((timestamp, fingerprint)));
-        self.newest = self.newest.max(timestamp);
+        match self.by_age.last_entry() {
+            Some(mut newest) if *newest.key() == timestamp => newest.get_mut().push(fingerprint),
+            _ => self.by_age.entry(timestamp).or_default().push(fingerprint),
+        }
         self.forget_oldest(window_start);
         Admission::New
     }
@@ -94,21 +94,28 @@ impl ReplayGuard {
     /// The first nonce to go takes its whole timestamp with it: its calls are refused from now on, and
     /// their nonces are cleared away as further calls come.
     fn forget_oldest(&mut self, window_start: Microseconds) {
-        for _ in 0..CLEARED_PER_CALL {
-            let Some(&Reverse((oldest, fingerprint))) = self.by_age.peek() else { break };
-            let has_left = oldest < window_start || self.is_forgotten(oldest);
-            let is_too_much = self.by_age.len() > self.capacity && oldest < self.newest;
-            if !has_left && !is_too_much {
+        let mut left = CLEARED_PER_CALL;
+        while left > 0 {
+            let is_too_much = self.seen.len() > self.capacity && self.by_age.len() > 1;
+            let Some(mut tick) = self.by_age.first_entry() else { break };
+            let oldest = *tick.key();
+            let is_forgotten = self.forgotten.is_some_and(|forgotten| oldest <= forgotten);
+            if !(oldest < window_start || is_forgotten || is_too_much) {
                 break;
             }
             // Also when it left the window: a clock that is set back must not let it in again.
             self.forgotten = self.forgotten.max(Some(oldest));
-            self.by_age.pop();
-            self.seen.remove(&fingerprint);
+            let nonces = tick.get_mut();
+            for fingerprint in nonces.drain(nonces.len().saturating_sub(left)..) {
+                self.seen.remove(&fingerprint);
+                left -= 1;
+            }
+            if nonces.is_empty() {
+                tick.remove();
+            }
         }
-        let room = self.by_age.len().saturating_mul(2).max(KEPT_ROOM);
-        if self.by_age.capacity() > room.saturating_mul(4) {
-            self.by_age.shrink_to(room);
+        let room = self.seen.len().saturating_mul(2).max(KEPT_ROOM);
+        if self.seen.capacity() > room.saturating_mul(4) {
             self.seen.shrink_to(room);
         }
     }
@@ -118,7 +125,7 @@ impl fmt::Debug for ReplayGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReplayGuard")
             .field("capacity", &self.capacity)
-            .field("remembered", &self.by_age.len())
+            .field("remembered", &self.seen.len())
             .finish_non_exhaustive()
     }
 }
@@ -209,8 +216,8 @@ mod tests {
         for number in 10_000..20_000 {
             assert_eq!(guard.admit(&nonce(number), number.cast_signed(), ALWAYS), New);
         }
-        assert!(guard.by_age.len() <= 101, "{guard:?}");
-        assert!(guard.by_age.capacity() < 10_000 && guard.seen.capacity() < 10_000);
+        assert!(guard.seen.len() <= 101, "{guard:?}");
+        assert!(guard.seen.capacity() < 10_000);
         assert_eq!(guard.admit(&nonce(0), 5, ALWAYS), Forgotten);
     }
 
@@ -223,7 +230,7 @@ mod tests {
         for number in 20..25 {
             assert_eq!(guard.admit(&nonce(number), 500, 200), New);
         }
-        assert_eq!(guard.by_age.len(), 5, "only what can still come is kept");
+        assert_eq!(guard.seen.len(), 5, "only what can still come is kept");
         assert_eq!(guard.admit(&nonce(0), 100, 0), Forgotten);
         assert_eq!(guard.admit("other", 101, 0), New);
     }
@@ -250,7 +257,7 @@ mod tests {
                 }
                 newest = newest.max(timestamp);
                 prop_assert!(!guard.is_forgotten(newest));
-                prop_assert_eq!(guard.by_age.len(), guard.seen.len());
+                prop_assert_eq!(guard.by_age.values().map(Vec::len).sum::<usize>(), guard.seen.len());
             }
         }
     }

@@ -77,23 +77,23 @@ impl Verifier {
     ///
     /// # Errors
     /// When the call must not run.
-    pub fn verify<'a>(
+    pub fn verify<'f, 'a>(
         &self,
-        frame: &CallFrame<'a>,
+        frame: &'f CallFrame<'a>,
         scope: &Scope,
         now: SystemTime,
-    ) -> Result<RawEnvelope<'a>, Refusal> {
+    ) -> Result<&'f RawEnvelope<'a>, Refusal> {
         let envelope = frame.envelope();
         if self.options.mode == VerificationMode::Off {
             return Ok(envelope);
         }
-        self.check_signature(&envelope, timestamp::of(now), |key, signature, timestamp, nonce| {
+        self.check_signature(envelope, timestamp::of(now), |key, signature, timestamp, nonce| {
             key.verifies_call(signature, timestamp, nonce, frame)
         })?;
         if envelope.call_id.as_deref() != Some(frame.call_id()) {
             return Err(Refusal::CallIdMismatch);
         }
-        check_scope(&envelope, scope)?;
+        check_scope(envelope, scope)?;
         Ok(envelope)
     }
 

@@ -125,7 +125,7 @@ pub(in crate::http) async fn replay(
                 ));
             };
             let context = call.params().context_text().and_then(|text| serde_json::from_str(text).ok());
-            let before = call.envelope().into_owned();
+            let before = call.envelope().to_envelope();
             let mut again = entity
                 .calling(&entry.tool)
                 .arguments_text(call.params().arguments_text())
