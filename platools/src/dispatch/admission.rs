@@ -147,6 +147,11 @@ pub(super) enum Place {
 }
 
 impl Ticket {
+    /// Whether the call may run at once.
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.place, Place::Running(_))
+    }
+
     /// The place to wait for, and the sign that the call is in flight.
     pub(super) fn split(self) -> (Place, Presence) {
         (self.place, self.presence)

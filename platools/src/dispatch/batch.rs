@@ -19,12 +19,10 @@
 //! * Each call is isolated: its timeout, its panic and its span are its own future's.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
@@ -33,14 +31,21 @@ use super::watch::{Rescue, Watch};
 /// How long, by what is known of their tools, the calls of one batch may take altogether.
 const TOGETHER: Duration = Duration::from_micros(500);
 
+/// What is left of a call that was begun.
+pub(crate) type Rest<S> = BoxFuture<'static, <S as Batched>::Answer>;
+
 /// What a batch runs, and where its answers go.
 pub(crate) trait Batched: Send + Sync + 'static {
-    /// A call that was not started yet. A future of it is made only when its turn comes: so many of them at once
-    /// are more than the allocator and the caches have at hand.
+    /// A call that was not started yet.
     type Call: Send + 'static;
     type Answer: Send + 'static;
 
-    fn run(self: Arc<Self>, call: Self::Call) -> impl Future<Output = Self::Answer> + Send + 'static;
+    /// Takes the first step of a call. When that does not answer it, here is the rest, which nobody has polled yet.
+    fn begin(
+        self: Arc<Self>,
+        call: Self::Call,
+        context: &mut Context<'_>,
+    ) -> Result<Self::Answer, Rest<Self>>;
 
     /// Takes the answers of calls that ended together.
     fn answered(&self, answers: Vec<Self::Answer>);
@@ -63,9 +68,8 @@ impl<S: Batched> Batch<S> {
     /// Adds a call, which `quick` says takes no longer than that before it ends or waits.
     pub(crate) fn push(&mut self, call: S::Call, quick: Option<Duration>) {
         let Some(quick) = quick else {
-            let call = Arc::clone(&self.calls).run(call).boxed();
-            let alone = Alone { calls: Arc::clone(&self.calls), call, watch: self.watch.clone() };
-            tokio::spawn(alone.run());
+            let alone = Alone { calls: Arc::clone(&self.calls), watch: self.watch.clone() };
+            tokio::spawn(alone.run(call));
             return;
         };
         if self.expected + quick > TOGETHER {
@@ -102,7 +106,7 @@ struct Together<S: Batched> {
     done: Mutex<Vec<S::Answer>>,
     /// Those that wait for something, on their way to tasks of their own. Not spawned at once: the runtime keeps the
     /// latest task for the worker that spawned it, and the next call may block that one.
-    pending: Mutex<Vec<BoxFuture<'static, S::Answer>>>,
+    pending: Mutex<Vec<Rest<S>>>,
     calls: Arc<S>,
     watch: Watch,
     runtime: Handle,
@@ -120,10 +124,9 @@ impl<S: Batched> Together<S> {
         let mut context = Context::from_waker(Waker::noop());
         let mut next = lock(&self.waiting).pop_front();
         while let Some(call) = next {
-            let mut call = Arc::clone(&self.calls).run(call).boxed();
-            match call.as_mut().poll(&mut context) {
-                Poll::Ready(answer) => lock(&self.done).push(answer),
-                Poll::Pending => lock(&self.pending).push(call),
+            match Arc::clone(&self.calls).begin(call, &mut context) {
+                Ok(answer) => lock(&self.done).push(answer),
+                Err(rest) => lock(&self.pending).push(rest),
             }
             next = lock(&self.waiting).pop_front();
         }
@@ -131,16 +134,14 @@ impl<S: Batched> Together<S> {
         self.hand_over();
     }
 
-    /// The call goes on in a task of its own.
-    fn alone(&self, call: BoxFuture<'static, S::Answer>) {
-        let alone = Alone { calls: Arc::clone(&self.calls), call, watch: self.watch.clone() };
-        self.runtime.spawn(alone.run());
+    fn alone(&self) -> Alone<S> {
+        Alone { calls: Arc::clone(&self.calls), watch: self.watch.clone() }
     }
 
     /// Lets go of what has had its first step.
     fn hand_over(&self) {
-        for call in std::mem::take(&mut *lock(&self.pending)) {
-            self.alone(call);
+        for rest in std::mem::take(&mut *lock(&self.pending)) {
+            self.runtime.spawn(self.alone().go_on(rest));
         }
         let done = std::mem::take(&mut *lock(&self.done));
         if !done.is_empty() {
@@ -156,37 +157,56 @@ impl<S: Batched> Rescue for Together<S> {
         // On a worker, since that is what has to wake up: one that is free polls the sockets afterwards.
         runtime.spawn(async move {
             for call in std::mem::take(&mut *lock(&self.waiting)) {
-                self.alone(Arc::clone(&self.calls).run(call).boxed());
+                self.runtime.spawn(self.alone().run(call));
             }
             self.hand_over();
         });
     }
 }
 
-/// One call in a task of its own.
+/// What a call needs in a task of its own.
 struct Alone<S: Batched> {
     calls: Arc<S>,
-    call: BoxFuture<'static, S::Answer>,
     watch: Watch,
 }
 
 impl<S: Batched> Alone<S> {
-    async fn run(self) {
-        let Self { calls, mut call, watch } = self;
-        let wake: Arc<dyn Rescue> = Arc::new(WakeAnother(Handle::current()));
+    /// Runs a call from its start.
+    async fn run(self, call: S::Call) {
+        let mut call = Some(call);
+        let begun = std::future::poll_fn(|context| {
+            let _watched = self.watch.begin(WakeAnother::here());
+            Poll::Ready(call.take().map(|call| Arc::clone(&self.calls).begin(call, context)))
+        });
+        match begun.await {
+            Some(Ok(answer)) => self.calls.answered(vec![answer]),
+            Some(Err(rest)) => self.go_on(rest).await,
+            None => {}
+        }
+    }
+
+    /// Runs what is left of a call.
+    async fn go_on(self, mut rest: Rest<S>) {
+        let wake = WakeAnother::here();
         let answer = std::future::poll_fn(|context| {
-            let _watched = watch.begin(Arc::clone(&wake));
-            Pin::new(&mut call).poll(context)
+            let _watched = self.watch.begin(Arc::clone(&wake));
+            rest.as_mut().poll(context)
         });
         let answer = answer.await;
         // What it held is gone before anybody hears of the answer.
-        drop(call);
-        calls.answered(vec![answer]);
+        drop(rest);
+        self.calls.answered(vec![answer]);
     }
 }
 
 /// Another worker wakes up, and polls the sockets before it goes to sleep again.
 struct WakeAnother(Handle);
+
+impl WakeAnother {
+    fn here() -> Arc<dyn Rescue> {
+        Arc::new(Self(Handle::current()))
+    }
+}
 
 impl Rescue for WakeAnother {
     fn rescue(self: Arc<Self>) {
@@ -198,6 +218,7 @@ impl Rescue for WakeAnother {
 mod tests {
     use std::sync::mpsc as blocking;
 
+    use futures_util::FutureExt as _;
     use tokio::sync::{mpsc, oneshot};
     use tokio::task::yield_now;
     use tokio::time::timeout;
@@ -214,8 +235,15 @@ mod tests {
         type Call = BoxFuture<'static, &'static str>;
         type Answer = &'static str;
 
-        fn run(self: Arc<Self>, call: Self::Call) -> impl Future<Output = &'static str> + Send + 'static {
-            call
+        fn begin(
+            self: Arc<Self>,
+            mut call: Self::Call,
+            context: &mut Context<'_>,
+        ) -> Result<&'static str, Rest<Self>> {
+            match call.as_mut().poll(context) {
+                Poll::Ready(answer) => Ok(answer),
+                Poll::Pending => Err(call),
+            }
         }
 
         fn answered(&self, answers: Vec<&'static str>) {

@@ -1,14 +1,12 @@
 //! One admitted call: wait, run, and whatever happens, an answer.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use tokio::sync::oneshot;
+use futures_util::future::Either;
 use tokio::task::unconstrained;
 #[cfg(feature = "mcp")]
 use tokio::time::timeout;
@@ -18,8 +16,9 @@ use tracing::{Instrument as _, Span};
 
 use super::admission::{Permits, Place, Presence, Ticket};
 use super::blocking::Threads;
+use super::handler::{self, Begun};
 use super::{Entry, Limits};
-use crate::context::{CURRENT, CallScope};
+use crate::context::CallScope;
 use crate::observe;
 use crate::security::{Authentication, Identity};
 use crate::tool::{Arguments, Handler, ToolCall, ToolError, ToolErrorKind, ToolResult};
@@ -74,19 +73,63 @@ impl Admitted {
         self.entry.pace.quick()
     }
 
+    /// Takes the first step of the call here and now. Most calls have their answer then, and never become a future;
+    /// here is the rest of the others. A call that has to wait before it may run takes no step yet.
+    pub(crate) fn step(
+        self,
+        arguments: Arguments,
+        scope: Arc<CallScope>,
+        context: &mut Context<'_>,
+    ) -> Result<Finished, impl Future<Output = Finished> + Send + use<>> {
+        let handler = match self.entry.tool.handler() {
+            Handler::Async(handler) if self.asking.is_none() && self.ticket.is_running() => handler.clone(),
+            // Rare, and large: boxed, so that the others are not as large.
+            _ => return Err(Either::Left(Box::pin(self.run(arguments, scope)))),
+        };
+        let Self { entry, ticket, arrived, limit, .. } = self;
+        let (place, presence) = ticket.split();
+        let course = Course::new(entry, scope, arrived, limit);
+        let started = Instant::now();
+        let begun = {
+            let _inside = course.span.enter();
+            handler::begin(&*handler, course.call(arguments), &course.scope, context)
+        };
+        let now = Instant::now();
+        course.entry.pace.record(now.duration_since(started));
+        match begun {
+            Begun::Ended(result) => {
+                drop(place);
+                course.record(started, now, &result);
+                Ok(course.finish(result, now, presence))
+            }
+            Begun::Waits(rest) => Err(Either::Right(async move {
+                let rest = handler::go_on(rest, Arc::clone(&course.scope), place);
+                let span = course.span.clone();
+                let (result, ended) = course.within_time(started, rest, |_| {}).instrument(span).await;
+                course.finish(result, ended, presence)
+            })),
+        }
+    }
+
     /// Runs the call to its answer, within its time, in a span of its own.
     pub(crate) async fn run(self, arguments: Arguments, scope: Arc<CallScope>) -> Finished {
         let Self { entry, ticket, threads, asking, arrived, limit } = self;
         let (place, presence) = ticket.split();
-        let span = span(&entry, &scope);
-        let within = Within { deadline: arrived + limit, limit, threads, asking };
-        let (result, ended) = within.run(&entry, place, arguments, &scope).instrument(span.clone()).await;
-        let (outcome, latency) = (outcome(&result), ended.duration_since(arrived));
-        span.record("outcome", outcome);
-        span.record("latency_ms", latency.as_millis() as u64);
-        span.in_scope(|| report(&entry, &scope, &result));
-        observe::call_finished(entry.tool.name(), outcome, latency);
-        Finished { result, entry, presence, ended }
+        let course = Course::new(entry, scope, arrived, limit);
+        let run = async {
+            let permits = match course.before(place, asking.as_ref()).await {
+                Ok(permits) => permits,
+                Err(error) => return (Err(error.into_refusal()), Instant::now()),
+            };
+            let started = Instant::now();
+            let handler = course.entry.tool.handler().clone();
+            let running =
+                handler::run(handler, course.call(arguments), Arc::clone(&course.scope), permits, &threads);
+            let first = |stepped: Instant| course.entry.pace.record(stepped.duration_since(started));
+            course.within_time(started, running, first).await
+        };
+        let (result, ended) = run.instrument(course.span.clone()).await;
+        course.finish(result, ended, presence)
     }
 
     /// The same, until the caller takes the call back: the handler's token is cancelled then, and a handler that
@@ -118,75 +161,89 @@ impl Admitted {
     }
 }
 
-/// The time that a call has.
-struct Within {
-    deadline: Instant,
-    /// What the deadline was made of, for the message.
+/// A call on its way to its answer.
+struct Course {
+    entry: Arc<Entry>,
+    scope: Arc<CallScope>,
+    span: Span,
+    arrived: Instant,
+    /// How long it may take from there.
     limit: Duration,
-    threads: Arc<Threads>,
-    asking: Option<Asking>,
 }
 
-impl Within {
-    /// The answer, and when it was there.
-    async fn run(
-        self,
-        entry: &Entry,
-        place: Place,
-        arguments: Arguments,
-        scope: &Arc<CallScope>,
-    ) -> (ToolResult, Instant) {
-        match self.before(entry, place, scope).await {
-            Ok(permits) => self.handle(entry, permits, arguments, scope).await,
-            Err(error) => (Err(error.into_refusal()), Instant::now()),
-        }
+impl Course {
+    fn new(entry: Arc<Entry>, scope: Arc<CallScope>, arrived: Instant, limit: Duration) -> Self {
+        let span = span(&entry, &scope);
+        Self { entry, scope, span, arrived, limit }
+    }
+
+    /// The call as its handler sees it.
+    fn call(&self, arguments: Arguments) -> ToolCall {
+        ToolCall::new(arguments, Arc::clone(&self.scope) as Arc<dyn Any + Send + Sync>)
+    }
+
+    fn deadline(&self) -> Instant {
+        self.arrived + self.limit
     }
 
     /// What has to be passed before the handler may run.
-    async fn before(&self, entry: &Entry, place: Place, scope: &CallScope) -> Result<Permits, ToolError> {
+    async fn before(&self, place: Place, asking: Option<&Asking>) -> Result<Permits, ToolError> {
         let permits = match place {
             Place::Running(permits) => permits,
             waiting @ Place::Waiting(..) => {
-                let permits = timeout_at(self.deadline, waiting.permits()).await;
+                let permits = timeout_at(self.deadline(), waiting.permits()).await;
                 permits.map_err(|_elapsed| ToolError::timed_out(self.limit))?
             }
         };
-        if let Some(Asking { authentication, stated }) = &self.asking {
-            let checked = timeout_at(self.deadline, entry.access.check(authentication, scope)).await;
+        if let Some(Asking { authentication, stated }) = asking {
+            let checked =
+                timeout_at(self.deadline(), self.entry.access.check(authentication, &self.scope)).await;
             checked.unwrap_or_else(|_elapsed| Err(ToolError::timed_out(self.limit)))?;
-            let subject = scope.identity().map(Identity::subject);
+            let subject = self.scope.identity().map(Identity::subject);
             Span::current().record("subject", subject);
-            entry.limits.check_rate(subject.or(stated.as_deref()))?;
+            self.entry.limits.check_rate(subject.or(stated.as_deref()))?;
         }
         Ok(permits)
     }
 
-    /// Runs the handler.
-    async fn handle(
+    /// What comes of a handler that was `started`, in the time that it has; and when. `first` is told when the first
+    /// poll is over.
+    async fn within_time(
         &self,
-        entry: &Entry,
-        permits: Permits,
-        arguments: Arguments,
-        scope: &Arc<CallScope>,
+        started: Instant,
+        running: impl Future<Output = ToolResult>,
+        first: impl Fn(Instant),
     ) -> (ToolResult, Instant) {
-        let started = Instant::now();
-        let (deadline, limit) = match entry.tool.spec().timeout {
-            Some(own) if own < self.deadline.saturating_duration_since(started) => (started + own, own),
-            _ => (self.deadline, self.limit),
+        let (deadline, limit) = match self.entry.tool.spec().timeout {
+            Some(own) if own < self.deadline().saturating_duration_since(started) => (started + own, own),
+            _ => (self.deadline(), self.limit),
         };
-        let call = ToolCall::new(arguments, Arc::clone(scope) as Arc<dyn Any + Send + Sync>);
-        let running = execute(entry.tool.handler().clone(), call, Arc::clone(scope), permits, &self.threads);
         let mut running = pin!(running);
-        let first = |stepped: Instant| entry.pace.record(stepped.duration_since(started));
         let (mut result, mut ended) = until(deadline, running.as_mut(), first).await;
-        if result.is_none() && scope.cancel() {
+        if result.is_none() && self.scope.cancel() {
             // The handler was told, and may have something better to say than that its time is up.
             (result, ended) = until(ended + LAST_WORDS, running, |_| {}).await;
         }
         let result = result.unwrap_or_else(|| Err(ToolError::timed_out(limit)));
-        let error = result.as_ref().err().filter(|error| !error.is_refusal());
-        entry.health.record(started, ended, error, scope.call_id());
+        self.record(started, ended, &result);
         (result, ended)
+    }
+
+    /// Counts what the handler ended with.
+    fn record(&self, started: Instant, ended: Instant, result: &ToolResult) {
+        let error = result.as_ref().err().filter(|error| !error.is_refusal());
+        self.entry.health.record(started, ended, error, self.scope.call_id());
+    }
+
+    /// The call has its answer.
+    fn finish(self, result: ToolResult, ended: Instant, presence: Presence) -> Finished {
+        let Self { entry, scope, span, arrived, .. } = self;
+        let (outcome, latency) = (outcome(&result), ended.duration_since(arrived));
+        span.record("outcome", outcome);
+        span.record("latency_ms", latency.as_millis() as u64);
+        span.in_scope(|| report(&entry, &scope, &result));
+        observe::call_finished(entry.tool.name(), outcome, latency);
+        Finished { result, entry, presence, ended }
     }
 }
 
@@ -254,54 +311,6 @@ fn outcome(result: &ToolResult) -> &'static str {
         Ok(_) => "ok",
         Err(error) => error.kind().as_str(),
     }
-}
-
-/// Runs the handler. A panic in it becomes an internal error.
-async fn execute(
-    handler: Handler,
-    call: ToolCall,
-    scope: Arc<CallScope>,
-    permits: Permits,
-    threads: &Threads,
-) -> ToolResult {
-    match handler {
-        Handler::Async(handler) => {
-            let _permits = permits;
-            // In an `async` block, so that a panic before the first `await` is caught too.
-            let run = AssertUnwindSafe(async move { handler(call).await }).catch_unwind();
-            CURRENT.scope(scope, run).await.unwrap_or_else(panicked)
-        }
-        Handler::Blocking(handler) => {
-            let (sender, answer) = oneshot::channel();
-            let (span, runtime) = (Span::current(), tokio::runtime::Handle::current());
-            let started = threads.run(move || {
-                let _inside = (span.enter(), runtime.enter());
-                let run = || catch_unwind(AssertUnwindSafe(|| handler(call))).unwrap_or_else(panicked);
-                let result = CURRENT.sync_scope(scope, run);
-                // Held until the function has returned, even when its time was up before.
-                drop(permits);
-                // Nobody listens any more when its time is up.
-                let _ = sender.send(result);
-            });
-            match started {
-                Ok(()) => {
-                    answer.await.unwrap_or_else(|_| Err(ToolError::internal("the handler's thread is gone")))
-                }
-                Err(error) => Err(ToolError::internal(error)),
-            }
-        }
-    }
-}
-
-/// The error of a handler that panicked.
-#[expect(clippy::needless_pass_by_value, reason = "the payload ends here")]
-fn panicked(payload: Box<dyn Any + Send>) -> ToolResult {
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no text".to_owned());
-    Err(ToolError::internal(format!("the handler panicked: {text}")))
 }
 
 /// Writes what the model must not see into the log.

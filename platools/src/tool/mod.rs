@@ -35,7 +35,7 @@ pub use self::spec::{Auth, InvalidRateLimit, Location, NameError, RateLimit, Too
 /// What a handler ends with.
 pub type ToolResult = Result<ToolOutput, ToolError>;
 
-type HandlerFuture = Pin<Box<dyn Future<Output = ToolResult> + Send>>;
+pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = ToolResult> + Send>>;
 
 /// How a tool is run.
 #[derive(Clone)]

@@ -1,7 +1,8 @@
 //! What comes in on one connection: each frame, and the calls among them.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Context;
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
@@ -9,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Session;
 use crate::context::CallScope;
-use crate::dispatch::{Admitted, Batched, Entry, Finished, Presence, answer_text};
+use crate::dispatch::{Admitted, Batched, Entry, Finished, Presence, Rest, answer_text};
 use crate::host::calls::Known;
 use crate::host::declaration::format_bytes;
 use crate::host::outbox::Answer;
@@ -181,26 +182,40 @@ pub(in crate::host) struct Done {
     presence: Option<Presence>,
 }
 
+impl Done {
+    /// What a handler panics with is caught further in; what is left are values that panic when they are dropped
+    /// with it.
+    fn of_panic(call_id: &Arc<str>, arrived: Instant) -> Self {
+        let error = ToolError::internal("a value panicked when it was dropped");
+        let frame = outbound::tool_error(call_id, &answer_text(&error, call_id, false));
+        Self { answer: Answer::new(Arc::clone(call_id), frame.into(), arrived), presence: None }
+    }
+}
+
 impl Batched for Shared {
     type Call = Begun;
     type Answer = Done;
 
-    async fn run(self: Arc<Self>, call: Begun) -> Done {
+    fn begin(self: Arc<Self>, call: Begun, context: &mut Context<'_>) -> Result<Done, Rest<Self>> {
         let Begun { call_id, admitted, arguments, scope, arrived } = call;
-        let run = async {
-            let Finished { result, entry, presence, ended } = admitted.run(arguments, scope).await;
-            (self.encode(&call_id, &entry, result, ended.duration_since(arrived)), presence)
+        let step = || match admitted.step(arguments, scope, context) {
+            Ok(finished) => Ok(self.done(&call_id, finished, arrived)),
+            Err(rest) => Err(rest),
         };
-        let (frame, presence) = match AssertUnwindSafe(run).catch_unwind().await {
-            Ok((frame, presence)) => (frame, Some(presence)),
-            // What a handler panics with is caught further in; what is left are values that panic when
-            // they are dropped with it.
-            Err(_panic) => {
-                let error = ToolError::internal("a value panicked when it was dropped");
-                (outbound::tool_error(&call_id, &answer_text(&error, &call_id, false)), None)
+        match catch_unwind(AssertUnwindSafe(step)) {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(rest)) => {
+                let rest = async move {
+                    let run = async { self.done(&call_id, rest.await, arrived) };
+                    AssertUnwindSafe(run)
+                        .catch_unwind()
+                        .await
+                        .unwrap_or_else(|_| Done::of_panic(&call_id, arrived))
+                };
+                Err(rest.boxed())
             }
-        };
-        Done { answer: Answer::new(call_id, frame.into(), arrived), presence }
+            Err(_panic) => Ok(Done::of_panic(&call_id, arrived)),
+        }
     }
 
     /// The answers are in the outbox before the calls give up their places, so that a host without calls in flight
@@ -216,6 +231,12 @@ impl Batched for Shared {
 }
 
 impl Shared {
+    fn done(&self, call_id: &Arc<str>, finished: Finished, arrived: Instant) -> Done {
+        let Finished { result, entry, presence, ended } = finished;
+        let frame = self.encode(call_id, &entry, result, ended.duration_since(arrived));
+        Done { answer: Answer::new(Arc::clone(call_id), frame.into(), arrived), presence: Some(presence) }
+    }
+
     /// Tells everybody who wants to know that a call does not run.
     pub(in crate::host) fn note_refusal(&self, call_id: &str, tool: Option<&str>, reason: &'static str) {
         tracing::warn!(call_id = shorten(call_id), tool = tool.map(shorten), reason, "a call is refused");
