@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use super::watch::{Rescue, Watch};
 
@@ -40,10 +41,11 @@ pub(crate) trait Batched: Send + Sync + 'static {
     type Call: Send + 'static;
     type Answer: Send + 'static;
 
-    /// Takes the first step of a call. When that does not answer it, here is the rest, which nobody has polled yet.
+    /// Takes the first step of a call, at the time `now`, which has gone on then. When that does not answer it, here is the rest, which nobody has polled yet.
     fn begin(
-        self: Arc<Self>,
+        self: &Arc<Self>,
         call: Self::Call,
+        now: &mut Instant,
         context: &mut Context<'_>,
     ) -> Result<Self::Answer, Rest<Self>>;
 
@@ -88,10 +90,9 @@ impl<S: Batched> Batch<S> {
         // The next one is likely to be as large.
         let count = self.together.len();
         let room = VecDeque::with_capacity(count);
+        let waiting = std::mem::replace(&mut self.together, room);
         let together = Together {
-            waiting: Mutex::new(std::mem::replace(&mut self.together, room)),
-            done: Mutex::new(Vec::with_capacity(count)),
-            pending: Mutex::default(),
+            state: Mutex::new(State { waiting, done: Vec::with_capacity(count), pending: Vec::new() }),
             calls: Arc::clone(&self.calls),
             watch: self.watch.clone(),
             runtime: Handle::current(),
@@ -102,33 +103,42 @@ impl<S: Batched> Batch<S> {
 
 /// Calls that take their first steps together.
 struct Together<S: Batched> {
-    waiting: Mutex<VecDeque<S::Call>>,
-    done: Mutex<Vec<S::Answer>>,
-    /// Those that wait for something, on their way to tasks of their own. Not spawned at once: the runtime keeps the
-    /// latest task for the worker that spawned it, and the next call may block that one.
-    pending: Mutex<Vec<Rest<S>>>,
+    state: Mutex<State<S>>,
     calls: Arc<S>,
     watch: Watch,
     runtime: Handle,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// How far they are.
+struct State<S: Batched> {
+    waiting: VecDeque<S::Call>,
+    done: Vec<S::Answer>,
+    /// Those that wait for something, on their way to tasks of their own. Not spawned at once: the runtime keeps the
+    /// latest task for the worker that spawned it, and the next call may block that one.
+    pending: Vec<Rest<S>>,
 }
 
 impl<S: Batched> Together<S> {
+    fn state(&self) -> MutexGuard<'_, State<S>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     #[expect(clippy::unused_async, reason = "it is a task")]
     async fn run(self: Arc<Self>) {
         let watched = self.watch.begin(Arc::clone(&self) as Arc<dyn Rescue>);
         // Whoever is woken through this one polls again anyway, in a task of its own.
         let mut context = Context::from_waker(Waker::noop());
-        let mut next = lock(&self.waiting).pop_front();
+        // The clock is read once for each call: where one ends, the next one begins.
+        let mut now = Instant::now();
+        let mut next = self.state().waiting.pop_front();
         while let Some(call) = next {
-            match Arc::clone(&self.calls).begin(call, &mut context) {
-                Ok(answer) => lock(&self.done).push(answer),
-                Err(rest) => lock(&self.pending).push(rest),
+            let begun = self.calls.begin(call, &mut now, &mut context);
+            let mut state = self.state();
+            match begun {
+                Ok(answer) => state.done.push(answer),
+                Err(rest) => state.pending.push(rest),
             }
-            next = lock(&self.waiting).pop_front();
+            next = state.waiting.pop_front();
         }
         drop(watched);
         self.hand_over();
@@ -140,10 +150,13 @@ impl<S: Batched> Together<S> {
 
     /// Lets go of what has had its first step.
     fn hand_over(&self) {
-        for rest in std::mem::take(&mut *lock(&self.pending)) {
+        let (pending, done) = {
+            let mut state = self.state();
+            (std::mem::take(&mut state.pending), std::mem::take(&mut state.done))
+        };
+        for rest in pending {
             self.runtime.spawn(self.alone().go_on(rest));
         }
-        let done = std::mem::take(&mut *lock(&self.done));
         if !done.is_empty() {
             self.calls.answered(done);
         }
@@ -156,7 +169,8 @@ impl<S: Batched> Rescue for Together<S> {
         let runtime = self.runtime.clone();
         // On a worker, since that is what has to wake up: one that is free polls the sockets afterwards.
         runtime.spawn(async move {
-            for call in std::mem::take(&mut *lock(&self.waiting)) {
+            let waiting = std::mem::take(&mut self.state().waiting);
+            for call in waiting {
                 self.runtime.spawn(self.alone().run(call));
             }
             self.hand_over();
@@ -176,7 +190,7 @@ impl<S: Batched> Alone<S> {
         let mut call = Some(call);
         let begun = std::future::poll_fn(|context| {
             let _watched = self.watch.begin(WakeAnother::here());
-            Poll::Ready(call.take().map(|call| Arc::clone(&self.calls).begin(call, context)))
+            Poll::Ready(call.take().map(|call| self.calls.begin(call, &mut Instant::now(), context)))
         });
         match begun.await {
             Some(Ok(answer)) => self.calls.answered(vec![answer]),
@@ -236,8 +250,9 @@ mod tests {
         type Answer = &'static str;
 
         fn begin(
-            self: Arc<Self>,
+            self: &Arc<Self>,
             mut call: Self::Call,
+            _now: &mut Instant,
             context: &mut Context<'_>,
         ) -> Result<&'static str, Rest<Self>> {
             match call.as_mut().poll(context) {

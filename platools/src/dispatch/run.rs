@@ -75,10 +75,13 @@ impl Admitted {
 
     /// Takes the first step of the call here and now. Most calls have their answer then, and never become a future;
     /// here is the rest of the others. A call that has to wait before it may run takes no step yet.
+    ///
+    /// `now` is the time, which has gone on then.
     pub(crate) fn step(
         self,
         arguments: Arguments,
         scope: Arc<CallScope>,
+        now: &mut Instant,
         context: &mut Context<'_>,
     ) -> Result<Finished, impl Future<Output = Finished> + Send + use<>> {
         let handler = match self.entry.tool.handler() {
@@ -89,18 +92,18 @@ impl Admitted {
         let Self { entry, ticket, arrived, limit, .. } = self;
         let (place, presence) = ticket.split();
         let course = Course::new(entry, scope, arrived, limit);
-        let started = Instant::now();
+        let started = *now;
         let begun = {
             let _inside = course.span.enter();
             handler::begin(&*handler, course.call(arguments), &course.scope, context)
         };
-        let now = Instant::now();
+        *now = Instant::now();
         course.entry.pace.record(now.duration_since(started));
         match begun {
             Begun::Ended(result) => {
                 drop(place);
-                course.record(started, now, &result);
-                Ok(course.finish(result, now, presence))
+                course.record(started, *now, &result);
+                Ok(course.finish(result, *now, presence))
             }
             Begun::Waits(rest) => Err(Either::Right(async move {
                 let rest = handler::go_on(rest, Arc::clone(&course.scope), place);

@@ -17,6 +17,8 @@ use super::tls::TlsConnector;
 use crate::protocol::{ConnectUrl, MAX_FRAME_BYTES};
 use crate::security::Secret;
 
+/// How much is read at once. The library zeroes as much before each read, so that more makes a single call slower.
+const READ_BUFFER_BYTES: usize = 32 * 1024;
 /// What this library calls itself.
 const AGENT: &str = concat!("platools-rust/", env!("CARGO_PKG_VERSION"));
 
@@ -89,6 +91,7 @@ pub(super) async fn upgrade(
     request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
 
     let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(Some(MAX_FRAME_BYTES))
         .max_frame_size(Some(MAX_FRAME_BYTES));
     match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {

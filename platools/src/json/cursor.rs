@@ -37,7 +37,12 @@ impl<'a> Value<'a> {
     }
 
     /// Whether it is a string that says `text`.
+    #[inline]
     pub(crate) fn is(&self, text: &str) -> bool {
+        if self.is_plain {
+            // Both quotes are there.
+            return self.text.len() == text.len() + 2 && self.text[1..].starts_with(text);
+        }
         self.string().is_some_and(|decoded| decoded == text)
     }
 }
@@ -297,15 +302,16 @@ fn number(bytes: &[u8]) -> Option<usize> {
 
 /// Where the first byte stands that is not simply part of a string: a quote, a backslash, a control character.
 fn special(bytes: &[u8]) -> Option<usize> {
-    // Eight at a time: a byte of `word ^ pattern` is zero where the pattern's byte stands.
-    let (chunks, rest) = bytes.as_chunks::<8>();
+    // Sixteen at a time, which most strings are shorter than: a byte of `word ^ pattern` is zero where the pattern's
+    // byte stands.
+    let (chunks, rest) = bytes.as_chunks::<16>();
     for (index, chunk) in chunks.iter().enumerate() {
-        let word = u64::from_le_bytes(*chunk);
-        let found = zero_bytes(word ^ (EACH * u64::from(b'"')))
-            | zero_bytes(word ^ (EACH * u64::from(b'\\')))
+        let word = u128::from_le_bytes(*chunk);
+        let found = zero_bytes(word ^ (EACH * u128::from(b'"')))
+            | zero_bytes(word ^ (EACH * u128::from(b'\\')))
             | (word.wrapping_sub(EACH * 0x20) & !word & (EACH << 7));
         if found != 0 {
-            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+            return Some(index * 16 + found.trailing_zeros() as usize / 8);
         }
     }
     let at = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
@@ -313,10 +319,10 @@ fn special(bytes: &[u8]) -> Option<usize> {
 }
 
 /// A one in each byte.
-const EACH: u64 = 0x0101_0101_0101_0101;
+const EACH: u128 = u128::from_le_bytes([1; 16]);
 
 /// The high bit of the lowest byte that is zero, and perhaps of others above it.
-fn zero_bytes(word: u64) -> u64 {
+fn zero_bytes(word: u128) -> u128 {
     word.wrapping_sub(EACH) & !word & (EACH << 7)
 }
 

@@ -22,12 +22,12 @@ impl<'a> CallFrame<'a> {
             .call_id
             .and_then(|id| id.string())
             .ok_or(FrameError::CallIdMissing { frame: "tool_call", bytes: frame.bytes })?;
-        let tool_name = frame.tool_name.ok_or(CallProblem::ToolNameMissing).and_then(ToolName::new);
-        let problem = match (tool_name, frame.params) {
-            (Ok(tool_name), Some(Ok(params))) => return Ok(Self { call_id, tool_name, params }),
-            (Err(problem), _) => problem,
-            (_, None) => CallProblem::ParamsMissing,
-            (_, Some(Err(found))) => CallProblem::ParamsNotAnObject { found },
+        let problem = match frame.tool_name.ok_or(CallProblem::ToolNameMissing).and_then(ToolName::new) {
+            Err(problem) => problem,
+            Ok(tool_name) => match frame.no_params {
+                Some(problem) => problem,
+                None => return Ok(Self { call_id, tool_name, params: frame.params }),
+            },
         };
         Err(FrameError::Call { call_id: call_id.into_owned(), problem })
     }

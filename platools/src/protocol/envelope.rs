@@ -25,21 +25,23 @@ macro_rules! envelope {
         impl<'a> RawEnvelope<'a> {
             /// Reads the text of `__platos`; what is no object says nothing.
             pub(crate) fn parse(text: &'a str) -> Self {
-                Self::read(&mut Cursor::new(text)).unwrap_or_default()
+                let mut envelope = Self::default();
+                match envelope.read(&mut Cursor::new(text)) {
+                    Some(()) => envelope,
+                    None => Self::default(),
+                }
             }
 
-            /// Steps over the object at the cursor.
-            pub(super) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
-                let mut envelope = Self::default();
+            /// Steps over the object at the cursor, and takes over what it says.
+            pub(super) fn read(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
                 cursor.object(|cursor, name| {
                     let value = cursor.value()?;
                     match name.string().as_deref() {
-                        $(Some($wire) => envelope.$field = value.string(),)*
+                        $(Some($wire) => self.$field = value.string(),)*
                         _ => {}
                     }
                     Some(())
-                })?;
-                Some(envelope)
+                })
             }
 
             /// The same envelope, independent of the frame.

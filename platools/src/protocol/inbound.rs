@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{CallFrame, FrameError, HealthStatus, Params, Scope};
+use super::{CallFrame, CallProblem, FrameError, HealthStatus, Params, Scope};
 use crate::json::{self, Cursor, Value};
 
 /// How many characters of an unknown frame's type are kept.
@@ -178,22 +178,29 @@ pub(super) struct Frame<'a> {
     kind: Option<Value<'a>>,
     pub(super) call_id: Option<Value<'a>>,
     pub(super) tool_name: Option<Value<'a>>,
-    /// Or what kind of value they are instead of an object.
-    pub(super) params: Option<Result<Params<'a>, &'static str>>,
+    pub(super) params: Params<'a>,
+    /// Why they say nothing, if they do not.
+    pub(super) no_params: Option<CallProblem>,
 }
 
 impl<'a> Frame<'a> {
     /// Checks that `text` is one JSON object and picks the members, in one pass.
     pub(super) fn split(text: &'a str) -> Result<Self, FrameError> {
         let bytes = text.len();
-        let mut frame = Self { bytes, ..Self::default() };
+        let no_params = Some(CallProblem::ParamsMissing);
+        let mut frame = Self { bytes, no_params, ..Self::default() };
         let mut cursor = Cursor::new(text);
         let read = cursor.object(|cursor, name| {
             if name.is("params") {
-                frame.params = Some(match cursor.peek()? {
-                    b'{' => Ok(Params::read(cursor)?),
-                    _ => Err(json::kind(cursor.value()?.text)),
-                });
+                if frame.no_params.is_none() {
+                    frame.params = Params::default();
+                }
+                frame.no_params = if cursor.peek()? == b'{' {
+                    frame.params.read(cursor)?;
+                    None
+                } else {
+                    Some(CallProblem::ParamsNotAnObject { found: json::kind(cursor.value()?.text) })
+                };
                 return Some(());
             }
             let value = Some(cursor.value()?);
@@ -259,7 +266,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::protocol::CallProblem;
 
     fn call(text: &str) -> CallFrame<'_> {
         match Inbound::parse(text) {

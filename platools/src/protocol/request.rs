@@ -96,9 +96,12 @@ impl<'a> Called<'a> {
         let mut called = Self::default();
         cursor.object(|cursor, name| {
             if name.is("arguments") {
-                called.arguments = match cursor.peek()? {
-                    b'{' => Some(Params::read(cursor)?),
-                    _ => cursor.value().map(|_no_object| None)?,
+                called.arguments = if cursor.peek()? == b'{' {
+                    let mut arguments = Params::default();
+                    arguments.read(cursor)?;
+                    Some(arguments)
+                } else {
+                    cursor.value().map(|_no_object| None)?
                 };
                 return Some(());
             }

@@ -15,8 +15,35 @@ pub(super) fn parse(text: &str) -> Option<Microseconds> {
     if !has_shape(text.as_bytes()) {
         return None;
     }
-    text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond)
+    in_utc(text.as_bytes()).or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond))
 }
+
+/// The time that a text of that shape states, if it is what the platform writes: in UTC, with three digits behind
+/// the second, since 1970, and no leap second.
+fn in_utc(text: &[u8]) -> Option<Microseconds> {
+    let [moment @ .., b'.', _, _, _, b'Z'] = text else { return None };
+    let number = |digits: &[u8]| digits.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
+    let [year, month, day] = [&moment[..4], &moment[5..7], &moment[8..10]].map(number);
+    let [hour, minute, second] = [&moment[11..13], &moment[14..16], &moment[17..19]].map(number);
+    let month_at = usize::try_from(month - 1).ok().filter(|at| *at < 12)?;
+    let is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let length = DAYS_IN_MONTH[month_at] + i64::from(is_leap && month == 2);
+    if year < 1970 || !(1..=length).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let before = year - 1;
+    let leap_days = before / 4 - before / 100 + before / 400 - LEAP_DAYS_BEFORE_1970;
+    let days_before_month: i64 = DAYS_IN_MONTH[..month_at].iter().sum();
+    let days =
+        (year - 1970) * 365 + leap_days + days_before_month + i64::from(is_leap && month > 2) + day - 1;
+    let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+    let thousandths = number(&text[text.len() - 4..text.len() - 1]);
+    Some((seconds * 1_000 + thousandths) * 1_000)
+}
+
+const DAYS_IN_MONTH: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+/// In the years 1 to 1969.
+const LEAP_DAYS_BEFORE_1970: i64 = 1_969 / 4 - 1_969 / 100 + 1_969 / 400;
 
 /// Whether the text is `YYYY-MM-DDThh:mm:ss`, perhaps a fraction, and an offset.
 fn has_shape(text: &[u8]) -> bool {
@@ -62,7 +89,34 @@ pub(super) fn microseconds(duration: Duration) -> Microseconds {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Every time is read as `jiff` reads it, and every day that there is not is refused as there.
+        #[test]
+        fn the_short_way_leads_to_the_same_time(
+            year in 1960_u16..2200, month in 0_u8..14, day in 0_u8..33, hour in 0_u8..26, minute in 0_u8..62,
+            second in 0_u8..62, thousandths in 0_u16..1000,
+        ) {
+            let text =
+                format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{thousandths:03}Z");
+            let read = text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond);
+            prop_assert_eq!(parse(&text), read, "{}", text);
+        }
+    }
+
+    #[test]
+    fn every_day_of_a_leap_century_is_read_as_jiff_reads_it() {
+        for year in [1970, 1999, 2000, 2024, 2026, 2100, 2400] {
+            for (month, day) in (1..=12).flat_map(|month| (28..=31).map(move |day| (month, day))) {
+                let text = format!("{year}-{month:02}-{day:02}T23:59:59.999Z");
+                let read = text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond);
+                assert_eq!(in_utc(text.as_bytes()), read, "{text}");
+            }
+        }
+    }
 
     #[test]
     fn rfc_3339_with_offset_and_nothing_else() {

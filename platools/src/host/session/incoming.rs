@@ -196,17 +196,23 @@ impl Batched for Shared {
     type Call = Begun;
     type Answer = Done;
 
-    fn begin(self: Arc<Self>, call: Begun, context: &mut Context<'_>) -> Result<Done, Rest<Self>> {
+    fn begin(
+        self: &Arc<Self>,
+        call: Begun,
+        now: &mut Instant,
+        context: &mut Context<'_>,
+    ) -> Result<Done, Rest<Self>> {
         let Begun { call_id, admitted, arguments, scope, arrived } = call;
-        let step = || match admitted.step(arguments, scope, context) {
+        let step = || match admitted.step(arguments, scope, now, context) {
             Ok(finished) => Ok(self.done(&call_id, finished, arrived)),
             Err(rest) => Err(rest),
         };
         match catch_unwind(AssertUnwindSafe(step)) {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(rest)) => {
+                let shared = Arc::clone(self);
                 let rest = async move {
-                    let run = async { self.done(&call_id, rest.await, arrived) };
+                    let run = async { shared.done(&call_id, rest.await, arrived) };
                     AssertUnwindSafe(run)
                         .catch_unwind()
                         .await

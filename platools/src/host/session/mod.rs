@@ -244,6 +244,7 @@ impl<'a> Session<'a> {
 
     /// Writes what there is to write. `true` when all of it is flushed.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Result<bool, SocketError> {
+        let now = Instant::now();
         loop {
             if self.welcomed {
                 self.outgoing.refill(&self.shared.outbox, context);
@@ -251,7 +252,7 @@ impl<'a> Session<'a> {
             if Pin::new(&mut self.socket).poll_ready(context)?.is_pending() {
                 return Ok(false);
             }
-            let Some(message) = self.outgoing.next(&self.shared.outbox) else {
+            let Some(message) = self.outgoing.next(&self.shared.outbox, now) else {
                 // All that was taken may have expired while more came in.
                 if self.welcomed && !self.shared.outbox.is_empty() {
                     continue;

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::task::Context;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
@@ -16,6 +17,11 @@ use crate::observe;
 
 /// How many bytes of written answers are kept for a platform that never proves anything.
 const MAX_UNPROVEN_BYTES: usize = 16 * 1024 * 1024;
+/// How long it takes from one ping to the next. What the last answers of a flood are left without, the next
+/// heartbeat brings.
+const PING_PAUSE: Duration = Duration::from_millis(10);
+/// So many bytes of written answers are worth a ping at once.
+const MUCH_UNPROVEN_BYTES: usize = 1024 * 1024;
 /// For how many answers there is room between two reads.
 const KEPT_ROOM: usize = 256;
 /// How many heartbeats wait for their acknowledgement. Once there are so many, which one an acknowledgement
@@ -38,6 +44,8 @@ pub(super) struct Outgoing {
     heartbeats: VecDeque<(usize, Instant)>,
     /// When the ping went out that is not answered yet.
     pinged: Option<Instant>,
+    /// When the last one went out.
+    last_ping: Option<Instant>,
     /// Tells a ping's pong from that of an earlier one.
     pings: u64,
 }
@@ -71,11 +79,10 @@ impl Outgoing {
     }
 
     /// The next message to write: control frames, then answers, then a ping behind them.
-    pub(super) fn next(&mut self, outbox: &Outbox) -> Option<Message> {
+    pub(super) fn next(&mut self, outbox: &Outbox, now: Instant) -> Option<Message> {
         if let Some(frame) = self.control.pop_front() {
             return Some(Message::Text(frame));
         }
-        let now = Instant::now();
         while let Some(answer) = self.answers.pop_front() {
             if answer.is_expired(now) {
                 outbox.lose([answer]);
@@ -88,9 +95,11 @@ impl Outgoing {
             self.keep(answer, now);
             return Some(Message::Text(frame));
         }
-        if self.ping.is_none() && !self.unproven.is_empty() {
+        let is_time = self.last_ping.is_none_or(|last| last + PING_PAUSE <= now)
+            || self.unproven_bytes >= MUCH_UNPROVEN_BYTES;
+        if self.ping.is_none() && !self.unproven.is_empty() && is_time {
             self.ping = Some(self.unproven.len());
-            self.pinged = Some(now);
+            (self.pinged, self.last_ping) = (Some(now), Some(now));
             self.pings += 1;
             return Some(Message::Ping(Bytes::copy_from_slice(&self.pings.to_be_bytes())));
         }
@@ -179,7 +188,7 @@ mod tests {
 
     /// Writes everything, and returns it: texts as they are, pings as their number.
     fn write(outgoing: &mut Outgoing) -> Vec<String> {
-        std::iter::from_fn(|| outgoing.next(&Outbox::default()))
+        std::iter::from_fn(|| outgoing.next(&Outbox::default(), Instant::now()))
             .map(|message| match message {
                 Message::Text(text) => text.to_string(),
                 Message::Ping(payload) => format!("ping {}", payload[7]),
@@ -196,7 +205,7 @@ mod tests {
         u64::from(number).to_be_bytes()
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_was_written_is_kept_until_a_pong_proves_it() {
         let mut outgoing = outgoing(&["a", "b"]);
         assert_eq!(write(&mut outgoing), ["a", "b", "ping 1"]);
@@ -204,8 +213,18 @@ mod tests {
         assert_eq!(write(&mut outgoing), ["c"], "one ping at a time");
         outgoing.on_pong(&pong(9));
         outgoing.on_pong(&pong(1));
+        assert!(write(&mut outgoing).is_empty(), "the last ping was just now");
+        tokio::time::advance(PING_PAUSE).await;
         assert_eq!(write(&mut outgoing), ["ping 2"], "for what came since");
-        assert_eq!(left(outgoing), ["c"]);
+        outgoing.answers.push_back(Answer::new(
+            "d".into(),
+            "d".repeat(MUCH_UNPROVEN_BYTES).into(),
+            Instant::now(),
+        ));
+        assert_eq!(write(&mut outgoing).len(), 1);
+        outgoing.on_pong(&pong(2));
+        assert_eq!(write(&mut outgoing), ["ping 3"], "much waits to be proven");
+        assert_eq!(left(outgoing), ["d"]);
     }
 
     #[tokio::test]
@@ -240,8 +259,9 @@ mod tests {
     async fn order_is_kept_over_connections() {
         let mut outgoing = outgoing(&["a", "b", "c"]);
         outgoing.push_control(Utf8Bytes::from_static("register"));
-        assert!(matches!(outgoing.next(&Outbox::default()), Some(Message::Text(text)) if text == "register"));
-        outgoing.next(&Outbox::default());
+        let first = outgoing.next(&Outbox::default(), Instant::now());
+        assert!(matches!(first, Some(Message::Text(text)) if text == "register"));
+        write(&mut outgoing);
         assert_eq!(left(outgoing), ["a", "b", "c"]);
     }
 
