@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::Either;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::task::unconstrained;
 #[cfg(feature = "mcp")]
 use tokio::time::timeout;
@@ -83,11 +84,10 @@ impl Admitted {
         scope: Arc<CallScope>,
         now: &mut Instant,
         context: &mut Context<'_>,
-    ) -> Result<Finished, impl Future<Output = Finished> + Send + use<>> {
+    ) -> Result<Finished, BoxFuture<'static, Finished>> {
         let handler = match self.entry.tool.handler() {
             Handler::Async(handler) if self.asking.is_none() && self.ticket.is_running() => handler.clone(),
-            // Rare, and large: boxed, so that the others are not as large.
-            _ => return Err(Either::Left(Box::pin(self.run(arguments, scope)))),
+            _ => return Err(self.run(arguments, scope).boxed()),
         };
         let Self { entry, ticket, arrived, limit, .. } = self;
         let (place, presence) = ticket.split();
@@ -105,7 +105,7 @@ impl Admitted {
                 course.record(started, *now, &result);
                 Ok(course.finish(result, *now, presence))
             }
-            Begun::Waits(rest) => Err(Either::Right(async move {
+            Begun::Waits(rest) => Err(Box::pin(async move {
                 let rest = handler::go_on(rest, Arc::clone(&course.scope), place);
                 let span = course.span.clone();
                 let (result, ended) = course.within_time(started, rest, |_| {}).instrument(span).await;
