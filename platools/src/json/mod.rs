@@ -13,7 +13,7 @@ use std::ops::Range;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-pub(crate) use self::cursor::{Cursor, Value};
+pub(crate) use self::cursor::{Cursor, Span, Value};
 
 /// One member of an object, still as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,15 +31,11 @@ pub(crate) struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// A member of an object that begins at `base`.
-    pub(crate) fn new(name: Value<'a>, value: Value<'a>, base: usize) -> Self {
-        Self {
-            raw_name: name.text,
-            value: value.text,
-            start: name.start - base,
-            end: value.start + value.text.len() - base,
-            is_name_plain: name.is_plain(),
-        }
+    /// A member of the object that the cursor's text begins with.
+    fn new(cursor: &Cursor<'a>, name: Span, value: Span) -> Self {
+        let (start, end) = (name.start(), value.end());
+        let (name, value) = (cursor.get(name), cursor.get(value));
+        Self { raw_name: name.text(), value: value.text(), start, end, is_name_plain: name.is_plain() }
     }
 
     /// The decoded name, or `None` when it is not valid Unicode (a lone surrogate).

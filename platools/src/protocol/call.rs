@@ -59,16 +59,16 @@ pub struct ToolName<'a>(Value<'a>);
 
 impl<'a> ToolName<'a> {
     pub(super) fn new(name: Value<'a>) -> Result<Self, CallProblem> {
-        if name.text.starts_with('"') {
+        if name.text().starts_with('"') {
             Ok(Self(name))
         } else {
-            Err(CallProblem::ToolNameNotText { found: json::kind(name.text) })
+            Err(CallProblem::ToolNameNotText { found: json::kind(name.text()) })
         }
     }
 
     /// The name as JSON, with quotes and escapes, as it was signed.
     pub fn raw_json(&self) -> &'a str {
-        self.0.text
+        self.0.text()
     }
 
     /// The name, or `None` when it is not valid Unicode (a lone surrogate), so that no tool has it.
@@ -78,7 +78,7 @@ impl<'a> ToolName<'a> {
 
     /// The name for messages: what is not valid Unicode becomes `\u{fffd}`.
     pub fn display(&self) -> Cow<'a, str> {
-        json::decode_string_lossy(self.0.text)
+        json::decode_string_lossy(self.0.text())
     }
 }
 

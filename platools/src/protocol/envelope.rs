@@ -36,12 +36,26 @@ macro_rules! envelope {
             pub(super) fn read(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
                 cursor.object(|cursor, name| {
                     let value = cursor.value()?;
-                    match name.string().as_deref() {
-                        $(Some($wire) => self.$field = value.string(),)*
-                        _ => {}
+                    let member = match cursor.plain(name) {
+                        Some(name) => self.member(name),
+                        None => cursor.get(name).string().and_then(|name| self.member(&name)),
+                    };
+                    if let Some(member) = member {
+                        *member = match cursor.plain(value) {
+                            Some(plain) => Some(Cow::Borrowed(plain)),
+                            None => cursor.get(value).string(),
+                        };
                     }
                     Some(())
                 })
+            }
+
+            /// The member of that name on the wire.
+            fn member(&mut self, name: &str) -> Option<&mut Option<Cow<'a, str>>> {
+                match name {
+                    $($wire => Some(&mut self.$field),)*
+                    _ => None,
+                }
             }
 
             /// The same envelope, independent of the frame.

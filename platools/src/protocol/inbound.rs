@@ -191,7 +191,7 @@ impl<'a> Frame<'a> {
         let mut frame = Self { bytes, no_params, ..Self::default() };
         let mut cursor = Cursor::new(text);
         let read = cursor.object(|cursor, name| {
-            if name.is("params") {
+            if cursor.says(name, "params") {
                 if frame.no_params.is_none() {
                     frame.params = Params::default();
                 }
@@ -199,16 +199,20 @@ impl<'a> Frame<'a> {
                     frame.params.read(cursor)?;
                     None
                 } else {
-                    Some(CallProblem::ParamsNotAnObject { found: json::kind(cursor.value()?.text) })
+                    let value = cursor.value()?;
+                    Some(CallProblem::ParamsNotAnObject { found: json::kind(cursor.get(value).text()) })
                 };
                 return Some(());
             }
-            let value = Some(cursor.value()?);
-            match name.string().as_deref() {
-                Some("type") => frame.kind = value,
-                Some("call_id") => frame.call_id = value,
-                Some("tool_name") => frame.tool_name = value,
-                _ => {}
+            let value = cursor.value()?;
+            for (known, member) in [
+                ("type", &mut frame.kind),
+                ("call_id", &mut frame.call_id),
+                ("tool_name", &mut frame.tool_name),
+            ] {
+                if cursor.says(name, known) {
+                    *member = Some(cursor.get(value));
+                }
             }
             Some(())
         });
@@ -228,7 +232,7 @@ impl<'a> Frame<'a> {
     pub(super) fn kind(&self) -> Result<std::borrow::Cow<'a, str>, FrameError> {
         let kind = self.kind.ok_or(FrameError::TypeMissing { bytes: self.bytes })?;
         kind.string()
-            .ok_or_else(|| FrameError::TypeNotText { bytes: self.bytes, found: json::kind(kind.text) })
+            .ok_or_else(|| FrameError::TypeNotText { bytes: self.bytes, found: json::kind(kind.text()) })
     }
 }
 

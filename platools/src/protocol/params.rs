@@ -9,20 +9,41 @@
 //! a call does not verify. From the handler's arguments all of them are cut.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::{CONTEXT_MEMBER, ENVELOPE_MEMBER, RawEnvelope};
-use crate::json::{self, Cursor, Member};
+use crate::json::{self, Cursor, Member, Span};
 
 /// The `params` of a call, as text.
 #[derive(Clone, Default)]
 pub struct Params<'a> {
     text: &'a str,
-    envelope: Option<Member<'a>>,
+    envelope: Option<Found>,
     /// What that member says.
     read_envelope: RawEnvelope<'a>,
-    context: Option<Member<'a>>,
+    context: Option<Found>,
     /// Whether an envelope stands there more than once.
     repeated: bool,
+}
+
+/// Where a member stands in the text of the `params`.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    name: usize,
+    value: usize,
+    end: usize,
+}
+
+impl Found {
+    /// A member of an object that begins at `base`.
+    fn new(name: Span, value: usize, end: usize, base: usize) -> Self {
+        Self { name: name.start() - base, value: value - base, end: end - base }
+    }
+
+    /// Name, colon and value.
+    fn range(self) -> Range<usize> {
+        self.name..self.end
+    }
 }
 
 impl<'a> Params<'a> {
@@ -32,7 +53,7 @@ impl<'a> Params<'a> {
     pub(super) fn read(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
         let base = cursor.at();
         cursor.object(|cursor, name| {
-            if name.is(ENVELOPE_MEMBER) {
+            if cursor.says(name, ENVELOPE_MEMBER) {
                 let start = cursor.at();
                 if self.envelope.is_some() {
                     self.read_envelope = RawEnvelope::default();
@@ -41,17 +62,18 @@ impl<'a> Params<'a> {
                     b'{' => self.read_envelope.read(cursor)?,
                     _ => cursor.value().map(|_no_object| ())?,
                 }
-                let member = Member::new(name, cursor.since(start), base);
+                let member = Found::new(name, start, cursor.at(), base);
                 self.repeated |= self.envelope.replace(member).is_some();
                 return Some(());
             }
             let value = cursor.value()?;
-            if name.is(CONTEXT_MEMBER) {
-                self.repeated |= self.context.replace(Member::new(name, value, base)).is_some();
+            if cursor.says(name, CONTEXT_MEMBER) {
+                let member = Found::new(name, value.start(), value.end(), base);
+                self.repeated |= self.context.replace(member).is_some();
             }
             Some(())
         })?;
-        self.text = cursor.since(base).text;
+        self.text = cursor.since(base);
         Some(())
     }
 
@@ -67,12 +89,12 @@ impl<'a> Params<'a> {
 
     /// The text of `__platos`, whatever kind of value it is.
     pub fn envelope_text(&self) -> Option<&'a str> {
-        self.envelope.map(|member| member.value)
+        self.envelope.map(|member| &self.text[member.value..member.end])
     }
 
     /// The text of `_context`, whatever kind of value it is. It is covered by the signature.
     pub fn context_text(&self) -> Option<&'a str> {
-        self.context.map(|member| member.value)
+        self.context.map(|member| &self.text[member.value..member.end])
     }
 
     /// The text that was signed as the call's arguments: `params` without `__platos`, in two pieces
@@ -95,7 +117,7 @@ impl<'a> Params<'a> {
                 json::members(self.text).filter(is_envelope).map(|member| member.range()).collect();
             return json::without(self.text, &cuts);
         }
-        match (self.envelope.map(|member| member.range()), self.context.map(|member| member.range())) {
+        match (self.envelope.map(Found::range), self.context.map(Found::range)) {
             (None, None) => self.text.to_owned(),
             (Some(only), None) | (None, Some(only)) => json::without(self.text, &[only]),
             (Some(one), Some(other)) if one.start < other.start => json::without(self.text, &[one, other]),

@@ -44,7 +44,7 @@ impl<'a> CallRequest<'a> {
         let (mut method, mut params) = (None, None);
         let mut cursor = Cursor::new(body);
         let read = cursor.object(|cursor, name| {
-            if name.is("params") {
+            if cursor.says(name, "params") {
                 params = match cursor.peek()? {
                     b'{' => Some(Called::read(cursor)?),
                     _ => cursor.value().map(|_no_object| None)?,
@@ -52,8 +52,8 @@ impl<'a> CallRequest<'a> {
                 return Some(());
             }
             let value = cursor.value()?;
-            if name.is("method") {
-                method = Some(value);
+            if cursor.says(name, "method") {
+                method = Some(cursor.get(value));
             }
             Some(())
         });
@@ -95,7 +95,7 @@ impl<'a> Called<'a> {
     fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
         let mut called = Self::default();
         cursor.object(|cursor, name| {
-            if name.is("arguments") {
+            if cursor.says(name, "arguments") {
                 called.arguments = if cursor.peek()? == b'{' {
                     let mut arguments = Params::default();
                     arguments.read(cursor)?;
@@ -106,8 +106,8 @@ impl<'a> Called<'a> {
                 return Some(());
             }
             let value = cursor.value()?;
-            if name.is("name") {
-                called.tool_name = Some(value);
+            if cursor.says(name, "name") {
+                called.tool_name = Some(cursor.get(value));
             }
             Some(())
         })?;
