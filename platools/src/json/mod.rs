@@ -1,10 +1,10 @@
 //! The text of JSON: members of an object, as slices of the text they stand in.
 //!
-//! Signatures are made over exact text, so the host never rebuilds JSON it was sent. [`Cursor`] steps over
+//! Signatures are made over exact text, so the host never rebuilds JSON it was sent. [`Scan`] steps over
 //! text and checks it; [`members`] takes text that was checked before and returns parts of it. It must not
 //! know what the members mean. Text that is not JSON yields fewer members, never a panic.
 
-mod cursor;
+mod scan;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ use std::ops::Range;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-pub(crate) use self::cursor::{Cursor, Span, Value};
+pub(crate) use self::scan::{Scan, Span, Value};
 
 /// One member of an object, still as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +31,9 @@ pub(crate) struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// A member of the object that the cursor's text begins with.
-    fn new(cursor: &Cursor<'a>, name: Span, value: Span) -> Self {
+    fn new(scan: Scan<'a>, name: Span, value: Span) -> Self {
         let (start, end) = (name.start(), value.end());
-        let (name, value) = (cursor.get(name), cursor.get(value));
+        let (name, value) = (scan.get(name), scan.get(value));
         Self { raw_name: name.text(), value: value.text(), start, end, is_name_plain: name.is_plain() }
     }
 
@@ -54,7 +53,7 @@ impl<'a> Member<'a> {
     }
 }
 
-/// Why `text`, over which no [`Cursor`] could step, is not one JSON object.
+/// Why `text`, over which no [`Scan`] leads, is not one JSON object.
 #[cold]
 pub(crate) fn problem(text: &str) -> serde_json::Error {
     struct Object;
@@ -92,28 +91,26 @@ pub(crate) fn kind(raw: &str) -> &'static str {
 
 /// The members of the object in `text`, in the order they stand there. Duplicates are kept.
 pub(crate) fn members(text: &str) -> Members<'_> {
-    let mut cursor = Cursor::new(text);
-    let more = cursor.enter_object() == Some(true);
-    Members { cursor, more }
+    let scan = Scan::new(text);
+    Members { scan, next: scan.open(0) }
 }
 
 /// Iterates over the members of one object; see [`members`].
 #[derive(Debug, Clone)]
 pub(crate) struct Members<'a> {
-    cursor: Cursor<'a>,
-    more: bool,
+    scan: Scan<'a>,
+    /// Where the next member begins, if there is one.
+    next: Option<usize>,
 }
 
 impl<'a> Iterator for Members<'a> {
     type Item = Member<'a>;
 
     fn next(&mut self) -> Option<Member<'a>> {
-        if !self.more {
-            return None;
-        }
-        let member = self.cursor.member();
-        self.more = member.is_some() && self.cursor.next_or_leave() == Some(true);
-        member
+        let (name, value) = self.scan.member(self.next?)?;
+        let end = self.scan.skip_space(value.end());
+        self.next = (self.scan.byte(end) == Some(b',')).then(|| self.scan.skip_space(end + 1));
+        Some(Member::new(self.scan, name, value))
     }
 }
 

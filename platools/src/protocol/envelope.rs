@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::json::{self, Cursor};
+use crate::json::{self, Scan};
 
 /// Declares the two forms of the envelope from one list, so that they cannot drift apart.
 macro_rules! envelope {
@@ -26,27 +26,27 @@ macro_rules! envelope {
             /// Reads the text of `__platos`; what is no object says nothing.
             pub(crate) fn parse(text: &'a str) -> Self {
                 let mut envelope = Self::default();
-                match envelope.read(&mut Cursor::new(text)) {
-                    Some(()) => envelope,
+                match envelope.read(Scan::new(text), 0) {
+                    Some(_end) => envelope,
                     None => Self::default(),
                 }
             }
 
-            /// Steps over the object at the cursor, and takes over what it says.
-            pub(super) fn read(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
-                cursor.object(|cursor, name| {
-                    let value = cursor.value()?;
-                    let member = match cursor.plain(name) {
+            /// Steps over the object that begins there, and takes over what it says.
+            pub(super) fn read(&mut self, scan: Scan<'a>, at: usize) -> Option<usize> {
+                scan.object(at, |name, at| {
+                    let value = scan.value(at)?;
+                    let member = match scan.plain(name) {
                         Some(name) => self.member(name),
-                        None => cursor.get(name).string().and_then(|name| self.member(&name)),
+                        None => scan.get(name).string().and_then(|name| self.member(&name)),
                     };
                     if let Some(member) = member {
-                        *member = match cursor.plain(value) {
+                        *member = match scan.plain(value) {
                             Some(plain) => Some(Cow::Borrowed(plain)),
-                            None => cursor.get(value).string(),
+                            None => scan.get(value).string(),
                         };
                     }
-                    Some(())
+                    Some(value.end())
                 })
             }
 

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{CallFrame, CallProblem, FrameError, HealthStatus, Params, Scope};
-use crate::json::{self, Cursor, Value};
+use crate::json::{self, Scan, Value};
 
 /// How many characters of an unknown frame's type are kept.
 const UNKNOWN_KIND_CHARACTERS: usize = 64;
@@ -189,34 +189,34 @@ impl<'a> Frame<'a> {
         let bytes = text.len();
         let no_params = Some(CallProblem::ParamsMissing);
         let mut frame = Self { bytes, no_params, ..Self::default() };
-        let mut cursor = Cursor::new(text);
-        let read = cursor.object(|cursor, name| {
-            if cursor.says(name, "params") {
+        let scan = Scan::new(text);
+        let end = scan.object(0, |name, at| {
+            if scan.says(name, "params") {
                 if frame.no_params.is_none() {
                     frame.params = Params::default();
                 }
-                frame.no_params = if cursor.peek()? == b'{' {
-                    frame.params.read(cursor)?;
-                    None
-                } else {
-                    let value = cursor.value()?;
-                    Some(CallProblem::ParamsNotAnObject { found: json::kind(cursor.get(value).text()) })
-                };
-                return Some(());
+                if scan.byte(at)? == b'{' {
+                    frame.no_params = None;
+                    return frame.params.read(scan, at);
+                }
+                let value = scan.value(at)?;
+                frame.no_params =
+                    Some(CallProblem::ParamsNotAnObject { found: json::kind(scan.get(value).text()) });
+                return Some(value.end());
             }
-            let value = cursor.value()?;
+            let value = scan.value(at)?;
             for (known, member) in [
                 ("type", &mut frame.kind),
                 ("call_id", &mut frame.call_id),
                 ("tool_name", &mut frame.tool_name),
             ] {
-                if cursor.says(name, known) {
-                    *member = Some(cursor.get(value));
+                if scan.says(name, known) {
+                    *member = Some(scan.get(value));
                 }
             }
-            Some(())
+            Some(value.end())
         });
-        if read.and_then(|()| cursor.end()).is_some() {
+        if end.is_some_and(|end| scan.is_end(end)) {
             return Ok(frame);
         }
         let problem = json::problem(text);

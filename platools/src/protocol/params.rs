@@ -12,7 +12,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::{CONTEXT_MEMBER, ENVELOPE_MEMBER, RawEnvelope};
-use crate::json::{self, Cursor, Member, Span};
+use crate::json::{self, Member, Scan, Span};
 
 /// The `params` of a call, as text.
 #[derive(Clone, Default)]
@@ -47,34 +47,30 @@ impl Found {
 }
 
 impl<'a> Params<'a> {
-    /// Steps over the `params` at the cursor, which say nothing yet, and finds the envelopes in them.
+    /// Steps over the `params` that begin there and say nothing yet, and finds the envelopes in them.
     ///
     /// In place: to hand them out would move some hundred bytes at each step.
-    pub(super) fn read(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
-        let base = cursor.at();
-        cursor.object(|cursor, name| {
-            if cursor.says(name, ENVELOPE_MEMBER) {
-                let start = cursor.at();
+    pub(super) fn read(&mut self, scan: Scan<'a>, base: usize) -> Option<usize> {
+        let end = scan.object(base, |name, at| {
+            if scan.says(name, ENVELOPE_MEMBER) {
                 if self.envelope.is_some() {
                     self.read_envelope = RawEnvelope::default();
                 }
-                match cursor.peek()? {
-                    b'{' => self.read_envelope.read(cursor)?,
-                    _ => cursor.value().map(|_no_object| ())?,
-                }
-                let member = Found::new(name, start, cursor.at(), base);
-                self.repeated |= self.envelope.replace(member).is_some();
-                return Some(());
+                let end = match scan.byte(at)? {
+                    b'{' => self.read_envelope.read(scan, at)?,
+                    _ => scan.value(at)?.end(),
+                };
+                self.repeated |= self.envelope.replace(Found::new(name, at, end, base)).is_some();
+                return Some(end);
             }
-            let value = cursor.value()?;
-            if cursor.says(name, CONTEXT_MEMBER) {
-                let member = Found::new(name, value.start(), value.end(), base);
-                self.repeated |= self.context.replace(member).is_some();
+            let end = scan.value(at)?.end();
+            if scan.says(name, CONTEXT_MEMBER) {
+                self.repeated |= self.context.replace(Found::new(name, at, end, base)).is_some();
             }
-            Some(())
+            Some(end)
         })?;
-        self.text = cursor.since(base);
-        Some(())
+        self.text = scan.text(base, end);
+        Some(end)
     }
 
     /// The envelope, unverified; empty when there is none.
@@ -143,7 +139,7 @@ mod tests {
 
     fn params(text: &str) -> Option<Params<'_>> {
         let mut params = Params::default();
-        params.read(&mut Cursor::new(text)).map(|()| params)
+        params.read(Scan::new(text), 0).map(|_end| params)
     }
 
     fn cut(text: &str) -> (String, String) {

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::{Params, ToolName};
-use crate::json::{self, Cursor, Value};
+use crate::json::{self, Scan, Value};
 
 /// The form of a body, for messages.
 const FORM: &str = r#"{"method":"tools/call","params":{"name":"…","arguments":{…}}}"#;
@@ -42,22 +42,21 @@ impl<'a> CallRequest<'a> {
     /// When the body is no call.
     pub fn parse(body: &'a str) -> Result<Self, RequestError> {
         let (mut method, mut params) = (None, None);
-        let mut cursor = Cursor::new(body);
-        let read = cursor.object(|cursor, name| {
-            if cursor.says(name, "params") {
-                params = match cursor.peek()? {
-                    b'{' => Some(Called::read(cursor)?),
-                    _ => cursor.value().map(|_no_object| None)?,
-                };
-                return Some(());
+        let scan = Scan::new(body);
+        let end = scan.object(0, |name, at| {
+            if scan.says(name, "params") {
+                params = None;
+                if scan.byte(at)? == b'{' {
+                    return params.insert(Called::default()).read(scan, at);
+                }
             }
-            let value = cursor.value()?;
-            if cursor.says(name, "method") {
-                method = Some(cursor.get(value));
+            let value = scan.value(at)?;
+            if scan.says(name, "method") {
+                method = Some(scan.get(value));
             }
-            Some(())
+            Some(value.end())
         });
-        if read.and_then(|()| cursor.end()).is_none() {
+        if !end.is_some_and(|end| scan.is_end(end)) {
             return Err(RequestError::NotAnObject { problem: json::problem(body).to_string() });
         }
         let missing = |member, expected| RequestError::Member { member, expected };
@@ -91,27 +90,21 @@ struct Called<'a> {
 }
 
 impl<'a> Called<'a> {
-    /// Steps over the object at the cursor.
-    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
-        let mut called = Self::default();
-        cursor.object(|cursor, name| {
-            if cursor.says(name, "arguments") {
-                called.arguments = if cursor.peek()? == b'{' {
-                    let mut arguments = Params::default();
-                    arguments.read(cursor)?;
-                    Some(arguments)
-                } else {
-                    cursor.value().map(|_no_object| None)?
-                };
-                return Some(());
+    /// Steps over the object that begins there, and takes over what it says.
+    fn read(&mut self, scan: Scan<'a>, at: usize) -> Option<usize> {
+        scan.object(at, |name, at| {
+            if scan.says(name, "arguments") {
+                self.arguments = None;
+                if scan.byte(at)? == b'{' {
+                    return self.arguments.insert(Params::default()).read(scan, at);
+                }
             }
-            let value = cursor.value()?;
-            if cursor.says(name, "name") {
-                called.tool_name = Some(cursor.get(value));
+            let value = scan.value(at)?;
+            if scan.says(name, "name") {
+                self.tool_name = Some(scan.get(value));
             }
-            Some(())
-        })?;
-        Some(called)
+            Some(value.end())
+        })
     }
 }
 

@@ -7,19 +7,18 @@
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
 
-use super::{Member, decode};
+use super::decode;
 
-/// A place in JSON text. After a `None` it stands where the text is wrong, and leads nowhere.
-#[derive(Debug, Clone)]
-pub(crate) struct Cursor<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-/// Where a value stands in the cursor's text, without surrounding white space.
+/// JSON text to step over.
 ///
-/// Two words, so that it travels in registers: on the path of a call, spans that go through memory cost more than
-/// the stepping.
+/// Places in it are handed from step to step, as numbers, and not kept: kept in memory, each step would wait until the
+/// one before has been written there, which takes longer than the step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scan<'a>(&'a str);
+
+/// Where a value stands in the text, without surrounding white space.
+///
+/// Two words, for the same reason.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
     start: usize,
@@ -74,192 +73,176 @@ impl<'a> Value<'a> {
     }
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> Scan<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self(text)
     }
 
-    /// How many bytes lie behind it.
-    pub(crate) fn at(&self) -> usize {
-        self.at
+    pub(crate) fn byte(self, at: usize) -> Option<u8> {
+        self.0.as_bytes().get(at).copied()
     }
 
-    /// The text from `start` to here.
-    pub(crate) fn since(&self, start: usize) -> &'a str {
-        self.text.get(start..self.at).unwrap_or_default()
+    /// The text between two places.
+    pub(crate) fn text(self, from: usize, to: usize) -> &'a str {
+        self.0.get(from..to).unwrap_or_default()
     }
 
     /// The value at `span`.
-    pub(crate) fn get(&self, span: Span) -> Value<'a> {
-        Value { text: &self.text[span.start..span.end()], is_plain: span.is_plain() }
+    pub(crate) fn get(self, span: Span) -> Value<'a> {
+        Value { text: self.text(span.start, span.end()), is_plain: span.is_plain() }
     }
 
     /// What stands between the quotes at `span`, if that is what is meant.
     #[inline]
-    pub(crate) fn plain(&self, span: Span) -> Option<&'a str> {
-        if span.is_plain() { self.text.get(span.start + 1..span.end() - 1) } else { None }
+    pub(crate) fn plain(self, span: Span) -> Option<&'a str> {
+        if span.is_plain() { self.0.get(span.start + 1..span.end() - 1) } else { None }
     }
 
     /// Whether at `span` is a string that says `text`.
     #[inline]
-    pub(crate) fn says(&self, span: Span, text: &str) -> bool {
+    pub(crate) fn says(self, span: Span, text: &str) -> bool {
         if span.is_plain() {
-            return self.text.as_bytes().get(span.start + 1..span.end() - 1) == Some(text.as_bytes());
+            return self.0.as_bytes().get(span.start + 1..span.end() - 1) == Some(text.as_bytes());
         }
         self.get(span).is(text)
     }
 
-    /// The next byte that is no white space; the cursor stands before it.
-    pub(crate) fn peek(&mut self) -> Option<u8> {
+    /// Where what is no white space begins.
+    #[inline]
+    pub(crate) fn skip_space(self, mut at: usize) -> usize {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte(at) {
+            at += 1;
+        }
+        at
+    }
+
+    /// Whether nothing is left but white space.
+    pub(crate) fn is_end(self, at: usize) -> bool {
+        self.byte(self.skip_space(at)).is_none()
+    }
+
+    /// Steps over an object. `member` is given the name of each member and where its value begins, and says where
+    /// that ends.
+    #[inline]
+    pub(crate) fn object(
+        self,
+        at: usize,
+        mut member: impl FnMut(Span, usize) -> Option<usize>,
+    ) -> Option<usize> {
+        let mut at = self.open(at)?;
+        if self.byte(at)? == b'}' {
+            return Some(at + 1);
+        }
         loop {
-            match *self.text.as_bytes().get(self.at)? {
-                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
-                byte => return Some(byte),
+            let name = self.string(at)?;
+            at = self.skip_space(member(name, self.colon(name)?)?);
+            match self.byte(at)? {
+                b',' => at = self.skip_space(at + 1),
+                b'}' => return Some(at + 1),
+                _ => return None,
             }
         }
     }
 
-    /// Makes sure that nothing is left but white space.
-    pub(crate) fn end(&mut self) -> Option<()> {
-        self.peek().is_none().then_some(())
+    /// Steps over the brace that opens an object; the name of a member stands there then, or the other brace.
+    pub(super) fn open(self, at: usize) -> Option<usize> {
+        let at = self.skip_space(at);
+        (self.byte(at)? == b'{').then(|| self.skip_space(at + 1))
     }
 
-    /// Steps over an object. `member` is given the name of each member, and has to step over its value.
-    pub(crate) fn object(&mut self, mut member: impl FnMut(&mut Self, Span) -> Option<()>) -> Option<()> {
-        let mut more = self.enter_object()?;
-        while more {
-            let name = self.name()?;
-            member(self, name)?;
-            more = self.next_or_leave()?;
-        }
-        Some(())
+    /// Steps over the member whose name stands there. Its name and its value.
+    pub(super) fn member(self, at: usize) -> Option<(Span, Span)> {
+        let name = self.string(at)?;
+        Some((name, self.value(self.colon(name)?)?))
     }
 
-    /// Steps over the next member of an object.
-    pub(super) fn member(&mut self) -> Option<Member<'a>> {
-        let name = self.name()?;
-        let value = self.value()?;
-        Some(Member::new(self, name, value))
-    }
-
-    /// Steps over the brace that opens an object, and an empty object as a whole. Whether there are members.
-    pub(super) fn enter_object(&mut self) -> Option<bool> {
-        self.expect(b'{')?;
-        if self.peek()? == b'}' {
-            self.at += 1;
-            return Some(false);
-        }
-        Some(true)
-    }
-
-    /// Steps over the comma behind a member, or the brace that closes the object. Whether there are more.
-    pub(super) fn next_or_leave(&mut self) -> Option<bool> {
-        let byte = self.peek()?;
-        self.at += 1;
-        match byte {
-            b',' => Some(true),
-            b'}' => Some(false),
-            _ => None,
-        }
-    }
-
-    /// Steps over the name of a member and its colon; then the value begins.
-    fn name(&mut self) -> Option<Span> {
-        self.peek()?;
-        let name = self.string()?;
-        self.expect(b':')?;
-        self.peek()?;
-        Some(name)
-    }
-
-    fn expect(&mut self, byte: u8) -> Option<()> {
-        let found = self.peek()? == byte;
-        self.at += usize::from(found);
-        found.then_some(())
+    /// Steps over the colon behind a name; the value stands there then.
+    #[inline]
+    fn colon(self, name: Span) -> Option<usize> {
+        let at = self.skip_space(name.end());
+        (self.byte(at)? == b':').then(|| self.skip_space(at + 1))
     }
 
     /// Steps over a value of any kind, however deep it nests.
-    pub(crate) fn value(&mut self) -> Option<Span> {
-        match self.peek()? {
-            b'"' => self.string(),
-            b'{' | b'[' => {
-                let start = self.at;
-                self.nested()?;
-                Span::new(start, self.at, false)
-            }
-            _ => {
-                let start = self.at;
-                self.scalar()?;
-                Span::new(start, self.at, false)
-            }
+    #[inline]
+    pub(crate) fn value(self, at: usize) -> Option<Span> {
+        let at = self.skip_space(at);
+        match self.byte(at)? {
+            b'"' => self.string(at),
+            b'{' | b'[' => Span::new(at, self.nested(at)?, false),
+            _ => Span::new(at, self.scalar(at)?, false),
         }
     }
 
-    /// Steps over the string at the cursor.
-    fn string(&mut self) -> Option<Span> {
-        let bytes = self.text.as_bytes();
-        let start = self.at;
-        if bytes.get(start) != Some(&b'"') {
+    /// Steps over the string that begins there.
+    #[inline]
+    fn string(self, start: usize) -> Option<Span> {
+        let bytes = self.0.as_bytes();
+        if self.byte(start)? != b'"' {
             return None;
         }
-        let mut at = start + 1;
-        let mut is_plain = true;
-        loop {
-            at += special(bytes.get(at..)?)?;
-            match bytes[at] {
-                b'"' => break,
-                b'\\' => {
-                    is_plain = false;
-                    at += escape(&bytes[at..])?;
-                }
-                _control => return None,
-            }
+        let at = start + 1 + special(bytes.get(start + 1..)?)?;
+        match bytes[at] {
+            b'"' => Span::new(start, at + 1, true),
+            _ => Span::new(start, self.string_with_escapes(at)?, false),
         }
-        self.at = at + 1;
-        Span::new(start, self.at, is_plain)
     }
 
-    /// Steps over the list or object at the cursor.
-    fn nested(&mut self) -> Option<()> {
+    /// Steps over the rest of a string.
+    fn string_with_escapes(self, mut at: usize) -> Option<usize> {
+        let bytes = self.0.as_bytes();
+        loop {
+            match *bytes.get(at)? {
+                b'"' => return Some(at + 1),
+                b'\\' => at += escape(&bytes[at..])?,
+                _control => return None,
+            }
+            at += special(bytes.get(at..)?)?;
+        }
+    }
+
+    /// Steps over a list or object.
+    fn nested(self, mut at: usize) -> Option<usize> {
         let mut open = Open::default();
         loop {
             // A value begins here.
-            match self.peek()? {
-                b'"' => {
-                    self.string()?;
-                }
+            at = self.skip_space(at);
+            match self.byte(at)? {
+                b'"' => at = self.string(at)?.end(),
                 b'{' => {
-                    if self.enter_object()? {
+                    at = self.skip_space(at + 1);
+                    if self.byte(at)? != b'}' {
                         open.push(true);
-                        self.name()?;
+                        at = self.colon(self.string(at)?)?;
                         continue;
                     }
+                    at += 1;
                 }
                 b'[' => {
-                    self.at += 1;
-                    if self.peek()? != b']' {
+                    at = self.skip_space(at + 1);
+                    if self.byte(at)? != b']' {
                         open.push(false);
                         continue;
                     }
-                    self.at += 1;
+                    at += 1;
                 }
-                _ => self.scalar()?,
+                _ => at = self.scalar(at)?,
             }
             // A value ended here; perhaps it was the last one of those around it.
             loop {
-                let Some(in_object) = open.last() else { return Some(()) };
-                match (self.peek()?, in_object) {
+                let Some(in_object) = open.last() else { return Some(at) };
+                at = self.skip_space(at);
+                match (self.byte(at)?, in_object) {
                     (b',', true) => {
-                        self.at += 1;
-                        self.name()?;
+                        at = self.colon(self.string(self.skip_space(at + 1))?)?;
                         break;
                     }
                     (b',', false) => {
-                        self.at += 1;
+                        at += 1;
                         break;
                     }
                     (b'}', true) | (b']', false) => {
-                        self.at += 1;
+                        at += 1;
                         open.pop();
                     }
                     _ => return None,
@@ -269,16 +252,14 @@ impl<'a> Cursor<'a> {
     }
 
     /// Steps over a number, `true`, `false` or `null`.
-    fn scalar(&mut self) -> Option<()> {
-        let rest = &self.text.as_bytes()[self.at..];
+    fn scalar(self, at: usize) -> Option<usize> {
+        let rest = self.0.as_bytes().get(at..)?;
         for word in [&b"true"[..], b"false", b"null"] {
             if rest.starts_with(word) {
-                self.at += word.len();
-                return Some(());
+                return Some(at + word.len());
             }
         }
-        self.at += number(rest)?;
-        Some(())
+        Some(at + number(rest)?)
     }
 }
 
@@ -382,22 +363,22 @@ mod tests {
     /// The members of the one object that `text` has to be.
     fn split(text: &str) -> Option<Vec<(&str, &str)>> {
         let mut members = Vec::new();
-        let mut cursor = Cursor::new(text);
-        cursor.object(|cursor, name| {
-            let value = cursor.value()?;
-            members.push((cursor.get(name).text(), cursor.get(value).text()));
-            Some(())
+        let scan = Scan::new(text);
+        let end = scan.object(0, |name, at| {
+            let value = scan.value(at)?;
+            members.push((scan.get(name).text(), scan.get(value).text()));
+            Some(value.end())
         })?;
-        cursor.end().map(|()| members)
+        scan.is_end(end).then_some(members)
     }
 
-    /// Whether it is one JSON value, says the cursor, and says `serde_json`.
+    /// Whether it is one JSON value, says the scan, and says `serde_json`.
     fn verdicts(text: &str) -> (bool, bool) {
-        let mut cursor = Cursor::new(text);
-        let ours = cursor.value().is_some_and(|value| {
-            let is_all = cursor.end().is_some();
+        let scan = Scan::new(text);
+        let ours = scan.value(0).is_some_and(|value| {
+            let is_all = scan.is_end(value.end());
             assert!(
-                !is_all || cursor.get(value).text() == text.trim_matches([' ', '\n', '\r', '\t']),
+                !is_all || scan.get(value).text() == text.trim_matches([' ', '\n', '\r', '\t']),
                 "{text}"
             );
             is_all
@@ -504,8 +485,8 @@ mod tests {
                 let text = format!("\"{}{end}", "é".repeat(before / 2) + &"x".repeat(before % 2));
                 let (ours, theirs) = verdicts(&text);
                 assert_eq!(ours, theirs, "{text}");
-                let mut cursor = Cursor::new(&text);
-                let read = cursor.value().and_then(|value| cursor.get(value).string().map(Cow::into_owned));
+                let scan = Scan::new(&text);
+                let read = scan.value(0).and_then(|value| scan.get(value).string().map(Cow::into_owned));
                 assert_eq!(read, serde_json::from_str(&text).ok(), "{text}");
                 assert_eq!(verdicts(&text[..text.len() - 1]), (false, false), "cut short: {text}");
             }
