@@ -1,6 +1,5 @@
 //! Connections to backends: TLS with an explicit provider, no proxy of the environment, no redirects by itself.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::redirect;
@@ -19,7 +18,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClientOptions {
     pub(crate) egress: Egress,
-    pub(crate) ca_file: Option<PathBuf>,
+    /// Trusted beside the system's, in PEM; by their text, so that other certificates are another client.
+    pub(crate) certificates: Option<String>,
     pub(crate) connect_timeout: Option<Duration>,
 }
 
@@ -30,7 +30,7 @@ impl ClientOptions {
     /// When the certificates cannot be read, or TLS cannot be set up.
     pub(crate) fn build(&self) -> Result<reqwest::Client, String> {
         reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(self.ca_file.as_deref())?)
+            .tls_backend_preconfigured(tls(self.certificates.as_deref())?)
             .dns_resolver(Resolver::new(self.egress.clone()))
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -42,20 +42,18 @@ impl ClientOptions {
     }
 }
 
-fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
-    let roots = ca_file.map(certificates).transpose()?.unwrap_or_default();
+fn tls(pem: Option<&str>) -> Result<ClientConfig, String> {
+    let roots = pem.map(certificates).transpose()?.unwrap_or_default();
     client_config(roots).map_err(|error| format!("TLS cannot be set up: {error}"))
 }
 
-/// The certificates in a PEM file, at least one.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let shown = path.display();
-    let text = std::fs::read(path).map_err(|error| format!("the file `{shown}` cannot be read: {error}"))?;
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
+/// The certificates of a PEM file, at least one.
+fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
         .collect::<Result<_, _>>()
-        .map_err(|error| format!("the file `{shown}` is not PEM: {error}"))?;
+        .map_err(|error| format!("the file is not PEM: {error}"))?;
     if certificates.is_empty() {
-        return Err(format!("the file `{shown}` holds no certificate (a PEM block `BEGIN CERTIFICATE`)"));
+        return Err("the file holds no certificate (a PEM block `BEGIN CERTIFICATE`)".to_owned());
     }
     Ok(certificates)
 }

@@ -30,18 +30,38 @@ const SECRET: [&str; 6] =
     ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"];
 
 /// Clients that were made, so that what agrees shares its connections, also across reloads.
-#[derive(Debug, Default)]
-pub(crate) struct Clients(Vec<(ClientOptions, reqwest::Client)>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Clients(Vec<Known>);
+
+/// A client that was made.
+#[derive(Debug, Clone)]
+struct Known {
+    options: ClientOptions,
+    client: reqwest::Client,
+    /// Whether the latest plan uses it.
+    is_used: bool,
+}
 
 impl Clients {
     /// One with these options.
     pub(super) fn get(&mut self, options: ClientOptions) -> Result<reqwest::Client, String> {
-        if let Some((_, client)) = self.0.iter().find(|(known, _)| *known == options) {
-            return Ok(client.clone());
+        if let Some(known) = self.0.iter_mut().find(|known| known.options == options) {
+            known.is_used = true;
+            return Ok(known.client.clone());
         }
         let client = options.build()?;
-        self.0.push((options, client.clone()));
+        self.0.push(Known { options, client: client.clone(), is_used: true });
         Ok(client)
+    }
+
+    /// Begins another plan.
+    pub(super) fn begin(&mut self) {
+        self.0.iter_mut().for_each(|known| known.is_used = false);
+    }
+
+    /// Forgets those that the plan did not use, once it is whole.
+    pub(super) fn end(&mut self) {
+        self.0.retain(|known| known.is_used);
     }
 }
 
@@ -89,11 +109,13 @@ impl Planner<'_> {
         at: &Path,
         file: &config::Backend,
     ) -> Option<PlannedBackend> {
-        let ca_file = file.ca_file.as_deref().map(|path| self.file(path));
-        let certificates = ca_file.as_deref().and_then(|path| std::fs::read_to_string(path).ok());
+        let certificates = match &file.ca_file {
+            None => None,
+            Some(path) => Some(self.read_file(&at.key("ca_file"), path)?),
+        };
         let options = ClientOptions {
             egress: self.sections.egress.clone(),
-            ca_file,
+            certificates: certificates.clone(),
             connect_timeout: file.connect_timeout.map(|time| time.0),
         };
         let client = self.clients.get(options);

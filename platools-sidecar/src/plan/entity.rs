@@ -12,7 +12,8 @@ pub(crate) struct EntityPlan {
     pub(crate) name: String,
     pub(crate) config: HostConfig,
     pub(crate) secret: SecretSource,
-    /// The same for a connection that is the same. A rotated secret changes nothing: the host finds it by itself.
+    /// The same for a connection that is the same. A secret that a variable or a file holds changes nothing when it is
+    /// rotated: the host finds it by itself.
     pub(crate) fingerprint: Fingerprint,
 }
 
@@ -85,7 +86,13 @@ impl Planner<'_> {
         config.secret = Some(secret.clone());
         config.entity = Some(file.name.clone());
         config.environment.clone_from(&file.environment);
-        config.ca_file = file.ca_file.as_deref().map(|path| self.file(path));
+        let certificates = match &file.ca_file {
+            None => None,
+            Some(path) => {
+                config.ca_file = Some(self.file(path));
+                Some(self.read_file(&at.key("ca_file"), path)?)
+            }
+        };
         config.allow_insecure = file.allow_insecure;
         config.when_superseded = match file.when_superseded {
             Superseded::StandBy => WhenSuperseded::StandBy,
@@ -111,7 +118,12 @@ impl Planner<'_> {
         // The library judges URL, certificates and bounds.
         let built = quietly(|| platools::Platools::new(config.clone()).tools([]).build());
         self.noted(&at.key("url"), built.map(drop).map_err(|error| error.to_string()))?;
-        let fingerprint = Fingerprinter::default().add(file).add(&url).finish();
+        let inline = match &reference {
+            crate::config::SecretRef::Inline(text) => Some(text.as_str()),
+            _ => None,
+        };
+        let fingerprint =
+            Fingerprinter::default().add(file).add(&url).add(&certificates).add(&inline).finish();
         Some(EntityPlan { name: file.name.clone(), config, secret, fingerprint })
     }
 }

@@ -8,6 +8,7 @@ mod argument;
 mod backend;
 mod command;
 mod entity;
+mod files;
 mod fingerprint;
 mod http;
 mod listeners;
@@ -23,6 +24,7 @@ use platools::Tool;
 
 pub(crate) use self::backend::Clients;
 pub(crate) use self::entity::EntityPlan;
+pub(crate) use self::files::Files;
 pub(crate) use self::fingerprint::Fingerprint;
 pub(crate) use self::listeners::{AuthenticatorPlan, Login, SessionTokensPlan};
 pub(crate) use self::mcp::UpstreamPlan;
@@ -41,8 +43,6 @@ pub(crate) struct Plan {
     pub(crate) admin: Option<Admin>,
     pub(crate) log: Log,
     pub(crate) running: Running,
-    /// The files that all this came from; when one changes, so may the plan.
-    pub(crate) files: BTreeSet<PathBuf>,
     /// What is allowed and probably not meant.
     pub(crate) warnings: Vec<Problem>,
 }
@@ -66,7 +66,8 @@ impl PlannedTool {
     }
 }
 
-/// Makes a plan of a text. Relative paths are taken from `folder`.
+/// Makes a plan of a text. Relative paths are taken from `folder`; the files that it names are noted in `files`, also
+/// when there is no plan in the end.
 ///
 /// # Errors
 /// Everything that is wrong with it.
@@ -75,9 +76,11 @@ pub(crate) async fn plan(
     text: &str,
     folder: &FilePath,
     clients: &mut Clients,
+    files: &mut Files,
 ) -> Result<Plan, ConfigError> {
     let document = Document::parse(text).map_err(|problems| ConfigError::new(file, problems))?;
     let (sections, problems) = Sections::read(&document);
+    clients.begin();
     let mut planner = Planner {
         document: &document,
         sections: &sections,
@@ -85,7 +88,7 @@ pub(crate) async fn plan(
         clients,
         problems,
         warnings: Vec::new(),
-        files: BTreeSet::new(),
+        files,
         names: BTreeMap::new(),
     };
     let entities = planner.entities();
@@ -98,10 +101,11 @@ pub(crate) async fn plan(
     let session_tokens = planner.session_tokens(&entities);
     let admin = planner.admin();
     planner.look_for_oversights(&tools, authenticator.is_some());
-    let Planner { problems, mut warnings, files, .. } = planner;
+    let Planner { problems, mut warnings, .. } = planner;
     if !problems.is_empty() {
         return Err(ConfigError::new(file, problems));
     }
+    clients.end();
     warnings.sort_by_key(|warning| warning.line);
     warnings.dedup();
     Ok(Plan {
@@ -113,7 +117,6 @@ pub(crate) async fn plan(
         admin,
         log: sections.log.clone(),
         running: sections.sidecar.clone(),
-        files,
         warnings,
     })
 }
@@ -127,7 +130,7 @@ struct Planner<'p> {
     clients: &'p mut Clients,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
-    files: BTreeSet<PathBuf>,
+    files: &'p mut Files,
     /// The tools' names, with the lines where they stand.
     names: BTreeMap<String, usize>,
 }
@@ -157,7 +160,7 @@ impl Planner<'_> {
     /// A path of the file, whose content the plan depends on.
     fn file(&mut self, path: &FilePath) -> PathBuf {
         let path = self.folder.join(path);
-        self.files.insert(path.clone());
+        self.files.note(path.clone());
         path
     }
 
@@ -176,7 +179,7 @@ impl Planner<'_> {
             self.odd(at, "the secret itself stands in the file: write \"env:NAME\" or \"file:PATH\" instead");
         }
         if let SecretRef::File(path) = &reference {
-            self.files.insert(path.clone());
+            self.files.note(path.clone());
         }
         reference
     }

@@ -127,7 +127,7 @@ impl Planner<'_> {
         let url = address::server(document, &self.sections.egress);
         let url = self.noted(at, url)?;
         let options =
-            ClientOptions { egress: self.sections.egress.clone(), ca_file: None, connect_timeout: None };
+            ClientOptions { egress: self.sections.egress.clone(), certificates: None, connect_timeout: None };
         let client = self.clients.get(options);
         let client = self.noted(at, client)?;
         let fetched = tokio::time::timeout(FETCH, fetch(&client, url))

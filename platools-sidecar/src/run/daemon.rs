@@ -9,7 +9,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::fleet::{self, Fleet};
+use super::fleet::Fleet;
+use super::reader::{Reader, checked};
 use super::signals::{Signals, Wish};
 use super::view::View;
 use super::{ConfigFile, admin, logs, service, sessions};
@@ -75,7 +76,11 @@ pub enum SidecarError {
 pub async fn run(file: &Path) -> Result<(), SidecarError> {
     let mut signals = Signals::listen().map_err(SidecarError::Signals)?;
     let mut file = ConfigFile::new(file);
-    let plan = checked(&mut file).await?;
+    // A document that is fetched may take its time.
+    let plan = tokio::select! {
+        plan = checked(&mut file) => plan?,
+        () = signals.end() => return Ok(()),
+    };
     logs::init(&plan.log);
     for warning in &plan.warnings {
         tracing::warn!("{warning}");
@@ -86,21 +91,16 @@ pub async fn run(file: &Path) -> Result<(), SidecarError> {
     Daemon::start(file, plan).await?.run(&mut signals).await
 }
 
-/// The plan of a file, of which every host can run.
-async fn checked(file: &mut ConfigFile) -> Result<Plan, ConfigError> {
-    let plan = file.plan().await?;
-    fleet::check(&plan).map_err(|problems| ConfigError::new(file.path().display().to_string(), problems))?;
-    Ok(plan)
-}
-
 struct Daemon {
-    file: ConfigFile,
+    file: Reader,
     fleet: Fleet,
     view: View,
     /// What listens; ends last.
     listeners: TaskTracker,
     stop: CancellationToken,
     admin: Option<Admin>,
+    /// Whether the service manager was told that this is ready.
+    announced: bool,
 }
 
 impl Daemon {
@@ -120,7 +120,7 @@ impl Daemon {
         view.planned(&plan);
         let fleet = Fleet::start(plan).await.map_err(SidecarError::Host)?;
         view.observed(&fleet);
-        Ok(Self { file, fleet, view, listeners, stop, admin })
+        Ok(Self { file: Reader::new(file), fleet, view, listeners, stop, admin, announced: false })
     }
 
     async fn run(mut self, signals: &mut Signals) -> Result<(), SidecarError> {
@@ -132,15 +132,16 @@ impl Daemon {
         let (mut look, mut watch, mut upkeep) = (ticks(LOOK), ticks(WATCH), ticks(UPKEEP));
         let mut alive = ticks(service::watchdog_interval().unwrap_or(UPKEEP));
         let started = Instant::now();
-        let mut announced = false;
         let mut status = String::new();
         let mut is_settling = false;
         loop {
             tokio::select! {
                 wish = signals.next() => match wish {
-                    Wish::Reload => self.reload().await,
+                    Wish::Reload => self.reload(),
                     Wish::End => return self.end(signals).await,
                 },
+                plan = self.file.plan() => self.go_over(plan).await,
+                () = self.fleet.settled() => self.view.observed(&self.fleet),
                 _ = look.tick() => {
                     self.view.observed(&self.fleet);
                     if self.fleet.has_ended() {
@@ -148,8 +149,8 @@ impl Daemon {
                         return Err(SidecarError::Ended);
                     }
                     let now = self.fleet.status();
-                    if !announced && (self.fleet.is_ready() || started.elapsed() > PATIENCE) {
-                        announced = true;
+                    if !self.announced && (self.fleet.is_ready() || started.elapsed() > PATIENCE) {
+                        self.announced = true;
                         service::ready(&now);
                     }
                     if now != status {
@@ -163,7 +164,7 @@ impl Daemon {
                         (true, _) => is_settling = true,
                         (false, true) => {
                             is_settling = false;
-                            self.reload().await;
+                            self.reload();
                         }
                         (false, false) => {}
                     }
@@ -174,11 +175,18 @@ impl Daemon {
         }
     }
 
-    /// Goes over to the file as it is now, if that can be used.
-    async fn reload(&mut self) {
-        service::reloading();
-        let problem = match checked(&mut self.file).await {
-            Ok(plan) if plan.entities.is_empty() => Some(SidecarError::NoEntity.to_string()),
+    /// Reads the file as it is now.
+    fn reload(&mut self) {
+        if self.announced {
+            service::reloading();
+        }
+        self.file.read();
+    }
+
+    /// Goes over to a file that was read, if it can be used.
+    async fn go_over(&mut self, plan: Result<Plan, ConfigError>) {
+        let (outcome, problem) = match plan {
+            Ok(plan) if plan.entities.is_empty() => ("refused", Some(SidecarError::NoEntity.to_string())),
             Ok(plan) => {
                 for warning in &plan.warnings {
                     tracing::warn!("{warning}");
@@ -187,19 +195,26 @@ impl Daemon {
                     tracing::warn!("`[admin]` changed: that needs a restart");
                 }
                 self.view.planned(&plan);
-                self.fleet.change(plan).await.err()
+                match self.fleet.change(plan).await {
+                    Ok(()) => ("ok", None),
+                    Err(problem) => ("partial", Some(problem)),
+                }
             }
-            Err(error) => Some(error.to_string()),
+            Err(error) => ("refused", Some(error.to_string())),
         };
         match &problem {
             None => tracing::info!("the file is in use as it is now"),
+            Some(problem) if outcome == "partial" => {
+                tracing::error!(problem, "the file is in use as it is now, but for this");
+            }
             Some(problem) => tracing::error!(problem, "the file is not used, everything stays as it was"),
         }
-        metrics::counter!("platools_sidecar_reloads_total", "outcome" => if problem.is_none() { "ok" } else { "refused" })
-            .increment(1);
+        metrics::counter!("platools_sidecar_reloads_total", "outcome" => outcome).increment(1);
         self.view.reloaded(problem);
         self.view.observed(&self.fleet);
-        service::ready(&self.fleet.status());
+        if self.announced {
+            service::ready(&self.fleet.status());
+        }
     }
 
     /// Ends in order, unless somebody asks twice.

@@ -3,30 +3,25 @@
 //! Files are looked at every other second instead of being subscribed to: mounted configurations are swapped behind
 //! links, which notifications miss.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use crate::config::{ConfigError, Problem};
-use crate::plan::{Clients, Plan, plan};
+use crate::plan::{Clients, Files, Plan, plan};
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 16 << 20;
 
-/// What tells whether a file is another one: when it changed, how long it is, and which one it is.
-type Trace = Option<(SystemTime, u64, u64)>;
-
 /// The configuration file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ConfigFile {
     path: PathBuf,
     clients: Clients,
-    traces: BTreeMap<PathBuf, Trace>,
+    files: Files,
 }
 
 impl ConfigFile {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), clients: Clients::default(), traces: BTreeMap::new() }
+        Self { path: path.to_owned(), clients: Clients::default(), files: Files::default() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -39,35 +34,20 @@ impl ConfigFile {
     /// Everything that is wrong with it.
     pub(crate) async fn plan(&mut self) -> Result<Plan, ConfigError> {
         let shown = self.path.display().to_string();
-        self.watch([self.path.clone()]);
+        // Those of a file that cannot be used are watched, too: one that was missing may come.
+        self.files = Files::default();
+        self.files.note(self.path.clone());
         let text =
             read(&self.path).map_err(|problem| ConfigError::new(&shown, vec![Problem::of_file(problem)]))?;
         let folder =
             self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        let plan = plan(&shown, &text, &folder, &mut self.clients).await?;
-        self.watch(plan.files.iter().cloned());
-        Ok(plan)
-    }
-
-    fn watch(&mut self, files: impl IntoIterator<Item = PathBuf>) {
-        for file in files {
-            let trace = trace(&file);
-            self.traces.insert(file, trace);
-        }
+        plan(&shown, &text, &folder, &mut self.clients, &mut self.files).await
     }
 
     /// Whether one of the files is another one than when it was read, or looked at here.
     pub(crate) fn has_changed(&mut self) -> bool {
-        let mut has_changed = false;
-        for (path, known) in &mut self.traces {
-            let now = trace(path);
-            if now != *known {
-                *known = now;
-                has_changed = true;
-            }
-        }
-        has_changed
+        self.files.has_changed()
     }
 }
 
@@ -81,10 +61,4 @@ fn read(path: &Path) -> Result<String, String> {
     }
     let bytes = std::fs::read(path).map_err(|error| format!("it cannot be read: {error}"))?;
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
-}
-
-fn trace(path: &Path) -> Trace {
-    use std::os::unix::fs::MetadataExt as _;
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
 }

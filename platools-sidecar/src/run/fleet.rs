@@ -1,6 +1,12 @@
 //! All entities: from one plan to the next, without losing a call.
+//!
+//! A change is over at once. What it told to leave leaves beside the rest, and whoever keeps a fleet has to ask for
+//! [`Fleet::settled`] again and again, which connects what could not be before.
 
-use platools::HostState;
+use std::collections::{BTreeSet, HashMap};
+
+use platools::{HostHandle, HostState};
+use tokio::task::{Id, JoinSet};
 
 use super::Upstreams;
 use super::host::{self, RunningHost};
@@ -13,6 +19,16 @@ pub(crate) struct Fleet {
     pub(crate) hosts: Vec<RunningHost>,
     pub(crate) upstreams: Upstreams,
     pub(crate) plan: Plan,
+    /// Entities that are being drained; each says how it ended.
+    draining: JoinSet<Result<(), String>>,
+    drained: HashMap<Id, Draining>,
+}
+
+/// An entity whose calls may finish before it is gone.
+#[derive(Debug)]
+pub(crate) struct Draining {
+    pub(crate) name: String,
+    pub(crate) handle: HostHandle,
 }
 
 /// The tools of one entity.
@@ -49,17 +65,24 @@ impl Fleet {
         let mut upstreams = Upstreams::default();
         upstreams.change(&plan.upstreams).await;
         upstreams.follow(&hosts);
-        Ok(Self { hosts, upstreams, plan })
+        Ok(Self { hosts, upstreams, plan, draining: JoinSet::new(), drained: HashMap::new() })
     }
 
     /// Whether every entity is connected and registered.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.hosts.is_empty() && self.hosts.iter().all(RunningHost::is_ready)
+        !self.hosts.is_empty()
+            && self.hosts.len() == self.plan.entities.len()
+            && self.hosts.iter().all(RunningHost::is_ready)
     }
 
     /// Whether all have given up.
     pub(crate) fn has_ended(&self) -> bool {
-        self.hosts.iter().all(RunningHost::has_ended)
+        self.drained.is_empty() && self.hosts.iter().all(RunningHost::has_ended)
+    }
+
+    /// The entities that are being drained.
+    pub(crate) fn draining(&self) -> impl Iterator<Item = &Draining> {
+        self.drained.values()
     }
 
     /// The state in a few words.
@@ -69,77 +92,126 @@ impl Fleet {
             HostState::Active if !host.is_ready() => format!("{}: registering", host.name),
             state => format!("{}: {state}", host.name),
         });
-        format!("{ready} of {} entities ready ({})", self.hosts.len(), states.collect::<Vec<_>>().join(", "))
+        let draining = self.draining().map(|leaving| format!("{}: draining", leaving.name));
+        let states: Vec<String> = states.chain(draining).collect();
+        format!("{ready} of {} entities ready ({})", self.plan.entities.len(), states.join(", "))
     }
 
     /// Goes over to another plan, which was checked. Tools change at once; an entity whose connection changed is
-    /// drained and connected anew; one that is new or had given up is connected.
+    /// drained beside the others, and connected anew once that is over; one that is new or had given up is connected.
+    ///
+    /// # Errors
+    /// What of the plan could not be done; the rest is.
     pub(crate) async fn change(&mut self, plan: Plan) -> Result<(), String> {
         let mut problems = Vec::new();
         // First, so that a name that a server had is free for a tool of the file.
         self.upstreams.change(&plan.upstreams).await;
-        let mut kept = Vec::new();
-        let mut leaving = Vec::new();
         for mut host in std::mem::take(&mut self.hosts) {
             let entity = plan.entities.iter().find(|entity| entity.name == host.name);
             match entity {
                 Some(entity) if host.fits(entity, plan.authenticator.as_ref()) => {
-                    match host.change_tools(&tools_of(&plan, &entity.name)) {
-                        Ok(changes) => tracing::info!(
-                            entity = host.name,
-                            added = changes.added,
-                            changed = changes.changed,
-                            removed = changes.removed,
-                            "the tools are those of the file"
-                        ),
-                        Err(problem) => problems.push(format!("entity `{}`: {problem}", host.name)),
+                    if let Err(problem) = self.change_tools(&mut host, &plan).await {
+                        problems.push(format!("entity `{}`: {problem}", host.name));
                     }
-                    kept.push(host);
+                    self.hosts.push(host);
                 }
                 _ => {
-                    self.upstreams.forget(&host.name);
-                    leaving.push(host);
+                    tracing::info!(
+                        entity = host.name,
+                        "the connection is another one now, or gone: draining"
+                    );
+                    self.drain(host);
                 }
             }
         }
-        self.hosts = kept;
-        stop_all(leaving).await;
-        for entity in &plan.entities {
-            if self.hosts.iter().any(|host| host.name == entity.name) {
+        self.plan = plan;
+        problems.extend(self.connect_missing());
+        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+    }
+
+    /// Changes an entity's tools to those of a plan; a name that a server's tool has goes to the file's.
+    async fn change_tools(&mut self, host: &mut RunningHost, plan: &Plan) -> Result<(), String> {
+        let tools = tools_of(plan, &host.name);
+        let names: BTreeSet<&str> = host.names_that_change(&tools);
+        self.upstreams.yield_names(&host.name, &names).await;
+        let changes = host.change_tools(&tools)?;
+        tracing::info!(
+            entity = host.name,
+            added = changes.added,
+            changed = changes.changed,
+            removed = changes.removed,
+            "the tools are those of the file"
+        );
+        Ok(())
+    }
+
+    /// Has an entity end in order, beside everything else.
+    fn drain(&mut self, host: RunningHost) {
+        // The tools stay until the end: calls of them are still running.
+        self.upstreams.forget(&host.name);
+        let draining = Draining { name: host.name.clone(), handle: host.handle.clone() };
+        let id = self.draining.spawn(host.stop()).id();
+        self.drained.insert(id, draining);
+    }
+
+    /// Connects the entities of the plan that are not, unless their predecessors are still draining: the platform
+    /// would have one evict the other. Says what failed.
+    fn connect_missing(&mut self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for entity in &self.plan.entities {
+            let is_there = self.hosts.iter().any(|host| host.name == entity.name);
+            if is_there || self.drained.values().any(|leaving| leaving.name == entity.name) {
                 continue;
             }
-            let tools = tools_of(&plan, &entity.name);
-            match RunningHost::start(entity, &tools, plan.authenticator.as_ref()) {
+            let tools = tools_of(&self.plan, &entity.name);
+            match RunningHost::start(entity, &tools, self.plan.authenticator.as_ref()) {
                 Ok(host) => self.hosts.push(host),
                 Err(problem) => problems.push(format!("entity `{}`: {problem}", entity.name)),
             }
         }
         self.upstreams.follow(&self.hosts);
-        self.plan = plan;
-        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+        problems
+    }
+
+    /// Resolves when something that was leaving is gone, and what waited for it is connected; never where nothing is
+    /// leaving.
+    pub(crate) async fn settled(&mut self) {
+        tokio::select! {
+            Some(gone) = self.draining.join_next_with_id() => {
+                let (id, outcome) = match gone {
+                    Ok((id, outcome)) => (id, outcome),
+                    Err(error) => (error.id(), Err(error.to_string())),
+                };
+                if let Some(gone) = self.drained.remove(&id) {
+                    note_end(&gone.name, outcome);
+                }
+            }
+            () = self.upstreams.settled() => {}
+        }
+        for problem in self.connect_missing() {
+            tracing::error!(problem, "an entity of the file cannot be connected");
+        }
     }
 
     /// Ends all of them in order, at the same time.
     pub(crate) async fn stop(&mut self) {
-        let hosts = std::mem::take(&mut self.hosts);
-        for host in &hosts {
-            // The tools stay until the end: calls of them are still running.
-            self.upstreams.forget(&host.name);
+        for host in std::mem::take(&mut self.hosts) {
+            self.drain(host);
         }
-        stop_all(hosts).await;
+        while let Some(gone) = self.draining.join_next_with_id().await {
+            if let Ok((id, outcome)) = gone
+                && let Some(gone) = self.drained.remove(&id)
+            {
+                note_end(&gone.name, outcome);
+            }
+        }
         self.upstreams.stop().await;
     }
 }
 
-async fn stop_all(hosts: Vec<RunningHost>) {
-    let stopped = futures_util::future::join_all(hosts.into_iter().map(|host| async {
-        let name = host.name.clone();
-        (name, host.stop().await)
-    }));
-    for (entity, outcome) in stopped.await {
-        match outcome {
-            Ok(()) => tracing::info!(entity, "stopped"),
-            Err(problem) => tracing::error!(entity, problem, "ended"),
-        }
+fn note_end(entity: &str, outcome: Result<(), String>) {
+    match outcome {
+        Ok(()) => tracing::info!(entity, "stopped"),
+        Err(problem) => tracing::error!(entity, problem, "ended"),
     }
 }

@@ -1,6 +1,6 @@
 //! One entity: its connection to the platform, and the tools it has at the moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -93,6 +93,13 @@ impl RunningHost {
     /// Whether it can go on as this.
     pub(crate) fn fits(&self, entity: &EntityPlan, authenticator: Option<&AuthenticatorPlan>) -> bool {
         !self.has_ended() && self.made_of == made_of(entity, authenticator)
+    }
+
+    /// The names of the tools that [`change_tools`](Self::change_tools) puts in or takes out.
+    pub(crate) fn names_that_change<'t>(&'t self, tools: &[&'t PlannedTool]) -> BTreeSet<&'t str> {
+        let there: BTreeSet<&str> = self.tools.keys().map(String::as_str).collect();
+        let wanted: BTreeSet<&str> = tools.iter().map(|planned| planned.tool.name()).collect();
+        there.symmetric_difference(&wanted).copied().collect()
     }
 
     /// Changes its tools to these. Calls that run go on; of those that come, none meets a tool half changed.

@@ -3,6 +3,7 @@
 //! | file | what it is for |
 //! | --- | --- |
 //! | `file` | the configuration file: read, watched |
+//! | `reader` | who reads it again, beside everything else |
 //! | `host` | one entity: its connection and the tools it has |
 //! | `upstreams` | the MCP servers, and the entities that have their tools |
 //! | `fleet` | all entities; from one plan to the next without losing a call |
@@ -19,6 +20,7 @@ mod file;
 mod fleet;
 mod host;
 mod logs;
+mod reader;
 mod service;
 mod sessions;
 mod signals;

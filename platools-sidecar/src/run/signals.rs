@@ -28,6 +28,14 @@ impl Signals {
         })
     }
 
+    /// Resolves when the end is wished for; a reload that is waits for [`next`](Self::next).
+    pub(super) async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
     pub(super) async fn next(&mut self) -> Wish {
         tokio::select! {
             _ = self.terminate.recv() => Wish::End,

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
+use platools::HostHandle;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -34,6 +35,18 @@ struct EntityView {
     ready: bool,
     tools: usize,
     calls_in_flight: usize,
+}
+
+impl EntityView {
+    fn of(name: &str, handle: &HostHandle, ready: bool) -> Self {
+        Self {
+            name: name.to_owned(),
+            state: handle.state().to_string(),
+            ready,
+            tools: handle.tools().iter().filter(|(_, is_on)| *is_on).count(),
+            calls_in_flight: handle.in_flight(),
+        }
+    }
 }
 
 /// How the latest reload went.
@@ -96,17 +109,10 @@ impl View {
 
     /// How the entities are.
     pub(super) fn observed(&self, fleet: &Fleet) {
-        let entities = fleet
-            .hosts
-            .iter()
-            .map(|host| EntityView {
-                name: host.name.clone(),
-                state: host.handle.state().to_string(),
-                ready: host.is_ready(),
-                tools: host.handle.tools().iter().filter(|(_, is_on)| *is_on).count(),
-                calls_in_flight: host.handle.in_flight(),
-            })
-            .collect();
+        let running =
+            fleet.hosts.iter().map(|host| EntityView::of(&host.name, &host.handle, host.is_ready()));
+        let draining = fleet.draining().map(|leaving| EntityView::of(&leaving.name, &leaving.handle, false));
+        let entities = running.chain(draining).collect();
         let upstreams = fleet.upstreams.views();
         let is_ready = fleet.is_ready();
         self.change(|picture| {

@@ -135,6 +135,13 @@ impl Upstream {
         ToolChanges::new(self.tools.clone())
     }
 
+    /// Resolves when no call of its tools waits for an answer.
+    pub async fn idle(&self) {
+        if let Some(caller) = self.shared.caller() {
+            caller.idle().await;
+        }
+    }
+
     /// Ends the connection, and the program with all that it started. Its tools answer that it was stopped.
     pub async fn stop(mut self) {
         self.stop.cancel();

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use platools::{HostHandle, LocalHost, Tool, ToolSpec, check_name};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::config::UpstreamConfig;
 
@@ -99,24 +100,39 @@ fn valid(name: &str) -> String {
 
 /// The tools of an upstream, now and whenever they change.
 #[derive(Debug, Clone)]
-pub struct ToolChanges(watch::Receiver<Vec<Tool>>);
+pub struct ToolChanges {
+    tools: watch::Receiver<Vec<Tool>>,
+    until: CancellationToken,
+}
 
 impl ToolChanges {
     pub(super) fn new(mut receiver: watch::Receiver<Vec<Tool>>) -> Self {
         // Those of this moment are news to whoever begins to follow.
         receiver.mark_changed();
-        Self(receiver)
+        Self { tools: receiver, until: CancellationToken::new() }
+    }
+
+    /// The same, as if the upstream were gone once `end` is cancelled.
+    #[must_use]
+    pub fn until(self, end: CancellationToken) -> Self {
+        Self { until: end, ..self }
     }
 
     /// The tools of this moment.
     pub fn current(&self) -> Vec<Tool> {
-        self.0.borrow().clone()
+        self.tools.borrow().clone()
     }
 
     /// The tools, once they are others than those it said last; `None` when the upstream is gone for good.
     pub async fn next(&mut self) -> Option<Vec<Tool>> {
-        self.0.changed().await.ok()?;
-        Some(self.0.borrow_and_update().clone())
+        tokio::select! {
+            biased;
+            () = self.until.cancelled() => None,
+            changed = self.tools.changed() => {
+                changed.ok()?;
+                Some(self.tools.borrow_and_update().clone())
+            }
+        }
     }
 }
 

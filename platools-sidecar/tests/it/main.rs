@@ -5,6 +5,7 @@
 
 mod admin;
 mod backend;
+mod changes;
 mod checking;
 mod commands;
 mod identity;
