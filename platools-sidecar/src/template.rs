@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::caller::{Caller, Fact};
 
@@ -15,10 +16,22 @@ pub(crate) struct Template {
     pieces: Vec<Piece>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Piece {
     Text(String),
+    /// A text that is not shown.
+    Secret(Zeroizing<String>),
     Placeholder(Placeholder),
+}
+
+impl fmt::Debug for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Secret(_) => f.write_str("[redacted]"),
+            Self::Placeholder(placeholder) => placeholder.fmt(f),
+        }
+    }
 }
 
 /// What a placeholder stands for.
@@ -95,11 +108,24 @@ impl Template {
         Ok(Self { pieces })
     }
 
+    /// A secret as it is, braces and all.
+    pub(crate) fn secret(text: Zeroizing<String>) -> Self {
+        Self { pieces: vec![Piece::Secret(text)] }
+    }
+
+    /// The secrets in it.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Secret(text) => Some(text.as_str()),
+            Piece::Text(_) | Piece::Placeholder(_) => None,
+        })
+    }
+
     /// Everything it has to be filled with.
     pub(crate) fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Placeholder(placeholder) => Some(placeholder),
-            Piece::Text(_) => None,
+            Piece::Text(_) | Piece::Secret(_) => None,
         })
     }
 
@@ -107,7 +133,7 @@ impl Template {
     pub(crate) fn sample(&self, value: &str) -> String {
         let pieces = self.pieces.iter().map(|piece| match piece {
             Piece::Text(text) => text.as_str(),
-            Piece::Placeholder(_) => value,
+            Piece::Secret(_) | Piece::Placeholder(_) => value,
         });
         pieces.collect()
     }
@@ -135,6 +161,7 @@ impl Template {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(plain) => text.push_str(plain),
+                Piece::Secret(secret) => text.push_str(secret),
                 Piece::Placeholder(placeholder) => {
                     let Some(value) = values.get(placeholder) else { return Ok(None) };
                     text.push_str(&escape(placeholder, &as_text(&value))?);
@@ -215,6 +242,15 @@ mod tests {
     #[test]
     fn a_value_with_braces_is_not_filled_again() {
         assert_eq!(filled("{a}", &json!({"a": "{b}", "b": "s3cret"})).as_deref(), Some("{b}"));
+    }
+
+    #[test]
+    fn a_secret_goes_out_as_it_is_and_is_not_shown() {
+        let caller = Caller::nobody();
+        let secret = Template::secret("s3cret{a}".to_owned().into());
+        let values = Values { arguments: &Map::new(), caller: &caller };
+        assert_eq!(secret.fill(values).as_deref(), Some("s3cret{a}"));
+        assert!(!format!("{secret:?} {}", secret.sample("x")).contains("s3cret"));
     }
 
     #[test]

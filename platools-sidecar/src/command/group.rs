@@ -41,19 +41,68 @@ impl Drop for Group {
             return;
         }
         let kill_after = self.kill_after;
+        let mut last = LastResort(Some(leader));
         let end = async move {
             let asked = tokio::time::Instant::now();
             while asked.elapsed() < kill_after {
                 tokio::time::sleep(LOOK).await;
                 if test_kill_process_group(leader).is_err() {
+                    last.stand_down();
                     return;
                 }
             }
-            let _gone = kill_process_group(leader, Signal::KILL);
         };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(end)),
-            Err(_) => drop(kill_process_group(leader, Signal::KILL)),
+        // Without a runtime, or at its end, the last resort is taken at once.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(end);
         }
+    }
+}
+
+/// Kills a group when it is dropped: its time is over, or there is nobody left to look at the clock.
+struct LastResort(Option<Pid>);
+
+impl LastResort {
+    fn stand_down(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for LastResort {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            let _gone = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+    use tokio::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_program_that_does_not_listen_ends_with_the_runtime_that_would_have_waited_for_it() {
+        let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let outer = runtime();
+        let mut child = outer.block_on(async {
+            let script = "trap '' TERM; echo ready; while :; do sleep 1; done";
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", script]).process_group(0).stdout(Stdio::piped());
+            command.spawn().unwrap()
+        });
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(outer.block_on(lines.next_line()).unwrap().as_deref(), Some("ready"));
+        let group = Group::of(&child, Duration::from_secs(3_600));
+        let ending = runtime();
+        ending.block_on(async { drop(group) });
+        drop(ending);
+        let ended =
+            outer.block_on(async { tokio::time::timeout(Duration::from_secs(60), child.wait()).await });
+        assert!(!ended.expect("it is gone").unwrap().success());
     }
 }

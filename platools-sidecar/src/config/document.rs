@@ -25,7 +25,7 @@ impl Path {
 /// A file.
 #[derive(Debug)]
 pub(crate) struct Document<'a> {
-    text: &'a str,
+    lines: Lines,
     root: Spanned<DeTable<'a>>,
 }
 
@@ -33,15 +33,19 @@ impl<'a> Document<'a> {
     /// Reads a text, and says everything that is wrong with it as TOML.
     pub(crate) fn parse(text: &'a str) -> Result<Self, Vec<Problem>> {
         let (root, errors) = DeTable::parse_recoverable(text);
+        let lines = Lines::of(text);
         if errors.is_empty() {
-            return Ok(Self { text, root });
+            return Ok(Self { lines, root });
         }
         // One slip makes the parser stumble several times; of each line the first says most.
         let mut problems: Vec<Problem> = Vec::new();
         for error in errors {
-            let line = error.span().map(|span| line_of(text, span.start));
+            let line = error.span().map(|span| lines.at(span.start));
             if !problems.iter().any(|problem| problem.line == line) {
-                let message = format!("this is not TOML: {}", error.message().replace('\n', ", "));
+                let message = match error.message() {
+                    "duplicate key" => "this key stands there already: keep one of them".to_owned(),
+                    message => format!("this is not TOML: {}", message.replace('\n', ", ")),
+                };
                 problems.push(Problem { line, key: String::new(), message });
             }
         }
@@ -55,11 +59,7 @@ impl<'a> Document<'a> {
 
     /// A problem with the value at a path; where there is none, with what is nearest above it.
     pub(crate) fn problem(&self, path: &Path, message: impl Into<String>) -> Problem {
-        Problem {
-            line: Some(line_of(self.text, self.offset(path))),
-            key: self.shown(path),
-            message: message.into(),
-        }
+        Problem { line: Some(self.line(path)), key: self.shown(path), message: message.into() }
     }
 
     /// A path with dots between its keys.
@@ -70,7 +70,7 @@ impl<'a> Document<'a> {
 
     /// The line of the value at a path.
     pub(crate) fn line(&self, path: &Path) -> usize {
-        line_of(self.text, self.offset(path))
+        self.lines.at(self.offset(path))
     }
 
     /// Where a path leads, in bytes from the beginning.
@@ -106,7 +106,7 @@ impl<'a> Document<'a> {
         let mut owner = None;
         while let Some(step) = steps.next() {
             match value {
-                Some(DeValue::Array(items)) => {
+                Some(DeValue::Array(items)) if items.iter().all(|item| item.get_ref().is_table()) => {
                     let item =
                         step.parse().ok().and_then(|index: usize| items.get(index)).map(Spanned::get_ref);
                     let name =
@@ -118,6 +118,8 @@ impl<'a> Document<'a> {
                     section = steps.map(String::as_str).collect();
                     break;
                 }
+                // A value in a list has no name: the list has.
+                Some(DeValue::Array(_)) => break,
                 Some(DeValue::Table(table)) => value = table.get(step.as_str()).map(Spanned::get_ref),
                 Some(_) => value = None,
                 None => value = self.root().get(step.as_str()).map(Spanned::get_ref),
@@ -155,7 +157,7 @@ impl<'a> Document<'a> {
             let mut problem = self.problem(&at, explain(error.message()));
             // The span is of the value; where a value goes over several lines, its key is the better place.
             if let Some(span) = error.span().filter(|span| span.start > self.offset(&at)) {
-                let line = line_of(self.text, span.start);
+                let line = self.lines.at(span.start);
                 if error.message().starts_with("unknown field") {
                     problem.line = Some(line);
                 }
@@ -170,9 +172,19 @@ impl<'a> Document<'a> {
     }
 }
 
-/// A line, from 1.
-fn line_of(text: &str, offset: usize) -> usize {
-    text[..offset.min(text.len())].matches('\n').count() + 1
+/// Where the lines of a text end.
+#[derive(Debug)]
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// The line of an offset in bytes, from 1.
+    fn at(&self, offset: usize) -> usize {
+        self.0.partition_point(|end| *end < offset) + 1
+    }
 }
 
 fn ordinal(index: &str) -> String {
@@ -228,9 +240,30 @@ fn explain(message: &str) -> String {
     if let Some(rest) = message.strip_prefix("invalid type: ") {
         let (came, expected) = rest.rsplit_once(", expected ").unwrap_or((rest, "another type"));
         let came = came.split(['`', '"']).next().unwrap_or_default().trim();
-        return format!("this is a value of type {came}; write {expected}");
+        return format!("this is a value of type {came}; write {}", plainly(expected));
     }
-    message.to_owned()
+    match message {
+        "invalid socket address syntax" => ADDRESS.to_owned(),
+        "invalid IP address syntax" => "write an address such as \"169.254.169.254\"".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+const ADDRESS: &str = "write an address with a port, such as \"127.0.0.1:8700\"";
+
+/// What is expected, for people who do not know what the file is read with.
+fn plainly(expected: &str) -> &str {
+    match expected {
+        "usize" | "u32" | "u64" => "a whole number",
+        "a string" | "path string" => "a text, in quotes",
+        "a boolean" => "true or false",
+        "a sequence" => "a list, in brackets",
+        "a map" => "a table",
+        "socket address" => ADDRESS.trim_start_matches("write "),
+        "IP address" => "an address such as \"169.254.169.254\", in quotes",
+        other if other.starts_with("struct ") => "a table, such as { key = \"value\" }",
+        other => other,
+    }
 }
 
 /// An error for a value that cannot be read; its text is shown as it is.

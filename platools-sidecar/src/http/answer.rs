@@ -1,8 +1,10 @@
 //! What a backend answered, as a tool's result: JSON as JSON, text as text, pictures as media, and errors in words.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use platools::{Media, ToolError, ToolOutput};
 use serde_json::Value;
@@ -46,20 +48,25 @@ impl Answer {
         if self.body.is_empty() {
             return Ok(ToolOutput::null());
         }
+        if let Some(encoding) = self.coding() {
+            return Err(ToolError::user(format!(
+                "{backend} answered compressed ({encoding}), which it was not asked for"
+            )));
+        }
         let media_type = self.media_type();
         let is_json = media_type.ends_with("/json") || media_type.ends_with("+json");
         match reading.format {
             Format::Json => self.json(reading.pick.as_deref(), backend),
             Format::Auto if is_json || reading.pick.is_some() => self.json(reading.pick.as_deref(), backend),
-            Format::Text => Ok(ToolOutput::text(String::from_utf8_lossy(&self.body))),
+            Format::Text => Ok(ToolOutput::text(self.decoded().0)),
             Format::Auto if media_type.starts_with("image/") || media_type.starts_with("audio/") => {
                 Ok(ToolOutput::media(Media::new(media_type, self.body)))
             }
-            Format::Auto => match String::from_utf8(self.body) {
-                Ok(text) => Ok(ToolOutput::text(text)),
-                Err(error) => Err(ToolError::user(format!(
+            Format::Auto => match self.text() {
+                Some(text) => Ok(ToolOutput::text(text)),
+                None => Err(ToolError::user(format!(
                     "{backend} answered with {} bytes of {}, which is neither JSON nor text",
-                    error.as_bytes().len(),
+                    self.body.len(),
                     named(&media_type)
                 ))),
             },
@@ -72,25 +79,67 @@ impl Answer {
         Some(Duration::from_secs(seconds).min(MAX_WAIT))
     }
 
+    /// What the body is wrapped in, where it is in something.
+    fn coding(&self) -> Option<String> {
+        let coding = self.headers.get(CONTENT_ENCODING)?.to_str().ok()?.trim().to_ascii_lowercase();
+        (!matches!(coding.as_str(), "" | "identity")).then(|| shortened(&coding, 40).into_owned())
+    }
+
+    /// The encoding that the answer says it has; UTF-8 where it says none that is known.
+    fn charset(&self) -> &'static Encoding {
+        let parameters = self.content_type().split(';').skip(1);
+        let charset =
+            parameters.filter_map(|parameter| parameter.split_once('=')).find_map(|(name, label)| {
+                let label = label.trim().trim_matches('"');
+                name.trim().eq_ignore_ascii_case("charset").then(|| Encoding::for_label(label.as_bytes()))?
+            });
+        charset.unwrap_or(UTF_8)
+    }
+
+    /// The body as text, without a byte order mark; `None` when it is none in the encoding that it has.
+    fn text(&self) -> Option<Cow<'_, str>> {
+        match self.decoded() {
+            (text, true) => Some(text),
+            (_, false) => None,
+        }
+    }
+
+    /// The body in its encoding, and whether that is what it is in. A mark at its beginning is no part of it, and says
+    /// only of UTF-16 which one it is: anything else that begins like one is something else.
+    fn decoded(&self) -> (Cow<'_, str>, bool) {
+        let charset = self.charset();
+        if charset == UTF_16LE || charset == UTF_16BE {
+            let (text, _, is_malformed) = charset.decode(&self.body);
+            return (text, !is_malformed);
+        }
+        let (text, is_malformed) = charset.decode_with_bom_removal(&self.body);
+        (text, !is_malformed)
+    }
+
+    fn content_type(&self) -> &str {
+        self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
     fn media_type(&self) -> String {
-        let value = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let value = self.content_type();
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    fn json(self, pick: Option<&str>, backend: &str) -> Result<ToolOutput, ToolError> {
-        let no_json = |answer: &Self| {
+    fn json(&self, pick: Option<&str>, backend: &str) -> Result<ToolOutput, ToolError> {
+        let no_json = || {
             ToolError::user(format!(
                 "{backend} answered with {} bytes of {} that are not JSON",
-                answer.body.len(),
-                named(&answer.media_type())
+                self.body.len(),
+                named(&self.media_type())
             ))
         };
+        let text = self.text().ok_or_else(no_json)?;
         let Some(pick) = pick else {
             // As it stands: numbers keep their digits, and nothing is built only to be written again.
-            let value: &RawValue = serde_json::from_slice(&self.body).map_err(|_| no_json(&self))?;
+            let value: &RawValue = serde_json::from_str(&text).map_err(|_| no_json())?;
             return ToolOutput::json(value);
         };
-        let value: Value = serde_json::from_slice(&self.body).map_err(|_| no_json(&self))?;
+        let value: Value = serde_json::from_str(&text).map_err(|_| no_json())?;
         match value.pointer(pick) {
             Some(part) => ToolOutput::json(part),
             None => Err(ToolError::user(format!("the answer of {backend} has nothing at `{pick}`"))),
@@ -103,7 +152,8 @@ impl Answer {
         if let Some(reason) = status.canonical_reason() {
             message = format!("{message} {reason}");
         }
-        let text = String::from_utf8_lossy(&self.body);
+        // What is compressed is not to be read.
+        let text = if self.coding().is_some() { Cow::Borrowed("") } else { self.decoded().0 };
         let text = text.trim();
         let is_shown = match error_text {
             ErrorText::All => true,
@@ -180,6 +230,33 @@ mod tests {
             value("application/json", b"<html>"),
             Err("the backend answered with 6 bytes of application/json that are not JSON".into())
         );
+    }
+
+    #[test]
+    fn texts_are_read_in_the_encoding_that_they_have() {
+        let auto = reading(Format::Auto);
+        let value =
+            |media_type, body: &[u8]| read(200, media_type, body, &auto).map(|output| output.to_value());
+        assert_eq!(value("text/plain; charset=ISO-8859-1", b"Gr\xf6\xdfe"), Ok(json!("Größe")));
+        assert_eq!(value("text/csv; header=x; charset=\"windows-1252\"", b"\x80 3"), Ok(json!("€ 3")));
+        assert_eq!(value("application/json;charset=iso-8859-1", b"{\"a\":\"\xe9\"}"), Ok(json!({"a": "é"})));
+        assert_eq!(value("application/json", b"\xef\xbb\xbf{\"a\":1}"), Ok(json!({"a": 1})));
+        assert_eq!(value("text/plain; charset=utf-16le", b"h\0\xe4\0"), Ok(json!("hä")));
+        assert_eq!(value("text/plain; charset=utf-16", b"\xfe\xff\0h"), Ok(json!("h")));
+        assert_eq!(value("text/plain; charset=klingon", "né".as_bytes()), Ok(json!("né")));
+        let error = value("text/plain; charset=utf-8", b"\xff").unwrap_err();
+        assert!(error.contains("neither JSON nor text"), "{error}");
+        let error = read(400, "text/plain; charset=latin1", b"\xe9", &auto).unwrap_err();
+        assert!(error.ends_with(": é"), "{error}");
+    }
+
+    #[test]
+    fn what_is_compressed_is_said_to_be() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        let answer = Answer { status: StatusCode::OK, headers, body: vec![0x1f, 0x8b] };
+        let error = answer.into_result(&reading(Format::Auto), "the backend").unwrap_err().to_string();
+        assert_eq!(error, "the backend answered compressed (gzip), which it was not asked for");
     }
 
     #[test]

@@ -17,8 +17,8 @@ use crate::config::Egress;
 const METADATA_V4: [Ipv4Addr; 3] =
     [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192), Ipv4Addr::new(168, 63, 129, 16)];
 
-/// Amazon's, over IPv6.
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+/// Google's, over IPv6.
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254);
 
 type Lookup =
     dyn Fn(String) -> Pin<Box<dyn Future<Output = std::io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync;
@@ -65,6 +65,8 @@ fn plain(address: IpAddr) -> IpAddr {
     let embedded = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)).into();
     match v6.segments() {
         [0x64, 0xff9b, .., high, low] | [0x2002, high, low, ..] => embedded(high, low),
+        // Compatible addresses, of old; `::` and `::1` are none.
+        [0, 0, 0, 0, 0, 0, high, low] if high > 0 => embedded(high, low),
         _ => address,
     }
 }
@@ -79,7 +81,13 @@ fn is_special(address: IpAddr) -> bool {
                 || METADATA_V4.contains(&v4)
         }
         IpAddr::V6(v6) => {
-            v6.is_unicast_link_local() || v6.is_multicast() || v6.is_unspecified() || v6 == METADATA_V6
+            // Amazon's are a network: metadata, credentials of pods, time, names.
+            let is_amazons = matches!(v6.segments(), [0xfd00, 0xec2, ..]);
+            v6.is_unicast_link_local()
+                || v6.is_multicast()
+                || v6.is_unspecified()
+                || is_amazons
+                || v6 == METADATA_V6
         }
     }
 }
@@ -163,6 +171,9 @@ mod tests {
             "2002:a9fe:a9fe::1",
             "fe80::1",
             "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "::169.254.169.254",
             "100.100.100.200",
             "168.63.129.16",
             "0.0.0.0",

@@ -25,9 +25,19 @@ const MAX_RETRIES: u32 = 10;
 const OURS: [&str; 6] =
     ["host", "content-length", "transfer-encoding", "connection", "upgrade", "content-type"];
 
-/// Headers whose values are secrets, most of the time.
-const SECRET: [&str; 6] =
-    ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"];
+/// What names end with whose values are secrets, most of the time; without dashes and underscores.
+const SECRET: [&str; 10] = [
+    "authorization",
+    "cookie",
+    "secret",
+    "token",
+    "password",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "subscriptionkey",
+    "credentials",
+];
 
 /// Clients that were made, so that what agrees shares its connections, also across reloads.
 #[derive(Debug, Clone, Default)]
@@ -274,11 +284,18 @@ impl Planner<'_> {
         if template.placeholders().next().is_some() {
             return Some(HeaderText::Template(template));
         }
-        if SECRET.contains(&name.as_str()) {
-            self.odd(at, "the secret itself stands in the file: write \"env:NAME\" or \"file:PATH\" instead");
-        }
+        self.warn_of_inline(at, name.as_str());
         let value = HeaderValue::try_from(template.sample("")).map_err(invalid);
         Some(HeaderText::Fixed(self.noted(at, value)?))
+    }
+
+    /// Remarks on a text that is probably a secret, by the name it has.
+    pub(super) fn warn_of_inline(&mut self, at: &Path, name: &str) {
+        let plain: String =
+            name.chars().filter(char::is_ascii_alphanumeric).map(|next| next.to_ascii_lowercase()).collect();
+        if SECRET.iter().any(|end| plain.ends_with(end)) {
+            self.odd(at, "the secret itself stands in the file: write \"env:NAME\" or \"file:PATH\" instead");
+        }
     }
 
     /// Remarks on a secret that crosses a network in the clear.

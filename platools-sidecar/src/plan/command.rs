@@ -183,6 +183,7 @@ impl Planner<'_> {
                     .and_then(|reference| self.secret(&at, &reference))
                     .map(|secret| secret.as_str().to_owned())
             } else {
+                self.warn_of_inline(&at, name);
                 Some(text.clone())
             };
             match value {
@@ -213,10 +214,14 @@ impl Planner<'_> {
 
     /// A shell runs what it is given: an argument in its script is the agent's script.
     fn warn_of_shell(&mut self, at: &Path, file: &Command, line: &CommandTemplate) {
-        let name = file.program.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_shell = |word: &str| SHELLS.contains(&word.rsplit('/').next().unwrap_or(word));
+        // Other programs start shells: `timeout 5 sh -c …`.
+        let words = line.templates().map(|template| template.sample("{"));
+        let has_shell =
+            file.program.to_str().is_some_and(is_shell) || words.into_iter().any(|word| is_shell(&word));
         let templates: Vec<&Template> = line.templates().collect();
-        let script = templates.windows(2).find(|pair| pair[0].sample("{") == "-c").map(|pair| pair[1]);
-        if SHELLS.contains(&name) && script.is_some_and(|script| script.placeholders().next().is_some()) {
+        let mut scripts = templates.windows(2).filter(|pair| is_script_option(&pair[0].sample("{")));
+        if has_shell && scripts.any(|pair| pair[1].placeholders().next().is_some()) {
             self.wrong(
                 &at.key("args"),
                 "a placeholder in a shell's script lets agents run anything: pass the value as an argument behind the \
@@ -224,6 +229,12 @@ impl Planner<'_> {
             );
         }
     }
+}
+
+/// Whether a shell takes the next word for its script: `-c`, also among others, as in `-lc`.
+fn is_script_option(word: &str) -> bool {
+    let letters = word.strip_prefix('-').unwrap_or_default();
+    letters.contains('c') && letters.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 fn is_executable(path: &FilePath) -> bool {
@@ -253,6 +264,9 @@ impl CommandTool {
             Err(RunError::TooMuch(limit)) => Err(ToolError::user(format!(
                 "the program wrote more than {limit} bytes: ask for less at once"
             ))),
+            Err(RunError::Start(error)) if error.kind() == std::io::ErrorKind::ArgumentListTooLong => {
+                Err(ToolError::invalid_arguments("they are longer than a command line may be: give less"))
+            }
             Err(error) => Err(error.into()),
         }
     }

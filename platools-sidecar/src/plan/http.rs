@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::Method;
+use http::header::AUTHORIZATION;
 use platools::{Requirement, Tool, ToolCall};
 
 use super::address::{self, UrlTemplate};
@@ -10,7 +11,7 @@ use super::argument::Declared;
 use super::backend::{HeaderText, PlannedBackend};
 use super::{PlannedTool, Planner};
 use crate::caller::{Caller, Fact};
-use crate::config::{Body, Entry, Http, Path, RestBody, TemplateBody};
+use crate::config::{Body, Entry, Http, Path, RestBody, SecretRef, TemplateBody};
 use crate::http::answer::Reading;
 use crate::http::backend::Backend;
 use crate::http::template::{BodyTemplate, JsonTemplate, RequestTemplate};
@@ -53,6 +54,18 @@ impl Planner<'_> {
         for (name, value) in &fixed {
             fingerprint = fingerprint.add(&value.as_bytes());
             backend.headers.insert(name, value.clone());
+        }
+        for secret in all.iter().flat_map(|(_, template)| template.secrets()) {
+            fingerprint = fingerprint.add(&secret);
+        }
+        let sets_authorization = backend.headers.contains_key(AUTHORIZATION)
+            || headers.iter().any(|(name, _)| *name == AUTHORIZATION);
+        if backend.forward.contains(&Fact::UserToken) && sets_authorization {
+            // Whoever calls without a token of their own would call with that one.
+            self.wrong(
+                &at.key("headers").key("Authorization"),
+                "`user_token` of `forward` goes into `Authorization`, too: keep one",
+            );
         }
         let request = RequestTemplate { method: method?, path, query: all, headers, body: body? };
 
@@ -117,9 +130,21 @@ impl Planner<'_> {
         let parsed: Vec<_> = file
             .query
             .iter()
-            .map(|(name, text)| Some((name.clone(), self.template(&at.key(name), text)?)))
+            .map(|(name, text)| Some((name.clone(), self.query_value(&at.key(name), name, text)?)))
             .collect();
         parsed.into_iter().collect()
+    }
+
+    fn query_value(&mut self, at: &Path, name: &str, text: &str) -> Option<Template> {
+        if SecretRef::is_reference(text) {
+            let reference = self.noted(at, text.parse::<SecretRef>())?;
+            return Some(Template::secret(self.secret(at, &reference)?));
+        }
+        let template = self.template(at, text)?;
+        if template.placeholders().next().is_none() {
+            self.warn_of_inline(at, name);
+        }
+        Some(template)
     }
 
     fn body(&mut self, at: &Path, file: &Http, method: Option<&Method>) -> Option<BodyTemplate> {

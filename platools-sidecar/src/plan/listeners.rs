@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{EntityPlan, Planner, address, unknown};
-use crate::config::{self, Admin, Entry};
+use crate::config::{self, Admin, Entry, listed, nearest};
 use crate::http::client::ClientOptions;
 
 /// The fewest characters of a secret that servers share.
@@ -190,6 +190,30 @@ impl Planner<'_> {
                 self.wrong(at, "write one of `login_url` and `shared_secret`: who says who is logged in");
                 None
             }
+        }
+    }
+
+    /// Checks what goes into the log.
+    pub(super) fn log_level(&mut self) {
+        const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "off"];
+        let at = config::Path::default().key("log").key("level");
+        let Some(level) = &self.sections.log.level else { return };
+        // A word alone that is no level would be taken for a module, and nothing would be logged.
+        for word in level.split(',').map(str::trim).filter(|word| !word.contains(['=', '[', ':'])) {
+            if !LEVELS.contains(&word.to_ascii_lowercase().as_str()) {
+                let hint = match nearest(word, &LEVELS) {
+                    Some(nearest) => format!("did you mean `{nearest}`?"),
+                    None => format!("write one of {}", listed(&LEVELS)),
+                };
+                self.wrong(&at, format!("`{word}` is no level: {hint}"));
+                return;
+            }
+        }
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(level) {
+            self.wrong(
+                &at,
+                format!("this is no filter ({error}): write one such as \"info\" or \"warn,platools=debug\""),
+            );
         }
     }
 

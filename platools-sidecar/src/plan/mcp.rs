@@ -7,7 +7,7 @@ use platools::{Tool, ToolSpec};
 use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{Planner, address};
 use crate::config::{Common, Entry, Mcp, Path, SecretRef};
-use crate::upstream::{Bearer, ServerProgram, UpstreamConfig};
+use crate::upstream::{Bearer, ServerProgram, UpstreamConfig, check_url};
 
 /// An MCP server, and what the file says of its tools.
 #[derive(Debug, Clone)]
@@ -76,6 +76,9 @@ impl Planner<'_> {
         };
         let mut config = config.prefix(&file.prefix);
         if let Some(tools) = &file.tools {
+            if tools.is_empty() {
+                self.odd(&at.key("tools"), "no tool of the server is taken: name some, or leave the key out");
+            }
             config = config.only(tools.clone());
         }
         if let Some(size) = file.max_result {
@@ -148,6 +151,8 @@ impl Planner<'_> {
             None => None,
             Some(reference) => Some(self.upstream_bearer(&at.key("bearer"), reference, &mut fingerprint)?),
         };
+        let fits = check_url(checked.as_str(), bearer.is_some()).map_err(|error| error.to_string());
+        self.noted(&at.key("url"), fits)?;
         Some((UpstreamConfig::url(&file.name, checked.as_str(), bearer), fingerprint))
     }
 

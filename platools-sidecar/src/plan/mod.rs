@@ -100,6 +100,8 @@ pub(crate) async fn plan(
     let authenticator = planner.authenticator();
     let session_tokens = planner.session_tokens(&entities);
     let admin = planner.admin();
+    planner.log_level();
+    planner.check_unused_backends();
     planner.look_for_oversights(&tools, authenticator.is_some());
     let Planner { problems, mut warnings, .. } = planner;
     if !problems.is_empty() {
@@ -231,24 +233,29 @@ impl Planner<'_> {
         }
     }
 
+    /// Checks the backends that no tool has checked, and remarks upon them.
+    fn check_unused_backends(&mut self) {
+        let sections = self.sections;
+        let used: BTreeSet<&str> = sections
+            .http
+            .iter()
+            .filter_map(|tool| tool.value.backend.as_deref())
+            .chain(sections.openapi.iter().map(|openapi| openapi.value.backend.as_str()))
+            .collect();
+        for (name, Entry { at, .. }) in
+            sections.backends.iter().filter(|(name, _)| !used.contains(name.as_str()))
+        {
+            self.odd(at, "no tool uses this backend");
+            self.named_backend(at, name);
+        }
+    }
+
     /// What is allowed and probably not meant, across sections.
     fn look_for_oversights(&mut self, tools: &[PlannedTool], is_authenticated: bool) {
         if tools.is_empty() && self.problems.is_empty() && self.sections.mcp.is_empty() {
             self.warnings.push(Problem::of_file(
                 "there are no tools: add a `[[tool.http]]`, a `[[tool.command]]`, an `[[openapi]]`, an `[[mcp]]` or a `[[plato]]`",
             ));
-        }
-        let used: BTreeSet<&str> = self
-            .sections
-            .http
-            .iter()
-            .filter_map(|tool| tool.value.backend.as_deref())
-            .chain(self.sections.openapi.iter().map(|openapi| openapi.value.backend.as_str()))
-            .collect();
-        for (name, Entry { at, .. }) in &self.sections.backends {
-            if !used.contains(name.as_str()) {
-                self.odd(at, "no tool uses this backend");
-            }
         }
         let guarded: Vec<&str> = tools
             .iter()

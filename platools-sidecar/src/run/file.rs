@@ -52,7 +52,12 @@ impl ConfigFile {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let metadata = std::fs::metadata(path).map_err(|error| format!("it cannot be read: {error}"))?;
+    let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "there is no such file: name another one, or have `platools sidecar init` write one".to_owned()
+        }
+        _ => format!("it cannot be read: {error}"),
+    })?;
     if metadata.is_dir() {
         return Err("this is a folder: name the file in it".to_owned());
     }

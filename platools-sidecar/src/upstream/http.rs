@@ -56,6 +56,14 @@ impl fmt::Debug for Bearer {
     }
 }
 
+/// Whether a URL can be asked.
+///
+/// # Errors
+/// Why not, without the URL.
+pub(crate) fn check_url(text: &str, has_bearer: bool) -> Result<(), UpstreamError> {
+    endpoint(text, has_bearer).map(drop)
+}
+
 /// The URL of an MCP server. The errors do not quote it.
 pub(super) fn endpoint(text: &str, has_bearer: bool) -> Result<Url, UpstreamError> {
     let problem = |text: &str| Err(UpstreamError::Url(text.to_owned()));

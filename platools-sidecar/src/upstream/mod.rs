@@ -30,5 +30,6 @@ pub use self::client::Client;
 pub use self::config::{ServerProgram, UpstreamConfig};
 pub use self::error::UpstreamError;
 pub use self::http::Bearer;
+pub(crate) use self::http::check_url;
 pub use self::supervisor::{Upstream, UpstreamState};
 pub use self::tools::{ToolChanges, ToolShelf, keep_in_step};

@@ -42,11 +42,11 @@ async fn values_of_the_wrong_kind_are_said_with_the_right_one() {
         ("timeout = \"soon\"", "write one up to 24h"),
         ("max_response = \"1 GB\"", "such as \"64 KiB\""),
         ("rate_limit = \"often\"", "60/min"),
-        ("concurrency = \"many\"", "usize"),
+        ("concurrency = \"many\"", "write a whole number"),
         ("concurrency = 0", "no call could ever run"),
-        ("read_only = \"yes\"", "write a boolean"),
+        ("read_only = \"yes\"", "write true or false"),
         ("auth = \"usr\"", "did you mean `user`?"),
-        ("roles = \"admin\"", "write a sequence"),
+        ("roles = \"admin\"", "write a list, in brackets"),
         ("forward = [\"userid\"]", "did you mean `user_id`?"),
         ("method = \"GETT\"", "did you mean `GET`?"),
         ("response = \"xml\"", "write one of `auto`, `json`, `text`"),
@@ -65,7 +65,7 @@ async fn values_of_the_wrong_kind_are_said_with_the_right_one() {
         ("query.a = \"{b\"", "not closed"),
         ("backend = \"b\"", "there is no backend `b`"),
         ("entities = [\"e\"]", "the file has no `[[entity]]`"),
-        ("name = \"again\"", "duplicate key"),
+        ("name = \"again\"", "this key stands there already"),
     ] {
         says(&format!("{TOOL}{key}"), part).await;
     }
@@ -163,7 +163,7 @@ async fn entities_listeners_and_authenticators_are_complete() {
         ("[[entity]]\nname = \"e\"\nurl = \"wss://h\"\nsecret = \"short\"", "at least 16"),
         ("[[entity]]\nname = \"e\"\nurl = \"wss://h\"\nsecret = \"env:PLATOOLS_NO_SUCH\"", "is not set"),
         ("[admin]\nlisten = \"0.0.0.0:8700\"", "allow_remote"),
-        ("[admin]\nlisten = \"somewhere\"", "invalid socket address"),
+        ("[admin]\nlisten = \"somewhere\"", "write an address with a port"),
         ("[authenticator]\njwks_url = \"http://10.0.0.1/jwks\"", "https"),
         ("[authenticator]\nsecret = \"short\"", "16"),
     ] {
@@ -249,4 +249,71 @@ async fn the_starter_file_is_right_and_so_is_the_schema_of_it() {
     assert_eq!(errors, [""; 0]);
     let wrong: serde_json::Value = toml::from_str("[[tool.http]]\nnam = \"x\"").unwrap();
     assert!(!validator.is_valid(&wrong));
+}
+
+#[tokio::test]
+async fn what_would_only_be_found_out_while_it_runs_is_found_before() {
+    for (text, part) in [
+        ("[log]\nlevel = \"inof\"".to_owned(), "did you mean `info`?"),
+        ("[log]\nlevel = \"warn,platools=loud=3\"".to_owned(), "this is no filter"),
+        ("[admin]\nlisten = \"8700\"".to_owned(), "such as \"127.0.0.1:8700\""),
+        ("[admin]\nlisten = 8700".to_owned(), "such as \"127.0.0.1:8700\""),
+        ("[egress]\nallow = [\"metadata\"]".to_owned(), "`egress.allow`: write an address"),
+        (format!("{TOOL}arguments.id = 3"), "write a table"),
+        (format!("{TOOL}method = \"GET\"\nmethod = \"GET\""), "this key stands there already"),
+        (format!("{TOOL}query.api_key = \"env:PLATOOLS_NO_SUCH\""), "`PLATOOLS_NO_SUCH` is not set"),
+        (
+            format!("{TOOL}forward = [\"user_token\"]\nheaders.Authorization = \"Basic abc\""),
+            "`user_token` of `forward` goes into `Authorization`, too",
+        ),
+        (
+            format!("{TOOL}forward = [\"user_token\"]\nheaders.Authorization = \"Bearer {{id}}\""),
+            "`user_token` of `forward` goes into `Authorization`, too",
+        ),
+        (format!("{MCP}bearer = \"a-token-of-sixteen\"\nurl = \"http://10.0.0.1/mcp\""), "is not encrypted"),
+    ] {
+        says(&text, part).await;
+    }
+    let unused = problems("[backend.b]\nurl = \"ftp://127.0.0.1\"\n").await;
+    assert!(unused[0].contains("only http:// and https://"), "{unused:?}");
+    let absent = platools_sidecar::check("/no/such/platools.toml".as_ref()).await.unwrap_err().to_string();
+    assert!(absent.contains("`platools sidecar init`"), "{absent}");
+}
+
+#[tokio::test]
+async fn a_placeholder_in_a_script_is_found_however_the_shell_is_called() {
+    for line in [
+        "program = \"sh\"\nargs = [\"-c\", \"echo {x}\"]",
+        "program = \"/bin/bash\"\nargs = [\"-lc\", \"echo {x}\"]",
+        "program = \"sh\"\nargs = [[\"-ec\", \"{x}\"]]",
+        "program = \"env\"\nargs = [\"A=1\", \"/bin/sh\", \"-c\", \"{x}\"]",
+        "program = \"nice\"\nargs = [\"bash\", \"-c\", \"{x}\"]",
+    ] {
+        let found = problems(&format!("[[tool.command]]\nname = \"c\"\n{line}")).await;
+        assert!(
+            found.iter().any(|problem| problem.contains("lets agents run anything")),
+            "{line}: {found:?}"
+        );
+    }
+    let safe = "[[tool.command]]\nname = \"c\"\nprogram = \"sh\"\nargs = [\"-c\", \"echo \\\"$1\\\"\", \"sh\", \"{x}\"]";
+    assert_eq!(problems(safe).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn secrets_that_stand_in_the_file_are_remarked_upon_wherever_they_are() {
+    let folder = Folder::new();
+    for section in [
+        format!("{TOOL}headers.X-Auth-Token = \"abc\""),
+        format!("{TOOL}query.api_key = \"abc\""),
+        format!("{COMMAND}env.DB_PASSWORD = \"abc\""),
+        format!("{MCP}command = \"true\"\nenv.GITHUB_TOKEN = \"abc\""),
+    ] {
+        let file = folder.write("platools.toml", &section);
+        let warnings = platools_sidecar::check(&file).await.unwrap().warnings;
+        let remarked = warnings.iter().any(|warning| warning.message.contains("the secret itself stands"));
+        assert!(remarked && !format!("{warnings:?}").contains("abc"), "{section}: {warnings:?}");
+    }
+    let file = folder.write("platools.toml", format!("{COMMAND}env.LANG = \"C\"\n"));
+    let warnings = platools_sidecar::check(&file).await.unwrap().warnings;
+    assert!(!warnings.iter().any(|warning| warning.message.contains("secret")), "{warnings:?}");
 }

@@ -101,3 +101,10 @@ async fn a_flood_a_fork_and_one_that_does_not_listen_end_with_the_call() {
         tokio::time::timeout(crate::sidecar::GUARD, gone).await.expect("it is gone");
     }
 }
+
+#[tokio::test]
+async fn arguments_that_no_command_line_takes_are_said_to_be_too_long() {
+    let host = local(&tool("echo", "args = [\"{x}\"]")).await;
+    let error = call(&host, "t", json!({"x": "x".repeat(4 << 20)})).await.unwrap_err();
+    assert_eq!(error, "invalid arguments: they are longer than a command line may be: give less");
+}

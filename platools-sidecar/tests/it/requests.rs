@@ -198,3 +198,12 @@ async fn parts_are_picked_and_bodies_are_written_as_the_file_says() {
     let body: Value = serde_json::from_str(body.as_str().unwrap()).unwrap();
     assert_eq!(body, json!({"order": {"id": "a", "n": 3}, "fixed": [1, "x-a"]}));
 }
+
+#[tokio::test]
+async fn a_secret_of_the_query_is_looked_up_and_sent() {
+    let folder = crate::sidecar::Folder::new();
+    let key = folder.write("key", "k&{y}\n");
+    let backend = Backend::echo().await;
+    let host = local(&tool(&backend.url, &format!("query.api_key = \"file:{}\"", key.display()))).await;
+    assert_eq!(call(&host, "t", json!({})).await.unwrap()["target"], "/?api_key=k%26%7By%7D");
+}
