@@ -127,3 +127,23 @@ impl Planner<'_> {
         Some(EntityPlan { name: file.name.clone(), config, secret, fingerprint })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Clients, Files, plan};
+    use super::*;
+
+    async fn fingerprint(secret: &str) -> Fingerprint {
+        let text = format!("[[entity]]\nname = \"a\"\nurl = \"ws://127.0.0.1:1/\"\nsecret = \"{secret}\"\n");
+        let (mut clients, mut files) = (Clients::default(), Files::default());
+        let planned = plan("f", &text, "/".as_ref(), &mut clients, &mut files).await.unwrap();
+        planned.entities[0].fingerprint.clone()
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_stands_in_the_file_is_another_connection_when_it_changes() {
+        let one = fingerprint("the-first-secret-of-it").await;
+        assert!(one == fingerprint("the-first-secret-of-it").await);
+        assert!(one != fingerprint("another-secret-of-it").await);
+    }
+}

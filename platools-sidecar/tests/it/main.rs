@@ -5,6 +5,7 @@
 
 mod admin;
 mod backend;
+mod certificates;
 mod changes;
 mod checking;
 mod commands;
