@@ -5,6 +5,7 @@
 //! | average latency | moving average of the handler's time, each call weighing a tenth |
 //! | errors | what handlers ended with in the last hour: an error of either kind, a panic, a timeout |
 //! | `down` | at least 5 calls in the last hour, and half of them or more failed |
+//! | `down`, too | while the tool itself says so ([`Tool::down_while`](crate::Tool::down_while)) |
 //! | `degraded` | at least a tenth of the last hour's calls failed |
 //!
 //! Refusals before the handler (limits, wrong arguments, an incomplete context) say nothing about the
@@ -19,6 +20,10 @@ use tokio::time::Instant;
 use super::run::answer_text;
 use crate::protocol::{HealthStatus, LOGGED_ERROR_CHARACTERS, ToolHealth};
 use crate::tool::ToolError;
+
+/// What is said of a tool that was never called, if something is.
+const NEVER_CALLED: ToolHealth =
+    ToolHealth { status: HealthStatus::Healthy, avg_latency_ms: 0, error_count_1h: 0, last_error: None };
 
 const WINDOW: Duration = Duration::from_secs(3_600);
 const BUCKET: Duration = Duration::from_secs(60);
@@ -71,10 +76,25 @@ impl Health {
     }
 
     /// What there is to say, when it differs from what was said last.
+    #[cfg(test)]
     pub(crate) fn changed(&self) -> Option<ToolHealth> {
+        self.changed_while(None)
+    }
+
+    /// The same of a tool that is `down` for a reason, if it is.
+    pub(crate) fn changed_while(&self, down: Option<String>) -> Option<ToolHealth> {
         let mut record = self.record_mut();
         record.expire(Instant::now());
-        let report = record.report()?;
+        let counted = record.report();
+        let report = match down {
+            Some(reason) => ToolHealth {
+                status: HealthStatus::Down,
+                last_error: Some(reason.chars().take(LOGGED_ERROR_CHARACTERS).collect()),
+                ..counted.unwrap_or(NEVER_CALLED)
+            },
+            // One that was down and never called is heard of once more: it is up again.
+            None => counted.or_else(|| record.reported.is_some().then_some(NEVER_CALLED))?,
+        };
         if record.reported.as_ref() == Some(&report) {
             return None;
         }
@@ -157,6 +177,22 @@ mod tests {
         tokio::time::advance(WINDOW).await;
         let report = health.changed().unwrap();
         assert_eq!((report.status, report.error_count_1h), (HealthStatus::Healthy, 0), "an hour later");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tool_that_says_it_is_down_is_and_is_well_again_afterwards() {
+        let health = Health::default();
+        let down = || health.changed_while(Some("unplugged".to_owned()));
+        let report = down().unwrap();
+        assert_eq!((report.status, report.last_error.as_deref()), (HealthStatus::Down, Some("unplugged")));
+        assert_eq!(down(), None, "nothing new");
+        assert_eq!(health.changed(), Some(NEVER_CALLED), "never called, and up again");
+        assert_eq!(health.changed(), None, "nothing new");
+        record(&health, None, "call-1");
+        let report = down().unwrap();
+        assert_eq!((report.status, report.avg_latency_ms), (HealthStatus::Down, 10));
+        let report = health.changed().unwrap();
+        assert_eq!((report.status, report.last_error), (HealthStatus::Healthy, None));
     }
 
     #[tokio::test(start_paused = true)]

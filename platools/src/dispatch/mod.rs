@@ -48,6 +48,7 @@ use self::watch::Watch;
 #[cfg(feature = "mcp")]
 use crate::context::Progress;
 use crate::context::{CallContext, CallScope, States, Surroundings};
+use crate::protocol::ToolHealth;
 use crate::security::Authentication;
 use crate::tool::{Arguments, Registry, Tool, ToolError, ToolResult};
 
@@ -84,6 +85,11 @@ impl Entry {
 
     pub(crate) fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// What there is to say of its health, when it differs from what was said last.
+    pub(crate) fn changed_health(&self) -> Option<ToolHealth> {
+        self.health.changed_while(self.tool.down_reason())
     }
 
     /// Whether this is the first result that is too large to be passed on whole.

@@ -72,7 +72,11 @@ pub(crate) enum Handler {
 pub struct Tool {
     spec: Arc<ToolSpec>,
     handler: Handler,
+    down: Option<DownReason>,
 }
+
+/// Says why a tool is down, as long as it is.
+type DownReason = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 impl Tool {
     /// A tool whose handler is a future.
@@ -84,7 +88,7 @@ impl Tool {
         R: Send, // all that is held across an `.await` must be `Send`; a boxed error has to be `Box<dyn Error + Send + Sync>`
     {
         let handler = Handler::Async(Arc::new(move |call| Box::pin(handler(call))));
-        Self { spec: Arc::new(spec), handler }
+        Self { spec: Arc::new(spec), handler, down: None }
     }
 
     /// A tool whose handler blocks its thread; it runs on the blocking pool and delays nothing else.
@@ -92,7 +96,7 @@ impl Tool {
     where
         F: Fn(ToolCall) -> ToolResult + Send + Sync + 'static,
     {
-        Self { spec: Arc::new(spec), handler: Handler::Blocking(Arc::new(handler)) }
+        Self { spec: Arc::new(spec), handler: Handler::Blocking(Arc::new(handler)), down: None }
     }
 
     /// The declaration.
@@ -119,7 +123,34 @@ impl Tool {
     /// assert_eq!(renamed.name(), "eu_lookup");
     /// ```
     pub fn with_spec(&self, change: impl FnOnce(ToolSpec) -> ToolSpec) -> Self {
-        Self { spec: Arc::new(change(ToolSpec::clone(&self.spec))), handler: self.handler.clone() }
+        let spec = Arc::new(change(ToolSpec::clone(&self.spec)));
+        Self { spec, handler: self.handler.clone(), down: self.down.clone() }
+    }
+
+    /// The same tool, of which something else knows whether it works: while `reason` gives one, the heartbeat tells the
+    /// platform that the tool is down, and why, also without a call that has failed. Calls reach the handler all the
+    /// same. `reason` is asked at every heartbeat, and must not block.
+    ///
+    /// ```
+    /// # use platools::{Tool, ToolOutput, ToolSpec};
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    ///
+    /// let plugged_in = Arc::new(AtomicBool::new(true));
+    /// let print = Tool::new(ToolSpec::new("print"), |_| async { Ok(ToolOutput::null()) });
+    /// let print = print.down_while(move || {
+    ///     (!plugged_in.load(Ordering::Relaxed)).then(|| "the printer is not plugged in".to_owned())
+    /// });
+    /// ```
+    #[must_use]
+    pub fn down_while(mut self, reason: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.down = Some(Arc::new(reason));
+        self
+    }
+
+    /// Why it is down, where something else knows that it is.
+    pub(crate) fn down_reason(&self) -> Option<String> {
+        self.down.as_ref()?()
     }
 
     pub(crate) fn handler(&self) -> &Handler {

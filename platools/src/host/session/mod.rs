@@ -358,7 +358,7 @@ impl<'a> Session<'a> {
     fn heartbeat(&self) -> String {
         let entries = self.shared.dispatcher().entries();
         let changed: Vec<_> =
-            entries.iter().filter_map(|entry| Some((entry.name(), entry.health().changed()?))).collect();
+            entries.iter().filter_map(|entry| Some((entry.name(), entry.changed_health()?))).collect();
         outbound::heartbeat(changed.iter().map(|(name, health)| (*name, health)))
     }
 
