@@ -25,6 +25,11 @@ impl UpstreamPlan {
         self.entities.as_ref().is_none_or(|entities| entities.iter().any(|name| name == entity))
     }
 
+    /// The entities that have the tools; `None` for all.
+    pub(crate) fn entities(&self) -> Option<&[String]> {
+        self.entities.as_deref()
+    }
+
     /// A tool of the server with what the file says of it.
     pub(crate) fn adapt(&self) -> impl Fn(Tool) -> Tool + Send + Sync + 'static {
         let common = Arc::clone(&self.common);

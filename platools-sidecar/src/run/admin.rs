@@ -62,7 +62,7 @@ fn router(view: View, is_local: bool) -> Router {
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/tools", get(|State(view): State<View>| async move { Json((*view.tools()).clone()) }))
+        .route("/tools", get(|State(view): State<View>| async move { Json(view.tools()) }))
         .route("/state", get(|State(view): State<View>| async move { Json(view.state()) }))
         .with_state(view);
     if is_local { router.layer(middleware::from_fn(only_by_address)) } else { router }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use platools::Tool;
 use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::host::RunningHost;
 use crate::plan::UpstreamPlan;
-use crate::upstream::{ToolShelf, Upstream, UpstreamState, keep_in_step};
+use crate::upstream::{ToolChanges, ToolShelf, Upstream, UpstreamState, keep_in_step};
 
 /// How long calls of a server that leaves may take; no call takes longer.
 const LAST_CALLS: Duration = Duration::from_secs(30);
@@ -50,6 +51,30 @@ pub(crate) struct UpstreamView {
     tools: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
+}
+
+/// The tools of a server, whatever they are when somebody looks.
+#[derive(Debug, Clone)]
+pub(crate) struct Shelf {
+    plan: UpstreamPlan,
+    tools: ToolChanges,
+}
+
+impl Shelf {
+    /// The server's name in the file.
+    pub(crate) fn server(&self) -> &str {
+        &self.plan.name
+    }
+
+    /// The entities that have them; `None` for all.
+    pub(crate) fn entities(&self) -> Option<&[String]> {
+        self.plan.entities()
+    }
+
+    /// The tools, with what the file says of them.
+    pub(crate) fn tools(&self) -> Vec<Tool> {
+        self.tools.current().into_iter().map(self.plan.adapt()).collect()
+    }
 }
 
 impl Upstreams {
@@ -128,6 +153,12 @@ impl Upstreams {
                 follower.entity != entity
             });
         }
+    }
+
+    /// Where their tools are to be seen, for somebody who looks later.
+    pub(crate) fn shelves(&self) -> Vec<Shelf> {
+        let shelf = |running: &Running| Shelf { plan: running.plan.clone(), tools: running.upstream.tools() };
+        self.running.iter().map(shelf).collect()
     }
 
     /// How they are.

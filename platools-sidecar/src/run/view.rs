@@ -3,12 +3,12 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
-use platools::HostHandle;
+use platools::{HostHandle, ToolSpec};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::fleet::Fleet;
-use super::upstreams::UpstreamView;
+use super::upstreams::{Shelf, UpstreamView};
 use crate::plan::Plan;
 
 /// What the admin listener shows. Clones show the same.
@@ -23,7 +23,10 @@ struct Picture {
     is_stopping: bool,
     entities: Vec<EntityView>,
     upstreams: Vec<UpstreamView>,
-    tools: Arc<Value>,
+    /// Those of the file.
+    tools: Arc<Vec<Value>>,
+    /// Those of MCP servers, which come and go.
+    shelves: Vec<Shelf>,
     warnings: Vec<String>,
     reload: Option<Reload>,
 }
@@ -49,6 +52,20 @@ impl EntityView {
     }
 }
 
+/// A tool as it is declared.
+fn described(spec: &ToolSpec, source: &str, entities: Option<&[String]>) -> Value {
+    json!({
+        "name": spec.name,
+        "source": source,
+        "description": spec.description,
+        "entities": entities,
+        "auth": spec.auth.as_str(),
+        "roles": spec.roles,
+        "annotations": spec.annotations,
+        "input_schema": spec.input_schema,
+    })
+}
+
 /// How the latest reload went.
 #[derive(Debug, Clone, Serialize)]
 struct Reload {
@@ -67,7 +84,8 @@ impl View {
             is_stopping: false,
             entities: Vec::new(),
             upstreams: Vec::new(),
-            tools: Arc::new(json!([])),
+            tools: Arc::default(),
+            shelves: Vec::new(),
             warnings: Vec::new(),
             reload: None,
         })))
@@ -86,23 +104,11 @@ impl View {
         let tools: Vec<Value> = plan
             .tools
             .iter()
-            .map(|planned| {
-                let spec = planned.tool.spec();
-                json!({
-                    "name": spec.name,
-                    "source": planned.source,
-                    "description": spec.description,
-                    "entities": planned.entities,
-                    "auth": spec.auth.as_str(),
-                    "roles": spec.roles,
-                    "annotations": spec.annotations,
-                    "input_schema": spec.input_schema,
-                })
-            })
+            .map(|planned| described(planned.tool.spec(), planned.source, planned.entities.as_deref()))
             .collect();
         let warnings = plan.warnings.iter().map(ToString::to_string).collect();
         self.change(|picture| {
-            picture.tools = Arc::new(tools.into());
+            picture.tools = Arc::new(tools);
             picture.warnings = warnings;
         });
     }
@@ -113,11 +119,12 @@ impl View {
             fleet.hosts.iter().map(|host| EntityView::of(&host.name, &host.handle, host.is_ready()));
         let draining = fleet.draining().map(|leaving| EntityView::of(&leaving.name, &leaving.handle, false));
         let entities = running.chain(draining).collect();
-        let upstreams = fleet.upstreams.views();
+        let (upstreams, shelves) = (fleet.upstreams.views(), fleet.upstreams.shelves());
         let is_ready = fleet.is_ready();
         self.change(|picture| {
             picture.entities = entities;
             picture.upstreams = upstreams;
+            picture.shelves = shelves;
             picture.is_ready = is_ready;
         });
     }
@@ -146,8 +153,17 @@ impl View {
         })
     }
 
-    pub(super) fn tools(&self) -> Arc<Value> {
-        self.look(|picture| Arc::clone(&picture.tools))
+    pub(super) fn tools(&self) -> Value {
+        let (tools, shelves) = self.look(|picture| (Arc::clone(&picture.tools), picture.shelves.clone()));
+        let mut all = Vec::clone(&tools);
+        for shelf in shelves {
+            for tool in shelf.tools() {
+                let mut described = described(tool.spec(), "mcp", shelf.entities());
+                described["server"] = shelf.server().into();
+                all.push(described);
+            }
+        }
+        all.into()
     }
 
     pub(super) fn state(&self) -> Value {
@@ -160,7 +176,7 @@ impl View {
                 "stopping": picture.is_stopping,
                 "entities": picture.entities,
                 "mcp": picture.upstreams,
-                "tools": picture.tools.as_array().map_or(0, Vec::len),
+                "tools": picture.tools.len(),
                 "warnings": picture.warnings,
                 "last_reload": picture.reload,
             })

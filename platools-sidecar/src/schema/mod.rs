@@ -52,14 +52,24 @@ impl ArgumentSchema {
             object.insert("additionalProperties".to_owned(), false.into());
         }
         object.entry("properties").or_insert_with(|| json!({}));
-        let validator = validator(&schema)?;
-        let properties = schema["properties"].as_object();
+        let mut this = Self::as_declared(schema)?;
+        let properties = this.schema["properties"].as_object();
         let defaults = properties
             .into_iter()
             .flatten()
             .filter_map(|(name, property)| Some((name.clone(), property.get("default")?.clone())));
-        let defaults = defaults.collect();
-        Ok(Self { schema, validator, defaults })
+        this.defaults = defaults.collect();
+        Ok(this)
+    }
+
+    /// Prepares a schema of somebody who checks arguments, too: what it allows is allowed, and defaults are theirs to
+    /// fill in.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn as_declared(schema: Value) -> Result<Self, String> {
+        let validator = validator(&schema)?;
+        Ok(Self { schema, validator, defaults: Map::new() })
     }
 
     /// The same, leaving defaults to whoever gets the arguments.

@@ -9,6 +9,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::config::ServerProgram;
 use super::error::shorten;
+use super::ration::Ration;
 
 /// How long a server has to end by itself once its input is closed, and again once it is asked to.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -103,9 +104,10 @@ impl Drop for Group {
     }
 }
 
-/// Puts each line into the log; what is no line for long is cut into pieces.
+/// Puts each line into the log, unless they are too many; what is no line for long is cut into pieces.
 async fn log_lines(name: String, from: impl AsyncRead + Unpin) {
     let mut from = BufReader::new(from);
+    let mut ration = Ration::new();
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -114,8 +116,13 @@ async fn log_lines(name: String, from: impl AsyncRead + Unpin) {
             Ok(_) => {
                 let text = String::from_utf8_lossy(&line);
                 let text = shorten(text.trim_end());
-                if !text.is_empty() {
-                    tracing::info!(upstream = name, "{text}");
+                if text.is_empty() {
+                    continue;
+                }
+                match ration.take() {
+                    None => {}
+                    Some(0) => tracing::info!(upstream = name, "{text}"),
+                    Some(dropped) => tracing::info!(upstream = name, dropped, "{text}"),
                 }
             }
         }

@@ -154,12 +154,13 @@ impl Caller {
             let mut tools = Vec::new();
             let mut cursor = None;
             loop {
-                let params = PaginatedRequestParams::default().with_cursor(cursor);
+                let params = PaginatedRequestParams::default().with_cursor(cursor.clone());
                 let page = self.peer.list_tools(Some(params)).await?;
-                let is_empty = page.tools.is_empty();
+                let is_last =
+                    page.tools.is_empty() || page.next_cursor.is_none() || page.next_cursor == cursor;
                 tools.extend(page.tools.into_iter().map(convert::spec));
                 cursor = page.next_cursor;
-                if cursor.is_none() || is_empty || tools.len() > MAX_TOOLS {
+                if is_last || tools.len() > MAX_TOOLS {
                     tools.truncate(MAX_TOOLS);
                     return Ok(tools);
                 }

@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, mpsc};
 use super::child::ServerProcess;
 use super::config::ServerProgram;
 use super::error::{TOO_LARGE, shorten};
+use super::ration::Ration;
 
 /// How many messages wait to be handled.
 const WAITING: usize = 64;
@@ -89,14 +90,17 @@ async fn read(
     mut lines: Lines<impl AsyncBufRead + Unpin>,
     to: mpsc::Sender<ServerJsonRpcMessage>,
 ) {
+    let mut ration = Ration::new();
     while let Some(line) = lines.next().await {
         let message = match line {
             Line::Whole(bytes) if bytes.trim_ascii().is_empty() => continue,
             Line::Whole(bytes) => {
                 let Ok(message) = serde_json::from_slice(&bytes) else {
+                    let Some(dropped) = ration.take() else { continue };
                     let text = shorten(&String::from_utf8_lossy(&bytes[..bytes.len().min(EDGE)]));
                     tracing::warn!(
                         upstream = name,
+                        dropped,
                         "on its standard output stands what is no message: {text}"
                     );
                     continue;

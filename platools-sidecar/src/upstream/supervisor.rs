@@ -4,7 +4,7 @@
 //! Declaring them away and back with every crash would make agents lose them, and the platform's list flap.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use platools::{Progress, Tool, ToolCall, ToolError, ToolResult};
@@ -19,9 +19,13 @@ use super::link::{Caller, Link};
 use super::stdio::StdioTransport;
 use super::tools::{Taken, ToolChanges};
 use super::{UpstreamError, http};
+use crate::schema::ArgumentSchema;
 
 /// After how long a connection counts as one that holds, so that the next wait is the shortest again.
 const STABLE: Duration = Duration::from_secs(30);
+
+/// How long a list of tools is good for at least, whatever a server says.
+const BETWEEN: Duration = Duration::from_secs(1);
 
 /// How often a server at a URL is looked at while calls wait for it.
 const GLANCE: Duration = Duration::from_secs(3);
@@ -239,6 +243,31 @@ async fn open(config: &UpstreamConfig) -> Result<(Link, Vec<platools::ToolSpec>)
     }
 }
 
+/// A tool of a server.
+struct Remote {
+    /// The server's name for it.
+    name: String,
+    /// What checks its arguments, made at the first call; `None` where its schema cannot be used.
+    schema: OnceLock<Option<ArgumentSchema>>,
+}
+
+impl Remote {
+    fn schema(&self, declared: &Value, upstream: &str) -> &Option<ArgumentSchema> {
+        self.schema.get_or_init(|| match ArgumentSchema::as_declared(declared.clone()) {
+            Ok(schema) => Some(schema),
+            Err(problem) => {
+                tracing::warn!(
+                    upstream,
+                    tool = self.name,
+                    problem,
+                    "arguments are left to the server to check"
+                );
+                None
+            }
+        })
+    }
+}
+
 impl Shared {
     fn caller(&self) -> Option<Caller> {
         self.caller.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -259,11 +288,13 @@ impl Shared {
         let ended = if by_url { "the connection ended" } else { "its process ended" };
         let mut looked = Instant::now();
         loop {
+            // A server that says so again and again is asked no more often than that.
+            let rested = looked + BETWEEN.min(self.config.look);
             let glance = GLANCE.min(self.config.look);
             tokio::select! {
                 () = stop.cancelled() => return None,
                 () = link.ended() => return Some(ended.to_owned()),
-                () = link.changed() => {}
+                () = async { link.changed().await; tokio::time::sleep_until(rested).await } => {}
                 () = self.suspected.notified() => {}
                 () = tokio::time::sleep(glance), if by_url => {
                     // Nobody says that a server far away is gone, least of all to those who wait for its answer.
@@ -292,11 +323,18 @@ impl Shared {
     /// Makes tools of what the server declares, and tells those who follow if something is new.
     fn publish(self: &Arc<Self>, taken: &mut Taken, specs: Vec<platools::ToolSpec>) -> usize {
         let count = taken.take(&self.config, specs, |remote, spec| {
-            let shared = Arc::clone(self);
-            Tool::new(spec, move |call| {
-                let (shared, remote) = (Arc::clone(&shared), remote.clone());
-                async move { shared.call(&remote, call).await }
-            })
+            let (shared, about) = (Arc::clone(self), Arc::clone(self));
+            let remote = Arc::new(Remote { name: remote, schema: OnceLock::new() });
+            let declared = spec.input_schema.clone();
+            let tool = Tool::new(spec, move |call| {
+                let (shared, remote) = (Arc::clone(&shared), Arc::clone(&remote));
+                let schema = remote.schema(&declared, &shared.config.name);
+                let checked = schema
+                    .as_ref()
+                    .map_or_else(|| call.arguments.parse(), |schema| schema.check(&call.arguments));
+                async move { shared.call(&remote.name, checked?, &call).await }
+            });
+            tool.down_while(move || about.down_reason())
         });
         self.state.send_if_modified(|state| {
             let up = UpstreamState::Up { tools: count };
@@ -307,9 +345,18 @@ impl Shared {
         count
     }
 
-    async fn call(&self, tool: &str, call: ToolCall) -> ToolResult {
+    /// Why its tools are down, while they are.
+    fn down_reason(&self) -> Option<String> {
+        let name = &self.config.name;
+        match &*self.state.borrow() {
+            UpstreamState::Down { reason, .. } => Some(format!("the MCP server `{name}` is down ({reason})")),
+            UpstreamState::Stopped => Some(format!("the MCP server `{name}` was stopped")),
+            UpstreamState::Starting | UpstreamState::Up { .. } => None,
+        }
+    }
+
+    async fn call(&self, tool: &str, arguments: Map<String, Value>, call: &ToolCall) -> ToolResult {
         let Some(caller) = self.caller() else { return Err(self.absent()) };
-        let arguments: Map<String, Value> = call.arguments.parse()?;
         let progress = call.extract::<Progress>()?;
         caller.call(tool, arguments, progress).await.unwrap_or_else(|error| {
             if error.is_of_the_connection() {

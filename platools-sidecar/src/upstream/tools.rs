@@ -8,6 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::UpstreamConfig;
 
+/// The most that is complained about in the tools of one server: it may make up new names for ever.
+const MAX_COMPLAINTS: usize = 100;
+
 /// The tools of an upstream as they were taken last. Those that did not change stay the same tools.
 pub(super) struct Taken {
     /// By the server's name: what it declared, and the tool.
@@ -34,6 +37,7 @@ impl Taken {
         let name = config.name.as_str();
         let mut old = std::mem::take(&mut self.known);
         let mut current: Vec<Tool> = Vec::new();
+        let mut names = HashSet::new();
         let mut is_new = false;
         for wanted in config.only.iter().flatten() {
             if !specs.iter().any(|spec| spec.name == *wanted) {
@@ -54,7 +58,7 @@ impl Taken {
                 self.complain(name, &format!("a tool of the MCP server is left out: {problem}"));
                 continue;
             }
-            if current.iter().any(|tool| tool.name() == here) {
+            if !names.insert(here.clone()) {
                 self.complain(
                     name,
                     &format!("a tool of the MCP server is left out: there is a `{here}` already"),
@@ -79,8 +83,14 @@ impl Taken {
     }
 
     fn complain(&mut self, upstream: &str, text: &str) {
-        if self.complaints.insert(text.to_owned()) {
+        if self.complaints.len() < MAX_COMPLAINTS && self.complaints.insert(text.to_owned()) {
             tracing::warn!(upstream, "{text}");
+            if self.complaints.len() == MAX_COMPLAINTS {
+                tracing::warn!(
+                    upstream,
+                    "more is wrong with the tools of the MCP server, which is not told any more"
+                );
+            }
         }
     }
 }
@@ -172,8 +182,9 @@ pub async fn keep_in_step(
             .filter(|tool| !there.get(tool.name()).is_some_and(|old| is_same(old, tool.spec())))
             .cloned()
             .collect();
+        let names: HashSet<&str> = tools.iter().map(Tool::name).collect();
         let mut gone: Vec<String> =
-            there.keys().filter(|name| !tools.iter().any(|tool| tool.name() == **name)).cloned().collect();
+            there.keys().filter(|name| !names.contains(name.as_str())).cloned().collect();
         gone.extend(new.iter().map(|tool| tool.name().to_owned()).filter(|name| there.contains_key(name)));
         for name in &gone {
             there.remove(name);
@@ -195,4 +206,27 @@ pub async fn keep_in_step(
     }
     let gone: Vec<&str> = there.keys().map(String::as_str).collect();
     let _ = shelf.replace_tools(&gone, Vec::new());
+}
+
+#[cfg(test)]
+mod tests {
+    use platools::ToolOutput;
+
+    use super::super::ServerProgram;
+    use super::*;
+
+    fn made(_: String, spec: ToolSpec) -> Tool {
+        Tool::new(spec, |_| async { Ok(ToolOutput::null()) })
+    }
+
+    #[test]
+    fn a_server_that_makes_up_names_for_ever_fills_neither_the_memory_nor_the_log() {
+        let config = UpstreamConfig::program("m", ServerProgram::new("true"));
+        let mut taken = Taken::new(watch::channel(Vec::new()).0);
+        for round in 0..1_000 {
+            let specs = vec![ToolSpec::new(format!("1-{round}")), ToolSpec::new("a"), ToolSpec::new("a")];
+            assert_eq!(taken.take(&config, specs, made), 1);
+        }
+        assert_eq!((taken.complaints.len(), taken.known.len()), (MAX_COMPLAINTS, 1));
+    }
 }

@@ -9,6 +9,7 @@ use platools_dev::{ConnectedEntity, DevPlatform};
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::backend::client;
 use crate::sidecar::{Folder, GUARD, Running, entity, outcome, problems};
 
 const TOKEN: &str = "a-token-of-the-mcp-server";
@@ -58,6 +59,8 @@ async fn tools_of_servers_come_and_go_with_the_file_and_with_the_server() {
          timeout = \"5s\"\n"
     );
     let own = "[[tool.command]]\nname = \"own\"\ndescription = \"d\"\nprogram = \"true\"\n";
+    let admin = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let head = format!("{head}[admin]\nlisten = \"{admin}\"\n");
     let file = folder.write("platools.toml", format!("{head}{own}{section}"));
     let sidecar = Running::start(&file, &folder, &[]);
     sidecar.says("the platform has the tools").await;
@@ -67,6 +70,16 @@ async fn tools_of_servers_come_and_go_with_the_file_and_with_the_server() {
     assert_eq!(call("m_who").await.unwrap(), json!("who"));
     host.insert_tool(tool("late")).unwrap();
     has(&entity, &["m_late", "m_who", "own"]).await;
+    let shown = client().get(format!("http://{admin}/tools")).send().await.unwrap().text().await.unwrap();
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let shown =
+        shown.as_array().unwrap().iter().map(|tool| [&tool["name"], &tool["source"], &tool["server"]]);
+    let mut shown: Vec<String> = shown.map(|words| words.map(ToString::to_string).join(" ")).collect();
+    shown.sort();
+    assert_eq!(
+        shown,
+        ["\"m_late\" \"mcp\" \"m\"", "\"m_who\" \"mcp\" \"m\"", "\"own\" \"tool.command\" null"]
+    );
     assert_eq!(call("m_late").await.unwrap(), json!("late"));
 
     folder.write("platools.toml", format!("{head}{own}"));

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use platools::mcp::McpServer;
-use platools::{CallContext, LocalHost, Tool};
+use platools::protocol::HealthStatus;
+use platools::{CallContext, LocalHost, Platools, Tool};
+use platools_dev::{DevPlatform, Outcome};
 use platools_sidecar::upstream::{ServerProgram, Upstream, UpstreamConfig, UpstreamState, keep_in_step};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -110,6 +112,54 @@ async fn the_tools_of_a_program_become_tools_here() {
     assert!(wrong.contains("`b` is missing"), "{wrong}");
     within(upstream.stop()).await;
     until(|| host.tools().is_empty()).await;
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_refused_before_the_server_hears_of_them() {
+    let (host, upstream) = with(config("tools")).await;
+    let wrong = call(&host, "up_add", json!({"a": "x", "bb": 3})).await.unwrap_err();
+    for part in [
+        "invalid arguments: ",
+        "`a`: expected an integer, got the string \"x\"",
+        "`bb` is not an argument, did you mean `b`?",
+        "`b` is missing",
+    ] {
+        assert!(wrong.contains(part), "{wrong}");
+    }
+    within(upstream.stop()).await;
+}
+
+#[tokio::test]
+async fn the_platform_hears_that_the_tools_of_a_dead_server_are_down_and_when_they_are_not() {
+    let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
+    let entity = platform.entity_in("orders", "dev").unwrap();
+    let connecting = Platools::builder()
+        .url(entity.url())
+        .secret(entity.secret().expose())
+        .heartbeat_interval(Duration::from_secs(1))
+        .tools([])
+        .build()
+        .unwrap();
+    let handle = connecting.handle();
+    let running = tokio::spawn(connecting.run_until(std::future::pending()));
+    // Slow to come back, so that a heartbeat falls in between.
+    let slow = Duration::from_secs(6);
+    let upstream = Upstream::start(config("tools").backoff(slow, slow));
+    tokio::spawn(keep_in_step(upstream.tools(), handle.clone(), |tool: Tool| tool));
+    until(|| entity.tool("up_add").is_some()).await;
+    let report = within(entity.calling("up_fork").arguments(json!({})).send()).await.unwrap();
+    let Outcome::Result(pids) = report.outcome else { panic!("{report:?}") };
+    assert!(!entity.health().contains_key("up_add"), "never called, nothing to tell");
+    kill(&pids["result"][0]);
+    let status =
+        |status: HealthStatus| entity.health().get("up_add").is_some_and(|health| health.status == status);
+    until(|| status(HealthStatus::Down)).await;
+    let said = entity.health()["up_add"].last_error.clone().unwrap();
+    assert!(said.contains("the MCP server `files` is down (its process ended)"), "{said}");
+    until(|| status(HealthStatus::Healthy)).await;
+    within(upstream.stop()).await;
+    handle.shutdown().await;
+    running.await.unwrap().unwrap();
 }
 
 #[tokio::test]
