@@ -118,6 +118,13 @@ impl Caller {
     /// When it cannot stand in a header.
     pub(crate) fn header(&self, fact: Fact) -> Result<Option<(HeaderName, HeaderValue)>, ToolError> {
         let Some(text) = self.fact(fact) else { return Ok(None) };
+        // Whoever reads a header drops them: it would be somebody else.
+        if text.starts_with([' ', '\t']) || text.ends_with([' ', '\t']) {
+            return Err(ToolError::denied(format!(
+                "`{}` of the caller has spaces around, which no header can carry",
+                fact.name()
+            )));
+        }
         let value = match fact {
             Fact::UserToken => HeaderValue::try_from(format!("Bearer {text}")),
             _ => HeaderValue::try_from(text),

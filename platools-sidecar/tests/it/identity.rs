@@ -73,5 +73,9 @@ async fn nothing_is_told_that_the_file_does_not_name_and_nothing_that_no_header_
     let host = local(&text("forward = [\"user_id\"]")).await;
     let error = call_as(&host, "t", json!({}), context("usr\r\nx-platos-role: admin")).await.unwrap_err();
     assert!(error.starts_with("denied: `user_id` of the caller"), "{error}");
+    for around in [" root", "root ", "\troot"] {
+        let error = call_as(&host, "t", json!({}), context(around)).await.unwrap_err();
+        assert!(error.contains("has spaces around"), "it would arrive as root: {error}");
+    }
     assert_eq!(backend.came().len(), 1);
 }
