@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use platools::ToolError;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -60,6 +61,26 @@ pub(crate) struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
+    /// Refuses a call whose caller is not known well enough: left out, what a text says about the caller might be the
+    /// filter that keeps others' things from them.
+    ///
+    /// # Errors
+    /// `denied: …`, with what is missing.
+    pub(crate) fn require_caller<'t>(
+        self,
+        templates: impl IntoIterator<Item = &'t Template>,
+    ) -> Result<(), ToolError> {
+        let unknown = templates.into_iter().flat_map(Template::placeholders).find(|placeholder| {
+            matches!(placeholder, Placeholder::Caller(fact) if self.caller.fact(*fact).is_none())
+        });
+        match unknown {
+            None => Ok(()),
+            Some(unknown) => Err(ToolError::denied(format!(
+                "the tool needs `{unknown}`, and that is not known of this caller"
+            ))),
+        }
+    }
+
     /// The value of a placeholder; `None` when there is none, or it is null.
     pub(crate) fn get(&self, placeholder: &Placeholder) -> Option<Cow<'a, Value>> {
         match placeholder {

@@ -32,8 +32,10 @@ impl CommandTemplate {
     /// The arguments of the program.
     ///
     /// # Errors
-    /// `invalid arguments: …` for values that the program would take for something else.
+    /// `invalid arguments: …` for values that the program would take for something else; `denied: …` when something is
+    /// missing of the caller.
     pub(crate) fn fill(&self, values: Values<'_>) -> Result<Vec<String>, ToolError> {
+        values.require_caller(self.templates())?;
         let mut line = Vec::new();
         for arg in &self.args {
             match arg {

@@ -197,7 +197,8 @@ with_common! {
         pub(crate) url: String,
         /// The backend it belongs to: `[backend.NAME]`.
         pub(crate) backend: Option<String>,
-        /// Query parameters: texts with `{placeholders}`. One whose argument is absent is left out.
+        /// Query parameters: texts with `{placeholders}`, or `env:NAME` or `file:PATH`. One whose argument is absent is
+        /// left out.
         #[serde(default, skip_serializing_if = "Table::is_empty")]
         pub(crate) query: Table<String>,
         /// Headers: texts with `{placeholders}`, or `env:NAME` or `file:PATH`.

@@ -120,8 +120,10 @@ impl RequestTemplate {
     /// The request of a call.
     ///
     /// # Errors
-    /// `invalid arguments: …` for values that may not stand where they would.
+    /// `invalid arguments: …` for values that may not stand where they would; `denied: …` when something is missing of
+    /// the caller.
     pub(crate) fn fill(&self, values: Values<'_>) -> Result<Outgoing, ToolError> {
+        values.require_caller(self.templates())?;
         let path = self.path.render(values, |placeholder, value| {
             segment(value)
                 .map_err(|problem| format!("{}: it is part of a path and {problem}", name(placeholder)))

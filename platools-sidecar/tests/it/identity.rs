@@ -79,3 +79,31 @@ async fn nothing_is_told_that_the_file_does_not_name_and_nothing_that_no_header_
     }
     assert_eq!(backend.came().len(), 1);
 }
+
+#[tokio::test]
+async fn what_the_file_says_about_the_caller_is_never_left_out() {
+    let backend = Backend::echo().await;
+    let http = |keys: &str| {
+        format!("[[tool.http]]\nname = \"t\"\nmethod = \"POST\"\nurl = \"{}\"\n{keys}\n", backend.url)
+    };
+    let command =
+        "[[tool.command]]\nname = \"t\"\nprogram = \"echo\"\nargs = [[\"--owner\", \"{call.user_id}\"]]\n";
+    for text in [
+        http("query.owner = \"{call.user_id}\""),
+        http("headers.x-owner = \"{call.user_id}\""),
+        http("body.json = { filter = { owner = \"{call.user_id}\" } }"),
+        http("body.form = { owner = \"{call.user_id}\" }"),
+        command.to_owned(),
+    ] {
+        let host = local(&text).await;
+        let nobody = CallContext::builder().user_id("").build();
+        let error = call_as(&host, "t", json!({}), nobody).await.unwrap_err();
+        assert_eq!(
+            error, "denied: the tool needs `{call.user_id}`, and that is not known of this caller",
+            "{text}"
+        );
+        let somebody = CallContext::builder().user_id("usr_7").build();
+        call_as(&host, "t", json!({}), somebody).await.unwrap();
+    }
+    assert_eq!(backend.came().len(), 4, "nothing is sent for nobody");
+}
