@@ -142,7 +142,7 @@ pub(crate) struct Mcp {
     pub(crate) args: Vec<String>,
     /// Where it runs.
     pub(crate) cwd: Option<PathBuf>,
-    /// Variables that it inherits; HOME, LANG, LC_ALL, LOGNAME, PATH, TMPDIR, TZ and USER.
+    /// Variables that it inherits; HOME, PATH and those that say language, time zone and user.
     pub(crate) inherit_env: Option<Vec<String>>,
     /// Variables that it gets: texts, or `env:NAME` or `file:PATH`.
     #[serde(default, skip_serializing_if = "Table::is_empty")]

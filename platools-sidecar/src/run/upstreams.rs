@@ -157,8 +157,8 @@ impl Upstreams {
 
     /// Where their tools are to be seen, for somebody who looks later.
     pub(crate) fn shelves(&self) -> Vec<Shelf> {
-        let shelf = |running: &Running| Shelf { plan: running.plan.clone(), tools: running.upstream.tools() };
-        self.running.iter().map(shelf).collect()
+        let of = |running: &Running| Shelf { plan: running.plan.clone(), tools: running.upstream.tools() };
+        self.running.iter().map(of).collect()
     }
 
     /// How they are.

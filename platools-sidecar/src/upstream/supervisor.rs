@@ -252,8 +252,8 @@ struct Remote {
 }
 
 impl Remote {
-    fn schema(&self, declared: &Value, upstream: &str) -> &Option<ArgumentSchema> {
-        self.schema.get_or_init(|| match ArgumentSchema::as_declared(declared.clone()) {
+    fn schema(&self, declared: &Value, upstream: &str) -> Option<&ArgumentSchema> {
+        let made = self.schema.get_or_init(|| match ArgumentSchema::as_declared(declared.clone()) {
             Ok(schema) => Some(schema),
             Err(problem) => {
                 tracing::warn!(
@@ -264,7 +264,8 @@ impl Remote {
                 );
                 None
             }
-        })
+        });
+        made.as_ref()
     }
 }
 
@@ -329,9 +330,8 @@ impl Shared {
             let tool = Tool::new(spec, move |call| {
                 let (shared, remote) = (Arc::clone(&shared), Arc::clone(&remote));
                 let schema = remote.schema(&declared, &shared.config.name);
-                let checked = schema
-                    .as_ref()
-                    .map_or_else(|| call.arguments.parse(), |schema| schema.check(&call.arguments));
+                let checked =
+                    schema.map_or_else(|| call.arguments.parse(), |schema| schema.check(&call.arguments));
                 async move { shared.call(&remote.name, checked?, &call).await }
             });
             tool.down_while(move || about.down_reason())
