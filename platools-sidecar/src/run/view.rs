@@ -21,7 +21,7 @@ struct Picture {
     started: Instant,
     is_ready: bool,
     is_stopping: bool,
-    entities: Vec<EntityView>,
+    entities: Vec<Observed>,
     upstreams: Vec<UpstreamView>,
     /// Those of the file.
     tools: Arc<Vec<Value>>,
@@ -40,15 +40,29 @@ struct EntityView {
     calls_in_flight: usize,
 }
 
-impl EntityView {
-    fn of(name: &str, handle: &HostHandle, ready: bool) -> Self {
-        Self {
-            name: name.to_owned(),
-            state: handle.state().to_string(),
-            ready,
-            tools: handle.tools().iter().filter(|(_, is_on)| *is_on).count(),
-            calls_in_flight: handle.in_flight(),
+/// An entity, of which the rest is asked when somebody wants to know: lists of tools are long.
+#[derive(Debug)]
+struct Observed {
+    name: String,
+    handle: HostHandle,
+    ready: bool,
+}
+
+impl Observed {
+    fn view(&self) -> EntityView {
+        EntityView {
+            name: self.name.clone(),
+            state: self.handle.state().to_string(),
+            ready: self.ready,
+            tools: self.handle.tools().iter().filter(|(_, is_on)| *is_on).count(),
+            calls_in_flight: self.handle.in_flight(),
         }
+    }
+}
+
+impl Picture {
+    fn entities(&self) -> Vec<EntityView> {
+        self.entities.iter().map(Observed::view).collect()
     }
 }
 
@@ -115,9 +129,13 @@ impl View {
 
     /// How the entities are.
     pub(super) fn observed(&self, fleet: &Fleet) {
-        let running =
-            fleet.hosts.iter().map(|host| EntityView::of(&host.name, &host.handle, host.is_ready()));
-        let draining = fleet.draining().map(|leaving| EntityView::of(&leaving.name, &leaving.handle, false));
+        let observed = |name: &String, handle: &HostHandle, ready| Observed {
+            name: name.clone(),
+            handle: handle.clone(),
+            ready,
+        };
+        let running = fleet.hosts.iter().map(|host| observed(&host.name, &host.handle, host.is_ready()));
+        let draining = fleet.draining().map(|leaving| observed(&leaving.name, &leaving.handle, false));
         let entities = running.chain(draining).collect();
         let (upstreams, shelves) = (fleet.upstreams.views(), fleet.upstreams.shelves());
         let is_ready = fleet.is_ready();
@@ -149,7 +167,7 @@ impl View {
 
     pub(super) fn readiness(&self) -> Value {
         self.look(|picture| {
-            json!({"ready": picture.is_ready && !picture.is_stopping, "entities": picture.entities})
+            json!({"ready": picture.is_ready && !picture.is_stopping, "entities": picture.entities()})
         })
     }
 
@@ -174,7 +192,7 @@ impl View {
                 "uptime_seconds": picture.started.elapsed().as_secs(),
                 "ready": picture.is_ready && !picture.is_stopping,
                 "stopping": picture.is_stopping,
-                "entities": picture.entities,
+                "entities": picture.entities(),
                 "mcp": picture.upstreams,
                 "tools": picture.tools.len(),
                 "warnings": picture.warnings,
