@@ -106,9 +106,8 @@ impl<'a> Document<'a> {
         let mut owner = None;
         while let Some(step) = steps.next() {
             match value {
-                Some(DeValue::Array(items)) if items.iter().all(|item| item.get_ref().is_table()) => {
-                    let item =
-                        step.parse().ok().and_then(|index: usize| items.get(index)).map(Spanned::get_ref);
+                Some(DeValue::Array(items)) if item_of(items, step).is_some_and(DeValue::is_table) => {
+                    let item = item_of(items, step);
                     let name =
                         item.and_then(|item| item.get("name")).and_then(|name| name.get_ref().as_str());
                     owner = Some((
@@ -185,6 +184,11 @@ impl Lines {
     fn at(&self, offset: usize) -> usize {
         self.0.partition_point(|end| *end < offset) + 1
     }
+}
+
+/// The value in a list that a step of a path names.
+fn item_of<'l, 'a>(items: &'l [Spanned<DeValue<'a>>], step: &str) -> Option<&'l DeValue<'a>> {
+    Some(items.get(step.parse::<usize>().ok()?)?.get_ref())
 }
 
 fn ordinal(index: &str) -> String {

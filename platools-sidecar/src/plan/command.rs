@@ -50,6 +50,7 @@ impl Planner<'_> {
         let path = self.program(&at.key("program"), &file.program);
         let cwd = self.cwd(at, file);
         let args = self.args(&at.key("args"), &file.args);
+        self.warn_of_service_secret(at, file.inherit_env.as_deref());
         let environment =
             self.environment(at, file.inherit_env.as_deref().unwrap_or(&["PATH".to_owned()]), &file.env);
         let exit = self.exit_codes(&at.key("exit"), &file.exit);
@@ -192,6 +193,21 @@ impl Planner<'_> {
             }
         }
         is_whole.then_some(environment)
+    }
+
+    /// A program that has the service secret can be the entity.
+    pub(super) fn warn_of_service_secret(&mut self, at: &Path, inherited: Option<&[String]>) {
+        let sections = self.sections;
+        let is_secret = |name: &str| {
+            let mut secrets = sections.entities.iter().map(|entity| &entity.value.secret);
+            name == "PLATOS_SECRET"
+                || secrets.any(|secret| matches!(secret, SecretRef::Environment(secret) if secret == name))
+        };
+        if let Some(name) = inherited.into_iter().flatten().find(|name| is_secret(name)) {
+            let message =
+                format!("`{name}` is the service secret, with which the program could be the entity itself");
+            self.odd(&at.key("inherit_env"), message);
+        }
     }
 
     fn exit_codes(&mut self, at: &Path, table: &Table<String>) -> Option<BTreeMap<i32, Meaning>> {

@@ -170,6 +170,7 @@ impl Planner<'_> {
             (Some(login), None) => {
                 let url = address::server(login, &self.sections.egress);
                 let url = self.noted(&at.key("login_url"), url)?;
+                self.warn_in_the_clear(&at.key("login_url"), &url, "the users' login");
                 let egress = self.sections.egress.clone();
                 let client = ClientOptions { egress, certificates: None, connect_timeout: None }.build();
                 Some(Login::Backend { url, client: self.noted(at, client)? })

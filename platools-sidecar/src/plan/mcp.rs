@@ -122,6 +122,7 @@ impl Planner<'_> {
             }
             program = program.folder(cwd);
         }
+        self.warn_of_service_secret(at, file.inherit_env.as_deref());
         if let Some(names) = &file.inherit_env {
             program = program.inherit(names.clone());
         }

@@ -317,3 +317,17 @@ async fn secrets_that_stand_in_the_file_are_remarked_upon_wherever_they_are() {
     let warnings = platools_sidecar::check(&file).await.unwrap().warnings;
     assert!(!warnings.iter().any(|warning| warning.message.contains("secret")), "{warnings:?}");
 }
+
+#[tokio::test]
+async fn a_program_that_would_inherit_the_service_secret_is_remarked_upon() {
+    let folder = Folder::new();
+    for section in [
+        format!("{COMMAND}inherit_env = [\"PATH\", \"PLATOS_SECRET\"]"),
+        format!("{MCP}command = \"true\"\ninherit_env = [\"PLATOS_SECRET\"]"),
+    ] {
+        let file = folder.write("platools.toml", &section);
+        let warnings = platools_sidecar::check(&file).await.unwrap().warnings;
+        let remarked = warnings.iter().any(|warning| warning.message.contains("is the service secret"));
+        assert!(remarked, "{section}: {warnings:?}");
+    }
+}
