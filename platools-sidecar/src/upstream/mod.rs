@@ -8,6 +8,7 @@
 //! | `link` | one connection: the handshake, lists, calls with progress and cancellation |
 //! | `http`, `quiet` | from a URL to a transport, and a client whose errors do not quote the URL |
 //! | `stdio`, `child` | from a program to a transport, and how it ends |
+//! | `remote` | a tool at a server, and what checks its arguments |
 //! | `ration` | how much of what it says goes into the log |
 //! | `convert` | what MCP declares and answers, in the words of `platools` |
 //! | `error` | why there is no answer |
@@ -24,6 +25,7 @@ mod http;
 mod link;
 mod quiet;
 mod ration;
+mod remote;
 mod stdio;
 mod supervisor;
 mod tools;

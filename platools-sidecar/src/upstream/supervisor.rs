@@ -4,7 +4,7 @@
 //! Declaring them away and back with every crash would make agents lose them, and the platform's list flap.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use platools::{Progress, Tool, ToolCall, ToolError, ToolResult};
@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::{Source, UpstreamConfig};
 use super::link::{Caller, Link};
+use super::remote::Remote;
 use super::stdio::StdioTransport;
 use super::tools::{Taken, ToolChanges};
 use super::{UpstreamError, http};
-use crate::schema::ArgumentSchema;
 
 /// After how long a connection counts as one that holds, so that the next wait is the shortest again.
 const STABLE: Duration = Duration::from_secs(30);
@@ -243,32 +243,6 @@ async fn open(config: &UpstreamConfig) -> Result<(Link, Vec<platools::ToolSpec>)
     }
 }
 
-/// A tool of a server.
-struct Remote {
-    /// The server's name for it.
-    name: String,
-    /// What checks its arguments, made at the first call; `None` where its schema cannot be used.
-    schema: OnceLock<Option<ArgumentSchema>>,
-}
-
-impl Remote {
-    fn schema(&self, declared: &Value, upstream: &str) -> Option<&ArgumentSchema> {
-        let made = self.schema.get_or_init(|| match ArgumentSchema::as_declared(declared.clone()) {
-            Ok(schema) => Some(schema),
-            Err(problem) => {
-                tracing::warn!(
-                    upstream,
-                    tool = self.name,
-                    problem,
-                    "arguments are left to the server to check"
-                );
-                None
-            }
-        });
-        made.as_ref()
-    }
-}
-
 impl Shared {
     fn caller(&self) -> Option<Caller> {
         self.caller.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -325,7 +299,7 @@ impl Shared {
     fn publish(self: &Arc<Self>, taken: &mut Taken, specs: Vec<platools::ToolSpec>) -> usize {
         let count = taken.take(&self.config, specs, |remote, spec| {
             let (shared, about) = (Arc::clone(self), Arc::clone(self));
-            let remote = Arc::new(Remote { name: remote, schema: OnceLock::new() });
+            let remote = Arc::new(Remote::new(remote));
             let declared = spec.input_schema.clone();
             let tool = Tool::new(spec, move |call| {
                 let (shared, remote) = (Arc::clone(&shared), Arc::clone(&remote));
