@@ -49,22 +49,24 @@ pub(crate) trait Batched: Send + Sync + 'static {
         context: &mut Context<'_>,
     ) -> Result<Self::Answer, Rest<Self>>;
 
-    /// Takes the answers of calls that ended together.
-    fn answered(&self, answers: Vec<Self::Answer>);
+    /// Takes the answers of calls that ended together. What is left of them is dropped.
+    fn answered(&self, answers: &mut Vec<Self::Answer>);
 }
 
 /// Calls that were read and not started yet.
 pub(crate) struct Batch<S: Batched> {
     watch: Watch,
     calls: Arc<S>,
-    together: VecDeque<S::Call>,
+    together: State<S>,
     /// How long those together should take.
     expected: Duration,
+    /// Memory of an earlier batch, for the next one: so much in one piece is what an allocator is slow at.
+    spare: Arc<Mutex<Option<State<S>>>>,
 }
 
 impl<S: Batched> Batch<S> {
     pub(super) fn new(watch: Watch, calls: Arc<S>) -> Self {
-        Self { watch, calls, together: VecDeque::new(), expected: Duration::ZERO }
+        Self { watch, calls, together: State::default(), expected: Duration::ZERO, spare: Arc::default() }
     }
 
     /// Adds a call, which `quick` says takes no longer than that before it ends or waits.
@@ -78,21 +80,19 @@ impl<S: Batched> Batch<S> {
             self.start();
         }
         self.expected += quick;
-        self.together.push_back(call);
+        self.together.waiting.push_back(call);
     }
 
     /// Starts what was added.
     pub(crate) fn start(&mut self) {
-        if self.together.is_empty() {
+        if self.together.waiting.is_empty() {
             return;
         }
         self.expected = Duration::ZERO;
-        // The next one is likely to be as large.
-        let count = self.together.len();
-        let room = VecDeque::with_capacity(count);
-        let waiting = std::mem::replace(&mut self.together, room);
+        let room = lock(&self.spare).take().unwrap_or_default();
         let together = Together {
-            state: Mutex::new(State { waiting, done: Vec::with_capacity(count), pending: Vec::new() }),
+            state: Mutex::new(std::mem::replace(&mut self.together, room)),
+            spare: Arc::clone(&self.spare),
             calls: Arc::clone(&self.calls),
             watch: self.watch.clone(),
             runtime: Handle::current(),
@@ -104,6 +104,7 @@ impl<S: Batched> Batch<S> {
 /// Calls that take their first steps together.
 struct Together<S: Batched> {
     state: Mutex<State<S>>,
+    spare: Arc<Mutex<Option<State<S>>>>,
     calls: Arc<S>,
     watch: Watch,
     runtime: Handle,
@@ -118,9 +119,19 @@ struct State<S: Batched> {
     pending: Vec<Rest<S>>,
 }
 
+impl<S: Batched> Default for State<S> {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), done: Vec::new(), pending: Vec::new() }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl<S: Batched> Together<S> {
     fn state(&self) -> MutexGuard<'_, State<S>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     #[expect(clippy::unused_async, reason = "it is a task")]
@@ -142,6 +153,8 @@ impl<S: Batched> Together<S> {
         }
         drop(watched);
         self.hand_over();
+        // Nothing is left in it, whoever has taken it out.
+        *lock(&self.spare) = Some(std::mem::take(&mut *self.state()));
     }
 
     fn alone(&self) -> Alone<S> {
@@ -150,7 +163,7 @@ impl<S: Batched> Together<S> {
 
     /// Lets go of what has had its first step.
     fn hand_over(&self) {
-        let (pending, done) = {
+        let (pending, mut done) = {
             let mut state = self.state();
             (std::mem::take(&mut state.pending), std::mem::take(&mut state.done))
         };
@@ -158,7 +171,12 @@ impl<S: Batched> Together<S> {
             self.runtime.spawn(self.alone().go_on(rest));
         }
         if !done.is_empty() {
-            self.calls.answered(done);
+            self.calls.answered(&mut done);
+            done.clear();
+        }
+        let mut state = self.state();
+        if state.done.is_empty() {
+            state.done = done;
         }
     }
 }
@@ -193,7 +211,7 @@ impl<S: Batched> Alone<S> {
             Poll::Ready(call.take().map(|call| self.calls.begin(call, &mut Instant::now(), context)))
         });
         match begun.await {
-            Some(Ok(answer)) => self.calls.answered(vec![answer]),
+            Some(Ok(answer)) => self.calls.answered(&mut vec![answer]),
             Some(Err(rest)) => self.go_on(rest).await,
             None => {}
         }
@@ -209,7 +227,7 @@ impl<S: Batched> Alone<S> {
         let answer = answer.await;
         // What it held is gone before anybody hears of the answer.
         drop(rest);
-        self.calls.answered(vec![answer]);
+        self.calls.answered(&mut vec![answer]);
     }
 }
 
@@ -261,8 +279,8 @@ mod tests {
             }
         }
 
-        fn answered(&self, answers: Vec<&'static str>) {
-            self.0.send(answers).unwrap();
+        fn answered(&self, answers: &mut Vec<&'static str>) {
+            self.0.send(std::mem::take(answers)).unwrap();
         }
     }
 

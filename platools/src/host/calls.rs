@@ -34,6 +34,12 @@ pub(super) enum Known {
 #[derive(Debug, Default)]
 pub(super) struct Calls(Mutex<Inner>);
 
+/// Calls that have their answers, which nobody can see yet.
+#[must_use]
+pub(super) struct Finishing<'a> {
+    _locked: MutexGuard<'a, Inner>,
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     /// Hashed under a key of this process. An id comes from the platform, with a call that was verified, so that
@@ -69,26 +75,23 @@ impl Calls {
     /// A running call has its answer, which is remembered for as long as the platform may ask again.
     #[cfg(any(feature = "http", test))]
     pub(super) fn finish(&self, call_id: &str, answer: &str) {
-        self.finish_all(vec![(call_id, answer)], Instant::now(), |answer| *answer, drop);
+        drop(self.finish_all([(call_id, answer)], Instant::now()));
     }
 
-    /// The same for several calls, of whose answers `texts` are id and frame; `send` puts them on their way before
-    /// anybody can see that the calls have them.
-    pub(super) fn finish_all<T>(
+    /// The same for several calls, by their ids and frames. Put the answers on their way before the guard is dropped:
+    /// until then nobody can see that the calls have them.
+    pub(super) fn finish_all<'a>(
         &self,
-        answers: Vec<T>,
+        answers: impl IntoIterator<Item = (&'a str, &'a str)>,
         now: Instant,
-        texts: impl Fn(&T) -> (&str, &str),
-        send: impl FnOnce(Vec<T>),
-    ) {
+    ) -> Finishing<'_> {
         let mut inner = self.inner();
-        for (call_id, answer) in answers.iter().map(texts) {
+        for (call_id, answer) in answers {
             inner.running.remove(call_id);
             inner.answered.push(call_id, answer, now);
         }
         inner.answered.forget(now);
-        // Still locked, so that nobody sees them answered before.
-        send(answers);
+        Finishing { _locked: inner }
     }
 
     /// Forgets what is too old.

@@ -178,8 +178,9 @@ pub(in crate::host) struct Begun {
 
 /// A call that has its answer. It keeps its place until this is dropped.
 pub(in crate::host) struct Done {
-    answer: Answer,
-    presence: Option<Presence>,
+    /// Until it is on its way.
+    answer: Option<Answer>,
+    _presence: Option<Presence>,
 }
 
 impl Done {
@@ -188,7 +189,8 @@ impl Done {
     fn of_panic(call_id: &Arc<str>, arrived: Instant) -> Self {
         let error = ToolError::internal("a value panicked when it was dropped");
         let frame = outbound::tool_error(call_id, &answer_text(&error, call_id, false));
-        Self { answer: Answer::new(Arc::clone(call_id), frame.into(), arrived), presence: None }
+        let answer = Answer::new(Arc::clone(call_id), frame.into(), arrived);
+        Self { answer: Some(answer), _presence: None }
     }
 }
 
@@ -227,12 +229,13 @@ impl Batched for Shared {
     /// The answers are in the outbox before the calls give up their places, so that a host without calls in flight
     /// has every answer there. And they are there before the calls count as answered: while a call counts as
     /// running, nothing else is answered under its id.
-    fn answered(&self, done: Vec<Done>) {
-        let (answers, presences): (Vec<_>, Vec<_>) =
-            done.into_iter().map(|Done { answer, presence }| (answer, presence)).unzip();
+    fn answered(&self, done: &mut Vec<Done>) {
         let now = Instant::now();
-        self.calls.finish_all(answers, now, Answer::texts, |answers| self.outbox.push_all(answers, now));
-        drop(presences);
+        let texts = done.iter().filter_map(|done| done.answer.as_ref()).map(Answer::texts);
+        let finishing = self.calls.finish_all(texts, now);
+        self.outbox.push_all(done.iter_mut().filter_map(|done| done.answer.take()), now);
+        drop(finishing);
+        done.clear();
     }
 }
 
@@ -240,7 +243,8 @@ impl Shared {
     fn done(&self, call_id: &Arc<str>, finished: Finished, arrived: Instant) -> Done {
         let Finished { result, entry, presence, ended } = finished;
         let frame = self.encode(call_id, &entry, result, ended.duration_since(arrived));
-        Done { answer: Answer::new(Arc::clone(call_id), frame.into(), arrived), presence: Some(presence) }
+        let answer = Answer::new(Arc::clone(call_id), frame.into(), arrived);
+        Done { answer: Some(answer), _presence: Some(presence) }
     }
 
     /// Tells everybody who wants to know that a call does not run.
