@@ -7,6 +7,9 @@ use platools::tools;
 
 use super::calls::SECRET;
 
+/// How long a call of `nap` waits.
+pub(crate) const NAP: Duration = Duration::from_millis(10);
+
 /// Add two whole numbers.
 #[tool(register = false)]
 async fn add(a: i64, b: i64, note: String) -> i64 {
@@ -18,7 +21,7 @@ async fn add(a: i64, b: i64, note: String) -> i64 {
 #[tool(register = false)]
 async fn nap(a: i64, b: i64, note: String) -> i64 {
     let _ = note;
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    tokio::time::sleep(NAP).await;
     a + b
 }
 
