@@ -1,12 +1,12 @@
 //! What a call needs and nothing else. No task, limit, timeout, replay guard, metric or span.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use load::SECRET;
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::Sha256;
 
-use super::calls::SECRET;
 use super::loop_host::Answer;
 
 pub(crate) struct Bare {

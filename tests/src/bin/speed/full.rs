@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use load::SECRET;
 use platools::prelude::*;
 use platools::tools;
-
-use super::calls::SECRET;
 
 /// How long a call of `nap` waits.
 pub(crate) const NAP: Duration = Duration::from_millis(10);

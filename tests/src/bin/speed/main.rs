@@ -17,7 +17,6 @@
 #![allow(clippy::unwrap_used, reason = "a program for developers")]
 
 mod bare;
-mod calls;
 mod driver;
 mod floor;
 mod full;
@@ -26,9 +25,15 @@ mod process;
 
 use std::time::{Duration, Instant};
 
-use self::calls::Calls;
+use load::Calls;
+
 use self::driver::{Driver, Round};
 use self::process::Kind;
+
+/// What every call is made with.
+const ARGUMENTS: &str = r#"{"a":1,"b":2,"note":"hi"}"#;
+/// The most calls of one run: what fits into memory with room to spare.
+const MOST: usize = 400_000;
 
 const USAGE: &str = "usage: speed [--rounds N] [--seconds S] [--windows N,N,…]";
 
@@ -78,7 +83,7 @@ fn measure(options: &Options) {
          bytes",
         options.rounds,
         options.time,
-        Calls::new("add", 1, 0).bytes_each()
+        Calls::new("add", ARGUMENTS, 1, 0).bytes_each()
     );
     print!("{:>10}", "in flight");
     for kind in &kinds {
@@ -149,7 +154,7 @@ fn alternate(drivers: &mut [Driver], tool: &str, window: usize, options: &Option
         .collect();
     for _ in 0..options.rounds {
         for ((driver, count), rounds) in drivers.iter_mut().zip(&mut counts).zip(&mut rounds) {
-            let round = driver.round(tool, window, (*count).clamp(window, calls::MOST));
+            let round = driver.round(tool, window, (*count).clamp(window, MOST));
             *count = round.calls_in(options.time);
             rounds.push(round);
         }

@@ -1,0 +1,168 @@
+//! One connection, as the platform sees it. It blocks, since whoever measures has nothing else to do.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use memchr::memmem;
+use platools::protocol::platform::{RegistrationCounts, heartbeat_ack, tools_registered, welcome};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::{push_frame, scope};
+
+/// Ends a measurement that hangs.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// A host that is connected and has declared its tools.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    /// What was received and not read yet.
+    received: Vec<u8>,
+    /// Where what was not read begins.
+    read: usize,
+}
+
+/// A frame from the host.
+#[derive(Debug)]
+pub enum Frame {
+    /// Most of them: answers and heartbeats.
+    Text(Vec<u8>),
+    /// A ping that wants to be answered.
+    Ping(Vec<u8>),
+    /// Anything else.
+    Other,
+}
+
+impl Connection {
+    /// Takes the next host that connects to `listener`, whoever it says it is, and its declaration.
+    ///
+    /// # Errors
+    /// When it hangs up, or says nothing for a minute.
+    pub fn accept(listener: &TcpListener) -> io::Result<Self> {
+        let (stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(SILENCE))?;
+        let mut connection = Self { stream, received: Vec::new(), read: 0 };
+        connection.shake_hands()?;
+        Ok(connection)
+    }
+
+    fn shake_hands(&mut self) -> io::Result<()> {
+        let end = loop {
+            if let Some(end) = memmem::find(&self.received, b"\r\n\r\n") {
+                break end + 4;
+            }
+            self.receive()?;
+        };
+        let head = String::from_utf8_lossy(&self.received[..end]).into_owned();
+        self.read = end;
+        let key = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("sec-websocket-key").then(|| value.trim())
+        });
+        let accept = derive_accept_key(key.ok_or(io::ErrorKind::InvalidData)?.as_bytes());
+        let mut answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        )
+        .into_bytes();
+        push_frame(&mut answer, &welcome("speed", &scope()));
+        self.send(&answer)?;
+        loop {
+            match self.frame() {
+                Some(Frame::Text(text)) if memmem::find(&text, b"tool_register").is_some() => break,
+                Some(_) => {}
+                None => self.receive()?,
+            }
+        }
+        let counts = RegistrationCounts { count: 2, new_tools: 2, ..RegistrationCounts::default() };
+        let mut answer = Vec::new();
+        push_frame(&mut answer, &tools_registered(&scope(), counts));
+        self.send(&answer)
+    }
+
+    /// Sends frames as they are.
+    ///
+    /// # Errors
+    /// When the host hung up.
+    pub fn send(&mut self, frames: &[u8]) -> io::Result<()> {
+        self.stream.write_all(frames)
+    }
+
+    /// The sending half, for a thread of its own.
+    ///
+    /// # Errors
+    /// When the socket cannot be shared.
+    pub fn sender(&self) -> io::Result<TcpStream> {
+        self.stream.try_clone()
+    }
+
+    /// Waits for more from the host.
+    ///
+    /// # Errors
+    /// When the host hung up, or says nothing for a minute.
+    pub fn receive(&mut self) -> io::Result<()> {
+        self.received.drain(..std::mem::take(&mut self.read));
+        let old = self.received.len();
+        self.received.resize(old + (256 << 10), 0);
+        let read = self.stream.read(&mut self.received[old..])?;
+        self.received.truncate(old + read);
+        if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+
+    /// The next whole frame of what was received.
+    ///
+    /// # Panics
+    /// When it is a close: nobody who measures expects one.
+    pub fn frame(&mut self) -> Option<Frame> {
+        let bytes = &self.received[self.read..];
+        let (opcode, short) = (bytes.first()? & 0x0f, usize::from(bytes.get(1)? & 0x7f));
+        let (length, start) = match short {
+            126 => (usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)), 4),
+            127 => (u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize, 10),
+            length => (length, 2),
+        };
+        let (mask, start) = (bytes.get(start..start + 4)?, start + 4);
+        let mask: [u8; 4] = mask.try_into().ok()?;
+        let mut payload = bytes.get(start..start + length)?.to_vec();
+        for chunk in payload.chunks_mut(4) {
+            chunk.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+        }
+        self.read += start + length;
+        Some(match opcode {
+            1 => Frame::Text(payload),
+            9 => Frame::Ping(payload),
+            8 => panic!("the host closed: {}", String::from_utf8_lossy(&payload)),
+            _ => Frame::Other,
+        })
+    }
+
+    /// Hands the answers among the frames that are here to `answer`, and returns what the other ones want to be
+    /// answered with: pongs and acknowledgements, as frames.
+    pub fn answers(&mut self, mut answer: impl FnMut(&[u8])) -> Vec<u8> {
+        let mut replies = Vec::new();
+        while let Some(frame) = self.frame() {
+            match frame {
+                Frame::Text(text) if memmem::find(&text, b"\"heartbeat\"").is_some() => {
+                    push_frame(&mut replies, &heartbeat_ack());
+                }
+                Frame::Text(text) => answer(&text),
+                Frame::Ping(payload) => {
+                    replies.extend_from_slice(&[0x8a, payload.len() as u8]);
+                    replies.extend_from_slice(&payload);
+                }
+                Frame::Other => {}
+            }
+        }
+        replies
+    }
+}
+
+/// The number of the call that a frame answers.
+pub fn call_number(text: &[u8]) -> Option<usize> {
+    // `"call_000000000017"`, and not `"call_id"`.
+    let at = memmem::find(text, b"\"call_0")?;
+    let digits = text.get(at + 6..at + 18)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
