@@ -110,6 +110,9 @@ extern crate self as platools;
 
 #[doc(hidden)]
 pub mod __private;
+#[cfg(feature = "__bench")]
+#[doc(hidden)]
+pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod context;

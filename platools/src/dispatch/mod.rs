@@ -14,6 +14,8 @@
 mod access;
 mod admission;
 mod batch;
+#[cfg(feature = "__bench")]
+pub(crate) mod bench;
 mod blocking;
 mod handler;
 mod health;

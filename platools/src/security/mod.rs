@@ -9,6 +9,8 @@
 //! host an [`Authenticator`].
 
 mod access;
+#[cfg(feature = "__bench")]
+pub(crate) mod bench;
 mod options;
 mod refusal;
 mod replay;
