@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::SigningKey;
 use super::replay::{Admission, ReplayGuard};
 use super::timestamp::{Microseconds, microseconds};
-use crate::protocol::CallFrame;
+use crate::protocol::{CallFrame, RawEnvelope};
 
 /// The memory of nonces.
 #[derive(Debug)]
@@ -26,14 +26,9 @@ impl Nonces {
     }
 }
 
-/// Whether the signature in a call's envelope is this key's; its age and its nonce are not looked at.
-pub fn is_genuine(key: &SigningKey, call: &CallFrame<'_>) -> bool {
-    let envelope = call.envelope();
-    let (signature, timestamp) = (envelope.signature.as_deref(), envelope.timestamp.as_deref());
-    key.verifies_call(
-        signature.unwrap_or_default(),
-        timestamp.unwrap_or_default(),
-        envelope.nonce.as_deref(),
-        call,
-    )
+/// Whether the signature in a call's `envelope` is this key's; its age and its nonce are not looked at.
+pub fn is_genuine(key: &SigningKey, call: &CallFrame<'_>, envelope: &RawEnvelope<'_>) -> bool {
+    let [signature, timestamp] = [&envelope.signature, &envelope.timestamp].map(|text| text.as_deref());
+    let (signature, timestamp) = (signature.unwrap_or_default(), timestamp.unwrap_or_default());
+    key.verifies_call(signature, timestamp, envelope.nonce.as_deref(), call)
 }
