@@ -40,7 +40,14 @@ impl Connection {
     /// # Errors
     /// When it hangs up, or says nothing for a minute.
     pub fn accept(listener: &TcpListener) -> io::Result<Self> {
-        let (stream, _) = listener.accept()?;
+        Self::over(listener.accept()?.0)
+    }
+
+    /// The same for one that was accepted already: of many that come at once, a listener lets only some wait.
+    ///
+    /// # Errors
+    /// When it hangs up, or says nothing for a minute.
+    pub fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE))?;
         let mut connection = Self { stream, received: Vec::new(), read: 0 };
