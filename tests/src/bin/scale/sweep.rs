@@ -53,7 +53,7 @@ impl Sweep {
 /// Two digits that say something, and no fraction of what is large.
 pub(crate) fn rounded(figure: f64) -> String {
     match figure {
-        figure if figure >= 20.0 => thousands(&format!("{figure:.0}")),
+        figure if figure >= 20.0 || figure.fract() == 0.0 => thousands(&format!("{figure:.0}")),
         figure if figure >= 0.95 => format!("{figure:.1}"),
         figure => format!("{figure:.2}"),
     }
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn figures_are_rounded_to_what_they_say() {
         for (figure, text) in
-            [(0.123, "0.12"), (1.26, "1.3"), (20.4, "20"), (1_234_567.0, "1\u{a0}234\u{a0}567")]
+            [(0.123, "0.12"), (1.26, "1.3"), (4.0, "4"), (20.4, "20"), (1_234_567.0, "1\u{a0}234\u{a0}567")]
         {
             assert_eq!(rounded(figure), text);
         }
@@ -88,9 +88,6 @@ mod tests {
     fn a_table_has_a_row_for_each_number() {
         let mut sweep = Sweep::new("x", "things", &[("µs", true), ("MiB", false)]);
         sweep.push(1_000, vec![1.0, 2.0]);
-        assert_eq!(
-            sweep.table(),
-            "| things | µs | MiB |\n| ---: | ---: | ---: |\n| 1\u{a0}000 | 1.0 | 2.0 |\n"
-        );
+        assert_eq!(sweep.table(), "| things | µs | MiB |\n| ---: | ---: | ---: |\n| 1\u{a0}000 | 1 | 2 |\n");
     }
 }
