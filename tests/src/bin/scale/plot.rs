@@ -1,5 +1,4 @@
-//! A sweep as a picture: a panel for each figure, both axes logarithmic, in colours that are readable on light and on dark
-//! ground.
+//! A sweep as a picture: a panel for each figure, both axes logarithmic.
 
 use std::fmt::Write as _;
 
@@ -11,16 +10,15 @@ const HEIGHT: f64 = 250.0;
 /// Around the axes of a panel: above, to the right, below, to the left.
 const MARGIN: [f64; 4] = [34.0, 14.0, 44.0, 50.0];
 
+/// Colours that are readable on light and on dark ground: which of them a page has, a picture in it cannot know.
 const STYLE: &str = "\
-text{font:12px system-ui,sans-serif;fill:#57606a}\
-.title{font-weight:600;fill:#24292f}\
+text{font:12px system-ui,sans-serif;fill:#6e7781}\
+.title{font-weight:600}\
 .axis{stroke:#8c959f;fill:none}\
 .grid{stroke:#8c959f;stroke-opacity:.25}\
 .guide{stroke:#8c959f;stroke-dasharray:4 4;fill:none}\
-.line{stroke:#0969da;stroke-width:2;fill:none}\
-.dot{fill:#0969da}\
-@media(prefers-color-scheme:dark){\
-text{fill:#9198a1}.title{fill:#f0f6fc}.line{stroke:#4493f8}.dot{fill:#4493f8}}";
+.line{stroke:#2f81f7;stroke-width:2;fill:none}\
+.dot{fill:#2f81f7}";
 
 /// The picture, as SVG.
 pub(crate) fn svg(sweep: &Sweep) -> String {
