@@ -178,6 +178,7 @@ fn of_answer(text: &str) -> UpstreamError {
         Some(rest) if rest.starts_with("401") || rest.starts_with("403") => {
             UpstreamError::Refused(rest[..3].to_owned())
         }
+        Some(rest) if rest.starts_with('3') => redirected(&rest[..3]),
         // Behind the status is the body, which may be a page.
         Some(rest) => UpstreamError::NotMcp(format!(
             "HTTP status {}; is the path of the URL right?",
@@ -187,10 +188,17 @@ fn of_answer(text: &str) -> UpstreamError {
     }
 }
 
+fn redirected(status: &str) -> UpstreamError {
+    UpstreamError::NotMcp(format!(
+        "HTTP status {status}, a redirect, which is not followed; write the URL where the server is"
+    ))
+}
+
 fn of_status(status: u16) -> UpstreamError {
     match status {
         401 | 403 => UpstreamError::Refused(status.to_string()),
         429 | 500.. => UpstreamError::Unwell(status),
+        300..=399 => redirected(&status.to_string()),
         _ => UpstreamError::NotMcp(format!("HTTP status {status}; is the path of the URL right?")),
     }
 }
