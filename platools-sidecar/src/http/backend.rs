@@ -4,13 +4,14 @@ use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use platools::ToolError;
 use platools::security::SigningKey;
 use url::Url;
 
 use super::answer::Answer;
+use super::body::{self, Body, BodyError};
 use super::egress::Refused;
 use super::outgoing::Outgoing;
 use super::signature;
@@ -52,10 +53,21 @@ enum Failure {
     Broken(String),
     /// The answer is longer than it may be.
     TooLarge,
+    /// It is not what its headers say.
+    Unreadable(String),
     /// It leads somewhere else.
     Redirect(String),
     /// The address is one that may not be reached.
     Refused(String),
+}
+
+impl From<BodyError> for Failure {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::TooLarge,
+            BodyError::Unreadable(problem) => Self::Unreadable(problem),
+        }
+    }
 }
 
 impl Backend {
@@ -134,6 +146,7 @@ impl Backend {
         caller: &Caller,
     ) -> Result<reqwest::Request, ToolError> {
         let mut headers = self.headers.clone();
+        headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(body::ACCEPTED));
         for (name, value) in &outgoing.headers {
             headers.insert(name, value.clone());
         }
@@ -167,14 +180,21 @@ impl Backend {
         if response.content_length().is_some_and(|length| length > self.max_response as u64) {
             return Err(Failure::TooLarge);
         }
-        let mut body = Vec::new();
+        let status = response.status();
+        let body = match self.body(&mut response).await {
+            // Of an error, the status says enough.
+            Err(Failure::Unreadable(_)) if !status.is_success() => Vec::new(),
+            read => read?,
+        };
+        Ok(Answer { status, headers: std::mem::take(response.headers_mut()), body })
+    }
+
+    async fn body(&self, response: &mut reqwest::Response) -> Result<Vec<u8>, Failure> {
+        let mut body = Body::new(response.headers(), self.max_response)?;
         while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
-            if chunk.len() > self.max_response - body.len() {
-                return Err(Failure::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
+            body.push(&chunk)?;
         }
-        Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
+        Ok(body.finish()?)
     }
 
     /// Where an answer leads, on the same server.
@@ -209,6 +229,9 @@ impl Backend {
                 let limit = self.max_response;
                 let text = format!("{label} answered with more than {limit} bytes: ask for less at once");
                 (text, "`max_response` is the limit".to_owned())
+            }
+            Failure::Unreadable(problem) => {
+                (format!("the answer of {label} cannot be read: {problem}"), problem.clone())
             }
             Failure::Redirect(problem) => (format!("{label} cannot be asked: {problem}"), problem.clone()),
             Failure::Refused(detail) => {
