@@ -9,6 +9,7 @@ mod checking;
 mod commands;
 mod identity;
 mod mcp;
+mod nginx;
 mod openapi;
 mod plato;
 mod reload;
