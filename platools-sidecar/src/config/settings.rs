@@ -325,6 +325,22 @@ pub(crate) struct Log {
     pub(crate) level: Option<String>,
 }
 
+/// Where the spans of calls go: a collector that takes OTLP over HTTP. Needs a program with the feature `otlp`.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Traces {
+    /// The collector, such as `http://127.0.0.1:4318`; `/v1/traces` is added unless a path stands there.
+    pub(crate) endpoint: String,
+    /// Headers of every request: texts, or `env:NAME` or `file:PATH`.
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
+    pub(crate) headers: Table<String>,
+    /// What the collector calls this sidecar; `platools-sidecar`.
+    pub(crate) service_name: Option<String>,
+    /// How many of the traces that begin here are kept, from 0.0 to 1.0, which is all of them. A call that is part of
+    /// a trace already is kept when that is.
+    pub(crate) sample_ratio: Option<f64>,
+}
+
 /// How lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -260,7 +260,7 @@ impl Planner<'_> {
     }
 
     /// Remarks on a secret that crosses a network in the clear.
-    fn warn_in_the_clear(&mut self, at: &Path, base: &Url, what: &str) {
+    pub(super) fn warn_in_the_clear(&mut self, at: &Path, base: &Url, what: &str) {
         let is_this_machine = match base.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),

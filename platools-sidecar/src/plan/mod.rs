@@ -11,10 +11,15 @@ mod entity;
 mod fingerprint;
 mod http;
 mod listeners;
+mod log;
 mod mcp;
+#[cfg(not(feature = "otlp"))]
+mod no_traces;
 mod openapi;
 mod plato;
 mod tool;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path as FilePath, PathBuf};
@@ -29,6 +34,7 @@ pub(crate) use self::mcp::UpstreamPlan;
 use crate::config::{
     Admin, ConfigError, Document, Entry, Log, Path, Problem, Running, SecretRef, Sections, listed, nearest,
 };
+use crate::traces::TracesPlan;
 
 /// What a file asks for, complete and checked.
 #[derive(Debug)]
@@ -40,6 +46,7 @@ pub(crate) struct Plan {
     pub(crate) session_tokens: Option<SessionTokensPlan>,
     pub(crate) admin: Option<Admin>,
     pub(crate) log: Log,
+    pub(crate) traces: Option<TracesPlan>,
     pub(crate) running: Running,
     /// The files that all this came from; when one changes, so may the plan.
     pub(crate) files: BTreeSet<PathBuf>,
@@ -97,6 +104,8 @@ pub(crate) async fn plan(
     let authenticator = planner.authenticator();
     let session_tokens = planner.session_tokens(&entities);
     let admin = planner.admin();
+    let traces = planner.traces();
+    planner.log();
     planner.look_for_oversights(&tools, authenticator.is_some());
     let Planner { problems, mut warnings, files, .. } = planner;
     if !problems.is_empty() {
@@ -112,6 +121,7 @@ pub(crate) async fn plan(
         session_tokens,
         admin,
         log: sections.log.clone(),
+        traces,
         running: sections.sidecar.clone(),
         files,
         warnings,

@@ -17,3 +17,4 @@ mod requests;
 mod scale;
 mod sidecar;
 mod tokens;
+mod traces;
