@@ -34,6 +34,7 @@ mod config;
 mod http;
 pub mod openapi;
 mod plan;
+mod reason;
 mod report;
 mod run;
 mod schema;

@@ -199,6 +199,8 @@ with_common! {
         pub(crate) url: String,
         /// The backend it belongs to: `[backend.NAME]`.
         pub(crate) backend: Option<String>,
+        /// Certificates in PEM that are trusted beside the system's, without a `backend`.
+        pub(crate) ca_file: Option<PathBuf>,
         /// Query parameters: texts with `{placeholders}`. One whose argument is absent is left out.
         #[serde(default, skip_serializing_if = "Table::is_empty")]
         pub(crate) query: Table<String>,

@@ -1,6 +1,5 @@
 //! A server: its headers, its secrets and its limits. Requests go out from here, and nowhere else.
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use super::egress::Refused;
 use super::outgoing::Outgoing;
 use super::signature;
 use crate::caller::{Caller, Fact};
+use crate::reason;
 
 /// How many redirects of one request are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -263,8 +263,7 @@ fn failure(error: &reqwest::Error) -> Failure {
         }
         innermost = source;
     }
-    let detail =
-        if error.source().is_some() { innermost.to_string() } else { "the request failed".to_owned() };
+    let detail = reason::of_request(error);
     if error.is_connect() { Failure::Unreachable(detail) } else { Failure::Broken(detail) }
 }
 

@@ -1,10 +1,9 @@
 //! Connections to backends: TLS with an explicit provider, no proxy of the environment, no redirects by itself.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::redirect;
-use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
@@ -19,7 +18,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClientOptions {
     pub(crate) egress: Egress,
-    pub(crate) ca_file: Option<PathBuf>,
+    /// Certificates that are trusted beside the system's.
+    pub(crate) roots: Vec<CertificateDer<'static>>,
     pub(crate) connect_timeout: Option<Duration>,
 }
 
@@ -27,15 +27,16 @@ impl ClientOptions {
     /// A client; nothing is dialled yet.
     ///
     /// # Errors
-    /// When the certificates cannot be read, or TLS cannot be set up.
+    /// When TLS cannot be set up.
     pub(crate) fn build(&self) -> Result<reqwest::Client, String> {
         self.build_with(Resolver::new(self.egress.clone()))
     }
 
     /// A client that has names resolved by `resolver`.
     pub(crate) fn build_with(&self, resolver: Resolver) -> Result<reqwest::Client, String> {
+        let tls = client_config(self.roots.clone());
         reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(self.ca_file.as_deref())?)
+            .tls_backend_preconfigured(tls.map_err(|error| format!("TLS cannot be set up: {error}"))?)
             .dns_resolver(resolver)
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -47,13 +48,11 @@ impl ClientOptions {
     }
 }
 
-fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
-    let roots = ca_file.map(certificates).transpose()?.unwrap_or_default();
-    client_config(roots).map_err(|error| format!("TLS cannot be set up: {error}"))
-}
-
 /// The certificates in a PEM file, at least one.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let shown = path.display();
     let text = std::fs::read(path).map_err(|error| format!("the file `{shown}` cannot be read: {error}"))?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)

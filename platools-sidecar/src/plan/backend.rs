@@ -5,12 +5,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use platools::security::{Secret, SigningKey};
 use url::{Host, Url};
 
+use super::client::PlannedClient;
 use super::fingerprint::Fingerprinter;
 use super::{Planner, address, unknown};
 use crate::config::{self, Forward, Http, Path, SecretRef, Table, nearest};
 use crate::http::answer::Reading;
 use crate::http::backend::{Backend, bearer};
-use crate::http::client::ClientOptions;
 
 /// The most of an answer that is read unless said otherwise, in bytes.
 const MAX_RESPONSE: usize = 1 << 20;
@@ -28,22 +28,6 @@ const OURS: [&str; 6] =
 /// Headers whose values are secrets, most of the time.
 const SECRET: [&str; 6] =
     ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"];
-
-/// Clients that were made, so that what agrees shares its connections, also across reloads.
-#[derive(Debug, Default)]
-pub(crate) struct Clients(Vec<(ClientOptions, reqwest::Client)>);
-
-impl Clients {
-    /// One with these options.
-    pub(super) fn get(&mut self, options: ClientOptions) -> Result<reqwest::Client, String> {
-        if let Some((_, client)) = self.0.iter().find(|(known, _)| *known == options) {
-            return Ok(client.clone());
-        }
-        let client = options.build()?;
-        self.0.push((options, client.clone()));
-        Ok(client)
-    }
-}
 
 /// A header as the file gives it.
 pub(super) enum HeaderText {
@@ -78,8 +62,9 @@ impl Planner<'_> {
     }
 
     /// A backend that a tool has for itself.
-    pub(super) fn own_backend(&mut self, at: &Path, base: Url) -> Option<PlannedBackend> {
-        self.backend("the backend", base, at, &config::Backend::default())
+    pub(super) fn own_backend(&mut self, at: &Path, base: Url, tool: &Http) -> Option<PlannedBackend> {
+        let file = config::Backend { ca_file: tool.ca_file.clone(), ..config::Backend::default() };
+        self.backend("the backend", base, at, &file)
     }
 
     fn backend(
@@ -89,20 +74,9 @@ impl Planner<'_> {
         at: &Path,
         file: &config::Backend,
     ) -> Option<PlannedBackend> {
-        let ca_file = file.ca_file.as_deref().map(|path| self.file(path));
-        let certificates = ca_file.as_deref().and_then(|path| std::fs::read_to_string(path).ok());
-        let options = ClientOptions {
-            egress: self.sections.egress.clone(),
-            ca_file,
-            connect_timeout: file.connect_timeout.map(|time| time.0),
-        };
-        let client = self.clients.get(options);
-        let client = self.noted(&at.key("ca_file"), client)?;
-        let mut fingerprint = Fingerprinter::default()
-            .add(file)
-            .add(&base.as_str())
-            .add(&self.sections.egress)
-            .add(&certificates);
+        let time = file.connect_timeout.map(|time| time.0);
+        let PlannedClient { client, made_of } = self.client(at, file.ca_file.as_deref(), time)?;
+        let mut fingerprint = Fingerprinter::default().add(file).add(&base.as_str()).add(&made_of.as_bytes());
         let mut headers = HeaderMap::new();
         for (name, text) in self.headers(&at.key("headers"), &file.headers) {
             match text {

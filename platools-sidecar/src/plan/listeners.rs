@@ -186,7 +186,7 @@ impl Planner<'_> {
                 let url = address::server(login, &self.sections.egress);
                 let url = self.noted(&at.key("login_url"), url)?;
                 let egress = self.sections.egress.clone();
-                let client = ClientOptions { egress, ca_file: None, connect_timeout: None }.build();
+                let client = ClientOptions { egress, roots: Vec::new(), connect_timeout: None }.build();
                 Some(Login::Backend { url, client: self.noted(at, client)? })
             }
             (None, Some(reference)) => {

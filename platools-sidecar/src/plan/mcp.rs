@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use platools::{Tool, ToolSpec};
 
+use super::client::PlannedClient;
 use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{Planner, address};
 use crate::config::{Common, Entry, Mcp, Path, SecretRef};
-use crate::http::client::ClientOptions;
 use crate::upstream::{Bearer, ServerProgram, UpstreamConfig};
 
 /// How long dialling a server at a URL may take. Nobody waits for it but the tools that it will have.
@@ -107,6 +107,9 @@ impl Planner<'_> {
                 "a bearer token is for a `url`: give programs their secrets with `env`",
             );
         }
+        if file.ca_file.is_some() {
+            self.wrong(&at.key("ca_file"), "this is for a `url`: leave it out");
+        }
         let path = self.program(&at.key("command"), file.command.as_deref()?)?;
         let mut program = ServerProgram::new(path);
         for arg in &file.args {
@@ -155,13 +158,8 @@ impl Planner<'_> {
         };
         // The rules of `[egress]` are the client's to keep: a name is judged by what it resolves to, whenever a
         // connection is made.
-        let client = self.clients.get(ClientOptions {
-            egress: self.sections.egress.clone(),
-            ca_file: None,
-            connect_timeout: Some(CONNECT),
-        });
-        let client = self.noted(at, client)?;
-        let fingerprint = fingerprint.add(&self.sections.egress);
+        let PlannedClient { client, made_of } = self.client(at, file.ca_file.as_deref(), Some(CONNECT))?;
+        let fingerprint = fingerprint.add(&made_of.as_bytes());
         let config = UpstreamConfig::url(&file.name, checked.as_str(), bearer).connect_with(client);
         Some((config, fingerprint))
     }
@@ -201,6 +199,7 @@ mod tests {
 
     use super::*;
     use crate::config::Egress;
+    use crate::http::client::ClientOptions;
     use crate::http::egress::Resolver;
     use crate::upstream::{Upstream, UpstreamState};
 
@@ -230,7 +229,7 @@ mod tests {
             let address = says.lock().unwrap().parse().unwrap();
             Box::pin(async move { Ok(vec![address]) })
         });
-        let options = ClientOptions { egress: Egress::default(), ca_file: None, connect_timeout: None };
+        let options = ClientOptions { egress: Egress::default(), roots: Vec::new(), connect_timeout: None };
         let client = options.build_with(resolver).unwrap();
         let quick = Duration::from_millis(20);
         let url = format!("http://localhost:{}/mcp", address.port());

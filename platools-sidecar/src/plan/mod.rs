@@ -6,6 +6,7 @@
 mod address;
 mod argument;
 mod backend;
+mod client;
 mod command;
 mod entity;
 mod fingerprint;
@@ -26,7 +27,7 @@ use std::path::{Path as FilePath, PathBuf};
 
 use platools::Tool;
 
-pub(crate) use self::backend::Clients;
+pub(crate) use self::client::Clients;
 pub(crate) use self::entity::EntityPlan;
 pub(crate) use self::fingerprint::Fingerprint;
 pub(crate) use self::listeners::{AuthenticatorPlan, Login, SessionTokensPlan};

@@ -5,10 +5,10 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::backend::HeaderText;
+use super::client::PlannedClient;
 use super::fingerprint::Fingerprinter;
 use super::{Planner, address};
 use crate::config::Entry;
-use crate::http::client::ClientOptions;
 use crate::traces::TracesPlan;
 
 /// What collectors call the sidecar unless said otherwise.
@@ -32,7 +32,7 @@ impl Planner<'_> {
         }
         let endpoint_at = at.key("endpoint");
         let endpoint = address::server(&file.endpoint, &sections.egress);
-        let mut fingerprint = Fingerprinter::default().add(file).add(&sections.egress);
+        let mut fingerprint = Fingerprinter::default().add(file);
         let mut headers = HeaderMap::new();
         for (name, text) in self.headers(&at.key("headers"), &file.headers) {
             match text {
@@ -53,14 +53,9 @@ impl Planner<'_> {
         if endpoint.path() == "/" {
             endpoint.set_path(PATH);
         }
-        let client = self.clients.get(ClientOptions {
-            egress: sections.egress.clone(),
-            ca_file: None,
-            connect_timeout: Some(CONNECT),
-        });
-        let client = self.noted(&endpoint_at, client)?;
+        let PlannedClient { client, made_of } = self.client(at, file.ca_file.as_deref(), Some(CONNECT))?;
         let service_name = file.service_name.clone().unwrap_or_else(|| SERVICE.to_owned());
-        let fingerprint = fingerprint.finish();
+        let fingerprint = fingerprint.add(&made_of.as_bytes()).finish();
         Some(TracesPlan { endpoint, headers, client, service_name, sample_ratio, fingerprint })
     }
 }

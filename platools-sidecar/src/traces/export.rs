@@ -13,6 +13,8 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use tokio::runtime::Handle;
 
+use crate::reason;
+
 /// How long a batch may take.
 pub(super) const SEND: Duration = Duration::from_secs(10);
 
@@ -65,20 +67,12 @@ impl HttpClient for Sender {
         let cause = self.cause.clone();
         // Its text would hold the URL.
         let answer = answer.map_err(move |error: reqwest::Error| {
-            let innermost = innermost(&error);
-            cause.replace(Some(innermost.clone()));
-            HttpError::from(innermost)
+            let reason = reason::of_request(&error);
+            cause.replace(Some(reason.clone()));
+            HttpError::from(reason)
         });
         self.runtime.spawn(answer).await?
     }
-}
-
-fn innermost(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    if innermost.is::<reqwest::Error>() { "the request failed".to_owned() } else { innermost.to_string() }
 }
 
 /// Sends batches, and says once when that fails and once when it works again.

@@ -204,16 +204,7 @@ fn of_status(status: u16) -> UpstreamError {
 }
 
 fn of_request(error: &reqwest::Error) -> UpstreamError {
-    let mut innermost: &dyn Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    // The outermost text holds the URL.
-    let reason = if innermost.is::<reqwest::Error>() {
-        "the request failed".to_owned()
-    } else {
-        shorten(&innermost.to_string())
-    };
+    let reason = shorten(&crate::reason::of_request(error));
     if let Some(status) = error.status() {
         of_status(status.as_u16())
     } else if error.is_connect() || error.is_timeout() {

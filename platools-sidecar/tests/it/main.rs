@@ -16,5 +16,6 @@ mod reload;
 mod requests;
 mod scale;
 mod sidecar;
+mod tls;
 mod tokens;
 mod traces;

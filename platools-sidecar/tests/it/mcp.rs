@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::backend::Backend;
 use crate::sidecar::{Folder, GUARD, Running, entity, outcome, problems};
 
-const TOKEN: &str = "a-token-of-the-mcp-server";
+pub(crate) const TOKEN: &str = "a-token-of-the-mcp-server";
 
 fn tool(name: &str) -> Tool {
     let spec = ToolSpec::new(name).description("Say who it is.");
@@ -24,7 +24,7 @@ fn tool(name: &str) -> Tool {
 }
 
 /// An MCP server over HTTP, and its URL.
-async fn server(tools: &[&str]) -> (LocalHost, String) {
+pub(crate) async fn server(tools: &[&str]) -> (LocalHost, String) {
     let host = Platools::builder().tools(tools.iter().map(|name| tool(name))).build_local().unwrap();
     let listener = McpServer::of(&host).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
     let url = listener.url();

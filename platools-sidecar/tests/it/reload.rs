@@ -115,7 +115,8 @@ async fn the_level_of_the_log_changes_at_once_and_what_does_not_is_said() {
     let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
     let folder = Folder::new();
     let head = entity(&platform, "orders");
-    let tool = "[[tool.command]]\nname = \"t\"\ndescription = \"d\"\nprogram = \"true\"\n";
+    let tool =
+        "[[tool.command]]\nname = \"t\"\ndescription = \"d\"\nprogram = \"true\"\n[sidecar]\nwatch = false\n";
     let text = |more: &str| format!("{head}{tool}{more}");
     let file = folder.write("platools.toml", text("[log]\nlevel = \"warn\"\n"));
     // Warnings alone: nothing is heard until the level is another one.
@@ -138,7 +139,7 @@ async fn the_level_of_the_log_changes_at_once_and_what_does_not_is_said() {
     sidecar.signal(Signal::HUP);
     sidecar.says("`format` of `[log]` changed: that needs a restart").await;
     sidecar.says("`[admin]` changed: that needs a restart").await;
-    folder.write("platools.toml", text("colour = 3\n"));
+    folder.write("platools.toml", text("[colour]\n"));
     sidecar.signal(Signal::HUP);
     sidecar.says("the file is not used, everything stays as it was").await;
     assert_eq!(sidecar.log().matches("the file is in use as it is now").count(), 1, "{}", sidecar.log());
