@@ -155,7 +155,7 @@ impl Backend {
                 headers.insert(name, value);
             }
         }
-        let body = outgoing.body.as_ref().map_or("", |body| body.text.as_str());
+        let body = outgoing.body.as_ref().map_or(&[][..], |body| &body.bytes);
         if let Some(body) = &outgoing.body {
             let content_type = HeaderValue::try_from(&body.content_type).map_err(ToolError::from)?;
             headers.insert(CONTENT_TYPE, content_type);

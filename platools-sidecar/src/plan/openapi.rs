@@ -187,7 +187,7 @@ fn outgoing(request: CallRequest, backend: &Backend) -> Result<Outgoing, ToolErr
         path: request.path,
         query: request.query,
         headers,
-        body: request.body.map(|(content_type, text)| OutgoingBody { content_type, text }),
+        body: request.body.map(|(content_type, bytes)| OutgoingBody { content_type, bytes }),
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod admin;
 mod backend;
+mod bodies;
 mod checking;
 mod commands;
 mod identity;
