@@ -27,8 +27,8 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(options: Options) -> Result<(), Failure> {
-    platools_sidecar::init_logging("info,rmcp=error");
     let local = platools_sidecar::local(&options.config).await.map_err(sidecar::failure)?;
+    local.init_logging("info,rmcp=error");
     let tools = local.host().tools().len();
     let server = McpServer::of(local.host()).name("platools");
     let failed = |error: platools::mcp::McpError| Failure::Failed(Some(error.to_string()));

@@ -69,6 +69,8 @@ impl Fact {
 pub(crate) struct Caller {
     context: Option<CallContext>,
     identity: Option<Identity>,
+    /// The span of the call here, below which the backend's are.
+    trace: Option<String>,
 }
 
 impl Caller {
@@ -77,23 +79,26 @@ impl Caller {
     /// # Errors
     /// When the call's scope cannot be read.
     pub(crate) fn of(call: &ToolCall) -> Result<Self, ToolError> {
-        Ok(Self { context: call.extract()?, identity: call.extract()? })
+        Ok(Self { context: call.extract()?, identity: call.extract()?, trace: crate::traces::current() })
     }
 
     /// Nobody.
     #[cfg(test)]
     pub(crate) fn nobody() -> Self {
-        Self { context: None, identity: None }
+        Self { context: None, identity: None, trace: None }
     }
 
     /// A caller of tests.
     #[cfg(test)]
     pub(crate) fn from_context(context: CallContext) -> Self {
-        Self { context: Some(context), identity: None }
+        Self { context: Some(context), identity: None, trace: None }
     }
 
     /// One thing about the caller; `None` when it is not known, or empty.
     pub(crate) fn fact(&self, fact: Fact) -> Option<&str> {
+        if let (Fact::Traceparent, Some(trace)) = (fact, &self.trace) {
+            return Some(trace);
+        }
         let context = self.context.as_ref()?;
         let text = match fact {
             Fact::UserId => context.user_id(),

@@ -34,18 +34,20 @@ mod config;
 mod http;
 pub mod openapi;
 mod plan;
+mod reason;
 mod report;
 mod run;
 mod schema;
 mod template;
 mod text;
 mod tls;
+mod traces;
 pub mod upstream;
 mod url_text;
 
 pub use self::config::{ConfigError, Problem, schema};
 pub use self::report::{Local, Report, ToolReport, check, local};
-pub use self::run::{SidecarError, init_logging, run};
+pub use self::run::{SidecarError, run};
 
 /// A file to begin with: every kind of tool, with comments.
 pub const STARTER: &str = include_str!("starter.toml");

@@ -6,7 +6,8 @@ use platools::{LocalHost, Platools};
 
 use crate::config::{ConfigError, Problem};
 use crate::plan::Plan;
-use crate::run::{ConfigFile, SidecarError, Upstreams, check_hosts};
+use crate::run::{ConfigFile, SidecarError, Upstreams, check_hosts, init_logging};
+use crate::traces::Traces;
 
 /// What a file describes, once everything in it is right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +70,7 @@ pub async fn check(file: &Path) -> Result<Report, ConfigError> {
 pub struct Local {
     host: LocalHost,
     upstreams: Upstreams,
+    traces: Traces,
 }
 
 impl Local {
@@ -77,9 +79,16 @@ impl Local {
         &self.host
     }
 
-    /// Ends the MCP servers that it started.
+    /// Logs lines for people at `level`, and hands the spans of calls to the collector of the file's `[traces]`;
+    /// `RUST_LOG` wins over the level. Does nothing when the program has a subscriber already.
+    pub fn init_logging(&self, level: &str) {
+        init_logging(level, self.traces.layer());
+    }
+
+    /// Ends the MCP servers that it started, and sends the spans that are left.
     pub async fn stop(mut self) {
         self.upstreams.stop().await;
+        self.traces.end().await;
     }
 }
 
@@ -95,11 +104,12 @@ pub async fn local(file: &Path) -> Result<Local, SidecarError> {
     if let Some(plan) = plan.authenticator {
         platools = platools.shared_authenticator(plan.authenticator);
     }
+    let traces = Traces::start(plan.traces.as_ref()).map_err(SidecarError::Host)?;
     let host = platools.build_local().map_err(|error| SidecarError::Host(error.to_string()))?;
     let mut upstreams = Upstreams::default();
     upstreams.change(&plan.upstreams).await;
     upstreams.follow_locally(&host);
-    Ok(Local { host, upstreams })
+    Ok(Local { host, upstreams, traces })
 }
 
 async fn planned(file: &Path) -> Result<Plan, ConfigError> {

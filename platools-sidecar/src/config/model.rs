@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::settings::{
-    Admin, Authenticator, Backend, Egress, Entity, Log, Mcp, OpenApi, Plato, Running, SessionTokens,
+    Admin, Authenticator, Backend, Egress, Entity, Log, Mcp, OpenApi, Plato, Running, SessionTokens, Traces,
 };
 use super::values::{Rate, SecretRef, Size, Time};
 
@@ -52,6 +52,8 @@ pub(crate) struct File {
     /// What goes to standard error.
     #[serde(default)]
     pub(crate) log: Log,
+    /// Where the spans of calls go.
+    pub(crate) traces: Option<Traces>,
     /// How the sidecar runs.
     #[serde(default)]
     pub(crate) sidecar: Running,
@@ -197,6 +199,8 @@ with_common! {
         pub(crate) url: String,
         /// The backend it belongs to: `[backend.NAME]`.
         pub(crate) backend: Option<String>,
+        /// Certificates in PEM that are trusted beside the system's, without a `backend`.
+        pub(crate) ca_file: Option<PathBuf>,
         /// Query parameters: texts with `{placeholders}`, or `env:NAME` or `file:PATH`. One whose argument is absent is
         /// left out.
         #[serde(default, skip_serializing_if = "Table::is_empty")]

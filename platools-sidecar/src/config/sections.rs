@@ -10,7 +10,7 @@ use super::document::{Document, Path};
 use super::model::{Command, Http};
 use super::problem::Problem;
 use super::settings::{
-    Admin, Authenticator, Backend, Egress, Entity, Log, Mcp, OpenApi, Plato, Running, SessionTokens,
+    Admin, Authenticator, Backend, Egress, Entity, Log, Mcp, OpenApi, Plato, Running, SessionTokens, Traces,
 };
 
 /// What stands at a place in the file.
@@ -35,10 +35,11 @@ pub(crate) struct Sections {
     pub(crate) session_tokens: Option<Entry<SessionTokens>>,
     pub(crate) admin: Option<Entry<Admin>>,
     pub(crate) log: Log,
+    pub(crate) traces: Option<Entry<Traces>>,
     pub(crate) sidecar: Running,
 }
 
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "entity",
     "tool",
     "openapi",
@@ -50,6 +51,7 @@ const SECTIONS: [&str; 12] = [
     "session_tokens",
     "admin",
     "log",
+    "traces",
     "sidecar",
 ];
 
@@ -82,6 +84,7 @@ impl Sections {
                 "session_tokens" => sections.session_tokens = reader.one(&at, value),
                 "admin" => sections.admin = reader.one(&at, value),
                 "log" => sections.log = reader.one(&at, value).map(|entry| entry.value).unwrap_or_default(),
+                "traces" => sections.traces = reader.one(&at, value),
                 "sidecar" => {
                     sections.sidecar = reader.one(&at, value).map(|entry| entry.value).unwrap_or_default();
                 }

@@ -97,6 +97,8 @@ pub(crate) struct OpenApi {
     pub(crate) name: String,
     /// The document, JSON or YAML: a path, or a URL of a host that the file names.
     pub(crate) document: String,
+    /// Certificates in PEM that are trusted beside the system's, where the document is fetched.
+    pub(crate) ca_file: Option<PathBuf>,
     /// The backend that is called: `[backend.NAME]`.
     pub(crate) backend: String,
     /// What the tools' names begin with.
@@ -151,6 +153,8 @@ pub(crate) struct Mcp {
     pub(crate) url: Option<String>,
     /// Where the bearer token for the URL is: `env:NAME` or `file:PATH`.
     pub(crate) bearer: Option<SecretRef>,
+    /// Certificates in PEM that are trusted beside the system's, for the URL.
+    pub(crate) ca_file: Option<PathBuf>,
     /// What the tools' names begin with.
     #[serde(default)]
     pub(crate) prefix: String,
@@ -323,6 +327,24 @@ pub(crate) struct Log {
     pub(crate) format: LogFormat,
     /// A filter such as `info` or `warn,platools=debug`; `RUST_LOG` wins.
     pub(crate) level: Option<String>,
+}
+
+/// Where the spans of calls go: a collector that takes OTLP over HTTP. Needs a program with the feature `otlp`.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Traces {
+    /// The collector, such as `http://127.0.0.1:4318`; `/v1/traces` is added unless a path stands there.
+    pub(crate) endpoint: String,
+    /// Headers of every request: texts, or `env:NAME` or `file:PATH`.
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
+    pub(crate) headers: Table<String>,
+    /// Certificates in PEM that are trusted beside the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// What the collector calls this sidecar; `platools-sidecar`.
+    pub(crate) service_name: Option<String>,
+    /// How many of the traces that begin here are kept, from 0.0 to 1.0, which is all of them. A call that is part of
+    /// a trace already is kept when that is.
+    pub(crate) sample_ratio: Option<f64>,
 }
 
 /// How lines are written.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use platools::{Media, ToolError, ToolOutput};
 use serde_json::Value;
@@ -19,7 +19,7 @@ const MAX_ERROR: usize = 1_000;
 /// The longest wait that a backend may ask for and still be told of.
 const MAX_WAIT: Duration = Duration::from_secs(3_600);
 
-/// An answer, read to its end.
+/// An answer, read to its end and unpacked.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -48,11 +48,6 @@ impl Answer {
         if self.body.is_empty() {
             return Ok(ToolOutput::null());
         }
-        if let Some(encoding) = self.coding() {
-            return Err(ToolError::user(format!(
-                "{backend} answered compressed ({encoding}), which it was not asked for"
-            )));
-        }
         let media_type = self.media_type();
         let is_json = media_type.ends_with("/json") || media_type.ends_with("+json");
         match reading.format {
@@ -77,12 +72,6 @@ impl Answer {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
         Some(Duration::from_secs(seconds).min(MAX_WAIT))
-    }
-
-    /// What the body is wrapped in, where it is in something.
-    fn coding(&self) -> Option<String> {
-        let coding = self.headers.get(CONTENT_ENCODING)?.to_str().ok()?.trim().to_ascii_lowercase();
-        (!matches!(coding.as_str(), "" | "identity")).then(|| shortened(&coding, 40).into_owned())
     }
 
     /// The encoding that the answer says it has; UTF-8 where it says none that is known.
@@ -152,8 +141,7 @@ impl Answer {
         if let Some(reason) = status.canonical_reason() {
             message = format!("{message} {reason}");
         }
-        // What is compressed is not to be read.
-        let text = if self.coding().is_some() { Cow::Borrowed("") } else { self.decoded().0 };
+        let text = self.decoded().0;
         let text = text.trim();
         let is_shown = match error_text {
             ErrorText::All => true,
@@ -248,15 +236,6 @@ mod tests {
         assert!(error.contains("neither JSON nor text"), "{error}");
         let error = read(400, "text/plain; charset=latin1", b"\xe9", &auto).unwrap_err();
         assert!(error.ends_with(": é"), "{error}");
-    }
-
-    #[test]
-    fn what_is_compressed_is_said_to_be() {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        let answer = Answer { status: StatusCode::OK, headers, body: vec![0x1f, 0x8b] };
-        let error = answer.into_result(&reading(Format::Auto), "the backend").unwrap_err().to_string();
-        assert_eq!(error, "the backend answered compressed (gzip), which it was not asked for");
     }
 
     #[test]

@@ -1,20 +1,21 @@
 //! A server: its headers, its secrets and its limits. Requests go out from here, and nowhere else.
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use platools::ToolError;
 use platools::security::SigningKey;
 use url::Url;
 
 use super::answer::Answer;
+use super::body::{self, Body, BodyError};
 use super::egress::Refused;
 use super::outgoing::Outgoing;
 use super::signature;
 use crate::caller::{Caller, Fact};
+use crate::reason;
 
 /// How many redirects of one request are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -52,10 +53,21 @@ enum Failure {
     Broken(String),
     /// The answer is longer than it may be.
     TooLarge,
+    /// It is not what its headers say.
+    Unreadable(String),
     /// It leads somewhere else.
     Redirect(String),
     /// The address is one that may not be reached.
     Refused(String),
+}
+
+impl From<BodyError> for Failure {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::TooLarge,
+            BodyError::Unreadable(problem) => Self::Unreadable(problem),
+        }
+    }
 }
 
 impl Backend {
@@ -134,6 +146,7 @@ impl Backend {
         caller: &Caller,
     ) -> Result<reqwest::Request, ToolError> {
         let mut headers = self.headers.clone();
+        headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(body::ACCEPTED));
         for (name, value) in &outgoing.headers {
             headers.insert(name, value.clone());
         }
@@ -142,7 +155,7 @@ impl Backend {
                 headers.insert(name, value);
             }
         }
-        let body = outgoing.body.as_ref().map_or("", |body| body.text.as_str());
+        let body = outgoing.body.as_ref().map_or(&[][..], |body| &body.bytes);
         if let Some(body) = &outgoing.body {
             let content_type = HeaderValue::try_from(&body.content_type).map_err(ToolError::from)?;
             headers.insert(CONTENT_TYPE, content_type);
@@ -167,14 +180,21 @@ impl Backend {
         if response.content_length().is_some_and(|length| length > self.max_response as u64) {
             return Err(Failure::TooLarge);
         }
-        let mut body = Vec::new();
+        let status = response.status();
+        let body = match self.body(&mut response).await {
+            // Of an error, the status says enough.
+            Err(Failure::Unreadable(_)) if !status.is_success() => Vec::new(),
+            read => read?,
+        };
+        Ok(Answer { status, headers: std::mem::take(response.headers_mut()), body })
+    }
+
+    async fn body(&self, response: &mut reqwest::Response) -> Result<Vec<u8>, Failure> {
+        let mut body = Body::new(response.headers(), self.max_response)?;
         while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
-            if chunk.len() > self.max_response - body.len() {
-                return Err(Failure::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
+            body.push(&chunk)?;
         }
-        Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
+        Ok(body.finish()?)
     }
 
     /// Where an answer leads, on the same server.
@@ -210,6 +230,9 @@ impl Backend {
                 let text = format!("{label} answered with more than {limit} bytes: ask for less at once");
                 (text, "`max_response` is the limit".to_owned())
             }
+            Failure::Unreadable(problem) => {
+                (format!("the answer of {label} cannot be read: {problem}"), problem.clone())
+            }
             Failure::Redirect(problem) => (format!("{label} cannot be asked: {problem}"), problem.clone()),
             Failure::Refused(detail) => {
                 (format!("{label} cannot be asked: its address is refused"), detail.clone())
@@ -240,8 +263,7 @@ fn failure(error: &reqwest::Error) -> Failure {
         }
         innermost = source;
     }
-    let detail =
-        if error.source().is_some() { innermost.to_string() } else { "the request failed".to_owned() };
+    let detail = reason::of_request(error);
     if error.is_connect() { Failure::Unreachable(detail) } else { Failure::Broken(detail) }
 }
 

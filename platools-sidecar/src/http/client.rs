@@ -27,11 +27,16 @@ impl ClientOptions {
     /// A client; nothing is dialled yet.
     ///
     /// # Errors
-    /// When the certificates cannot be read, or TLS cannot be set up.
+    /// When TLS cannot be set up.
     pub(crate) fn build(&self) -> Result<reqwest::Client, String> {
+        self.build_with(Resolver::new(self.egress.clone()))
+    }
+
+    /// A client that has names resolved by `resolver`.
+    pub(crate) fn build_with(&self, resolver: Resolver) -> Result<reqwest::Client, String> {
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls(self.certificates.as_deref())?)
-            .dns_resolver(Resolver::new(self.egress.clone()))
+            .dns_resolver(resolver)
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()

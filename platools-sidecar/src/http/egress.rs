@@ -117,7 +117,8 @@ impl Resolver {
         })
     }
 
-    fn with_lookup(
+    /// Another resolver, judged.
+    pub(crate) fn with_lookup(
         rules: Egress,
         lookup: impl Fn(String) -> Pin<Box<dyn Future<Output = std::io::Result<Vec<SocketAddr>>> + Send>>
         + Send

@@ -8,6 +8,7 @@
 //! | `outgoing` | one request, before it has a server |
 //! | `signature` | what a backend can check: that a call came through its sidecar, for whom |
 //! | `backend` | a server: its headers, its secrets, its limits; sends requests to it |
+//! | `body` | what is read of an answer, unpacked |
 //! | `answer` | what comes back, as a tool's result |
 //! | `template` | a `[[tool.http]]`: arguments to a request |
 //!
@@ -15,6 +16,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod backend;
+mod body;
 pub(crate) mod client;
 pub(crate) mod egress;
 pub(crate) mod encode;

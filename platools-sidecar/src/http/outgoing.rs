@@ -22,8 +22,7 @@ pub(crate) struct Outgoing {
 #[derive(Clone)]
 pub(crate) struct OutgoingBody {
     pub(crate) content_type: String,
-    /// Always text, so that it can be signed as text.
-    pub(crate) text: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Outgoing {

@@ -24,10 +24,10 @@ const NONCE: &str = "x-platos-nonce";
 const SIGNATURE: &str = "x-platos-signature";
 
 /// Adds timestamp, nonce and signature to the headers of a request.
-pub(crate) fn sign(key: &SigningKey, method: &Method, url: &Url, headers: &mut HeaderMap, body: &str) {
+pub(crate) fn sign(key: &SigningKey, method: &Method, url: &Url, headers: &mut HeaderMap, body: &[u8]) {
     let timestamp = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
     let nonce = format!("{:032x}", fastrand::u128(..));
-    let signature = key.sign_body(&timestamp, Some(&nonce), &text(method, url, headers, body));
+    let signature = key.sign_body(&timestamp, Some(&nonce), text(method, url, headers, body));
     for (name, value) in [(TIMESTAMP, timestamp), (NONCE, nonce), (SIGNATURE, signature)] {
         // All three are plain ASCII.
         if let Ok(value) = HeaderValue::try_from(value) {
@@ -37,7 +37,7 @@ pub(crate) fn sign(key: &SigningKey, method: &Method, url: &Url, headers: &mut H
 }
 
 /// What is signed.
-fn text(method: &Method, url: &Url, headers: &HeaderMap, body: &str) -> String {
+fn text(method: &Method, url: &Url, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
     let mut text = format!("{method} {}", url.path());
     if let Some(query) = url.query() {
         text.push('?');
@@ -57,7 +57,8 @@ fn text(method: &Method, url: &Url, headers: &HeaderMap, body: &str) -> String {
         text.push('\n');
     }
     text.push('\n');
-    text.push_str(body);
+    let mut text = text.into_bytes();
+    text.extend_from_slice(body);
     text
 }
 
@@ -77,8 +78,8 @@ mod tests {
         headers.insert("accept", HeaderValue::from_static("application/json"));
         let signed =
             "POST /orders?dry=1\nx-platos-call-id: call_7\nx-platos-user-id: usr_7\n\n{\"sku\":\"a\"}";
-        assert_eq!(text(&Method::POST, &url, &headers, "{\"sku\":\"a\"}"), signed);
-        sign(&key, &Method::POST, &url, &mut headers, "{\"sku\":\"a\"}");
+        assert_eq!(text(&Method::POST, &url, &headers, b"{\"sku\":\"a\"}"), signed.as_bytes());
+        sign(&key, &Method::POST, &url, &mut headers, b"{\"sku\":\"a\"}");
         let get = |name: &str| headers[name].to_str().unwrap();
         assert_eq!(get(SIGNATURE), key.sign_body(get(TIMESTAMP), Some(get(NONCE)), signed));
         assert_eq!(get(NONCE).len(), 32);

@@ -162,8 +162,9 @@ impl RequestTemplate {
             .arguments
             .iter()
             .filter(|(name, value)| !placed.contains(name.as_str()) && !value.is_null());
-        let body =
-            |content_type: &str, text| Some(OutgoingBody { content_type: content_type.to_owned(), text });
+        let body = |content_type: &str, text: String| {
+            Some(OutgoingBody { content_type: content_type.to_owned(), bytes: text.into_bytes() })
+        };
         outgoing.body = match &self.body {
             BodyTemplate::None => {
                 push_all(&mut outgoing.query, rest);
@@ -266,7 +267,7 @@ mod tests {
         assert_eq!(outgoing.path, "/users/usr%2F7/orders/a%2Fb");
         assert_eq!(outgoing.query, "limit=1&limit=x%20y&v=2");
         assert_eq!(outgoing.headers["x-tag"].as_bytes(), "t-é".as_bytes());
-        assert_eq!(outgoing.body.unwrap().text, r#"{"sku":"s"}"#);
+        assert_eq!(outgoing.body.unwrap().bytes, br#"{"sku":"s"}"#);
         let outgoing = fill(&template, &json!({"id": "a"})).unwrap();
         assert_eq!(
             (outgoing.query.as_str(), outgoing.headers.len()),
@@ -280,7 +281,12 @@ mod tests {
         let json_body =
             JsonTemplate::parse(&json!({"a": "{n}", "b": ["x-{n}", "{absent}", 1], "c": {"d": "{list}"}}));
         let arguments = json!({"n": 3, "list": ["a&b", 2]});
-        let text = |body| fill(&template("", body), &arguments).unwrap().body.map(|body| body.text);
+        let text = |body| {
+            fill(&template("", body), &arguments)
+                .unwrap()
+                .body
+                .map(|body| String::from_utf8(body.bytes).unwrap())
+        };
         assert_eq!(
             text(BodyTemplate::Json(json_body.unwrap())).unwrap(),
             r#"{"a":3,"b":["x-3",1],"c":{"d":["a&b",2]}}"#

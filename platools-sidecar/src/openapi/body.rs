@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::assemble::Schemas;
 use super::document::shown;
+use super::field::{self, Field};
 use super::keyword::is_annotation;
 use super::place::Place;
 
@@ -12,7 +13,10 @@ use super::place::Place;
 pub(super) enum Form {
     Json,
     Urlencoded,
+    Multipart,
     Text,
+    /// Raw bytes, which the argument holds as base64.
+    File,
 }
 
 /// The body that an operation takes.
@@ -22,6 +26,8 @@ pub(super) struct Body {
     pub(super) content_type: String,
     pub(super) required: bool,
     pub(super) shape: Shape,
+    /// Of a form, the fields of which more is known than their names.
+    pub(super) fields: Vec<Field>,
 }
 
 /// Where a body comes from.
@@ -41,6 +47,7 @@ pub(super) struct Declared {
     pub(super) required: bool,
     pub(super) description: String,
     pub(super) schema: Value,
+    pub(super) fields: Vec<Field>,
 }
 
 /// Reads the body of an operation; `None` when it takes none.
@@ -68,11 +75,11 @@ pub(super) fn read(
         let names: Vec<_> = content.keys().map(|name| shown(name)).collect();
         let names = names.join(", ");
         if required {
-            return Err(format!("its body is {names}, and only JSON, forms and texts are sent"));
+            return Err(format!("its body is {names}, and only JSON, forms, texts and files are sent"));
         }
         converter
             .warnings
-            .add(place, format!("a body of {names} is not sent, only JSON, forms and texts are"));
+            .add(place, format!("a body of {names} is not sent, only JSON, forms, texts and files are"));
         return Ok(None);
     };
     let schema = match (form, media.get("schema")) {
@@ -81,12 +88,17 @@ pub(super) fn read(
                 schema.map(|schema| converter.convert(schema, &place.at("content").at(name).at("schema")));
             schema.filter(Value::is_object).unwrap_or_else(|| json!({"type": "string"}))
         }
+        (Form::File, _) => json!({
+            "type": "string", "contentEncoding": "base64", "description": "A file, as base64.",
+        }),
         (_, Some(schema)) => converter.convert(schema, &place.at("content").at(name).at("schema")),
         (_, None) => json!({}),
     };
     let content_type = if name.contains('*') { usual(form).to_owned() } else { name.clone() };
     let description = body.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Some(Declared { form, content_type, required, description, schema }))
+    let contents = place.at("content");
+    let fields = field::read(schemas, form, media, &schema, &contents.at(name));
+    Ok(Some(Declared { form, content_type, required, description, schema, fields }))
 }
 
 fn form(media_type: &str) -> Option<Form> {
@@ -97,8 +109,15 @@ fn form(media_type: &str) -> Option<Form> {
     match essence.as_str() {
         "application/json" | "*/*" | "application/*" | "text/json" => Some(Form::Json),
         "application/x-www-form-urlencoded" => Some(Form::Urlencoded),
+        "multipart/form-data" => Some(Form::Multipart),
+        "application/octet-stream" | "application/pdf" | "application/zip" | "application/gzip" => {
+            Some(Form::File)
+        }
         other if other.starts_with("application/") && other.ends_with("+json") => Some(Form::Json),
         other if other.starts_with("text/") => Some(Form::Text),
+        other if ["image/", "audio/", "video/"].iter().any(|kind| other.starts_with(kind)) => {
+            Some(Form::File)
+        }
         _ => None,
     }
 }
@@ -107,7 +126,9 @@ fn usual(form: Form) -> &'static str {
     match form {
         Form::Json => "application/json",
         Form::Urlencoded => "application/x-www-form-urlencoded",
+        Form::Multipart => "multipart/form-data",
         Form::Text => "text/plain",
+        Form::File => "application/octet-stream",
     }
 }
 
@@ -183,12 +204,16 @@ mod tests {
             ("*/*", Some(Form::Json)),
             ("application/x-www-form-urlencoded", Some(Form::Urlencoded)),
             ("text/markdown", Some(Form::Text)),
-            ("multipart/form-data", None),
-            ("application/octet-stream", None),
+            ("multipart/form-data", Some(Form::Multipart)),
+            ("multipart/mixed", None),
+            ("application/octet-stream", Some(Form::File)),
+            ("image/*", Some(Form::File)),
+            ("application/xml", None),
             ("application/json\r\nx: y", None),
         ] {
             assert_eq!(form(name), expected, "{name}");
         }
-        assert!(Form::Json < Form::Urlencoded && Form::Urlencoded < Form::Text);
+        let order = [Form::Json, Form::Urlencoded, Form::Multipart, Form::Text, Form::File];
+        assert!(order.is_sorted());
     }
 }

@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 
 use super::body::{Body, Form, Shape};
 use super::encode::{Style, check_path, has_dot_step, joined, percent, push, text};
+use super::field::Field;
+use super::multipart::{self, decoded};
 use super::operation::Operation;
 use super::parameter::{Parameter, Where};
 
@@ -21,8 +23,8 @@ pub struct CallRequest {
     pub query: String,
     /// Headers of this call alone, cookies among them; the values are printable.
     pub headers: Vec<(String, String)>,
-    /// What is sent: its content type and its text.
-    pub body: Option<(String, String)>,
+    /// What is sent: its content type and its bytes.
+    pub body: Option<(String, Vec<u8>)>,
 }
 
 impl fmt::Debug for CallRequest {
@@ -127,7 +129,7 @@ fn fixed_text(text: &str) -> String {
     encoded
 }
 
-fn written(body: &Body, arguments: &Map<String, Value>) -> Result<Option<(String, String)>, ArgumentError> {
+fn written(body: &Body, arguments: &Map<String, Value>) -> Result<Option<(String, Vec<u8>)>, ArgumentError> {
     let whole = match &body.shape {
         Shape::Whole(argument) => match arguments.get(argument) {
             None if body.required => return Err(ArgumentError(format!("`{argument}` is missing"))),
@@ -146,17 +148,42 @@ fn written(body: &Body, arguments: &Map<String, Value>) -> Result<Option<(String
         }
     };
     let content = match (body.form, &whole) {
-        (Form::Json, whole) => whole.to_string(),
-        (Form::Text, whole) => text(whole).into_owned(),
-        (Form::Urlencoded, Value::Object(members)) => {
-            let mut form = String::new();
-            for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
-                let style = if value.is_object() { Style::Json } else { Style::Form };
-                push(&mut form, "&", name, value, style, true);
-            }
-            form
+        (Form::Json, whole) => whole.to_string().into_bytes(),
+        (Form::Text, whole) => text(whole).into_owned().into_bytes(),
+        (Form::File, whole) => whole
+            .as_str()
+            .and_then(decoded)
+            .ok_or_else(|| ArgumentError("the body is a file: give it as base64".to_owned()))?,
+        (Form::Urlencoded, Value::Object(members)) => urlencoded(members, &body.fields).into_bytes(),
+        (Form::Multipart, Value::Object(members)) => {
+            let file_name = |field: &Field| {
+                let argument = field.file_name.as_ref()?;
+                arguments.get(argument).and_then(Value::as_str).map(str::to_owned)
+            };
+            let (content_type, bytes) =
+                multipart::written(members, &body.fields, file_name).map_err(ArgumentError)?;
+            return Ok(Some((content_type, bytes)));
         }
-        (Form::Urlencoded, _) => return Err(ArgumentError("a form has to be an object".to_owned())),
+        (Form::Urlencoded | Form::Multipart, _) => {
+            return Err(ArgumentError("a form has to be an object".to_owned()));
+        }
     };
     Ok(Some((body.content_type.clone(), content)))
+}
+
+fn urlencoded(members: &Map<String, Value>, fields: &[Field]) -> String {
+    let mut form = String::new();
+    for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
+        let field = fields.iter().find(|field| field.property == *name);
+        let is_json = field
+            .and_then(|field| field.content_types.first())
+            .is_some_and(|content_type| content_type.ends_with("json"));
+        let (style, explode) = match field.and_then(|field| field.style) {
+            Some(stated) => stated,
+            None if is_json || value.is_object() => (Style::Json, true),
+            None => (Style::Form, true),
+        };
+        push(&mut form, "&", name, value, style, explode);
+    }
+    form
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::assemble::Schemas;
 use super::body::{self, Body, Form, Shape, flat};
+use super::field::{Field, shown_as_file};
 use super::parameter::{self, Parameter, cut};
 
 /// The longest name of an argument that vendors of models take.
@@ -41,21 +42,25 @@ pub(super) fn merge(
         properties.insert(parameter.argument.clone(), schema);
         parameters.push(parameter);
     }
-    let body = body.map(|body| {
+    let body = body.map(|mut body| {
         let parts = parts(schemas, &body, &properties);
         let shape = if let Some((parts, flat)) = parts {
             for (argument, property) in &parts {
                 if let Some(schema) = flat.properties.get(property) {
-                    properties.insert(argument.clone(), schema.clone());
+                    let is_file =
+                        body.fields.iter().any(|field| field.is_file && field.property == *property);
+                    let schema = if is_file { shown_as_file(schemas, schema) } else { schema.clone() };
+                    properties.insert(argument.clone(), schema);
                 }
                 if flat.required.contains(property) {
                     required.push(argument.clone());
                 }
             }
+            name_files(&parts, &mut body.fields, &mut properties);
             Shape::Parts(parts)
         } else {
             let name = free("body", |name| properties.contains_key(name));
-            let mut schema = body.schema;
+            let mut schema = with_files(schemas, body.schema, &body.fields);
             if let Some(object) = schema.as_object_mut()
                 && !object.contains_key("description")
                 && !body.description.is_empty()
@@ -68,7 +73,13 @@ pub(super) fn merge(
             }
             Shape::Whole(name)
         };
-        Body { form: body.form, content_type: body.content_type, required: body.required, shape }
+        Body {
+            form: body.form,
+            content_type: body.content_type,
+            required: body.required,
+            shape,
+            fields: body.fields,
+        }
     });
     let mut schema = json!({"type": "object", "properties": properties});
     if !required.is_empty() {
@@ -84,7 +95,7 @@ fn parts(
     body: &body::Declared,
     taken: &Map<String, Value>,
 ) -> Option<(Vec<(String, String)>, body::Flat)> {
-    if body.form == Form::Text {
+    if matches!(body.form, Form::Text | Form::File) {
         return None;
     }
     let flat = flat(schemas, &body.schema)?;
@@ -103,6 +114,39 @@ fn parts(
     }
     // What is required and nowhere described would be lost.
     flat.required.iter().all(|name| flat.properties.contains_key(name)).then_some((parts, flat))
+}
+
+/// Adds an argument for the name of each file, where that name is free.
+fn name_files(parts: &[(String, String)], fields: &mut [Field], properties: &mut Map<String, Value>) {
+    for field in fields.iter_mut().filter(|field| field.is_file) {
+        let Some((argument, _)) = parts.iter().find(|(_, property)| *property == field.property) else {
+            continue;
+        };
+        let name = format!("{argument}_filename");
+        let is_list = properties.get(argument).is_some_and(|schema| schema["type"] == "array");
+        if is_list || name.len() > MAX_NAME || properties.contains_key(&name) {
+            continue;
+        }
+        let schema =
+            json!({"type": "string", "description": format!("The name of the file in `{argument}`.")});
+        properties.insert(name.clone(), schema);
+        field.file_name = Some(name);
+    }
+}
+
+/// The schema of a body that is one argument, with its files as a model gives them.
+fn with_files(schemas: &Schemas<'_>, schema: Value, fields: &[Field]) -> Value {
+    if !fields.iter().any(|field| field.is_file) {
+        return schema;
+    }
+    let mut whole = schemas.behind(&schema);
+    let Some(properties) = whole.get_mut("properties").and_then(Value::as_object_mut) else { return schema };
+    for field in fields.iter().filter(|field| field.is_file) {
+        if let Some(property) = properties.get_mut(&field.property) {
+            *property = shown_as_file(schemas, property);
+        }
+    }
+    whole
 }
 
 /// A name as vendors of models take it: `filter[status]` becomes `filter_status`.

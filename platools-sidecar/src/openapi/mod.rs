@@ -29,9 +29,9 @@
 //! | --- | --- |
 //! | `document`, `place`, `report` | from bytes to a document, places in it, what is wrong with it |
 //! | `keyword`, `schema`, `assemble` | its schemas as JSON Schema 2020-12, each standing by itself |
-//! | `parameter`, `body`, `input` | what an operation takes, as one flat object |
+//! | `parameter`, `body`, `field`, `input` | what an operation takes, as one flat object |
 //! | `name`, `server`, `select`, `operation` | the operations, and which of them are taken |
-//! | `encode`, `call` | from arguments to a request |
+//! | `encode`, `multipart`, `call` | from arguments to a request |
 //!
 //! Pure: bytes in, values out. This room must not know networks, files or runtimes.
 
@@ -40,8 +40,10 @@ mod body;
 mod call;
 mod document;
 mod encode;
+mod field;
 mod input;
 mod keyword;
+mod multipart;
 mod name;
 mod operation;
 mod parameter;

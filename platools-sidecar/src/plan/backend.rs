@@ -5,12 +5,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use platools::security::{Secret, SigningKey};
 use url::{Host, Url};
 
+use super::client::PlannedClient;
 use super::fingerprint::Fingerprinter;
 use super::{Planner, address, unknown};
 use crate::config::{self, Forward, Http, Path, SecretRef, Table, nearest};
 use crate::http::answer::Reading;
 use crate::http::backend::{Backend, bearer};
-use crate::http::client::ClientOptions;
 
 /// The most of an answer that is read unless said otherwise, in bytes.
 const MAX_RESPONSE: usize = 1 << 20;
@@ -38,42 +38,6 @@ const SECRET: [&str; 10] = [
     "subscriptionkey",
     "credentials",
 ];
-
-/// Clients that were made, so that what agrees shares its connections, also across reloads.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Clients(Vec<Known>);
-
-/// A client that was made.
-#[derive(Debug, Clone)]
-struct Known {
-    options: ClientOptions,
-    client: reqwest::Client,
-    /// Whether the latest plan uses it.
-    is_used: bool,
-}
-
-impl Clients {
-    /// One with these options.
-    pub(super) fn get(&mut self, options: ClientOptions) -> Result<reqwest::Client, String> {
-        if let Some(known) = self.0.iter_mut().find(|known| known.options == options) {
-            known.is_used = true;
-            return Ok(known.client.clone());
-        }
-        let client = options.build()?;
-        self.0.push(Known { options, client: client.clone(), is_used: true });
-        Ok(client)
-    }
-
-    /// Begins another plan.
-    pub(super) fn begin(&mut self) {
-        self.0.iter_mut().for_each(|known| known.is_used = false);
-    }
-
-    /// Forgets those that the plan did not use, once it is whole.
-    pub(super) fn end(&mut self) {
-        self.0.retain(|known| known.is_used);
-    }
-}
 
 /// A header as the file gives it.
 pub(super) enum HeaderText {
@@ -108,8 +72,9 @@ impl Planner<'_> {
     }
 
     /// A backend that a tool has for itself.
-    pub(super) fn own_backend(&mut self, at: &Path, base: Url) -> Option<PlannedBackend> {
-        self.backend("the backend", base, at, &config::Backend::default())
+    pub(super) fn own_backend(&mut self, at: &Path, base: Url, tool: &Http) -> Option<PlannedBackend> {
+        let file = config::Backend { ca_file: tool.ca_file.clone(), ..config::Backend::default() };
+        self.backend("the backend", base, at, &file)
     }
 
     fn backend(
@@ -119,22 +84,9 @@ impl Planner<'_> {
         at: &Path,
         file: &config::Backend,
     ) -> Option<PlannedBackend> {
-        let certificates = match &file.ca_file {
-            None => None,
-            Some(path) => Some(self.read_file(&at.key("ca_file"), path)?),
-        };
-        let options = ClientOptions {
-            egress: self.sections.egress.clone(),
-            certificates: certificates.clone(),
-            connect_timeout: file.connect_timeout.map(|time| time.0),
-        };
-        let client = self.clients.get(options);
-        let client = self.noted(&at.key("ca_file"), client)?;
-        let mut fingerprint = Fingerprinter::default()
-            .add(file)
-            .add(&base.as_str())
-            .add(&self.sections.egress)
-            .add(&certificates);
+        let time = file.connect_timeout.map(|time| time.0);
+        let PlannedClient { client, made_of } = self.client(at, file.ca_file.as_deref(), time)?;
+        let mut fingerprint = Fingerprinter::default().add(file).add(&base.as_str()).add(&made_of.as_bytes());
         let mut headers = HeaderMap::new();
         for (name, text) in self.headers(&at.key("headers"), &file.headers) {
             match text {

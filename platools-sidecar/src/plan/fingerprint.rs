@@ -28,6 +28,13 @@ impl Fingerprinter {
     }
 }
 
+impl Fingerprint {
+    /// For a thing that this one is part of.
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Fingerprint")

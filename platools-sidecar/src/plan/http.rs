@@ -115,9 +115,15 @@ impl Planner<'_> {
         let Some(name) = &file.backend else {
             let split = address::split(&file.url, &self.sections.egress);
             let (base, rest) = self.noted(&url_at, split)?;
-            return Some((self.own_backend(at, base)?, rest));
+            return Some((self.own_backend(at, base, file)?, rest));
         };
         let backend = self.named_backend(&at.key("backend"), name);
+        if file.ca_file.is_some() {
+            self.wrong(
+                &at.key("ca_file"),
+                format!("with a `backend`, this is its own: write it under `[backend.{name}]`"),
+            );
+        }
         if !file.url.is_empty() && !file.url.starts_with(['/', '?']) {
             self.wrong(&url_at, "with a `backend`, this is what comes after its URL: begin it with a slash");
             return None;

@@ -37,6 +37,8 @@ pub(crate) struct SessionTokensPlan {
     pub(crate) login: Login,
     pub(crate) path: Option<String>,
     pub(crate) allow_origins: Vec<String>,
+    /// The same for an endpoint that is the same.
+    pub(crate) fingerprint: Fingerprint,
 }
 
 /// Who says for whom a token is minted.
@@ -111,6 +113,13 @@ impl Planner<'_> {
     pub(super) fn session_tokens(&mut self, entities: &[EntityPlan]) -> Option<SessionTokensPlan> {
         let Entry { at, value: file } = self.sections.session_tokens.as_ref()?;
         let entity = self.entity_of(at, file, entities)?;
+        // The service secret as it is now is part of it: tokens under another one are of no use any more.
+        let secret = entity.secret.load().ok();
+        let fingerprint = Fingerprinter::default()
+            .add(file)
+            .add(&entity.fingerprint.as_bytes())
+            .add(&self.sections.egress)
+            .add(&secret.as_ref().map(platools::security::Secret::expose));
         let login = self.login(at, file);
         let scope =
             SessionScope::new(&file.organization_id, &file.project_id, &file.environment_id, &entity.name);
@@ -129,10 +138,16 @@ impl Planner<'_> {
             self.wrong(&at.key("path"), "this is no path: begin it with a slash, without braces and stars");
             return None;
         }
+        let login = login?;
+        let fingerprint = match &login {
+            Login::Shared(secret) => fingerprint.add(&secret.as_str()),
+            Login::Backend { .. } => fingerprint,
+        };
         Some(SessionTokensPlan {
             listen: file.listen,
             tokens: SessionTokens::new(mint).cached(10_000),
-            login: login?,
+            login,
+            fingerprint: fingerprint.finish(),
             path: file.path.clone(),
             allow_origins: file.allow_origins.clone(),
         })

@@ -1,13 +1,18 @@
 //! `[[mcp]]`: from the file to MCP servers whose tools are taken over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use platools::{Tool, ToolSpec};
 
+use super::client::PlannedClient;
 use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{Planner, address};
 use crate::config::{Common, Entry, Mcp, Path, SecretRef};
 use crate::upstream::{Bearer, ServerProgram, UpstreamConfig, check_url};
+
+/// How long dialling a server at a URL may take. Nobody waits for it but the tools that it will have.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// An MCP server, and what the file says of its tools.
 #[derive(Debug, Clone)]
@@ -110,6 +115,9 @@ impl Planner<'_> {
                 "a bearer token is for a `url`: give programs their secrets with `env`",
             );
         }
+        if file.ca_file.is_some() {
+            self.wrong(&at.key("ca_file"), "this is for a `url`: leave it out");
+        }
         let path = self.program(&at.key("command"), file.command.as_deref()?)?;
         let mut program = ServerProgram::new(path);
         for arg in &file.args {
@@ -159,7 +167,12 @@ impl Planner<'_> {
         };
         let fits = check_url(checked.as_str(), bearer.is_some()).map_err(|error| error.to_string());
         self.noted(&at.key("url"), fits)?;
-        Some((UpstreamConfig::url(&file.name, checked.as_str(), bearer), fingerprint))
+        // The rules of `[egress]` are the client's to keep: a name is judged by what it resolves to, whenever a
+        // connection is made.
+        let PlannedClient { client, made_of } = self.client(at, file.ca_file.as_deref(), Some(CONNECT))?;
+        let fingerprint = fingerprint.add(&made_of.as_bytes());
+        let config = UpstreamConfig::url(&file.name, checked.as_str(), bearer).connect_with(client);
+        Some((config, fingerprint))
     }
 
     fn upstream_bearer(
@@ -184,5 +197,77 @@ fn common(file: &Mcp) -> Common {
         concurrency: file.concurrency,
         entities: file.entities.clone(),
         ..Common::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Mutex;
+
+    use platools::mcp::McpServer;
+    use platools::{CancellationToken, Platools, ToolCall, ToolOutput};
+
+    use super::*;
+    use crate::config::Egress;
+    use crate::http::client::ClientOptions;
+    use crate::http::egress::Resolver;
+    use crate::upstream::{Upstream, UpstreamState};
+
+    const TOKEN: &str = "a-token-of-the-server";
+
+    /// An MCP server that can be ended.
+    async fn serve(address: SocketAddr) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+        let tool =
+            Tool::new(ToolSpec::new("who"), |_: ToolCall| async { Ok(ToolOutput::text("the server")) });
+        let host = Platools::builder().tools([tool]).build_local().unwrap();
+        let listener = McpServer::of(&host).http(TOKEN).unwrap().bind(address).await.unwrap();
+        let (address, stop) = (listener.local_addr(), CancellationToken::new());
+        let serving = tokio::spawn(listener.serve_until(stop.clone().cancelled_owned()));
+        (address, stop, serving)
+    }
+
+    async fn within<T>(future: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(60), future).await.expect("it took a minute")
+    }
+
+    #[tokio::test]
+    async fn a_name_that_turns_into_the_address_of_a_metadata_service_is_refused_at_the_next_connection() {
+        let (address, stop, serving) = serve("127.0.0.1:0".parse().unwrap()).await;
+        let found = Arc::new(Mutex::new("127.0.0.1:0"));
+        let says = Arc::clone(&found);
+        let resolver = Resolver::with_lookup(Egress::default(), move |_| {
+            let address = says.lock().unwrap().parse().unwrap();
+            Box::pin(async move { Ok(vec![address]) })
+        });
+        let options = ClientOptions { egress: Egress::default(), certificates: None, connect_timeout: None };
+        let client = options.build_with(resolver).unwrap();
+        let quick = Duration::from_millis(20);
+        let url = format!("http://localhost:{}/mcp", address.port());
+        let config = UpstreamConfig::url("far", url, Some(Bearer::new(TOKEN).unwrap()));
+        let upstream = Upstream::start(config.backoff(quick, quick).look_every(quick).connect_with(client));
+        assert!(matches!(within(upstream.up()).await, UpstreamState::Up { tools: 1 }));
+
+        *found.lock().unwrap() = "169.254.169.254:0";
+        stop.cancel();
+        within(serving).await.unwrap();
+        within(upstream.down()).await;
+        // The server is there again, and yet not where its name leads.
+        let (_, _stop, _serving) = serve(address).await;
+        let refused = async {
+            loop {
+                if let UpstreamState::Down { reason, .. } = upstream.down().await
+                    && reason.contains("169.254.169.254 is a link-local or metadata address")
+                {
+                    return reason;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let reason = within(refused).await;
+        assert!(reason.contains("cannot be reached") && reason.contains("`allow` of `[egress]`"), "{reason}");
+        *found.lock().unwrap() = "127.0.0.1:0";
+        within(upstream.up()).await;
+        within(upstream.stop()).await;
     }
 }

@@ -6,6 +6,7 @@
 mod address;
 mod argument;
 mod backend;
+mod client;
 mod command;
 mod entity;
 mod files;
@@ -13,16 +14,20 @@ mod fingerprint;
 mod http;
 mod listeners;
 mod mcp;
+#[cfg(not(feature = "otlp"))]
+mod no_traces;
 mod openapi;
 mod plato;
 mod tool;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path as FilePath, PathBuf};
 
 use platools::Tool;
 
-pub(crate) use self::backend::Clients;
+pub(crate) use self::client::Clients;
 pub(crate) use self::entity::EntityPlan;
 pub(crate) use self::files::Files;
 pub(crate) use self::fingerprint::Fingerprint;
@@ -31,6 +36,7 @@ pub(crate) use self::mcp::UpstreamPlan;
 use crate::config::{
     Admin, ConfigError, Document, Entry, Log, Path, Problem, Running, SecretRef, Sections, listed, nearest,
 };
+use crate::traces::TracesPlan;
 
 /// What a file asks for, complete and checked.
 #[derive(Debug)]
@@ -42,6 +48,7 @@ pub(crate) struct Plan {
     pub(crate) session_tokens: Option<SessionTokensPlan>,
     pub(crate) admin: Option<Admin>,
     pub(crate) log: Log,
+    pub(crate) traces: Option<TracesPlan>,
     pub(crate) running: Running,
     /// What is allowed and probably not meant.
     pub(crate) warnings: Vec<Problem>,
@@ -100,6 +107,7 @@ pub(crate) async fn plan(
     let authenticator = planner.authenticator();
     let session_tokens = planner.session_tokens(&entities);
     let admin = planner.admin();
+    let traces = planner.traces();
     planner.log_level();
     planner.check_unused_backends();
     planner.look_for_oversights(&tools, authenticator.is_some());
@@ -118,6 +126,7 @@ pub(crate) async fn plan(
         session_tokens,
         admin,
         log: sections.log.clone(),
+        traces,
         running: sections.sidecar.clone(),
         warnings,
     })

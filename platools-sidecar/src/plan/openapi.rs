@@ -10,14 +10,15 @@ use platools::{Requirement, Tool, ToolCall, ToolError};
 use url::Url;
 
 use super::backend::{PlannedBackend, is_ours};
+use super::client::PlannedClient;
 use super::{PlannedTool, Planner, address};
 use crate::caller::{Caller, Fact};
 use crate::config::{Common, Entry, Format, OpenApi, Path};
 use crate::http::answer::Reading;
 use crate::http::backend::Backend;
-use crate::http::client::ClientOptions;
 use crate::http::outgoing::{Outgoing, OutgoingBody};
 use crate::openapi::{CallRequest, Document, Operation, Selection, import};
+use crate::reason;
 use crate::schema::ArgumentSchema;
 
 /// How long fetching a document may take.
@@ -51,7 +52,7 @@ impl Planner<'_> {
     async fn openapi(&mut self, Entry { at, value: file }: &Entry<OpenApi>) -> Option<Vec<PlannedTool>> {
         let backend = self.named_backend(&at.key("backend"), &file.backend);
         let document_at = at.key("document");
-        let bytes = self.document_bytes(&document_at, &file.document).await?;
+        let bytes = self.document_bytes(at, file).await?;
         let document = Document::parse(&bytes).map_err(|error| error.to_string());
         let document = self.noted(&document_at, document)?;
         let mut selection = Selection::default();
@@ -117,8 +118,13 @@ impl Planner<'_> {
     }
 
     /// The document, from a file or from a server.
-    async fn document_bytes(&mut self, at: &Path, document: &str) -> Option<Vec<u8>> {
+    async fn document_bytes(&mut self, section: &Path, file: &OpenApi) -> Option<Vec<u8>> {
+        let (at, document) = (&section.key("document"), &file.document);
         if !document.contains("://") {
+            if file.ca_file.is_some() {
+                let message = "the document is a file: certificates for the calls are the backend's, under `[backend.NAME]`";
+                self.wrong(&section.key("ca_file"), message);
+            }
             let path = self.file(&PathBuf::from(document));
             let bytes = std::fs::read(&path)
                 .map_err(|error| format!("the file `{}` cannot be read: {error}", path.display()));
@@ -126,10 +132,7 @@ impl Planner<'_> {
         }
         let url = address::server(document, &self.sections.egress);
         let url = self.noted(at, url)?;
-        let options =
-            ClientOptions { egress: self.sections.egress.clone(), certificates: None, connect_timeout: None };
-        let client = self.clients.get(options);
-        let client = self.noted(at, client)?;
+        let PlannedClient { client, .. } = self.client(section, file.ca_file.as_deref(), None)?;
         let fetched = tokio::time::timeout(FETCH, fetch(&client, url))
             .await
             .unwrap_or_else(|_| Err(format!("the document did not come within {} s", FETCH.as_secs())));
@@ -138,7 +141,8 @@ impl Planner<'_> {
 }
 
 async fn fetch(client: &reqwest::Client, url: Url) -> Result<Vec<u8>, String> {
-    let failed = |error: reqwest::Error| format!("the document cannot be fetched: {}", error.without_url());
+    let failed =
+        |error: reqwest::Error| format!("the document cannot be fetched: {}", reason::of_request(&error));
     let mut answer = client.get(url).send().await.map_err(failed)?;
     if answer.status().is_redirection() {
         return Err("the document is elsewhere (the server redirects): write the URL where it is".to_owned());
@@ -183,7 +187,7 @@ fn outgoing(request: CallRequest, backend: &Backend) -> Result<Outgoing, ToolErr
         path: request.path,
         query: request.query,
         headers,
-        body: request.body.map(|(content_type, text)| OutgoingBody { content_type, text }),
+        body: request.body.map(|(content_type, bytes)| OutgoingBody { content_type, bytes }),
     })
 }
 

@@ -11,11 +11,13 @@ use tokio_util::task::TaskTracker;
 
 use super::fleet::Fleet;
 use super::reader::{Reader, checked};
+use super::sessions::Sessions;
 use super::signals::{Signals, Wish};
 use super::view::View;
-use super::{ConfigFile, admin, logs, service, sessions};
+use super::{ConfigFile, admin, logs, service};
 use crate::config::{Admin, ConfigError};
 use crate::plan::Plan;
+use crate::traces::{Traces, TracesPlan};
 
 /// How often states are looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -81,14 +83,17 @@ pub async fn run(file: &Path) -> Result<(), SidecarError> {
         plan = checked(&mut file) => plan?,
         () = signals.end() => return Ok(()),
     };
-    logs::init(&plan.log);
+    let traces = Traces::start(plan.traces.as_ref()).map_err(SidecarError::Host)?;
+    logs::init(&plan.log, traces.layer());
     for warning in &plan.warnings {
         tracing::warn!("{warning}");
     }
     if plan.entities.is_empty() {
         return Err(SidecarError::NoEntity);
     }
-    Daemon::start(file, plan).await?.run(&mut signals).await
+    let ended = Daemon::start(file, plan).await?.run(&mut signals).await;
+    traces.end().await;
+    ended
 }
 
 struct Daemon {
@@ -99,6 +104,8 @@ struct Daemon {
     listeners: TaskTracker,
     stop: CancellationToken,
     admin: Option<Admin>,
+    traces: Option<TracesPlan>,
+    sessions: Sessions,
     /// Whether the service manager was told that this is ready.
     announced: bool,
 }
@@ -107,20 +114,19 @@ impl Daemon {
     async fn start(file: ConfigFile, mut plan: Plan) -> Result<Self, SidecarError> {
         let view = View::new(&file.path().display().to_string());
         let (listeners, stop) = (TaskTracker::new(), CancellationToken::new());
-        let admin = plan.admin.clone();
+        let (admin, traces) = (plan.admin.clone(), plan.traces.clone());
         if let Some(admin) = &admin {
             admin::record();
             let listener = listen("admin", admin.listen).await?;
             listeners.spawn(admin::serve(listener, view.clone(), stop.clone()));
         }
-        if let Some(session_tokens) = plan.session_tokens.take() {
-            let listener = listen("session_tokens", session_tokens.listen).await?;
-            listeners.spawn(sessions::serve(listener, session_tokens, stop.clone()));
-        }
+        let mut sessions = Sessions::new(&listeners, &stop);
+        sessions.change(plan.session_tokens.take()).await?;
         view.planned(&plan);
         let fleet = Fleet::start(plan).await.map_err(SidecarError::Host)?;
         view.observed(&fleet);
-        Ok(Self { file: Reader::new(file), fleet, view, listeners, stop, admin, announced: false })
+        let file = Reader::new(file);
+        Ok(Self { file, fleet, view, listeners, stop, admin, traces, sessions, announced: false })
     }
 
     async fn run(mut self, signals: &mut Signals) -> Result<(), SidecarError> {
@@ -187,19 +193,7 @@ impl Daemon {
     async fn go_over(&mut self, plan: Result<Plan, ConfigError>) {
         let (outcome, problem) = match plan {
             Ok(plan) if plan.entities.is_empty() => ("refused", Some(SidecarError::NoEntity.to_string())),
-            Ok(plan) => {
-                for warning in &plan.warnings {
-                    tracing::warn!("{warning}");
-                }
-                if plan.admin != self.admin {
-                    tracing::warn!("`[admin]` changed: that needs a restart");
-                }
-                self.view.planned(&plan);
-                match self.fleet.change(plan).await {
-                    Ok(()) => ("ok", None),
-                    Err(problem) => ("partial", Some(problem)),
-                }
-            }
+            Ok(plan) => self.take_over(plan).await,
             Err(error) => ("refused", Some(error.to_string())),
         };
         match &problem {
@@ -214,6 +208,30 @@ impl Daemon {
         self.view.observed(&self.fleet);
         if self.announced {
             service::ready(&self.fleet.status());
+        }
+    }
+
+    /// Goes over to another plan, which was checked: how that went, and what is wrong.
+    async fn take_over(&mut self, mut plan: Plan) -> (&'static str, Option<String>) {
+        // First, as the only thing that may turn out to be impossible.
+        if let Err(error) = self.sessions.change(plan.session_tokens.take()).await {
+            return ("refused", Some(error.to_string()));
+        }
+        for warning in &plan.warnings {
+            tracing::warn!("{warning}");
+        }
+        logs::change(&self.fleet.plan.log, &plan.log);
+        for (is_changed, section) in
+            [(plan.admin != self.admin, "admin"), (plan.traces != self.traces, "traces")]
+        {
+            if is_changed {
+                tracing::warn!("`[{section}]` changed: that needs a restart");
+            }
+        }
+        self.view.planned(&plan);
+        match self.fleet.change(plan).await {
+            Ok(()) => ("ok", None),
+            Err(problem) => ("partial", Some(problem)),
         }
     }
 
@@ -235,7 +253,7 @@ impl Daemon {
     }
 }
 
-async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, SidecarError> {
+pub(super) async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, SidecarError> {
     let listener = TcpListener::bind(address).await.map_err(|error| SidecarError::Listen {
         key,
         address,

@@ -30,5 +30,5 @@ mod view;
 pub use self::daemon::{SidecarError, run};
 pub(crate) use self::file::ConfigFile;
 pub(crate) use self::fleet::check as check_hosts;
-pub use self::logs::init_logging;
+pub(crate) use self::logs::init_with as init_logging;
 pub(crate) use self::upstreams::Upstreams;

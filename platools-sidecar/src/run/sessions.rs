@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
 use platools::SessionClaims;
@@ -11,9 +12,13 @@ use platools::session_token::session_token_router;
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
-use crate::plan::{Login, SessionTokensPlan};
+use super::daemon::{SidecarError, listen};
+use crate::plan::{Fingerprint, Login, SessionTokensPlan};
 
 /// How long the backend's login check may take.
 const LOGIN: Duration = Duration::from_secs(10);
@@ -36,8 +41,76 @@ struct LoggedIn {
     name: Option<String>,
 }
 
-/// Serves until `stop`.
-pub(super) async fn serve(listener: TcpListener, plan: SessionTokensPlan, stop: CancellationToken) {
+/// The listener, as long as the file has one. Its rules change between two requests; another address is listened on
+/// before the old one is left.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    listening: Option<Listening>,
+    listeners: TaskTracker,
+    stop: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Listening {
+    address: SocketAddr,
+    made_of: Fingerprint,
+    router: watch::Sender<Router>,
+    stop: CancellationToken,
+}
+
+impl Sessions {
+    /// None yet. What will listen is one of `listeners`, and ends with `stop`.
+    pub(super) fn new(listeners: &TaskTracker, stop: &CancellationToken) -> Self {
+        Self { listening: None, listeners: listeners.clone(), stop: stop.clone() }
+    }
+
+    /// Goes over to what a plan says.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on; nothing has changed then.
+    pub(super) async fn change(&mut self, plan: Option<SessionTokensPlan>) -> Result<(), SidecarError> {
+        let Some(plan) = plan else {
+            if let Some(old) = self.listening.take() {
+                tracing::info!(address = %old.address, "session tokens are no longer handed out");
+                old.stop.cancel();
+            }
+            return Ok(());
+        };
+        let (address, made_of) = (plan.listen, plan.fingerprint.clone());
+        match &mut self.listening {
+            Some(old) if old.made_of == made_of => return Ok(()),
+            Some(old) if old.address == address => {
+                drop(old.router.send_replace(router(plan)));
+                old.made_of = made_of;
+                tracing::info!(%address, "session tokens are handed out as the file says now");
+                return Ok(());
+            }
+            _ => {}
+        }
+        let listener = listen("session_tokens", address).await?;
+        let (router, routers) = watch::channel(router(plan));
+        let stop = self.stop.child_token();
+        self.listeners.spawn(serve(listener, routers, stop.clone()));
+        if let Some(old) = self.listening.replace(Listening { address, made_of, router, stop }) {
+            old.stop.cancel();
+        }
+        Ok(())
+    }
+}
+
+/// Serves until `stop`, each request by the rules of its time.
+async fn serve(listener: TcpListener, routers: watch::Receiver<Router>, stop: CancellationToken) {
+    let current = Router::new().fallback(move |request: Request| {
+        let router = routers.borrow().clone();
+        router.oneshot(request)
+    });
+    let service = current.into_make_service_with_connect_info::<SocketAddr>();
+    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await {
+        tracing::error!(%error, "the listener for session tokens ended");
+    }
+}
+
+fn router(plan: SessionTokensPlan) -> Router {
     let SessionTokensPlan { tokens, login, path, allow_origins, .. } = plan;
     let mut router = session_token_router(tokens, move |request: Parts| {
         let login = login.clone();
@@ -49,10 +122,7 @@ pub(super) async fn serve(listener: TcpListener, plan: SessionTokensPlan, stop: 
     for origin in &allow_origins {
         router = router.allow_origin(origin);
     }
-    let service = Router::new().merge(router).into_make_service_with_connect_info::<SocketAddr>();
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await {
-        tracing::error!(%error, "the listener for session tokens ended");
-    }
+    Router::new().merge(router)
 }
 
 impl Login {

@@ -48,7 +48,7 @@ impl Client {
     /// When the URL cannot be asked, nobody answers within 30 s, or who answers is no MCP server.
     pub async fn connect_http(url: &str, bearer: Option<&Bearer>) -> Result<Self, UpstreamError> {
         let url = http::endpoint(url, bearer.is_some())?;
-        let transport = http::transport(&url, bearer, MAX_RESULT)?;
+        let transport = http::transport(http::client()?, &url, bearer, MAX_RESULT);
         Ok(Self { link: Link::open(transport, ANSWER, MAX_RESULT).await? })
     }
 

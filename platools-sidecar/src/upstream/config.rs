@@ -69,7 +69,12 @@ impl fmt::Debug for ServerProgram {
 #[derive(Clone)]
 pub(super) enum Source {
     Program(ServerProgram),
-    Url { url: String, bearer: Option<Bearer> },
+    Url {
+        url: String,
+        bearer: Option<Bearer>,
+        /// Connects; without one, anything that the URL's host resolves to is reached.
+        client: Option<reqwest::Client>,
+    },
 }
 
 /// An MCP server whose tools are taken over.
@@ -116,7 +121,16 @@ impl UpstreamConfig {
 
     /// A server that runs elsewhere, and speaks Streamable HTTP.
     pub fn url(name: impl Into<String>, url: impl Into<String>, bearer: Option<Bearer>) -> Self {
-        Self::new(name.into(), Source::Url { url: url.into(), bearer })
+        Self::new(name.into(), Source::Url { url: url.into(), bearer, client: None })
+    }
+
+    /// Has a client of its own connect to a server at a URL, which may know more about what is reached. It must not
+    /// follow redirects: the bearer token would go along.
+    pub(crate) fn connect_with(mut self, with: reqwest::Client) -> Self {
+        if let Source::Url { client, .. } = &mut self.source {
+            *client = Some(with);
+        }
+        self
     }
 
     /// What the tools' names begin with here.

@@ -178,6 +178,7 @@ fn of_answer(text: &str) -> UpstreamError {
         Some(rest) if rest.starts_with("401") || rest.starts_with("403") => {
             UpstreamError::Refused(rest[..3].to_owned())
         }
+        Some(rest) if rest.starts_with('3') => redirected(&rest[..3]),
         // Behind the status is the body, which may be a page.
         Some(rest) => UpstreamError::NotMcp(format!(
             "HTTP status {}; is the path of the URL right?",
@@ -187,25 +188,23 @@ fn of_answer(text: &str) -> UpstreamError {
     }
 }
 
+fn redirected(status: &str) -> UpstreamError {
+    UpstreamError::NotMcp(format!(
+        "HTTP status {status}, a redirect, which is not followed; write the URL where the server is"
+    ))
+}
+
 fn of_status(status: u16) -> UpstreamError {
     match status {
         401 | 403 => UpstreamError::Refused(status.to_string()),
         429 | 500.. => UpstreamError::Unwell(status),
+        300..=399 => redirected(&status.to_string()),
         _ => UpstreamError::NotMcp(format!("HTTP status {status}; is the path of the URL right?")),
     }
 }
 
 fn of_request(error: &reqwest::Error) -> UpstreamError {
-    let mut innermost: &dyn Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    // The outermost text holds the URL.
-    let reason = if innermost.is::<reqwest::Error>() {
-        "the request failed".to_owned()
-    } else {
-        shorten(&innermost.to_string())
-    };
+    let reason = shorten(&crate::reason::of_request(error));
     if let Some(status) = error.status() {
         of_status(status.as_u16())
     } else if error.is_connect() || error.is_timeout() {

@@ -1,5 +1,5 @@
-//! From a URL to a transport: one HTTP client with TLS of our own, which follows no redirect and uses no proxy of
-//! the environment, since the bearer token would go along.
+//! From a URL to a transport: an HTTP client with TLS of our own, which follows no redirect and uses no proxy of the
+//! environment, since the bearer token would go along.
 
 use std::fmt;
 use std::sync::Arc;
@@ -95,14 +95,10 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// A transport to `url`; nothing is dialled yet. Events of more than `max_result` bytes break it.
-pub(super) fn transport(
-    url: &Url,
-    bearer: Option<&Bearer>,
-    max_result: usize,
-) -> Result<StreamableHttpClientTransport<QuietClient>, UpstreamError> {
+/// A client for those who have none of their own.
+pub(super) fn client() -> Result<reqwest::Client, UpstreamError> {
     let tls = client_config(Vec::new()).map_err(|error| UpstreamError::Tls(error.to_string()))?;
-    let client = reqwest::Client::builder()
+    reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
@@ -110,7 +106,16 @@ pub(super) fn transport(
         .user_agent(concat!("platools-rs/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
         .build()
-        .map_err(|error| UpstreamError::Tls(error.without_url().to_string()))?;
+        .map_err(|error| UpstreamError::Tls(error.without_url().to_string()))
+}
+
+/// A transport to `url`; nothing is dialled yet. Events of more than `max_result` bytes break it.
+pub(super) fn transport(
+    client: reqwest::Client,
+    url: &Url,
+    bearer: Option<&Bearer>,
+    max_result: usize,
+) -> StreamableHttpClientTransport<QuietClient> {
     let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
     // A stream that broke is taken up again, but not for ever: whoever waits for its answer has to know.
     // One for each call that runs; more wait for their place here rather than at the dispatcher's limits.
@@ -121,7 +126,7 @@ pub(super) fn transport(
     if let Some(bearer) = bearer {
         config = config.auth_header(bearer.0.as_str());
     }
-    Ok(StreamableHttpClientTransport::with_client(QuietClient(client), config))
+    StreamableHttpClientTransport::with_client(QuietClient(client), config)
 }
 
 #[cfg(test)]

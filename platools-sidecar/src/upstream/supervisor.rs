@@ -228,9 +228,10 @@ async fn open(config: &UpstreamConfig) -> Result<(Link, Vec<platools::ToolSpec>)
             })?;
             Link::open(transport, time, max_result).await?
         }
-        Source::Url { url, bearer } => {
+        Source::Url { url, bearer, client } => {
             let url = http::endpoint(url, bearer.is_some())?;
-            let transport = http::transport(&url, bearer.as_ref(), config.max_message())?;
+            let client = client.clone().map_or_else(http::client, Ok)?;
+            let transport = http::transport(client, &url, bearer.as_ref(), config.max_message());
             Link::open(transport, time, max_result).await?
         }
     };

@@ -30,6 +30,8 @@ async fn keys_and_sections_that_do_not_exist_come_with_the_nearest_that_do() {
         (&format!("{BACKEND}forwards = []"), "did you mean `forward`?"),
         (&format!("{MCP}banana = []"), "the keys are `name`, `command`"),
         ("[log]\nformat = \"xml\"", "write one of `text`, `json`"),
+        ("[log]\nlevel = \"debgu\"", "`debgu` is no level: did you mean `debug`?"),
+        ("[log]\nlevel = \"a=b=c\"", "this is no filter"),
     ] {
         says(text, part).await;
     }

@@ -13,7 +13,7 @@ use crate::sidecar::{call_as, local};
 const KEY: &str = "a-key-of-the-sidecar-alone";
 
 /// What a backend does, written from the documentation and not from the sidecar.
-fn verifies(came: &Came, key: &str) -> bool {
+pub(crate) fn verifies(came: &Came, key: &str) -> bool {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
     let mut add = |text: &str| mac.update(text.as_bytes());
     add(&format!("{}.{}.", came.headers["x-platos-timestamp"], came.headers["x-platos-nonce"]));
@@ -69,7 +69,7 @@ async fn nothing_is_told_that_the_file_does_not_name_and_nothing_that_no_header_
     let host = local(&text("")).await;
     call_as(&host, "t", json!({}), context("usr_7")).await.unwrap();
     let names: Vec<String> = backend.came()[0].headers.keys().cloned().collect();
-    assert_eq!(names, ["accept", "host", "user-agent"]);
+    assert_eq!(names, ["accept", "accept-encoding", "host", "user-agent"]);
     let host = local(&text("forward = [\"user_id\"]")).await;
     let error = call_as(&host, "t", json!({}), context("usr\r\nx-platos-role: admin")).await.unwrap_err();
     assert!(error.starts_with("denied: `user_id` of the caller"), "{error}");

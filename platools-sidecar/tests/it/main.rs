@@ -5,16 +5,20 @@
 
 mod admin;
 mod backend;
+mod bodies;
 mod certificates;
 mod changes;
 mod checking;
 mod commands;
 mod identity;
 mod mcp;
+mod nginx;
 mod openapi;
 mod plato;
 mod reload;
 mod requests;
 mod scale;
 mod sidecar;
+mod tls;
 mod tokens;
+mod traces;

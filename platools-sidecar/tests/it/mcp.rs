@@ -9,10 +9,10 @@ use platools_dev::{ConnectedEntity, DevPlatform};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::backend::client;
+use crate::backend::{Backend, client};
 use crate::sidecar::{Folder, GUARD, Running, entity, outcome, problems};
 
-const TOKEN: &str = "a-token-of-the-mcp-server";
+pub(crate) const TOKEN: &str = "a-token-of-the-mcp-server";
 
 fn tool(name: &str) -> Tool {
     let spec = ToolSpec::new(name).description("Say who it is.");
@@ -24,7 +24,7 @@ fn tool(name: &str) -> Tool {
 }
 
 /// An MCP server over HTTP, and its URL.
-async fn server(tools: &[&str]) -> (LocalHost, String) {
+pub(crate) async fn server(tools: &[&str]) -> (LocalHost, String) {
     let host = Platools::builder().tools(tools.iter().map(|name| tool(name))).build_local().unwrap();
     let listener = McpServer::of(&host).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
     let url = listener.url();
@@ -110,4 +110,52 @@ async fn mistakes_in_a_section_have_their_line() {
     }
     let twice = "[[mcp]]\nname = \"m\"\ncommand = \"true\"\n";
     assert!(problems(&twice.repeat(2)).await[0].contains("stands there twice"));
+}
+
+/// What the sidecar says of the server `m` of this section, which cannot be reached.
+async fn problem_of(section: &str) -> String {
+    let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
+    let folder = Folder::new();
+    folder.write("token", TOKEN);
+    let own = "[[tool.command]]\nname = \"own\"\ndescription = \"d\"\nprogram = \"true\"\n";
+    let file = folder.write("platools.toml", format!("{}{own}{section}", entity(&platform, "orders")));
+    let sidecar = Running::start(&file, &folder, &[]);
+    sidecar.says("the MCP server is down").await;
+    let log = sidecar.log();
+    assert_eq!(sidecar.stop().await, Some(0));
+    assert!(!log.contains(TOKEN), "{log}");
+    log.lines().find(|line| line.contains("the MCP server is down")).unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_server_is_judged_by_what_its_name_resolves_to() {
+    let (_host, url) = server(&["who"]).await;
+    let named = url.replace("127.0.0.1", "localhost");
+    assert_ne!(named, url);
+    let section = format!("[[mcp]]\nname = \"m\"\nurl = \"{named}\"\nbearer = \"file:token\"\n");
+    let said = problem_of(&format!("{section}[egress]\ndeny_private = true\n")).await;
+    assert!(said.contains("is a private address, and `deny_private` of `[egress]` refuses those"), "{said}");
+    // The address in the URL is no way around it, and what is named may be reached.
+    let by_address = format!("[[mcp]]\nname = \"m\"\nurl = \"{url}\"\n[egress]\ndeny_private = true\n");
+    assert!(problems(&by_address).await[0].contains("is a private address"));
+    assert_eq!(problems(&format!("{by_address}allow = [\"127.0.0.1\"]\n")).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_server_that_redirects_is_not_followed_and_keeps_the_token_from_the_other() {
+    let elsewhere = Backend::echo().await;
+    let location = elsewhere.url.clone();
+    let redirecting = Backend::start(move |_| {
+        let answer = format!(
+            "HTTP/1.1 307 Temporary Redirect\r\nlocation: {location}/mcp\r\ncontent-length: 0\r\n\r\n"
+        );
+        Some(answer.into_bytes())
+    })
+    .await;
+    let section =
+        format!("[[mcp]]\nname = \"m\"\nurl = \"{}/mcp\"\nbearer = \"file:token\"\n", redirecting.url);
+    let said = problem_of(&section).await;
+    assert!(said.contains("a redirect, which is not followed; write the URL where the server is"), "{said}");
+    assert_eq!(redirecting.came()[0].headers["authorization"], format!("Bearer {TOKEN}"));
+    assert!(elsewhere.came().is_empty(), "nobody went there");
 }

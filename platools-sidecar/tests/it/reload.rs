@@ -109,3 +109,48 @@ async fn a_changed_file_is_noticed_and_so_is_a_rotated_secret_and_an_entity_more
     assert_eq!(call("billing").await, "Bearer two");
     assert_eq!(sidecar.stop().await, Some(0));
 }
+
+#[tokio::test]
+async fn the_level_of_the_log_changes_at_once_and_what_does_not_is_said() {
+    let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
+    let folder = Folder::new();
+    let head = entity(&platform, "orders");
+    let tool =
+        "[[tool.command]]\nname = \"t\"\ndescription = \"d\"\nprogram = \"true\"\n[sidecar]\nwatch = false\n";
+    let text = |more: &str| format!("{head}{tool}{more}");
+    let file = folder.write("platools.toml", text("[log]\nlevel = \"warn\"\n"));
+    // Warnings alone: nothing is heard until the level is another one.
+    let sidecar = Running::start(&file, &folder, &[]);
+    let entity = platform.entity_in("orders", "dev").unwrap();
+    let declared = async {
+        while entity.tool("t").is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(crate::sidecar::GUARD, declared).await.expect("it connects");
+    assert!(!sidecar.log().contains(" INFO "), "{}", sidecar.log());
+    folder.write("platools.toml", text("[log]\nlevel = \"info\"\n"));
+    sidecar.signal(Signal::HUP);
+    sidecar.says("the log is written at this level").await;
+    sidecar.says("the file is in use as it is now").await;
+
+    let restart = "[log]\nlevel = \"warn\"\nformat = \"json\"\n[admin]\nlisten = \"127.0.0.1:0\"\n";
+    folder.write("platools.toml", text(restart));
+    sidecar.signal(Signal::HUP);
+    sidecar.says("`format` of `[log]` changed: that needs a restart").await;
+    sidecar.says("`[admin]` changed: that needs a restart").await;
+    folder.write("platools.toml", text("[colour]\n"));
+    sidecar.signal(Signal::HUP);
+    sidecar.says("the file is not used, everything stays as it was").await;
+    assert_eq!(sidecar.log().matches("the file is in use as it is now").count(), 1, "{}", sidecar.log());
+    assert_eq!(sidecar.stop().await, Some(0));
+
+    folder.write("platools.toml", text("[log]\nlevel = \"warn\"\n"));
+    let sidecar = Running::start(&file, &folder, &[("RUST_LOG", "info")]);
+    sidecar.says("the platform has the tools").await;
+    folder.write("platools.toml", text("[log]\nlevel = \"error\"\n"));
+    sidecar.signal(Signal::HUP);
+    sidecar.says("`level` of `[log]` changed, but RUST_LOG is set and wins").await;
+    sidecar.says("the file is in use as it is now").await;
+    assert_eq!(sidecar.stop().await, Some(0));
+}

@@ -26,6 +26,34 @@ async fn a_process_of_its_own() {
     }
 }
 
+/// Names the file whose tools are served over MCP by a process of its own.
+const SERVED: &str = "PLATOOLS_SIDECAR_SERVED";
+
+#[tokio::test]
+#[ignore = "this is the MCP server of other tests"]
+async fn a_server_of_its_own() {
+    let Some(file) = std::env::var_os(SERVED) else { return };
+    let local = platools_sidecar::local(Path::new(&file)).await.unwrap();
+    local.init_logging("info");
+    platools::mcp::McpServer::of(local.host()).serve_stdio().await.unwrap();
+    local.stop().await;
+    std::process::exit(0);
+}
+
+/// Starts this test program again, as an MCP server on standard input and output.
+#[cfg_attr(not(feature = "otlp"), expect(dead_code))]
+pub(crate) fn server(file: &Path, folder: &Folder) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "sidecar::a_server_of_its_own", "--nocapture"])
+        .env(SERVED, file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(folder.path("log")).unwrap())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
 /// A folder that goes away with the test.
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);

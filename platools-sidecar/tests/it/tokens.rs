@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use platools_dev::DevPlatform;
+use rustix::process::Signal;
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::backend::{Backend, client, json_answer};
-use crate::sidecar::{Folder, Running, entity};
+use crate::sidecar::{Folder, GUARD, Running, entity};
 
 async fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
@@ -22,6 +23,14 @@ async fn ask(address: SocketAddr, headers: &[(&str, &str)]) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
+/// The section of the file.
+fn section(address: SocketAddr, who: &str) -> String {
+    format!(
+        "[session_tokens]\nlisten = \"{address}\"\norganization_id = \"org_1\"\nproject_id = \"proj_1\"\n\
+         environment_id = \"env_1\"\n{who}\n"
+    )
+}
+
 #[tokio::test]
 async fn tokens_are_handed_to_who_knows_the_secret_or_is_logged_in() {
     let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
@@ -31,12 +40,6 @@ async fn tokens_are_handed_to_who_knows_the_secret_or_is_logged_in() {
         _ => Some(json_answer(401, &json!({}))),
     })
     .await;
-    let section = |address: SocketAddr, who: &str| {
-        format!(
-            "[session_tokens]\nlisten = \"{address}\"\norganization_id = \"org_1\"\nproject_id = \"proj_1\"\n\
-             environment_id = \"env_1\"\n{who}\n"
-        )
-    };
     let (shared, logged_in) = (free_address().await, free_address().await);
     let mut running = Vec::new();
     let folder = Folder::new();
@@ -70,4 +73,61 @@ async fn tokens_are_handed_to_who_knows_the_secret_or_is_logged_in() {
     let (status, body) = ask(logged_in, &[("cookie", "session=broken")]).await;
     assert_eq!(status, 500);
     assert!(!body.contains("s3cret"), "{body}");
+}
+
+#[tokio::test]
+async fn other_rules_another_secret_and_another_address_are_taken_over_while_it_runs() {
+    let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
+    let (first, second) = (free_address().await, free_address().await);
+    let folder = Folder::new();
+    folder.write("shared", "a-secret-of-two-servers");
+    let head = entity(&platform, "orders");
+    let text = |address, more: &str| {
+        format!("{head}{}", section(address, &format!("shared_secret = \"file:shared\"\n{more}")))
+    };
+    let file = folder.write("platools.toml", text(first, ""));
+    let sidecar = Running::start(&file, &folder, &[]);
+    sidecar.says("listening for session_tokens").await;
+    let user = ("x-platos-user-id", "usr_7");
+    let (old, new) = (
+        ("authorization", "Bearer a-secret-of-two-servers"),
+        ("authorization", "Bearer another-secret-of-them"),
+    );
+    assert_eq!(ask(first, &[old, user]).await.0, 200);
+
+    // The rotated secret is noticed by itself.
+    folder.write("shared", "another-secret-of-them");
+    sidecar.says("session tokens are handed out as the file says now").await;
+    assert_eq!((ask(first, &[old, user]).await.0, ask(first, &[new, user]).await.0), (401, 200));
+
+    folder.write("platools.toml", text(first, "path = \"/elsewhere\""));
+    sidecar.signal(Signal::HUP);
+    sidecar.says_times("session tokens are handed out as the file says now", 2).await;
+    assert_eq!(ask(first, &[new, user]).await.0, 404);
+
+    folder.write("platools.toml", text(second, ""));
+    sidecar.signal(Signal::HUP);
+    sidecar.says_times("listening for session_tokens", 2).await;
+    assert_eq!(ask(second, &[new, user]).await.0, 200);
+    let gone = async {
+        while TcpListener::bind(first).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(GUARD, gone).await.expect("the old address is free again");
+
+    // An address that cannot be had leaves everything as it was, also the level of the log.
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let level = "[log]\nlevel = \"error\"\n";
+    let text_taken = text(taken.local_addr().unwrap(), "");
+    folder.write("platools.toml", format!("{text_taken}{level}"));
+    sidecar.signal(Signal::HUP);
+    sidecar.says("the file is not used, everything stays as it was").await;
+    assert!(sidecar.log().contains("`session_tokens` cannot listen on"), "{}", sidecar.log());
+    assert_eq!(ask(second, &[new, user]).await.0, 200);
+
+    folder.write("platools.toml", &head);
+    sidecar.signal(Signal::HUP);
+    sidecar.says("session tokens are no longer handed out").await;
+    assert_eq!(sidecar.stop().await, Some(0));
 }

@@ -28,20 +28,20 @@ fn arguments_go_where_the_document_says() {
     let sent =
         request(&operation("addPet"), &json!({"name": "Rex", "born": null, "status": "free"})).unwrap();
     let body = json!({"name": "Rex", "status": "free", "born": null}).to_string();
-    assert_eq!(sent.body, Some(("application/json".to_owned(), body)));
+    assert_eq!(sent.body, Some(("application/json".to_owned(), body.into_bytes())));
 
     let sent = request(&operation("post_login"), &json!({"user": "a&b", "roles": ["x", "y z"]})).unwrap();
     let form = "user=a%26b&roles=x&roles=y%20z".to_owned();
-    assert_eq!(sent.body, Some(("application/x-www-form-urlencoded".to_owned(), form)));
+    assert_eq!(sent.body, Some(("application/x-www-form-urlencoded".to_owned(), form.into_bytes())));
 
     let sent = request(&operation("writeNote"), &json!({"body": "# \"hi\""})).unwrap();
-    assert_eq!(sent.body, Some(("text/markdown".to_owned(), "# \"hi\"".to_owned())));
+    assert_eq!(sent.body, Some(("text/markdown".to_owned(), b"# \"hi\"".to_vec())));
 
     let sent =
         request(&operation("replacePet"), &json!({"petId": 7, "body": {"name": "Rex", "petId": 8}})).unwrap();
     assert_eq!(
-        (sent.path.as_str(), sent.body.unwrap().1.as_str()),
-        ("/pets/7", r#"{"name":"Rex","petId":8}"#)
+        (sent.path.as_str(), sent.body.unwrap().1.as_slice()),
+        ("/pets/7", br#"{"name":"Rex","petId":8}"#.as_slice())
     );
     assert_eq!(request(&operation("addRelatives"), &json!({"petId": 7})).unwrap().body, None);
 }

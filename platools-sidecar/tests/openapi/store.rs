@@ -29,8 +29,8 @@ fn every_operation_that_can_be_called_becomes_a_tool_and_the_others_are_said() {
         warnings,
         [
             "at `/paths/~1pets~1{petId}/head`: HEAD is no tool; it is left out",
-            "at `/paths/~1pets~1{petId}~1photo/post`: the operation is left out: its body is multipart/form-data, and only \
-         JSON, forms and texts are sent",
+            "at `/paths/~1pets~1{petId}~1photo/post`: the operation is left out: its body is multipart/mixed, and only \
+             JSON, forms, texts and files are sent",
         ]
     );
     for operation in &import.operations {

@@ -41,7 +41,7 @@ impl SigningKey {
     }
 
     /// Signs the body of an HTTP request as the platform does and returns the signature in hexadecimal.
-    pub fn sign_body(&self, timestamp: &str, nonce: Option<&str>, body: &str) -> String {
+    pub fn sign_body(&self, timestamp: &str, nonce: Option<&str>, body: impl AsRef<[u8]>) -> String {
         encode_hex(self.start(timestamp, nonce).chain_update(body))
     }
 

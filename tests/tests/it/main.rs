@@ -13,6 +13,7 @@ mod frames;
 mod guard;
 mod http;
 mod interop;
+mod interop_deploy;
 mod interop_doctor;
 mod interop_mcp;
 mod interop_openapi;

@@ -1,0 +1,192 @@
+//! What is read of an answer: as much of it as may be, unpacked where it comes compressed.
+//!
+//! The limit counts what is unpacked, piece by piece: a small answer that unpacks to gigabytes is never held.
+
+use std::io::{self, Write};
+
+use flate2::write::MultiGzDecoder;
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+
+/// What may be sent compressed, in the words of `Accept-Encoding`.
+pub(super) const ACCEPTED: &str = "gzip";
+
+/// Why a body is not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum BodyError {
+    /// It is longer than it may be.
+    TooLarge,
+    /// It is not what its headers say.
+    Unreadable(String),
+}
+
+/// A body as it comes.
+#[derive(Debug)]
+pub(super) enum Body {
+    Plain(Kept),
+    Packed {
+        decoder: Box<MultiGzDecoder<Kept>>,
+        /// Nothing at all is an answer to HEAD, and no broken stream.
+        has_begun: bool,
+    },
+}
+
+/// Bytes up to a limit.
+#[derive(Debug)]
+pub(super) struct Kept {
+    bytes: Vec<u8>,
+    limit: usize,
+    /// Whether there was more.
+    is_over: bool,
+}
+
+impl Write for Kept {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        if more.len() > self.limit - self.bytes.len() {
+            self.is_over = true;
+            return Err(io::Error::other("the limit is reached"));
+        }
+        self.bytes.extend_from_slice(more);
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Body {
+    /// The beginning of a body of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// When it is in an encoding that nobody asked for.
+    pub(super) fn new(headers: &HeaderMap, limit: usize) -> Result<Self, BodyError> {
+        let kept = Kept { bytes: Vec::new(), limit, is_over: false };
+        let encodings: Vec<String> = headers
+            .get_all(CONTENT_ENCODING)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .map(|name| String::from_utf8_lossy(name).trim().to_ascii_lowercase())
+            .filter(|name| !name.is_empty() && name != "identity")
+            .collect();
+        match encodings.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            [] => Ok(Self::Plain(kept)),
+            ["gzip" | "x-gzip"] => {
+                Ok(Self::Packed { decoder: Box::new(MultiGzDecoder::new(kept)), has_begun: false })
+            }
+            _ => Err(BodyError::Unreadable(format!(
+                "it is encoded as `{}`, which was not asked for",
+                crate::text::shortened(&encodings.join(", "), 40)
+            ))),
+        }
+    }
+
+    /// Takes the next piece.
+    ///
+    /// # Errors
+    /// When that is too much, or cannot be unpacked.
+    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), BodyError> {
+        match self {
+            Self::Plain(kept) => kept.write_all(piece).map_err(|_| BodyError::TooLarge),
+            Self::Packed { decoder, has_begun } => {
+                *has_begun = true;
+                decoder.write_all(piece).map_err(|error| why(decoder.get_ref().is_over, &error))
+            }
+        }
+    }
+
+    /// All of it.
+    ///
+    /// # Errors
+    /// When something compressed ends too early.
+    pub(super) fn finish(self) -> Result<Vec<u8>, BodyError> {
+        match self {
+            Self::Plain(kept) => Ok(kept.bytes),
+            Self::Packed { has_begun: false, .. } => Ok(Vec::new()),
+            Self::Packed { mut decoder, .. } => {
+                let ended = decoder.try_finish();
+                let is_over = decoder.get_ref().is_over;
+                ended.map_err(|error| why(is_over, &error))?;
+                Ok(std::mem::take(&mut decoder.get_mut().bytes))
+            }
+        }
+    }
+}
+
+fn why(is_over: bool, error: &io::Error) -> BodyError {
+    if is_over {
+        BodyError::TooLarge
+    } else {
+        BodyError::Unreadable(format!("it is called gzip and is not ({error})"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn packed(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn read(encoding: &'static str, pieces: &[&[u8]], limit: usize) -> Result<Vec<u8>, BodyError> {
+        let mut headers = HeaderMap::new();
+        if !encoding.is_empty() {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        let mut body = Body::new(&headers, limit)?;
+        for piece in pieces {
+            body.push(piece)?;
+        }
+        body.finish()
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked_in_whatever_pieces_it_comes() {
+        let text = b"{\"pieces\": 3}".as_slice();
+        let gzip = packed(text);
+        assert_eq!(read("", &[b"ab", b"c"], 3).unwrap(), b"abc");
+        assert_eq!(read("identity", &[text], 100).unwrap(), text);
+        for encoding in ["gzip", "x-gzip", "GZip", "identity, gzip"] {
+            assert_eq!(read(encoding, &[&gzip], 100).unwrap(), text, "{encoding}");
+        }
+        let bytes: Vec<&[u8]> = gzip.chunks(1).collect();
+        assert_eq!(read("gzip", &bytes, 100).unwrap(), text);
+        assert_eq!(read("gzip", &[&gzip, &gzip], 100).unwrap(), [text, text].concat(), "two members");
+        assert_eq!(read("gzip", &[], 100).unwrap(), b"", "as an answer to HEAD");
+    }
+
+    #[test]
+    fn the_limit_counts_what_is_unpacked() {
+        assert_eq!(read("", &[b"abcd"], 3), Err(BodyError::TooLarge));
+        let bomb = packed(&vec![b'x'; 10 << 20]);
+        assert!(bomb.len() < 20_000);
+        assert_eq!(read("gzip", &[&bomb], 1 << 20), Err(BodyError::TooLarge));
+        let pieces: Vec<&[u8]> = bomb.chunks(100).collect();
+        assert_eq!(read("gzip", &pieces, 1 << 20), Err(BodyError::TooLarge));
+        assert_eq!(read("gzip", &[&bomb], 10 << 20).unwrap().len(), 10 << 20);
+    }
+
+    #[test]
+    fn what_cannot_be_unpacked_is_said() {
+        let gzip = packed(b"{\"pieces\": 3}");
+        for (encoding, body, part) in [
+            ("br", b"x".as_slice(), "encoded as `br`"),
+            ("gzip, gzip", b"x", "encoded as `gzip, gzip`"),
+            ("gzip", b"{\"pieces\": 3}", "called gzip and is not"),
+            ("gzip", &gzip[..gzip.len() - 4], "called gzip and is not"),
+            ("gzip", &[&gzip[..20], b"garbage"].concat(), "called gzip and is not"),
+        ] {
+            match read(encoding, &[body], 100) {
+                Err(BodyError::Unreadable(problem)) => assert!(problem.contains(part), "{problem}"),
+                other => panic!("{encoding}: {other:?}"),
+            }
+        }
+    }
+}
