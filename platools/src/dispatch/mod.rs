@@ -133,7 +133,7 @@ impl Dispatcher {
             authentication: authentication.map(Arc::new),
             admission: Arc::new(Admission::new(&limits)),
             threads: Arc::default(),
-            watch: Watch::default(),
+            watch: Watch::of_process(),
             limits,
         }))
     }

@@ -8,7 +8,7 @@
 //! The thread looks every few milliseconds while there is something to look at, sleeps while there is not, and
 //! ends when that lasts.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How often it looks. What is still running at the second look has run for one to two of these.
@@ -60,6 +60,13 @@ pub(super) struct Watched<'a> {
 }
 
 impl Watch {
+    /// The one of this process: hosts have workers in common, and a thread for each host would be many that look
+    /// at little.
+    pub(super) fn of_process() -> Self {
+        static WATCH: LazyLock<Watch> = LazyLock::new(Watch::default);
+        WATCH.clone()
+    }
+
     /// A poll begins. When it takes long, `rescue` is called once.
     pub(super) fn begin(&self, rescue: Arc<dyn Rescue>) -> Watched<'_> {
         let (number, thread) = {
