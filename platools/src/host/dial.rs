@@ -18,7 +18,7 @@ use crate::protocol::{ConnectUrl, MAX_FRAME_BYTES};
 use crate::security::Secret;
 
 /// How much is read at once. The library zeroes as much before each read, so that more makes a single call slower.
-const READ_BUFFER_BYTES: usize = 32 * 1024;
+const READ_BUFFER_BYTES: usize = 16 * 1024;
 /// What this library calls itself.
 const AGENT: &str = concat!("platools-rust/", env!("CARGO_PKG_VERSION"));
 
