@@ -57,7 +57,11 @@ impl<'a> CallRequest<'a> {
             Some(value.end())
         });
         if !end.is_some_and(|end| scan.is_end(end)) {
-            return Err(RequestError::NotAnObject { problem: json::problem(body).to_string() });
+            let problem = json::problem(body);
+            // Another kind of value, which the reader's own message would quote.
+            let problem =
+                if problem.is_data() { format!("it is {}", json::kind(body)) } else { problem.to_string() };
+            return Err(RequestError::NotAnObject { problem });
         }
         let missing = |member, expected| RequestError::Member { member, expected };
         if !method.is_some_and(|method| method.is("tools/call")) {
@@ -126,6 +130,7 @@ mod tests {
         for (body, part) in [
             ("", "not a JSON object"),
             ("[]", "not a JSON object"),
+            ("\"s3cret\"", "not a JSON object"),
             (r#"{"method":"s3cret"}"#, "`method`"),
             (r#"{"method":"tools/call"}"#, "`params`"),
             (r#"{"method":"tools/call","params":[]}"#, "`params`"),
