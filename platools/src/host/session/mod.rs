@@ -139,7 +139,7 @@ impl<'a> Session<'a> {
                     Noticed::Ended(ending) => break ending,
                     Noticed::AllSent => {
                         let heard = self.say_goodbye().await;
-                        break if heard || !self.outgoing.has_unproven() {
+                        break if heard || !self.outgoing.has_unproven(Instant::now()) {
                             Ending::Drained
                         } else {
                             Ending::Lost("the last answers may not have arrived".to_owned())
@@ -362,15 +362,18 @@ impl<'a> Session<'a> {
         outbound::heartbeat(changed.iter().map(|(name, health)| (*name, health)))
     }
 
-    /// Closes in order. `true` when the platform closed too, so that it has read everything before.
+    /// Closes in order. `true` when the platform closed too, so that it has read everything before. A pong in the
+    /// meantime proves what it proves at any time.
     async fn say_goodbye(&mut self) -> bool {
         let close =
             CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::from_static("host shutting down") };
         let goodbye = async {
             self.socket.send(Message::Close(Some(close))).await.ok()?;
             while let Some(Ok(message)) = self.socket.next().await {
-                if matches!(message, Message::Close(_)) {
-                    return Some(());
+                match message {
+                    Message::Close(_) => return Some(()),
+                    Message::Pong(payload) => self.outgoing.on_pong(&payload),
+                    _ => {}
                 }
             }
             None

@@ -17,8 +17,8 @@ use crate::observe;
 
 /// How many bytes of written answers are kept for a platform that never proves anything.
 const MAX_UNPROVEN_BYTES: usize = 16 * 1024 * 1024;
-/// How long it takes from one ping to the next. What the last answers of a flood are left without, the next
-/// heartbeat brings.
+/// How long it takes at least from one ping to the next. The last answers of a flood may go without one; the ping
+/// behind the next frame, a heartbeat at the latest, is for them too.
 const PING_PAUSE: Duration = Duration::from_millis(10);
 /// So many bytes of written answers are worth a ping at once.
 const MUCH_UNPROVEN_BYTES: usize = 1024 * 1024;
@@ -157,9 +157,9 @@ impl Outgoing {
         }
     }
 
-    /// Whether answers were written that may not have arrived.
-    pub(super) fn has_unproven(&self) -> bool {
-        !self.unproven.is_empty()
+    /// Whether answers were written that may not have arrived, and that somebody still waits for.
+    pub(super) fn has_unproven(&self, now: Instant) -> bool {
+        self.unproven.iter().any(|answer| !answer.is_expired(now))
     }
 
     /// What has to be sent on another connection, oldest first.
@@ -236,6 +236,11 @@ mod tests {
         assert_eq!(write(&mut outgoing), ["heartbeat", "b"]);
         outgoing.on_heartbeat_ack();
         outgoing.on_pong(&pong(1));
+        assert!(outgoing.has_unproven(Instant::now()));
+        assert!(
+            !outgoing.has_unproven(Instant::now() + crate::protocol::CALL_PENDING),
+            "nobody waits for it"
+        );
         assert_eq!(left(outgoing), ["b"], "the late pong covers nothing more");
     }
 

@@ -132,6 +132,36 @@ async fn a_crowded_outbox_is_no_obstacle_to_the_next_welcome() {
     keeps_nothing(&handle);
 }
 
+/// The last answers of a flood go out without a ping; the one behind them goes out with the close.
+#[tokio::test(start_paused = true)]
+async fn a_pong_in_a_shutdown_proves_the_answers_where_nobody_answers_the_close() {
+    let (near, far) = duplex(64 * 1024);
+    let host = host();
+    let shared = Arc::clone(&host.shared);
+    let answer = |call_id: &str| Answer::new(call_id.into(), call_id.to_owned().into(), Instant::now());
+    let platform = async {
+        let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+        socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
+        shared.outbox.push(answer("first"));
+        while let Some(Ok(message)) = socket.next().await {
+            match message {
+                // Right behind the ping of the first.
+                Message::Ping(_) if !shared.shutdown.is_cancelled() => shared.outbox.push(answer("last")),
+                Message::Text(text) if text == "last" => {
+                    socket.flush().await.unwrap();
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    shared.shutdown.cancel();
+                }
+                Message::Close(_) => return,
+                _ => {}
+            }
+        }
+    };
+    let (ending, ()) = tokio::join!(run(host, near), platform);
+    assert_eq!(ending, Ending::Drained);
+    assert!(shared.outbox.is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_shutdowns_time_is_said_to_the_platform() {
     let (near, far) = duplex(64 * 1024);
