@@ -25,6 +25,8 @@ const REGISTER_AGAIN: Duration = Duration::from_secs(15);
 const LONGEST_THROTTLE: Duration = Duration::from_secs(300);
 /// How many calls may come before `welcome`.
 const MAX_EARLY: usize = 256;
+/// From here on it takes microseconds to write an answer.
+const LONG_BYTES: usize = 16 * 1024;
 /// How much of a text from the platform a log line shows, in characters.
 const LOGGED: usize = 200;
 
@@ -184,6 +186,10 @@ pub(in crate::host) struct Done {
 }
 
 impl Done {
+    fn is_long(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| answer.frame.len() > LONG_BYTES)
+    }
+
     /// What a handler panics with is caught further in; what is left are values that panic when they are dropped
     /// with it.
     fn of_panic(call_id: &Arc<str>, arrived: Instant) -> Self {
@@ -210,7 +216,13 @@ impl Batched for Shared {
             Err(rest) => Err(rest),
         };
         match catch_unwind(AssertUnwindSafe(step)) {
-            Ok(Ok(done)) => Ok(done),
+            Ok(Ok(done)) => {
+                if done.is_long() {
+                    // To write it took a while, which is not the next call's.
+                    *now = Instant::now();
+                }
+                Ok(done)
+            }
             Ok(Err(rest)) => {
                 let shared = Arc::clone(self);
                 let rest = async move {
@@ -222,7 +234,10 @@ impl Batched for Shared {
                 };
                 Err(rest.boxed())
             }
-            Err(_panic) => Ok(Done::of_panic(&call_id, arrived)),
+            Err(_panic) => {
+                *now = Instant::now();
+                Ok(Done::of_panic(&call_id, arrived))
+            }
         }
     }
 
