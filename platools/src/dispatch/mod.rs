@@ -25,6 +25,7 @@ mod run;
 mod watch;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -91,7 +92,10 @@ impl Entry {
 
     /// What there is to say of its health, when it differs from what was said last.
     pub(crate) fn changed_health(&self) -> Option<ToolHealth> {
-        self.health.changed_while(self.tool.down_reason())
+        // It is not of this library, and the connection asks it: a panic must not get any further.
+        let down = catch_unwind(AssertUnwindSafe(|| self.tool.down_reason()));
+        self.health
+            .changed_while(down.unwrap_or_else(|_| Some("its own look at its health panicked".to_owned())))
     }
 
     /// Whether this is the first result that is too large to be passed on whole.

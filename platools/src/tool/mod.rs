@@ -129,7 +129,7 @@ impl Tool {
 
     /// The same tool, of which something else knows whether it works: while `reason` gives one, the heartbeat tells the
     /// platform that the tool is down, and why, also without a call that has failed. Calls reach the handler all the
-    /// same. `reason` is asked at every heartbeat, and must not block.
+    /// same. `reason` is asked at every heartbeat, and must not block; a tool of which it panics is down.
     ///
     /// ```
     /// # use platools::{Tool, ToolOutput, ToolSpec};
