@@ -16,7 +16,7 @@
 //! * Out of reach is what such a handler has woken itself before, in the same step, last of all: the runtime keeps
 //!   that task for the worker that woke it. A handler that adds a tool and then blocks without an `.await` between
 //!   them holds up the connection.
-//! * Each call is isolated: its timeout, its panic and its span are its own future's.
+//! * Each call is isolated: its timeout, its panic and its span are its own, in the first step as in the rest.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,7 +41,10 @@ pub(crate) trait Batched: Send + Sync + 'static {
     type Call: Send + 'static;
     type Answer: Send + 'static;
 
-    /// Takes the first step of a call, at the time `now`, which has gone on then. When that does not answer it, here is the rest, which nobody has polled yet.
+    /// Takes the first step of a call. When that does not answer it, here is the rest, which nobody has polled yet.
+    ///
+    /// `now` is the time at which the step begins, and afterwards the time at which the next one may: so the clock is
+    /// read once for each call.
     fn begin(
         self: &Arc<Self>,
         call: Self::Call,
@@ -139,7 +142,6 @@ impl<S: Batched> Together<S> {
         let watched = self.watch.begin(Arc::clone(&self) as Arc<dyn Rescue>);
         // Whoever is woken through this one polls again anyway, in a task of its own.
         let mut context = Context::from_waker(Waker::noop());
-        // The clock is read once for each call: where one ends, the next one begins.
         let mut now = Instant::now();
         let mut next = self.state().waiting.pop_front();
         while let Some(call) = next {
@@ -153,7 +155,8 @@ impl<S: Batched> Together<S> {
         }
         drop(watched);
         self.hand_over();
-        // Nothing is left in it, whoever has taken it out.
+        // Nothing is left in it: what was there has been taken out here or by the rescue, which may be under way still
+        // and then finds nothing.
         *lock(&self.spare) = Some(std::mem::take(&mut *self.state()));
     }
 

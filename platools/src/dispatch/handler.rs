@@ -41,13 +41,20 @@ pub(super) fn begin(
 }
 
 /// What comes of a handler that runs on the runtime. `held` is dropped when it has ended.
-pub(super) async fn go_on(
+///
+/// The scope is around it from here on, not from the first poll: a handler that has begun finds its call also when it
+/// is dropped without another poll.
+pub(super) fn go_on(
     running: impl Future<Output = ToolResult>,
     scope: Arc<CallScope>,
     held: impl Sized,
-) -> ToolResult {
-    let _held = held;
-    CURRENT.scope(scope, AssertUnwindSafe(running).catch_unwind()).await.unwrap_or_else(panicked)
+) -> impl Future<Output = ToolResult> {
+    let running = CURRENT.scope(scope, AssertUnwindSafe(running).catch_unwind());
+    async move {
+        let result = running.await.unwrap_or_else(panicked);
+        drop(held);
+        result
+    }
 }
 
 /// Runs a handler.

@@ -77,7 +77,7 @@ impl Admitted {
     /// Takes the first step of the call here and now. Most calls have their answer then, and never become a future;
     /// here is the rest of the others. A call that has to wait before it may run takes no step yet.
     ///
-    /// `now` is the time, which has gone on then.
+    /// `now` is the time at which the step begins, and afterwards the time at which it ended.
     pub(crate) fn step(
         self,
         arguments: Arguments,
@@ -105,12 +105,14 @@ impl Admitted {
                 course.record(started, *now, &result);
                 Ok(course.finish(result, *now, presence))
             }
-            Begun::Waits(rest) => Err(Box::pin(async move {
+            Begun::Waits(rest) => {
                 let rest = handler::go_on(rest, Arc::clone(&course.scope), place);
-                let span = course.span.clone();
-                let (result, ended) = course.within_time(started, rest, |_| {}).instrument(span).await;
-                course.finish(result, ended, presence)
-            })),
+                let rest = rest.instrument(course.span.clone());
+                Err(Box::pin(async move {
+                    let (result, ended) = course.within_time(started, rest, |_| {}).await;
+                    course.finish(result, ended, presence)
+                }))
+            }
         }
     }
 

@@ -167,6 +167,45 @@ async fn a_panic_is_an_internal_error_and_stays_inside() {
 }
 
 #[tokio::test]
+async fn a_handler_that_is_dropped_after_its_first_step_still_knows_its_call() {
+    struct Tells(mpsc::UnboundedSender<Option<String>>);
+
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            let call_id = crate::context::CURRENT.try_with(|scope| scope.call_id().to_owned());
+            self.0.send(call_id.ok()).unwrap();
+        }
+    }
+
+    let (sender, mut told) = mpsc::unbounded_channel();
+    let tool = Tool::new(ToolSpec::new("waits"), move |_| {
+        let tells = Tells(sender.clone());
+        async move {
+            std::future::pending::<()>().await;
+            drop(tells);
+            Ok(ToolOutput::null())
+        }
+    });
+    let dispatcher = dispatcher([tool], Limits::default());
+    let admitted = dispatcher.admit("waits", None, 2, Instant::now()).unwrap();
+    let scope = CallScope::local(CallContext::builder().call_id("call-1").build(), dispatcher.surroundings());
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let rest = admitted.step(Arguments::empty(), Arc::new(scope), &mut Instant::now(), &mut context);
+    // As a runtime does that ends before it has polled the task.
+    drop(rest.unwrap_err());
+    assert_eq!(told.recv().await.unwrap().as_deref(), Some("call-1"));
+    assert_eq!(dispatcher.in_flight(), 0);
+}
+
+#[test]
+fn a_tool_that_panics_when_asked_for_its_health_is_down() {
+    let tool = answering(ToolSpec::new("broken"), json!(1)).down_while(|| panic!("no meter"));
+    let health = Entry::new(tool).changed_health().unwrap();
+    assert_eq!(health.status, crate::protocol::HealthStatus::Down);
+    assert!(health.last_error.unwrap().contains("panicked"));
+}
+
+#[tokio::test]
 async fn blocking_handlers_delay_nothing_and_keep_their_permit_past_their_time() {
     let release = Arc::new((std::sync::Mutex::new(false), std::sync::Condvar::new()));
     let handle = Arc::clone(&release);
