@@ -151,6 +151,7 @@ fn fingerprints(tools: &[&PlannedTool]) -> BTreeMap<String, Fingerprint> {
 async fn follow(handle: HostHandle, entity: String, registered: Arc<AtomicBool>) {
     let mut events = handle.events();
     drop(handle);
+    let mut is_draining = false;
     while let Some(event) = events.next().await {
         match event {
             HostEvent::Registered { tools } => {
@@ -159,7 +160,10 @@ async fn follow(handle: HostHandle, entity: String, registered: Arc<AtomicBool>)
             }
             HostEvent::State(state) if state != HostState::Active => {
                 registered.store(false, Ordering::Release);
+                is_draining |= state == HostState::Draining;
             }
+            // Asked for: the host says itself that it has stopped.
+            HostEvent::Disconnected { .. } if is_draining => {}
             HostEvent::Disconnected { reason } => tracing::warn!(entity, reason, "disconnected"),
             HostEvent::RegistrationThrottled { retry_after } => {
                 tracing::warn!(entity, ?retry_after, "the platform takes the tools later");
