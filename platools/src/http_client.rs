@@ -13,7 +13,7 @@ use http::{Request, Response};
 use reqwest::redirect;
 use url::Url;
 
-use crate::protocol::is_loopback;
+use crate::protocol::UrlHost;
 use crate::tls::{self, TlsError};
 
 /// How a client behaves.
@@ -93,6 +93,11 @@ pub(crate) fn http_url(text: &str, allow_insecure: bool) -> Result<Url, HttpUrlE
         return Err(HttpUrlError::Insecure);
     }
     Ok(url)
+}
+
+/// Whether a URL's host is this machine.
+fn is_loopback(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| UrlHost::parse(host).is_ok_and(|host| host.is_loopback()))
 }
 
 impl HttpClient {

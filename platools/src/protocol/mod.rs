@@ -14,6 +14,7 @@ mod params;
 pub mod platform;
 mod request;
 mod url;
+mod url_host;
 
 use std::time::Duration;
 
@@ -26,9 +27,9 @@ pub use inbound::{
 pub use outbound::{HealthStatus, RegisterEntry, ToolHealth};
 pub use params::Params;
 pub use request::{CallRequest, RequestError};
-#[cfg(any(feature = "jwks", feature = "remote-mint"))]
-pub(crate) use url::is_loopback;
 pub use url::{ConnectUrl, UrlError};
+#[cfg(any(feature = "jwks", feature = "remote-mint"))]
+pub(crate) use url_host::UrlHost;
 
 /// The largest frame either side may send, in bytes: above it the platform drops the connection
 /// (tool-sync §2).

@@ -5,10 +5,11 @@
 
 use std::fmt;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use thiserror::Error;
-use url::{Host, Url};
 
 use super::SOCKET_PATH;
+use super::url_host::UrlHost;
 
 /// The query parameters that name the entity; the second is an old spelling.
 const ENTITY_PARAMETERS: [&str; 2] = ["entity", "source"];
@@ -18,6 +19,22 @@ const ENVIRONMENT_PARAMETER: &str = "env";
 
 /// The longest scheme that an error quotes.
 const QUOTED_SCHEME_BYTES: usize = 8;
+
+/// What a path may not hold as it is.
+const PATH_ESCAPES: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// What a query may not hold as it is.
+const QUERY_ESCAPES: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'\'').add(b'<').add(b'>');
 
 /// The URL of the platform's WebSocket, with entity and environment in its query.
 ///
@@ -30,7 +47,11 @@ const QUOTED_SCHEME_BYTES: usize = 8;
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConnectUrl {
-    url: Url,
+    /// Scheme, host, port, path and query; the first `?` begins the query.
+    text: String,
+    host: UrlHost,
+    port: u16,
+    is_tls: bool,
 }
 
 /// A URL that cannot be connected to.
@@ -67,6 +88,8 @@ impl ConnectUrl {
     /// Applies the rules of tool-sync §2 to a configured URL. `entity` and `environment` count only
     /// where the URL's query does not name one.
     ///
+    /// A host's name is ASCII: one of other letters is written as its `xn--…`.
+    ///
     /// # Errors
     /// When `configured` is not a `ws`, `wss`, `http` or `https` URL, or holds credentials.
     pub fn new(configured: &str, entity: Option<&str>, environment: Option<&str>) -> Result<Self, UrlError> {
@@ -74,30 +97,39 @@ impl ConnectUrl {
         if configured.is_empty() {
             return Err(UrlError::Empty);
         }
-        let mut url =
-            Url::parse(configured).map_err(|error| UrlError::Malformed { problem: error.to_string() })?;
-        let scheme = match url.scheme() {
-            "http" | "ws" => "ws",
-            "https" | "wss" => "wss",
-            other => {
-                let found = (other.len() <= QUOTED_SCHEME_BYTES).then(|| other.to_owned());
+        let malformed = |problem: &str| UrlError::Malformed { problem: problem.to_owned() };
+        let (scheme, rest) = split_scheme(configured).ok_or_else(|| malformed("it has no scheme"))?;
+        let (scheme, usual_port) = match scheme.as_str() {
+            "http" | "ws" => ("ws", 80),
+            "https" | "wss" => ("wss", 443),
+            _ => {
+                let found = (scheme.len() <= QUOTED_SCHEME_BYTES).then_some(scheme);
                 return Err(UrlError::UnknownScheme { found });
             }
         };
-        if !url.username().is_empty() || url.password().is_some() {
+        let rest = rest.strip_prefix("//").ok_or_else(|| malformed("no // after the scheme"))?;
+        let rest = rest.split('#').next().unwrap_or_default();
+        let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if authority.contains('@') {
             return Err(UrlError::Credentials);
         }
-        // All four schemes are of the same family, so the change cannot be refused.
-        let _ = url.set_scheme(scheme);
-        url.set_fragment(None);
+        let (host, port) = UrlHost::with_port(authority).map_err(malformed)?;
 
-        let mut path = url.path().trim_end_matches('/').to_owned();
+        let unusual = port.filter(|port| *port != usual_port);
+        let unusual = unusual.map(|port| format!(":{port}")).unwrap_or_default();
+        let mut text = format!("{scheme}://{host}{unusual}");
+        let path = path.trim_end_matches('/');
+        text.extend(utf8_percent_encode(path, PATH_ESCAPES));
         if !path.ends_with(SOCKET_PATH) {
-            path.push_str(SOCKET_PATH);
+            text.push_str(SOCKET_PATH);
         }
-        url.set_path(&path);
+        if let Some(query) = query {
+            text.push('?');
+            text.extend(utf8_percent_encode(query, QUERY_ESCAPES));
+        }
 
-        let mut connect = Self { url };
+        let mut connect = Self { text, host, port: port.unwrap_or(usual_port), is_tls: scheme == "wss" };
         connect.fill(&ENTITY_PARAMETERS, entity);
         connect.fill(&[ENVIRONMENT_PARAMETER], environment);
         Ok(connect)
@@ -110,23 +142,29 @@ impl ConnectUrl {
             return;
         }
         // An empty parameter would be found first by the platform, and hide the value.
-        let rest: Vec<&str> = self.url.query().unwrap_or_default().split('&').collect();
-        let rest: Vec<&str> = rest
-            .into_iter()
+        let mut pairs: Vec<&str> = self
+            .query()
+            .split('&')
             .filter(|pair| {
                 let name = pair.split('=').next().unwrap_or_default();
                 !pair.is_empty() && !names.contains(&name)
             })
             .collect();
-        let rest = rest.join("&");
-        self.url.set_query(if rest.is_empty() { None } else { Some(&rest) });
-        self.url.query_pairs_mut().append_pair(names[0], value);
+        let filled = form_urlencoded::Serializer::new(String::new()).append_pair(names[0], value).finish();
+        pairs.push(&filled);
+        let query = pairs.join("&");
+        self.text.truncate(self.text.find('?').unwrap_or(self.text.len()));
+        self.text.push('?');
+        self.text.push_str(&query);
+    }
+
+    fn query(&self) -> &str {
+        self.text.split_once('?').map_or("", |(_, query)| query)
     }
 
     fn parameter(&self, names: &[&str]) -> Option<String> {
         names.iter().find_map(|wanted| {
-            self.url
-                .query_pairs()
+            form_urlencoded::parse(self.query().as_bytes())
                 .find(|(name, value)| name == wanted && !value.is_empty())
                 .map(|(_, value)| value.into_owned())
         })
@@ -134,7 +172,7 @@ impl ConnectUrl {
 
     /// The URL as text.
     pub fn as_str(&self) -> &str {
-        self.url.as_str()
+        &self.text
     }
 
     /// The entity that the query names; without one the platform refuses the connection.
@@ -149,27 +187,22 @@ impl ConnectUrl {
 
     /// The host to dial: a name or an address, IPv6 without brackets.
     pub fn host(&self) -> String {
-        match self.url.host() {
-            Some(Host::Domain(name)) => name.to_owned(),
-            Some(Host::Ipv4(address)) => address.to_string(),
-            Some(Host::Ipv6(address)) => address.to_string(),
-            None => String::new(),
-        }
+        self.host.to_dial()
     }
 
     /// The port to dial.
     pub fn port(&self) -> u16 {
-        self.url.port_or_known_default().unwrap_or(if self.is_tls() { 443 } else { 80 })
+        self.port
     }
 
     /// Whether the connection is encrypted (`wss`).
     pub fn is_tls(&self) -> bool {
-        self.url.scheme() == "wss"
+        self.is_tls
     }
 
     /// Whether the host is this machine.
     pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.url)
+        self.host.is_loopback()
     }
 
     /// Whether the service secret would cross a network unencrypted.
@@ -178,17 +211,12 @@ impl ConnectUrl {
     }
 }
 
-/// Whether a URL's host is this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => {
-            let name = name.strip_suffix('.').unwrap_or(name);
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-        None => false,
-    }
+/// A URL's scheme, in lower case, and what follows its colon.
+fn split_scheme(text: &str) -> Option<(String, &str)> {
+    let (scheme, rest) = text.split_once(':')?;
+    let first_fits = scheme.starts_with(|first: char| first.is_ascii_alphabetic());
+    let rest_fits = scheme.bytes().all(|next| next.is_ascii_alphanumeric() || b"+-.".contains(&next));
+    (first_fits && rest_fits).then(|| (scheme.to_ascii_lowercase(), rest))
 }
 
 impl fmt::Display for ConnectUrl {
@@ -205,6 +233,8 @@ impl fmt::Debug for ConnectUrl {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn connect(configured: &str) -> String {
@@ -222,6 +252,9 @@ mod tests {
             ("wss://h/ws/sdk/?entity=a%20b", "wss://h/ws/sdk?entity=a%20b"),
             (" wss://h/ws#part ", "wss://h/ws/ws/sdk"),
             ("HTTPS://H:443/x", "wss://h/x/ws/sdk"),
+            ("ws://h:/x/#a?b#c", "ws://h/x/ws/sdk"),
+            ("ws://h/a b/é?k=a b&l=é", "ws://h/a%20b/%C3%A9/ws/sdk?k=a%20b&l=%C3%A9"),
+            ("ws://h?k=a?b/c@d", "ws://h/ws/sdk?k=a?b/c@d"),
         ] {
             assert_eq!(connect(configured), expected, "{configured}");
         }
@@ -249,6 +282,12 @@ mod tests {
             ("ftp://h", "but with ftp:"),
             ("wss://", "not a URL"),
             ("wss://h:99999999", "not a URL"),
+            ("wss:s3cret", "no // after"),
+            ("wss://s3cret:1:2", "port"),
+            ("wss://s3cret\\h", "host"),
+            ("wss://sécret.example", "write it as its xn--"),
+            ("://s3cret", "no scheme"),
+            ("1s3cret://h", "no scheme"),
             ("wss://s3cret@h", "user name or password"),
             ("wss://:s3cret@h", "user name or password"),
         ] {
@@ -280,5 +319,61 @@ mod tests {
         }
         let url = ConnectUrl::new("wss://[::1]", None, None).unwrap();
         assert_eq!((url.host().as_str(), url.port(), url.is_tls()), ("::1", 443, true));
+    }
+
+    /// What is dialled, and what counts as this machine, is what the standard's own reader would say.
+    fn agrees_with_the_standard(configured: &str) -> Result<(), TestCaseError> {
+        let Ok(ours) = ConnectUrl::new(configured, None, None) else { return Ok(()) };
+        let theirs = match url::Url::parse(configured.trim()) {
+            // Whether a name's Punycode says something is for DNS to find out.
+            Err(url::ParseError::IdnaError) if ours.host().contains("xn--") => return Ok(()),
+            theirs => theirs.map_err(|error| TestCaseError::fail(format!("{configured:?}: {error}")))?,
+        };
+        let host = theirs.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        prop_assert_eq!(ours.host(), host, "{:?}", configured);
+        prop_assert_eq!(Some(ours.port()), theirs.port_or_known_default(), "{:?}", configured);
+        let loopback = match theirs.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+            _ => format!(".{}", host.trim_end_matches('.')).ends_with(".localhost"),
+        };
+        prop_assert_eq!(ours.is_loopback(), loopback, "{:?}", configured);
+        let pairs = |query: Option<&str>| -> Vec<(String, String)> {
+            form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
+        };
+        prop_assert_eq!(pairs(Some(ours.query())), pairs(theirs.query()), "{:?}", configured);
+        // What dials it reads it once more.
+        let dialled: http::Uri = ours.as_str().parse().map_err(|error| {
+            TestCaseError::fail(format!("{configured:?} became {:?}: {error}", ours.as_str()))
+        })?;
+        prop_assert_eq!(dialled.host().map(|host| host.trim_matches(['[', ']'])), Some(host));
+        prop_assert_eq!(dialled.port_u16().unwrap_or(ours.port()), ours.port());
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn a_url_means_what_it_means_to_the_standard(
+            scheme in "(wss?|https?|WSS)",
+            host in "([a-z0-9._~!$&'()*+,;=%-]{1,8}|[a-cé]{1,3}(\\.[a-c0-9-]{1,4}){0,3}|[0-9a-fx]{1,4}(\\.[0-9a-fx]{0,4}){0,4}|\\[[0-9a-f:.]{2,12}\\]|localhost\\.?|127\\.0\\.0\\.[0-9]{1,3}|xn--[a-z0-9-]{1,6})",
+            port in "(:[0-9+ ]{0,6})?",
+            rest in "([/a-z.]{0,6})?([?][a-z=&é%+ '\"]{0,8})?(#.{0,3})?",
+        ) {
+            agrees_with_the_standard(&format!("{scheme}://{host}{port}{}", rest_of(&rest)))?;
+        }
+
+        #[test]
+        fn whatever_is_taken_means_what_it_means_to_the_standard(text in "wss?://[ -~é]{0,24}") {
+            agrees_with_the_standard(&text)?;
+        }
+    }
+
+    /// What can follow a port.
+    fn rest_of(rest: &str) -> String {
+        if rest.is_empty() || rest.starts_with(['/', '?', '#']) {
+            rest.to_owned()
+        } else {
+            format!("/{rest}")
+        }
     }
 }

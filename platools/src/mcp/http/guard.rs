@@ -7,12 +7,11 @@ use std::fmt;
 
 use ::http::header::{self, HeaderValue};
 use ::http::uri::Authority;
-use ::http::{HeaderMap, Method, StatusCode};
+use ::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::extract::Request;
 use axum::response::Response;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use url::Url;
 
 use super::refusal::plain;
 
@@ -87,11 +86,12 @@ impl Guard {
 
     fn is_origin_allowed(&self, origin: &HeaderValue) -> bool {
         let Ok(origin) = origin.to_str() else { return false };
-        if self.origins.contains(&origin.to_ascii_lowercase()) {
+        let origin = origin.to_ascii_lowercase();
+        if self.origins.contains(&origin) {
             return true;
         }
-        let Ok(url) = Url::parse(origin) else { return false };
-        matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(is_loopback)
+        let Ok(uri) = origin.parse::<Uri>() else { return false };
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(is_loopback)
     }
 }
 

@@ -221,7 +221,7 @@ impl<'a> Walk<'a> {
             && match format {
                 "date-time" => text.parse::<jiff::Timestamp>().is_ok(),
                 "date" => text.parse::<jiff::civil::Date>().is_ok(),
-                "uri" => url::Url::parse(text).is_ok(),
+                "uri" => has_scheme(text),
                 "uuid" => text.bytes().filter(u8::is_ascii_hexdigit).count() >= 32,
                 _ => true,
             };
@@ -331,4 +331,12 @@ impl<'a> Walk<'a> {
         }
         Some(best.map_or_else(|| unexpected(self), |(_, mismatch)| mismatch))
     }
+}
+
+/// Whether a text begins as an absolute URI does. The type that refused another text is the one to say more.
+fn has_scheme(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|next| next.is_ascii_alphanumeric() || b"+-.".contains(&next))
+        && !matches!(rest, "" | "//")
 }
