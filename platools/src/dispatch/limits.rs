@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::clock::{Clock, DefaultClock};
-use governor::state::keyed::HashMapStateStore;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::Semaphore;
 
+use super::rate::{self, Quota, Rate, RatePerUser};
 use crate::tool::error::format_duration;
 use crate::tool::{RateLimit, ToolError, ToolSpec};
 
@@ -42,32 +40,30 @@ impl Default for Limits {
     }
 }
 
-/// How many users a limit remembers before those that have been quiet are forgotten.
-const MANY_USERS: usize = 10_000;
-
 /// The limits of one tool.
 #[derive(Debug)]
 pub(super) struct ToolLimits {
-    rate: Option<(RateLimit, Rate)>,
+    rate: Option<(RateLimit, Counter)>,
     pub(super) concurrency: Option<Arc<Semaphore>>,
 }
 
 /// What counts calls.
 #[derive(Debug)]
-enum Rate {
-    Together(DefaultDirectRateLimiter),
-    PerUser(RateLimiter<String, HashMapStateStore<String>, DefaultClock>),
+enum Counter {
+    Together(Rate),
+    PerUser(RatePerUser),
 }
 
 impl ToolLimits {
     pub(super) fn new(spec: &ToolSpec) -> Self {
         let rate = spec.rate_limit.map(|limit| {
-            let rate = if limit.is_per_user() {
-                Rate::PerUser(RateLimiter::hashmap(quota(limit)))
+            let quota = Quota::new(limit);
+            let counter = if limit.is_per_user() {
+                Counter::PerUser(RatePerUser::new(quota))
             } else {
-                Rate::Together(RateLimiter::direct(quota(limit)))
+                Counter::Together(Rate::new(quota))
             };
-            (limit, rate)
+            (limit, counter)
         });
         let places = |calls: usize| Arc::new(Semaphore::new(calls.min(Semaphore::MAX_PERMITS)));
         Self { rate, concurrency: spec.concurrency.map(places) }
@@ -75,33 +71,27 @@ impl ToolLimits {
 
     /// Counts one call of `user` against the rate limit.
     pub(super) fn check_rate(&self, user: Option<&str>) -> Result<(), ToolError> {
-        let Some((limit, rate)) = &self.rate else { return Ok(()) };
-        let checked = match rate {
-            Rate::Together(limiter) => limiter.check(),
-            Rate::PerUser(limiter) => {
-                if limiter.len() >= MANY_USERS {
-                    limiter.retain_recent();
-                }
-                limiter.check_key(&user.unwrap_or_default().to_owned())
-            }
+        let Some((limit, counter)) = &self.rate else { return Ok(()) };
+        let checked = match counter {
+            Counter::Together(rate) => rate.check(rate::now()),
+            Counter::PerUser(rate) => rate.check(user.unwrap_or_default(), rate::now()),
         };
-        checked.map_err(|until| {
-            let wait = until.wait_time_from(DefaultClock::default().now()).as_millis().max(1) as u64;
-            // Rounded up, so that a retry at that time is not too early.
-            let wait = if wait < 1_000 { wait } else { wait.div_ceil(1_000) * 1_000 };
-            let wait = Duration::from_millis(wait);
+        checked.map_err(|wait| {
+            let wait = rounded_up(wait);
             let shown = format_duration(wait);
             ToolError::rate_limited(format!("at most {limit}, retry in {shown}")).with_retry_after(wait)
         })
     }
 }
 
-/// The burst may come at once, and is refilled evenly over the period.
-pub(crate) fn quota(limit: RateLimit) -> Quota {
-    let between = limit.period() / limit.count().get();
-    Quota::with_period(between.max(Duration::from_nanos(1)))
-        .unwrap_or_else(|| Quota::per_second(limit.count()))
-        .allow_burst(limit.calls_at_once())
+/// To whole milliseconds, or seconds where there are some, so that a retry at that time is not too early.
+fn rounded_up(wait: Duration) -> Duration {
+    let milliseconds = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    if milliseconds < 1_000 {
+        Duration::from_millis(milliseconds)
+    } else {
+        Duration::from_secs(milliseconds.div_ceil(1_000))
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +119,21 @@ mod tests {
                 refusal.starts_with("rate limited: at most 60/h, burst 2, per user, retry in "),
                 "{refusal}"
             );
+        }
+    }
+
+    #[test]
+    fn a_retry_at_the_time_that_is_told_is_not_too_early() {
+        for (nanoseconds, milliseconds) in [
+            (1, 1),
+            (10_700_000, 11),
+            (999_000_000, 999),
+            (999_000_001, 1_000),
+            (1_000_000_001, 2_000),
+            (60_000_000_000, 60_000),
+        ] {
+            let wait = rounded_up(Duration::from_nanos(nanoseconds));
+            assert_eq!(wait, Duration::from_millis(milliseconds), "{nanoseconds}");
         }
     }
 

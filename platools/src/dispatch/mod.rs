@@ -21,6 +21,7 @@ mod handler;
 mod health;
 mod limits;
 mod pace;
+pub(crate) mod rate;
 mod run;
 mod watch;
 
@@ -42,8 +43,6 @@ use self::blocking::Threads;
 pub(crate) use self::health::Health;
 pub use self::limits::Limits;
 use self::limits::ToolLimits;
-#[cfg(feature = "http")]
-pub(crate) use self::limits::quota;
 use self::pace::Pace;
 use self::run::Asking;
 pub(crate) use self::run::{Admitted, Finished, answer_text};

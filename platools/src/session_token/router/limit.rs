@@ -5,11 +5,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultDirectRateLimiter, RateLimiter};
 use quick_cache::sync::Cache;
 
-use crate::dispatch::quota;
+use crate::dispatch::rate::{self, Quota, Rate};
 use crate::tool::RateLimit;
 
 /// How many users or addresses are remembered; some 200 bytes each. Beyond it those that ask least are
@@ -18,21 +16,20 @@ const REMEMBERED: usize = 20_000;
 
 /// A limit for each key.
 pub(super) struct Limit<K> {
-    rate: RateLimit,
-    limiters: Cache<K, Arc<DefaultDirectRateLimiter>>,
-    clock: DefaultClock,
+    quota: Quota,
+    rates: Cache<K, Arc<Rate>>,
 }
 
 impl<K: Hash + Eq + Clone> Limit<K> {
     pub(super) fn new(rate: RateLimit) -> Self {
-        Self { rate, limiters: Cache::new(REMEMBERED), clock: DefaultClock::default() }
+        Self { quota: Quota::new(rate), rates: Cache::new(REMEMBERED) }
     }
 
     /// Counts one request, or says how long to wait for the next one.
     pub(super) fn check(&self, key: &K) -> Result<(), Duration> {
-        let new = || Ok::<_, std::convert::Infallible>(Arc::new(RateLimiter::direct(quota(self.rate))));
-        let Ok(limiter) = self.limiters.get_or_insert_with(key, new);
-        limiter.check().map_err(|until| until.wait_time_from(self.clock.now()))
+        let new = || Ok::<_, std::convert::Infallible>(Arc::new(Rate::new(self.quota)));
+        let Ok(rate) = self.rates.get_or_insert_with(key, new);
+        rate.check(rate::now())
     }
 }
 
@@ -69,7 +66,7 @@ mod tests {
                 assert!(limit.check(&0).is_err(), "{stranger}");
             }
         }
-        assert!(limit.limiters.len() <= REMEMBERED);
+        assert!(limit.rates.len() <= REMEMBERED);
     }
 
     #[test]
