@@ -1,7 +1,6 @@
 //! From what a call ended with to what an MCP client gets.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use data_encoding::BASE64;
 use rmcp::model::{
     CallToolResult, ContentBlock, RequestId, ResourceContents, ServerJsonRpcMessage, ServerResult,
 };
@@ -143,7 +142,7 @@ fn resource_block(resource: EmbeddedResource) -> ContentBlock {
     let (uri, media_type, body) = resource.into_parts();
     let contents = match body {
         ResourceBody::Text(text) => ResourceContents::text(text, uri),
-        ResourceBody::Bytes(bytes) => ResourceContents::blob(BASE64.encode(bytes), uri),
+        ResourceBody::Bytes(bytes) => ResourceContents::blob(BASE64.encode(&bytes), uri),
     };
     // Without one, `text` assumes plain text and `blob` nothing.
     ContentBlock::resource(match media_type {

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use data_encoding::BASE64URL_NOPAD as BASE64;
 use rmcp::model::{JsonObject, MetaObject, Tool as McpTool, ToolAnnotations};
 use serde_json::{Map, Value, json};
 
@@ -65,14 +64,15 @@ impl Catalog {
         let start = match cursor {
             None => 0,
             Some(cursor) => {
-                let last = BASE64.decode(cursor).ok().and_then(|name| String::from_utf8(name).ok());
+                let last =
+                    BASE64.decode(cursor.as_bytes()).ok().and_then(|name| String::from_utf8(name).ok());
                 let last = last.ok_or(InvalidCursor)?;
                 self.tools.partition_point(|tool| tool.name.as_ref() <= last.as_str())
             }
         };
         let end = start.saturating_add(size).min(self.tools.len());
         let page = self.tools[start..end].to_vec();
-        let next = (end < self.tools.len()).then(|| BASE64.encode(self.tools[end - 1].name.as_ref()));
+        let next = (end < self.tools.len()).then(|| BASE64.encode(self.tools[end - 1].name.as_bytes()));
         Ok((page, next))
     }
 }

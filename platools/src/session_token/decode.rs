@@ -4,8 +4,7 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value};
 
 use super::TokenError;
@@ -75,7 +74,7 @@ impl<'a> Parts<'a> {
 
 fn object(base64: &str, part: &'static str) -> Result<Map<String, Value>, TokenError> {
     // Without padding, and without bits that mean nothing: two texts are never one token.
-    let json = URL_SAFE_NO_PAD.decode(base64).map_err(|_| TokenError::Malformed {
+    let json = BASE64URL_NOPAD.decode(base64.as_bytes()).map_err(|_| TokenError::Malformed {
         problem: if part == "header" {
             "its header is not base64url without padding"
         } else {
@@ -141,8 +140,8 @@ pub fn decode_unverified(token: &str) -> Result<UnverifiedToken, TokenError> {
     let Some(algorithm) = parts.algorithm() else {
         return Err(TokenError::Malformed { problem: "its header names no algorithm" });
     };
-    URL_SAFE_NO_PAD
-        .decode(parts.signature)
+    BASE64URL_NOPAD
+        .decode(parts.signature.as_bytes())
         .map_err(|_| TokenError::Malformed { problem: "its signature is not base64url without padding" })?;
     Ok(UnverifiedToken { algorithm: algorithm.to_owned(), claims: parts.claims()? })
 }

@@ -5,8 +5,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde::Serialize;
 use serde_json::Value;
@@ -54,7 +53,7 @@ impl LocalMint {
         claims.fit(json.len())?;
         let mut token = String::with_capacity(HEADER.len() + json.len() * 4 / 3 + 48);
         token.push_str(HEADER);
-        URL_SAFE_NO_PAD.encode_string(&json, &mut token);
+        BASE64URL_NOPAD.encode_append(&json, &mut token);
         let signature =
             jsonwebtoken::crypto::sign(token.as_bytes(), key, Algorithm::HS256).map_err(MintError::other)?;
         token.push('.');
@@ -148,14 +147,14 @@ mod tests {
 
     fn body(token: &SessionToken) -> String {
         let claims = token.as_str().split('.').nth(1).unwrap();
-        String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
+        String::from_utf8(BASE64URL_NOPAD.decode(claims.as_bytes()).unwrap()).unwrap()
     }
 
     #[test]
     fn a_token_holds_the_claims_of_the_page_in_its_order_and_nothing_that_was_not_said() {
         let token = signed(SessionClaims::for_user("usr_7")).unwrap();
         assert_eq!(
-            URL_SAFE_NO_PAD.decode(HEADER.trim_end_matches('.')).unwrap(),
+            BASE64URL_NOPAD.decode(HEADER.trim_end_matches('.').as_bytes()).unwrap(),
             br#"{"alg":"HS256","typ":"JWT"}"#
         );
         assert!(token.as_str().starts_with(HEADER));

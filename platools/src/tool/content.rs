@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use data_encoding::BASE64;
 use serde_json::Value;
 
 /// Bytes with a media type: an image, a sound, a document.
@@ -71,7 +70,7 @@ impl Media {
         let media_type = Value::from(self.media_type.as_str());
         let head = format!(r#"{{"type":"{}","mimeType":{media_type},"data":""#, self.content_type());
         to.push_str(&head);
-        BASE64.encode_string(&self.bytes, to);
+        BASE64.encode_append(&self.bytes, to);
         to.push_str("\"}");
     }
 }
@@ -189,7 +188,7 @@ impl Content {
                     }
                     ResourceBody::Bytes(bytes) => {
                         to.push_str(r#","blob":""#);
-                        BASE64.encode_string(bytes, to);
+                        BASE64.encode_append(bytes, to);
                         to.push('"');
                     }
                 }

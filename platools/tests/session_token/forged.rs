@@ -1,7 +1,6 @@
 //! Tokens made by hand, right and wrong, without the code that is tested.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use platools::SessionScope;
 use platools::security::Secret;
@@ -24,7 +23,7 @@ pub(crate) fn verifier() -> TokenVerifier {
 }
 
 pub(crate) fn base64(text: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(text)
+    BASE64URL_NOPAD.encode(text.as_ref())
 }
 
 /// The signature of header and claims, in base64.
