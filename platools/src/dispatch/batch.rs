@@ -52,8 +52,8 @@ pub(crate) trait Batched: Send + Sync + 'static {
         context: &mut Context<'_>,
     ) -> Result<Self::Answer, Rest<Self>>;
 
-    /// Takes the answers of calls that ended together. What is left of them is dropped.
-    fn answered(&self, answers: &mut Vec<Self::Answer>);
+    /// Takes what is to be sent out of calls that ended together; they are dropped afterwards.
+    fn answered(&self, answers: &mut [Self::Answer]);
 }
 
 /// Calls that were read and not started yet.
@@ -214,7 +214,7 @@ impl<S: Batched> Alone<S> {
             Poll::Ready(call.take().map(|call| self.calls.begin(call, &mut Instant::now(), context)))
         });
         match begun.await {
-            Some(Ok(answer)) => self.calls.answered(&mut vec![answer]),
+            Some(Ok(answer)) => self.calls.answered(&mut [answer]),
             Some(Err(rest)) => self.go_on(rest).await,
             None => {}
         }
@@ -230,7 +230,7 @@ impl<S: Batched> Alone<S> {
         let answer = answer.await;
         // What it held is gone before anybody hears of the answer.
         drop(rest);
-        self.calls.answered(&mut vec![answer]);
+        self.calls.answered(&mut [answer]);
     }
 }
 
@@ -282,8 +282,8 @@ mod tests {
             }
         }
 
-        fn answered(&self, answers: &mut Vec<&'static str>) {
-            self.0.send(std::mem::take(answers)).unwrap();
+        fn answered(&self, answers: &mut [&'static str]) {
+            self.0.send(answers.to_vec()).unwrap();
         }
     }
 

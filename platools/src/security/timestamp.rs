@@ -3,6 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 
 /// Microseconds since the start of 1970.
 pub(super) type Microseconds = i64;
@@ -19,31 +21,15 @@ pub(super) fn parse(text: &str) -> Option<Microseconds> {
 }
 
 /// The time that a text of that shape states, if it is what the platform writes: in UTC, with three digits behind
-/// the second, since 1970, and no leap second.
+/// the second, and no leap second.
 fn in_utc(text: &[u8]) -> Option<Microseconds> {
-    let [moment @ .., b'.', _, _, _, b'Z'] = text else { return None };
-    let number = |digits: &[u8]| digits.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
-    let [year, month, day] = [&moment[..4], &moment[5..7], &moment[8..10]].map(number);
-    let [hour, minute, second] = [&moment[11..13], &moment[14..16], &moment[17..19]].map(number);
-    let month_at = usize::try_from(month - 1).ok().filter(|at| *at < 12)?;
-    let is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    let length = DAYS_IN_MONTH[month_at] + i64::from(is_leap && month == 2);
-    if year < 1970 || !(1..=length).contains(&day) || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    let before = year - 1;
-    let leap_days = before / 4 - before / 100 + before / 400 - LEAP_DAYS_BEFORE_1970;
-    let days_before_month: i64 = DAYS_IN_MONTH[..month_at].iter().sum();
-    let days =
-        (year - 1970) * 365 + leap_days + days_before_month + i64::from(is_leap && month > 2) + day - 1;
-    let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
-    let thousandths = number(&text[text.len() - 4..text.len() - 1]);
-    Some((seconds * 1_000 + thousandths) * 1_000)
+    let [moment @ .., b'.', a, b, c, b'Z'] = text else { return None };
+    let number = |digits: &[u8]| digits.iter().fold(0, |number, digit| number * 10 + i16::from(digit - b'0'));
+    let [month, day, hour, minute, second] = [5, 8, 11, 14, 17].map(|at| number(&moment[at..at + 2]) as i8);
+    let nanoseconds = i32::from(number(&[*a, *b, *c])) * 1_000_000;
+    let moment = DateTime::new(number(&moment[..4]), month, day, hour, minute, second, nanoseconds).ok()?;
+    Offset::UTC.to_timestamp(moment).ok().map(Timestamp::as_microsecond)
 }
-
-const DAYS_IN_MONTH: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-/// In the years 1 to 1969.
-const LEAP_DAYS_BEFORE_1970: i64 = 1_969 / 4 - 1_969 / 100 + 1_969 / 400;
 
 /// Whether the text is `YYYY-MM-DDThh:mm:ss`, perhaps a fraction, and an offset.
 fn has_shape(text: &[u8]) -> bool {

@@ -244,13 +244,12 @@ impl Batched for Shared {
     /// The answers are in the outbox before the calls give up their places, so that a host without calls in flight
     /// has every answer there. And they are there before the calls count as answered: while a call counts as
     /// running, nothing else is answered under its id.
-    fn answered(&self, done: &mut Vec<Done>) {
+    fn answered(&self, done: &mut [Done]) {
         let now = Instant::now();
         let texts = done.iter().filter_map(|done| done.answer.as_ref()).map(Answer::texts);
         let finishing = self.calls.finish_all(texts, now);
         self.outbox.push_all(done.iter_mut().filter_map(|done| done.answer.take()), now);
         drop(finishing);
-        done.clear();
     }
 }
 
