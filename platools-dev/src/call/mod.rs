@@ -37,12 +37,7 @@ pub struct CallBuilder<'a> {
 
 impl<'a> CallBuilder<'a> {
     pub(crate) fn new(entity: &'a ConnectedEntity, tool: &str) -> Self {
-        let mut envelope = Envelope::default();
-        let scope = scope(entity.key());
-        envelope.organization_id = scope.organization_id;
-        envelope.project_id = scope.project_id;
-        envelope.environment_id = scope.environment_id;
-        envelope.entity_id = scope.entity_id;
+        let mut envelope = Envelope::from(scope(entity.key()));
         envelope.user_id = Some("user_dev".to_owned());
         envelope.agent_id = Some("agent_dev".to_owned());
         envelope.thread_id = Some(String::new());

@@ -86,20 +86,10 @@ impl Planner<'_> {
     ) -> Option<PlannedBackend> {
         let time = file.connect_timeout.map(|time| time.0);
         let PlannedClient { client, made_of } = self.client(at, file.ca_file.as_deref(), time)?;
-        let mut fingerprint = Fingerprinter::default().add(file).add(&base.as_str()).add(&made_of.as_bytes());
-        let mut headers = HeaderMap::new();
-        for (name, text) in self.headers(&at.key("headers"), &file.headers) {
-            match text {
-                HeaderText::Fixed(value) => {
-                    fingerprint = fingerprint.add(&value.as_bytes());
-                    headers.insert(name, value);
-                }
-                HeaderText::Template(_) => self.wrong(
-                    &at.key("headers").key(&name),
-                    "the backend does not know arguments: placeholders belong to the tools' own `headers`",
-                ),
-            }
-        }
+        let fingerprint = Fingerprinter::default().add(file).add(&base.as_str()).add(&made_of.as_bytes());
+        let no_template =
+            "the backend does not know arguments: placeholders belong to the tools' own `headers`";
+        let (headers, fingerprint) = self.fixed_headers(at, &file.headers, no_template, fingerprint);
         let backend = Backend {
             label: label.to_owned(),
             client,
@@ -220,6 +210,28 @@ impl Planner<'_> {
             }
         }
         headers
+    }
+
+    /// The `headers` of a section that no call fills; a template among them is answered with `no_template`.
+    pub(super) fn fixed_headers(
+        &mut self,
+        section: &Path,
+        table: &Table<String>,
+        no_template: &str,
+        mut fingerprint: Fingerprinter,
+    ) -> (HeaderMap, Fingerprinter) {
+        let at = section.key("headers");
+        let mut headers = HeaderMap::new();
+        for (name, text) in self.headers(&at, table) {
+            match text {
+                HeaderText::Fixed(value) => {
+                    fingerprint = fingerprint.add(&value.as_bytes());
+                    headers.insert(name, value);
+                }
+                HeaderText::Template(_) => self.wrong(&at.key(&name), no_template),
+            }
+        }
+        (headers, fingerprint)
     }
 
     fn header(&mut self, at: &Path, name: &HeaderName, text: &str) -> Option<HeaderText> {

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
-
-use super::backend::HeaderText;
 use super::client::PlannedClient;
 use super::fingerprint::Fingerprinter;
 use super::{Planner, address};
@@ -32,20 +29,9 @@ impl Planner<'_> {
         }
         let endpoint_at = at.key("endpoint");
         let endpoint = address::server(&file.endpoint, &sections.egress);
-        let mut fingerprint = Fingerprinter::default().add(file);
-        let mut headers = HeaderMap::new();
-        for (name, text) in self.headers(&at.key("headers"), &file.headers) {
-            match text {
-                HeaderText::Fixed(value) => {
-                    fingerprint = fingerprint.add(&value.as_bytes());
-                    headers.insert(name, value);
-                }
-                HeaderText::Template(_) => {
-                    let message = "no call fills these headers: leave the placeholders out";
-                    self.wrong(&at.key("headers").key(&name), message);
-                }
-            }
-        }
+        let fingerprint = Fingerprinter::default().add(file);
+        let no_template = "no call fills these headers: leave the placeholders out";
+        let (headers, fingerprint) = self.fixed_headers(at, &file.headers, no_template, fingerprint);
         let mut endpoint = self.noted(&endpoint_at, endpoint)?;
         if headers.values().any(http::HeaderValue::is_sensitive) {
             self.warn_in_the_clear(&at.key("headers"), &endpoint, "the collector's token");

@@ -196,6 +196,14 @@ pub struct Scope {
     pub entity_id: Option<String>,
 }
 
+impl From<Scope> for Envelope {
+    /// The envelope of a call on a connection of this scope, from nobody yet.
+    fn from(scope: Scope) -> Self {
+        let Scope { organization_id, project_id, environment_id, entity_id } = scope;
+        Self { organization_id, project_id, environment_id, entity_id, ..Self::default() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -82,12 +82,7 @@ fn signed(key: &SigningKey, tool: &str, arguments: &str, number: usize) -> Strin
     let nonce =
         format!("{:032x}", (number as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
     let signature = key.sign_call(&timestamp, Some(&nonce), tool, &arguments);
-    let scope = scope();
-    let mut envelope = Envelope::default();
-    envelope.organization_id = scope.organization_id;
-    envelope.project_id = scope.project_id;
-    envelope.environment_id = scope.environment_id;
-    envelope.entity_id = scope.entity_id;
+    let mut envelope = Envelope::from(scope());
     envelope.user_id = Some("usr_7Qm2".to_owned());
     envelope.user_token = Some("tok_0123456789abcdef".to_owned());
     envelope.agent_id = Some("agent_42".to_owned());

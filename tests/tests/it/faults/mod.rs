@@ -82,13 +82,8 @@ fn signed(entity: &ConnectedEntity, call_id: &str, tool: &str, arguments: &Value
     let nonce = format!("{:032x}", NONCES.fetch_add(1, Ordering::Relaxed));
     let timestamp = format!("{:.3}", jiff::Timestamp::now());
     let arguments = platform::signed_arguments(&arguments.to_string(), None);
-    let scope = entity.scope();
     let key = SigningKey::new(&entity.secret());
-    let mut envelope = Envelope::default();
-    envelope.organization_id = scope.organization_id;
-    envelope.project_id = scope.project_id;
-    envelope.environment_id = scope.environment_id;
-    envelope.entity_id = scope.entity_id;
+    let mut envelope = Envelope::from(entity.scope());
     envelope.user_id = Some("user".to_owned());
     envelope.agent_id = Some("agent".to_owned());
     envelope.thread_id = Some(String::new());
