@@ -159,7 +159,8 @@ pub fn tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 /// use std::sync::Arc;
 ///
-/// use platools::{Toolset, tool, toolset};
+/// use platools::tool::Toolset;
+/// use platools::{tool, toolset};
 ///
 /// struct Orders {
 ///     region: &'static str,

@@ -11,9 +11,10 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use platools::security::Secret;
+use platools::SecretSource;
+use platools::session_token::{SessionClaims, SessionScope, SessionTokens};
 use platools::session_token::{TokenVerifier, UserIdentity};
-use platools::{SecretSource, SessionClaims, SessionScope, SessionTokens};
+use platools::verify::Secret;
 use sha2::Sha256;
 
 const SECRET: &str = "b7f1c2d3e4f5a6978899aabbccddeeff00112233445566778899aabbccddeeff";

@@ -2,14 +2,13 @@
 
 use std::fmt;
 
-use crate::context::States;
-use crate::dispatch::AccessError;
-use crate::host::{ConfigError, DeclarationError, HostError};
 #[cfg(feature = "jwt")]
-use crate::security::JwtKeyError;
+use crate::caller::JwtKeyError;
+use crate::host::{ConfigError, DeclarationError, HostError};
+use crate::run::{AccessError, MissingState};
 #[cfg(feature = "jwt")]
 use crate::session_token::{MintConfigError, MintError};
-use crate::tool::{RegistryError, Tool};
+use crate::tool::RegistryError;
 
 /// A result whose error reads well when `main` returns it.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -103,38 +102,10 @@ from! {
     Mint(MintError)
 }
 
-/// Tools that ask for state that nobody registered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingState(Vec<String>);
-
-impl MissingState {
-    /// What is missing for `tools`, if anything.
-    pub(crate) fn check<'a>(tools: impl IntoIterator<Item = &'a Tool>, states: &States) -> Result<(), Self> {
-        let missing: Vec<String> = tools
-            .into_iter()
-            .flat_map(|tool| tool.spec().requirements.iter().map(move |needs| (tool.name(), *needs)))
-            .filter(|(_, needs)| !states.satisfies(*needs))
-            .map(|(tool, needs)| {
-                let (type_name, advice) = (needs.type_name(), states.advice(needs));
-                format!("tool `{tool}` needs `State<{type_name}>`, which is not registered: {advice}")
-            })
-            .collect();
-        if missing.is_empty() { Ok(()) } else { Err(Self(missing)) }
-    }
-}
-
-impl fmt::Display for MissingState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("; "))
-    }
-}
-
-impl std::error::Error for MissingState {}
-
 #[cfg(all(test, feature = "jwt"))]
 mod tests {
     use super::*;
-    use crate::security::JwtAuthenticator;
+    use crate::caller::JwtAuthenticator;
 
     #[test]
     fn a_key_that_cannot_be_used_reads_well_when_main_returns_it() {

@@ -13,8 +13,8 @@ use http::{Request, Response};
 use reqwest::redirect;
 use url::Url;
 
-use crate::protocol::UrlHost;
 use crate::tls::{self, TlsError};
+use crate::wire::UrlHost;
 
 /// How a client behaves.
 #[derive(Debug, Clone)]

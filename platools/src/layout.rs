@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// How a report for people looks.
 ///
 /// ```
-/// use platools::Layout;
+/// use platools::layout::Layout;
 ///
 /// let plain = Layout::default();
 /// assert_eq!((plain.colour, plain.width), (false, None));

@@ -37,19 +37,19 @@
 //!   future is dropped; all are parameters taken by type. [`current_user_id`] and its siblings reach the
 //!   same from anywhere inside a call.
 //! * **Who may call.** What the platform says about the user is not signed. An [`Authenticator`] verifies the user's
-//!   token: a closure, or `security::JwtAuthenticator` (feature `jwt`). From then on the `auth` and `roles` of the tools
+//!   token: a closure, or `caller::JwtAuthenticator` (feature `jwt`). From then on the `auth` and `roles` of the tools
 //!   are enforced, and a tool can take the verified [`Identity`].
 //! * **The host.** [`Platools`] builds it from [`HostConfig`], [`Host::run`] keeps it connected, [`HostHandle`] watches
 //!   and stops it. [`Limits`] bounds what runs at the same time.
 //! * **MCP.** `mcp::McpServer` (feature `mcp`) serves the same tools to MCP clients, on standard input and output or over
 //!   HTTP; handlers tell them with [`Progress`] how far they are.
-//! * **Calls over HTTP.** `http::HttpFallback` (feature `http`) is a router that takes signed calls as requests.
+//! * **Calls over HTTP.** `fallback::HttpFallback` (feature `http`) is a router that takes signed calls as requests.
 //! * **Frontends.** `SessionTokens` (feature `jwt`) mints the short-lived tokens with which a frontend talks to the
 //!   platform, here or, with `remote-mint`, at the platform; `session_token::session_token_router` (feature `http`)
 //!   hands them out behind the backend's own login.
 //! * **Before agents see them.** [`doctor`] finds what will keep agents from choosing or calling a tool, and says how
 //!   to fix it. `testing` (feature `testing`) runs cases of a YAML file against the tools.
-//! * **Beneath.** [`protocol`] is the wire, [`security`] verifies calls; both are usable by themselves.
+//! * **Beneath.** [`wire`] is the wire, [`verify`] verifies calls; both are usable by themselves.
 //!
 //! # Registration
 //!
@@ -97,10 +97,10 @@
 //! | `logging` | `logging::init`, a subscriber for programs that keeps secrets out of the log |
 //! | `metrics` | figures about calls and connections, through the `metrics` facade |
 //! | `cli` | `cli::run`: a command line for the backend's own program |
-//! | `jwt` | `session_token`: session tokens for frontends, minted and verified; `security::JwtAuthenticator`: users known by a JSON Web Token |
+//! | `jwt` | `session_token`: session tokens for frontends, minted and verified; `caller::JwtAuthenticator`: users known by a JSON Web Token |
 //! | `jwks` | the same with keys that are published at a URL |
 //! | `remote-mint` | `session_token::RemoteMint`: session tokens that the platform signs |
-//! | `http` | `session_token::session_token_router`: the endpoint that hands them out, for axum; `http::HttpFallback`: calls over HTTP |
+//! | `http` | `session_token::session_token_router`: the endpoint that hands them out, for axum; `fallback::HttpFallback`: calls over HTTP |
 //! | `mcp` | `mcp::McpServer`: the same tools as a server of the Model Context Protocol |
 //! | `testing` | `testing`: cases of a YAML file run against the tools; reports as text, JSON and JUnit XML |
 
@@ -113,69 +113,57 @@ pub mod __private;
 #[cfg(feature = "__bench")]
 #[doc(hidden)]
 pub mod bench;
+pub mod caller;
 #[cfg(feature = "cli")]
 pub mod cli;
-mod context;
-mod dispatch;
 pub mod doctor;
 mod error;
-mod host;
 #[cfg(feature = "http")]
-pub mod http;
+pub mod fallback;
+pub mod host;
 #[cfg(any(feature = "jwks", feature = "remote-mint"))]
 mod http_client;
-mod json;
 #[cfg(feature = "jwt")]
 mod jwt;
-mod layout;
+pub mod layout;
 #[cfg(feature = "logging")]
 pub mod logging;
 #[cfg(feature = "mcp")]
 pub mod mcp;
 mod observe;
-pub mod protocol;
-pub mod security;
+pub mod run;
 #[cfg(feature = "jwt")]
 pub mod session_token;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tls;
-mod tool;
+pub mod tool;
+pub mod verify;
+pub mod wire;
 
 pub use platools_macros::{tool, toolset};
 pub use schemars;
 pub use tokio_util::sync::CancellationToken;
 
-pub use crate::context::{
-    CallContext, CallContextBuilder, LogLevel, Progress, State, current_agent_id, current_call_id,
-    current_context, current_entity_id, current_entity_token, current_identity, current_scope,
-    current_thread_id, current_user_id, current_user_token,
-};
-pub use crate::dispatch::{AccessError, Limits};
-pub use crate::error::{Error, MissingState, Result};
-pub use crate::host::{
-    CheckDepth, ConfigError, ConnectionCheck, DeclarationError, Host, HostConfig, HostError, HostEvent,
-    HostEvents, HostHandle, HostState, LocalHost, Platools, WhenSuperseded,
-};
-pub use crate::layout::Layout;
-pub use crate::security::{Authenticator, Identity, SecretSource};
-#[cfg(feature = "jwt")]
-pub use crate::session_token::{Mint, SessionClaims, SessionScope, SessionToken, SessionTokens};
+pub use crate::caller::{Authenticator, CallContext, Identity, Progress, State};
+pub use crate::error::{Error, Result};
+pub use crate::host::{Host, HostConfig, HostHandle, LocalHost, Platools};
+pub use crate::run::Limits;
 pub use crate::tool::{
-    Arguments, ArgumentsError, Auth, BoxError, Content, EmbeddedResource, FromCall, IntoOutput,
-    InvalidRateLimit, Location, Media, NameError, RateLimit, Registry, RegistryError, Requirement, Tool,
-    ToolCall, ToolError, ToolErrorKind, ToolOutput, ToolResult, ToolSpec, Toolset, UserFacingError,
-    check_name,
+    Arguments, FromCall, Media, Tool, ToolCall, ToolError, ToolOutput, ToolResult, ToolSpec, UserFacingError,
 };
+pub use crate::verify::SecretSource;
 
 /// What most programs use: `use platools::prelude::*`.
 pub mod prelude {
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};
 
+    pub use platools_macros::{tool, toolset};
+
     pub use crate::{
         CallContext, CancellationToken, Identity, Media, Platools, Progress, State, ToolError, ToolOutput,
-        UserFacingError, tool, tools, toolset,
+        UserFacingError, tools,
     };
 }
 

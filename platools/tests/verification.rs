@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use platools::protocol::{CallFrame, Envelope, Inbound, RawEnvelope, Scope, platform};
-use platools::security::{Refusal, Secret, SigningKey, VerificationMode, Verifier, VerifierOptions};
+use platools::verify::{Refusal, Secret, SigningKey, VerificationMode, Verifier, VerifierOptions};
+use platools::wire::{CallFrame, Envelope, Inbound, RawEnvelope, Scope, platform};
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;

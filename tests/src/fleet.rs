@@ -4,8 +4,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use platools::host::HostError;
 use platools::prelude::*;
-use platools::{HostError, HostHandle, tools};
+use platools::{HostHandle, tools};
 use platools_dev::{ConnectedEntity, DevPlatform, DevPlatformOptions};
 use serde_json::{Value, json};
 use tokio::task::{JoinHandle, JoinSet};

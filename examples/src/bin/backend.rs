@@ -24,8 +24,8 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use platools::caller::JwtAuthenticator;
 use platools::prelude::*;
-use platools::security::JwtAuthenticator;
 
 /// One order.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

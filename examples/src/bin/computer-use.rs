@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use plato_client::testing::{FakePlato, FakeTestcase};
-use plato_client::tools::{DesktopTools, SessionPerThread};
-use plato_client::{Env, Plato};
+use plato_sdk::testing::{FakePlato, FakeTestcase};
+use plato_sdk::tools::{DesktopTools, SessionPerThread};
+use plato_sdk::{Env, Plato};
 use platools::Platools;
 use platools_dev::DevPlatform;
 use serde_json::{Value, json};

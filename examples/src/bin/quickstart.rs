@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use platools::prelude::*;
-use platools::protocol::Inbound;
+use platools::wire::Inbound;
 use platools_dev::{CallReport, DevPlatform, Outcome, Tamper};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::arguments::Call;
 use super::output::{self, Output};
 use super::{Failure, unknown_tool};
-use crate::dispatch::answer_text;
 use crate::host::Platools;
+use crate::run::answer_text;
 use crate::tool::{Arguments, ToolErrorKind, ToolOutput};
 
 pub(super) async fn run(platools: Platools, options: Box<Call>, output: &Output) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 
-use crate::context::CallContext;
+use crate::caller::CallContext;
 use crate::testing;
 
 /// Options that say who is calling; for `#[command(flatten)]`.

@@ -3,7 +3,9 @@
 //!
 //! ```
 //! use platools::doctor::{Options, Rule, examine};
-//! use platools::{Layout, Registry, tool, tools};
+//! use platools::layout::Layout;
+//! use platools::tool::Registry;
+//! use platools::{tool, tools};
 //!
 //! /// Delete an order that has not shipped.
 //! #[tool(register = false)]
@@ -20,7 +22,7 @@
 //! assert!(!report.has_errors());
 //! assert_eq!(report.findings[0].rule, Rule::MissingDestructiveHint);
 //! println!("{}", report.text(Layout::default()));
-//! # Ok::<(), platools::RegistryError>(())
+//! # Ok::<(), platools::tool::RegistryError>(())
 //! ```
 //!
 //! What a host knows beside its tools goes into the [`Options`]: `Options::of_host(&local)`.

@@ -14,12 +14,14 @@ use super::outbox::Outbox;
 use super::tls::TlsConnector;
 use super::tools::Tools;
 use super::{ConfigError, Host, HostConfig, HostState, LocalHost, Shared, Toolbox, WhenSuperseded};
-use crate::context::States;
-use crate::dispatch::{AccessError, Dispatcher, Limits};
-use crate::error::{Error, MissingState};
-use crate::protocol::Scope;
-use crate::security::{Authentication, Authenticator, SecretSource, Verifier, VerifierOptions};
+use crate::caller::States;
+use crate::caller::{Authentication, Authenticator};
+use crate::error::Error;
+use crate::run::MissingState;
+use crate::run::{AccessError, Dispatcher, Limits};
 use crate::tool::{Registry, Tool, Toolset};
+use crate::verify::{SecretSource, Verifier, VerifierOptions};
+use crate::wire::Scope;
 
 /// Builds a [`Host`].
 ///

@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::protocol::CALL_PENDING;
+use crate::wire::CALL_PENDING;
 
 /// How many bytes of answers are remembered; beyond it the oldest are forgotten.
 const MAX_BYTES: usize = 4 * 1024 * 1024;

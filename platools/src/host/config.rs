@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ConfigError;
-use crate::dispatch::Limits;
-use crate::protocol::HEARTBEAT_INTERVAL;
-use crate::security::{SecretSource, VerifierOptions};
+use crate::run::Limits;
+use crate::verify::{SecretSource, VerifierOptions};
+use crate::wire::HEARTBEAT_INTERVAL;
 
 /// How often a host may say that it is alive.
 const HEARTBEATS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3_600);
@@ -159,7 +159,7 @@ impl HostConfig {
     ///     _ => None,
     /// })?;
     /// assert_eq!(config.entity.as_deref(), Some("orders-prod"));
-    /// # Ok::<(), platools::ConfigError>(())
+    /// # Ok::<(), platools::host::ConfigError>(())
     /// ```
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! The complete declaration of a host's tools (tool-sync §3), written once.
 
 use super::DeclarationError;
-use crate::protocol::{MAX_FRAME_BYTES, RegisterEntry, outbound};
 use crate::tool::{Registry, Tool, ToolSpec};
+use crate::wire::{MAX_FRAME_BYTES, RegisterEntry, outbound};
 
 /// How many of the largest tools an error names.
 const NAMED: usize = 5;

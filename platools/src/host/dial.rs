@@ -14,8 +14,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::ending::Ending;
 use super::tls::TlsConnector;
-use crate::protocol::{ConnectUrl, MAX_FRAME_BYTES};
-use crate::security::Secret;
+use crate::verify::Secret;
+use crate::wire::{ConnectUrl, MAX_FRAME_BYTES};
 
 /// How much is read at once. The library zeroes as much before each read, so that more makes a single call slower.
 const READ_BUFFER_BYTES: usize = 16 * 1024;

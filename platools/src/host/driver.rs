@@ -13,8 +13,8 @@ use super::machine::{Action, Event, GiveUp, Machine};
 use super::session::Session;
 use super::{FAREWELL, HostError, HostEvent, HostState, Shared};
 use crate::observe;
-use crate::protocol::REGISTRATIONS_PER_MINUTE;
-use crate::security::{Secret, SecretError, SecretSource};
+use crate::verify::{Secret, SecretError, SecretSource};
+use crate::wire::REGISTRATIONS_PER_MINUTE;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// How long a callback may take to get the secret.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::protocol::close;
+use crate::wire::close;
 
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

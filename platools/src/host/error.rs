@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::protocol::UrlError;
-use crate::security::SecretError;
+use crate::verify::SecretError;
+use crate::wire::UrlError;
 
 /// A configuration that no connection can be made with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::HostState;
-use crate::protocol::Scope;
+use crate::wire::Scope;
 
 /// How many events wait for a slow listener; beyond it the oldest are missed.
 const CAPACITY: usize = 256;

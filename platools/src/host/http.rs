@@ -11,12 +11,12 @@ use tokio::time::Instant;
 
 use super::calls::Known;
 use super::{HostHandle, Shared};
-use crate::context::CallScope;
-use crate::dispatch::Finished;
-use crate::json;
-use crate::protocol::{CallRequest, RawEnvelope, RequestError};
-use crate::security::Refusal;
+use crate::caller::CallScope;
+use crate::run::Finished;
 use crate::tool::{Arguments, ToolError, ToolErrorKind};
+use crate::verify::Refusal;
+use crate::wire::json;
+use crate::wire::{CallRequest, RawEnvelope, RequestError};
 
 /// A call as it came.
 pub(crate) struct HttpCall<'a> {

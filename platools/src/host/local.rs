@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Toolbox;
-use crate::context::CallContext;
+use crate::caller::CallContext;
 use crate::tool::{Arguments, Registry, ToolResult};
 
 /// Runs the tools of a program in this process, without a platform: for tests and for the command line.

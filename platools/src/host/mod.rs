@@ -13,7 +13,7 @@
 //! | `driver`, `shutdown` | connection after connection, until somebody says stop |
 //! | `events` | what happens, for whoever wants to know |
 //!
-//! This room must not know how a call is verified or run; it asks `security` and `dispatch`.
+//! This room must not know how a call is verified or run; it asks `verify` and `run`.
 
 mod backoff;
 mod builder;
@@ -62,11 +62,11 @@ pub use self::probe::{CheckDepth, ConnectionCheck};
 pub(crate) use self::shutdown::Signals;
 pub(crate) use self::tools::Toolbox;
 use self::tools::Tools;
-use crate::context::CallContext;
-use crate::dispatch::Dispatcher;
-use crate::protocol::{ConnectUrl, Scope};
-use crate::security::{Secret, SecretSource, Verifier};
+use crate::caller::CallContext;
+use crate::run::Dispatcher;
 use crate::tool::{Arguments, Registry, ToolResult};
+use crate::verify::{Secret, SecretSource, Verifier};
+use crate::wire::{ConnectUrl, Scope};
 
 /// A host that is ready to connect: its configuration is complete, its tools are checked.
 ///

@@ -14,7 +14,7 @@ use super::HostEvent;
 use super::events::Events;
 use super::session::shorten;
 use crate::observe;
-use crate::protocol::{CALL_PENDING, MAX_FRAME_BYTES};
+use crate::wire::{CALL_PENDING, MAX_FRAME_BYTES};
 
 /// How many bytes of answers wait for a connection; beyond it the oldest are given up.
 const MAX_BYTES: usize = 64 * 1024 * 1024;

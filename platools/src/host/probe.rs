@@ -11,9 +11,9 @@ use super::dial::{reach, upgrade};
 use super::ending;
 use super::tls::TlsConnector;
 use super::{ConfigError, HostConfig};
-use crate::protocol::{ConnectUrl, Inbound};
-use crate::security::Secret;
 use crate::tool::error::format_duration;
+use crate::verify::Secret;
+use crate::wire::{ConnectUrl, Inbound};
 
 /// How one thing was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,8 @@ impl HostConfig {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
-    /// use platools::{HostConfig, CheckDepth};
+    /// use platools::host::CheckDepth;
+    /// use platools::HostConfig;
     ///
     /// let checks = HostConfig::default().check_connection(CheckDepth::Reach).await;
     /// assert_eq!(checks[0].what, "URL");

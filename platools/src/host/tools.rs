@@ -8,8 +8,9 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::declaration::{declare, frame_of};
 use super::{DeclarationError, HostConfig, HostHandle, LocalHost};
-use crate::dispatch::{AccessError, Dispatcher};
-use crate::error::{Error, MissingState};
+use crate::error::Error;
+use crate::run::MissingState;
+use crate::run::{AccessError, Dispatcher};
 use crate::tool::{Registry, Tool};
 
 /// The tools of one host, as they are declared.

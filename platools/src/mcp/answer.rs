@@ -7,9 +7,9 @@ use rmcp::model::{
 use serde_json::{Value, json};
 
 use super::catalog::Structure;
-use crate::dispatch::answer_text;
-use crate::json::push_string;
+use crate::run::answer_text;
 use crate::tool::{Content, EmbeddedResource, Media, Repr, ResourceBody, ToolOutput, ToolResult};
+use crate::wire::json::push_string;
 
 /// The result of a call.
 pub(super) fn of(

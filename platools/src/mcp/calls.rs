@@ -17,7 +17,7 @@ use super::answer;
 use super::http::Presence;
 use super::messages::{self, Client};
 use super::session::Shared;
-use crate::context::{CallContext, LogLevel, Progress, Report};
+use crate::caller::{CallContext, LogLevel, Progress, Report};
 use crate::tool::arguments::nearest;
 use crate::tool::{Arguments, ToolError, ToolResult};
 

@@ -12,7 +12,7 @@ use rmcp::service::Peer;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::context::{LogLevel, Report};
+use crate::caller::{LogLevel, Report};
 
 /// Who hears the reports of a call.
 pub(super) struct Client<'a> {

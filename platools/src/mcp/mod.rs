@@ -54,7 +54,7 @@ use std::sync::Arc;
 pub use self::error::McpError;
 pub use self::http::{McpHttp, McpListener};
 use self::session::Shared;
-use crate::context::CallContext;
+use crate::caller::CallContext;
 use crate::host::{HostHandle, LocalHost, Toolbox};
 
 /// How many tools one page of `tools/list` has, unless said otherwise.

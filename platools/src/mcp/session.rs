@@ -20,7 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::catalog::Catalog;
 use super::{McpServer, calls, messages};
-use crate::context::LogLevel;
+use crate::caller::LogLevel;
 
 /// What all sessions of one server share.
 #[derive(Debug)]

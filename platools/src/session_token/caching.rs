@@ -21,7 +21,8 @@ use super::{CheckedClaims, Mint, MintError, SessionToken, unix_seconds};
 ///
 /// ```
 /// use platools::session_token::{CachingMint, LocalMint};
-/// use platools::{SecretSource, SessionClaims, SessionScope, SessionTokens};
+/// use platools::session_token::{SessionClaims, SessionScope, SessionTokens};
+/// use platools::SecretSource;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> platools::Result<()> {
@@ -161,7 +162,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::SessionClaims;
+    use crate::session_token::SessionClaims;
     use crate::session_token::UserIdentity;
 
     thread_local! {

@@ -47,7 +47,7 @@ const MAX_CLAIMS_BYTES: usize = 5_500;
 /// ```
 /// use std::time::Duration;
 ///
-/// use platools::SessionClaims;
+/// use platools::session_token::SessionClaims;
 /// use platools::session_token::UserIdentity;
 ///
 /// let claims = SessionClaims::for_user("usr_7")

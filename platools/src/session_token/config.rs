@@ -57,7 +57,7 @@ impl SessionTokens {
     /// Reads the same variables through `lookup`.
     ///
     /// ```
-    /// use platools::SessionTokens;
+    /// use platools::session_token::SessionTokens;
     ///
     /// let error = SessionTokens::from_lookup(|variable| match variable {
     ///     "PLATOS_SECRET" => Some("b7f1c2d3e4f5a6978899aabbccddeeff".to_owned()),
@@ -170,8 +170,8 @@ pub async fn print_token(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::security::Secret;
     use crate::session_token::TokenVerifier;
+    use crate::verify::Secret;
 
     const ALL: [(&str, &str); 8] = [
         ("PLATOS_ORGANIZATION_ID", "org_1"),

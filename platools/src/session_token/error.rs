@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::security::SecretError;
+use crate::host::ConfigError;
+use crate::tls::TlsError;
 use crate::tool::BoxError;
-use crate::{ConfigError, tls::TlsError};
+use crate::verify::SecretError;
 
 /// Claims that break a rule. The text starts with the field and quotes no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -16,7 +16,7 @@ use super::{
     unix_seconds,
 };
 use crate::jwt;
-use crate::security::{Secret, SecretSource};
+use crate::verify::{Secret, SecretSource};
 
 /// `{"alg":"HS256","typ":"JWT"}` and the dot behind it.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.";
@@ -132,7 +132,7 @@ impl<'a> Body<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SessionClaims;
+    use crate::session_token::SessionClaims;
 
     fn mint() -> LocalMint {
         let scope = SessionScope::new("org_1", "proj_1", "env_1", "orders");

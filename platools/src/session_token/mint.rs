@@ -15,7 +15,7 @@ use crate::SecretSource;
 ///
 /// ```
 /// use platools::session_token::{CheckedClaims, Mint, MintError, SessionToken};
-/// use platools::{SessionClaims, SessionTokens};
+/// use platools::session_token::{SessionClaims, SessionTokens};
 ///
 /// struct Vault;
 ///

@@ -5,7 +5,8 @@
 //! mints it, for the user that its own login knows:
 //!
 //! ```
-//! use platools::{SecretSource, SessionClaims, SessionScope, SessionTokens};
+//! use platools::session_token::{SessionClaims, SessionScope, SessionTokens};
+//! use platools::SecretSource;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> platools::Result<()> {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crate::security::{Secret, SecretError, SecretSource};
+use crate::verify::{Secret, SecretError, SecretSource};
 
 /// How often a file or a variable is looked at again. A secret file is small, and a look costs a read.
 const QUICK: Duration = Duration::from_secs(1);

@@ -1,12 +1,12 @@
 //! What all tokens of one mint belong to.
 
 use super::ClaimsError;
-use crate::protocol::Scope;
+use crate::wire::Scope;
 
 /// The organization, project and environment that a token is for, and the entity that answers for it.
 ///
 /// ```
-/// use platools::SessionScope;
+/// use platools::session_token::SessionScope;
 ///
 /// let scope = SessionScope::new("org_1", "proj_1", "env_prod", "orders-prod");
 /// assert_eq!(scope.entity_id, "orders-prod");
@@ -65,7 +65,8 @@ impl TryFrom<Scope> for SessionScope {
     /// The scope of a connection, as the platform's welcome stated it.
     ///
     /// ```
-    /// use platools::{SessionScope, protocol::Scope};
+    /// use platools::session_token::SessionScope;
+    /// use platools::wire::Scope;
     ///
     /// assert!(SessionScope::try_from(Scope::default()).is_err());
     /// ```

@@ -11,7 +11,7 @@ use super::unix_seconds;
 /// `{"token":"…","expiresAt":…}`.
 ///
 /// ```
-/// use platools::SessionToken;
+/// use platools::session_token::SessionToken;
 ///
 /// let token = SessionToken::new("a.b.c", 1_790_000_000);
 /// assert_eq!(serde_json::to_string(&token).unwrap(), r#"{"token":"a.b.c","expiresAt":1790000000}"#);

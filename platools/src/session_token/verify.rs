@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::decode::Parts;
 use super::{SessionScope, TokenError, UserIdentity, UserMeta, unix_seconds};
 use crate::jwt;
-use crate::security::Secret;
+use crate::verify::Secret;
 
 /// How far ahead of this machine's clock a token may have been minted, in seconds.
 const MAX_AHEAD_SECONDS: u64 = 60;
@@ -21,13 +21,13 @@ const MAX_AHEAD_SECONDS: u64 = 60;
 /// a [`leeway`](Self::leeway), and may have been minted at most 60 s ahead of this machine's clock.
 ///
 /// ```
-/// use platools::security::Secret;
+/// use platools::verify::Secret;
 /// use platools::session_token::TokenVerifier;
 ///
 /// let verifier = TokenVerifier::new(&Secret::new("b7f1c2d3e4f5a6978899aabbccddeeff")?);
 /// let error = verifier.verify("not.a.token").unwrap_err();
 /// assert_eq!(error.reason(), "malformed");
-/// # Ok::<(), platools::security::SecretError>(())
+/// # Ok::<(), platools::verify::SecretError>(())
 /// ```
 #[derive(Clone)]
 pub struct TokenVerifier {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::context::{CallContext, CallContextBuilder};
-use crate::security::Identity;
+use crate::caller::Identity;
+use crate::caller::{CallContext, CallContextBuilder};
 use crate::tool::{Arguments, ArgumentsError};
 
 /// One call of a tool, and what has to come of it.
@@ -22,7 +22,7 @@ use crate::tool::{Arguments, ArgumentsError};
 ///     .max_latency(Duration::from_millis(200))
 ///     .caller(Caller::default().user_id("usr_1").roles(["support"]));
 /// assert_eq!(case.tool, "lookup_order");
-/// # Ok::<(), platools::ArgumentsError>(())
+/// # Ok::<(), platools::tool::ArgumentsError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

@@ -15,13 +15,14 @@ use crate::tool::Registry;
 ///
 /// ```
 /// use platools::testing::{Coverage, Suite};
-/// use platools::{Registry, Tool, ToolOutput, ToolSpec};
+/// use platools::tool::Registry;
+/// use platools::{Tool, ToolOutput, ToolSpec};
 ///
 /// let mut registry = Registry::new();
 /// registry.insert(Tool::new(ToolSpec::new("lookup"), |_| async { Ok(ToolOutput::null()) }))?;
 /// let coverage = Coverage::of(&registry, &Suite::default());
 /// assert_eq!(coverage.untested().collect::<Vec<_>>(), ["lookup"]);
-/// # Ok::<(), platools::RegistryError>(())
+/// # Ok::<(), platools::tool::RegistryError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Coverage {

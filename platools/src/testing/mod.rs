@@ -4,7 +4,8 @@
 //! ```
 //! use platools::prelude::*;
 //! use platools::testing::{RunOptions, Suite, run};
-//! use platools::{Layout, tools};
+//! use platools::layout::Layout;
+//! use platools::tools;
 //!
 //! /// Divide a number by another.
 //! #[tool(register = false)]

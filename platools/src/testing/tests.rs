@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::context::CallContext;
+use crate::caller::CallContext;
+use crate::caller::{AuthenticationError, Credentials, Identity};
 use crate::host::{LocalHost, Platools};
 use crate::layout::Layout;
-use crate::security::{AuthenticationError, Credentials, Identity};
 use crate::tool::ToolError;
 use crate::{tool, tools};
 

@@ -87,7 +87,8 @@ impl fmt::Debug for Media {
 /// the place of `text` for bytes; an MCP client gets an embedded resource.
 ///
 /// ```
-/// use platools::{EmbeddedResource, ToolOutput};
+/// use platools::tool::EmbeddedResource;
+/// use platools::ToolOutput;
 ///
 /// let terms = EmbeddedResource::text("orders://terms", "Thirty days.").media_type("text/plain");
 /// let output = ToolOutput::content([terms.into()]);

@@ -87,7 +87,8 @@ impl ToolErrorKind {
 /// not convert with `?` alone. Say who is to read it:
 ///
 /// ```
-/// use platools::{BoxError, ToolError};
+/// use platools::tool::BoxError;
+/// use platools::ToolError;
 ///
 /// fn parse(text: &str) -> Result<u8, String> {
 ///     text.parse().map_err(|_| format!("`{text}` is not a number from 0 to 255"))

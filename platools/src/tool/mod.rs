@@ -10,6 +10,7 @@ mod content;
 pub(crate) mod error;
 mod output;
 mod registry;
+#[doc(hidden)]
 pub mod result;
 pub(crate) mod schema;
 mod spec;

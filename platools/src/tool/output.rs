@@ -54,7 +54,8 @@ impl ToolOutput {
     /// parts as they are.
     ///
     /// ```
-    /// use platools::{Content, Media, ToolOutput};
+    /// use platools::tool::Content;
+    /// use platools::{Media, ToolOutput};
     ///
     /// let output = ToolOutput::content([Content::text("The chart of May."), Media::png([0x89]).into()]);
     /// assert_eq!(output.to_value()["content"][0]["text"], "The chart of May.");

@@ -38,7 +38,8 @@ pub enum RegistryError {
 /// The tools of one host, sorted by name.
 ///
 /// ```
-/// use platools::{Registry, tool, tools};
+/// use platools::tool::Registry;
+/// use platools::{tool, tools};
 ///
 /// /// Add two numbers.
 /// #[tool(register = false)]
@@ -49,7 +50,7 @@ pub enum RegistryError {
 /// let mut registry = Registry::new();
 /// registry.extend(tools![add])?;
 /// assert_eq!(registry.get("add").unwrap().spec().description, "Add two numbers.");
-/// # Ok::<(), platools::RegistryError>(())
+/// # Ok::<(), platools::tool::RegistryError>(())
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Registry {

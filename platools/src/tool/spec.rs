@@ -49,13 +49,13 @@ impl fmt::Display for Auth {
 /// `100/h, per user`.
 ///
 /// ```
-/// use platools::RateLimit;
+/// use platools::tool::RateLimit;
 /// use std::time::Duration;
 ///
 /// let limit: RateLimit = "60/min".parse()?;
 /// assert_eq!((limit.count().get(), limit.period()), (60, Duration::from_secs(60)));
 /// assert!("often".parse::<RateLimit>().is_err());
-/// # Ok::<(), platools::InvalidRateLimit>(())
+/// # Ok::<(), platools::tool::InvalidRateLimit>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RateLimit {
@@ -217,7 +217,8 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
 /// Built with the methods, read through the fields.
 ///
 /// ```
-/// use platools::{Auth, ToolSpec};
+/// use platools::tool::Auth;
+/// use platools::ToolSpec;
 ///
 /// let spec = ToolSpec::new("cancel_order")
 ///     .description("Cancel an order that has not shipped.")

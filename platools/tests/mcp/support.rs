@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use platools::caller::LogLevel;
 use platools::mcp::{McpError, McpServer};
 use platools::prelude::*;
-use platools::{CallContext, Content, LocalHost, LogLevel, Progress, Tool, ToolSpec, tools};
+use platools::tool::Content;
+use platools::{CallContext, LocalHost, Progress, Tool, ToolSpec, tools};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf};
 use tokio::sync::Semaphore;
@@ -141,11 +143,11 @@ pub(crate) fn bench() -> Bench {
     let local = Platools::builder()
         .tools(tools![add, count, hello, draw, explode, refuse, crawl, who, secret, wait])
         .shared_state(Arc::clone(&seen))
-        .authenticator(|credentials: platools::security::Credentials| async move {
+        .authenticator(|credentials: platools::caller::Credentials| async move {
             match credentials.user_token() {
                 Some("admin-token") => Ok(Identity::new("usr_admin").with_roles(["admin"])),
-                Some(_) => Err(platools::security::AuthenticationError::rejected("unknown")),
-                None => Err(platools::security::AuthenticationError::NoCredentials),
+                Some(_) => Err(platools::caller::AuthenticationError::rejected("unknown")),
+                None => Err(platools::caller::AuthenticationError::NoCredentials),
             }
         })
         .build_local()

@@ -2,9 +2,9 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use platools::SessionScope;
-use platools::security::Secret;
+use platools::session_token::SessionScope;
 use platools::session_token::TokenVerifier;
+use platools::verify::Secret;
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 

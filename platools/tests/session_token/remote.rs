@@ -5,8 +5,9 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use platools::SecretSource;
 use platools::session_token::{ClaimsError, MintError, RemoteMint, RemoteMintError, UserIdentity};
-use platools::{SecretSource, SessionClaims, SessionScope, SessionToken, SessionTokens};
+use platools::session_token::{SessionClaims, SessionScope, SessionToken, SessionTokens};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::{Value, json};

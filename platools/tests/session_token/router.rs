@@ -9,10 +9,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode};
+use platools::SecretSource;
 use platools::session_token::{
     CheckedClaims, MintError, SESSION_TOKEN_PATH, SessionTokenRouter, session_token_router,
 };
-use platools::{Mint, RateLimit, SecretSource, SessionClaims, SessionToken, SessionTokens};
+use platools::session_token::{Mint, SessionClaims, SessionToken, SessionTokens};
+use platools::tool::RateLimit;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

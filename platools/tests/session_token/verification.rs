@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use platools::SecretSource;
 use platools::session_token::{MAX_TOKEN_BYTES, TokenError, UserIdentity, decode_unverified};
-use platools::{SecretSource, SessionClaims, SessionScope, SessionTokens};
+use platools::session_token::{SessionClaims, SessionScope, SessionTokens};
 use serde_json::{Value, json};
 
 use crate::forged::{self, HEADER, NOW, SECRET, base64, claims, scope, token, token_with, verifier};

@@ -1,6 +1,7 @@
 //! Calls tools as a platform would, through the host's one dispatcher, without a connection.
 
-use platools::{CallContext, Host, Platools, Tool, ToolErrorKind};
+use platools::tool::ToolErrorKind;
+use platools::{CallContext, Host, Platools, Tool};
 use serde_json::Value;
 
 /// Calls `tool` and gives its answer: the JSON value, or the text of the error.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use platools::{Auth, RateLimit, tool, tools};
+use platools::tool::{Auth, RateLimit};
+use platools::{tool, tools};
 use serde_json::{Value, json};
 
 /// Look up one order by id.
@@ -168,7 +169,7 @@ fn what_the_doctor_is_told_is_in_the_declaration() {
     assert_eq!(properties["door_id"]["x-user-providable"], true);
     assert_eq!(properties["bell_id"], json!({"x-user-providable": false}));
 
-    let mut registry = platools::Registry::new();
+    let mut registry = platools::tool::Registry::new();
     registry.extend(tools).unwrap();
     let report = platools::doctor::examine(&registry, &platools::doctor::Options::new());
     let codes: Vec<_> = report.findings.iter().map(|finding| finding.rule.code()).collect();

@@ -1,6 +1,7 @@
 //! Functions as tools: where they may stand, how they run, and what stays of them.
 
-use platools::{Registry, RegistryError, ToolOutput, tool, tools};
+use platools::tool::{Registry, RegistryError};
+use platools::{ToolOutput, tool, tools};
 use serde_json::json;
 
 use super::caller::call;

@@ -1,6 +1,6 @@
 //! What the host hands to a function, beside the arguments.
 
-use platools::security::Credentials;
+use platools::caller::Credentials;
 use platools::{
     Arguments, CallContext, CancellationToken, FromCall, Identity, State, ToolCall, ToolError, tool, tools,
 };

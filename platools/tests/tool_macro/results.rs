@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use platools::{Media, ToolError, ToolErrorKind, ToolOutput, UserFacingError, tool, tools};
+use platools::tool::ToolErrorKind;
+use platools::{Media, ToolError, ToolOutput, UserFacingError, tool, tools};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use platools::{CallContext, State, Toolset, tool, toolset};
+use platools::tool::Toolset;
+use platools::{CallContext, State, tool, toolset};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};

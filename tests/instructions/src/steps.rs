@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime};
 use load::{SECRET, call, scope};
 use platools::__private::{ArgumentReader, InputSchema};
 use platools::bench::{Lookup, Nonces, is_genuine};
-use platools::protocol::{CallFrame, Inbound, outbound};
-use platools::security::{Secret, SigningKey, Verifier, VerifierOptions};
-use platools::{Arguments, IntoOutput, Tool, ToolOutput, ToolSpec};
+use platools::tool::IntoOutput;
+use platools::verify::{Secret, SigningKey, Verifier, VerifierOptions};
+use platools::wire::{CallFrame, Inbound, outbound};
+use platools::{Arguments, Tool, ToolOutput, ToolSpec};
 use tokio::time::Instant;
 
 /// What every call here is made with.

@@ -1,9 +1,9 @@
 //! Calls, signed before they are sent, as one run of WebSocket frames.
 
 use jiff::Timestamp;
-use platools::protocol::platform::{signed_arguments, tool_call};
-use platools::protocol::{Envelope, Scope};
-use platools::security::{Secret, SigningKey};
+use platools::verify::{Secret, SigningKey};
+use platools::wire::platform::{signed_arguments, tool_call};
+use platools::wire::{Envelope, Scope};
 
 /// The secret of every host that is measured.
 pub const SECRET: &str = "5eed0f0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6";

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use memchr::memmem;
-use platools::protocol::platform::{RegistrationCounts, heartbeat_ack, tools_registered, welcome};
+use platools::wire::platform::{RegistrationCounts, heartbeat_ack, tools_registered, welcome};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{push_frame, scope};

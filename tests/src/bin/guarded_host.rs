@@ -7,11 +7,12 @@
 
 use axum::Router;
 use axum::http::request::Parts;
-use platools::http::HttpFallback;
+use platools::SecretSource;
+use platools::caller::{AuthenticationError, Authenticator as _, Credentials, JwtAuthenticator};
+use platools::fallback::HttpFallback;
 use platools::prelude::*;
-use platools::security::{AuthenticationError, Authenticator as _, Credentials, JwtAuthenticator};
 use platools::session_token::{RemoteMint, session_token_router};
-use platools::{SecretSource, SessionClaims, SessionScope, SessionTokens};
+use platools::session_token::{SessionClaims, SessionScope, SessionTokens};
 use tokio::net::TcpListener;
 
 /// Say who is calling, verified or not.

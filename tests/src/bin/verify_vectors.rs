@@ -4,8 +4,8 @@
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use platools::protocol::{Inbound, Scope};
-use platools::security::{Secret, Verifier, VerifierOptions};
+use platools::verify::{Secret, Verifier, VerifierOptions};
+use platools::wire::{Inbound, Scope};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

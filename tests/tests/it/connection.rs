@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use platools::security::Secret;
-use platools::{HostError, HostState, Platools, SecretSource};
+use platools::host::{HostError, HostState};
+use platools::verify::Secret;
+use platools::{Platools, SecretSource};
 use platools_dev::{DevPlatform, DevPlatformOptions};
 use serde_json::json;
 use tokio::time::timeout;

@@ -1,10 +1,10 @@
 //! Plato desktops as tools over the real wire: pictures within the limits, and who shares a desktop.
 
-use plato_client::testing::FakePlato;
-use plato_client::tools::DesktopTools;
-use plato_client::{Env, Size};
+use plato_sdk::testing::FakePlato;
+use plato_sdk::tools::DesktopTools;
+use plato_sdk::{Env, Size};
 use platools::Platools;
-use platools::protocol::MAX_RESULT_BYTES;
+use platools::wire::MAX_RESULT_BYTES;
 use platools_dev::DevPlatform;
 use serde_json::{Value, json};
 

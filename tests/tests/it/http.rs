@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use axum::Router;
-use platools::http::HttpFallback;
-use platools::security::{Secret, SigningKey};
+use platools::fallback::HttpFallback;
+use platools::verify::{Secret, SigningKey};
 use platools_dev::DevPlatform;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -116,7 +116,7 @@ async fn a_call_that_came_one_way_is_refused_on_the_other() {
     platform.faults().send_text(call.frame("call-1")).unwrap();
     let refused = timeout(GUARD, async {
         loop {
-            if let Some(platools::HostEvent::CallRefused { reason, .. }) = events.next().await {
+            if let Some(platools::host::HostEvent::CallRefused { reason, .. }) = events.next().await {
                 return reason;
             }
         }

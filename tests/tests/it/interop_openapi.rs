@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use platools::{Platools, Tool, ToolOutput, check_name};
+use platools::tool::check_name;
+use platools::{Platools, Tool, ToolOutput};
 use platools_sidecar::openapi::{Document, Selection, import};
 use serde_json::{Map, Value, json};
 

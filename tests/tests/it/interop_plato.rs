@@ -2,8 +2,8 @@
 
 use std::process::{Output, Stdio};
 
-use plato_client::JobId;
-use plato_client::testing::{FakePlato, FakeTestcase, SessionEnd};
+use plato_sdk::JobId;
+use plato_sdk::testing::{FakePlato, FakeTestcase, SessionEnd};
 use serde_json::{Value, json};
 use tokio::process::Command;
 

@@ -3,9 +3,10 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use platools::security::Secret;
+use platools::SecretSource;
+use platools::session_token::{SessionClaims, SessionScope, SessionTokens};
 use platools::session_token::{TokenError, TokenVerifier, UserIdentity};
-use platools::{SecretSource, SessionClaims, SessionScope, SessionTokens};
+use platools::verify::Secret;
 use serde_json::{Value, json};
 
 use super::interop::{node_packages, python, script};

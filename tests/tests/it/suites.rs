@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use platools::caller::{AuthenticationError, Credentials};
 use platools::doctor::{Options, Rule, examine};
-use platools::security::{AuthenticationError, Credentials};
+use platools::layout::Layout;
 use platools::testing::{Progress, RunOptions, Suite, run};
-use platools::{Identity, Layout, LocalHost, Platools, State, ToolError, tool, tools};
+use platools::{Identity, LocalHost, Platools, State, ToolError, tool, tools};
 use serde_json::{Value, json};
 
 type Orders = BTreeMap<&'static str, &'static str>;

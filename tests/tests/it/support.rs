@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use platools::host::{HostError, HostState};
 use platools::prelude::*;
-use platools::{Host, HostError, HostHandle, HostState, Tool, tools};
+use platools::{Host, HostHandle, Tool, tools};
 use platools_dev::{ConnectedEntity, DevPlatform};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -24,7 +25,12 @@ pub(crate) async fn add(a: i64, b: i64) -> i64 {
 #[tool(register = false)]
 pub(crate) async fn whoami(ctx: CallContext) -> Value {
     tokio::task::yield_now().await;
-    json!([ctx.user_id(), platools::current_user_id(), platools::current_call_id(), ctx.context()])
+    json!([
+        ctx.user_id(),
+        platools::caller::current_user_id(),
+        platools::caller::current_call_id(),
+        ctx.context()
+    ])
 }
 
 /// Say who is calling, if anybody knows.

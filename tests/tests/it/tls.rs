@@ -1,6 +1,6 @@
 //! `wss://` with a certificate authority of one's own.
 
-use platools::HostState;
+use platools::host::HostState;
 use platools_dev::DevPlatformOptions;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;

@@ -9,15 +9,15 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::Session;
-use crate::context::CallScope;
-use crate::dispatch::{Admitted, Batched, Entry, Finished, Presence, Rest, answer_text};
+use crate::caller::CallScope;
 use crate::host::calls::Known;
 use crate::host::declaration::format_bytes;
 use crate::host::outbox::Answer;
 use crate::host::{HostEvent, Shared};
 use crate::observe;
-use crate::protocol::{CallFrame, FrameError, Inbound, MAX_FRAME_BYTES, MAX_RESULT_BYTES, outbound};
+use crate::run::{Admitted, Batched, Entry, Finished, Presence, Rest, answer_text};
 use crate::tool::{Arguments, ToolError, ToolResult};
+use crate::wire::{CallFrame, FrameError, Inbound, MAX_FRAME_BYTES, MAX_RESULT_BYTES, outbound};
 
 /// How long to wait before registering again when the platform does not say.
 const REGISTER_AGAIN: Duration = Duration::from_secs(15);

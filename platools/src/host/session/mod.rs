@@ -28,9 +28,9 @@ use super::driver::Status;
 use super::ending::{self, Ending};
 use super::machine::Event;
 use super::{FAREWELL, HostEvent, Shared};
-use crate::dispatch::Batch;
 use crate::observe;
-use crate::protocol::{CALL_PENDING, Inbound, Scope, Welcome, outbound};
+use crate::run::Batch;
+use crate::wire::{CALL_PENDING, Inbound, Scope, Welcome, outbound};
 
 /// How many frames are read before time and shutdown are looked at again.
 const READ_BUDGET: usize = 256;

@@ -237,10 +237,7 @@ mod tests {
         outgoing.on_heartbeat_ack();
         outgoing.on_pong(&pong(1));
         assert!(outgoing.has_unproven(Instant::now()));
-        assert!(
-            !outgoing.has_unproven(Instant::now() + crate::protocol::CALL_PENDING),
-            "nobody waits for it"
-        );
+        assert!(!outgoing.has_unproven(Instant::now() + crate::wire::CALL_PENDING), "nobody waits for it");
         assert_eq!(left(outgoing), ["b"], "the late pong covers nothing more");
     }
 
@@ -278,7 +275,7 @@ mod tests {
             write(&mut outgoing);
         }
         assert!(outgoing.unproven_bytes <= MAX_UNPROVEN_BYTES);
-        tokio::time::advance(crate::protocol::CALL_PENDING).await;
+        tokio::time::advance(crate::wire::CALL_PENDING).await;
         outgoing.answers.push_back(answer("last"));
         write(&mut outgoing);
         assert_eq!(left(outgoing), ["last"]);

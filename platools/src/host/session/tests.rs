@@ -10,8 +10,8 @@ use super::*;
 use crate::host::dial::Stream;
 use crate::host::outbox::Answer;
 use crate::host::{Host, HostState};
-use crate::protocol::platform;
 use crate::tool::{Tool, ToolOutput, ToolSpec};
+use crate::wire::platform;
 use crate::{HostHandle, Platools};
 
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::presence::Presence;
 use super::{IDLE, SESSIONS};
-use crate::context::{LogLevel, Progress};
+use crate::caller::{LogLevel, Progress};
 use crate::mcp::answer;
 use crate::mcp::calls::{self, Adopted, Running};
 use crate::mcp::plain::PlainCall;

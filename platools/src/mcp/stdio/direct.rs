@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::lines::line_of;
 use super::waiting::Waiting;
-use crate::context::{Listen, Progress, Report};
+use crate::caller::{Listen, Progress, Report};
 use crate::mcp::plain::PlainCall;
 use crate::mcp::session::{Level, Shared};
 use crate::mcp::{answer, calls, messages};

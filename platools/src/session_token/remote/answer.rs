@@ -117,7 +117,7 @@ fn message(body: &[u8], claims: &CheckedClaims) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SessionClaims;
+    use crate::session_token::SessionClaims;
 
     fn message_of(body: &str) -> String {
         let claims = SessionClaims::for_user("usr_7").user_token("opaque-s3cret").check().unwrap();

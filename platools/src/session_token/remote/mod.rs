@@ -27,7 +27,7 @@ use super::{
 };
 use crate::SecretSource;
 use crate::http_client::{HttpClient, HttpError, HttpOptions, http_url};
-use crate::security::{Secret, SecretError};
+use crate::verify::{Secret, SecretError};
 
 /// What a bearer of the mint starts with. A service secret does not, and must not be sent.
 const BEARER_PREFIX: &str = "plt_ent_";
@@ -57,7 +57,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 ///
 /// ```no_run
 /// use platools::session_token::RemoteMint;
-/// use platools::{SecretSource, SessionClaims, SessionScope, SessionTokens};
+/// use platools::session_token::{SessionClaims, SessionScope, SessionTokens};
+/// use platools::SecretSource;
 ///
 /// # async fn example() -> platools::Result<()> {
 /// let scope = SessionScope::new("org_1", "proj_1", "env_prod", "orders-prod");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quick_cache::sync::Cache;
 
-use crate::dispatch::rate::{self, Quota, Rate};
+use crate::run::rate::{self, Quota, Rate};
 use crate::tool::RateLimit;
 
 /// How many users or addresses are remembered; some 200 bytes each. Beyond it those that ask least are

@@ -54,7 +54,8 @@ type ClientAddress = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 /// use axum::Router;
 /// use axum::http::request::Parts;
 /// use platools::session_token::session_token_router;
-/// use platools::{SecretSource, SessionClaims, SessionScope, SessionTokens};
+/// use platools::session_token::{SessionClaims, SessionScope, SessionTokens};
+/// use platools::SecretSource;
 ///
 /// /// The user whom the session cookie belongs to.
 /// async fn authenticate(request: Parts) -> Result<Option<SessionClaims>, std::io::Error> {

@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use self::explain::nearest;
 use super::ToolError;
-use crate::json;
+use crate::wire::json;
 
 /// The arguments of one call: a JSON object, kept as text until a handler asks for its values.
 ///
@@ -34,7 +34,7 @@ use crate::json;
 /// struct Sum { a: i64, b: Vec<i64> }
 /// let sum: Sum = arguments.parse().unwrap();
 /// assert_eq!(sum.a + sum.b.iter().sum::<i64>(), 6);
-/// # Ok::<(), platools::ArgumentsError>(())
+/// # Ok::<(), platools::tool::ArgumentsError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Arguments(String);

@@ -1,7 +1,8 @@
 //! The import of `tool` counts as used when only methods are tools.
 #![deny(warnings)]
 
-use platools::{Toolset, tool, toolset};
+use platools::tool::Toolset;
+use platools::{tool, toolset};
 
 struct Orders;
 

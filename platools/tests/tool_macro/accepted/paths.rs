@@ -2,7 +2,7 @@
 #![deny(warnings)]
 
 use platools as agents;
-use platools::Toolset as _;
+use platools::tool::Toolset as _;
 
 struct Orders;
 

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use platools::{Toolset, tool, toolset, tools};
+use platools::tool::Toolset;
+use platools::{tool, toolset, tools};
 
 mod orders {
     /// Look up one order by id.

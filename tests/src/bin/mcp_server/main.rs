@@ -23,9 +23,9 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn};
+use platools::caller::{AuthenticationError, Credentials};
 use platools::mcp::{McpHttp, McpServer};
 use platools::prelude::*;
-use platools::security::{AuthenticationError, Credentials};
 use platools::{Limits, LocalHost, Platools};
 use tokio::net::TcpListener;
 

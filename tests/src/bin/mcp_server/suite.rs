@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use platools::caller::LogLevel;
 use platools::prelude::*;
-use platools::{Content, EmbeddedResource, LogLevel, Tool, ToolSpec};
+use platools::tool::{Content, EmbeddedResource};
+use platools::{Tool, ToolSpec};
 use serde_json::json;
 use tokio::time::sleep;
 

@@ -3,8 +3,9 @@
 use std::io::Read as _;
 use std::time::Duration;
 
+use platools::caller::LogLevel;
 use platools::prelude::*;
-use platools::{LogLevel, Tool, ToolSpec};
+use platools::{Tool, ToolSpec};
 use tokio::time::sleep;
 
 use super::Itself;

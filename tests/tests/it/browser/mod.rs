@@ -7,8 +7,9 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use platools::layout::Layout;
 use platools::testing::{RunOptions, Suite, run};
-use platools::{Layout, Platools, SecretSource, Tool};
+use platools::{Platools, SecretSource, Tool};
 use platools_dev::{ConnectedEntity, DevPlatform};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use platools::security::Secret;
-use platools::{HostError, HostEvent, HostState, Platools, SecretSource, WhenSuperseded};
+use platools::host::{HostError, HostEvent, HostState, WhenSuperseded};
+use platools::verify::Secret;
+use platools::{Platools, SecretSource};
 use platools_dev::DevPlatform;
 use tests::proxy::Cut;
 use tokio::time::{sleep, timeout};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use platools::{HostEvent, HostState};
+use platools::host::{HostEvent, HostState};
 use platools_dev::{DevPlatformOptions, Outcome};
 use serde_json::json;
 use tests::proxy::{Cut, Flow, Proxy, Way};

@@ -10,9 +10,10 @@ mod tools;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use platools::protocol::{Envelope, platform};
-use platools::security::SigningKey;
-use platools::{HostEvent, HostEvents, Platools};
+use platools::Platools;
+use platools::host::{HostEvent, HostEvents};
+use platools::verify::SigningKey;
+use platools::wire::{Envelope, platform};
 use platools_dev::{ConnectedEntity, DevPlatform, DevPlatformOptions, Event, Events};
 use serde_json::{Value, json};
 use tests::proxy::Proxy;

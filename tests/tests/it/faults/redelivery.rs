@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use platools::{HostEvent, HostState, Tool, ToolOutput, ToolSpec};
+use platools::host::{HostEvent, HostState};
+use platools::{Tool, ToolOutput, ToolSpec};
 use platools_dev::{DevPlatformOptions, Event};
 use serde_json::json;
 use tests::proxy::{Cut, Flow, Proxy, Way};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use platools::{HostEvent, HostState};
+use platools::host::{HostEvent, HostState};
 use platools_dev::{DevPlatform, DevPlatformOptions};
 use serde_json::json;
 use tests::proxy::{Flow, Proxy};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use platools::{HostConfig, HostEvent, HostState, Platools};
+use platools::host::{HostEvent, HostState};
+use platools::{HostConfig, Platools};
 use platools_dev::DevPlatformOptions;
 use serde_json::json;
 use tests::proxy::{Flow, Proxy, Way};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use platools::security::Secret;
-use platools::{HostEvent, HostState, SecretSource, Tool, ToolOutput, ToolSpec};
+use platools::host::{HostEvent, HostState};
+use platools::verify::Secret;
+use platools::{SecretSource, Tool, ToolOutput, ToolSpec};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 

@@ -1,0 +1,111 @@
+//! Resetting a session, looking at what happened in it, and scoring that (plato-api §6.6).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Session;
+use crate::error::{Error, Result};
+use crate::types::{Evaluation, Outcome, ResetRequest, State};
+
+/// How long setting a clock may take.
+pub(super) const DATE_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Session {
+    /// Puts the data of all environments back, and begins to note what is changed. What it came to, by alias: an
+    /// environment that could not be reset is no error here.
+    ///
+    /// # Errors
+    /// When the server says no.
+    pub async fn reset(&self) -> Result<BTreeMap<String, Outcome>> {
+        self.reset_for(None, None).await
+    }
+
+    /// The same for a task, by its number, and for a model, whose record the session is added to.
+    ///
+    /// # Errors
+    /// When the server says no.
+    pub async fn reset_for(
+        &self,
+        task_id: Option<i64>,
+        model: Option<&str>,
+    ) -> Result<BTreeMap<String, Outcome>> {
+        self.shared().usable()?;
+        let request = ResetRequest { task_id, source: "SDK", model: model.map(str::to_owned) };
+        Ok(self.by_alias(self.api().reset_session(self.id(), &request).await?.results))
+    }
+
+    /// The state of all environments, by alias, with what was changed since the last reset. Machines write what they
+    /// have noted down first.
+    ///
+    /// ```no_run
+    /// # async fn run(session: plato_sdk::Session) -> plato_sdk::Result<()> {
+    /// for (alias, state) in session.state().await? {
+    ///     println!("{alias}: {} changes", state.mutations().len());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When the server says no.
+    pub async fn state(&self) -> Result<BTreeMap<String, State>> {
+        self.states(false).await
+    }
+
+    /// The same with the changes of one record merged into one.
+    ///
+    /// # Errors
+    /// When the server says no.
+    pub async fn merged_state(&self) -> Result<BTreeMap<String, State>> {
+        self.states(true).await
+    }
+
+    async fn states(&self, merge: bool) -> Result<BTreeMap<String, State>> {
+        self.shared().usable()?;
+        Ok(self.by_alias(self.api().session_state(self.id(), merge).await?.results))
+    }
+
+    /// Scores the session by a testcase from now on. The server lets few keys do that and answers others with 403;
+    /// start the session with [`testcase`](super::SessionRequest::testcase) instead.
+    ///
+    /// # Errors
+    /// When the server says no.
+    pub async fn link_testcase(&self, testcase_id: &str) -> Result<()> {
+        self.shared().usable()?;
+        self.api().link_testcase(self.id(), testcase_id).await.map(drop)
+    }
+
+    /// Scores the session: what was changed in it, and `value`, which is the answer that the testcase asks for, as
+    /// a JSON object. The state is asked for first, so that machines write down what they have noted.
+    ///
+    /// ```no_run
+    /// # async fn run(session: plato_sdk::Session) -> plato_sdk::Result<()> {
+    /// use serde_json::json;
+    ///
+    /// let evaluation = session.evaluate(Some(&json!({"total": 42}))).await?;
+    /// println!("{:?} of 1: {}", evaluation.score, evaluation.reason.unwrap_or_default());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when the value is no object; otherwise when the server says no. This is never asked
+    /// twice.
+    pub async fn evaluate(&self, value: Option<&Value>) -> Result<Evaluation> {
+        if let Some(value) = value.filter(|value| !value.is_object()) {
+            let kind = match value {
+                Value::Null => "null",
+                Value::Bool(_) => "a boolean",
+                Value::Number(_) => "a number",
+                Value::String(_) => "a text",
+                _ => "an array",
+            };
+            return Err(Error::InvalidInput(format!(
+                "a session is scored with a JSON object, not with {kind}: wrap it, such as {{\"answer\": …}}, as \
+                 the testcase says"
+            )));
+        }
+        self.state().await?;
+        self.api().evaluate(self.id(), value).await
+    }
+}

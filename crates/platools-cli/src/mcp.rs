@@ -1,0 +1,134 @@
+//! An MCP server in place of a development platform: for `list` and `call` with a URL that has a path.
+
+use std::time::{Duration, Instant};
+
+use platools::ToolSpec;
+use platools::cli::output::{Output, ToolLine, unknown_tool};
+use platools::tool::ToolErrorKind;
+use platools_sidecar::upstream::{Bearer, Client, UpstreamError};
+use serde_json::{Map, Value, json};
+
+use crate::Failure;
+use crate::client::Target;
+
+/// The variable with the token of a server that `serve --http` started.
+const TOKEN: &str = "PLATOOLS_SERVE_TOKEN";
+
+/// A server, and its tools.
+pub(crate) struct Server {
+    client: Client,
+    /// As it is shown.
+    at: String,
+    tools: Vec<ToolSpec>,
+}
+
+impl Server {
+    pub(crate) async fn connect(target: &Target) -> Result<Self, Failure> {
+        for (option, value) in [("--entity", &target.entity), ("--env", &target.env)] {
+            if value.is_some() {
+                return Err(Failure::Usage(format!("an MCP server has no entities: leave out {option}")));
+            }
+        }
+        let mut shown = target.url.clone();
+        shown.set_query(None);
+        shown.set_fragment(None);
+        let at = shown.to_string();
+        let variable = || std::env::var(TOKEN).ok().filter(|token| !token.is_empty());
+        let token = target.token.clone().filter(|token| !token.is_empty()).or_else(variable);
+        let bearer = token.map(Bearer::new).transpose().map_err(|error| Failure::Usage(error.to_string()))?;
+        let problem = |error: UpstreamError| {
+            let advice = match &error {
+                UpstreamError::Refused(_) => ", in --token or PLATOOLS_SERVE_TOKEN",
+                UpstreamError::NotMcp(_) => "; a URL without a path is that of a development platform",
+                _ => "",
+            };
+            Failure::Usage(format!("{at}: {error}{advice}"))
+        };
+        let client = Client::connect_http(target.url.as_str(), bearer.as_ref()).await.map_err(problem)?;
+        let tools = client.list_tools().await.map_err(problem)?;
+        Ok(Self { client, at, tools })
+    }
+
+    /// Prints the tools that have all these words in name or description.
+    pub(crate) async fn list(self, words: &str, as_json: bool, output: &Output) {
+        let words: Vec<String> = words.split_whitespace().map(str::to_lowercase).collect();
+        let has_all = |tool: &&ToolSpec| {
+            let texts = [tool.name.to_lowercase(), tool.description.to_lowercase()];
+            words.iter().all(|word| texts.iter().any(|text| text.contains(word)))
+        };
+        let tools: Vec<&ToolSpec> = self.tools.iter().filter(has_all).collect();
+        if as_json {
+            output.json(&tools.iter().map(|tool| described(tool)).collect::<Vec<_>>());
+        } else {
+            if tools.is_empty() {
+                output.note(if words.is_empty() {
+                    "the server has no tools"
+                } else {
+                    "no tool has these words"
+                });
+            }
+            let lines: Vec<_> =
+                tools.iter().map(|tool| ToolLine::new(&tool.name, &tool.description)).collect();
+            output.tools(&lines);
+        }
+        self.client.close().await;
+    }
+
+    pub(crate) async fn call(
+        self,
+        tool: &str,
+        params: &str,
+        time: Duration,
+        as_json: bool,
+        output: &Output,
+    ) -> Result<(), Failure> {
+        let arguments: Map<String, Value> =
+            serde_json::from_str(params).map_err(|error| Failure::Usage(error.to_string()))?;
+        if !self.tools.iter().any(|known| known.name == tool) {
+            let names: Vec<&str> = self.tools.iter().map(|tool| tool.name.as_str()).collect();
+            return Err(Failure::Usage(unknown_tool(tool, &names)));
+        }
+        let started = Instant::now();
+        let answer = self.client.call_tool(tool, arguments, time).await;
+        let latency_ms = started.elapsed().as_micros() as f64 / 1_000.0;
+        self.client.close().await;
+        match answer {
+            Ok(Ok(result)) => {
+                let result = result.to_value();
+                if as_json {
+                    output.json(&json!({"outcome": "result", "result": result, "latency_ms": latency_ms}));
+                } else {
+                    output.value(&result);
+                }
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                let message = match error.kind() {
+                    ToolErrorKind::Internal => "the tool failed".to_owned(),
+                    _ => error.to_string(),
+                };
+                if as_json {
+                    let outcome = json!({"outcome": "error", "message": message, "latency_ms": latency_ms});
+                    output.json(&outcome);
+                    return Err(Failure::Failed(None));
+                }
+                Err(Failure::Failed(Some(message)))
+            }
+            Err(error @ UpstreamError::Timeout(_)) if as_json => {
+                output.json(&json!({"outcome": "timed_out", "message": error.to_string()}));
+                Err(Failure::Failed(None))
+            }
+            Err(error) => Err(Failure::Failed(Some(format!("{}: {error}", self.at)))),
+        }
+    }
+}
+
+fn described(tool: &ToolSpec) -> Value {
+    json!({
+        "name": tool.name,
+        "description": tool.description,
+        "annotations": tool.annotations,
+        "input_schema": tool.input_schema,
+        "output_schema": tool.output_schema,
+    })
+}

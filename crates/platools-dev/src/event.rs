@@ -1,0 +1,229 @@
+//! What happens on the platform, for those who watch.
+
+use std::time::Duration;
+
+use platools::wire::platform::RegistrationCounts;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+
+use crate::EntityKey;
+use crate::journal::Stamped;
+
+/// What happens on the platform, from the moment of asking on.
+///
+/// Nothing waits for a watcher: one that reads too slowly misses the oldest events.
+#[derive(Debug)]
+pub struct Events {
+    receiver: broadcast::Receiver<Stamped>,
+    missed: u64,
+}
+
+impl Events {
+    pub(crate) fn new(receiver: broadcast::Receiver<Stamped>) -> Self {
+        Self { receiver, missed: 0 }
+    }
+
+    /// The next event; `None` when the platform is gone.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            match self.receiver.recv().await {
+                Ok(stamped) => return Some(stamped.event),
+                Err(RecvError::Lagged(missed)) => self.missed += missed,
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// The next event, if there is one already.
+    pub fn try_next(&mut self) -> Option<Event> {
+        loop {
+            match self.receiver.try_recv() {
+                Ok(stamped) => return Some(stamped.event),
+                Err(TryRecvError::Lagged(missed)) => self.missed += missed,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// How many events were missed for reading too slowly.
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A host was authenticated.
+    Connected {
+        /// Who connected.
+        key: EntityKey,
+        /// The connection's id, as `welcome` stated it.
+        connection_id: String,
+    },
+    /// A connection was refused.
+    Refused {
+        /// The close reason, such as `invalid secret`.
+        reason: &'static str,
+    },
+    /// An authenticated connection ended.
+    Disconnected {
+        /// Whose connection it was.
+        key: EntityKey,
+        /// The connection's id.
+        connection_id: String,
+        /// How it ended.
+        ending: Ending,
+    },
+    /// A declaration of tools was applied.
+    Registered {
+        /// Whose tools.
+        key: EntityKey,
+        /// What it changed.
+        counts: RegistrationCounts,
+    },
+    /// A declaration was refused, since there were too many.
+    Throttled {
+        /// Whose declaration.
+        key: EntityKey,
+        /// When the next one is welcome.
+        retry_after: Duration,
+    },
+    /// A heartbeat arrived.
+    Heartbeat {
+        /// Whose heartbeat.
+        key: EntityKey,
+        /// How many tools it told about.
+        tools: usize,
+    },
+    /// A call was sent.
+    Called {
+        /// To whom.
+        key: EntityKey,
+        /// The call's id.
+        call_id: String,
+        /// The tool's name.
+        tool: String,
+    },
+    /// A call was answered.
+    Answered {
+        /// By whom.
+        key: EntityKey,
+        /// The call's id.
+        call_id: String,
+        /// Whether the answer is a result.
+        ok: bool,
+    },
+    /// A call was not answered in time.
+    TimedOut {
+        /// By whom.
+        key: EntityKey,
+        /// The call's id.
+        call_id: String,
+    },
+    /// A call is over and in the history.
+    Recorded {
+        /// Whose tool was called.
+        key: EntityKey,
+        /// The call's id.
+        call_id: String,
+        /// Its number in the history.
+        id: u64,
+    },
+    /// An entity has a new secret, in all environments.
+    SecretRotated {
+        /// The entity's slug.
+        entity: String,
+    },
+    /// A fault was asked for at the HTTP API.
+    FaultInjected {
+        /// Whose connection is concerned.
+        key: EntityKey,
+        /// Its name there, such as `freeze`.
+        fault: &'static str,
+    },
+    /// An answer arrived that nobody waits for: too late, for the second time, or for no call at all.
+    UnexpectedAnswer {
+        /// From whom.
+        key: EntityKey,
+        /// The call's id.
+        call_id: String,
+        /// The whole frame.
+        frame: String,
+    },
+    /// A frame arrived that cannot be read.
+    MalformedFrame {
+        /// From whom.
+        key: EntityKey,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// The host closed it.
+    ClosedByHost {
+        /// The close code, if it sent one.
+        code: Option<u16>,
+        /// The close reason.
+        reason: String,
+    },
+    /// The platform closed it.
+    ClosedByPlatform {
+        /// The close code.
+        code: u16,
+        /// The close reason.
+        reason: String,
+    },
+    /// The platform cut it, without a close.
+    Cut,
+    /// The host sent a frame larger than the platform reads.
+    FrameTooLarge,
+    /// The connection broke.
+    Broken {
+        /// What the socket says.
+        problem: String,
+    },
+}
+
+/// How often things happened since the platform started, over all entities.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Connections that were authenticated.
+    pub connected: u64,
+    /// Connections that were refused.
+    pub refused: u64,
+    /// Connections that gave way to a newer one of the same entity and environment.
+    pub superseded: u64,
+    /// Declarations that were applied.
+    pub registrations: u64,
+    /// Declarations that were refused as too many.
+    pub throttled: u64,
+    /// Heartbeats.
+    pub heartbeats: u64,
+    /// Calls that were sent.
+    pub calls: u64,
+    /// Calls that were answered with a result.
+    pub results: u64,
+    /// Calls that were answered with an error.
+    pub errors: u64,
+    /// Calls that were not answered in time.
+    pub timed_out: u64,
+    /// Answers to calls that had timed out.
+    pub late_answers: u64,
+    /// Answers to calls that had been answered.
+    pub repeated_answers: u64,
+    /// Answers to calls that nobody made, or that another entity or environment was asked.
+    pub unknown_answers: u64,
+    /// Frames that could not be read, binary ones too.
+    pub malformed_frames: u64,
+    /// Frames of types that the platform does not know.
+    pub unknown_frames: u64,
+    /// Frames over 10 MiB, each of which cost a connection.
+    pub oversized_frames: u64,
+}

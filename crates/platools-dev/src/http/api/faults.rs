@@ -1,0 +1,134 @@
+//! Trouble on request.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use platools::wire::{MAX_FRAME_BYTES, close};
+use serde::{Deserialize, Serialize};
+
+use crate::http::App;
+use crate::http::error::ApiError;
+use crate::http::extract::{Body, Path};
+use crate::http::view::{CallView, kept};
+use crate::{DevError, Event};
+
+/// The longest reason that fits into a close frame, in bytes.
+const LONGEST_REASON: usize = 123;
+
+/// The longest delay that a host may be told to wait, in milliseconds.
+const LONGEST_DELAY_MS: u64 = 3_600_000;
+
+/// A fault, and what it needs to know.
+#[derive(Deserialize)]
+#[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
+pub(in crate::http) enum Request {
+    Drop,
+    Freeze,
+    Thaw,
+    Supersede,
+    GoingAway,
+    Close {
+        code: u16,
+        #[serde(default)]
+        reason: String,
+    },
+    Throttle {
+        declarations: u32,
+        retry_after_ms: u64,
+    },
+    IgnoreHeartbeats {
+        ignore: bool,
+    },
+    SendText {
+        text: String,
+    },
+    ReplayLast,
+}
+
+/// What came of it.
+#[derive(Serialize)]
+pub(in crate::http) struct Injected {
+    fault: &'static str,
+    /// What the host said to a call that was sent once more.
+    call: Option<CallView>,
+}
+
+impl Request {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Freeze => "freeze",
+            Self::Thaw => "thaw",
+            Self::Supersede => "supersede",
+            Self::GoingAway => "going_away",
+            Self::Close { .. } => "close",
+            Self::Throttle { .. } => "throttle",
+            Self::IgnoreHeartbeats { .. } => "ignore_heartbeats",
+            Self::SendText { .. } => "send_text",
+            Self::ReplayLast => "replay_last",
+        }
+    }
+
+    fn check(&self) -> Result<(), ApiError> {
+        let problem = match self {
+            // Others are reserved, or mean that no close frame came at all.
+            Self::Close { code, .. } if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) => {
+                format!(
+                    "`code` is {code}, which no side may send: choose 1000 to 1003, 1007 to 1014, or 3000 to 4999"
+                )
+            }
+            Self::Close { reason, .. } if reason.len() > LONGEST_REASON => {
+                format!(
+                    "`reason` has {} bytes: at most {LONGEST_REASON} fit into a close frame",
+                    reason.len()
+                )
+            }
+            Self::Throttle { retry_after_ms, .. } if *retry_after_ms > LONGEST_DELAY_MS => {
+                format!("`retry_after_ms` is {retry_after_ms}: choose at most {LONGEST_DELAY_MS}")
+            }
+            Self::SendText { text } if text.len() > MAX_FRAME_BYTES => {
+                format!("`text` has {} bytes: a frame has at most {MAX_FRAME_BYTES}", text.len())
+            }
+            _ => return Ok(()),
+        };
+        Err(ApiError::bad_request("invalid_fault", problem))
+    }
+}
+
+/// `POST /api/v1/entities/{entity}/{environment}/faults`
+pub(in crate::http) async fn inject(
+    State(app): State<App>,
+    Path((entity, environment)): Path<(String, String)>,
+    Body(request): Body<Request>,
+) -> Result<Json<Injected>, ApiError> {
+    request.check()?;
+    let entity = app.entity(&entity, &environment)?;
+    let (faults, fault) = (entity.faults(), request.name());
+    let announce = || app.shared.emit(Event::FaultInjected { key: entity.key().clone(), fault });
+    let mut call = None;
+    match request {
+        Request::Drop => faults.drop_connection()?,
+        Request::Freeze => faults.freeze()?,
+        Request::Thaw => faults.thaw()?,
+        Request::Supersede => faults.supersede()?,
+        Request::GoingAway => faults.close(close::GOING_AWAY, close::SHUTTING_DOWN)?,
+        Request::Close { code, reason } => faults.close(code, &reason)?,
+        Request::Throttle { declarations, retry_after_ms } => {
+            faults.throttle_registrations(declarations, Duration::from_millis(retry_after_ms));
+        }
+        Request::IgnoreHeartbeats { ignore } => faults.ignore_heartbeats(ignore),
+        Request::SendText { text } => faults.send_text(text)?,
+        Request::ReplayLast => {
+            let last =
+                app.shared.read(|state| state.seat(entity.key()).and_then(|seat| seat.last_call.clone()));
+            let last = last.ok_or_else(|| DevError::NothingToReplay(entity.key().clone()))?;
+            announce();
+            let exchanged = faults.repeat(last).await?;
+            call = Some(CallView::new(&*kept(exchanged)?, &entity.secret()));
+            return Ok(Json(Injected { fault, call }));
+        }
+    }
+    announce();
+    Ok(Json(Injected { fault, call }))
+}

@@ -1,0 +1,100 @@
+//! The platform's HTTP side: the playground page and the API behind it.
+//!
+//! It sits on the same parts as the Rust API, and knows nothing about sockets: requests are handed in by
+//! [`accept`](crate::accept). Every request passes [`guard`] first; what is listed in [`routes`] is all
+//! there is.
+
+mod api;
+mod assets;
+mod error;
+mod extract;
+mod guard;
+mod openapi;
+mod routes;
+mod time;
+mod view;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::Response;
+use axum::middleware::{from_fn, from_fn_with_state};
+use hyper::body::Incoming;
+use platools::verify::Secret;
+use platools::wire::MAX_FRAME_BYTES;
+use tokio_util::sync::CancellationToken;
+use tower::Service as _;
+
+pub(crate) use self::guard::Authorities;
+use self::routes::{Access, routes};
+use crate::state::Shared;
+use crate::{ConnectedEntity, DevError, EntityKey};
+
+/// The largest body of a request, in bytes: a call whose frame is as large as frames may be.
+const MAX_BODY_BYTES: usize = MAX_FRAME_BYTES + 64 * 1024;
+
+/// What the handlers share.
+type App = Arc<Inner>;
+
+struct Inner {
+    shared: Arc<Shared>,
+    base_url: Arc<str>,
+    token: Secret,
+    allowed: Authorities,
+}
+
+impl Inner {
+    /// The entity in the environment that a path names.
+    fn entity(&self, entity: &str, environment: &str) -> Result<ConnectedEntity, DevError> {
+        ConnectedEntity::new(&self.shared, &self.base_url, EntityKey::new(entity, environment))
+    }
+}
+
+/// Ends what would go on for ever when the platform stops.
+#[derive(Clone)]
+struct Stopping(CancellationToken);
+
+/// The HTTP side of one platform.
+#[derive(Clone)]
+pub(crate) struct Http {
+    router: Router,
+}
+
+impl Http {
+    pub(crate) fn new(shared: Arc<Shared>, base_url: Arc<str>, token: Secret, allowed: Authorities) -> Self {
+        let app = Arc::new(Inner { shared, base_url, token, allowed });
+        let mut router = Router::new();
+        for route in routes() {
+            let handler = match route.access {
+                Access::Open => route.handler,
+                Access::Token => {
+                    route.handler.route_layer(from_fn_with_state(Arc::clone(&app), guard::with_token))
+                }
+            };
+            router = router.route(route.path, handler);
+        }
+        let router = router
+            .fallback(api::not_found)
+            .method_not_allowed_fallback(api::method_not_allowed)
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(from_fn_with_state(Arc::clone(&app), guard::from_here))
+            .layer(from_fn(guard::harden))
+            .with_state(app);
+        Self { router }
+    }
+
+    /// Answers one request. What streams ends when `stopping` is cancelled.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        stopping: CancellationToken,
+    ) -> Response<Body> {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Stopping(stopping));
+        let answered: Result<_, Infallible> = self.router.clone().call(request).await;
+        answered.unwrap_or_else(|never| match never {})
+    }
+}

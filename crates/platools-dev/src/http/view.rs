@@ -1,0 +1,200 @@
+//! A call that is over, as the API shows it.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use platools::verify::Secret;
+use platools::wire::{Inbound, MAX_RESULT_BYTES};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::error::ApiError;
+use super::time::{milliseconds, rfc3339};
+use crate::call::{Content, Exchanged, replaced_result};
+use crate::history::HistoryEntry;
+use crate::text::beginning;
+use crate::{SignatureParts, Tamper};
+
+/// How much of a text is shown, in bytes. Whole frames are at `/history/{id}/frames/…`.
+const SHOWN_BYTES: usize = MAX_RESULT_BYTES;
+
+/// How many characters of an error are shown in a list.
+const SHOWN_ERROR: usize = 200;
+
+/// What the history keeps of a call.
+pub(super) fn kept(exchanged: Exchanged) -> Result<Arc<HistoryEntry>, ApiError> {
+    exchanged.entry.ok_or_else(|| {
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "no_history", "this platform keeps no history")
+    })
+}
+
+/// A call in a list.
+#[derive(Serialize)]
+pub(super) struct CallSummary {
+    id: u64,
+    at: String,
+    entity: String,
+    environment: String,
+    tool: String,
+    call_id: String,
+    outcome: &'static str,
+    error: Option<String>,
+    latency_ms: f64,
+    handler_ms: Option<u64>,
+    tamper: Option<&'static str>,
+    /// Whether the same frame had been sent before.
+    repeated: bool,
+}
+
+impl CallSummary {
+    pub(super) fn new(entry: &HistoryEntry) -> Self {
+        let outcome = match entry.reply {
+            Some(_) if entry.ok => "result",
+            Some(_) => "error",
+            None => "timed_out",
+        };
+        // Results may be large, and are not looked at for a list.
+        let error = match (outcome == "error").then(|| entry.content()) {
+            Some(Content::Error(error)) => Some(error.chars().take(SHOWN_ERROR).collect()),
+            _ => None,
+        };
+        Self {
+            id: entry.id,
+            at: rfc3339(entry.at),
+            entity: entry.key.entity.clone(),
+            environment: entry.key.environment.clone(),
+            tool: entry.tool.clone(),
+            call_id: entry.call_id.clone(),
+            outcome,
+            error,
+            latency_ms: milliseconds(entry.latency),
+            handler_ms: entry.host_latency.map(|latency| latency.as_millis() as u64),
+            tamper: entry.tamper.map(Tamper::as_str),
+            repeated: entry.repeated,
+        }
+    }
+}
+
+/// A call with all that is known about it.
+#[derive(Serialize)]
+pub(super) struct CallView {
+    #[serde(flatten)]
+    summary: CallSummary,
+    /// As the agent gets it; exactly as the host wrote it unless it was replaced for its size.
+    result: Option<Shown>,
+    /// The whole error.
+    message: Option<String>,
+    /// The time that went neither into the handler nor into waiting for its turn at the host.
+    wire_ms: Option<f64>,
+    request: Option<RequestView>,
+    sent: Cut,
+    reply: Option<Cut>,
+    signature: Option<SignatureView>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown {
+    Raw(Box<RawValue>),
+    Value(Value),
+}
+
+/// A text that may be long.
+#[derive(Serialize)]
+struct Cut {
+    text: String,
+    bytes: usize,
+    truncated: bool,
+}
+
+/// Who called, and with what.
+#[derive(Serialize)]
+struct RequestView {
+    /// JSON text, exactly as it was sent.
+    arguments: Cut,
+    context: Option<Value>,
+    user: Option<String>,
+    agent: Option<String>,
+    thread: Option<String>,
+    user_token: Option<String>,
+    entity_token: Option<String>,
+}
+
+/// The signature, piece by piece.
+#[derive(Serialize)]
+struct SignatureView {
+    timestamp: Option<String>,
+    nonce: Option<String>,
+    tool_name: String,
+    arguments: Cut,
+    signed_text: Cut,
+    signature: Option<String>,
+    /// Whether it is the one that the entity's present secret makes.
+    valid: bool,
+}
+
+impl Cut {
+    fn new(text: &str) -> Self {
+        let shown = beginning(text, SHOWN_BYTES);
+        Self { text: shown.to_owned(), bytes: text.len(), truncated: shown.len() < text.len() }
+    }
+}
+
+impl CallView {
+    pub(super) fn new(entry: &HistoryEntry, secret: &Secret) -> Self {
+        let (mut result, mut message) = (None, None);
+        match entry.content() {
+            Content::Result(text) => {
+                result = Some(match replaced_result(&text) {
+                    Some(replaced) => Shown::Value(replaced),
+                    None => RawValue::from_string(text)
+                        .map_or_else(|error| Shown::Value(Value::String(error.to_string())), Shown::Raw),
+                });
+            }
+            Content::Error(error) => message = Some(error),
+            Content::TimedOut => {}
+        }
+        let wire = entry.host_latency.map(|handler| milliseconds(entry.latency.saturating_sub(handler)));
+        Self {
+            summary: CallSummary::new(entry),
+            result,
+            message,
+            wire_ms: wire,
+            request: RequestView::of(&entry.sent),
+            sent: Cut::new(&entry.sent),
+            reply: entry.reply.as_deref().map(Cut::new),
+            signature: entry.signature().map(|parts| SignatureView::new(parts, secret)),
+        }
+    }
+}
+
+impl RequestView {
+    fn of(frame: &str) -> Option<Self> {
+        let Ok(Inbound::ToolCall(call)) = Inbound::parse(frame) else { return None };
+        let envelope = call.envelope().to_envelope();
+        Some(Self {
+            arguments: Cut::new(&call.params().arguments_text()),
+            context: call.params().context_text().and_then(|text| serde_json::from_str(text).ok()),
+            user: envelope.user_id,
+            agent: envelope.agent_id,
+            thread: envelope.thread_id,
+            user_token: envelope.user_token,
+            entity_token: envelope.entity_token,
+        })
+    }
+}
+
+impl SignatureView {
+    fn new(parts: SignatureParts, secret: &Secret) -> Self {
+        Self {
+            valid: parts.is_made_with(secret),
+            signed_text: Cut::new(&parts.signed_text()),
+            arguments: Cut::new(&parts.arguments),
+            timestamp: parts.timestamp,
+            nonce: parts.nonce,
+            tool_name: parts.tool_name,
+            signature: parts.signature,
+        }
+    }
+}

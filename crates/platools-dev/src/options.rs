@@ -1,0 +1,205 @@
+//! What a development platform is made of.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+#[cfg(feature = "sqlite")]
+use std::path::PathBuf;
+use std::time::Duration;
+
+use platools::verify::Secret;
+use platools::wire::{CALL_PENDING, REGISTRATIONS_PER_MINUTE};
+
+use crate::history::HistoryLimits;
+use crate::{DevError, DevPlatform};
+
+/// The entity that is there unless others are named.
+const DEFAULT_ENTITY: &str = "local";
+
+/// How a [`DevPlatform`] is set up. The defaults are the platform's own, on a free port of this
+/// machine.
+#[derive(Clone)]
+pub struct DevPlatformOptions {
+    pub(crate) address: SocketAddr,
+    pub(crate) host_name: Option<String>,
+    pub(crate) entities: BTreeMap<String, Option<Secret>>,
+    pub(crate) default_entity: String,
+    pub(crate) pending_time: Duration,
+    pub(crate) registrations_per_minute: u32,
+    pub(crate) authentication_delay: Duration,
+    pub(crate) wait_limit: Duration,
+    pub(crate) tls: Option<TlsPem>,
+    pub(crate) http: bool,
+    pub(crate) api_token: Option<Secret>,
+    pub(crate) history: HistoryLimits,
+    #[cfg(feature = "sqlite")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// A certificate chain and its key.
+#[derive(Clone)]
+pub(crate) struct TlsPem {
+    pub(crate) certificates: String,
+    pub(crate) key: String,
+}
+
+impl Default for DevPlatformOptions {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            host_name: None,
+            entities: BTreeMap::new(),
+            default_entity: DEFAULT_ENTITY.to_owned(),
+            pending_time: CALL_PENDING,
+            registrations_per_minute: REGISTRATIONS_PER_MINUTE,
+            authentication_delay: Duration::ZERO,
+            wait_limit: Duration::from_secs(10),
+            tls: None,
+            http: true,
+            api_token: None,
+            history: HistoryLimits { calls: 500, bytes: 32 * 1024 * 1024 },
+            #[cfg(feature = "sqlite")]
+            data_dir: None,
+        }
+    }
+}
+
+impl DevPlatformOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Where to listen. Default: a free port of `127.0.0.1`. Whoever reaches another address can try
+    /// secrets there.
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// The host's name in the URLs that the platform gives out. Default: the address.
+    pub fn host_name(mut self, name: impl Into<String>) -> Self {
+        self.host_name = Some(name.into());
+        self
+    }
+
+    /// Adds an entity with this secret. The first one added is the default entity; when none is added,
+    /// there is one called `local` with a random secret. Every entity has all environments.
+    pub fn entity(self, slug: impl Into<String>, secret: Secret) -> Self {
+        self.add(slug.into(), Some(secret))
+    }
+
+    /// Adds an entity with a random secret.
+    pub fn entity_with_random_secret(self, slug: impl Into<String>) -> Self {
+        self.add(slug.into(), None)
+    }
+
+    fn add(mut self, slug: String, secret: Option<Secret>) -> Self {
+        if self.entities.is_empty() {
+            self.default_entity.clone_from(&slug);
+        }
+        self.entities.insert(slug, secret);
+        self
+    }
+
+    /// How long the answer to a call is waited for. Default: 30 s.
+    pub fn pending_time(mut self, time: Duration) -> Self {
+        self.pending_time = time;
+        self
+    }
+
+    /// How many registrations each entity may send in a minute, per environment. Default: 6.
+    pub fn registrations_per_minute(mut self, registrations: u32) -> Self {
+        self.registrations_per_minute = registrations;
+        self
+    }
+
+    /// How long authentication takes. What a host sends meanwhile waits, and is read after `welcome`.
+    /// Default: no time.
+    pub fn authentication_delay(mut self, delay: Duration) -> Self {
+        self.authentication_delay = delay;
+        self
+    }
+
+    /// How long the `wait_…` functions wait before they give up. Default: 10 s.
+    pub fn wait_limit(mut self, limit: Duration) -> Self {
+        self.wait_limit = limit;
+        self
+    }
+
+    /// Speaks `wss://` with this certificate chain and private key, both in PEM.
+    pub fn tls_pem(mut self, certificates: impl Into<String>, key: impl Into<String>) -> Self {
+        self.tls = Some(TlsPem { certificates: certificates.into(), key: key.into() });
+        self
+    }
+
+    /// Whether the playground and its HTTP API are served, and calls and events are kept for them. Default:
+    /// they are.
+    pub fn http(mut self, http: bool) -> Self {
+        self.http = http;
+        self
+    }
+
+    /// The token that the HTTP API asks for. Default: a random one, for as long as the platform lives.
+    pub fn api_token(mut self, token: Secret) -> Self {
+        self.api_token = Some(token);
+        self
+    }
+
+    /// How many calls the history keeps, and how many bytes of their frames, whichever is reached first.
+    /// Default: 500 calls, 32 MiB.
+    pub fn history_limits(mut self, calls: usize, bytes: usize) -> Self {
+        self.history = HistoryLimits { calls, bytes };
+        self
+    }
+
+    /// Keeps entities with their secrets, and the calls that the history keeps, in this folder (feature `sqlite`).
+    /// Default: they are gone with the platform.
+    ///
+    /// The folder is made where it is missing, for this user alone; the database in it is for this user alone in any
+    /// case, since it holds **the service secrets and the tokens of the calls in the clear**. Entities that are added
+    /// here win over kept ones of their name and are kept from now on; a random secret is made only for an entity
+    /// that has none yet. When none is added, the kept ones are there, and the first of them is the default entity.
+    ///
+    /// Writing goes on behind the calls: a process that is killed may lose those of its last moments. One platform
+    /// at a time can use a folder.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), platools_dev::DevError> {
+    /// # let folder = std::env::temp_dir().join(format!("platools-dev-doc-{}", std::process::id()));
+    /// let options = platools_dev::DevPlatform::options().entity_with_random_secret("orders").data_dir(&folder);
+    /// let platform = options.clone().start().await?;
+    /// let secret = platform.secret();
+    /// drop(platform);
+    /// assert_eq!(options.start().await?.secret(), secret);
+    /// # std::fs::remove_dir_all(folder).expect("the folder was made");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "sqlite")]
+    pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(folder.into());
+        self
+    }
+
+    /// Starts the platform.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, the certificate cannot be used, or the folder for data cannot.
+    pub async fn start(self) -> Result<DevPlatform, DevError> {
+        DevPlatform::start_with(self).await
+    }
+}
+
+impl fmt::Debug for DevPlatformOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DevPlatformOptions")
+            .field("address", &self.address)
+            .field("entities", &self.entities.keys())
+            .field("pending_time", &self.pending_time)
+            .field("tls", &self.tls.is_some())
+            .field("http", &self.http)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,296 @@
+//! From a file to what runs: every key checked against the others, secrets looked up, schemas prepared, tools made.
+//!
+//! Everything that can be wrong is found here, before anything of it runs, and all of it at once. This room must not
+//! know the state of a running sidecar.
+
+mod address;
+mod argument;
+mod backend;
+mod client;
+mod command;
+mod entity;
+mod files;
+mod fingerprint;
+mod http;
+mod listeners;
+mod mcp;
+#[cfg(not(feature = "otlp"))]
+mod no_traces;
+mod openapi;
+mod plato;
+mod tool;
+#[cfg(feature = "otlp")]
+mod traces;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path as FilePath, PathBuf};
+
+use platools::Tool;
+
+pub(crate) use self::client::Clients;
+pub(crate) use self::entity::EntityPlan;
+pub(crate) use self::files::Files;
+pub(crate) use self::fingerprint::Fingerprint;
+pub(crate) use self::listeners::{AuthenticatorPlan, Login, SessionTokensPlan};
+pub(crate) use self::mcp::UpstreamPlan;
+use crate::config::{
+    Admin, ConfigError, Document, Entry, Log, Path, Problem, Running, SecretRef, Sections, listed, nearest,
+};
+use crate::traces::TracesPlan;
+
+/// What a file asks for, complete and checked.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) entities: Vec<EntityPlan>,
+    pub(crate) tools: Vec<PlannedTool>,
+    pub(crate) upstreams: Vec<UpstreamPlan>,
+    pub(crate) authenticator: Option<AuthenticatorPlan>,
+    pub(crate) session_tokens: Option<SessionTokensPlan>,
+    pub(crate) admin: Option<Admin>,
+    pub(crate) log: Log,
+    pub(crate) traces: Option<TracesPlan>,
+    pub(crate) running: Running,
+    /// What is allowed and probably not meant.
+    pub(crate) warnings: Vec<Problem>,
+}
+
+/// A tool, and who has it.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedTool {
+    pub(crate) tool: Tool,
+    /// `None` for all.
+    pub(crate) entities: Option<Vec<String>>,
+    /// The same for a tool that is the same.
+    pub(crate) fingerprint: Fingerprint,
+    /// The section it stands in, such as `tool.http`.
+    pub(crate) source: &'static str,
+}
+
+impl PlannedTool {
+    /// Whether an entity has it.
+    pub(crate) fn belongs_to(&self, entity: &str) -> bool {
+        self.entities.as_ref().is_none_or(|entities| entities.iter().any(|name| name == entity))
+    }
+}
+
+/// Makes a plan of a text. Relative paths are taken from `folder`; the files that it names are noted in `files`, also
+/// when there is no plan in the end.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) async fn plan(
+    file: &str,
+    text: &str,
+    folder: &FilePath,
+    clients: &mut Clients,
+    files: &mut Files,
+) -> Result<Plan, ConfigError> {
+    let document = Document::parse(text).map_err(|problems| ConfigError::new(file, problems))?;
+    let (sections, problems) = Sections::read(&document);
+    clients.begin();
+    let mut planner = Planner {
+        document: &document,
+        sections: &sections,
+        folder,
+        clients,
+        problems,
+        warnings: Vec::new(),
+        files,
+        names: BTreeMap::new(),
+    };
+    let entities = planner.entities();
+    let mut tools = planner.http_tools();
+    tools.extend(planner.command_tools());
+    tools.extend(planner.openapi_tools().await);
+    tools.extend(planner.desktop_tools());
+    let upstreams = planner.upstreams();
+    let authenticator = planner.authenticator();
+    let session_tokens = planner.session_tokens(&entities);
+    let admin = planner.admin();
+    let traces = planner.traces();
+    planner.log_level();
+    planner.check_unused_backends();
+    planner.look_for_oversights(&tools, authenticator.is_some());
+    let Planner { problems, mut warnings, .. } = planner;
+    if !problems.is_empty() {
+        return Err(ConfigError::new(file, problems));
+    }
+    clients.end();
+    warnings.sort_by_key(|warning| warning.line);
+    warnings.dedup();
+    Ok(Plan {
+        entities,
+        tools,
+        upstreams,
+        authenticator,
+        session_tokens,
+        admin,
+        log: sections.log.clone(),
+        traces,
+        running: sections.sidecar.clone(),
+        warnings,
+    })
+}
+
+/// What planning needs, and what it has found so far.
+struct Planner<'p> {
+    document: &'p Document<'p>,
+    sections: &'p Sections,
+    /// Where relative paths begin.
+    folder: &'p FilePath,
+    clients: &'p mut Clients,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    files: &'p mut Files,
+    /// The tools' names, with the lines where they stand.
+    names: BTreeMap<String, usize>,
+}
+
+impl Planner<'_> {
+    /// Notes what is wrong with a value.
+    fn wrong(&mut self, at: &Path, message: impl Into<String>) {
+        self.problems.push(self.document.problem(at, message));
+    }
+
+    /// Notes what is probably not meant.
+    fn odd(&mut self, at: &Path, message: impl Into<String>) {
+        self.warnings.push(self.document.problem(at, message));
+    }
+
+    /// The value, or the problem noted.
+    fn noted<T>(&mut self, at: &Path, result: Result<T, String>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.wrong(at, problem);
+                None
+            }
+        }
+    }
+
+    /// A path of the file, whose content the plan depends on.
+    fn file(&mut self, path: &FilePath) -> PathBuf {
+        let path = self.folder.join(path);
+        self.files.note(path.clone());
+        path
+    }
+
+    /// The text of a file.
+    fn read_file(&mut self, at: &Path, path: &FilePath) -> Option<String> {
+        let path = self.file(path);
+        let text = std::fs::read_to_string(&path);
+        let text = text.map_err(|error| format!("the file `{}` cannot be read: {error}", path.display()));
+        self.noted(at, text)
+    }
+
+    /// A reference with its path from the file's folder; one that is the secret itself is remarked upon.
+    fn secret_ref(&mut self, at: &Path, reference: &SecretRef) -> SecretRef {
+        let reference = reference.within(self.folder);
+        if reference.is_inline() {
+            self.odd(at, "the secret itself stands in the file: write \"env:NAME\" or \"file:PATH\" instead");
+        }
+        if let SecretRef::File(path) = &reference {
+            self.files.note(path.clone());
+        }
+        reference
+    }
+
+    /// A secret as it is now.
+    fn secret(&mut self, at: &Path, reference: &SecretRef) -> Option<zeroize::Zeroizing<String>> {
+        let loaded = self.secret_ref(at, reference).load();
+        self.noted(at, loaded)
+    }
+
+    /// Checks the name of a tool: what it is made of, and that no other has it.
+    fn tool_name(&mut self, at: &Path, name: &str) {
+        let at = at.key("name");
+        if let Err(error) = platools::tool::check_name(name) {
+            self.wrong(&at, error.to_string());
+        }
+        let line = self.document.line(&at);
+        if let Some(first) = self.names.insert(name.to_owned(), line) {
+            self.wrong(
+                &at,
+                format!("the tool `{name}` stands there twice, first in line {first}: rename one of them"),
+            );
+        }
+    }
+
+    /// Checks that entities exist.
+    fn entity_names(&mut self, at: &Path, names: Option<&[String]>) {
+        // Without sections, the one entity is named by the environment.
+        if self.sections.entities.is_empty() {
+            if names.is_some() {
+                self.wrong(
+                    &at.key("entities"),
+                    "the file has no `[[entity]]`: add them, or leave this key out",
+                );
+            }
+            return;
+        }
+        for name in names.into_iter().flatten() {
+            self.entity_name(&at.key("entities"), name);
+        }
+    }
+
+    /// Checks that an entity exists.
+    fn entity_name(&mut self, at: &Path, name: &str) {
+        let known: Vec<&str> =
+            self.sections.entities.iter().map(|entity| entity.value.name.as_str()).collect();
+        if !known.contains(&name) {
+            self.wrong(at, unknown("entity", name, &known));
+        }
+    }
+
+    /// Checks the backends that no tool has checked, and remarks upon them.
+    fn check_unused_backends(&mut self) {
+        let sections = self.sections;
+        let used: BTreeSet<&str> = sections
+            .http
+            .iter()
+            .filter_map(|tool| tool.value.backend.as_deref())
+            .chain(sections.openapi.iter().map(|openapi| openapi.value.backend.as_str()))
+            .collect();
+        for (name, Entry { at, .. }) in
+            sections.backends.iter().filter(|(name, _)| !used.contains(name.as_str()))
+        {
+            self.odd(at, "no tool uses this backend");
+            self.named_backend(at, name);
+        }
+    }
+
+    /// What is allowed and probably not meant, across sections.
+    fn look_for_oversights(&mut self, tools: &[PlannedTool], is_authenticated: bool) {
+        if tools.is_empty() && self.problems.is_empty() && self.sections.mcp.is_empty() {
+            self.warnings.push(Problem::of_file(
+                "there are no tools: add a `[[tool.http]]`, a `[[tool.command]]`, an `[[openapi]]`, an `[[mcp]]` or a `[[plato]]`",
+            ));
+        }
+        let guarded: Vec<&str> = tools
+            .iter()
+            .map(|planned| planned.tool.spec())
+            .filter(|spec| spec.auth != platools::tool::Auth::None || !spec.roles.is_empty())
+            .map(|spec| spec.name.as_str())
+            .collect();
+        if !is_authenticated && !guarded.is_empty() {
+            self.warnings.push(Problem::of_file(format!(
+                "nothing enforces `auth` and `roles` of {}: add an `[authenticator]`",
+                listed(&guarded)
+            )));
+        }
+    }
+}
+
+/// What to say of a name that nothing has.
+fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+    match (nearest(name, known), known) {
+        (Some(nearest), _) => format!("there is no {what} `{name}`, did you mean `{nearest}`?"),
+        (None, []) => format!("there is no {what} `{name}`, nor any other: add it"),
+        (None, known) => format!("there is no {what} `{name}`; there are {}", listed(known)),
+    }
+}
+
+/// Tries something whose remarks are of no use yet: whoever does it in earnest hears them.
+pub(crate) fn quietly<T>(attempt: impl FnOnce() -> T) -> T {
+    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), attempt)
+}

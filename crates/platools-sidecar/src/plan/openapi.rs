@@ -1,0 +1,212 @@
+//! `[[openapi]]`: from a document to tools that ask a server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use platools::tool::Requirement;
+use platools::{Tool, ToolCall, ToolError};
+use url::Url;
+
+use super::backend::{PlannedBackend, is_ours};
+use super::client::PlannedClient;
+use super::{PlannedTool, Planner, address};
+use crate::caller::{Caller, Fact};
+use crate::config::{Common, Entry, Format, OpenApi, Path};
+use crate::http::answer::Reading;
+use crate::http::backend::Backend;
+use crate::http::outgoing::{Outgoing, OutgoingBody};
+use crate::openapi::{CallRequest, Document, Operation, Selection, import};
+use crate::reason;
+use crate::schema::ArgumentSchema;
+
+/// How long fetching a document may take.
+const FETCH: Duration = Duration::from_secs(30);
+
+/// The most of a document that is read, in bytes.
+const MAX_DOCUMENT: usize = 64 << 20;
+
+/// How many remarks on one document are passed on.
+const REMARKS: usize = 20;
+
+/// Everything a call needs.
+struct OperationTool {
+    schema: ArgumentSchema,
+    operation: Operation,
+    backend: Arc<Backend>,
+    reading: Arc<Reading>,
+}
+
+impl Planner<'_> {
+    /// All tools of all documents.
+    pub(super) async fn openapi_tools(&mut self) -> Vec<PlannedTool> {
+        let sections = self.sections;
+        let mut tools = Vec::new();
+        for entry in &sections.openapi {
+            tools.extend(self.openapi(entry).await.unwrap_or_default());
+        }
+        tools
+    }
+
+    async fn openapi(&mut self, Entry { at, value: file }: &Entry<OpenApi>) -> Option<Vec<PlannedTool>> {
+        let backend = self.named_backend(&at.key("backend"), &file.backend);
+        let document_at = at.key("document");
+        let bytes = self.document_bytes(at, file).await?;
+        let document = Document::parse(&bytes).map_err(|error| error.to_string());
+        let document = self.noted(&document_at, document)?;
+        let mut selection = Selection::default();
+        selection.tags.clone_from(&file.tags);
+        selection.operations.clone_from(&file.operations);
+        selection.paths.clone_from(&file.paths);
+        selection.read_only = file.read_only;
+        selection.prefix.clone_from(&file.prefix);
+        let imported = import(&document, &selection).map_err(|error| error.to_string());
+        let imported = self.noted(at, imported)?;
+        for warning in imported.warnings.iter().take(REMARKS) {
+            self.odd(&document_at, warning.to_string());
+        }
+        if let more @ 1.. = imported.warnings.len().saturating_sub(REMARKS) {
+            self.odd(&document_at, format!("and {more} more remarks"));
+        }
+        self.entity_names(at, file.entities.as_deref());
+        let PlannedBackend { backend, error_text, fingerprint } = backend?;
+        let (backend, reading) =
+            (Arc::new(backend), Arc::new(Reading { format: Format::Auto, pick: None, error_text }));
+        let common = common(file);
+        let fingerprint = fingerprint.add(file);
+        let mut tools = Vec::new();
+        for operation in imported.operations {
+            let name = operation.name.clone();
+            self.imported_name(at, &name);
+            let schema = match ArgumentSchema::new(operation.input_schema.clone()) {
+                // What the document says that the server does by itself, the server does.
+                Ok(schema) => schema.without_defaults(),
+                Err(problem) => {
+                    self.odd(&document_at, format!("`{name}` is left out: {problem}"));
+                    continue;
+                }
+            };
+            let mut spec = super::tool::apply(operation.spec(), &operation.description, &common)
+                .input_schema(schema.value().clone());
+            if backend.forward.contains(&Fact::Subject) {
+                spec = spec.requires([Requirement::optional_identity()]);
+            }
+            let fingerprint = fingerprint
+                .clone()
+                .add(&[operation.method.as_str(), &operation.path, &operation.description])
+                .add(schema.value())
+                .add(&operation.output_schema)
+                .add(&format!("{operation:?}"))
+                .finish();
+            let (backend, reading) = (Arc::clone(&backend), Arc::clone(&reading));
+            let tool = OperationTool { schema, operation, backend, reading }.into_tool(spec);
+            let entities = file.entities.clone();
+            tools.push(PlannedTool { tool, entities, fingerprint, source: "openapi" });
+        }
+        Some(tools)
+    }
+
+    /// Notes the name of a tool that a document gave.
+    fn imported_name(&mut self, at: &Path, name: &str) {
+        let line = self.document.line(at);
+        if let Some(first) = self.names.insert(name.to_owned(), line) {
+            let message =
+                format!("the tool `{name}` is there already, from line {first}: write another `prefix`");
+            self.wrong(&at.key("prefix"), message);
+        }
+    }
+
+    /// The document, from a file or from a server.
+    async fn document_bytes(&mut self, section: &Path, file: &OpenApi) -> Option<Vec<u8>> {
+        let (at, document) = (&section.key("document"), &file.document);
+        if !document.contains("://") {
+            if file.ca_file.is_some() {
+                let message = "the document is a file: certificates for the calls are the backend's, under `[backend.NAME]`";
+                self.wrong(&section.key("ca_file"), message);
+            }
+            let path = self.file(&PathBuf::from(document));
+            let bytes = std::fs::read(&path)
+                .map_err(|error| format!("the file `{}` cannot be read: {error}", path.display()));
+            return self.noted(at, bytes);
+        }
+        let url = address::server(document, &self.sections.egress);
+        let url = self.noted(at, url)?;
+        let PlannedClient { client, .. } = self.client(section, file.ca_file.as_deref(), None)?;
+        let fetched = tokio::time::timeout(FETCH, fetch(&client, url))
+            .await
+            .unwrap_or_else(|_| Err(format!("the document did not come within {} s", FETCH.as_secs())));
+        self.noted(at, fetched)
+    }
+}
+
+async fn fetch(client: &reqwest::Client, url: Url) -> Result<Vec<u8>, String> {
+    let failed =
+        |error: reqwest::Error| format!("the document cannot be fetched: {}", reason::of_request(&error));
+    let mut answer = client.get(url).send().await.map_err(failed)?;
+    if answer.status().is_redirection() {
+        return Err("the document is elsewhere (the server redirects): write the URL where it is".to_owned());
+    }
+    if !answer.status().is_success() {
+        return Err(format!("the document cannot be fetched: the server answered {}", answer.status()));
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+        if bytes.len() + chunk.len() > MAX_DOCUMENT {
+            return Err("the document has more than 64 MiB".to_owned());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn common(file: &OpenApi) -> Common {
+    Common {
+        auth: file.auth,
+        roles: file.roles.clone(),
+        timeout: file.timeout,
+        rate_limit: file.rate_limit,
+        concurrency: file.concurrency,
+        entities: file.entities.clone(),
+        ..Common::default()
+    }
+}
+
+/// The request of an operation, for a backend. A header that the sidecar or the file sets is not the agent's to choose,
+/// even where the document calls it a parameter.
+fn outgoing(request: CallRequest, backend: &Backend) -> Result<Outgoing, ToolError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in request.headers {
+        let name = HeaderName::try_from(name)?;
+        if !is_ours(&name) && name != AUTHORIZATION && !backend.headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::try_from(value)?);
+        }
+    }
+    Ok(Outgoing {
+        method: Method::try_from(request.method)?,
+        path: request.path,
+        query: request.query,
+        headers,
+        body: request.body.map(|(content_type, bytes)| OutgoingBody { content_type, bytes }),
+    })
+}
+
+impl OperationTool {
+    fn into_tool(self, spec: platools::ToolSpec) -> Tool {
+        let this = Arc::new(self);
+        Tool::new(spec, move |call: ToolCall| {
+            let this = Arc::clone(&this);
+            async move {
+                let arguments = this.schema.check(&call.arguments)?;
+                let caller = Caller::of(&call)?;
+                let request = this
+                    .operation
+                    .request(&arguments)
+                    .map_err(|error| ToolError::invalid_arguments(error.to_string()))?;
+                let answer = this.backend.send(&outgoing(request, &this.backend)?, &caller).await?;
+                answer.into_result(&this.reading, &this.backend.label)
+            }
+        })
+    }
+}

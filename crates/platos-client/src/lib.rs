@@ -1,0 +1,144 @@
+//! Platos as a consumer: agents, threads, streamed turns, approvals, budgets, monitoring and background operations.
+//!
+//! # A turn
+//!
+//! ```no_run
+//! use platos_client::{AgentEvent, NewThread, PlatosClient};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), platos_client::Error> {
+//!     // PLATOS_API_URL and PLATOS_SESSION_TOKEN, or an API key with a scope.
+//!     let client = PlatosClient::from_env()?;
+//!     let thread = client.threads().create(NewThread::with_agent("agt_support")).await?;
+//!     let mut turn = client.threads().send(&thread.id, "Where is order ord-1042?");
+//!     while let Some(event) = turn.next().await {
+//!         match event? {
+//!             AgentEvent::Token(token) => print!("{}", token.text),
+//!             AgentEvent::ToolCall(call) => eprintln!("[{}]", call.name),
+//!             _ => {}
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Who only wants the answer writes `turn.text().await?`; [`TurnStream::collect`] gives tool calls, artifacts and usage
+//! too.
+//!
+//! # Who is asking
+//!
+//! One of two modes, and the builder's type knows which one it is:
+//!
+//! | mode | what is sent | for |
+//! | --- | --- | --- |
+//! | [`session_token`](ClientBuilder::session_token) | a session token, which has the user and the scope in it | one user: a frontend, or a backend on a user's behalf |
+//! | [`api_key`](ClientBuilder::api_key) | an API key, and a [`Scope`] with every call | trusted servers |
+//!
+//! A token that is refused (401, 403) is replaced through [`on_token_refresh`](ClientBuilder::on_token_refresh), once for
+//! all who were refused with it; with the feature `session-tokens`, `platools::session_token::SessionTokens` mint the first one and all
+//! that follow. [`with_scope`](PlatosClient::with_scope) is the same client for another scope, for one call or for many.
+//!
+//! # What streams promise
+//!
+//! A turn outlives its connections: a lost one is taken up again and what was missed is asked for. The message goes out
+//! once. Events come in order; none is lost or repeated as far as the protocol lets this side know, see [`TurnStream`].
+//! A reader who takes their time holds the platform back instead of filling memory, a connection that has gone silent is
+//! noticed by its missing pings, and a turn that is never done ends with an error after
+//! [`StreamLimits::idle_timeout`]. Dropping the stream stops the turn, on the platform too.
+//!
+//! What a platform sends that this version does not know is kept: fields in `extra`, values and events in `Other`.
+//!
+//! # Approvals
+//!
+//! [`TurnStream::run`] asks a callback about everything that the agent may not do by itself:
+//!
+//! ```
+//! # async fn example(client: platos_client::PlatosClient) -> Result<(), platos_client::Error> {
+//! use platos_client::{Approval, Decision};
+//!
+//! async fn decide(approval: Approval) -> Decision {
+//!     match approval.question.as_deref() {
+//!         Some(question) if question.starts_with("read ") => Decision::approve(),
+//!         _ => Decision::reject().because("only reading is allowed at night"),
+//!     }
+//! }
+//!
+//! let turn = client.threads().send("thr_1", "Clean up the old orders.").run(decide).await?;
+//! println!("{} ({} tool calls)", turn.text, turn.tool_calls.len());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # When something fails
+//!
+//! One [`Error`], by what there is to do about it, with the status and the body where there was an answer. Requests are
+//! tried again as [`RetryPolicy`] says, on 429 as late as `Retry-After` says. What creates something carries an
+//! `Idempotency-Key`, the same for all its retries; give one of your own (such as with [`NewThread::idempotency_key`]) to
+//! cover a crash of your program too. No error, `Debug` or log line of this crate holds a credential; what a platform
+//! repeats of one is masked.
+//!
+//! # Testing against it
+//!
+//! The feature `testing` has `PlatosDouble`: an agent API with its Socket.IO side on this machine, scripted, with drops,
+//! duplicates, refusals and pauses. This crate's own tests run against it, and so does the real Python client in its
+//! repository.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `session-tokens` | session tokens minted by `platools::session_token::SessionTokens` |
+//! | `testing` | the module `testing`, with `PlatosDouble` |
+//!
+//! None is on by default.
+//!
+//! # To know
+//!
+//! * TLS is rustls with the system's roots, and [`ca_file`](ClientBuilder::ca_file) adds others. Plain `http://` to anything
+//!   but this machine is refused unless it is allowed.
+//! * Proxies of the environment are not used; requests go through one with [`http_client`](ClientBuilder::http_client),
+//!   streams do not.
+//! * This crate logs through `tracing`, below `info`. At `trace` the libraries under it print headers and frames, with
+//!   the credentials in them: cap `tungstenite`, `tokio_tungstenite`, `hyper`, `reqwest` and `rustls` at `info`.
+
+mod api;
+mod client;
+mod config;
+mod error;
+mod event;
+mod http;
+mod model;
+#[cfg(feature = "session-tokens")]
+mod session_tokens;
+mod socket;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod turn;
+
+pub use reqwest;
+pub use tokio_util::sync::CancellationToken;
+
+pub use crate::api::{
+    Agents, Approvals, ApprovalsQuery, Batches, Bgo, BgoRuns, BgoRunsQuery, BudgetQuery, Budgets, Monitoring,
+    NewSchedule, NewThread, RawAnswer, RawRequest, RunsQuery, Schedules, TaskOptions, Tasks, Threads,
+    ThreadsQuery,
+};
+pub use crate::client::PlatosClient;
+pub use crate::config::{
+    ClientBuilder, Direct, NoMode, ReconnectPolicy, RefreshRequest, RetryPolicy, Scope, Session, StreamLimits,
+};
+pub use crate::error::{
+    BoxError, ConfigError, Error, ErrorResponse, NetworkError, NetworkErrorKind, ProtocolError,
+    RefreshOutcome, Result,
+};
+pub use crate::event::{
+    AgentEvent, ApprovalNeeded, ArtifactCommitted, ArtifactDelta, ArtifactError, ArtifactStart, Done,
+    ErrorEvent, JobUpdate, MessageBoundary, MessagePersisted, Meta, SafetyFlags, Status, StructuredOutput,
+    Thinking, Token, ToolCall, ToolResult,
+};
+pub use crate::model::{
+    Agent, AgentCost, AgentVersion, Approval, ApprovalResolution, ApprovalScope, ApprovalStatus, Artifact,
+    Batch, BgoRun, BudgetCap, BudgetPeriod, BudgetScopeType, BudgetStatus, Decision, Extra, Message, Role,
+    Run, Schedule, ScopeCost, Span, Task, TaskHandle, Thread,
+};
+pub use crate::turn::{NewMessage, Turn, TurnStream};

@@ -1,0 +1,38 @@
+//! Who is calling: what the platform states, what is verified, and what the host shares with its handlers.
+//!
+//! The platform's signature does not cover the identities in a call's envelope (tool-sync §6). An [`Authenticator`] of
+//! the backend looks at the tokens that a call carries and returns a verified [`Identity`]. Each door describes a call
+//! in a `CallScope`; handlers take out of it what they ask for by type: [`CallContext`], [`State`], [`Progress`],
+//! [`Identity`], a cancellation token. This room must not know how calls arrive or run.
+
+mod ambient;
+mod authentication;
+mod authenticator;
+mod call_context;
+mod credentials;
+mod extract;
+mod identity;
+#[cfg(feature = "jwt")]
+mod jwt;
+mod progress;
+mod scope;
+mod state;
+
+pub(crate) use self::ambient::CURRENT;
+pub use self::ambient::{
+    current_agent_id, current_call_id, current_context, current_entity_id, current_entity_token,
+    current_identity, current_scope, current_thread_id, current_user_id, current_user_token,
+};
+pub(crate) use self::authentication::Authentication;
+pub use self::authenticator::{AndThen, AuthenticationError, Authenticator, Or};
+pub use self::call_context::{CallContext, CallContextBuilder};
+pub use self::credentials::Credentials;
+pub use self::identity::Identity;
+#[cfg(feature = "jwt")]
+pub use self::jwt::{JwtAlgorithm, JwtAuthenticator, JwtKeyError};
+#[cfg(feature = "mcp")]
+pub(crate) use self::progress::{Listen, Report};
+pub use self::progress::{LogLevel, Progress};
+pub(crate) use self::scope::{CallScope, Surroundings};
+pub use self::state::State;
+pub(crate) use self::state::States;

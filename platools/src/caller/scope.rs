@@ -1,0 +1,229 @@
+//! What a door knows about one call, read as late as possible: most tools never ask.
+
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use super::{CallContext, Progress, States};
+use crate::caller::{Credentials, Identity};
+use crate::wire::json;
+use crate::wire::{Envelope, RawEnvelope};
+
+/// What all calls of one host share.
+#[derive(Debug, Default)]
+pub(crate) struct Surroundings {
+    pub(crate) states: Arc<States>,
+    /// What every call's own token is a child of.
+    pub(crate) cancellation: CancellationToken,
+}
+
+/// What a door knows about one call.
+pub(crate) struct CallScope {
+    call_id: Arc<str>,
+    caller: Caller,
+    surroundings: Arc<Surroundings>,
+    /// This call's own token, made when a handler asks for it.
+    cancellation: OnceLock<CancellationToken>,
+    /// Who is calling, once that is verified.
+    identity: OnceLock<Identity>,
+    /// The trace that the call belongs to, as W3C trace context.
+    traceparent: Option<String>,
+    /// Who wants to hear how far the call is.
+    progress: Progress,
+}
+
+enum Caller {
+    /// The texts of both envelopes, decoded when somebody asks.
+    Wire { texts: Texts, decoded: OnceLock<Box<Envelope>>, typed: OnceLock<Typed> },
+    /// A call that no platform sent.
+    Local(CallContext),
+}
+
+/// The texts of `__platos` and `_context`, in one allocation. An absent one is empty, as no JSON is.
+struct Texts {
+    both: Box<str>,
+    /// Where the first one ends.
+    middle: usize,
+}
+
+impl Texts {
+    fn new(envelope: Option<&str>, context: Option<&str>) -> Self {
+        let (envelope, context) = (envelope.unwrap_or_default(), context.unwrap_or_default());
+        let mut both = String::with_capacity(envelope.len() + context.len());
+        both.push_str(envelope);
+        both.push_str(context);
+        Self { both: both.into_boxed_str(), middle: envelope.len() }
+    }
+
+    fn envelope(&self) -> &str {
+        &self.both[..self.middle]
+    }
+
+    fn context(&self) -> &str {
+        &self.both[self.middle..]
+    }
+}
+
+type Typed = Result<CallContext, Vec<&'static str>>;
+
+impl CallScope {
+    /// A call from the platform, with the texts of `__platos` and `_context`.
+    pub(crate) fn from_wire(
+        call_id: Arc<str>,
+        envelope: Option<&str>,
+        context: Option<&str>,
+        surroundings: Arc<Surroundings>,
+    ) -> Self {
+        let texts = Texts::new(envelope, context);
+        let caller = Caller::Wire { texts, decoded: OnceLock::new(), typed: OnceLock::new() };
+        Self::new(call_id, caller, surroundings)
+    }
+
+    /// A call whose envelope is known already, with the text of `_context` and the trace it belongs to.
+    #[cfg(feature = "http")]
+    pub(crate) fn from_envelope(
+        call_id: Arc<str>,
+        envelope: Envelope,
+        context: Option<&str>,
+        traceparent: Option<String>,
+        surroundings: Arc<Surroundings>,
+    ) -> Self {
+        let caller = Caller::Wire {
+            texts: Texts::new(None, context),
+            decoded: OnceLock::from(Box::new(envelope)),
+            typed: OnceLock::new(),
+        };
+        Self { traceparent, ..Self::new(call_id, caller, surroundings) }
+    }
+
+    /// A call with a context of its own.
+    pub(crate) fn local(context: CallContext, surroundings: Arc<Surroundings>) -> Self {
+        let (call_id, identity) = (context.call_id().into(), context.identity().cloned());
+        let traceparent = context.traceparent().map(str::to_owned);
+        let mut scope = Self::new(call_id, Caller::Local(context), surroundings);
+        scope.identity = identity.map(OnceLock::from).unwrap_or_default();
+        scope.traceparent = traceparent;
+        scope
+    }
+
+    fn new(call_id: Arc<str>, caller: Caller, surroundings: Arc<Surroundings>) -> Self {
+        Self {
+            call_id,
+            caller,
+            surroundings,
+            cancellation: OnceLock::new(),
+            identity: OnceLock::new(),
+            traceparent: None,
+            progress: Progress::default(),
+        }
+    }
+
+    /// The same call, with somebody who wants to hear how far it is.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn with_progress(self, progress: Progress) -> Self {
+        Self { progress, ..self }
+    }
+
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    pub(crate) fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
+    pub(crate) fn states(&self) -> &States {
+        &self.surroundings.states
+    }
+
+    /// Cancelled when this call has to end: its time is up, or the host stops.
+    pub(crate) fn cancellation(&self) -> &CancellationToken {
+        self.cancellation.get_or_init(|| self.surroundings.cancellation.child_token())
+    }
+
+    /// Tells the handler that its call is over. Returns whether it listens: whether it took the token.
+    pub(crate) fn cancel(&self) -> bool {
+        let listens = self.cancellation.get().is_some();
+        self.cancellation().cancel();
+        listens
+    }
+
+    /// The verified identity of the caller, if there is one.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.identity.get()
+    }
+
+    /// The trace that the call belongs to.
+    pub(crate) fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
+    }
+
+    /// Notes who is calling. The first one that is noted stays.
+    pub(crate) fn identify(&self, identity: Identity) {
+        let _ = self.identity.set(identity);
+    }
+
+    /// The tokens that the call carries. An empty one is none.
+    pub(crate) fn credentials(&self) -> Credentials {
+        let envelope = self.envelope();
+        let token = |token: &Option<String>| token.clone().filter(|token| !token.is_empty());
+        let mut credentials = Credentials::new();
+        if let Some(token) = token(&envelope.user_token) {
+            credentials = credentials.with_user_token(token);
+        }
+        if let Some(token) = token(&envelope.entity_token) {
+            credentials = credentials.with_entity_token(token);
+        }
+        credentials
+    }
+
+    /// What the envelope says, complete or not.
+    pub(crate) fn envelope(&self) -> &Envelope {
+        match &self.caller {
+            Caller::Wire { texts, decoded, .. } => {
+                decoded.get_or_init(|| Box::new(RawEnvelope::parse(texts.envelope()).to_envelope()))
+            }
+            Caller::Local(context) => context.envelope(),
+        }
+    }
+
+    /// The typed context, or the names of what is missing.
+    pub(crate) fn context(&self) -> Typed {
+        match &self.caller {
+            Caller::Wire { texts, typed, .. } => typed
+                .get_or_init(|| {
+                    let context = map(texts.context());
+                    CallContext::new(self.envelope().clone(), context, self.traceparent.clone())
+                })
+                .clone(),
+            Caller::Local(context) => Ok(context.clone()),
+        }
+    }
+}
+
+/// The members of `_context` that can be decoded; one that cannot be counts as absent (tool-sync §6).
+fn map(text: &str) -> Map<String, Value> {
+    json::members(text)
+        .filter_map(|member| Some((member.name()?.into_owned(), serde_json::from_str(member.value).ok()?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_decoded_is_absent() {
+        let scope = CallScope::from_wire(
+            "call-1".into(),
+            Some(r#"{"userId":"usr_1","agentId":7}"#),
+            Some(r#"{"user.id":"\ud800","source":"replay"}"#),
+            Arc::default(),
+        );
+        assert_eq!(scope.envelope().user_id.as_deref(), Some("usr_1"));
+        assert!(scope.context().unwrap_err().contains(&"agentId"));
+        assert_eq!(map(r#"{"user.id":"\ud800","source":"replay"}"#).len(), 1);
+        assert!(map("[1]").is_empty() && map("").is_empty());
+    }
+}

@@ -1,0 +1,102 @@
+//! How a handler is run: on the runtime or on a thread, with its call at hand, and a panic stays inside.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::FutureExt as _;
+use tokio::sync::oneshot;
+use tracing::Span;
+
+use super::admission::Permits;
+use super::blocking::Threads;
+use crate::caller::{CURRENT, CallScope};
+use crate::tool::{Handler, HandlerFuture, ToolCall, ToolError, ToolResult};
+
+/// A handler that has taken its first step.
+pub(super) enum Begun {
+    /// It was its last.
+    Ended(ToolResult),
+    /// It waits for something.
+    Waits(HandlerFuture),
+}
+
+/// Takes the first step of a handler.
+pub(super) fn begin(
+    handler: &(dyn Fn(ToolCall) -> HandlerFuture + Send + Sync),
+    call: ToolCall,
+    scope: &Arc<CallScope>,
+    context: &mut Context<'_>,
+) -> Begun {
+    let step = || {
+        let mut running = handler(call);
+        match running.as_mut().poll(context) {
+            Poll::Ready(result) => Begun::Ended(result),
+            Poll::Pending => Begun::Waits(running),
+        }
+    };
+    catch_unwind(AssertUnwindSafe(|| CURRENT.sync_scope(Arc::clone(scope), step)))
+        .unwrap_or_else(|payload| Begun::Ended(panicked(payload)))
+}
+
+/// What comes of a handler that runs on the runtime. `held` is dropped when it has ended.
+///
+/// The scope is around it from here on, not from the first poll: a handler that has begun finds its call also when it
+/// is dropped without another poll.
+pub(super) fn go_on(
+    running: impl Future<Output = ToolResult>,
+    scope: Arc<CallScope>,
+    held: impl Sized,
+) -> impl Future<Output = ToolResult> {
+    let running = CURRENT.scope(scope, AssertUnwindSafe(running).catch_unwind());
+    async move {
+        let result = running.await.unwrap_or_else(panicked);
+        drop(held);
+        result
+    }
+}
+
+/// Runs a handler.
+pub(super) async fn run(
+    handler: Handler,
+    call: ToolCall,
+    scope: Arc<CallScope>,
+    permits: Permits,
+    threads: &Threads,
+) -> ToolResult {
+    match handler {
+        // In an `async` block, so that a panic before the first `await` is caught too.
+        Handler::Async(handler) => go_on(async move { handler(call).await }, scope, permits).await,
+        Handler::Blocking(handler) => {
+            let (sender, answer) = oneshot::channel();
+            let (span, runtime) = (Span::current(), tokio::runtime::Handle::current());
+            let started = threads.run(move || {
+                let _inside = (span.enter(), runtime.enter());
+                let run = || catch_unwind(AssertUnwindSafe(|| handler(call))).unwrap_or_else(panicked);
+                let result = CURRENT.sync_scope(scope, run);
+                // Held until the function has returned, even when its time was up before.
+                drop(permits);
+                // Nobody listens any more when its time is up.
+                let _ = sender.send(result);
+            });
+            match started {
+                Ok(()) => {
+                    answer.await.unwrap_or_else(|_| Err(ToolError::internal("the handler's thread is gone")))
+                }
+                Err(error) => Err(ToolError::internal(error)),
+            }
+        }
+    }
+}
+
+/// The error of a handler that panicked.
+#[expect(clippy::needless_pass_by_value, reason = "the payload ends here")]
+fn panicked(payload: Box<dyn Any + Send>) -> ToolResult {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no text".to_owned());
+    Err(ToolError::internal(format!("the handler panicked: {text}")))
+}

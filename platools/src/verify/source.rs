@@ -1,0 +1,241 @@
+//! Where a secret comes from, and how to get it again after a rotation.
+
+use std::env;
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::{Secret, SecretError};
+
+/// The most of a secret file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
+
+/// Where a host gets its service secret from. It is asked again when the platform rotates the secret.
+///
+/// ```
+/// use platools::verify::SecretSource;
+///
+/// let source = SecretSource::text("b7f1c2d3e4f5a6978899aabbccddeeff");
+/// assert_eq!(source.load()?.expose().len(), 32);
+/// assert!(SecretSource::file("/nowhere/secret").load().is_err());
+/// # Ok::<(), platools::verify::SecretError>(())
+/// ```
+#[derive(Clone)]
+pub struct SecretSource(Source);
+
+#[derive(Clone)]
+enum Source {
+    Text(Zeroizing<String>),
+    Environment(String),
+    File(PathBuf),
+    Callback(Callback),
+}
+
+type Callback = Arc<dyn Fn() -> Result<String, Box<dyn Error + Send + Sync>> + Send + Sync>;
+
+impl SecretSource {
+    /// The secret itself. It stays the same when the platform rotates it.
+    pub fn text(secret: impl Into<String>) -> Self {
+        Self(Source::Text(Zeroizing::new(secret.into())))
+    }
+
+    /// An environment variable.
+    pub fn environment(variable: impl Into<String>) -> Self {
+        Self(Source::Environment(variable.into()))
+    }
+
+    /// A file that holds the secret and nothing else; a line break at its end does not count. The file
+    /// is read at every [`load`](Self::load), so a rotated secret is found.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self(Source::File(path.into()))
+    }
+
+    /// A function that gets the secret from wherever it is kept, such as a vault. It is called on a thread of
+    /// its own, and may take up to 10 s there; when the host is built, it is called in place.
+    ///
+    /// ```
+    /// use platools::SecretSource;
+    ///
+    /// let source = SecretSource::callback(|| Ok(std::fs::read_to_string("/run/vault/token")?));
+    /// assert!(source.load().is_err());
+    /// ```
+    pub fn callback(
+        get: impl Fn() -> Result<String, Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Source::Callback(Arc::new(get)))
+    }
+
+    /// Whether getting the secret may take a while.
+    pub(crate) fn is_slow(&self) -> bool {
+        matches!(self.0, Source::Callback(_))
+    }
+
+    /// Whether the secret is always the same.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn is_constant(&self) -> bool {
+        matches!(self.0, Source::Text(_))
+    }
+
+    /// Gets the secret as it is now.
+    ///
+    /// # Errors
+    /// When there is none, or what is there cannot be a secret. The error names the variable or the file.
+    pub fn load(&self) -> Result<Secret, SecretError> {
+        self.load_with(|variable| env::var_os(variable))
+    }
+
+    fn load_with(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Secret, SecretError> {
+        let origin = self.to_string();
+        let text = match &self.0 {
+            Source::Text(text) => text.clone(),
+            Source::Environment(name) => {
+                let value = variable(name).ok_or_else(|| SecretError::Missing { variable: name.clone() })?;
+                match value.into_string() {
+                    Ok(text) => Zeroizing::new(text),
+                    Err(_) => return Err(SecretError::NotText { origin }),
+                }
+            }
+            Source::File(path) => read_file(path, &origin)?,
+            Source::Callback(get) => {
+                let text = get().map_err(|error| SecretError::Callback { problem: error.to_string() })?;
+                Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())
+            }
+        };
+        Secret::from_origin(text, &origin)
+    }
+}
+
+/// The text of a secret file, without the line break at its end.
+fn read_file(path: &Path, origin: &str) -> Result<Zeroizing<String>, SecretError> {
+    let shown = || path.display().to_string();
+    let unreadable =
+        |error: std::io::Error| SecretError::Unreadable { path: shown(), problem: error.to_string() };
+    // Room for all of it at once: a growing buffer would leave copies behind that nobody wipes.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES as usize + 1));
+    File::open(path)
+        .map_err(unreadable)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(SecretError::TooLarge { path: shown(), limit: MAX_FILE_BYTES });
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())),
+        Err(_) => Err(SecretError::NotText { origin: origin.to_owned() }),
+    }
+}
+
+impl fmt::Display for SecretSource {
+    /// Says where, never what.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Source::Text(_) => f.write_str("the service secret"),
+            Source::Environment(variable) => {
+                write!(f, "the service secret in environment variable `{variable}`")
+            }
+            Source::File(path) => write!(f, "the service secret in file `{}`", path.display()),
+            Source::Callback(_) => f.write_str("the service secret that the callback gave"),
+        }
+    }
+}
+
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretSource({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const SECRET: &str = "s3cret-s3cret-s3cret";
+
+    /// A file that goes away with the test.
+    struct TemporaryFile(PathBuf);
+
+    impl TemporaryFile {
+        fn new(name: &str, content: &[u8]) -> Self {
+            let path = env::temp_dir().join(format!("platools-{}-{name}", std::process::id()));
+            fs::write(&path, content).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for TemporaryFile {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_each_time_and_its_line_break_dropped() {
+        let file = TemporaryFile::new("rotated", format!("{SECRET}\r\n").as_bytes());
+        let source = SecretSource::file(&file.0);
+        assert_eq!(source.load().unwrap().expose(), SECRET);
+        fs::write(&file.0, "another-s3cret-s3cret\n").unwrap();
+        assert_eq!(source.load().unwrap().expose(), "another-s3cret-s3cret");
+    }
+
+    #[test]
+    fn a_file_without_a_secret_is_named() {
+        for (name, content) in [
+            ("empty", b"".to_vec()),
+            ("line", b"\n".to_vec()),
+            ("two-lines", b"s3cret-s3cret\ns3cret-s3cret\n".to_vec()),
+            ("short", b"s3cret\n".to_vec()),
+            ("binary", b"\xff\xfes3cret-s3cret-s3cret".to_vec()),
+            ("large", vec![b's'; 70_000]),
+        ] {
+            let file = TemporaryFile::new(name, &content);
+            let error = SecretSource::file(&file.0).load().unwrap_err().to_string();
+            assert!(error.contains(&*file.0.to_string_lossy()), "{error}");
+            assert!(!error.contains("s3cret-s3cret"), "{error}");
+        }
+        let error = SecretSource::file("/nowhere/at/all").load().unwrap_err();
+        assert!(
+            matches!(&error, SecretError::Unreadable { path, .. } if path == "/nowhere/at/all"),
+            "{error:?}"
+        );
+        assert!(SecretSource::file(env::temp_dir()).load().is_err(), "a folder is no secret");
+    }
+
+    #[test]
+    fn a_variable_without_a_secret_is_named() {
+        let source = SecretSource::environment("SOME_SECRET");
+        assert_eq!(source.load_with(|_| Some(SECRET.into())).unwrap().expose(), SECRET);
+        for value in [None, Some(""), Some("short")] {
+            let error = source.load_with(|_| value.map(Into::into)).unwrap_err().to_string();
+            assert!(error.contains("`SOME_SECRET`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_callback_is_asked_each_time() {
+        let count = std::sync::atomic::AtomicU32::new(0);
+        let source = SecretSource::callback(move || {
+            let time = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if time == 0 { Err("the vault is sealed".into()) } else { Ok(format!("{SECRET}-{time}\n")) }
+        });
+        let error = source.load().unwrap_err().to_string();
+        assert!(error.contains("the vault is sealed"), "{error}");
+        assert_eq!(source.load().unwrap().expose(), format!("{SECRET}-1"));
+        assert_eq!(source.load().unwrap().expose(), format!("{SECRET}-2"));
+        assert!(!format!("{source:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn debug_says_where_and_not_what() {
+        assert!(!format!("{:?}", SecretSource::text(SECRET)).contains("s3cret"));
+        assert!(format!("{:?}", SecretSource::environment("A")).contains("`A`"));
+    }
+}

@@ -1,0 +1,147 @@
+//! A call as the body of an HTTP request (tool-sync §6), borrowed from its text.
+
+use thiserror::Error;
+
+use super::{Params, ToolName};
+use crate::wire::json::{self, Scan, Value};
+
+/// The form of a body, for messages.
+const FORM: &str = r#"{"method":"tools/call","params":{"name":"…","arguments":{…}}}"#;
+
+/// A body that is no call. Its text never shows what the body holds.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The body is not a JSON object.
+    #[error("the body is not a JSON object: {problem}; expected {FORM}")]
+    NotAnObject {
+        /// What the reader stumbled over, and where.
+        problem: String,
+    },
+    /// A member is missing or is something else.
+    #[error("`{member}` is missing or is not {expected}; expected {FORM}")]
+    Member {
+        /// The member.
+        member: &'static str,
+        /// What it has to be.
+        expected: &'static str,
+    },
+}
+
+/// A call that came as the body of a request. The body is the text that was signed.
+#[derive(Debug, Clone)]
+pub struct CallRequest<'a> {
+    tool_name: ToolName<'a>,
+    params: Params<'a>,
+}
+
+impl<'a> CallRequest<'a> {
+    /// Reads a body. Members that are not known are ignored; of one that stands twice the last one counts.
+    ///
+    /// # Errors
+    /// When the body is no call.
+    pub fn parse(body: &'a str) -> Result<Self, RequestError> {
+        let (mut method, mut params) = (None, None);
+        let scan = Scan::new(body);
+        let end = scan.object(0, |name, at| {
+            if scan.says(name, "params") {
+                params = None;
+                if scan.byte(at)? == b'{' {
+                    return params.insert(Called::default()).read(scan, at);
+                }
+            }
+            let value = scan.value(at)?;
+            if scan.says(name, "method") {
+                method = Some(scan.get(value));
+            }
+            Some(value.end())
+        });
+        if !end.is_some_and(|end| scan.is_end(end)) {
+            let problem = json::problem(body);
+            // Another kind of value, which the reader's own message would quote.
+            let problem =
+                if problem.is_data() { format!("it is {}", json::kind(body)) } else { problem.to_string() };
+            return Err(RequestError::NotAnObject { problem });
+        }
+        let missing = |member, expected| RequestError::Member { member, expected };
+        if !method.is_some_and(|method| method.is("tools/call")) {
+            return Err(missing("method", "`tools/call`"));
+        }
+        let Called { tool_name, arguments } = params.ok_or_else(|| missing("params", "an object"))?;
+        let tool_name = tool_name.and_then(|name| ToolName::new(name).ok());
+        Ok(Self {
+            tool_name: tool_name.ok_or_else(|| missing("params.name", "a string"))?,
+            params: arguments.ok_or_else(|| missing("params.arguments", "an object"))?,
+        })
+    }
+
+    /// The name of the tool.
+    pub fn tool_name(&self) -> &ToolName<'a> {
+        &self.tool_name
+    }
+
+    /// The arguments, with `_context`.
+    pub fn params(&self) -> &Params<'a> {
+        &self.params
+    }
+}
+
+/// What `params` say.
+#[derive(Default)]
+struct Called<'a> {
+    tool_name: Option<Value<'a>>,
+    arguments: Option<Params<'a>>,
+}
+
+impl<'a> Called<'a> {
+    /// Steps over the object that begins there, and takes over what it says.
+    fn read(&mut self, scan: Scan<'a>, at: usize) -> Option<usize> {
+        scan.object(at, |name, at| {
+            if scan.says(name, "arguments") {
+                self.arguments = None;
+                if scan.byte(at)? == b'{' {
+                    return self.arguments.insert(Params::default()).read(scan, at);
+                }
+            }
+            let value = scan.value(at)?;
+            if scan.says(name, "name") {
+                self.tool_name = Some(scan.get(value));
+            }
+            Some(value.end())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_read_and_its_context_cut() {
+        let body = r#"{"method":"tools/call","params":{"name":"add","arguments":{"a":1,"_context":{"source":"replay"}}},"id":7}"#;
+        let request = CallRequest::parse(body).unwrap();
+        assert_eq!(request.tool_name().exact().as_deref(), Some("add"));
+        assert_eq!(request.params().arguments_text(), r#"{"a":1}"#);
+        assert_eq!(request.params().context_text(), Some(r#"{"source":"replay"}"#));
+    }
+
+    #[test]
+    fn what_is_no_call_is_said_without_showing_it() {
+        for (body, part) in [
+            ("", "not a JSON object"),
+            ("[]", "not a JSON object"),
+            ("\"s3cret\"", "not a JSON object"),
+            (r#"{"method":"s3cret"}"#, "`method`"),
+            (r#"{"method":"tools/call"}"#, "`params`"),
+            (r#"{"method":"tools/call","params":[]}"#, "`params`"),
+            (r#"{"method":"tools/call","params":{"arguments":{"s3cret":1}}}"#, "`params.name`"),
+            (r#"{"method":"tools/call","params":{"name":1,"arguments":{}}}"#, "`params.name`"),
+            (r#"{"method":"tools/call","params":{"name":"a"}}"#, "`params.arguments`"),
+            (r#"{"method":"tools/call","params":{"name":"a","arguments":"s3cret"}}"#, "`params.arguments`"),
+            (r#"{"method":"tools/call","params":{"name":"a","arguments":{"s3cret":1}"#, "not a JSON object"),
+        ] {
+            let error = CallRequest::parse(body).unwrap_err().to_string();
+            assert!(error.contains(part) && !error.contains("s3cret"), "{body}: {error}");
+        }
+    }
+}
