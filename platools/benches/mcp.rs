@@ -90,7 +90,7 @@ fn row(name: &str, bare: f64, ours: f64) {
 
 async fn serve(server: &str) {
     let local = Platools::builder().tools(tools![add]).build_local().unwrap();
-    let ours = McpServer::of(&local);
+    let ours = McpServer::new(local.door());
     match server {
         "ours-stdio" => ours.serve_stdio().await.unwrap(),
         "bare-stdio" => {

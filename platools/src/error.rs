@@ -4,11 +4,11 @@ use std::fmt;
 
 #[cfg(feature = "jwt")]
 use crate::caller::JwtKeyError;
-use crate::host::{ConfigError, DeclarationError, HostError};
-use crate::run::{AccessError, MissingState};
+use crate::host::{ConfigError, HostError};
+use crate::run::{AccessError, MissingState, TableError};
 #[cfg(feature = "jwt")]
 use crate::session_token::{MintConfigError, MintError};
-use crate::tool::RegistryError;
+use crate::tool::{DeclarationError, RegistryError};
 
 /// A result whose error reads well when `main` returns it.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -95,6 +95,17 @@ from! {
     Declaration(DeclarationError)
     Host(HostError)
 }
+impl From<TableError> for Error {
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Registry(error) => error.into(),
+            TableError::MissingState(error) => error.into(),
+            TableError::Access(error) => error.into(),
+            TableError::Declaration(error) => error.into(),
+        }
+    }
+}
+
 #[cfg(feature = "jwt")]
 from! {
     JwtKey(JwtKeyError)

@@ -123,6 +123,7 @@ pub mod fallback;
 pub mod host;
 #[cfg(any(feature = "jwks", feature = "remote-mint"))]
 mod http_client;
+pub mod intake;
 #[cfg(feature = "jwt")]
 mod jwt;
 pub mod layout;

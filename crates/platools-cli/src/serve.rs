@@ -30,7 +30,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     let local = platools_sidecar::local(&options.config).await.map_err(sidecar::failure)?;
     local.init_logging("info,rmcp=error");
     let tools = local.host().tools().len();
-    let server = McpServer::of(local.host()).name("platools");
+    let server = McpServer::new(local.host().door()).name("platools");
     let failed = |error: platools::mcp::McpError| Failure::Failed(Some(error.to_string()));
     if !options.http {
         tracing::info!(tools, "serving MCP on standard input and output");

@@ -125,7 +125,7 @@ async fn run(once: bool) -> Result<(), Box<dyn std::error::Error>> {
     let shop = Shop { orders: [("ord-1042", &[("lamp", 2), ("bulb", 4)][..])].into() };
     let secret = platform.secret();
     let host = Platools::builder().url(platform.url()).secret(secret.expose()).state(shop).build()?;
-    let names: Vec<String> = host.registry().iter().map(|tool| tool.name().to_owned()).collect();
+    let names: Vec<String> = host.tools().list().iter().map(|tool| tool.name().to_owned()).collect();
     let handle = host.handle();
     let running = tokio::spawn(host.run_until(std::future::pending()));
     platform.wait_for_tool("lookup_order").await?;

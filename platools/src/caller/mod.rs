@@ -30,9 +30,7 @@ pub use self::credentials::Credentials;
 pub use self::identity::Identity;
 #[cfg(feature = "jwt")]
 pub use self::jwt::{JwtAlgorithm, JwtAuthenticator, JwtKeyError};
-#[cfg(feature = "mcp")]
-pub(crate) use self::progress::{Listen, Report};
-pub use self::progress::{LogLevel, Progress};
+pub use self::progress::{LogLevel, Progress, Report, ReportSink, Reports};
 pub(crate) use self::scope::{CallScope, Surroundings};
 pub use self::state::State;
 pub(crate) use self::state::States;

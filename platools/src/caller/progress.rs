@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-/// How many reports wait for a client that takes them slowly; beyond that they are left out.
-#[cfg(feature = "mcp")]
+/// How many reports wait for a client that takes them slowly; further ones are dropped.
 const WAITING: usize = 64;
 
 /// Tells the caller how far a call is, where its door has somebody who listens: an MCP client that asked for it.
@@ -34,7 +33,7 @@ const WAITING: usize = 64;
 #[derive(Clone, Default)]
 pub struct Progress(Option<Arc<Listener>>);
 
-struct Listener<T: ?Sized = dyn Listen> {
+struct Listener<T: ?Sized = dyn ReportSink> {
     /// How far the call was at the last report, when the client wants such reports.
     reached: Option<Mutex<f64>>,
     /// The least severe message that the client wants.
@@ -42,40 +41,76 @@ struct Listener<T: ?Sized = dyn Listen> {
     to: T,
 }
 
-/// A door that takes reports.
-pub(crate) trait Listen: Send + Sync {
-    /// Takes a report, if there is room for it. Never waits.
-    fn hear(&self, report: Report) -> bool;
+/// Takes the reports of a call, for the door that the call came through.
+pub trait ReportSink: Send + Sync {
+    /// Takes a report, if there is room for it; returns whether there was. Must not block.
+    fn report(&self, report: Report) -> bool;
 
-    /// Whether nobody wants reports any more.
-    fn is_gone(&self) -> bool;
+    /// Whether the client takes no more reports.
+    fn is_closed(&self) -> bool;
 }
 
-impl Listen for mpsc::Sender<Report> {
-    fn hear(&self, report: Report) -> bool {
+impl ReportSink for mpsc::Sender<Report> {
+    fn report(&self, report: Report) -> bool {
         self.try_send(report).is_ok()
     }
 
-    fn is_gone(&self) -> bool {
-        self.is_closed()
+    fn is_closed(&self) -> bool {
+        mpsc::Sender::is_closed(self)
     }
 }
 
-impl<T: Listen + ?Sized> Listen for Arc<T> {
-    fn hear(&self, report: Report) -> bool {
-        (**self).hear(report)
+impl<T: ReportSink + ?Sized> ReportSink for Arc<T> {
+    fn report(&self, report: Report) -> bool {
+        (**self).report(report)
     }
 
-    fn is_gone(&self) -> bool {
-        (**self).is_gone()
+    fn is_closed(&self) -> bool {
+        (**self).is_closed()
     }
 }
 
-/// What a handler said.
-#[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "nobody reads them"))]
-pub(crate) enum Report {
-    Step { done: f64, total: Option<f64>, message: Option<String> },
-    Message { level: LogLevel, text: String },
+/// What a handler reports while its call runs.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Report {
+    /// How far the call is.
+    Step {
+        /// How much is done, in whatever unit.
+        done: f64,
+        /// How much there is to do, if that is known.
+        total: Option<f64>,
+        /// The same in words.
+        message: Option<String>,
+    },
+    /// A message for the client.
+    Message {
+        /// How severe it is.
+        level: LogLevel,
+        /// The text.
+        text: String,
+    },
+}
+
+/// The reports of one call; see [`Progress::channel`].
+#[derive(Debug)]
+pub struct Reports(mpsc::Receiver<Report>);
+
+impl Reports {
+    /// The next report; `None` once the call has ended and all were taken. Cancel safe.
+    pub async fn next(&mut self) -> Option<Report> {
+        self.0.recv().await
+    }
+
+    /// Takes no further reports; those that wait can still be taken.
+    pub fn close(&mut self) {
+        self.0.close();
+    }
+
+    /// The next report, if one is there already.
+    pub fn try_next(&mut self) -> Option<Report> {
+        self.0.try_recv().ok()
+    }
 }
 
 /// How severe a message is, in the words of syslog.
@@ -100,24 +135,22 @@ pub enum LogLevel {
 }
 
 impl Progress {
-    /// A sender of reports to whoever holds the receiver: about the way done, if `steps`, and messages of at least
-    /// that level.
-    #[cfg(feature = "mcp")]
-    pub(crate) fn new(steps: bool, level: Option<LogLevel>) -> (Self, mpsc::Receiver<Report>) {
-        let (reports, receiver) = mpsc::channel(WAITING);
-        (Self::heard_by(reports, steps, level), receiver)
+    /// Reports for a call that a door lets in, and their receiver: the steps of the call if `steps`, and messages of at
+    /// least `level`. Up to 64 wait; further ones are dropped.
+    pub fn channel(steps: bool, level: Option<LogLevel>) -> (Self, Reports) {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        (Self::to(sender, steps, level), Reports(receiver))
     }
 
-    /// The same, to any door.
-    #[cfg(feature = "mcp")]
-    pub(crate) fn heard_by(to: impl Listen + 'static, steps: bool, level: Option<LogLevel>) -> Self {
+    /// Reports that go to `sink`: the steps of the call if `steps`, and messages of at least `level`.
+    pub fn to(sink: impl ReportSink + 'static, steps: bool, level: Option<LogLevel>) -> Self {
         let reached = steps.then(|| Mutex::new(f64::NEG_INFINITY));
-        Self(Some(Arc::new(Listener { reached, level, to })))
+        Self(Some(Arc::new(Listener { reached, level, to: sink })))
     }
 
     /// Whether somebody wants to hear how far the call is. Worth asking only before costly work.
     pub fn is_heard(&self) -> bool {
-        self.0.as_ref().is_some_and(|listener| listener.reached.is_some() && !listener.to.is_gone())
+        self.0.as_ref().is_some_and(|listener| listener.reached.is_some() && !listener.to.is_closed())
     }
 
     /// Says how far the call is: `done` of `total`, in whatever unit, if the whole is known. A report that is not
@@ -150,7 +183,7 @@ impl Progress {
         if done > *reached {
             let report = Report::Step { done, total: total.filter(|total| total.is_finite()), message };
             // Sent under the lock, so that reports of several threads stay in order.
-            if listener.to.hear(report) {
+            if listener.to.report(report) {
                 *reached = done;
             }
         }
@@ -161,7 +194,7 @@ impl Progress {
     pub fn log(&self, level: LogLevel, text: impl Into<String>) {
         let Some(listener) = &self.0 else { return };
         if listener.level.is_some_and(|least| level >= least) {
-            listener.to.hear(Report::Message { level, text: text.into() });
+            listener.to.report(Report::Message { level, text: text.into() });
         }
     }
 }
@@ -172,13 +205,13 @@ impl fmt::Debug for Progress {
     }
 }
 
-#[cfg(all(test, feature = "mcp"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    fn steps(receiver: &mut mpsc::Receiver<Report>) -> Vec<f64> {
+    fn steps(receiver: &mut Reports) -> Vec<f64> {
         let mut steps = Vec::new();
-        while let Ok(report) = receiver.try_recv() {
+        while let Some(report) = receiver.try_next() {
             if let Report::Step { done, .. } = report {
                 steps.push(done);
             }
@@ -188,7 +221,7 @@ mod tests {
 
     #[test]
     fn reports_only_go_forward() {
-        let (progress, mut receiver) = Progress::new(true, None);
+        let (progress, mut receiver) = Progress::channel(true, None);
         assert!(progress.is_heard());
         for done in [1.0, 1.0, 0.5, f64::NAN, f64::INFINITY, 2.0] {
             progress.report(done, None);
@@ -199,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_slow_listener_misses_reports_and_delays_nobody() {
-        let (progress, mut receiver) = Progress::new(true, None);
+        let (progress, mut receiver) = Progress::channel(true, None);
         for done in 0..1_000 {
             progress.report_with(f64::from(done), 1_000.0, "step");
         }
@@ -211,13 +244,11 @@ mod tests {
 
     #[test]
     fn messages_below_the_wanted_level_are_left_out() {
-        let (progress, mut receiver) = Progress::new(false, Some(LogLevel::Warning));
+        let (progress, mut receiver) = Progress::channel(false, Some(LogLevel::Warning));
         progress.report(1.0, None);
         progress.log(LogLevel::Notice, "a");
         progress.log(LogLevel::Error, "b");
-        assert!(
-            matches!(receiver.try_recv(), Ok(Report::Message { level: LogLevel::Error, text }) if text == "b")
-        );
-        assert!(receiver.try_recv().is_err());
+        let report = Report::Message { level: LogLevel::Error, text: "b".to_owned() };
+        assert_eq!((receiver.try_next(), receiver.try_next()), (Some(report), None));
     }
 }

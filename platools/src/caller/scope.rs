@@ -81,7 +81,6 @@ impl CallScope {
     }
 
     /// A call whose envelope is known already, with the text of `_context` and the trace it belongs to.
-    #[cfg(feature = "http")]
     pub(crate) fn from_envelope(
         call_id: Arc<str>,
         envelope: Envelope,
@@ -119,8 +118,7 @@ impl CallScope {
         }
     }
 
-    /// The same call, with somebody who wants to hear how far it is.
-    #[cfg(feature = "mcp")]
+    /// Sends the reports of the call to `progress`.
     pub(crate) fn with_progress(self, progress: Progress) -> Self {
         Self { progress, ..self }
     }
@@ -131,6 +129,19 @@ impl CallScope {
 
     pub(crate) fn call_id(&self) -> &str {
         &self.call_id
+    }
+
+    pub(crate) fn shared_call_id(&self) -> Arc<str> {
+        Arc::clone(&self.call_id)
+    }
+
+    /// The members of `_context`, as one JSON object.
+    pub(crate) fn context_json(&self) -> String {
+        match &self.caller {
+            Caller::Wire { texts, .. } if texts.context().is_empty() => "{}".to_owned(),
+            Caller::Wire { texts, .. } => texts.context().to_owned(),
+            Caller::Local(context) => Value::Object(context.context().clone()).to_string(),
+        }
     }
 
     pub(crate) fn states(&self) -> &States {

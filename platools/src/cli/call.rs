@@ -15,8 +15,8 @@ use crate::tool::{Arguments, ToolErrorKind, ToolOutput};
 pub(super) async fn run(platools: Platools, options: Box<Call>, output: &Output) -> Result<(), Failure> {
     let local = platools.build_local().map_err(|error| Failure::of_build(&error))?;
     let name = options.tool.as_str();
-    if local.registry().get(name).is_none() {
-        return Err(unknown_tool(name, local.registry().iter()));
+    if local.tools().get(name).is_none() {
+        return Err(unknown_tool(name, local.tools().registry().iter()));
     }
     let params = output::read_params(&options.params).map_err(Failure::Usage)?;
     let arguments = Arguments::from_object_text(params);

@@ -19,7 +19,7 @@ pub(super) fn run(platools: Platools, options: &Doctor, output: &Output) -> Resu
         let allowance = allowance.parse::<Allowance>();
         known = known.allow(allowance.map_err(|error| Failure::Usage(format!("--allow: {error}")))?);
     }
-    let report = examine(local.registry(), &known);
+    let report = examine(&local.tools().registry(), &known);
     if options.json {
         output.json(&report.to_json());
     } else {

@@ -14,14 +14,15 @@ pub(super) fn run(platools: Platools, options: &List, output: &Output) -> Result
     let local = platools.build_local().map_err(|error| Failure::of_build(&error))?;
     let wanted = options.search.as_deref().unwrap_or_default().to_lowercase();
     let words: Vec<&str> = wanted.split_whitespace().collect();
-    let tools: Vec<&Tool> = local.registry().iter().filter(|tool| matches(tool.spec(), &words)).collect();
+    let registry = local.tools().registry();
+    let tools: Vec<&Tool> = registry.iter().filter(|tool| matches(tool.spec(), &words)).collect();
     if options.json {
         let tools: Vec<Value> = tools.iter().map(|tool| described(tool)).collect();
         output.json(&tools);
         return Ok(());
     }
     if tools.is_empty() {
-        output.note(if local.registry().is_empty() {
+        output.note(if registry.is_empty() {
             "no tools are registered; tools of a crate that nothing refers to are not linked"
         } else {
             "no tool has these words in its name, description or category"
@@ -35,8 +36,8 @@ pub(super) fn run(platools: Platools, options: &List, output: &Output) -> Result
 /// Prints the tools that a host has at this moment.
 #[cfg(feature = "mcp")]
 pub(super) fn print(local: &LocalHost, output: &Output) {
-    let tools = local.tools();
-    let lines: Vec<_> = tools.iter().map(|(tool, _)| line(tool.spec())).collect();
+    let tools = local.tools().list();
+    let lines: Vec<_> = tools.iter().map(|tool| line(tool.spec())).collect();
     output.tools(&lines);
 }
 

@@ -9,7 +9,7 @@ use crate::host::Platools;
 
 pub(super) fn run(platools: Platools, options: &Schema, output: &Output) -> Result<(), Failure> {
     let local = platools.build_local().map_err(|error| Failure::of_build(&error))?;
-    let registry = local.registry();
+    let registry = local.tools().registry();
     let tool = registry.get(&options.tool).ok_or_else(|| unknown_tool(&options.tool, registry.iter()))?;
     let spec = tool.spec();
     if options.input {

@@ -12,7 +12,6 @@ use super::{Failure, caller, list};
 use crate::doctor::{Options, examine};
 use crate::host::{LocalHost, Platools};
 use crate::mcp::{McpError, McpServer};
-use crate::tool::Tool;
 
 /// The variable with the token of MCP over HTTP.
 const TOKEN: &str = "PLATOOLS_SERVE_TOKEN";
@@ -40,7 +39,7 @@ pub(super) async fn run(
     examined(&local, output)?;
 
     let server =
-        McpServer::of(&local).name(program).caller(options.caller.context().map_err(Failure::Usage)?);
+        McpServer::new(local.door()).name(program).caller(options.caller.context().map_err(Failure::Usage)?);
     if !options.http {
         crate::logging::init_with_default("info,rmcp=error");
         tracing::info!(tools = local.tools().len(), "serving MCP on standard input and output");
@@ -68,26 +67,20 @@ fn choose(local: &LocalHost, wanted: &[String]) -> Result<(), Failure> {
     if wanted.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = local.tools().iter().map(|(tool, _)| tool.name().to_owned()).collect();
+    let names: Vec<String> = local.tools().list().iter().map(|tool| tool.name().to_owned()).collect();
     let known: Vec<&str> = names.iter().map(String::as_str).collect();
     if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(Failure::Usage(format!("--tool: {}", output::unknown_tool(unknown, &known))));
     }
     for name in names.iter().filter(|name| !wanted.contains(name)) {
-        local.remove_tool(name);
+        local.tools().remove(name);
     }
     Ok(())
 }
 
 /// Says what the doctor finds in the tools that are served, on standard error.
 fn examined(local: &LocalHost, output: &Output) -> Result<(), Failure> {
-    let mut registry = local.registry().clone();
-    for name in local.registry().iter().map(Tool::name) {
-        if !local.tools().iter().any(|(tool, _)| tool.name() == name) {
-            registry.remove(name);
-        }
-    }
-    let report = examine(&registry, &Options::of_host(local));
+    let report = examine(&local.tools().registry(), &Options::of_host(local));
     if report.has_errors() {
         output.print_aside(&report.text(output.layout()));
         return Err(Failure::Failed("the doctor found errors: mend them first, or allow them".to_owned()));
@@ -199,6 +192,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::tool::Tool;
     use crate::tool::{ToolOutput, ToolSpec};
 
     #[derive(Parser)]

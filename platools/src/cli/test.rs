@@ -14,7 +14,7 @@ pub(super) async fn run(platools: Platools, options: Test, output: &Output) -> R
     let local = platools.build_local().map_err(|error| Failure::of_build(&error))?;
     let suite = suite(&options)?;
     if options.coverage {
-        let coverage = Coverage::of(local.registry(), &suite);
+        let coverage = Coverage::of(&local.tools().registry(), &suite);
         if options.json {
             output.json(&coverage);
         } else {

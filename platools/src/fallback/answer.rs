@@ -7,32 +7,34 @@ use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
-use crate::host::{HttpAnswer, HttpRefusal};
+use crate::intake::{Failure, Refused};
 use crate::tool::ToolErrorKind;
 
 /// When a call that found no place may come again.
 const SOON: Duration = Duration::from_secs(1);
 
-/// The answer to a call that ran, or was refused its place.
-pub(super) fn of(answer: HttpAnswer) -> Response {
-    match answer {
-        HttpAnswer::Result(json) => respond(StatusCode::OK, "application/json", json, None),
-        HttpAnswer::Error { kind, text, retry_after } => failed(kind, text, retry_after),
+/// The answer to a call that ran.
+pub(super) fn of(outcome: Result<String, Failure>) -> Response {
+    match outcome {
+        Ok(json) => respond(StatusCode::OK, "application/json", json, None),
+        Err(failure) => failed(failure.kind(), failure.text().to_owned(), failure.retry_after()),
     }
 }
 
-/// The answer to a call that was not taken.
-pub(super) fn refused(refusal: &HttpRefusal) -> Response {
-    let text = refusal.to_string();
-    match refusal {
-        HttpRefusal::NotVerified(_) => plain(StatusCode::UNAUTHORIZED, text),
-        HttpRefusal::NotReadable(_) => plain(StatusCode::BAD_REQUEST, text),
-        HttpRefusal::Known => plain(StatusCode::CONFLICT, text),
-        HttpRefusal::ShuttingDown => {
-            respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text, Some(SOON))
-        }
-        HttpRefusal::NotAdmitted(error) => failed(error.kind(), text, error.retry_after()),
+/// The answer to a call that does not run.
+pub(super) fn refused(refused: &Refused) -> Response {
+    let text = refused.to_string();
+    match refused {
+        Refused::NotVerified(_) => plain(StatusCode::UNAUTHORIZED, text),
+        Refused::NotReadable(_) => plain(StatusCode::BAD_REQUEST, text),
+        Refused::NotAdmitted(error) => failed(error.kind(), text, error.retry_after()),
     }
+}
+
+/// The answer of a host that shuts down.
+pub(super) fn shutting_down() -> Response {
+    let text = "shutting down, retry: another host may take this call".to_owned();
+    respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text, Some(SOON))
 }
 
 fn failed(kind: ToolErrorKind, text: String, retry_after: Option<Duration>) -> Response {
@@ -42,7 +44,9 @@ fn failed(kind: ToolErrorKind, text: String, retry_after: Option<Duration>) -> R
         ToolErrorKind::NotFound => (StatusCode::NOT_FOUND, None),
         ToolErrorKind::Failed => (StatusCode::UNPROCESSABLE_ENTITY, None),
         ToolErrorKind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, Some(retry_after.unwrap_or(SOON))),
-        ToolErrorKind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, Some(retry_after.unwrap_or(SOON))),
+        ToolErrorKind::Overloaded | ToolErrorKind::Unavailable => {
+            (StatusCode::SERVICE_UNAVAILABLE, Some(retry_after.unwrap_or(SOON)))
+        }
         ToolErrorKind::TimedOut => (StatusCode::GATEWAY_TIMEOUT, None),
         ToolErrorKind::Internal | ToolErrorKind::Cancelled => (StatusCode::INTERNAL_SERVER_ERROR, None),
     };

@@ -1,11 +1,14 @@
 //! Calls over HTTP, for a platform that cannot reach the host over its WebSocket (tool-sync §6).
 //!
-//! A router for the backend's own HTTP server: it verifies a request by its headers and body, and hands
-//! the call to the host's one dispatcher. It must not know how a call runs.
+//! A router for the backend's own HTTP server. A request's headers and body go to the host's intake, as a frame of the
+//! WebSocket does, and the answer becomes a response. This room must not know how a call is verified or run.
 
 mod answer;
 mod body;
 mod headers;
+
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::body::Body;
@@ -13,10 +16,14 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
 use http::StatusCode;
+use tokio::time::Instant;
 
-use self::answer::{plain, refused, too_many};
+use self::answer::{plain, refused, shutting_down, too_many};
 use self::body::{Bodies, Trouble};
-use crate::host::{HostHandle, HttpAnswer, HttpCall};
+use crate::host::{HostHandle, Shared};
+use crate::intake::{Arrival, Failure, Incoming, PlatformAnswer, Received, Refused};
+use crate::run::Admitted;
+use crate::verify::Refusal;
 use crate::wire::MAX_FRAME_BYTES;
 
 /// Answers signed calls that come as `POST` requests.
@@ -99,9 +106,9 @@ struct Door {
 }
 
 async fn take(State(door): State<Door>, request: Request<Body>) -> Response {
-    match begin(&door, request).await {
+    match receive(&door, request).await {
         // A task of its own, so that the call goes on when the client does not wait for it.
-        Ok(call) => tokio::spawn(call).await.map_or_else(
+        Ok(call) => tokio::spawn(run(Arc::clone(door.host.shared()), call)).await.map_or_else(
             |_| plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error".to_owned()),
             answer::of,
         ),
@@ -109,11 +116,8 @@ async fn take(State(door): State<Door>, request: Request<Body>) -> Response {
     }
 }
 
-/// Reads and verifies a request. Afterwards its body is gone, and with it its share of the budget.
-async fn begin(
-    door: &Door,
-    request: Request<Body>,
-) -> Result<impl Future<Output = HttpAnswer> + Send + use<>, Response> {
+/// Reads a request and receives its call. Afterwards its body is gone, and with it its share of the budget.
+async fn receive(door: &Door, request: Request<Body>) -> Result<Admitted, Response> {
     let refuse = |status, text: &str| plain(status, text.to_owned());
     let (parts, body) = request.into_parts();
     let announced = parts.headers.get(http::header::CONTENT_LENGTH);
@@ -128,11 +132,46 @@ async fn begin(
     })?;
     let text = std::str::from_utf8(&body.bytes)
         .map_err(|_| refuse(StatusCode::BAD_REQUEST, "the body is not UTF-8"))?;
-    let (envelope, traceparent) = headers::read(&parts.headers).map_err(|repeated| {
-        refuse(StatusCode::BAD_REQUEST, &format!("the header `{repeated}` stands there twice"))
-    })?;
-    let call = HttpCall { envelope, body: text, traceparent };
-    door.host.begin_http_call(call).map_err(|refusal| refused(&refusal))
+    let (envelope, traceparent) = headers::read(&parts.headers)
+        .map_err(|repeated| refuse(StatusCode::BAD_REQUEST, &format!("duplicate header `{repeated}`")))?;
+    let call_id = envelope.call_id.as_deref().unwrap_or_default().to_owned();
+    let call = Incoming::Request { envelope, body: text, traceparent };
+    let shared = door.host.shared();
+    let (reason, response) = match receive_verified(shared, &call) {
+        Received::Run(call) => return Ok(call),
+        // The id is not signed: an answer that is there already goes only to whoever asked for it.
+        Received::Running | Received::Answered(_) => {
+            let text = "a call of this id is running or was answered";
+            ("known_call_id", refuse(StatusCode::CONFLICT, text))
+        }
+        Received::Refused(Refused::NotAdmitted(_)) if shared.dispatcher().is_closed() => {
+            ("shutting_down", shutting_down())
+        }
+        Received::Refused(refusal) => (refusal.reason(), refused(&refusal)),
+    };
+    shared.note_refusal(&call_id, None, reason);
+    Err(response)
+}
+
+/// Receives a call; once more with another secret, if that is why it was refused.
+fn receive_verified(shared: &Shared, call: &Incoming<'_, '_>) -> Received {
+    let scope = shared.scope();
+    let arrival = Arrival { at: Instant::now(), wall: SystemTime::now(), scope: &scope };
+    match shared.intake.receive(call, arrival) {
+        Received::Refused(Refused::NotVerified(Refusal::SignatureMismatch)) if shared.read_secret_again() => {
+            shared.intake.receive(call, arrival)
+        }
+        received => received,
+    }
+}
+
+/// Runs a call to its end.
+async fn run(shared: Arc<Shared>, call: Admitted) -> Result<String, Failure> {
+    let mut finished = call.run().await;
+    let PlatformAnswer { outcome, frame } = shared.intake.answer(&mut finished);
+    // If the call comes again over the WebSocket, it gets the same answer there.
+    drop(shared.intake.remember([(&*finished.call_id, &*frame)], Instant::now()));
+    outcome
 }
 
 #[cfg(test)]

@@ -8,17 +8,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::calls::Calls;
+use super::coordinator::Coordinator;
 use super::events::Events;
 use super::outbox::Outbox;
 use super::tls::TlsConnector;
-use super::tools::Tools;
-use super::{ConfigError, Host, HostConfig, HostState, LocalHost, Shared, Toolbox, WhenSuperseded};
-use crate::caller::States;
-use crate::caller::{Authentication, Authenticator};
+use super::{ConfigError, Host, HostConfig, HostState, LocalHost, Shared, WhenSuperseded};
+use crate::caller::{Authentication, Authenticator, States};
 use crate::error::Error;
-use crate::run::MissingState;
-use crate::run::{AccessError, Dispatcher, Limits};
+use crate::intake::Intake;
+use crate::run::{Dispatcher, Limits, Rules, ToolTable};
 use crate::tool::{Registry, Tool, Toolset};
 use crate::verify::{SecretSource, Verifier, VerifierOptions};
 use crate::wire::Scope;
@@ -42,6 +40,7 @@ pub struct Platools {
     more: Vec<Tool>,
     states: States,
     authenticator: Option<Arc<dyn Authenticator>>,
+    coordinator: Option<Arc<dyn Coordinator>>,
 }
 
 impl Platools {
@@ -60,7 +59,14 @@ impl Platools {
 
     /// Starts from a configuration.
     pub fn new(config: HostConfig) -> Self {
-        Self { config, explicit: None, more: Vec::new(), states: States::default(), authenticator: None }
+        Self {
+            config,
+            explicit: None,
+            more: Vec::new(),
+            states: States::default(),
+            authenticator: None,
+            coordinator: None,
+        }
     }
 
     /// The platform's URL, such as `wss://platos.example/tools/sync?entity=orders-prod`.
@@ -140,6 +146,12 @@ impl Platools {
         self
     }
 
+    /// Lets several processes share one connection. Without a coordinator this process dials and runs all calls itself.
+    pub fn coordinator(mut self, coordinator: impl Coordinator) -> Self {
+        self.coordinator = Some(Arc::new(coordinator));
+        self
+    }
+
     /// How long a verified identity is remembered; see [`HostConfig::identity_ttl`].
     pub fn identity_ttl(mut self, ttl: Duration) -> Self {
         self.config.identity_ttl = ttl;
@@ -209,8 +221,8 @@ impl Platools {
         let secret = source.load().map_err(ConfigError::from)?;
         let tls = if url.is_tls() { Some(TlsConnector::new(self.config.ca_file.as_deref())?) } else { None };
 
-        let (registry, dispatcher, config) = self.assemble()?;
-        let toolbox = Toolbox::new(Tools::new(registry.clone())?, dispatcher, &config);
+        let coordinator = self.coordinator.clone();
+        let (dispatcher, config) = self.assemble(true)?;
 
         for weakness in config.verification.weaknesses() {
             tracing::warn!("{weakness}");
@@ -218,26 +230,27 @@ impl Platools {
         if url.entity().is_none() {
             tracing::warn!("no entity is named: set PLATOS_ENTITY or add `?entity=<slug>` to the URL");
         }
-        warn_of_oversights(&registry, &config.limits);
+        warn_of_oversights(&dispatcher.tools().registry(), &config.limits);
         let events = Events::default();
         let scope = Scope { entity_id: url.entity(), ..Scope::default() };
+        let verifier = Verifier::new(&secret, config.verification.clone());
         let shared = Shared {
-            #[cfg(feature = "http")]
-            looked_up: std::sync::Mutex::default(),
+            intake: Intake::new(verifier, dispatcher, config.show_internal_errors),
             scope: scope.into(),
-            verifier: Verifier::new(&secret, config.verification.clone()),
-            toolbox,
             url,
             secret: source,
             config,
             tls,
             outbox: Outbox::new(events.clone()),
             events,
-            calls: Calls::default(),
             shutdown: CancellationToken::new(),
+            lead: watch::Sender::new(coordinator.is_none()),
+            coordinator,
+            #[cfg(feature = "http")]
+            read_again: std::sync::Mutex::default(),
         };
         let (state, _) = watch::channel(HostState::Connecting);
-        Ok(Host { shared: Arc::new(shared), secret, registry, state })
+        Ok(Host { shared: Arc::new(shared), secret, state })
     }
 
     /// Checks the tools and makes something that runs them in this process, without a platform: URL and
@@ -247,14 +260,13 @@ impl Platools {
     /// When two tools have one name, a tool's schema cannot be built, or its state or its authenticator is
     /// missing.
     pub fn build_local(self) -> Result<LocalHost, Error> {
-        let (registry, dispatcher, config) = self.assemble()?;
-        let toolbox = Toolbox::new(Tools::local(registry.clone()), dispatcher, &config);
-        Ok(LocalHost { registry, toolbox })
+        let (dispatcher, config) = self.assemble(false)?;
+        Ok(LocalHost { dispatcher, show_internal_errors: config.show_internal_errors })
     }
 
-    /// The tools, and what runs them.
-    fn assemble(self) -> Result<(Registry, Dispatcher, HostConfig), Error> {
-        let Self { config, explicit, more, states, authenticator } = self;
+    /// Checks the tools, and makes what runs them.
+    fn assemble(self, is_declared: bool) -> Result<(Dispatcher, HostConfig), Error> {
+        let Self { config, explicit, more, states, authenticator, .. } = self;
         config.check()?;
         let mut registry = match explicit {
             Some(tools) => {
@@ -265,11 +277,16 @@ impl Platools {
             None => Registry::collect()?,
         };
         registry.extend(more)?;
-        MissingState::check(registry.iter(), &states)?;
-        AccessError::check(registry.iter(), authenticator.is_some(), config.strict_access)?;
+        let rules = Rules {
+            is_authenticated: authenticator.is_some(),
+            strict_access: config.strict_access,
+            is_declared,
+        };
+        let states = Arc::new(states);
+        let tools = ToolTable::new(registry, Arc::clone(&states), rules)?;
         let authentication = authenticator.map(|who| Authentication::new(who, config.identity_ttl));
-        let dispatcher = Dispatcher::new(&registry, Arc::new(states), authentication, config.limits.clone());
-        Ok((registry, dispatcher, config))
+        let dispatcher = Dispatcher::new(tools, states, authentication, config.limits.clone());
+        Ok((dispatcher, config))
     }
 
     /// Builds the host and runs it until SIGTERM or SIGINT; see [`Host::run`].
@@ -289,6 +306,7 @@ impl fmt::Debug for Platools {
             .field("more", &self.more)
             .field("states", &self.states)
             .field("authenticator", &self.authenticator.is_some())
+            .field("coordinator", &self.coordinator)
             .finish()
     }
 }

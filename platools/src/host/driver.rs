@@ -11,7 +11,8 @@ use super::dial::dial;
 use super::ending::{Ending, Misconfiguration};
 use super::machine::{Action, Event, GiveUp, Machine};
 use super::session::Session;
-use super::{FAREWELL, HostError, HostEvent, HostState, Shared};
+use super::shared::becomes;
+use super::{FAREWELL, Gateway, HostError, HostEvent, HostState, Shared};
 use crate::observe;
 use crate::verify::{Secret, SecretError, SecretSource};
 use crate::wire::REGISTRATIONS_PER_MINUTE;
@@ -124,8 +125,15 @@ pub(super) async fn drive(
     state: watch::Sender<HostState>,
 ) -> Result<(), HostError> {
     let mut status = Status::new(Arc::clone(&shared), state);
+    if let Some(coordinator) = &shared.coordinator {
+        coordinator.attach(Gateway::new(&shared));
+    }
     loop {
         status.welcomed_at = None;
+        if !*shared.lead.borrow() && stand_by(&shared, &mut status).await {
+            status.on(Event::Drained);
+            return Ok(());
+        }
         let ending = connect(&shared, &mut status, &secret).await;
         // Every wait ends with a look at the secret; only here does it decide what follows.
         let about_secret = matches!(ending, Ending::SecretRotated | Ending::SecretRefused);
@@ -150,6 +158,33 @@ pub(super) async fn drive(
                 shared.dispatcher().close();
                 return Err(explain(&shared, why));
             }
+        }
+    }
+}
+
+/// Waits until this process may hold the connection. `true` when the host is to stop instead.
+async fn stand_by(shared: &Shared, status: &mut Status) -> bool {
+    status.on(Event::StoodBy);
+    shared.yield_answers();
+    let mut lead = shared.lead.subscribe();
+    loop {
+        let draining = status.is_draining();
+        if draining && shared.dispatcher().in_flight() == 0 {
+            shared.yield_answers();
+            return true;
+        }
+        tokio::select! {
+            () = becomes(&mut lead, true) => {
+                status.on(Event::WaitOver);
+                return false;
+            }
+            () = shared.shutdown.cancelled(), if !draining => status.begin_drain(shared),
+            () = drain_due(status), if draining => {
+                if status.on_drain_time(shared, Instant::now()).is_some() {
+                    return true;
+                }
+            }
+            () = shared.dispatcher().drained(), if draining => {}
         }
     }
 }
@@ -254,7 +289,7 @@ async fn refresh(shared: &Shared, secret: &mut Secret) -> bool {
         Ok(fresh) if fresh.matches(secret.expose()) => false,
         Ok(fresh) => {
             tracing::info!("the secret has changed, the new one is used");
-            shared.verifier.replace_secret(&fresh);
+            shared.intake.verifier().replace_secret(&fresh);
             *secret = fresh;
             true
         }
@@ -298,6 +333,7 @@ fn tell(shared: &Shared, ending: &Ending) {
         Ending::SecretRotated => tracing::warn!("disconnected: the secret was regenerated"),
         Ending::SecretRefused => tracing::error!("the platform refused the secret"),
         Ending::Misconfigured(_) => {}
+        Ending::LeadLost => tracing::info!("disconnected: another process holds the connection now"),
         Ending::Drained => tracing::info!("stopped"),
     }
 }

@@ -19,6 +19,8 @@ pub(super) enum Ending {
     SecretRefused,
     /// Something in the configuration is wrong.
     Misconfigured(Misconfiguration),
+    /// The coordinator gave the connection to another process.
+    LeadLost,
     /// The host shut down, and everything that could be sent is sent.
     Drained,
 }
@@ -36,6 +38,7 @@ impl fmt::Display for Ending {
             Self::Misconfigured(Misconfiguration::UnknownEnvironment) => {
                 "the platform does not know the environment"
             }
+            Self::LeadLost => "another process holds the connection",
             Self::Drained => "the host shut down",
         })
     }

@@ -61,19 +61,6 @@ pub enum ConfigError {
     },
 }
 
-/// A declaration of tools that the platform would not take.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the declaration of {tools} tools is {size}, the platform takes at most {limit}; the largest are {largest}: \
-     shorten their schemas and descriptions, or spread the tools over several entities"
-)]
-pub struct DeclarationError {
-    pub(super) tools: usize,
-    pub(super) size: String,
-    pub(super) limit: String,
-    pub(super) largest: String,
-}
-
 /// Why a host gave up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

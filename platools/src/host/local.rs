@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::Toolbox;
 use crate::caller::CallContext;
-use crate::tool::{Arguments, Registry, ToolResult};
+use crate::intake::Door;
+use crate::run::{Dispatcher, ToolTable};
+use crate::tool::{Arguments, ToolResult};
 
 /// Runs the tools of a program in this process, without a platform: for tests and for the command line.
 /// Made by [`Platools::build_local`](super::Platools::build_local). Limits, timeouts, access rules and panic isolation are the same as for
@@ -32,18 +33,19 @@ use crate::tool::{Arguments, Registry, ToolResult};
 /// ```
 #[derive(Debug, Clone)]
 pub struct LocalHost {
-    pub(super) registry: Registry,
-    pub(super) toolbox: Toolbox,
+    pub(super) dispatcher: Dispatcher,
+    pub(super) show_internal_errors: bool,
 }
 
 impl LocalHost {
-    pub(crate) fn toolbox(&self) -> &Toolbox {
-        &self.toolbox
+    /// The tools, which may change at any time.
+    pub fn tools(&self) -> &ToolTable {
+        self.dispatcher.tools()
     }
 
-    /// The tools that the program starts with; [`tools`](Self::tools) has those of this moment.
-    pub fn registry(&self) -> &Registry {
-        &self.registry
+    /// The door for calls whose caller is verified elsewhere, such as those of an MCP client.
+    pub fn door(&self) -> Door {
+        Door::new(self.dispatcher.clone(), self.show_internal_errors)
     }
 
     /// Runs one call of a tool.
@@ -51,21 +53,21 @@ impl LocalHost {
     /// # Errors
     /// What the call was answered with.
     pub async fn call(&self, tool: &str, arguments: Arguments, context: CallContext) -> ToolResult {
-        self.toolbox.dispatcher.call(tool, arguments, context).await
+        self.dispatcher.call(tool, arguments, context).await
     }
 
     /// Whether there is an authenticator, which enforces the `auth` and `roles` of the tools.
     pub fn is_authenticated(&self) -> bool {
-        self.toolbox.dispatcher.is_authenticated()
+        self.dispatcher.is_authenticated()
     }
 
     /// How long any call may take, waiting included.
     pub fn call_timeout(&self) -> Duration {
-        self.toolbox.dispatcher.call_timeout()
+        self.dispatcher.limits().call_timeout
     }
 
     /// How many calls are running or waiting.
     pub fn in_flight(&self) -> usize {
-        self.toolbox.dispatcher.in_flight()
+        self.dispatcher.in_flight()
     }
 }

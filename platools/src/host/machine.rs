@@ -79,6 +79,8 @@ pub(super) enum Event {
     /// The connection ended after it had been welcome for `lasted`. `new_secret`: the source now gives
     /// another secret than the one that was used.
     Ended { ending: Ending, new_secret: bool, lasted: Duration },
+    /// Another process holds the connection.
+    StoodBy,
     /// The wait is over.
     WaitOver,
     /// Somebody wants the host to stop.
@@ -163,6 +165,7 @@ impl Machine {
                 self.failures = 0;
                 Action::Continue
             }
+            Event::StoodBy if !draining => self.go(HostState::Standby, Action::Continue),
             Event::WaitOver if !draining => self.go(HostState::Connecting, Action::Dial),
             Event::Shutdown => self.go(HostState::Draining, Action::Continue),
             Event::Drained | Event::Ended { ending: Ending::Drained, .. } => {
@@ -174,7 +177,7 @@ impl Machine {
                 (_, Action::Dial) if draining => Action::Dial,
                 (state, action) => self.go(state, action),
             },
-            Event::Opened | Event::WaitOver => Action::Continue,
+            Event::Opened | Event::StoodBy | Event::WaitOver => Action::Continue,
         }
     }
 
@@ -199,6 +202,7 @@ impl Machine {
                 self.rotated = true;
                 (HostState::Connecting, Action::Dial)
             }
+            Ending::LeadLost => (HostState::Standby, Action::Dial),
             Ending::GoingAway => (HostState::BackingOff, Action::Wait(backoff::after_deploy(random))),
             Ending::Superseded if self.when_superseded == WhenSuperseded::Exit => {
                 (HostState::Fatal, Action::GiveUp(GiveUp::Superseded))

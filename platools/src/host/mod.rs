@@ -3,70 +3,60 @@
 //!
 //! | file | what it is for |
 //! | --- | --- |
-//! | `builder`, `config`, `declaration`, `tools`, `local` | what a host is made of, checked before anything is dialled |
+//! | `builder`, `config`, `local` | what a host is made of, checked before anything is dialled |
 //! | `probe` | a look at the connection without being a host |
 //! | `machine`, `backoff`, `ending` | the states of a connection and what follows each end; pure |
 //! | `dial`, `tls` | from a URL to an open WebSocket |
 //! | `session` | one connection from its opening to its end |
-//! | `http` | calls that come over HTTP instead |
-//! | `outbox`, `calls` | answers, which outlive the connection their call came over, and calls by their id |
+//! | `shared` | what all connections of a host share; takes finished calls and puts their answers into the outbox |
+//! | `outbox` | answers, which outlive the connection their call came over |
+//! | `coordinator` | the seam for several processes behind one connection |
 //! | `driver`, `shutdown` | connection after connection, until somebody says stop |
 //! | `events` | what happens, for whoever wants to know |
 //!
-//! This room must not know how a call is verified or run; it asks `verify` and `run`.
+//! This room must not know how a call is verified or run: it hands frames to `intake` and takes finished calls.
 
 mod backoff;
 mod builder;
-mod calls;
 mod config;
-mod declaration;
+mod coordinator;
 mod dial;
 mod driver;
 mod ending;
 mod error;
 mod events;
-#[cfg(feature = "http")]
-mod http;
 mod local;
 mod machine;
 mod outbox;
 mod probe;
 mod session;
+mod shared;
 mod shutdown;
 mod tls;
-mod tools;
 
 use std::future::Future;
-#[cfg(feature = "http")]
-use std::sync::Mutex;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 pub use self::builder::Platools;
-use self::calls::Calls;
 pub use self::config::{HostConfig, WhenSuperseded};
-pub use self::error::{ConfigError, DeclarationError, HostError};
-use self::events::Events;
+pub use self::coordinator::{Coordinator, Gateway, KeptAnswer, RoutedCall};
+pub use self::error::{ConfigError, HostError};
 pub use self::events::{HostEvent, HostEvents};
-#[cfg(feature = "http")]
-pub(crate) use self::http::{HttpAnswer, HttpCall, HttpRefusal};
 pub use self::local::LocalHost;
 pub use self::machine::HostState;
-use self::outbox::Outbox;
 pub use self::probe::{CheckDepth, ConnectionCheck};
+pub(crate) use self::shared::Shared;
 pub(crate) use self::shutdown::Signals;
-pub(crate) use self::tools::Toolbox;
-use self::tools::Tools;
 use crate::caller::CallContext;
-use crate::run::Dispatcher;
-use crate::tool::{Arguments, Registry, ToolResult};
-use crate::verify::{Secret, SecretSource, Verifier};
-use crate::wire::{ConnectUrl, Scope};
+use crate::intake::Door;
+use crate::run::ToolTable;
+use crate::tool::{Arguments, ToolResult};
+use crate::verify::Secret;
 
 /// A host that is ready to connect: its configuration is complete, its tools are checked.
 ///
@@ -76,56 +66,13 @@ use crate::wire::{ConnectUrl, Scope};
 pub struct Host {
     shared: Arc<Shared>,
     secret: Secret,
-    registry: Registry,
     state: watch::Sender<HostState>,
 }
 
-/// What every connection of one host uses.
-#[derive(Debug)]
-struct Shared {
-    url: ConnectUrl,
-    secret: SecretSource,
-    config: HostConfig,
-    tls: Option<tls::TlsConnector>,
-    toolbox: Toolbox,
-    events: Events,
-    verifier: Verifier,
-    outbox: Outbox,
-    calls: Calls,
-    /// When the secret was looked up last since a signature was wrong.
-    #[cfg(feature = "http")]
-    looked_up: Mutex<Option<tokio::time::Instant>>,
-    /// What the latest `welcome` said; before it, what the configuration says.
-    scope: RwLock<Scope>,
-    shutdown: CancellationToken,
-}
-
-impl Shared {
-    /// What runs the tools.
-    fn dispatcher(&self) -> &Dispatcher {
-        &self.toolbox.dispatcher
-    }
-
-    /// The tools as they are declared.
-    fn tools(&self) -> &Tools {
-        &self.toolbox.tools
-    }
-
-    /// Where this host belongs, as far as that is known.
-    #[cfg(feature = "http")]
-    fn scope(&self) -> Scope {
-        self.scope.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set_scope(&self, scope: Scope) {
-        *self.scope.write().unwrap_or_else(PoisonError::into_inner) = scope;
-    }
-}
-
 impl Host {
-    /// The tools that the host starts with; [`HostHandle::tools`] has those of a running host.
-    pub fn registry(&self) -> &Registry {
-        &self.registry
+    /// The tools, which may change at any time.
+    pub fn tools(&self) -> &ToolTable {
+        self.shared.dispatcher().tools()
     }
 
     /// The URL that is dialled.
@@ -204,8 +151,19 @@ pub struct HostHandle {
 }
 
 impl HostHandle {
-    pub(crate) fn toolbox(&self) -> &Toolbox {
-        &self.shared.toolbox
+    #[cfg(feature = "http")]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The tools, which may change at any time.
+    pub fn tools(&self) -> &ToolTable {
+        self.shared.dispatcher().tools()
+    }
+
+    /// The door for calls that do not come from the platform. They share the limits of those that do.
+    pub fn door(&self) -> Door {
+        self.shared.intake.door()
     }
 
     /// The state of the connection at this moment.

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::HostEvent;
 use super::events::Events;
-use super::session::shorten;
+use crate::intake::shorten;
 use crate::observe;
 use crate::wire::{CALL_PENDING, MAX_FRAME_BYTES};
 
@@ -39,6 +39,16 @@ impl Answer {
     /// The answer to a call that arrived at `arrived`.
     pub(super) fn new(call_id: Arc<str>, frame: Utf8Bytes, arrived: Instant) -> Self {
         Self { call_id, frame, expires: arrived + CALL_PENDING, sent: false }
+    }
+
+    /// An answer that is worth nothing from `expires` on.
+    pub(super) fn expiring(call_id: Arc<str>, frame: Utf8Bytes, expires: Instant) -> Self {
+        Self { call_id, frame, expires, sent: false }
+    }
+
+    /// When the platform has given up on the call.
+    pub(super) fn expires(&self) -> Instant {
+        self.expires
     }
 
     /// The call's id and the frame.
@@ -126,6 +136,13 @@ impl Outbox {
         let mut waiting = self.waiting();
         waiting.bytes = 0;
         std::mem::swap(&mut waiting.answers, taken);
+    }
+
+    /// Takes all that wait, oldest first.
+    pub(super) fn take_all(&self) -> VecDeque<Answer> {
+        let mut waiting = self.waiting();
+        waiting.bytes = 0;
+        std::mem::take(&mut waiting.answers)
     }
 
     /// Puts back what was taken and may not have arrived, before what came since.

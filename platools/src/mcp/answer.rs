@@ -7,35 +7,23 @@ use rmcp::model::{
 use serde_json::{Value, json};
 
 use super::catalog::Structure;
-use crate::run::answer_text;
-use crate::tool::{Content, EmbeddedResource, Media, Repr, ResourceBody, ToolOutput, ToolResult};
+use crate::intake::Answer;
+use crate::tool::{Content, EmbeddedResource, Media, Repr, ResourceBody, ToolOutput};
 use crate::wire::json::push_string;
 
 /// The result of a call.
-pub(super) fn of(
-    result: ToolResult,
-    structure: Structure,
-    call_id: &str,
-    show_internal: bool,
-) -> CallToolResult {
-    match result {
-        Ok(output) => finished(output, structure, call_id),
-        Err(error) => {
-            CallToolResult::error(vec![ContentBlock::text(answer_text(&error, call_id, show_internal))])
-        }
+pub(super) fn of(answer: Answer, structure: Structure) -> CallToolResult {
+    match answer.outcome {
+        Ok(output) => finished(output, structure, &answer.call_id),
+        Err(failure) => CallToolResult::error(vec![ContentBlock::text(failure.text())]),
     }
 }
 
 /// The whole answer to request `id` of a session, with the line break that ends it on streams.
-pub(super) fn message(
-    id: &RequestId,
-    result: ToolResult,
-    structure: Structure,
-    call_id: &str,
-    show_internal: bool,
-) -> Vec<u8> {
-    line(id, &result, structure).unwrap_or_else(|| {
-        let mut result = of(result, structure, call_id, show_internal);
+pub(super) fn message(id: &RequestId, answer: Answer, structure: Structure) -> Vec<u8> {
+    let text = answer.outcome.as_ref().ok().and_then(ToolOutput::as_json);
+    text.and_then(|text| line(id, text, structure)).unwrap_or_else(|| {
+        let mut result = of(answer, structure);
         // Versions with sessions know no other results than complete ones.
         result.result_type = None;
         let answer = ServerJsonRpcMessage::response(ServerResult::CallToolResult(result), id.clone());
@@ -46,10 +34,8 @@ pub(super) fn message(
     })
 }
 
-/// The same for results that are JSON text already; what there is more is left to
-/// [`of`].
-fn line(id: &RequestId, result: &ToolResult, structure: Structure) -> Option<Vec<u8>> {
-    let text = result.as_ref().ok()?.as_json()?;
+/// The same for a result that is JSON text; others are left to [`of`].
+fn line(id: &RequestId, text: &str, structure: Structure) -> Option<Vec<u8>> {
     let first = text.bytes().find(|byte| !byte.is_ascii_whitespace())?;
     // A line break would end the message.
     if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_some() {
@@ -156,10 +142,10 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::tool::ToolError;
+    use crate::tool::{ToolError, ToolResult};
 
     fn shown(result: ToolResult, structure: Structure) -> Value {
-        let mut value = serde_json::to_value(of(result, structure, "call-1", false)).unwrap();
+        let mut value = serde_json::to_value(of(Answer::new("call-1", result, false), structure)).unwrap();
         value.as_object_mut().unwrap().remove("resultType");
         value
     }
@@ -196,12 +182,11 @@ mod tests {
         for structure in [Structure::Open, Structure::Object, Structure::Wrapped] {
             for text in texts {
                 for id in [RequestId::Number(-7), RequestId::String("a\"b".into())] {
-                    let output = || raw(text);
-                    let line = line(&id, &output(), structure).unwrap();
+                    let line = line(&id, text, structure).unwrap();
                     let (end, line) = line.split_last().unwrap();
                     let expected = json!({
                         "jsonrpc": "2.0", "id": id.clone().into_json_value(),
-                        "result": shown(output(), structure),
+                        "result": shown(raw(text), structure),
                     });
                     let actual: Value = serde_json::from_slice(line).unwrap();
                     assert_eq!((*end, actual), (b'\n', expected), "{text}");
@@ -213,8 +198,11 @@ mod tests {
     #[test]
     fn a_line_has_no_line_break_in_it_and_holds_nothing_but_json() {
         let id = RequestId::Number(1);
+        assert!(line(&id, "{\n}", Structure::Open).is_none());
         for result in [raw("{\n}"), Ok(ToolOutput::media(Media::png([1]))), Err(ToolError::user("no"))] {
-            assert!(line(&id, &result, Structure::Open).is_none());
+            let message = message(&id, Answer::new("call-1", result, false), Structure::Open);
+            assert_eq!(message.iter().filter(|byte| **byte == b'\n').count(), 1);
+            assert!(serde_json::from_slice::<Value>(&message).is_ok());
         }
     }
 

@@ -8,7 +8,6 @@ use ::http::request::Parts;
 use rmcp::RoleServer;
 use rmcp::model::{CallToolRequestParams, CallToolResult, ErrorData, ProgressToken};
 use rmcp::service::RequestContext;
-use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -17,9 +16,10 @@ use super::answer;
 use super::http::Presence;
 use super::messages::{self, Client};
 use super::session::Shared;
-use crate::caller::{CallContext, LogLevel, Progress, Report};
+use crate::caller::{CallContext, LogLevel, Progress, Report, Reports};
+use crate::intake::{Answer, CallRequest};
+use crate::tool::Arguments;
 use crate::tool::arguments::nearest;
-use crate::tool::{Arguments, ToolError, ToolResult};
 
 /// The header with an access token that the entity issued.
 const ENTITY_TOKEN: &str = "X-Platos-Entity-Token";
@@ -47,23 +47,21 @@ pub(super) async fn call(
         let headers = parts.map(|parts| &parts.headers);
         let context = context(&shared.server.caller, request.meta.get_traceparent(), headers);
         let presence = parts.and_then(|parts| parts.extensions.get::<Presence>().cloned());
-        let heard = (token.is_some() || level.is_some()).then(|| Progress::new(token.is_some(), level));
+        let heard = (token.is_some() || level.is_some()).then(|| Progress::channel(token.is_some(), level));
         Running::start(shared, name.clone().into(), arguments, context, presence, heard)
     });
-    let call_id = running.call_id.clone();
-    let result = running.end(&request, token, level, &name).await;
-    Ok(answer::of(result, structure, &call_id, shared.server.toolbox.show_internal_errors))
+    let answer = running.end(&request, token, level, &name).await?;
+    Ok(answer::of(answer, structure))
 }
 
 /// A call on its way. Dropped, it is taken back.
 pub(super) struct Running {
-    call_id: String,
-    call: JoinHandle<ToolResult>,
-    /// What it ended with, when that is known already.
-    ended: Option<ToolResult>,
+    call: JoinHandle<Answer>,
+    /// Its answer, when that is known already.
+    ended: Option<Answer>,
     /// A report that is not sent yet, and those behind it.
     first: Option<Report>,
-    reports: Option<mpsc::Receiver<Report>>,
+    reports: Option<Reports>,
     taken_back: DropGuard,
 }
 
@@ -88,23 +86,16 @@ impl Running {
         arguments: Arguments,
         context: CallContext,
         presence: Option<Presence>,
-        heard: Option<(Progress, mpsc::Receiver<Report>)>,
+        heard: Option<(Progress, Reports)>,
     ) -> Self {
-        let call_id = context.call_id().to_owned();
-        let dispatcher = shared.server.toolbox.dispatcher.clone();
+        let door = shared.server.door.clone();
         let (progress, reports) =
             heard.map_or_else(Default::default, |(progress, reports)| (progress, Some(reports)));
         let taken_back = CancellationToken::new();
         let until = unwanted(taken_back.clone(), presence);
-        let call =
-            tokio::spawn(
-                async move { dispatcher.call_until(until, &name, arguments, context, progress).await },
-            );
-        Self { call_id, call, ended: None, first: None, reports, taken_back: taken_back.drop_guard() }
-    }
-
-    pub(super) fn call_id(&self) -> &str {
-        &self.call_id
+        let request = CallRequest::new(name, arguments, context).progress(progress);
+        let call = tokio::spawn(async move { door.run_until(request, until).await });
+        Self { call, ended: None, first: None, reports, taken_back: taken_back.drop_guard() }
     }
 
     /// What takes the call back.
@@ -112,14 +103,14 @@ impl Running {
         self.taken_back.token().clone()
     }
 
-    /// The result, if it comes within `time` and before any report.
-    pub(super) async fn ends_within(&mut self, time: Duration) -> Option<ToolResult> {
+    /// The answer, if it comes within `time` and before any report.
+    pub(super) async fn ends_within(&mut self, time: Duration) -> Option<Answer> {
         tokio::select! {
             biased;
             report = reported(&mut self.reports) => self.first = Some(report),
             ended = &mut self.call => {
-                let ended = result(ended);
-                self.first = self.reports.as_mut().and_then(|reports| reports.try_recv().ok());
+                let ended = ended.ok()?;
+                self.first = self.reports.as_mut().and_then(Reports::try_next);
                 if self.first.is_none() {
                     return Some(ended);
                 }
@@ -130,27 +121,27 @@ impl Running {
         None
     }
 
-    /// The result, with all reports before it.
+    /// The answer, with all reports before it.
     async fn end(
         self,
         request: &RequestContext<RoleServer>,
         token: Option<ProgressToken>,
         level: Option<LogLevel>,
         name: &str,
-    ) -> ToolResult {
+    ) -> Result<Answer, ErrorData> {
         let Self { mut call, ended, first, reports, taken_back, .. } = self;
         let stop = CancellationToken::new();
         let call = async {
             let _stop = stop.clone().drop_guard();
             if let Some(ended) = ended {
-                return ended;
+                return Ok(ended);
             }
             tokio::select! {
                 biased;
-                ended = &mut call => return result(ended),
+                ended = &mut call => return ended.map_err(lost),
                 () = request.ct.cancelled() => drop(taken_back),
             }
-            result(call.await)
+            call.await.map_err(lost)
         };
         let Some(mut reports) = reports else { return call.await };
         // Reports are sent while the call runs, and what waits at its end goes out before the result.
@@ -161,17 +152,19 @@ impl Running {
 }
 
 /// The next report.
-async fn reported(reports: &mut Option<mpsc::Receiver<Report>>) -> Report {
+async fn reported(reports: &mut Option<Reports>) -> Report {
     if let Some(reports) = reports
-        && let Some(report) = reports.recv().await
+        && let Some(report) = reports.next().await
     {
         return report;
     }
     std::future::pending().await
 }
 
-fn result(ended: Result<ToolResult, JoinError>) -> ToolResult {
-    ended.unwrap_or_else(|error| Err(ToolError::internal(error)))
+/// A call panics nowhere, so its task ends without an answer only with the runtime.
+fn lost(error: JoinError) -> ErrorData {
+    tracing::error!("a call ended without an answer: {error}");
+    ErrorData::internal_error("the call ended without an answer", None)
 }
 
 /// Who is calling: as the server was told, as far as the request does not say otherwise.

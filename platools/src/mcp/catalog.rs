@@ -36,9 +36,11 @@ pub(super) struct Catalog {
 pub(super) struct InvalidCursor;
 
 impl Catalog {
-    pub(super) fn new(tools: &[Tool]) -> Self {
-        let structures = tools.iter().map(|tool| (tool.name().to_owned(), structure(tool.spec()))).collect();
-        Self { tools: tools.iter().map(|tool| declared(tool.spec())).collect(), structures }
+    /// A catalogue of tools in the order of their names.
+    pub(super) fn new<'a>(tools: impl IntoIterator<Item = &'a Tool> + Clone) -> Self {
+        let named = |tool: &Tool| (tool.name().to_owned(), structure(tool.spec()));
+        let structures = tools.clone().into_iter().map(named).collect();
+        Self { tools: tools.into_iter().map(|tool| declared(tool.spec())).collect(), structures }
     }
 
     /// How the results of a tool become structured; `None` when there is no such tool.

@@ -9,10 +9,9 @@ use rmcp::model::{
     ProgressNotificationParam, ProgressToken, ServerNotification,
 };
 use rmcp::service::Peer;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::caller::{LogLevel, Report};
+use crate::caller::{LogLevel, Report, Reports};
 
 /// Who hears the reports of a call.
 pub(super) struct Client<'a> {
@@ -26,7 +25,7 @@ pub(super) struct Client<'a> {
 /// Sends reports as they come, and at `stop` those that wait.
 pub(super) async fn forward(
     mut first: Option<Report>,
-    reports: &mut mpsc::Receiver<Report>,
+    reports: &mut Reports,
     client: &Client<'_>,
     stop: &CancellationToken,
 ) {
@@ -56,13 +55,13 @@ pub(super) async fn forward(
 }
 
 /// The next report, until those that wait at `stop` are through.
-async fn next(reports: &mut mpsc::Receiver<Report>, stop: &CancellationToken) -> Option<Report> {
+async fn next(reports: &mut Reports, stop: &CancellationToken) -> Option<Report> {
     tokio::select! {
         biased;
-        report = reports.recv() => report,
+        report = reports.next() => report,
         () = stop.cancelled() => {
             reports.close();
-            reports.recv().await
+            reports.next().await
         }
     }
 }

@@ -14,7 +14,7 @@
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let local = Platools::builder().build_local()?;
-//!     McpServer::of(&local).name("calculator").serve_stdio().await?;
+//!     McpServer::new(local.door()).name("calculator").serve_stdio().await?;
 //!     Ok(())
 //! }
 //! ```
@@ -55,7 +55,7 @@ pub use self::error::McpError;
 pub use self::http::{McpHttp, McpListener};
 use self::session::Shared;
 use crate::caller::CallContext;
-use crate::host::{HostHandle, LocalHost, Toolbox};
+use crate::intake::Door;
 
 /// How many tools one page of `tools/list` has, unless said otherwise.
 const PAGE: usize = 1_000;
@@ -67,7 +67,7 @@ const PAGE: usize = 1_000;
 #[derive(Clone)]
 #[must_use = "a server does nothing before `serve_stdio`, `serve_io` or `http`"]
 pub struct McpServer {
-    toolbox: Toolbox,
+    door: Door,
     name: String,
     version: String,
     title: Option<String>,
@@ -77,19 +77,11 @@ pub struct McpServer {
 }
 
 impl McpServer {
-    /// The tools of a program without a platform.
-    pub fn of(host: &LocalHost) -> Self {
-        Self::new(host.toolbox().clone())
-    }
-
-    /// The tools of a host that is connected to the platform as well. Limits count the calls of both.
-    pub fn beside(host: &HostHandle) -> Self {
-        Self::new(host.toolbox().clone())
-    }
-
-    fn new(toolbox: Toolbox) -> Self {
+    /// The tools of a host: `McpServer::new(host.door())`, for a [`LocalHost`](crate::LocalHost) or, beside the
+    /// platform, a [`HostHandle`](crate::HostHandle); limits count the calls of both.
+    pub fn new(door: Door) -> Self {
         Self {
-            toolbox,
+            door,
             name: "platools".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             title: None,
@@ -136,7 +128,7 @@ impl McpServer {
     /// # use platools::{CallContext, Platools, mcp::McpServer};
     /// # let local = Platools::builder().tools([]).build_local()?;
     /// let caller = CallContext::builder().user_id("usr_7").build();
-    /// let server = McpServer::of(&local).caller(caller);
+    /// let server = McpServer::new(local.door()).caller(caller);
     /// # Ok::<(), platools::Error>(())
     /// ```
     pub fn caller(mut self, caller: CallContext) -> Self {

@@ -15,33 +15,33 @@ use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::catalog::Catalog;
 use super::{McpServer, calls, messages};
 use crate::caller::LogLevel;
+use crate::run::ToolChanges;
 
 /// What all sessions of one server share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) server: McpServer,
-    changes: watch::Receiver<u64>,
+    changes: ToolChanges,
     /// The tools as they were at that change.
     catalog: RwLock<(u64, Arc<Catalog>)>,
 }
 
 impl Shared {
     pub(super) fn new(server: McpServer) -> Self {
-        let changes = server.toolbox.changes();
-        let version = *changes.borrow();
-        let catalog = Arc::new(Catalog::new(&server.toolbox.switched_on()));
+        let changes = server.door.tools().changes();
+        let version = changes.version();
+        let catalog = Arc::new(Catalog::new(&server.door.tools().registry()));
         Self { server, changes, catalog: RwLock::new((version, catalog)) }
     }
 
     /// The tools at this moment.
     pub(super) fn catalog(&self) -> Arc<Catalog> {
-        let version = *self.changes.borrow();
+        let version = self.changes.version();
         {
             let known = self.catalog.read().unwrap_or_else(PoisonError::into_inner);
             if known.0 == version {
@@ -49,7 +49,7 @@ impl Shared {
             }
         }
         // Read after the version: at worst it is newer than that, and is read again.
-        let catalog = Arc::new(Catalog::new(&self.server.toolbox.switched_on()));
+        let catalog = Arc::new(Catalog::new(&self.server.door.tools().registry()));
         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = (version, Arc::clone(&catalog));
         catalog
     }
@@ -178,7 +178,7 @@ impl ServerHandler for Session {
         tokio::spawn(async move {
             loop {
                 tokio::select! {
-                    is_open = changes.changed() => if is_open.is_err() { return },
+                    is_open = changes.changed() => if !is_open { return },
                     () = ended.cancelled() => return,
                 }
                 if context.peer.notify_tool_list_changed().await.is_err() {
@@ -197,7 +197,7 @@ impl ServerHandler for Session {
         changes.mark_unchanged();
         loop {
             tokio::select! {
-                is_open = changes.changed() => if is_open.is_err() { return Ok(()) },
+                is_open = changes.changed() => if !is_open { return Ok(()) },
                 () = context.cancelled() => return Ok(()),
             }
             if context.accepted().tools_list_changed == Some(true)

@@ -181,9 +181,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::caller::CallContext;
-    use crate::caller::Credentials;
-    use crate::run::{Dispatcher, Limits};
+    use crate::caller::{CallContext, Credentials};
+    use crate::run::{Dispatcher, Limits, Rules, ToolTable};
     use crate::tool::{Arguments, Registry, Requirement, ToolCall, ToolErrorKind, ToolOutput};
 
     /// The token is the role; `sealed` and `panic` are what they say.
@@ -196,6 +195,12 @@ mod tests {
             Some("expired") => Err(AuthenticationError::rejected("it expired an hour ago")),
             Some(role) => Ok(Identity::new("usr_1").with_role(role)),
         }
+    }
+
+    fn dispatcher(registry: Registry, authentication: Authentication, limits: Limits) -> Dispatcher {
+        let rules = Rules { is_authenticated: true, strict_access: false, is_declared: false };
+        let tools = ToolTable::new(registry, Arc::default(), rules).unwrap();
+        Dispatcher::new(tools, Arc::default(), Some(authentication), limits)
     }
 
     /// Runs a tool of this declaration; says how often its handler ran, and the answer.
@@ -215,11 +220,10 @@ mod tests {
         registry.insert(tool).unwrap();
         let authentication = Authentication::new(Arc::new(by_role), Duration::from_secs(60));
         let limits = Limits { call_timeout: Duration::from_secs(5), ..Limits::default() };
-        let dispatcher = Dispatcher::new(&registry, Arc::default(), Some(authentication), limits);
+        let dispatcher = dispatcher(registry, authentication, limits);
         let answer = dispatcher.call("a", Arguments::empty(), context).await;
         let answer = answer.map(|output| output.to_value().as_str().unwrap().to_owned());
-        let health = &dispatcher.entries()[0];
-        let errors = health.health().changed().map_or(0, |health| health.error_count_1h);
+        let errors = dispatcher.tools().list()[0].health().map_or(0, |health| health.error_count_1h);
         assert_eq!(errors, 0, "a refusal says nothing about the tool");
         if let Err(error) = &answer {
             let kinds = [ToolErrorKind::Denied, ToolErrorKind::TimedOut];
@@ -320,7 +324,7 @@ mod tests {
             }
         };
         let authentication = Authentication::new(Arc::new(named), Duration::from_secs(60));
-        let dispatcher = Dispatcher::new(&registry, Arc::default(), Some(authentication), Limits::default());
+        let dispatcher = dispatcher(registry, authentication, Limits::default());
         let call = async |user: &str, token: &str| {
             let context = CallContext::builder().user_id(user).user_token(token).build();
             let answer = dispatcher.call("a", Arguments::empty(), context).await;

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
-use super::limits::ToolLimits;
+use super::entry::Entry;
 use crate::observe;
-use crate::tool::ToolError;
+use crate::tool::{Place as ToolPlace, ToolError};
 
 /// The places of one host.
 #[derive(Debug)]
@@ -64,13 +64,9 @@ impl Admission {
         self.closed.store(true, Ordering::Release);
     }
 
-    /// A place among the running, or among the waiting, or none, for a call with so many bytes of arguments.
-    pub(super) fn enter(
-        self: &Arc<Self>,
-        tool: &ToolLimits,
-        blocks: bool,
-        bytes: usize,
-    ) -> Result<Ticket, ToolError> {
+    /// A place among the running, or among the waiting, or none, for a call with so many bytes of arguments. A call that
+    /// runs in another process takes no place here, and counts as in flight.
+    pub(super) fn enter(self: &Arc<Self>, entry: &Entry, bytes: usize) -> Result<Ticket, ToolError> {
         // Counted first, and given back by being dropped if there is no place.
         let presence = Presence::new(self, bytes);
         if self.bytes.load(Ordering::Relaxed) > self.max_bytes {
@@ -79,8 +75,11 @@ impl Admission {
                 "the arguments of the calls in flight exceed {mebibytes} MiB, retry later"
             )));
         }
-        let blocking = blocks.then(|| Arc::clone(&self.blocking));
-        let gates = [tool.concurrency.clone(), blocking, Some(Arc::clone(&self.running))];
+        if entry.tool.place() != ToolPlace::Local {
+            return Ok(Ticket { place: Place::Running(Permits { _held: [const { None }; 3] }), presence });
+        }
+        let blocking = entry.tool.is_blocking().then(|| Arc::clone(&self.blocking));
+        let gates = [entry.limits.concurrency.clone(), blocking, Some(Arc::clone(&self.running))];
         let place = match try_pass(&gates) {
             Some(permits) => Place::Running(permits),
             None => Place::Waiting(self.wait()?, gates),
@@ -197,7 +196,7 @@ impl Drop for Waiting {
 
 /// One of the calls in flight, from its admission to its answer.
 #[derive(Debug)]
-pub(crate) struct Presence {
+pub(super) struct Presence {
     admission: Arc<Admission>,
     bytes: usize,
 }

@@ -23,59 +23,42 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use super::admitted::{Admitted, Finished, Rest};
 use super::watch::{Rescue, Watch};
 
 /// How long, by what is known of their tools, the calls of one batch may take altogether.
 const TOGETHER: Duration = Duration::from_micros(500);
 
-/// What is left of a call that was begun.
-pub(crate) type Rest<S> = BoxFuture<'static, <S as Batched>::Answer>;
-
-/// What a batch runs, and where its answers go.
-pub(crate) trait Batched: Send + Sync + 'static {
-    /// A call that was not started yet.
-    type Call: Send + 'static;
-    type Answer: Send + 'static;
-
-    /// Takes the first step of a call. When that does not answer it, here is the rest, which nobody has polled yet.
-    ///
-    /// `now` is the time at which the step begins, and afterwards the time at which the next one may: so the clock is
-    /// read once for each call.
-    fn begin(
-        self: &Arc<Self>,
-        call: Self::Call,
-        now: &mut Instant,
-        context: &mut Context<'_>,
-    ) -> Result<Self::Answer, Rest<Self>>;
-
-    /// Takes what is to be sent out of calls that ended together; they are dropped afterwards.
-    fn answered(&self, answers: &mut [Self::Answer]);
+/// Takes finished calls.
+pub(crate) trait Sink: Send + Sync + 'static {
+    /// Takes calls that finished together. They keep their places until they are dropped, which the caller of this
+    /// does with those that are left in the list. Must not panic.
+    fn finished(&self, calls: &mut Vec<Finished>);
 }
 
-/// Calls that were read and not started yet.
-pub(crate) struct Batch<S: Batched> {
+/// Calls that were admitted and not started yet.
+pub(crate) struct Batch<S: Sink> {
     watch: Watch,
-    calls: Arc<S>,
-    together: State<S>,
+    sink: Arc<S>,
+    together: State,
     /// How long those together should take.
     expected: Duration,
     /// Memory of an earlier batch, for the next one: so much in one piece is what an allocator is slow at.
-    spare: Arc<Mutex<Option<State<S>>>>,
+    spare: Arc<Mutex<Option<State>>>,
 }
 
-impl<S: Batched> Batch<S> {
-    pub(super) fn new(watch: Watch, calls: Arc<S>) -> Self {
-        Self { watch, calls, together: State::default(), expected: Duration::ZERO, spare: Arc::default() }
+impl<S: Sink> Batch<S> {
+    pub(super) fn new(watch: Watch, sink: Arc<S>) -> Self {
+        Self { watch, sink, together: State::default(), expected: Duration::ZERO, spare: Arc::default() }
     }
 
-    /// Adds a call, which `quick` says takes no longer than that before it ends or waits.
-    pub(crate) fn push(&mut self, call: S::Call, quick: Option<Duration>) {
-        let Some(quick) = quick else {
-            let alone = Alone { calls: Arc::clone(&self.calls), watch: self.watch.clone() };
+    /// Adds a call. One of a tool that is not known to be quick starts at once, in a task of its own.
+    pub(crate) fn push(&mut self, call: Admitted) {
+        let Some(quick) = call.quick() else {
+            let alone = Alone { sink: Arc::clone(&self.sink), watch: self.watch.clone() };
             tokio::spawn(alone.run(call));
             return;
         };
@@ -96,7 +79,7 @@ impl<S: Batched> Batch<S> {
         let together = Together {
             state: Mutex::new(std::mem::replace(&mut self.together, room)),
             spare: Arc::clone(&self.spare),
-            calls: Arc::clone(&self.calls),
+            sink: Arc::clone(&self.sink),
             watch: self.watch.clone(),
             runtime: Handle::current(),
         };
@@ -105,35 +88,30 @@ impl<S: Batched> Batch<S> {
 }
 
 /// Calls that take their first steps together.
-struct Together<S: Batched> {
-    state: Mutex<State<S>>,
-    spare: Arc<Mutex<Option<State<S>>>>,
-    calls: Arc<S>,
+struct Together<S: Sink> {
+    state: Mutex<State>,
+    spare: Arc<Mutex<Option<State>>>,
+    sink: Arc<S>,
     watch: Watch,
     runtime: Handle,
 }
 
 /// How far they are.
-struct State<S: Batched> {
-    waiting: VecDeque<S::Call>,
-    done: Vec<S::Answer>,
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Admitted>,
+    finished: Vec<Finished>,
     /// Those that wait for something, on their way to tasks of their own. Not spawned at once: the runtime keeps the
     /// latest task for the worker that spawned it, and the next call may block that one.
-    pending: Vec<Rest<S>>,
-}
-
-impl<S: Batched> Default for State<S> {
-    fn default() -> Self {
-        Self { waiting: VecDeque::new(), done: Vec::new(), pending: Vec::new() }
-    }
+    pending: Vec<Rest>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<S: Batched> Together<S> {
-    fn state(&self) -> MutexGuard<'_, State<S>> {
+impl<S: Sink> Together<S> {
+    fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
@@ -145,10 +123,10 @@ impl<S: Batched> Together<S> {
         let mut now = Instant::now();
         let mut next = self.state().waiting.pop_front();
         while let Some(call) = next {
-            let begun = self.calls.begin(call, &mut now, &mut context);
+            let stepped = call.step(&mut now, &mut context);
             let mut state = self.state();
-            match begun {
-                Ok(answer) => state.done.push(answer),
+            match stepped {
+                Ok(finished) => state.finished.push(finished),
                 Err(rest) => state.pending.push(rest),
             }
             next = state.waiting.pop_front();
@@ -161,30 +139,30 @@ impl<S: Batched> Together<S> {
     }
 
     fn alone(&self) -> Alone<S> {
-        Alone { calls: Arc::clone(&self.calls), watch: self.watch.clone() }
+        Alone { sink: Arc::clone(&self.sink), watch: self.watch.clone() }
     }
 
     /// Lets go of what has had its first step.
     fn hand_over(&self) {
-        let (pending, mut done) = {
+        let (pending, mut finished) = {
             let mut state = self.state();
-            (std::mem::take(&mut state.pending), std::mem::take(&mut state.done))
+            (std::mem::take(&mut state.pending), std::mem::take(&mut state.finished))
         };
         for rest in pending {
             self.runtime.spawn(self.alone().go_on(rest));
         }
-        if !done.is_empty() {
-            self.calls.answered(&mut done);
-            done.clear();
+        if !finished.is_empty() {
+            self.sink.finished(&mut finished);
+            finished.clear();
         }
         let mut state = self.state();
-        if state.done.is_empty() {
-            state.done = done;
+        if state.finished.is_empty() {
+            state.finished = finished;
         }
     }
 }
 
-impl<S: Batched> Rescue for Together<S> {
+impl<S: Sink> Rescue for Together<S> {
     /// One of them does not end its first step: the others go on without it.
     fn rescue(self: Arc<Self>) {
         let runtime = self.runtime.clone();
@@ -199,38 +177,42 @@ impl<S: Batched> Rescue for Together<S> {
     }
 }
 
-/// What a call needs in a task of its own.
-struct Alone<S: Batched> {
-    calls: Arc<S>,
+/// Runs a call in a task of its own.
+struct Alone<S: Sink> {
+    sink: Arc<S>,
     watch: Watch,
 }
 
-impl<S: Batched> Alone<S> {
+impl<S: Sink> Alone<S> {
     /// Runs a call from its start.
-    async fn run(self, call: S::Call) {
+    async fn run(self, call: Admitted) {
         let mut call = Some(call);
-        let begun = std::future::poll_fn(|context| {
+        let stepped = std::future::poll_fn(|context| {
             let _watched = self.watch.begin(WakeAnother::here());
-            Poll::Ready(call.take().map(|call| self.calls.begin(call, &mut Instant::now(), context)))
+            Poll::Ready(call.take().map(|call| call.step(&mut Instant::now(), context)))
         });
-        match begun.await {
-            Some(Ok(answer)) => self.calls.answered(&mut [answer]),
+        match stepped.await {
+            Some(Ok(finished)) => self.hand_over(finished),
             Some(Err(rest)) => self.go_on(rest).await,
             None => {}
         }
     }
 
-    /// Runs what is left of a call.
-    async fn go_on(self, mut rest: Rest<S>) {
+    /// Runs the rest of a call.
+    async fn go_on(self, mut rest: Rest) {
         let wake = WakeAnother::here();
-        let answer = std::future::poll_fn(|context| {
+        let finished = std::future::poll_fn(|context| {
             let _watched = self.watch.begin(Arc::clone(&wake));
             rest.as_mut().poll(context)
         });
-        let answer = answer.await;
-        // What it held is gone before anybody hears of the answer.
+        let finished = finished.await;
+        // What the handler held is dropped before its result is seen.
         drop(rest);
-        self.calls.answered(&mut [answer]);
+        self.hand_over(finished);
+    }
+
+    fn hand_over(&self, finished: Finished) {
+        self.sink.finished(&mut vec![finished]);
     }
 }
 
@@ -253,76 +235,98 @@ impl Rescue for WakeAnother {
 mod tests {
     use std::sync::mpsc as blocking;
 
-    use futures_util::FutureExt as _;
     use tokio::sync::{mpsc, oneshot};
     use tokio::task::yield_now;
     use tokio::time::timeout;
 
     use super::*;
+    use crate::caller::CallContext;
+    use crate::run::{Dispatcher, Limits, Rules, ToolTable};
+    use crate::tool::{Arguments, Registry, Tool, ToolOutput, ToolSpec};
 
     const GUARD: Duration = Duration::from_secs(60);
     const QUICK: Option<Duration> = Some(Duration::from_micros(1));
 
-    /// Passes on which calls were answered together.
-    struct Sink(mpsc::UnboundedSender<Vec<&'static str>>);
+    /// Passes on the texts of calls that finished together.
+    struct Texts(mpsc::UnboundedSender<Vec<String>>);
 
-    impl Batched for Sink {
-        type Call = BoxFuture<'static, &'static str>;
-        type Answer = &'static str;
+    impl Sink for Texts {
+        fn finished(&self, calls: &mut Vec<Finished>) {
+            let text =
+                |call: &Finished| call.result.as_ref().unwrap().to_value().as_str().unwrap().to_owned();
+            self.0.send(calls.iter().map(text).collect()).unwrap();
+        }
+    }
 
-        fn begin(
-            self: &Arc<Self>,
-            mut call: Self::Call,
-            _now: &mut Instant,
-            context: &mut Context<'_>,
-        ) -> Result<&'static str, Rest<Self>> {
-            match call.as_mut().poll(context) {
-                Poll::Ready(answer) => Ok(answer),
-                Poll::Pending => Err(call),
+    struct Bench {
+        dispatcher: Dispatcher,
+        batch: Batch<Texts>,
+    }
+
+    fn bench() -> (Bench, mpsc::UnboundedReceiver<Vec<String>>) {
+        let (sender, finished) = mpsc::unbounded_channel();
+        let rules = Rules { is_authenticated: false, strict_access: false, is_declared: false };
+        let tools = ToolTable::new(Registry::new(), Arc::default(), rules).unwrap();
+        let dispatcher = Dispatcher::new(tools, Arc::default(), None, Limits::default());
+        let batch = Batch::new(Watch::default(), Arc::new(Texts(sender)));
+        (Bench { dispatcher, batch }, finished)
+    }
+
+    impl Bench {
+        /// Adds a call of a tool that runs `handler`, and whose first step is said to take so long.
+        fn push(
+            &mut self,
+            quick: Option<Duration>,
+            handler: impl Future<Output = &'static str> + Send + 'static,
+        ) {
+            let handler = Mutex::new(Some(handler));
+            let tool = Tool::new(ToolSpec::new("call"), move |_| {
+                let handler = handler.lock().unwrap().take().unwrap();
+                async move { Ok(ToolOutput::text(handler.await)) }
+            });
+            self.dispatcher.tools().insert(tool).unwrap();
+            let context = CallContext::builder().build();
+            let call = self.dispatcher.admit_local("call", Arguments::empty(), context, |scope| scope);
+            let call = call.unwrap();
+            if let Some(quick) = quick {
+                call.entry.pace.record(quick);
             }
-        }
-
-        fn answered(&self, answers: &mut [&'static str]) {
-            self.0.send(answers.to_vec()).unwrap();
+            self.batch.push(call);
+            self.dispatcher.tools().remove("call");
         }
     }
 
-    fn batch() -> (Batch<Sink>, mpsc::UnboundedReceiver<Vec<&'static str>>) {
-        let (sender, answers) = mpsc::unbounded_channel();
-        (Batch::new(Watch::default(), Arc::new(Sink(sender))), answers)
-    }
-
-    async fn next(answers: &mut mpsc::UnboundedReceiver<Vec<&'static str>>) -> Vec<&'static str> {
-        timeout(GUARD, answers.recv()).await.expect("an answer").expect("a sink")
+    async fn next(finished: &mut mpsc::UnboundedReceiver<Vec<String>>) -> Vec<String> {
+        timeout(GUARD, finished.recv()).await.expect("a finished call").expect("a sink")
     }
 
     #[tokio::test]
     async fn what_ends_at_once_is_answered_together_and_in_order() {
-        let (mut batch, mut answers) = batch();
+        let (mut bench, mut answers) = bench();
         for name in ["a", "b", "c"] {
-            batch.push(async move { name }.boxed(), QUICK);
+            bench.push(QUICK, async move { name });
         }
-        batch.start();
-        batch.start();
+        bench.batch.start();
+        bench.batch.start();
         assert_eq!(next(&mut answers).await, ["a", "b", "c"]);
-        batch.push(async { "d" }.boxed(), QUICK);
-        batch.start();
+        bench.push(QUICK, async { "d" });
+        bench.batch.start();
         assert_eq!(next(&mut answers).await, ["d"]);
         assert!(answers.try_recv().is_err(), "each once");
     }
 
     #[tokio::test]
     async fn what_waits_goes_on_in_a_task_of_its_own() {
-        let (mut batch, mut answers) = batch();
+        let (mut bench, mut answers) = bench();
         let (go_on, gate) = oneshot::channel::<()>();
         let waits = async move {
             gate.await.unwrap();
             yield_now().await;
             "waits"
         };
-        batch.push(waits.boxed(), QUICK);
-        batch.push(async { "quick" }.boxed(), QUICK);
-        batch.start();
+        bench.push(QUICK, waits);
+        bench.push(QUICK, async { "quick" });
+        bench.batch.start();
         assert_eq!(next(&mut answers).await, ["quick"]);
         go_on.send(()).unwrap();
         assert_eq!(next(&mut answers).await, ["waits"]);
@@ -330,44 +334,45 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_known_to_be_quick_is_on_its_own_from_the_start() {
-        let (mut batch, mut answers) = batch();
-        batch.push(async { "quick" }.boxed(), QUICK);
-        batch.push(async { "slow" }.boxed(), None);
+        let (mut bench, mut answers) = bench();
+        bench.push(QUICK, async { "quick" });
+        bench.push(None, async { "slow" });
         assert_eq!(next(&mut answers).await, ["slow"], "before the batch is started");
-        batch.start();
+        bench.batch.start();
         assert_eq!(next(&mut answers).await, ["quick"]);
     }
 
     #[tokio::test]
     async fn a_batch_takes_only_what_it_has_time_for() {
-        let (mut batch, mut answers) = batch();
-        for name in ["a", "b", "c"] {
-            batch.push(async move { name }.boxed(), Some(TOGETHER / 2));
+        let (mut bench, mut answers) = bench();
+        for _ in 0..10 {
+            bench.push(Some(TOGETHER / 10), async { "in time" });
         }
-        batch.start();
-        assert_eq!(next(&mut answers).await, ["a", "b"]);
-        assert_eq!(next(&mut answers).await, ["c"]);
+        bench.push(Some(TOGETHER / 10), async { "later" });
+        bench.batch.start();
+        assert_eq!(next(&mut answers).await, ["in time"; 10]);
+        assert_eq!(next(&mut answers).await, ["later"]);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_handler_that_blocks_in_its_first_step_holds_up_no_other() {
-        let (mut batch, mut answers) = batch();
+        let (mut bench, mut answers) = bench();
         let (release, gate) = blocking::channel::<()>();
-        batch.push(async { "before" }.boxed(), QUICK);
+        bench.push(QUICK, async { "before" });
         let (go_on, may_go_on) = oneshot::channel::<()>();
         let waits = async move {
             may_go_on.await.unwrap();
             "waits"
         };
-        batch.push(waits.boxed(), QUICK);
+        bench.push(QUICK, waits);
         let blocks = async move {
             let _ = gate.recv();
             "blocks"
         };
-        batch.push(blocks.boxed(), QUICK);
-        batch.push(async { "behind" }.boxed(), QUICK);
+        bench.push(QUICK, blocks);
+        bench.push(QUICK, async { "behind" });
         // From a worker, as a connection does it: the batch is where only that worker looks.
-        tokio::spawn(async move { batch.start() });
+        tokio::spawn(async move { bench.batch.start() });
         let mut first = vec![];
         while first.len() < 2 {
             first.append(&mut next(&mut answers).await);
@@ -384,7 +389,7 @@ mod tests {
     /// The socket of a test stands for the connection: somebody has to poll it.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_handler_that_blocks_later_holds_up_no_socket() {
-        let (mut batch, mut answers) = batch();
+        let (mut bench, mut answers) = bench();
         let (release, gate) = blocking::channel::<()>();
         let (blocked, is_blocked) = oneshot::channel();
         let blocks = async move {
@@ -393,7 +398,7 @@ mod tests {
             let _ = gate.recv();
             "blocks"
         };
-        batch.push(blocks.boxed(), None);
+        bench.push(None, blocks);
         is_blocked.await.unwrap();
         let exchange = async {
             let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();

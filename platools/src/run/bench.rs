@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Dispatcher, Limits};
-use crate::caller::States;
-use crate::tool::{Registry, RegistryError, Tool};
+use super::{Asked, Dispatcher, Limits, Rules, ToolTable};
+use crate::caller::CallScope;
+use crate::tool::{Arguments, Registry, RegistryError, Tool};
 
 /// The tools of a host, without the host.
 #[derive(Debug)]
@@ -20,16 +20,22 @@ impl Lookup {
     pub fn new(tools: impl IntoIterator<Item = Tool>) -> Result<Self, RegistryError> {
         let mut registry = Registry::new();
         registry.extend(tools)?;
-        Ok(Self(Dispatcher::new(&registry, Arc::new(States::default()), None, Limits::default())))
+        let rules = Rules { is_authenticated: false, strict_access: false, is_declared: false };
+        let tools = ToolTable::new(registry, Arc::default(), rules).unwrap_or_else(|_| unreachable!());
+        Ok(Self(Dispatcher::new(tools, Arc::default(), None, Limits::default())))
     }
 
-    /// Whether there is a tool of that name, switched on.
+    /// Whether there is a tool of that name, enabled.
     pub fn has(&self, name: &str) -> bool {
-        self.0.entry(name).is_some()
+        self.0.tools().find(name).is_some()
     }
 
     /// Gives a call its place and takes it back at once. Whether there was one.
-    pub fn admit(&self, name: &str, user: Option<&str>, bytes: usize, arrived: Instant) -> bool {
-        self.0.admit(name, user, bytes, arrived).is_ok()
+    pub fn admit(&self, tool: &str, user: Option<&str>, bytes: usize, arrived: Instant) -> bool {
+        let asked = Asked { tool, user, bytes, arrived };
+        let parts = |surroundings| {
+            (Arguments::empty(), CallScope::from_wire("call-1".into(), None, None, surroundings))
+        };
+        self.0.admit(&asked, parts).is_ok()
     }
 }

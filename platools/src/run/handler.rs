@@ -87,6 +87,10 @@ pub(super) async fn run(
                 Err(error) => Err(ToolError::internal(error)),
             }
         }
+        Handler::Remote => {
+            Err(ToolError::unavailable("it runs in another process, and none took the call").into_refusal())
+        }
+        Handler::Withheld(reason) => Err(ToolError::unavailable(reason.to_string()).into_refusal()),
     }
 }
 

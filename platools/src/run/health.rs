@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::run::answer_text;
+use super::answer_text;
 use crate::tool::ToolError;
 use crate::wire::{HealthStatus, LOGGED_ERROR_CHARACTERS, ToolHealth};
 
@@ -32,7 +32,7 @@ const WEIGHT: f64 = 0.1;
 
 /// The health of one tool.
 #[derive(Debug, Default)]
-pub(crate) struct Health(Mutex<Record>);
+pub(super) struct Health(Mutex<Record>);
 
 #[derive(Debug, Default)]
 struct Record {
@@ -75,26 +75,20 @@ impl Health {
         }
     }
 
-    /// What there is to say, when it differs from what was said last.
-    #[cfg(test)]
-    pub(crate) fn changed(&self) -> Option<ToolHealth> {
-        self.changed_while(None)
-    }
-
-    /// The same of a tool that is `down` for a reason, if it is.
-    pub(crate) fn changed_while(&self, down: Option<String>) -> Option<ToolHealth> {
+    /// The health at this moment. While `down` gives a reason, the tool is down. `None` if the tool was never called
+    /// and is not down.
+    pub(super) fn current(&self, down: Option<String>) -> Option<ToolHealth> {
         let mut record = self.record_mut();
         record.expire(Instant::now());
-        let counted = record.report();
-        let report = match down {
-            Some(reason) => ToolHealth {
-                status: HealthStatus::Down,
-                last_error: Some(reason.chars().take(LOGGED_ERROR_CHARACTERS).collect()),
-                ..counted.unwrap_or(NEVER_CALLED)
-            },
-            // One that was down and never called is heard of once more: it is up again.
-            None => counted.or_else(|| record.reported.is_some().then_some(NEVER_CALLED))?,
-        };
+        record.report(down)
+    }
+
+    /// The health at this moment, if it differs from what was reported last.
+    pub(super) fn changed(&self, down: Option<String>) -> Option<ToolHealth> {
+        let mut record = self.record_mut();
+        record.expire(Instant::now());
+        // A tool that was reported down and was never called is reported once more: it is up again.
+        let report = record.report(down).or_else(|| record.reported.is_some().then_some(NEVER_CALLED))?;
         if record.reported.as_ref() == Some(&report) {
             return None;
         }
@@ -103,7 +97,7 @@ impl Health {
     }
 
     /// Forgets what was said, so that a new connection hears all of it.
-    pub(crate) fn forget_reported(&self) {
+    pub(super) fn forget_reported(&self) {
         self.record_mut().reported = None;
     }
 }
@@ -115,8 +109,19 @@ impl Record {
         }
     }
 
-    /// `None` for a tool that was never called.
-    fn report(&self) -> Option<ToolHealth> {
+    fn report(&self, down: Option<String>) -> Option<ToolHealth> {
+        match down {
+            Some(reason) => Some(ToolHealth {
+                status: HealthStatus::Down,
+                last_error: Some(reason.chars().take(LOGGED_ERROR_CHARACTERS).collect()),
+                ..self.counted().unwrap_or(NEVER_CALLED)
+            }),
+            None => self.counted(),
+        }
+    }
+
+    /// The health by the calls alone; `None` for a tool that was never called.
+    fn counted(&self) -> Option<ToolHealth> {
         let average = self.average_ms?;
         let sum =
             |count: fn(&Bucket) -> u32| self.buckets.iter().map(|bucket| u64::from(count(bucket))).sum();
@@ -154,16 +159,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn thresholds_are_as_documented() {
         let health = Health::default();
-        assert_eq!(health.changed(), None, "never called");
+        assert_eq!(health.changed(None), None, "never called");
         record(&health, None, "call-1");
-        let report = health.changed().unwrap();
+        let report = health.changed(None).unwrap();
         assert_eq!(
             (report.status, report.avg_latency_ms, report.error_count_1h),
             (HealthStatus::Healthy, 10, 0)
         );
-        assert_eq!(health.changed(), None, "nothing new");
+        assert_eq!(health.changed(None), None, "nothing new");
         failing(&health);
-        let report = health.changed().unwrap();
+        let report = health.changed(None).unwrap();
         assert_eq!(
             (report.status, report.error_count_1h),
             (HealthStatus::Degraded, 1),
@@ -173,25 +178,25 @@ mod tests {
         for _ in 0..3 {
             failing(&health);
         }
-        assert_eq!(health.changed().unwrap().status, HealthStatus::Down);
+        assert_eq!(health.changed(None).unwrap().status, HealthStatus::Down);
         tokio::time::advance(WINDOW).await;
-        let report = health.changed().unwrap();
+        let report = health.changed(None).unwrap();
         assert_eq!((report.status, report.error_count_1h), (HealthStatus::Healthy, 0), "an hour later");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_tool_that_says_it_is_down_is_and_is_well_again_afterwards() {
         let health = Health::default();
-        let down = || health.changed_while(Some("unplugged".to_owned()));
+        let down = || health.changed(Some("unplugged".to_owned()));
         let report = down().unwrap();
         assert_eq!((report.status, report.last_error.as_deref()), (HealthStatus::Down, Some("unplugged")));
         assert_eq!(down(), None, "nothing new");
-        assert_eq!(health.changed(), Some(NEVER_CALLED), "never called, and up again");
-        assert_eq!(health.changed(), None, "nothing new");
+        assert_eq!(health.changed(None), Some(NEVER_CALLED), "never called, and up again");
+        assert_eq!(health.changed(None), None, "nothing new");
         record(&health, None, "call-1");
         let report = down().unwrap();
         assert_eq!((report.status, report.avg_latency_ms), (HealthStatus::Down, 10));
-        let report = health.changed().unwrap();
+        let report = health.changed(None).unwrap();
         assert_eq!((report.status, report.last_error), (HealthStatus::Healthy, None));
     }
 
@@ -202,7 +207,7 @@ mod tests {
             failing(&health);
             tokio::time::advance(Duration::from_secs(30)).await;
         }
-        let errors = health.changed().unwrap().error_count_1h;
+        let errors = health.changed(None).unwrap().error_count_1h;
         assert!((118..=120).contains(&errors), "{errors} in an hour of two a minute");
         assert!(health.record_mut().buckets.len() <= 61);
     }
@@ -211,8 +216,11 @@ mod tests {
     async fn last_error_is_what_the_model_got() {
         let health = Health::default();
         record(&health, Some(&ToolError::internal("password=hunter2")), "call-7");
-        assert_eq!(health.changed().unwrap().last_error.as_deref(), Some("internal error (call call-7)"));
+        assert_eq!(health.changed(None).unwrap().last_error.as_deref(), Some("internal error (call call-7)"));
         record(&health, Some(&ToolError::user("é".repeat(900))), "call-8");
-        assert_eq!(health.changed().unwrap().last_error.unwrap().chars().count(), LOGGED_ERROR_CHARACTERS);
+        assert_eq!(
+            health.changed(None).unwrap().last_error.unwrap().chars().count(),
+            LOGGED_ERROR_CHARACTERS
+        );
     }
 }

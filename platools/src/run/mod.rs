@@ -1,218 +1,172 @@
-//! How a call runs: admitted within the limits, run with a timeout and apart from everything else,
-//! answered once.
+//! How a call runs: admitted within the limits, run with a timeout and isolated from all other calls, finished once.
 //!
-//! Every door (the socket, MCP, the command line, tests) enters here, after it has made sure of the
-//! caller; there is no second way to run a tool. This room must not know sockets or frames.
+//! Every door enters here through [`intake`](crate::intake), after it has verified the caller; there is no second way to
+//! run a tool. This room must not know sockets, frames or doors, and it never calls up: finished calls go to a
+//! [`Sink`].
 //!
-//! | step | what happens | what refuses |
+//! | step | what happens | errors |
 //! | --- | --- | --- |
-//! | admit | look up, rate limit, a place among the running or the waiting | `unknown tool`, `rate limited`, `overloaded`, `shutting down` |
+//! | admit | look up the tool, count against its rate limit, take a place among the running or the waiting | `unknown tool`, `unavailable`, `rate limited`, `overloaded`, `shutting down` |
 //! | wait | the tool's own permits, then the host's | `timed out` |
-//! | access | who is calling, and whether that is allowed; then the rate limit, by the verified user | `denied`, `rate limited` |
-//! | run | injections, arguments, handler; a panic stays inside | `denied`, `invalid arguments`, `timed out`, the handler's own error |
+//! | access | authenticate the caller and check the tool's rules; then count against the rate limit, by the verified user | `denied`, `rate limited` |
+//! | run | injected parameters, arguments, handler; a panic is caught | `denied`, `invalid arguments`, `timed out`, the handler's own error |
 
 mod access;
 mod admission;
+mod admitted;
 mod batch;
 #[cfg(feature = "__bench")]
 pub(crate) mod bench;
 mod blocking;
+mod course;
+mod entry;
 mod handler;
 mod health;
 mod limits;
 mod missing;
 mod pace;
 pub(crate) mod rate;
-mod run;
+mod table;
 mod watch;
 
-use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::access::Access;
 pub use self::access::AccessError;
 use self::admission::Admission;
-pub(crate) use self::admission::Presence;
-pub(crate) use self::batch::{Batch, Batched, Rest};
+pub use self::admitted::Admitted;
+pub(crate) use self::admitted::Finished;
+pub(crate) use self::batch::{Batch, Sink};
 use self::blocking::Threads;
-pub(crate) use self::health::Health;
+use self::course::Asking;
+pub(crate) use self::course::answer_text;
 pub use self::limits::Limits;
-use self::limits::ToolLimits;
 pub use self::missing::MissingState;
-use self::pace::Pace;
-use self::run::Asking;
-pub(crate) use self::run::{Admitted, Finished, answer_text};
+pub(crate) use self::table::Rules;
+pub use self::table::{TableError, ToolChanges, ToolEntry, ToolTable};
 use self::watch::Watch;
-use crate::caller::Authentication;
-#[cfg(feature = "mcp")]
-use crate::caller::Progress;
-use crate::caller::{CallContext, CallScope, States, Surroundings};
-use crate::tool::{Arguments, Registry, Tool, ToolError, ToolResult};
-use crate::wire::ToolHealth;
-
-/// A tool with what the dispatcher keeps about it.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    tool: Tool,
-    access: Access,
-    limits: ToolLimits,
-    health: Health,
-    pace: Pace,
-    enabled: AtomicBool,
-    /// Whether somebody was told that its results are too large to be passed on whole.
-    warned_of_size: AtomicBool,
-}
-
-impl Entry {
-    fn new(tool: Tool) -> Self {
-        let (access, limits) = (Access::new(tool.spec()), ToolLimits::new(tool.spec()));
-        Self {
-            tool,
-            access,
-            limits,
-            health: Health::default(),
-            pace: Pace::default(),
-            enabled: AtomicBool::new(true),
-            warned_of_size: AtomicBool::new(false),
-        }
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        self.tool.name()
-    }
-
-    pub(crate) fn health(&self) -> &Health {
-        &self.health
-    }
-
-    /// What there is to say of its health, when it differs from what was said last.
-    pub(crate) fn changed_health(&self) -> Option<ToolHealth> {
-        // It is not of this library, and the connection asks it: a panic must not get any further.
-        let down = catch_unwind(AssertUnwindSafe(|| self.tool.down_reason()));
-        self.health
-            .changed_while(down.unwrap_or_else(|_| Some("its own look at its health panicked".to_owned())))
-    }
-
-    /// Whether this is the first result that is too large to be passed on whole.
-    pub(crate) fn is_first_large_result(&self) -> bool {
-        !self.warned_of_size.swap(true, Ordering::Relaxed)
-    }
-}
+use crate::caller::{Authentication, CallContext, CallScope, States, Surroundings};
+use crate::tool::{Arguments, Handler, ToolError, ToolResult};
 
 /// Runs the tools of one host. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Dispatcher(Arc<Inner>);
+pub(crate) struct Dispatcher(Arc<Core>);
 
+/// What all calls of one host share.
 #[derive(Debug)]
-struct Inner {
-    entries: RwLock<HashMap<String, Arc<Entry>>>,
+struct Core {
+    tools: ToolTable,
     surroundings: Arc<Surroundings>,
     authentication: Option<Arc<Authentication>>,
     limits: Limits,
     admission: Arc<Admission>,
-    threads: Arc<Threads>,
+    threads: Threads,
     watch: Watch,
 }
 
+/// A call that asks to be admitted.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) tool: &'a str,
+    /// The user whom the door states.
+    pub(crate) user: Option<&'a str>,
+    /// The size of the arguments.
+    pub(crate) bytes: usize,
+    /// The time of the call counts from here.
+    pub(crate) arrived: Instant,
+}
+
 impl Dispatcher {
-    /// A dispatcher of the tools in `registry`. Who may call them is enforced when there is an
-    /// `authentication`.
+    /// A dispatcher of the tools in the table. Access rules are enforced when there is an `authentication`.
     pub(crate) fn new(
-        registry: &Registry,
+        tools: ToolTable,
         states: Arc<States>,
         authentication: Option<Authentication>,
         limits: Limits,
     ) -> Self {
-        let entries =
-            registry.iter().map(|tool| (tool.name().to_owned(), Arc::new(Entry::new(tool.clone()))));
-        Self(Arc::new(Inner {
-            entries: RwLock::new(entries.collect()),
+        Self(Arc::new(Core {
+            tools,
             // Its token is cancelled when running calls have to end.
             surroundings: Arc::new(Surroundings { states, cancellation: CancellationToken::new() }),
             authentication: authentication.map(Arc::new),
             admission: Arc::new(Admission::new(&limits)),
-            threads: Arc::default(),
+            threads: Threads::default(),
             watch: Watch::of_process(),
             limits,
         }))
     }
 
-    /// Gives a call of the tool `name` its place, or says why there is none. Never waits. `bytes` is what
-    /// its arguments take; its time counts from when it `arrived`.
+    /// Gives a call its place, or says why there is none. Never waits. `parts` is called once it has the place.
     pub(crate) fn admit(
         &self,
-        name: &str,
-        user: Option<&str>,
-        bytes: usize,
-        arrived: Instant,
+        asked: &Asked<'_>,
+        parts: impl FnOnce(Arc<Surroundings>) -> (Arguments, CallScope),
     ) -> Result<Admitted, ToolError> {
-        let inner = &self.0;
-        let entry = self.entry(name).ok_or_else(|| ToolError::unknown_tool(name.to_owned()))?;
-        inner.admission.check_open()?;
-        let authentication = inner.authentication.clone().filter(|_| !entry.access.is_open());
-        // A call whose user is looked at counts once that is known, so that nobody uses up a limit who is not
-        // let in.
-        if authentication.is_none() {
-            entry.limits.check_rate(user)?;
+        let core = &self.0;
+        let unknown = || ToolError::unknown_tool(asked.tool.to_owned());
+        let entry = core.tools.find(asked.tool).ok_or_else(unknown)?;
+        core.admission.check_open()?;
+        if let Handler::Withheld(reason) = entry.tool.handler() {
+            return Err(ToolError::unavailable(reason.to_string()));
         }
-        let ticket = inner.admission.enter(&entry.limits, entry.tool.is_blocking(), bytes)?;
-        let who =
-            authentication.map(|authentication| Asking { authentication, stated: user.map(str::to_owned) });
-        Ok(Admitted::new(entry, ticket, Arc::clone(&inner.threads), who, arrived, &inner.limits))
+        let authentication = core.authentication.clone().filter(|_| !entry.access.is_open());
+        // A call whose user is authenticated counts once that is done, so that a stranger cannot use up a user's limit.
+        if authentication.is_none() {
+            entry.limits.check_rate(asked.user)?;
+        }
+        let ticket = core.admission.enter(&entry, asked.bytes)?;
+        let stated = asked.user.map(str::to_owned);
+        let asking = authentication.map(|authentication| Asking { authentication, stated });
+        let (arguments, scope) = parts(Arc::clone(&core.surroundings));
+        Ok(Admitted {
+            core: Arc::clone(core),
+            entry,
+            ticket,
+            asking,
+            arrived: asked.arrived,
+            limit: core.limits.call_timeout,
+            arguments,
+            scope: Arc::new(scope),
+        })
     }
 
-    /// Where calls are gathered that are started together.
-    pub(crate) fn batch<S: Batched>(&self, calls: Arc<S>) -> Batch<S> {
-        Batch::new(self.0.watch.clone(), calls)
-    }
-
-    /// Runs one call that came over no wire, in the context it brings.
-    pub(crate) async fn call(&self, name: &str, arguments: Arguments, context: CallContext) -> ToolResult {
-        let admitted =
-            self.admit(name, Some(context.user_id()), arguments.as_json().len(), Instant::now())?;
-        let scope = CallScope::local(context, self.surroundings());
-        admitted.run(arguments, Arc::new(scope)).await.result
-    }
-
-    /// The same for a caller who may take the call back, and hears how far it is.
-    #[cfg(feature = "mcp")]
-    pub(crate) async fn call_until(
+    /// Admits a call whose caller the door has verified.
+    pub(crate) fn admit_local(
         &self,
-        taken_back: impl Future<Output = ()>,
-        name: &str,
+        tool: &str,
         arguments: Arguments,
         context: CallContext,
-        progress: Progress,
-    ) -> ToolResult {
-        let admitted =
-            self.admit(name, Some(context.user_id()), arguments.as_json().len(), Instant::now())?;
-        let scope = CallScope::local(context, self.surroundings()).with_progress(progress);
-        admitted.run_until(taken_back, arguments, Arc::new(scope)).await
+        finish: impl FnOnce(CallScope) -> CallScope,
+    ) -> Result<Admitted, ToolError> {
+        let caller = context.clone();
+        let (bytes, arrived) = (arguments.as_json().len(), Instant::now());
+        let asked = Asked { tool, user: Some(caller.user_id()), bytes, arrived };
+        self.admit(&asked, |surroundings| (arguments, finish(CallScope::local(context, surroundings))))
     }
 
-    /// Whether somebody verifies who is calling.
+    /// Runs one call that came over no wire, in the context that it brings.
+    pub(crate) async fn call(&self, tool: &str, arguments: Arguments, context: CallContext) -> ToolResult {
+        self.admit_local(tool, arguments, context, std::convert::identity)?.run().await.result
+    }
+
+    /// Gathers calls that are started together; `sink` takes their results.
+    pub(crate) fn batch<S: Sink>(&self, sink: Arc<S>) -> Batch<S> {
+        Batch::new(self.0.watch.clone(), sink)
+    }
+
+    pub(crate) fn tools(&self) -> &ToolTable {
+        &self.0.tools
+    }
+
+    /// Whether there is an authenticator.
     pub(crate) fn is_authenticated(&self) -> bool {
         self.0.authentication.is_some()
     }
 
-    /// How long any call may take, waiting included.
-    pub(crate) fn call_timeout(&self) -> Duration {
-        self.0.limits.call_timeout
-    }
-
-    pub(crate) fn states(&self) -> &States {
-        &self.0.surroundings.states
-    }
-
-    /// What all calls share.
-    pub(crate) fn surroundings(&self) -> Arc<Surroundings> {
-        Arc::clone(&self.0.surroundings)
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     /// Refuses every call from now on.
@@ -221,7 +175,6 @@ impl Dispatcher {
     }
 
     /// Whether every call is refused.
-    #[cfg(feature = "http")]
     pub(crate) fn is_closed(&self) -> bool {
         self.0.admission.check_open().is_err()
     }
@@ -236,51 +189,9 @@ impl Dispatcher {
         self.0.admission.in_flight()
     }
 
-    /// Ends running calls: their tokens are cancelled.
+    /// Tells running calls to end: their tokens are cancelled.
     pub(crate) fn cancel(&self) {
         self.0.surroundings.cancellation.cancel();
-    }
-
-    /// Every tool with its health.
-    pub(crate) fn entries(&self) -> Vec<Arc<Entry>> {
-        let entries = self.0.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.values().map(Arc::clone).collect()
-    }
-
-    /// The tool of that name, if it is switched on.
-    fn entry(&self, name: &str) -> Option<Arc<Entry>> {
-        let entries = self.0.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.get(name).filter(|entry| entry.enabled.load(Ordering::Relaxed)).map(Arc::clone)
-    }
-
-    /// Adds a tool, or puts it in the place of another of its name.
-    pub(crate) fn insert(&self, tool: Tool) {
-        let mut entries = self.0.entries.write().unwrap_or_else(PoisonError::into_inner);
-        entries.insert(tool.name().to_owned(), Arc::new(Entry::new(tool)));
-    }
-
-    /// Takes a tool out. Its running calls finish.
-    pub(crate) fn remove(&self, name: &str) {
-        self.0.entries.write().unwrap_or_else(PoisonError::into_inner).remove(name);
-    }
-
-    /// Takes tools out and puts others in; no call sees the half of it.
-    pub(crate) fn replace(&self, gone: &[&str], new: Vec<Tool>) {
-        let new: Vec<_> =
-            new.into_iter().map(|tool| (tool.name().to_owned(), Arc::new(Entry::new(tool)))).collect();
-        let mut entries = self.0.entries.write().unwrap_or_else(PoisonError::into_inner);
-        for name in gone {
-            entries.remove(*name);
-        }
-        entries.extend(new);
-    }
-
-    /// Switches a tool on or off.
-    pub(crate) fn enable(&self, name: &str, enabled: bool) {
-        let entries = self.0.entries.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = entries.get(name) {
-            entry.enabled.store(enabled, Ordering::Relaxed);
-        }
     }
 }
 

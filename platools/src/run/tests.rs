@@ -8,12 +8,21 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::*;
-use crate::tool::{ToolCall, ToolErrorKind, ToolOutput, ToolSpec};
+use crate::tool::{Registry, Tool, ToolCall, ToolErrorKind, ToolOutput, ToolSpec};
 
 fn dispatcher(tools: impl IntoIterator<Item = Tool>, limits: Limits) -> Dispatcher {
     let mut registry = Registry::new();
     registry.extend(tools).unwrap();
-    Dispatcher::new(&registry, Arc::default(), None, limits)
+    let rules = Rules { is_authenticated: false, strict_access: false, is_declared: false };
+    let tools = ToolTable::new(registry, Arc::default(), rules).unwrap();
+    Dispatcher::new(tools, Arc::default(), None, limits)
+}
+
+/// Admits a call whose arguments are said to take so many bytes.
+fn admit(dispatcher: &Dispatcher, tool: &str, bytes: usize) -> Result<Admitted, ToolError> {
+    let asked = Asked { tool, user: None, bytes, arrived: Instant::now() };
+    let context = CallContext::builder().call_id("call-1").build();
+    dispatcher.admit(&asked, |surroundings| (Arguments::empty(), CallScope::local(context, surroundings)))
 }
 
 async fn call(dispatcher: &Dispatcher, name: &str) -> ToolResult {
@@ -54,13 +63,8 @@ async fn beyond_the_places_calls_wait_and_beyond_the_queue_they_are_refused() {
     let (tool, gate, mut starts) = gated(ToolSpec::new("slow"));
     let limits = Limits { max_running: 2, max_waiting: 1, ..Limits::default() };
     let dispatcher = dispatcher([tool, answering(ToolSpec::new("fast"), json!(1))], limits);
-    let running: Vec<_> = (0..3)
-        .map(|_| {
-            let admitted = dispatcher.admit("slow", None, 2, Instant::now()).unwrap();
-            let scope = CallScope::local(CallContext::builder().build(), Arc::default());
-            tokio::spawn(admitted.run(Arguments::empty(), Arc::new(scope)))
-        })
-        .collect();
+    let running: Vec<_> =
+        (0..3).map(|_| tokio::spawn(admit(&dispatcher, "slow", 2).unwrap().run())).collect();
     for _ in 0..2 {
         starts.recv().await.unwrap();
     }
@@ -82,8 +86,8 @@ async fn arguments_that_fill_the_memory_are_refused() {
     let (tool, gate, mut starts) = gated(ToolSpec::new("slow"));
     let limits = Limits { max_argument_bytes: 1 << 20, ..Limits::default() };
     let dispatcher = dispatcher([tool], limits);
-    let first = dispatcher.admit("slow", None, 1 << 20, Instant::now()).unwrap();
-    let refusal = dispatcher.admit("slow", None, 2, Instant::now()).unwrap_err().to_string();
+    let first = admit(&dispatcher, "slow", 1 << 20).unwrap();
+    let refusal = admit(&dispatcher, "slow", 2).unwrap_err().to_string();
     assert_eq!(refusal, "overloaded: the arguments of the calls in flight exceed 1 MiB, retry later");
     assert_eq!(dispatcher.in_flight(), 1, "the refused one is gone");
     drop(first);
@@ -187,20 +191,35 @@ async fn a_handler_that_is_dropped_after_its_first_step_still_knows_its_call() {
         }
     });
     let dispatcher = dispatcher([tool], Limits::default());
-    let admitted = dispatcher.admit("waits", None, 2, Instant::now()).unwrap();
-    let scope = CallScope::local(CallContext::builder().call_id("call-1").build(), dispatcher.surroundings());
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let rest = admitted.step(Arguments::empty(), Arc::new(scope), &mut Instant::now(), &mut context);
+    let rest = admit(&dispatcher, "waits", 2).unwrap().step(&mut Instant::now(), &mut context);
     // As a runtime does that ends before it has polled the task.
-    drop(rest.unwrap_err());
+    drop(rest.err().unwrap());
     assert_eq!(told.recv().await.unwrap().as_deref(), Some("call-1"));
     assert_eq!(dispatcher.in_flight(), 0);
+}
+
+#[tokio::test]
+async fn a_tool_that_cannot_run_here_says_so() {
+    let remote = Tool::remote(ToolSpec::new("elsewhere"));
+    let withheld =
+        Tool::withheld(ToolSpec::new("later").rate_limit("1/h".parse().unwrap()), "it is starting");
+    let dispatcher = dispatcher([remote, withheld], Limits { max_running: 1, ..Limits::default() });
+    let held: Vec<_> = (0..3).map(|_| admit(&dispatcher, "elsewhere", 2).unwrap()).collect();
+    assert_eq!(dispatcher.in_flight(), 3, "what runs elsewhere takes no place here");
+    drop(held);
+    let error = call(&dispatcher, "elsewhere").await.unwrap_err();
+    assert_eq!(error.kind(), ToolErrorKind::Unavailable);
+    for _ in 0..2 {
+        let error = call(&dispatcher, "later").await.unwrap_err().to_string();
+        assert_eq!(error, "unavailable: it is starting", "and it does not count against the limit");
+    }
 }
 
 #[test]
 fn a_tool_that_panics_when_asked_for_its_health_is_down() {
     let tool = answering(ToolSpec::new("broken"), json!(1)).down_while(|| panic!("no meter"));
-    let health = Entry::new(tool).changed_health().unwrap();
+    let health = entry::Entry::new(tool).changed_health().unwrap();
     assert_eq!(health.status, crate::wire::HealthStatus::Down);
     assert!(health.last_error.unwrap().contains("panicked"));
 }
@@ -230,7 +249,9 @@ async fn blocking_handlers_delay_nothing_and_keep_their_permit_past_their_time()
     assert_eq!(second, "timed out after 200 ms", "the first one still holds the only permit");
     *release.0.lock().unwrap() = true;
     release.1.notify_all();
-    while dispatcher.entry("block").unwrap().limits.concurrency.as_ref().unwrap().available_permits() == 0 {
+    while dispatcher.tools().find("block").unwrap().limits.concurrency.as_ref().unwrap().available_permits()
+        == 0
+    {
         tokio::task::yield_now().await;
     }
 }

@@ -113,12 +113,13 @@ pub async fn run(
         progress(Progress::Finished { index, total, report: &report });
         cases.push(report);
     }
-    SuiteReport::new(cases, Coverage::of(host.registry(), suite))
+    SuiteReport::new(cases, Coverage::of(&host.tools().registry(), suite))
 }
 
 async fn run_case(host: &LocalHost, index: usize, case: &Case, options: &RunOptions) -> CaseReport {
-    if host.registry().get(&case.tool).is_none() {
-        let names = host.registry().iter().map(crate::Tool::name);
+    if host.tools().get(&case.tool).is_none() {
+        let registry = host.tools().registry();
+        let names = registry.iter().map(crate::Tool::name);
         let hint =
             nearest(&case.tool, names).map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
         let reason = format!("there is no tool `{}`{hint}", case.tool);

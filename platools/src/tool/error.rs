@@ -25,7 +25,9 @@ pub enum ToolErrorKind {
     Overloaded,
     /// The call took longer than it may.
     TimedOut,
-    /// Whoever called does not want the answer any more.
+    /// The tool is declared, and cannot run at the moment.
+    Unavailable,
+    /// The caller cancelled the call.
     Cancelled,
     /// The handler said no in words meant for the model.
     Failed,
@@ -43,6 +45,7 @@ impl ToolErrorKind {
             Self::RateLimited => "rate_limited",
             Self::Overloaded => "overloaded",
             Self::TimedOut => "timed_out",
+            Self::Unavailable => "unavailable",
             Self::Cancelled => "cancelled",
             Self::Failed => "failed",
             Self::Internal => "internal",
@@ -58,6 +61,7 @@ impl ToolErrorKind {
             Self::RateLimited => "rate limited: ",
             Self::Overloaded => "overloaded: ",
             Self::TimedOut => "timed out after ",
+            Self::Unavailable => "unavailable: ",
             Self::Cancelled => "cancelled: ",
             Self::Failed | Self::Internal => "",
         }
@@ -162,10 +166,14 @@ impl ToolError {
         Self::new(ToolErrorKind::TimedOut, format_duration(limit))
     }
 
-    /// Whoever called does not want the answer any more; the answer, if anybody reads it, says so.
-    #[cfg(feature = "mcp")]
+    /// The tool cannot run at the moment; the answer reads `unavailable: <message>`.
+    pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ToolErrorKind::Unavailable, message)
+    }
+
+    /// The caller cancelled the call; the answer, if somebody reads it, reads `cancelled: …`.
     pub(crate) fn cancelled() -> Self {
-        Self::new(ToolErrorKind::Cancelled, "the caller took the call back").into_refusal()
+        Self::new(ToolErrorKind::Cancelled, "the caller cancelled the call").into_refusal()
     }
 
     /// The same error, said before the handler ran.

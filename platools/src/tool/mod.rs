@@ -7,6 +7,7 @@
 pub(crate) mod arguments;
 mod call;
 mod content;
+pub(crate) mod declaration;
 pub(crate) mod error;
 mod output;
 mod registry;
@@ -26,6 +27,7 @@ pub use self::call::{FromCall, Requirement, ToolCall};
 #[cfg(feature = "mcp")]
 pub(crate) use self::content::ResourceBody;
 pub use self::content::{Content, EmbeddedResource, Media};
+pub use self::declaration::DeclarationError;
 pub use self::error::{BoxError, ToolError, ToolErrorKind, UserFacingError};
 #[cfg(feature = "mcp")]
 pub(crate) use self::output::Repr;
@@ -45,6 +47,22 @@ pub(crate) enum Handler {
     Async(Arc<dyn Fn(ToolCall) -> HandlerFuture + Send + Sync>),
     /// Run on a thread that may block.
     Blocking(Arc<dyn Fn(ToolCall) -> ToolResult + Send + Sync>),
+    /// Run by another process.
+    Remote,
+    /// Run nowhere for now, for this reason.
+    Withheld(Arc<str>),
+}
+
+/// Where the calls of a tool run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Place {
+    /// In this process.
+    Local,
+    /// In another process, which a [`Coordinator`](crate::host::Coordinator) chooses.
+    Remote,
+    /// Nowhere for now: the tool is declared, and its calls are answered with an error that says why.
+    Withheld,
 }
 
 /// A function that agents can call: its declaration and its handler. Cheap to clone.
@@ -98,6 +116,32 @@ impl Tool {
         F: Fn(ToolCall) -> ToolResult + Send + Sync + 'static,
     {
         Self { spec: Arc::new(spec), handler: Handler::Blocking(Arc::new(handler)), down: None }
+    }
+
+    /// A tool that is declared here and runs in another process, which a
+    /// [`Coordinator`](crate::host::Coordinator) chooses for each call.
+    pub fn remote(spec: ToolSpec) -> Self {
+        Self { spec: Arc::new(spec), handler: Handler::Remote, down: None }
+    }
+
+    /// A tool that is declared although it cannot run yet, so that the platform does not remove it. Its calls are
+    /// answered with an error that gives `reason`; [`replace`](crate::run::ToolTable::replace) it once it can run.
+    ///
+    /// ```
+    /// # use platools::{Tool, ToolSpec};
+    /// let search = Tool::withheld(ToolSpec::new("search"), "the index is being built");
+    /// ```
+    pub fn withheld(spec: ToolSpec, reason: impl Into<Arc<str>>) -> Self {
+        Self { spec: Arc::new(spec), handler: Handler::Withheld(reason.into()), down: None }
+    }
+
+    /// Where the calls of this tool run.
+    pub fn place(&self) -> Place {
+        match self.handler {
+            Handler::Async(_) | Handler::Blocking(_) => Place::Local,
+            Handler::Remote => Place::Remote,
+            Handler::Withheld(_) => Place::Withheld,
+        }
     }
 
     /// The declaration.

@@ -95,9 +95,8 @@ impl ToolOutput {
         self.0
     }
 
-    /// The answer's JSON text, when that is all there is.
-    #[cfg(feature = "mcp")]
-    pub(crate) fn as_json(&self) -> Option<&str> {
+    /// The JSON text; `None` for [`Media`] and [several parts](Self::content).
+    pub fn as_json(&self) -> Option<&str> {
         match &self.0 {
             Repr::Json(text) => Some(text),
             Repr::Media(_) | Repr::Parts(_) => None,

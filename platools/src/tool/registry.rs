@@ -35,6 +35,17 @@ pub enum RegistryError {
     },
 }
 
+impl RegistryError {
+    /// Two tools have one name.
+    pub(crate) fn duplicate(first: &Tool, second: &Tool) -> Self {
+        Self::Duplicate {
+            name: second.name().to_owned(),
+            first: location_of(first),
+            second: location_of(second),
+        }
+    }
+}
+
 /// The tools of one host, sorted by name.
 ///
 /// ```
@@ -85,29 +96,30 @@ impl Registry {
     /// # Errors
     /// When its name is taken or is not a tool name, or its schema is not one of an object.
     pub fn insert(&mut self, tool: Tool) -> Result<(), RegistryError> {
+        Self::check(&tool)?;
+        match self.tools.entry(tool.name().to_owned()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(tool);
+                Ok(())
+            }
+            Entry::Occupied(taken) => Err(RegistryError::duplicate(taken.get(), &tool)),
+        }
+    }
+
+    /// Checks the name and the schema of a tool.
+    pub(crate) fn check(tool: &Tool) -> Result<(), RegistryError> {
         check_name(tool.name())?;
         let spec = tool.spec();
         let problem = spec.problems.first().cloned().or_else(|| {
             let is_object = spec.input_schema.get("type").is_some_and(|name| name == "object");
             (!is_object).then(|| "the input schema must have `\"type\": \"object\"` at its root".to_owned())
         });
-        if let Some(problem) = problem {
-            return Err(RegistryError::Schema {
-                name: tool.name().to_owned(),
-                location: location_of(&tool),
-                problem,
-            });
-        }
-        match self.tools.entry(tool.name().to_owned()) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(tool);
-                Ok(())
+        match problem {
+            None => Ok(()),
+            Some(problem) => {
+                let (name, location) = (tool.name().to_owned(), location_of(tool));
+                Err(RegistryError::Schema { name, location, problem })
             }
-            Entry::Occupied(taken) => Err(RegistryError::Duplicate {
-                name: tool.name().to_owned(),
-                first: location_of(taken.get()),
-                second: location_of(&tool),
-            }),
         }
     }
 
@@ -132,6 +144,15 @@ impl Registry {
     /// The tools in the order of their names.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Tool> {
         self.tools.values()
+    }
+
+    /// A registry of tools that were checked before and have different names.
+    pub(crate) fn of_checked(tools: impl IntoIterator<Item = Tool>) -> Self {
+        Self { tools: tools.into_iter().map(|tool| (tool.name().to_owned(), tool)).collect() }
+    }
+
+    pub(crate) fn into_tools(self) -> impl Iterator<Item = Tool> {
+        self.tools.into_values()
     }
 
     /// How many tools there are.

@@ -6,6 +6,7 @@
 //! [`platform`] module is the same wire seen from its other end, for a development platform.
 
 mod call;
+mod call_body;
 mod envelope;
 mod error;
 mod inbound;
@@ -13,13 +14,13 @@ pub(crate) mod json;
 pub mod outbound;
 mod params;
 pub mod platform;
-mod request;
 mod url;
 mod url_host;
 
 use std::time::Duration;
 
 pub use call::{CallFrame, ToolName};
+pub use call_body::{CallBody, CallBodyError};
 pub use envelope::{Envelope, RawEnvelope, Scope};
 pub use error::{CallProblem, FrameError};
 pub use inbound::{
@@ -27,7 +28,6 @@ pub use inbound::{
 };
 pub use outbound::{HealthStatus, RegisterEntry, ToolHealth};
 pub use params::Params;
-pub use request::{CallRequest, RequestError};
 pub use url::{ConnectUrl, UrlError};
 #[cfg(any(feature = "jwks", feature = "remote-mint"))]
 pub(crate) use url_host::UrlHost;

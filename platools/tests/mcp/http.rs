@@ -21,7 +21,7 @@ const TOKEN: &str = "a-token-of-24-characters";
 const HANG: Duration = Duration::from_secs(20);
 
 fn router(bench: &Bench) -> Router {
-    McpServer::of(&bench.local).http(TOKEN).unwrap().into_router()
+    McpServer::new(bench.local.door()).http(TOKEN).unwrap().into_router()
 }
 
 fn request(method: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
@@ -218,10 +218,10 @@ async fn without_the_token_nobody_gets_in() {
 fn a_token_that_is_easily_guessed_is_refused() {
     let bench = bench();
     for token in ["", "short", "with a space in it, long", "with\na line break, long"] {
-        let refused = McpServer::of(&bench.local).http(token);
+        let refused = McpServer::new(bench.local.door()).http(token);
         assert!(matches!(refused, Err(McpError::Token { .. })), "{token:?}");
     }
-    let shown = format!("{:?}", McpServer::of(&bench.local).http(TOKEN).unwrap());
+    let shown = format!("{:?}", McpServer::new(bench.local.door()).http(TOKEN).unwrap());
     assert!(!shown.contains(TOKEN), "{shown}");
 }
 
@@ -253,7 +253,7 @@ async fn foreign_hosts_and_origins_are_kept_out() {
 #[tokio::test]
 async fn allowed_hosts_and_origins_get_in_and_browsers_are_told() {
     let bench = bench();
-    let http = McpServer::of(&bench.local).http(TOKEN).unwrap();
+    let http = McpServer::new(bench.local.door()).http(TOKEN).unwrap();
     let router = http.allow_host("tools.internal").allow_origin("https://inspector.example").into_router();
     let asked =
         [("host", "tools.internal:80"), ("origin", "https://inspector.example"), ("authorization", "")];
@@ -309,7 +309,8 @@ async fn a_body_of_ten_megabytes_is_too_large_whether_or_not_it_says_so() {
 #[tokio::test]
 async fn a_connection_outlives_a_refusal_that_is_made_before_the_body_is_there() {
     let bench = bench();
-    let listener = McpServer::of(&bench.local).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
+    let listener =
+        McpServer::new(bench.local.door()).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
     let mut connection = TcpStream::connect(listener.local_addr()).await.unwrap();
     let serving = tokio::spawn(listener.serve_until(std::future::pending()));
     let body = initialize("2025-06-18").to_string();
@@ -372,7 +373,8 @@ async fn a_client_that_stays_away_loses_its_calls() {
 #[tokio::test]
 async fn the_end_of_the_server_answers_what_is_in_flight_and_refuses_the_rest() {
     let bench = bench();
-    let listener = McpServer::of(&bench.local).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
+    let listener =
+        McpServer::new(bench.local.door()).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr();
     assert_eq!(listener.url(), format!("http://{address}/mcp"));
     let (stop, stopped) = oneshot::channel::<()>();
@@ -397,7 +399,8 @@ async fn the_end_of_the_server_answers_what_is_in_flight_and_refuses_the_rest() 
 #[tokio::test]
 async fn a_request_whose_body_comes_too_late_for_the_end_is_told_so() {
     let bench = bench();
-    let listener = McpServer::of(&bench.local).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
+    let listener =
+        McpServer::new(bench.local.door()).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr();
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(listener.serve_until(async move {
@@ -439,7 +442,8 @@ async fn a_request_whose_body_comes_too_late_for_the_end_is_told_so() {
 #[tokio::test]
 async fn a_flood_of_headers_is_refused() {
     let bench = bench();
-    let listener = McpServer::of(&bench.local).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
+    let listener =
+        McpServer::new(bench.local.door()).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr();
     let serving = tokio::spawn(listener.serve_until(std::future::pending()));
     let flood = "x-flood: 1\r\n".repeat(5_000);
@@ -459,7 +463,7 @@ async fn a_port_that_is_taken_is_said_with_what_to_do() {
     let bench = bench();
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port();
-    let refused = McpServer::of(&bench.local).http(TOKEN).unwrap().bind(("127.0.0.1", port)).await;
+    let refused = McpServer::new(bench.local.door()).http(TOKEN).unwrap().bind(("127.0.0.1", port)).await;
     let text = refused.unwrap_err().to_string();
     assert!(text.contains(&format!("127.0.0.1:{port}")) && text.contains("choose another port"), "{text}");
 }

@@ -16,7 +16,8 @@ use super::support::{Client, another, bench, initialize};
 async fn every_version_with_a_handshake_is_spoken() {
     let bench = bench();
     for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
-        let mut client = Client::new(McpServer::of(&bench.local).name("orders").version("7").title("Orders"));
+        let mut client =
+            Client::new(McpServer::new(bench.local.door()).name("orders").version("7").title("Orders"));
         client.send(&initialize(version)).await;
         let result = client.next().await["result"].clone();
         assert_eq!(result["protocolVersion"], version);
@@ -24,7 +25,7 @@ async fn every_version_with_a_handshake_is_spoken() {
         assert_eq!(result["capabilities"]["tools"], json!({"listChanged": true}));
     }
     for version in ["2027-01-01", "tomorrow", "2026-07-28"] {
-        let mut client = Client::new(McpServer::of(&bench.local));
+        let mut client = Client::new(McpServer::new(bench.local.door()));
         client.send(&initialize(version)).await;
         assert_eq!(client.next().await["result"]["protocolVersion"], "2025-11-25", "{version}");
     }
@@ -33,7 +34,7 @@ async fn every_version_with_a_handshake_is_spoken() {
 #[tokio::test]
 async fn the_newest_version_needs_no_handshake() {
     let bench = bench();
-    let mut client = Client::new(McpServer::of(&bench.local));
+    let mut client = Client::new(McpServer::new(bench.local.door()));
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -48,7 +49,7 @@ async fn the_newest_version_needs_no_handshake() {
 #[tokio::test]
 async fn a_tool_is_declared_with_all_that_is_known_about_it() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     client.request(1, "tools/list", json!({})).await;
     let tools = client.next().await["result"]["tools"].clone();
     let declared = |name: &str| tools.as_array().unwrap().iter().find(|tool| tool["name"] == name).unwrap();
@@ -66,7 +67,7 @@ async fn a_tool_is_declared_with_all_that_is_known_about_it() {
 #[tokio::test]
 async fn pages_follow_each_other_and_changes_are_told() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local).page_size(3)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door()).page_size(3)).await;
     let mut names = Vec::new();
     let mut cursor = Value::Null;
     loop {
@@ -82,17 +83,17 @@ async fn pages_follow_each_other_and_changes_are_told() {
             None => break,
         }
     }
-    let all: Vec<Value> = bench.local.registry().iter().map(|tool| tool.name().into()).collect();
+    let all: Vec<Value> = bench.local.tools().list().iter().map(|tool| tool.name().into()).collect();
     assert_eq!(names, all);
 
     client.request(2, "tools/list", json!({"cursor": "???"})).await;
     assert_eq!(client.next().await["error"]["code"], -32602);
 
     // Whoever has answered a request has begun to listen for changes.
-    bench.local.insert_tool(another("more")).unwrap();
+    bench.local.tools().insert(another("more")).unwrap();
     assert_eq!(client.next().await["method"], "notifications/tools/list_changed");
     assert_eq!(client.result_of("more", json!({})).await["content"][0]["text"], "more");
-    bench.local.enable_tool("more", false);
+    bench.local.tools().enable("more", false);
     assert_eq!(client.next().await["method"], "notifications/tools/list_changed");
     client.call(3, "more", json!({})).await;
     assert_eq!(client.next().await["error"]["code"], -32602);
@@ -101,7 +102,7 @@ async fn pages_follow_each_other_and_changes_are_told() {
 #[tokio::test]
 async fn results_come_as_text_structure_and_media() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     let sum = client.result_of("add", json!({"a": 1, "b": 2})).await;
     assert_eq!(sum["structuredContent"], json!({"sum": 3}));
     assert_eq!(sum["content"], json!([{"type": "text", "text": "{\"sum\":3}"}]));
@@ -118,7 +119,7 @@ async fn results_come_as_text_structure_and_media() {
 #[tokio::test]
 async fn failures_are_results_that_a_model_can_read() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     let text = |result: &Value| {
         assert_eq!(result["isError"], true, "{result}");
         result["content"][0]["text"].as_str().unwrap().to_owned()
@@ -138,17 +139,17 @@ async fn failures_are_results_that_a_model_can_read() {
 async fn rules_about_callers_hold_as_on_the_socket() {
     let bench = bench();
     let admin = CallContext::builder().user_token("admin-token").build();
-    let mut client = Client::begun(McpServer::of(&bench.local).caller(admin)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door()).caller(admin)).await;
     assert_eq!(client.result_of("secret", json!({})).await["content"][0]["text"], "42");
     let stranger = CallContext::builder().user_token("forged").build();
-    let mut client = Client::begun(McpServer::of(&bench.local).caller(stranger)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door()).caller(stranger)).await;
     assert_eq!(client.result_of("secret", json!({})).await["isError"], true);
 }
 
 #[tokio::test]
 async fn reports_come_before_the_result_and_only_when_they_are_asked_for() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     let meta = json!({"progressToken": "p-1"});
     client.request(1, "tools/call", json!({"name": "crawl", "arguments": {}, "_meta": meta})).await;
     let mut steps = Vec::new();
@@ -177,7 +178,7 @@ async fn reports_come_before_the_result_and_only_when_they_are_asked_for() {
 async fn a_request_says_its_trace_and_each_call_has_an_id() {
     let bench = bench();
     let caller = CallContext::builder().user_id("usr_7").build();
-    let mut client = Client::begun(McpServer::of(&bench.local).caller(caller)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door()).caller(caller)).await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let params = json!({"name": "who", "arguments": {}, "_meta": {"traceparent": trace}});
     client.request(1, "tools/call", params).await;
@@ -191,7 +192,7 @@ async fn a_request_says_its_trace_and_each_call_has_an_id() {
 #[tokio::test]
 async fn a_cancelled_call_ends_and_is_not_answered() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     client.call(1, "wait", json!({"ms": 60_000})).await;
     bench.seen.started.take(1).await;
     let cancelled = json!({"requestId": 1, "reason": "no longer needed"});
@@ -210,7 +211,7 @@ async fn a_cancelled_call_ends_and_is_not_answered() {
 #[tokio::test]
 async fn a_call_means_the_same_with_and_without_unknown_metadata() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     for (tool, arguments) in [
         ("add", json!({"a": 1, "b": 2})),
         ("add", json!({"a": "x"})),
@@ -244,7 +245,7 @@ async fn a_call_means_the_same_with_and_without_unknown_metadata() {
 #[tokio::test]
 async fn the_end_of_input_loses_no_answer() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     for id in 0..20 {
         client.call(id, "wait", json!({"ms": 200})).await;
     }
@@ -261,7 +262,7 @@ async fn the_end_of_input_loses_no_answer() {
 #[tokio::test]
 async fn the_last_line_needs_no_end() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     let mut writer = client.writer.take().unwrap();
     writer.write_all(br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).await.unwrap();
     writer.shutdown().await.unwrap();
@@ -274,7 +275,7 @@ async fn the_last_line_needs_no_end() {
 async fn a_client_that_never_reads_does_not_keep_the_server_for_ever() {
     for is_stopped in [false, true] {
         let bench = bench();
-        let mut client = Client::begun(McpServer::of(&bench.local)).await;
+        let mut client = Client::begun(McpServer::new(bench.local.door())).await;
         let mut writer = client.writer.take().unwrap();
         // More answers than there is room for; and refusals, for which reading waits.
         let refused = if is_stopped { "[]\n" } else { "" };
@@ -303,7 +304,7 @@ async fn a_client_that_never_reads_does_not_keep_the_server_for_ever() {
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_calls_whose_answers_nobody_reads_is_not_read_either() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     let mut writer = client.writer.take().unwrap();
     let calls = 12_000;
     let writing = tokio::spawn(async move {
@@ -329,7 +330,7 @@ async fn a_flood_of_calls_whose_answers_nobody_reads_is_not_read_either() {
 #[tokio::test]
 async fn a_stop_answers_what_is_in_flight() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     client.call(1, "wait", json!({"ms": 200})).await;
     bench.seen.started.take(1).await;
     client.stop.cancel();
@@ -341,13 +342,13 @@ async fn a_stop_answers_what_is_in_flight() {
 #[tokio::test]
 async fn a_client_that_is_gone_leaves_nothing_running() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     client.call(1, "wait", json!({"ms": 60_000})).await;
     bench.seen.started.take(1).await;
     // What it is told next finds nobody.
     let Client { reader, writer, serving, .. } = client;
     drop((reader, writer));
-    bench.local.insert_tool(another("more")).unwrap();
+    bench.local.tools().insert(another("more")).unwrap();
     bench.seen.cancelled.take(1).await;
     serving.await.unwrap().unwrap();
     assert_eq!(bench.seen.running.load(Ordering::SeqCst), 0);
@@ -356,7 +357,7 @@ async fn a_client_that_is_gone_leaves_nothing_running() {
 #[tokio::test]
 async fn a_second_request_of_an_id_is_refused_and_the_first_one_goes_on() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     client.call(1, "wait", json!({"ms": 200})).await;
     bench.seen.started.take(1).await;
     client.request(1, "ping", json!({})).await;
@@ -372,7 +373,7 @@ async fn a_second_request_of_an_id_is_refused_and_the_first_one_goes_on() {
 #[tokio::test]
 async fn the_id_of_a_cancelled_call_stands_for_the_call_that_has_it_next() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     client.call(1, "wait", json!({"ms": 60_000})).await;
     bench.seen.started.take(1).await;
     let params = json!({"requestId": 1});
@@ -387,11 +388,11 @@ async fn the_id_of_a_cancelled_call_stands_for_the_call_that_has_it_next() {
 #[tokio::test]
 async fn a_client_that_says_twice_that_it_is_ready_is_told_once() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     client.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
     client.request(1, "ping", json!({})).await;
     assert_eq!(client.next().await["id"], 1);
-    bench.local.insert_tool(another("more")).unwrap();
+    bench.local.tools().insert(another("more")).unwrap();
     assert_eq!(client.next().await["method"], "notifications/tools/list_changed");
     let params = json!({"name": "wait", "arguments": {"ms": 50}});
     client.request(2, "tools/call", params).await;
@@ -401,7 +402,7 @@ async fn a_client_that_says_twice_that_it_is_ready_is_told_once() {
 #[tokio::test]
 async fn a_hundred_calls_run_at_the_same_time() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     for id in 0..100 {
         client.call(id, "wait", json!({"ms": 50})).await;
     }
@@ -416,7 +417,7 @@ async fn a_hundred_calls_run_at_the_same_time() {
 #[tokio::test]
 async fn what_is_no_message_is_refused_and_harms_nothing() {
     let bench = bench();
-    let mut client = Client::new(McpServer::of(&bench.local));
+    let mut client = Client::new(McpServer::new(bench.local.door()));
     client.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
     client.request(1, "tools/list", json!({})).await;
     let early = client.next().await;
@@ -468,7 +469,7 @@ async fn what_is_no_message_is_refused_and_harms_nothing() {
 #[tokio::test]
 async fn a_line_without_an_end_takes_no_memory_and_the_next_one_is_read() {
     let bench = bench();
-    let mut client = Client::begun(McpServer::of(&bench.local)).await;
+    let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     let chunk = vec![b'x'; 1 << 20];
     let mut writer = client.writer.take().unwrap();
     for _ in 0..20 {

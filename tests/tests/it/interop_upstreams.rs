@@ -25,7 +25,7 @@ async fn bridged(config: UpstreamConfig, witness: &str) -> (DevPlatform, Running
     let builder = Platools::builder().url(platform.url()).secret(platform.secret().expose()).tools([]);
     let host = Running::start(builder.build().unwrap());
     let upstream = Upstream::start(config);
-    tokio::spawn(keep_in_step(upstream.tools(), host.handle.clone(), |tool: Tool| tool));
+    tokio::spawn(keep_in_step(upstream.tools(), host.handle.tools().clone(), |tool: Tool| tool));
     let state = timeout(GUARD, upstream.first_outcome()).await.expect("in time");
     assert!(matches!(state, UpstreamState::Up { .. }), "{state:?}");
     timeout(GUARD, platform.wait_for_tool(witness)).await.expect("in time").unwrap();
@@ -55,8 +55,7 @@ async fn the_filesystem_server_is_called_through_the_platform_and_heals_when_it_
     let config = UpstreamConfig::program("files", program).prefix("fs_").backoff(wait, wait);
     let (platform, host, upstream) = bridged(config, "fs_read_text_file").await;
 
-    let (tool, _) =
-        host.handle.tools().into_iter().find(|(tool, _)| tool.name() == "fs_read_text_file").unwrap();
+    let tool = host.handle.tools().get("fs_read_text_file").unwrap();
     assert_eq!(tool.spec().annotations["readOnlyHint"], true);
     assert_eq!(tool.spec().input_schema["properties"]["path"]["type"], "string");
     let read = json!({"path": root.join("note.txt")});
@@ -89,7 +88,7 @@ async fn the_filesystem_server_is_called_through_the_platform_and_heals_when_it_
 async fn the_server_with_everything_answers_in_every_form() {
     let Some(program) = server("server-everything") else { return };
     let (platform, host, upstream) = bridged(UpstreamConfig::program("all", program), "echo").await;
-    let names: Vec<_> = host.handle.tools().iter().map(|(tool, _)| tool.name().to_owned()).collect();
+    let names: Vec<_> = host.handle.tools().list().iter().map(|tool| tool.name().to_owned()).collect();
     eprintln!("everything: {}", names.join(" "));
     assert_eq!(answer(&platform, "echo", json!({"message": "hi"})).await, "Echo: hi");
     let sum = answer(&platform, "get-sum", json!({"a": 2, "b": 3})).await;

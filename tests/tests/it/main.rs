@@ -3,10 +3,12 @@
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not inside of a test function")]
 
+mod architecture;
 mod browser;
 mod calls;
 mod configuration;
 mod connection;
+mod coordinator;
 mod desktops;
 mod faults;
 mod frames;

@@ -163,13 +163,13 @@ async fn failures_reach_every_report_and_no_token_does() {
 #[test]
 fn the_doctor_knows_from_the_host_who_enforces_access() {
     let host = backend();
-    let report = examine(host.registry(), &Options::of_host(&host));
+    let report = examine(&host.tools().registry(), &Options::of_host(&host));
     assert_eq!((report.findings.len(), report.allowed), (0, 1), "{}", report.text(Layout::default()));
 
     let open = Platools::builder().tools(tools![lookup_order]).state(Orders::new()).build_local().unwrap();
-    let report = examine(open.registry(), &Options::of_host(&open));
+    let report = examine(&open.tools().registry(), &Options::of_host(&open));
     let found: Vec<_> = report.findings.iter().map(|finding| finding.rule).collect();
     assert_eq!(found, [Rule::UnenforcedAccess]);
     let allowed = Options::of_host(&open).allow(Rule::UnenforcedAccess.in_tool("lookup_order"));
-    assert!(examine(open.registry(), &allowed).findings.is_empty());
+    assert!(examine(&open.tools().registry(), &allowed).findings.is_empty());
 }

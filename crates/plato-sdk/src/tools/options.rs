@@ -52,7 +52,7 @@ pub enum Pictures {
 /// });
 /// let tools = desktops.policy(SessionPerThread { max_sessions: 4, ..Default::default() }).screen(Size::new(1280, 800));
 /// let host = platools::Platools::builder().tools(tools.build()).build_local()?;
-/// assert_eq!(host.registry().len(), 3);
+/// assert_eq!(host.tools().len(), 3);
 /// # Ok(()) }
 /// # run(&Plato::builder().api_key("pk").build().unwrap()).unwrap();
 /// ```

@@ -19,7 +19,8 @@ struct Served {
 impl Served {
     async fn start() -> Self {
         let local = Platools::builder().tools(tools![add, hang, refuse]).build_local().unwrap();
-        let listener = McpServer::of(&local).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
+        let listener =
+            McpServer::new(local.door()).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
         let (url, (stop, stopped)) = (listener.url(), oneshot::channel());
         let stopped = async {
             let _ = stopped.await;

@@ -122,7 +122,7 @@ impl RunningHost {
         let replaced = new.iter().filter(|tool| self.tools.contains_key(tool.name())).count();
         let changes =
             Changes { added: new.len() - replaced, changed: replaced, removed: gone.len() - replaced };
-        self.handle.replace_tools(&gone, new).map_err(|error| error.to_string())?;
+        self.handle.tools().replace(&gone, new).map_err(|error| error.to_string())?;
         self.tools = wanted;
         Ok(changes)
     }

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::host::RunningHost;
 use crate::plan::UpstreamPlan;
-use crate::upstream::{ToolChanges, ToolShelf, Upstream, UpstreamState, keep_in_step};
+use crate::upstream::{ToolChanges, Upstream, UpstreamState, keep_in_step};
+use platools::run::ToolTable;
 
 /// How long calls of a server that leaves may take; no call takes longer.
 const LAST_CALLS: Duration = Duration::from_secs(30);
@@ -126,7 +127,7 @@ impl Upstreams {
             for host in hosts {
                 let follows = running.followers.iter().any(|follower| follower.entity == host.name);
                 if running.plan.belongs_to(&host.name) && !follows {
-                    running.keep(&host.name, host.handle.clone());
+                    running.keep(&host.name, host.handle.tools().clone());
                 }
             }
         }
@@ -178,7 +179,7 @@ impl Upstreams {
     /// Has the tools of a host in this process follow.
     pub(crate) fn follow_locally(&mut self, host: &platools::LocalHost) {
         for running in &mut self.running {
-            running.keep("", host.clone());
+            running.keep("", host.tools().clone());
         }
     }
 
@@ -200,7 +201,7 @@ impl Upstreams {
 }
 
 impl Running {
-    fn keep(&mut self, entity: &str, host: impl ToolShelf) {
+    fn keep(&mut self, entity: &str, host: ToolTable) {
         let leave_off = CancellationToken::new();
         let keeping = keep_in_step(self.upstream.tools().until(leave_off.clone()), host, self.plan.adapt());
         let following = tokio::spawn(keeping);

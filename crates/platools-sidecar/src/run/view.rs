@@ -54,7 +54,7 @@ impl Observed {
             name: self.name.clone(),
             state: self.handle.state().to_string(),
             ready: self.ready,
-            tools: self.handle.tools().iter().filter(|(_, is_on)| *is_on).count(),
+            tools: self.handle.tools().registry().len(),
             calls_in_flight: self.handle.in_flight(),
         }
     }

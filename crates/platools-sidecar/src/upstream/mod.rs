@@ -36,4 +36,4 @@ pub use self::error::UpstreamError;
 pub use self::http::Bearer;
 pub(crate) use self::http::check_url;
 pub use self::supervisor::{Upstream, UpstreamState};
-pub use self::tools::{ToolChanges, ToolShelf, keep_in_step};
+pub use self::tools::{ToolChanges, keep_in_step};

@@ -63,7 +63,7 @@ pub enum UpstreamState {
 /// let host = Platools::builder().tools([]).build_local()?;
 /// let config = UpstreamConfig::program("files", ServerProgram::new("mcp-server-filesystem").arg("/srv/files"));
 /// let upstream = Upstream::start(config);
-/// tokio::spawn(keep_in_step(upstream.tools(), host.clone(), |tool| tool));
+/// tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone(), |tool| tool));
 /// upstream.up().await;
 /// // … and at the end:
 /// upstream.stop().await;

@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use platools::run::ToolTable;
 use platools::tool::check_name;
-use platools::{HostHandle, LocalHost, Tool, ToolSpec};
+use platools::{Tool, ToolSpec};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -147,34 +148,9 @@ impl ToolChanges {
     }
 }
 
-/// Where tools can be put and taken away at run time.
-pub trait ToolShelf: Send + Sync + 'static {
-    /// Takes tools out and puts others in, all of it or nothing.
-    ///
-    /// # Errors
-    /// When one of the new tools cannot be there.
-    fn replace_tools(&self, gone: &[&str], new: Vec<Tool>) -> Result<(), platools::Error>;
-}
-
-impl ToolShelf for HostHandle {
-    fn replace_tools(&self, gone: &[&str], new: Vec<Tool>) -> Result<(), platools::Error> {
-        Self::replace_tools(self, gone, new)
-    }
-}
-
-impl ToolShelf for LocalHost {
-    fn replace_tools(&self, gone: &[&str], new: Vec<Tool>) -> Result<(), platools::Error> {
-        Self::replace_tools(self, gone, new)
-    }
-}
-
-/// Keeps the tools of `shelf` in step with those of an upstream, each passed through `adapt`, until the upstream is
-/// gone; then takes them out. A tool that cannot be there is left out, and the log says why.
-pub async fn keep_in_step(
-    mut changes: ToolChanges,
-    shelf: impl ToolShelf,
-    adapt: impl Fn(Tool) -> Tool + Send,
-) {
+/// Keeps a table in step with the tools of an upstream, each passed through `adapt`, until the upstream is gone; then
+/// removes them. A tool that the table refuses is left out, and the log says why.
+pub async fn keep_in_step(mut changes: ToolChanges, table: ToolTable, adapt: impl Fn(Tool) -> Tool + Send) {
     let mut there: HashMap<String, ToolSpec> = HashMap::new();
     while let Some(tools) = changes.next().await {
         let tools: Vec<Tool> = tools.into_iter().map(&adapt).collect();
@@ -191,22 +167,22 @@ pub async fn keep_in_step(
             there.remove(name);
         }
         let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
-        if shelf.replace_tools(&gone, new.clone()).is_ok() {
+        if table.replace(&gone, new.clone()).is_ok() {
             there.extend(new.into_iter().map(|tool| (tool.name().to_owned(), tool.spec().clone())));
             continue;
         }
         // One of them does not fit; the others do.
-        let _ = shelf.replace_tools(&gone, Vec::new());
+        let _ = table.replace(&gone, Vec::new());
         for tool in new {
             let (name, spec) = (tool.name().to_owned(), tool.spec().clone());
-            match shelf.replace_tools(&[], vec![tool]) {
+            match table.replace(&[], vec![tool]) {
                 Ok(()) => drop(there.insert(name, spec)),
                 Err(error) => tracing::warn!(tool = name, %error, "a tool of an MCP server is left out"),
             }
         }
     }
     let gone: Vec<&str> = there.keys().map(String::as_str).collect();
-    let _ = shelf.replace_tools(&gone, Vec::new());
+    let _ = table.replace(&gone, Vec::new());
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ async fn with(url: &str, version: &str, body: Value, more: &str) -> (LocalHost, 
 }
 
 fn schema(host: &LocalHost) -> Value {
-    host.tools()[0].0.spec().input_schema.clone()
+    host.tools().list()[0].spec().input_schema.clone()
 }
 
 fn part(name: &str, file: Option<&str>, kind: Option<&str>, bytes: &[u8]) -> Value {

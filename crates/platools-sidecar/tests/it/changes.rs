@@ -165,7 +165,7 @@ async fn a_server_that_leaves_the_file_finishes_its_calls_and_a_name_of_its_goes
         })
     });
     let host = Platools::builder().tools(tools).build_local().unwrap();
-    let listener = McpServer::of(&host).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
+    let listener = McpServer::new(host.door()).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
     let url = listener.url();
     tokio::spawn(listener.serve());
 

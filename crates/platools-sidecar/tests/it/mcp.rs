@@ -26,7 +26,7 @@ fn tool(name: &str) -> Tool {
 /// An MCP server over HTTP, and its URL.
 pub(crate) async fn server(tools: &[&str]) -> (LocalHost, String) {
     let host = Platools::builder().tools(tools.iter().map(|name| tool(name))).build_local().unwrap();
-    let listener = McpServer::of(&host).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
+    let listener = McpServer::new(host.door()).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
     let url = listener.url();
     tokio::spawn(listener.serve());
     (host, url)
@@ -68,7 +68,7 @@ async fn tools_of_servers_come_and_go_with_the_file_and_with_the_server() {
     has(&entity, &["m_who", "own"]).await;
     let call = async |name: &str| outcome(entity.calling(name).arguments(json!({})).send().await.unwrap());
     assert_eq!(call("m_who").await.unwrap(), json!("who"));
-    host.insert_tool(tool("late")).unwrap();
+    host.tools().insert(tool("late")).unwrap();
     has(&entity, &["m_late", "m_who", "own"]).await;
     let shown = client().get(format!("http://{admin}/tools")).send().await.unwrap().text().await.unwrap();
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();

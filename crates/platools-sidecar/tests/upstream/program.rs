@@ -40,7 +40,7 @@ fn server() {
         _ => {
             eprintln!("a word from the server");
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-            runtime.block_on(McpServer::of(&local()).serve_stdio()).unwrap();
+            runtime.block_on(McpServer::new(local().door()).serve_stdio()).unwrap();
             // Its own tasks may wait for what never ends.
             std::process::exit(0);
         }
@@ -80,7 +80,7 @@ fn config(kind: &str) -> UpstreamConfig {
 async fn with(config: UpstreamConfig) -> (LocalHost, Upstream) {
     let host = empty();
     let upstream = Upstream::start(config);
-    tokio::spawn(keep_in_step(upstream.tools(), host.clone(), |tool: Tool| tool));
+    tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone(), |tool: Tool| tool));
     within(upstream.up()).await;
     until(|| !host.tools().is_empty()).await;
     (host, upstream)
@@ -101,7 +101,7 @@ fn kill(id: &Value) {
 async fn the_tools_of_a_program_become_tools_here() {
     let (host, upstream) = with(config("tools")).await;
     assert_eq!(names(&host), "up_add up_draw up_fork up_letters up_linger up_refuse up_variable");
-    let (add, _) = &host.tools()[0];
+    let add = &host.tools().list()[0];
     assert_eq!(add.spec().description, "Add two whole numbers.");
     assert_eq!(add.spec().annotations["readOnlyHint"], true);
     assert_eq!(call(&host, "up_add", json!({"a": 2, "b": 3})).await, Ok(json!({"result": 5})));
@@ -145,7 +145,7 @@ async fn the_platform_hears_that_the_tools_of_a_dead_server_are_down_and_when_th
     // Slow to come back, so that a heartbeat falls in between.
     let slow = Duration::from_secs(6);
     let upstream = Upstream::start(config("tools").backoff(slow, slow));
-    tokio::spawn(keep_in_step(upstream.tools(), handle.clone(), |tool: Tool| tool));
+    tokio::spawn(keep_in_step(upstream.tools(), handle.tools().clone(), |tool: Tool| tool));
     until(|| entity.tool("up_add").is_some()).await;
     let report = within(entity.calling("up_fork").arguments(json!({})).send()).await.unwrap();
     let Outcome::Result(pids) = report.outcome else { panic!("{report:?}") };
@@ -242,7 +242,7 @@ async fn a_call_that_runs_out_of_time_is_taken_back_upstream() {
             spec
         })
     };
-    tokio::spawn(keep_in_step(upstream.tools(), host.clone(), short));
+    tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone(), short));
     within(upstream.up()).await;
     until(|| !host.tools().is_empty()).await;
     let error = call(&host, "up_linger", json!({})).await.unwrap_err();
@@ -274,12 +274,11 @@ async fn programs_that_cannot_be_used_are_tried_again_and_the_reason_is_said() {
 #[tokio::test]
 async fn a_tool_whose_name_is_taken_is_left_out_and_the_others_are_not() {
     let host = empty();
-    host.insert_tool(Tool::new(platools::ToolSpec::new("up_add"), |_| async {
-        Ok(platools::ToolOutput::null())
-    }))
-    .unwrap();
+    host.tools()
+        .insert(Tool::new(platools::ToolSpec::new("up_add"), |_| async { Ok(platools::ToolOutput::null()) }))
+        .unwrap();
     let upstream = Upstream::start(config("tools"));
-    tokio::spawn(keep_in_step(upstream.tools(), host.clone(), |tool: Tool| tool));
+    tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone(), |tool: Tool| tool));
     until(|| host.tools().len() == 7).await;
     let answer = host.call("up_add", json!({}).try_into().unwrap(), CallContext::builder().build()).await;
     assert_eq!(answer.unwrap().to_value(), json!(null), "the one that was there first stays");

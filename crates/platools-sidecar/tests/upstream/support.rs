@@ -103,7 +103,7 @@ pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
 
 /// The names of a host's tools.
 pub(crate) fn names(host: &LocalHost) -> String {
-    host.tools().iter().map(|(tool, _)| tool.name().to_owned()).collect::<Vec<_>>().join(" ")
+    host.tools().list().iter().map(|tool| tool.name().to_owned()).collect::<Vec<_>>().join(" ")
 }
 
 /// A server over HTTP that can be stopped.
@@ -120,7 +120,8 @@ impl Server {
     }
 
     pub(crate) async fn start_at(local: &LocalHost, address: SocketAddr) -> Self {
-        let listener = McpServer::of(local).page_size(2).http(TOKEN).unwrap().bind(address).await.unwrap();
+        let listener =
+            McpServer::new(local.door()).page_size(2).http(TOKEN).unwrap().bind(address).await.unwrap();
         let (url, address) = (listener.url(), listener.local_addr());
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(listener.serve_until(async {

@@ -22,7 +22,7 @@ fn config(url: &str) -> UpstreamConfig {
 async fn with(config: UpstreamConfig) -> (LocalHost, Upstream) {
     let host = empty();
     let upstream = Upstream::start(config);
-    tokio::spawn(keep_in_step(upstream.tools(), host.clone(), |tool: Tool| tool));
+    tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone(), |tool: Tool| tool));
     within(upstream.up()).await;
     until(|| !host.tools().is_empty()).await;
     (host, upstream)
@@ -37,11 +37,11 @@ async fn tools_that_come_and_go_upstream_come_and_go_here() {
         let spec = ToolSpec::new("late").description(text);
         Tool::new(spec, |_| async { Ok(ToolOutput::text("here")) })
     };
-    far.insert_tool(late("one")).unwrap();
+    far.tools().insert(late("one")).unwrap();
     until(|| names(&host).contains("far_late")).await;
     assert_eq!(call(&host, "far_late", json!({})).await, Ok(json!("here")));
-    far.replace_tools(&["late", "add"], vec![late("two")]).unwrap();
-    until(|| host.tools().iter().any(|(tool, _)| tool.spec().description == "two")).await;
+    far.tools().replace(&["late", "add"], vec![late("two")]).unwrap();
+    until(|| host.tools().list().iter().any(|tool| tool.spec().description == "two")).await;
     assert!(!names(&host).contains("far_add"));
     within(upstream.stop()).await;
     within(server.stop()).await;
@@ -139,7 +139,7 @@ async fn progress_is_passed_on_and_a_call_taken_back_is_taken_back_upstream() {
     // Whoever calls the tools here is an MCP client itself.
     let (near, door) = tokio::io::duplex(1 << 16);
     let (reader, writer) = tokio::io::split(door);
-    tokio::spawn(McpServer::of(&host).serve_io(reader, writer, platools::CancellationToken::new()));
+    tokio::spawn(McpServer::new(host.door()).serve_io(reader, writer, platools::CancellationToken::new()));
     let (sender, mut reports) = mpsc::unbounded_channel();
     let client = within(Watcher(sender).serve(near)).await.unwrap();
     let arguments = json!({"count": 2}).as_object().cloned().unwrap();

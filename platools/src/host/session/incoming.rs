@@ -1,23 +1,16 @@
 //! What comes in on one connection: each frame, and the calls among them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::task::Context;
 use std::time::{Duration, SystemTime};
 
-use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::Session;
-use crate::caller::CallScope;
-use crate::host::calls::Known;
-use crate::host::declaration::format_bytes;
+use crate::host::HostEvent;
 use crate::host::outbox::Answer;
-use crate::host::{HostEvent, Shared};
+use crate::intake::{Arrival, Incoming, Received, shorten};
 use crate::observe;
-use crate::run::{Admitted, Batched, Entry, Finished, Presence, Rest, answer_text};
-use crate::tool::{Arguments, ToolError, ToolResult};
-use crate::wire::{CallFrame, FrameError, Inbound, MAX_FRAME_BYTES, MAX_RESULT_BYTES, outbound};
+use crate::tool::ToolError;
+use crate::wire::{CallFrame, FrameError, Inbound, MAX_FRAME_BYTES, outbound};
 
 /// How long to wait before registering again when the platform does not say.
 const REGISTER_AGAIN: Duration = Duration::from_secs(15);
@@ -25,8 +18,6 @@ const REGISTER_AGAIN: Duration = Duration::from_secs(15);
 const LONGEST_THROTTLE: Duration = Duration::from_secs(300);
 /// How many calls may come before `welcome`.
 const MAX_EARLY: usize = 256;
-/// From here on it takes microseconds to write an answer.
-const LONG_BYTES: usize = 16 * 1024;
 /// How much of a text from the platform a log line shows, in characters.
 const LOGGED: usize = 200;
 
@@ -98,216 +89,40 @@ impl Session<'_> {
         }
     }
 
-    /// Verifies a call, gives it its place and starts it; or answers why not.
-    pub(super) fn on_call(&mut self, call: &CallFrame<'_>, arrived: Instant, now: SystemTime) {
-        let call_id = call.call_id();
-        let envelope = match self.shared.verifier.verify(call, &self.scope, now) {
-            Ok(envelope) => envelope,
-            Err(refusal) => {
+    /// Receives a call and starts it, or answers why it does not run.
+    pub(super) fn on_call(&mut self, call: &CallFrame<'_>, at: Instant, wall: SystemTime) {
+        let arrival = Arrival { at, wall, scope: &self.scope };
+        match self.shared.intake.receive(&Incoming::Frame(call), arrival) {
+            Received::Run(call) => {
+                if let Some(call) = self.shared.place(call) {
+                    self.batch.push(call);
+                }
+            }
+            Received::Refused(refused) => {
                 let tool = call.tool_name().display();
-                return self.refuse(call_id, Some(&tool), refusal.reason(), &refusal.to_string());
+                self.refuse(call.call_id(), Some(&tool), refused.reason(), &refused.to_string());
             }
-        };
-        let call_id = match self.shared.calls.begin(call_id) {
-            Known::New(call_id) => call_id,
-            Known::Running => {
-                tracing::warn!(
-                    call_id = shorten(call_id),
-                    "a call came again while it is running; it is answered once"
-                );
-                return;
+            Received::Running => {
+                let call_id = shorten(call.call_id());
+                tracing::warn!(call_id, "a call came again while it is running; it is answered once");
             }
-            Known::Answered(frame) => {
-                tracing::warn!(
-                    call_id = shorten(call_id),
-                    "a call came again after it was answered; it gets the same answer"
-                );
-                self.shared.outbox.push(Answer::new(call_id.into(), frame, arrived));
-                return;
+            Received::Answered(frame) => {
+                let call_id = shorten(call.call_id());
+                tracing::warn!(call_id, "a call came again after it was answered; it gets the same answer");
+                self.shared.outbox.push(Answer::new(call.call_id().into(), frame.into(), at));
             }
-        };
-        let admitted = match call.tool_name().exact() {
-            Some(name) => {
-                let bytes = call.params().text().len();
-                self.shared.dispatcher().admit(&name, envelope.user_id.as_deref(), bytes, arrived)
-            }
-            None => Err(ToolError::unknown_tool(call.tool_name().display().into_owned())),
-        };
-        let admitted = match admitted {
-            Ok(admitted) => admitted,
-            Err(error) => {
-                self.shared.calls.abandon(&call_id);
-                let tool = call.tool_name().display();
-                return self.refuse(&call_id, Some(&tool), error.kind().as_str(), &error.to_string());
-            }
-        };
-        let params = call.params();
-        let arguments = Arguments::from_object_text(params.arguments_text());
-        let scope = Arc::new(CallScope::from_wire(
-            Arc::clone(&call_id),
-            params.envelope_text(),
-            params.context_text(),
-            self.shared.dispatcher().surroundings(),
-        ));
-        let quick = admitted.quick();
-        self.batch.push(Begun { call_id, admitted, arguments, scope, arrived }, quick);
+        }
     }
 
-    /// Answers a call that does not run. While a call of the same id does run, that is left to itself: the
-    /// platform would take the refusal for its answer.
+    /// Answers a call that does not run.
     fn refuse(&mut self, call_id: &str, tool: Option<&str>, reason: &'static str, error: &str) {
         self.shared.note_refusal(call_id, tool, reason);
-        if self.shared.calls.is_running(call_id) {
-            tracing::warn!(
-                call_id = shorten(call_id),
-                "the refusal is not sent, since a call of this id is running"
-            );
+        if !self.shared.intake.may_refuse(call_id) {
+            let call_id = shorten(call_id);
+            tracing::warn!(call_id, "the refusal is not sent, since a call of this id is running");
             return;
         }
         let frame = outbound::tool_error(call_id, error).into();
         self.shared.outbox.push(Answer::new(call_id.into(), frame, Instant::now()));
     }
-}
-
-/// A call that has its place.
-pub(in crate::host) struct Begun {
-    call_id: Arc<str>,
-    admitted: Admitted,
-    arguments: Arguments,
-    scope: Arc<CallScope>,
-    arrived: Instant,
-}
-
-/// A call that has its answer. It keeps its place until this is dropped.
-pub(in crate::host) struct Done {
-    /// Until it is on its way.
-    answer: Option<Answer>,
-    _presence: Option<Presence>,
-}
-
-impl Done {
-    fn is_long(&self) -> bool {
-        self.answer.as_ref().is_some_and(|answer| answer.frame.len() > LONG_BYTES)
-    }
-
-    /// What a handler panics with is caught further in; what is left are values that panic when they are dropped
-    /// with it.
-    fn of_panic(call_id: &Arc<str>, arrived: Instant) -> Self {
-        let error = ToolError::internal("a value panicked when it was dropped");
-        let frame = outbound::tool_error(call_id, &answer_text(&error, call_id, false));
-        let answer = Answer::new(Arc::clone(call_id), frame.into(), arrived);
-        Self { answer: Some(answer), _presence: None }
-    }
-}
-
-impl Batched for Shared {
-    type Call = Begun;
-    type Answer = Done;
-
-    fn begin(
-        self: &Arc<Self>,
-        call: Begun,
-        now: &mut Instant,
-        context: &mut Context<'_>,
-    ) -> Result<Done, Rest<Self>> {
-        let Begun { call_id, admitted, arguments, scope, arrived } = call;
-        let step = || match admitted.step(arguments, scope, now, context) {
-            Ok(finished) => Ok(self.done(&call_id, finished, arrived)),
-            Err(rest) => Err(rest),
-        };
-        match catch_unwind(AssertUnwindSafe(step)) {
-            Ok(Ok(done)) => {
-                if done.is_long() {
-                    // To write it took a while, which is not the next call's.
-                    *now = Instant::now();
-                }
-                Ok(done)
-            }
-            Ok(Err(rest)) => {
-                let shared = Arc::clone(self);
-                let rest = async move {
-                    let run = async { shared.done(&call_id, rest.await, arrived) };
-                    AssertUnwindSafe(run)
-                        .catch_unwind()
-                        .await
-                        .unwrap_or_else(|_| Done::of_panic(&call_id, arrived))
-                };
-                Err(rest.boxed())
-            }
-            Err(_panic) => {
-                *now = Instant::now();
-                Ok(Done::of_panic(&call_id, arrived))
-            }
-        }
-    }
-
-    /// The answers are in the outbox before the calls give up their places, so that a host without calls in flight
-    /// has every answer there. And they are there before the calls count as answered: while a call counts as
-    /// running, nothing else is answered under its id.
-    fn answered(&self, done: &mut [Done]) {
-        let now = Instant::now();
-        let texts = done.iter().filter_map(|done| done.answer.as_ref()).map(Answer::texts);
-        let finishing = self.calls.finish_all(texts, now);
-        self.outbox.push_all(done.iter_mut().filter_map(|done| done.answer.take()), now);
-        drop(finishing);
-    }
-}
-
-impl Shared {
-    fn done(&self, call_id: &Arc<str>, finished: Finished, arrived: Instant) -> Done {
-        let Finished { result, entry, presence, ended } = finished;
-        let frame = self.encode(call_id, &entry, result, ended.duration_since(arrived));
-        let answer = Answer::new(Arc::clone(call_id), frame.into(), arrived);
-        Done { answer: Some(answer), _presence: Some(presence) }
-    }
-
-    /// Tells everybody who wants to know that a call does not run.
-    pub(in crate::host) fn note_refusal(&self, call_id: &str, tool: Option<&str>, reason: &'static str) {
-        tracing::warn!(call_id = shorten(call_id), tool = tool.map(shorten), reason, "a call is refused");
-        observe::call_refused(reason);
-        let tool = tool.map(str::to_owned);
-        self.events.tell(HostEvent::CallRefused { call_id: call_id.to_owned(), tool, reason });
-    }
-
-    /// The frame that answers a call. A result that no frame can hold becomes an error that says so.
-    pub(in crate::host) fn encode(
-        &self,
-        call_id: &str,
-        tool: &Entry,
-        result: ToolResult,
-        latency: Duration,
-    ) -> String {
-        let error = match result {
-            Ok(output) => {
-                let result = output.into_json();
-                if result.len() > MAX_RESULT_BYTES && tool.is_first_large_result() {
-                    tracing::warn!(
-                        tool = tool.name(),
-                        bytes = result.len(),
-                        "a result is larger than the 256 KiB that the platform passes on whole; it will cut it short"
-                    );
-                }
-                let frame = outbound::tool_result(call_id, &result, latency);
-                if frame.len() <= MAX_FRAME_BYTES {
-                    return frame;
-                }
-                too_large("result", frame.len())
-            }
-            Err(error) => answer_text(&error, call_id, self.config.show_internal_errors),
-        };
-        let frame = outbound::tool_error(call_id, &error);
-        if frame.len() <= MAX_FRAME_BYTES {
-            return frame;
-        }
-        outbound::tool_error(call_id, &too_large("error message", frame.len()))
-    }
-}
-
-/// As much of an id as a log line needs.
-pub(in crate::host) fn shorten(id: &str) -> &str {
-    id.char_indices().nth(LOGGED).map_or(id, |(end, _)| &id[..end])
-}
-
-fn too_large(what: &str, bytes: usize) -> String {
-    format!("{what} too large: {}, limit {} MiB", format_bytes(bytes), MAX_FRAME_BYTES >> 20)
 }

@@ -20,16 +20,16 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-pub(super) use self::incoming::shorten;
 use self::outgoing::Outgoing;
-use super::declaration::format_bytes;
 use super::dial::Socket;
 use super::driver::Status;
 use super::ending::{self, Ending};
 use super::machine::Event;
+use super::shared::becomes;
 use super::{FAREWELL, HostEvent, Shared};
 use crate::observe;
 use crate::run::Batch;
+use crate::tool::declaration::format_bytes;
 use crate::wire::{CALL_PENDING, Inbound, Scope, Welcome, outbound};
 
 /// How many frames are read before time and shutdown are looked at again.
@@ -123,7 +123,8 @@ impl<'a> Session<'a> {
     /// Runs the connection to its end. Answers that may not have arrived are back in the outbox then.
     pub(super) async fn run(mut self) -> Ending {
         let shared = Arc::clone(self.shared);
-        let mut changes = shared.tools().changes();
+        let mut changes = shared.dispatcher().tools().changes();
+        let mut lead = shared.lead.subscribe();
         let ending = loop {
             let draining = self.status.is_draining();
             let due = self.timers.next().into_iter().chain(self.status.drain_due()).min();
@@ -156,11 +157,15 @@ impl<'a> Session<'a> {
                     Some(ending) => break ending,
                     None => {}
                 },
-                Ok(()) = changes.changed(), if self.welcomed => {
+                true = changes.changed(), if self.welcomed => {
                     let now = Instant::now();
                     let latest = *self.changed.get_or_insert(now) + LONGEST_DEBOUNCE;
                     let soon = (now + DEBOUNCE).min(latest);
                     self.timers.register = Some(self.timers.register.map_or(soon, |due| due.max(soon)));
+                }
+                () = becomes(&mut lead, false), if shared.coordinator.is_some() => {
+                    self.say_goodbye().await;
+                    break Ending::LeadLost;
                 }
                 () = shared.shutdown.cancelled(), if !draining => self.status.begin_drain(&shared),
                 // Wakes the loop, so that the end of the last call is noticed.
@@ -279,8 +284,8 @@ impl<'a> Session<'a> {
             connection = welcome.connection_id,
             "connected"
         );
-        for entry in self.shared.dispatcher().entries() {
-            entry.health().forget_reported();
+        for entry in self.shared.dispatcher().tools().entries() {
+            entry.forget_reported_health();
         }
         let interval = self.shared.config.heartbeat_interval;
         self.timers = Timers {
@@ -308,7 +313,7 @@ impl<'a> Session<'a> {
             Ok(()) => {
                 self.timers.register = None;
                 self.changed = None;
-                self.outgoing.push_control(self.shared.tools().declaration());
+                self.outgoing.push_control(self.shared.dispatcher().tools().declaration().into());
             }
             Err(allowed_at) => self.timers.register = Some(allowed_at),
         }
@@ -349,14 +354,14 @@ impl<'a> Session<'a> {
             self.timers.heartbeat = Some(now + self.shared.config.heartbeat_interval.mul_f64(jitter));
             let heartbeat = self.heartbeat();
             self.outgoing.push_heartbeat(heartbeat.into());
-            self.shared.calls.tidy(now);
+            self.shared.intake.tidy(now);
         }
         self.status.on_drain_time(self.shared, now)
     }
 
     /// The sign of life, with the health of the tools for which it changed.
     fn heartbeat(&self) -> String {
-        let entries = self.shared.dispatcher().entries();
+        let entries = self.shared.dispatcher().tools().entries();
         let changed: Vec<_> =
             entries.iter().filter_map(|entry| Some((entry.name(), entry.changed_health()?))).collect();
         outbound::heartbeat(changed.iter().map(|(name, health)| (*name, health)))

@@ -7,10 +7,11 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::*;
+use crate::caller::CallContext;
 use crate::host::dial::Stream;
 use crate::host::outbox::Answer;
 use crate::host::{Host, HostState};
-use crate::tool::{Tool, ToolOutput, ToolSpec};
+use crate::tool::{Arguments, Tool, ToolOutput, ToolSpec};
 use crate::wire::platform;
 use crate::{HostHandle, Platools};
 
@@ -166,7 +167,9 @@ async fn a_pong_in_a_shutdown_proves_the_answers_where_nobody_answers_the_close(
 async fn the_end_of_a_shutdowns_time_is_said_to_the_platform() {
     let (near, far) = duplex(64 * 1024);
     let host = host();
-    let stubborn = host.shared.dispatcher().admit("nothing", None, 0, Instant::now()).unwrap();
+    let context = CallContext::builder().build();
+    let stubborn =
+        host.shared.dispatcher().admit_local("nothing", Arguments::empty(), context, |scope| scope).unwrap();
     host.shared.shutdown.cancel();
     let platform = async {
         let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;

@@ -90,7 +90,7 @@ impl McpServer {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let local = Platools::builder().build_local()?;
     /// let token = std::env::var("PLATOOLS_SERVE_TOKEN")?;
-    /// let listener = McpServer::of(&local).http(token)?.bind(("127.0.0.1", 3001)).await?;
+    /// let listener = McpServer::new(local.door()).http(token)?.bind(("127.0.0.1", 3001)).await?;
     /// println!("MCP at {}", listener.url());
     /// listener.serve().await?;
     /// # Ok(())

@@ -98,17 +98,13 @@ impl Quick {
         let PlainCall { id, name, arguments, meta, structure } = call;
         let context = calls::context(&self.shared.server.caller, meta.traceparent.as_deref(), Some(headers));
         // What the session wants to hear is known later.
-        let heard = Some(Progress::new(false, Some(LogLevel::Debug)));
+        let heard = Some(Progress::channel(false, Some(LogLevel::Debug)));
         let mut running = Running::start(&self.shared, name, arguments, context, Some(presence), heard);
         let call = (session, id.clone());
         locked(&self.calls).insert(call.clone(), running.taken_back());
         let known = Known { calls: Arc::clone(&self.calls), call };
         match running.ends_within(AT_ONCE).await {
-            Some(result) => {
-                let show_internal = self.shared.server.toolbox.show_internal_errors;
-                let answer = answer::message(&id, result, structure, running.call_id(), show_internal);
-                Outcome::Answered(answer.into())
-            }
+            Some(answer) => Outcome::Answered(answer::message(&id, answer, structure).into()),
             None => Outcome::Begun(Adopted::new(running), known),
         }
     }

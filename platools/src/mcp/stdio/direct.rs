@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::lines::line_of;
 use super::waiting::Waiting;
-use crate::caller::{Listen, Progress, Report};
+use crate::caller::{Progress, Report, ReportSink};
+use crate::intake::CallRequest;
 use crate::mcp::plain::PlainCall;
 use crate::mcp::session::{Level, Shared};
 use crate::mcp::{answer, calls, messages};
@@ -46,21 +47,20 @@ async fn run(
 ) {
     let PlainCall { id, name, arguments, meta, structure } = call;
     let context = calls::context(&shared.server.caller, meta.traceparent.as_deref(), None);
-    let call_id = context.call_id().to_owned();
     let steps = meta.progress_token.is_some();
     let reports = Arc::new(Reports {
         output: Mutex::new(Some(output.clone())),
         token: meta.progress_token,
         tool: name.clone(),
     });
-    let progress = Progress::heard_by(Arc::clone(&reports), steps, Some(level.get()));
+    let progress = Progress::to(Arc::clone(&reports), steps, Some(level.get()));
     let until = async {
         let _ = (&mut taken_back).await;
     };
-    let toolbox = &shared.server.toolbox;
-    let result = toolbox.dispatcher.call_until(until, &name, arguments, context, progress).await;
+    let request = CallRequest::new(name, arguments, context).progress(progress);
+    let answer = shared.server.door.run_until(request, until).await;
     reports.end();
-    let line = answer::message(&id, result, structure, &call_id, toolbox.show_internal_errors);
+    let line = answer::message(&id, answer, structure);
     // The place in the queue comes first: a request that is no longer waiting has its line there.
     if let Ok(place) = output.reserve().await
         && waiting.remove_call(&id, &mut taken_back)
@@ -84,8 +84,8 @@ impl Reports {
     }
 }
 
-impl Listen for Reports {
-    fn hear(&self, report: Report) -> bool {
+impl ReportSink for Reports {
+    fn report(&self, report: Report) -> bool {
         let output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(output) = &*output else { return false };
         let Some(notification) = messages::notification(report, self.token.as_ref(), &self.tool) else {
@@ -96,7 +96,7 @@ impl Listen for Reports {
         true
     }
 
-    fn is_gone(&self) -> bool {
+    fn is_closed(&self) -> bool {
         self.output
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

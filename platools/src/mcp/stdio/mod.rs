@@ -67,7 +67,7 @@ impl McpServer {
     /// let local = Platools::builder().tools([]).build_local()?;
     /// let (client, server) = tokio::io::duplex(4096);
     /// let (reader, writer) = tokio::io::split(server);
-    /// let serving = tokio::spawn(McpServer::of(&local).serve_io(reader, writer, CancellationToken::new()));
+    /// let serving = tokio::spawn(McpServer::new(local.door()).serve_io(reader, writer, CancellationToken::new()));
     ///
     /// let (answers, mut requests) = tokio::io::split(client);
     /// requests.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n").await?;
@@ -99,7 +99,7 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let patience = server.toolbox.dispatcher.call_timeout() + ANSWERING;
+    let patience = server.door.call_timeout() + ANSWERING;
     let shared = server.shared();
     // Cancelled when nobody reads the answers any more.
     let dead = CancellationToken::new();

@@ -81,7 +81,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Ok(token) = std::env::var("MCP_SERVER_USER_TOKEN") {
         caller = caller.user_token(token);
     }
-    let server = McpServer::of(host)
+    let server = McpServer::new(host.door())
         .name("mcp-server")
         .version("1.2.3")
         .title("A server for tests")

@@ -113,11 +113,11 @@ async fn insert_tool(host: State<Itself>, name: &str) -> Result<(), String> {
     let spec = ToolSpec::new(name).description("Say hello.");
     let tool = Tool::new(spec, |_| async { Ok(ToolOutput::text("hello")) });
     let host = host.get().ok_or("the host is not there yet")?;
-    host.insert_tool(tool).map_err(|error| error.to_string())
+    host.tools().insert(tool).map_err(|error| error.to_string())
 }
 
 /// Take a tool out, and say whether there was one.
 #[tool]
 async fn remove_tool(host: State<Itself>, name: &str) -> Option<bool> {
-    Some(host.get()?.remove_tool(name))
+    Some(host.get()?.tools().remove(name))
 }

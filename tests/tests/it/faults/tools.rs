@@ -31,10 +31,10 @@ async fn a_burst_of_changes_is_one_declaration() {
     let host = Running::start(builder(&platform).tool(named("old")).build().unwrap());
     platform.wait_for_registrations(1).await.unwrap();
     for index in 0..17 {
-        host.handle.insert_tool(named(format!("new_{index}"))).unwrap();
+        host.handle.tools().insert(named(format!("new_{index}"))).unwrap();
     }
-    assert!(host.handle.remove_tool("old") && host.handle.enable_tool("whoami", false));
-    assert!(host.handle.remove_tool("new_0"));
+    assert!(host.handle.tools().remove("old") && host.handle.tools().enable("whoami", false));
+    assert!(host.handle.tools().remove("new_0"));
     platform.wait_for_registrations(2).await.unwrap();
     let declared = |name: &str| platform.tool(name).is_some();
     assert!(declared("new_1") && declared("new_16"));
@@ -43,7 +43,7 @@ async fn a_burst_of_changes_is_one_declaration() {
     for gone in ["old", "whoami", "new_0"] {
         assert_eq!(error(&platform, gone, json!({})).await, format!("unknown tool: {gone}"));
     }
-    assert!(host.handle.enable_tool("whoami", true));
+    assert!(host.handle.tools().enable("whoami", true));
     platform.wait_for_tool("whoami").await.unwrap();
     assert_eq!(platform.calling("whoami").send().await.unwrap().error(), None);
     let counters = platform.counters();
@@ -57,7 +57,7 @@ async fn changes_that_never_pause_are_declared_all_the_same() {
     platform.wait_for_registrations(1).await.unwrap();
     let changing = async {
         for index in 0.. {
-            host.handle.insert_tool(named(format!("new_{index}"))).unwrap();
+            host.handle.tools().insert(named(format!("new_{index}"))).unwrap();
             sleep(Duration::from_millis(50)).await;
         }
     };
@@ -74,7 +74,7 @@ async fn changes_never_register_more_often_than_the_platform_allows() {
     let host = Running::start(builder(&platform).build().unwrap());
     for count in 1..=IN_A_MINUTE {
         platform.wait_for_registrations(count).await.unwrap();
-        host.handle.insert_tool(named(format!("new_{count}"))).unwrap();
+        host.handle.tools().insert(named(format!("new_{count}"))).unwrap();
     }
     sleep(WATCHED).await;
     let counters = platform.counters();
@@ -117,7 +117,7 @@ async fn a_throttled_registration_waits_its_time_on_the_same_connection() {
     assert_eq!(throttled, HostEvent::RegistrationThrottled { retry_after: wait });
     let since = std::time::Instant::now();
     // A change does not shorten the wait.
-    host.handle.insert_tool(named("late")).unwrap();
+    host.handle.tools().insert(named("late")).unwrap();
     told(&mut events, |event| matches!(event, HostEvent::Registered { .. })).await;
     assert!(since.elapsed() + Duration::from_millis(50) >= wait, "{:?}", since.elapsed());
     assert!(platform.tool("late").is_some(), "in the same declaration");

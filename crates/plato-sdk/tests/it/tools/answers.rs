@@ -145,7 +145,7 @@ async fn the_split_tools_do_the_same() {
     let tools =
         desktops(&fake.client()).shape(ToolShape::Split).pictures(Pictures::OnRequest).prefix("desk_");
     let host = host(tools);
-    let names: Vec<_> = host.registry().iter().map(|tool| tool.name().to_owned()).collect();
+    let names: Vec<_> = host.tools().list().iter().map(|tool| tool.name().to_owned()).collect();
     let expected = [
         "bash",
         "click",
@@ -205,7 +205,7 @@ async fn a_tool_set_has_nothing_that_keeps_a_model_from_using_it() {
     let plato = FakePlato::start().client();
     for shape in [ToolShape::Computer, ToolShape::Split] {
         let host = host(desktops(&plato).shape(shape).lifecycle(true));
-        let report = examine(host.registry(), &DoctorOptions::new());
+        let report = examine(&host.tools().registry(), &DoctorOptions::new());
         assert!(report.findings.is_empty(), "{report:#?}");
     }
 }

@@ -16,7 +16,7 @@ async fn a_client_of_mcp_gets_pictures_as_image_content() {
     let (client, server) = tokio::io::duplex(1 << 20);
     let (reader, writer) = tokio::io::split(server);
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(McpServer::of(&local).serve_io(reader, writer, stop.clone()));
+    let serving = tokio::spawn(McpServer::new(local.door()).serve_io(reader, writer, stop.clone()));
     let (answers, mut requests) = tokio::io::split(client);
     let mut answers = BufReader::new(answers).lines();
     let mut ask = async |id: u32, method: &str, params: Value| {

@@ -1,8 +1,7 @@
-//! Which calls are running and which were answered lately, by call id.
+//! Known call ids: the calls that are running, and the answers of those that finished lately.
 //!
-//! A call id that comes again, properly signed, is the same call: it runs once and gets the same answer.
-//! And while a call runs, nothing else may be answered under its id, since the platform would take that
-//! for the call's own answer.
+//! A call id that comes again, with a valid signature, is the same call: it runs once and gets the same answer. While
+//! a call runs, nothing else may be answered under its id, since the platform would take that for the call's answer.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher as _;
@@ -10,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::wire::CALL_PENDING;
 
@@ -22,21 +20,21 @@ const OVERHEAD: usize = 96;
 /// What is known about a call id.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    /// Nothing: the call may run, and counts as running now, under this id.
+    /// Nothing: the call may run, and counts as running under this id from now on.
     New(Arc<str>),
     /// It is running; its answer is on its way.
     Running,
     /// It was answered, with this frame.
-    Answered(Utf8Bytes),
+    Answered(String),
 }
 
 /// The calls of one host.
 #[derive(Debug, Default)]
 pub(super) struct Calls(Mutex<Inner>);
 
-/// Calls that have their answers, which nobody can see yet.
+/// Holds the memory locked until the answers are on their way.
 #[must_use]
-pub(super) struct Finishing<'a> {
+pub(crate) struct Finishing<'a> {
     _locked: MutexGuard<'a, Inner>,
 }
 
@@ -53,8 +51,8 @@ impl Calls {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says what is known about a call; one that is new counts as running from now on.
-    pub(super) fn begin(&self, call_id: &str) -> Known {
+    /// Claims a call id: one that is new counts as running from now on.
+    pub(super) fn claim(&self, call_id: &str) -> Known {
         let call_id: Arc<str> = call_id.into();
         let mut inner = self.inner();
         if let Some(answer) = inner.answered.get(&call_id) {
@@ -67,19 +65,19 @@ impl Calls {
         self.inner().running.contains(call_id)
     }
 
-    /// A call that was begun does not run after all, and may come again.
-    pub(super) fn abandon(&self, call_id: &str) {
+    /// Releases a claimed id whose call does not run, so that it may come again.
+    pub(super) fn release(&self, call_id: &str) {
         self.inner().running.remove(call_id);
     }
 
-    /// A running call has its answer, which is remembered for as long as the platform may ask again.
-    #[cfg(any(feature = "http", test))]
+    /// Remembers the answer of a running call, for as long as the platform may ask again.
+    #[cfg(test)]
     pub(super) fn finish(&self, call_id: &str, answer: &str) {
         drop(self.finish_all([(call_id, answer)], Instant::now()));
     }
 
-    /// The same for several calls, by their ids and frames. Put the answers on their way before the guard is dropped:
-    /// until then nobody can see that the calls have them.
+    /// Remembers the answers of several calls, by their ids and frames. Send the answers before the guard is dropped: until
+    /// then the calls count as running.
     pub(super) fn finish_all<'a>(
         &self,
         answers: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -145,13 +143,13 @@ impl Answered {
         self.by_hash.insert(hash, number);
     }
 
-    fn get(&self, call_id: &str) -> Option<Utf8Bytes> {
+    fn get(&self, call_id: &str) -> Option<String> {
         let number = self.by_hash.get(&self.hasher.hash_one(call_id))?;
         let span = self.oldest_first.get(usize::try_from(number - self.forgotten).ok()?)?;
         let start = (span.start - self.oldest_first.front()?.start) as usize;
         let text: Vec<u8> = self.texts.range(start..start + span.id + span.frame).copied().collect();
         let (id, frame) = text.split_at(span.id);
-        (id == call_id.as_bytes()).then(|| Utf8Bytes::try_from(frame.to_vec()).ok()).flatten()
+        (id == call_id.as_bytes()).then(|| String::from_utf8(frame.to_vec()).ok()).flatten()
     }
 
     fn bytes(&self) -> usize {
@@ -188,30 +186,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_call_runs_once_and_its_answer_is_remembered_for_a_while() {
         let calls = Calls::default();
-        assert_eq!(calls.begin("a"), Known::New("a".into()));
-        assert_eq!(calls.begin("a"), Known::Running);
+        assert_eq!(calls.claim("a"), Known::New("a".into()));
+        assert_eq!(calls.claim("a"), Known::Running);
         assert!(calls.is_running("a") && !calls.is_running("b"));
         calls.finish("a", "answer");
-        assert_eq!(calls.begin("a"), Known::Answered(Utf8Bytes::from_static("answer")));
+        assert_eq!(calls.claim("a"), Known::Answered("answer".to_owned()));
         assert!(!calls.is_running("a"));
         tokio::time::advance(CALL_PENDING + Duration::from_secs(1)).await;
         calls.tidy(Instant::now());
-        assert_eq!(calls.begin("a"), Known::New("a".into()), "forgotten");
-        calls.abandon("a");
-        assert_eq!(calls.begin("a"), Known::New("a".into()), "it did not run");
+        assert_eq!(calls.claim("a"), Known::New("a".into()), "forgotten");
+        calls.release("a");
+        assert_eq!(calls.claim("a"), Known::New("a".into()), "it did not run");
     }
 
     #[test]
     fn memory_is_bounded_and_running_calls_are_never_forgotten() {
         let calls = Calls::default();
-        calls.begin("running");
+        calls.claim("running");
         for index in 0..200_000 {
             let call_id = index.to_string();
-            calls.begin(&call_id);
+            calls.claim(&call_id);
             calls.finish(&call_id, &"x".repeat(100));
         }
         assert!(calls.is_running("running"));
-        assert!(matches!(calls.begin("199999"), Known::Answered(frame) if frame.as_str() == "x".repeat(100)));
+        assert!(matches!(calls.claim("199999"), Known::Answered(frame) if frame == "x".repeat(100)));
         let inner = calls.inner();
         let answered = &inner.answered;
         assert!(answered.bytes() <= MAX_BYTES && answered.oldest_first.len() < 30_000);
@@ -228,8 +226,8 @@ mod tests {
         let remembered = calls.inner().answered.oldest_first.len();
         assert!(remembered < 50_000);
         for index in 100_000 - remembered..100_000 {
-            assert_eq!(calls.begin(&index.to_string()), Known::Answered(text(index).into()), "{index}");
+            assert_eq!(calls.claim(&index.to_string()), Known::Answered(text(index)), "{index}");
         }
-        assert_eq!(calls.begin("0"), Known::New("0".into()));
+        assert_eq!(calls.claim("0"), Known::New("0".into()));
     }
 }

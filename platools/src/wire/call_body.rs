@@ -11,7 +11,7 @@ const FORM: &str = r#"{"method":"tools/call","params":{"name":"…","arguments":
 /// A body that is no call. Its text never shows what the body holds.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum RequestError {
+pub enum CallBodyError {
     /// The body is not a JSON object.
     #[error("the body is not a JSON object: {problem}; expected {FORM}")]
     NotAnObject {
@@ -30,17 +30,17 @@ pub enum RequestError {
 
 /// A call that came as the body of a request. The body is the text that was signed.
 #[derive(Debug, Clone)]
-pub struct CallRequest<'a> {
+pub struct CallBody<'a> {
     tool_name: ToolName<'a>,
     params: Params<'a>,
 }
 
-impl<'a> CallRequest<'a> {
+impl<'a> CallBody<'a> {
     /// Reads a body. Members that are not known are ignored; of one that stands twice the last one counts.
     ///
     /// # Errors
     /// When the body is no call.
-    pub fn parse(body: &'a str) -> Result<Self, RequestError> {
+    pub fn parse(body: &'a str) -> Result<Self, CallBodyError> {
         let (mut method, mut params) = (None, None);
         let scan = Scan::new(body);
         let end = scan.object(0, |name, at| {
@@ -61,9 +61,9 @@ impl<'a> CallRequest<'a> {
             // Another kind of value, which the reader's own message would quote.
             let problem =
                 if problem.is_data() { format!("it is {}", json::kind(body)) } else { problem.to_string() };
-            return Err(RequestError::NotAnObject { problem });
+            return Err(CallBodyError::NotAnObject { problem });
         }
-        let missing = |member, expected| RequestError::Member { member, expected };
+        let missing = |member, expected| CallBodyError::Member { member, expected };
         if !method.is_some_and(|method| method.is("tools/call")) {
             return Err(missing("method", "`tools/call`"));
         }
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_call_is_read_and_its_context_cut() {
         let body = r#"{"method":"tools/call","params":{"name":"add","arguments":{"a":1,"_context":{"source":"replay"}}},"id":7}"#;
-        let request = CallRequest::parse(body).unwrap();
+        let request = CallBody::parse(body).unwrap();
         assert_eq!(request.tool_name().exact().as_deref(), Some("add"));
         assert_eq!(request.params().arguments_text(), r#"{"a":1}"#);
         assert_eq!(request.params().context_text(), Some(r#"{"source":"replay"}"#));
@@ -140,7 +140,7 @@ mod tests {
             (r#"{"method":"tools/call","params":{"name":"a","arguments":"s3cret"}}"#, "`params.arguments`"),
             (r#"{"method":"tools/call","params":{"name":"a","arguments":{"s3cret":1}"#, "not a JSON object"),
         ] {
-            let error = CallRequest::parse(body).unwrap_err().to_string();
+            let error = CallBody::parse(body).unwrap_err().to_string();
             assert!(error.contains(part) && !error.contains("s3cret"), "{body}: {error}");
         }
     }

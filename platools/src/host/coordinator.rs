@@ -1,0 +1,165 @@
+//! The seam for several processes behind one connection: who may dial, where a call runs, who keeps answers.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Shared;
+use super::outbox::Answer;
+use crate::intake::Door;
+use crate::run::{Admitted, Sink as _, ToolTable};
+use crate::tool::{ToolError, ToolResult};
+
+/// Lets several processes share one connection; given to [`Platools::coordinator`](super::Platools::coordinator).
+///
+/// The platform keeps one connection for an entity and environment. A coordinator elects the process that holds it,
+/// hands calls to the others, and passes answers to whichever process holds it next. Without a coordinator a host dials,
+/// runs all calls itself and keeps its answers until it is connected again.
+///
+/// A host with a coordinator does not dial before [`Gateway::set_lead`] allows it.
+pub trait Coordinator: fmt::Debug + Send + Sync + 'static {
+    /// Receives the host. Called once, when the host begins to run.
+    fn attach(&self, gateway: Gateway);
+
+    /// Decides where a call runs that the platform sent to this process. Return it to run it here; keep it to have it
+    /// run elsewhere, and [answer](RoutedCall::answer) it then. Must not block.
+    fn place(&self, call: RoutedCall) -> Option<RoutedCall>;
+
+    /// Takes answers that this process cannot send, since it lost the lead. The process that has it now sends them with
+    /// [`Gateway::send`]. Must not block.
+    fn keep(&self, answers: Vec<KeptAnswer>);
+}
+
+/// What a [`Coordinator`] may do with the host of its process. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway(Weak<Shared>);
+
+impl Gateway {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        Self(Arc::downgrade(shared))
+    }
+
+    /// Allows the host to hold the connection, or withdraws that: then the host closes its connection, hands over the
+    /// answers that it could not send, and stands by.
+    pub fn set_lead(&self, lead: bool) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.lead.send_replace(lead);
+        }
+    }
+
+    /// Runs calls here that another process received; `None` once the host is gone.
+    pub fn door(&self) -> Option<Door> {
+        self.0.upgrade().map(|shared| shared.intake.door())
+    }
+
+    /// The tools of this host; `None` once it is gone.
+    pub fn tools(&self) -> Option<ToolTable> {
+        self.0.upgrade().map(|shared| shared.dispatcher().tools().clone())
+    }
+
+    /// Sends an answer that another process kept. Returns `false` if the platform waits for it no longer or the host is
+    /// gone.
+    pub fn send(&self, answer: KeptAnswer) -> bool {
+        let Some(shared) = self.0.upgrade() else { return false };
+        if answer.time_left().is_zero() {
+            return false;
+        }
+        shared.outbox.push(answer.0);
+        shared.yield_answers();
+        true
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").finish_non_exhaustive()
+    }
+}
+
+/// A call that a [`Coordinator`] places. If it is dropped, it is answered with an error of the kind `Unavailable`, so
+/// that the platform does not wait for nothing.
+pub struct RoutedCall {
+    call: Option<Admitted>,
+    shared: Arc<Shared>,
+}
+
+impl RoutedCall {
+    pub(super) fn new(call: Admitted, shared: &Arc<Shared>) -> Self {
+        Self { call: Some(call), shared: Arc::clone(shared) }
+    }
+
+    pub(super) fn into_inner(mut self) -> Option<Admitted> {
+        self.call.take()
+    }
+
+    /// The call: tool, arguments, caller, time left.
+    ///
+    /// # Panics
+    /// Never: the call is there until the `RoutedCall` is consumed.
+    pub fn call(&self) -> &Admitted {
+        self.call.as_ref().expect("there until it is consumed")
+    }
+
+    /// Answers the call with a result that was made elsewhere.
+    pub fn answer(mut self, result: ToolResult) {
+        self.finish(result);
+    }
+
+    fn finish(&mut self, result: ToolResult) {
+        if let Some(call) = self.call.take() {
+            self.shared.finished(&mut vec![call.finish(result)]);
+        }
+    }
+}
+
+impl Drop for RoutedCall {
+    fn drop(&mut self) {
+        self.finish(Err(ToolError::unavailable("no process could run the call, retry later")));
+    }
+}
+
+impl fmt::Debug for RoutedCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RoutedCall").field(&self.call).finish()
+    }
+}
+
+/// An answer that could not be sent yet.
+pub struct KeptAnswer(Answer);
+
+impl KeptAnswer {
+    /// An answer as another process kept it: the id of the call, the frame, and how long the platform waits for it.
+    pub fn new(call_id: &str, frame: String, time_left: Duration) -> Self {
+        Self(Answer::expiring(call_id.into(), frame.into(), Instant::now() + time_left))
+    }
+
+    /// The id of the call.
+    pub fn call_id(&self) -> &str {
+        self.0.texts().0
+    }
+
+    /// The frame that answers it (tool-sync §3).
+    pub fn frame(&self) -> &str {
+        self.0.texts().1
+    }
+
+    /// How long the platform still waits for it.
+    pub fn time_left(&self) -> Duration {
+        self.0.expires().saturating_duration_since(Instant::now())
+    }
+}
+
+impl From<Answer> for KeptAnswer {
+    fn from(answer: Answer) -> Self {
+        Self(answer)
+    }
+}
+
+impl fmt::Debug for KeptAnswer {
+    /// Without the frame, which holds a result.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptAnswer").field("call_id", &self.call_id()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,129 @@
+//! The answer to a call, as a value that each door writes in its own way.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::run::{Finished, answer_text};
+use crate::tool::declaration::format_bytes;
+use crate::tool::{ToolError, ToolErrorKind, ToolOutput, ToolResult};
+use crate::wire::{MAX_FRAME_BYTES, MAX_RESULT_BYTES, outbound};
+
+/// The end of a call: its result, or the error that the caller may read.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The id of the call.
+    pub call_id: Arc<str>,
+    /// The result, or the failure.
+    pub outcome: Result<ToolOutput, Failure>,
+    /// The time from the arrival of the call to its result.
+    pub latency: Duration,
+}
+
+/// A failed call as its caller may see it: what broke inside is in the log, under the id of the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    kind: ToolErrorKind,
+    text: String,
+    retry_after: Option<Duration>,
+}
+
+impl Failure {
+    pub(crate) fn new(error: &ToolError, call_id: &str, show_internal: bool) -> Self {
+        let text = answer_text(error, call_id, show_internal);
+        Self { kind: error.kind(), text, retry_after: error.retry_after() }
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ToolErrorKind {
+        self.kind
+    }
+
+    /// The text for the model.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The time after which it makes sense to call again, if that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Answer {
+    /// The answer to a call that ended with `result`. What broke inside is left out unless `show_internal`.
+    pub fn new(call_id: impl Into<Arc<str>>, result: ToolResult, show_internal: bool) -> Self {
+        let call_id = call_id.into();
+        let outcome = result.map_err(|error| Failure::new(&error, &call_id, show_internal));
+        Self { call_id, outcome, latency: Duration::ZERO }
+    }
+
+    pub(super) fn of(finished: Finished, show_internal: bool) -> Self {
+        let latency = finished.latency();
+        Self { latency, ..Self::new(finished.call_id, finished.result, show_internal) }
+    }
+}
+
+/// An answer within the limits of the platform, as JSON.
+#[derive(Debug)]
+pub(crate) struct PlatformAnswer {
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "the socket needs the frame alone"))]
+    pub(crate) outcome: Result<String, Failure>,
+    /// The frame that carries it.
+    pub(crate) frame: String,
+}
+
+impl PlatformAnswer {
+    /// Writes the answer. A result that no frame can hold becomes an error that says so.
+    pub(super) fn new(call: &mut Finished, show_internal: bool) -> Self {
+        let latency = call.latency();
+        // Taken out, so that what the call holds besides stays until the answer is on its way.
+        let result = std::mem::replace(&mut call.result, Ok(ToolOutput::null()));
+        let failure = match result {
+            Ok(output) => {
+                let json = output.into_json();
+                warn_of_size(call, json.len());
+                let frame = outbound::tool_result(&call.call_id, &json, latency);
+                if frame.len() <= MAX_FRAME_BYTES {
+                    return Self { outcome: Ok(json), frame };
+                }
+                Failure::new(&too_large("result", frame.len()), &call.call_id, show_internal)
+            }
+            Err(error) => Failure::new(&error, &call.call_id, show_internal),
+        };
+        let frame = outbound::tool_error(&call.call_id, &failure.text);
+        if frame.len() <= MAX_FRAME_BYTES {
+            return Self { outcome: Err(failure), frame };
+        }
+        let failure = Failure { text: too_large("error message", frame.len()).to_string(), ..failure };
+        Self { frame: outbound::tool_error(&call.call_id, &failure.text), outcome: Err(failure) }
+    }
+}
+
+fn too_large(what: &str, bytes: usize) -> ToolError {
+    let (bytes, limit) = (format_bytes(bytes), MAX_FRAME_BYTES >> 20);
+    ToolError::user(format!("{what} too large: {bytes}, limit {limit} MiB"))
+}
+
+/// Logs the first result of a tool that the platform will cut.
+fn warn_of_size(call: &Finished, bytes: usize) {
+    if bytes > MAX_RESULT_BYTES
+        && let Some(entry) = &call.entry
+        && entry.is_first_large_result()
+    {
+        tracing::warn!(
+            tool = entry.name(),
+            bytes,
+            "a result is larger than the 256 KiB that the platform passes on whole; it will cut it short"
+        );
+    }
+}

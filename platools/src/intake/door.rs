@@ -1,0 +1,243 @@
+//! A door for calls whose caller it has verified itself: MCP, a command line, tests, a socket of the backend's own.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{Answer, Failure};
+use crate::caller::{CallContext, CallScope, Progress};
+use crate::run::{Dispatcher, Finished, ToolTable};
+use crate::tool::{Arguments, ToolError};
+
+/// Lets calls in that do not come from the platform. Cheap to clone.
+///
+/// [`HostHandle::door`](crate::HostHandle::door) and [`LocalHost::door`](crate::LocalHost::door) return it. The door
+/// verifies its callers; from here on a call is like any other: limits, access rules, timeouts and panic isolation are
+/// the same, and all doors share the same places.
+///
+/// ```
+/// use platools::intake::CallRequest;
+/// use platools::prelude::*;
+/// use platools::tools;
+///
+/// /// Add two whole numbers.
+/// #[tool(register = false)]
+/// async fn add(a: i64, b: i64) -> i64 {
+///     a + b
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let host = Platools::builder().tools(tools![add]).build_local()?;
+/// let caller = CallContext::builder().user_id("usr_7").build();
+/// let request = CallRequest::new("add", serde_json::json!({"a": 1, "b": 2}).try_into()?, caller);
+/// let answer = host.door().call(request)?.await;
+/// assert_eq!(answer.outcome?.to_value(), 3);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `examples/src/bin/door.rs` is a complete door, which reads calls from standard input.
+#[derive(Debug, Clone)]
+pub struct Door {
+    dispatcher: Dispatcher,
+    show_internal: bool,
+}
+
+/// A call that a door lets in.
+#[derive(Debug)]
+#[must_use = "give it to `Door::call`"]
+pub struct CallRequest {
+    tool: String,
+    arguments: Arguments,
+    caller: CallContext,
+    deadline: Option<Instant>,
+    cancellation: Option<CancellationToken>,
+    progress: Progress,
+}
+
+impl CallRequest {
+    /// A call of `tool` by `caller`, whose context also has the id of the call and its trace context.
+    pub fn new(tool: impl Into<String>, arguments: Arguments, caller: CallContext) -> Self {
+        let tool = tool.into();
+        Self { tool, arguments, caller, deadline: None, cancellation: None, progress: Progress::default() }
+    }
+
+    /// The time at which the call ends at the latest. The host's own limit may end it earlier.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Cancels the call when this token is cancelled.
+    pub fn cancellation(mut self, token: CancellationToken) -> Self {
+        self.cancellation = Some(token);
+        self
+    }
+
+    /// Takes the reports of the call; see [`Progress::channel`].
+    pub fn progress(mut self, progress: Progress) -> Self {
+        self.progress = progress;
+        self
+    }
+}
+
+impl Door {
+    pub(crate) fn new(dispatcher: Dispatcher, show_internal: bool) -> Self {
+        Self { dispatcher, show_internal }
+    }
+
+    /// Admits a call. It begins when the returned future is polled.
+    ///
+    /// # Errors
+    /// When the call does not run: there is no such tool, a limit is exceeded, the host is shutting down.
+    pub fn call(&self, request: CallRequest) -> Result<RunningCall, Failure> {
+        let CallRequest { tool, arguments, caller, deadline, cancellation, progress } = request;
+        let call_id: Arc<str> = caller.call_id().into();
+        let admitted = self
+            .dispatcher
+            .admit_local(&tool, arguments, caller, |scope| scope.with_progress(progress))
+            .map_err(|error| self.failure(&error, &call_id))?
+            .until(deadline);
+        let scope = Arc::clone(admitted.scope());
+        let cancel = cancellation.unwrap_or_default().child_token();
+        let cancelled = cancel.clone();
+        let call = async move { admitted.run_until(cancelled.cancelled()).await };
+        Ok(RunningCall {
+            call_id,
+            call: Some(call.boxed()),
+            scope,
+            cancel,
+            show_internal: self.show_internal,
+        })
+    }
+
+    /// Runs a call to its answer, until `cancelled` is ready: then it is [cancelled](RunningCall::cancel). A call that is
+    /// not admitted is answered with the failure.
+    pub async fn run_until(&self, request: CallRequest, cancelled: impl Future<Output = ()>) -> Answer {
+        let CallRequest { tool, arguments, caller, deadline, cancellation, progress } = request;
+        let call_id: Arc<str> = caller.call_id().into();
+        let admitted =
+            self.dispatcher.admit_local(&tool, arguments, caller, |scope| scope.with_progress(progress));
+        let cancelled = async {
+            match cancellation {
+                None => cancelled.await,
+                Some(token) => {
+                    tokio::select! {
+                        () = cancelled => {}
+                        () = token.cancelled() => {}
+                    }
+                }
+            }
+        };
+        match admitted {
+            Ok(call) => Answer::of(call.until(deadline).run_until(cancelled).await, self.show_internal),
+            Err(error) => Answer::new(call_id, Err(error), self.show_internal),
+        }
+    }
+
+    /// The tools, to list and to watch.
+    pub fn tools(&self) -> &ToolTable {
+        self.dispatcher.tools()
+    }
+
+    /// How many calls are running or waiting, over all doors.
+    pub fn in_flight(&self) -> usize {
+        self.dispatcher.in_flight()
+    }
+
+    /// Whether calls are admitted: `false` once the host shuts down.
+    pub fn is_open(&self) -> bool {
+        !self.dispatcher.is_closed()
+    }
+
+    /// Waits until no call is running or waiting, over all doors.
+    pub async fn drained(&self) {
+        self.dispatcher.drained().await;
+    }
+
+    /// How long any call may take, waiting included.
+    pub fn call_timeout(&self) -> Duration {
+        self.dispatcher.limits().call_timeout
+    }
+
+    /// Whether the host has an authenticator, which enforces the `auth` and `roles` of the tools.
+    pub fn is_authenticated(&self) -> bool {
+        self.dispatcher.is_authenticated()
+    }
+
+    /// Whether callers may read what broke inside; for development.
+    pub fn shows_internal_errors(&self) -> bool {
+        self.show_internal
+    }
+
+    /// An error as the caller may see it. What broke inside is left out, unless the host
+    /// [shows internal errors](Self::shows_internal_errors).
+    pub fn failure(&self, error: &ToolError, call_id: &str) -> Failure {
+        Failure::new(error, call_id, self.show_internal)
+    }
+}
+
+/// An admitted call: a future that ends with its [`Answer`].
+///
+/// Dropping it cancels the call: its [`CancellationToken`] is cancelled and its handler is dropped; a blocking handler
+/// goes on until it returns.
+#[must_use = "a call does nothing unless it is polled"]
+pub struct RunningCall {
+    call_id: Arc<str>,
+    call: Option<BoxFuture<'static, Finished>>,
+    scope: Arc<CallScope>,
+    cancel: CancellationToken,
+    show_internal: bool,
+}
+
+impl RunningCall {
+    /// The id of the call.
+    pub fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
+    /// Cancels the call. A handler that listens to its [`CancellationToken`] has a moment to end with a result of its
+    /// own; otherwise the answer is an error of the kind `Cancelled`.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// A token that cancels the call.
+    pub fn cancellation(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+}
+
+impl Future for RunningCall {
+    type Output = Answer;
+
+    /// # Panics
+    /// When it is polled again after it was ready.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let call = self.call.as_mut().expect("not polled after it was ready");
+        let finished = ready!(call.as_mut().poll(context));
+        self.call = None;
+        Poll::Ready(Answer::of(finished, self.show_internal))
+    }
+}
+
+impl Drop for RunningCall {
+    fn drop(&mut self) {
+        if self.call.take().is_some() {
+            self.scope.cancel();
+        }
+    }
+}
+
+impl fmt::Debug for RunningCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningCall").field("call_id", &self.call_id).finish_non_exhaustive()
+    }
+}

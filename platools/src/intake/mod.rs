@@ -1,0 +1,235 @@
+//! The one way in and out for calls, whatever door they come through.
+//!
+//! A call of the platform, over the socket or over HTTP, is [received](Intake::receive): verified, looked up by its id,
+//! admitted. A call whose caller the door has verified itself enters by a [`Door`]. What comes out is an [`Answer`], a
+//! value that each door writes in its own way. This room must not know sockets, HTTP or MCP.
+
+mod answer;
+mod calls;
+mod door;
+#[cfg(test)]
+mod tests;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+pub(crate) use self::answer::PlatformAnswer;
+pub use self::answer::{Answer, Failure};
+use self::calls::{Calls, Finishing, Known};
+pub use self::door::{CallRequest, Door, RunningCall};
+use crate::caller::{CallScope, Surroundings};
+use crate::run::{Admitted, Asked, Dispatcher, Finished};
+use crate::tool::{Arguments, ToolError};
+use crate::verify::{Refusal, Verifier};
+use crate::wire::{CallBody, CallBodyError, CallFrame, Params, RawEnvelope, Scope, ToolName, outbound};
+
+/// How much of a text from the platform a log line shows, in characters.
+const LOGGED: usize = 200;
+
+/// Where the calls of one host come in.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    verifier: Verifier,
+    calls: Calls,
+    dispatcher: Dispatcher,
+    show_internal: bool,
+}
+
+/// A call as the platform sent it, unverified.
+pub(crate) enum Incoming<'a, 'f> {
+    /// A frame of the socket.
+    Frame(&'f CallFrame<'a>),
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only the feature `http` has that door"))]
+    /// An HTTP request: what its headers say, the text that was signed, and the W3C trace context.
+    Request { envelope: RawEnvelope<'a>, body: &'a str, traceparent: Option<String> },
+}
+
+/// The time at which a call arrived, on both clocks, and the scope of the connection that it belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) at: Instant,
+    pub(crate) wall: SystemTime,
+    pub(crate) scope: &'a Scope,
+}
+
+/// What becomes of a call that was received.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// It runs.
+    Run(Admitted),
+    /// It does not run.
+    Refused(Refused),
+    /// A call of this id is running; its answer is on its way.
+    Running,
+    /// A call of this id was answered, with this frame.
+    Answered(String),
+}
+
+/// The reason why a call does not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error(transparent)]
+    NotVerified(#[from] Refusal),
+    #[error(transparent)]
+    NotReadable(#[from] CallBodyError),
+    #[error("{0}")]
+    NotAdmitted(ToolError),
+}
+
+impl Refused {
+    /// The reason as one word, for logs and metrics.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::NotVerified(refusal) => refusal.reason(),
+            Self::NotReadable(_) => "malformed",
+            Self::NotAdmitted(error) => error.kind().as_str(),
+        }
+    }
+}
+
+/// What a verified call consists of.
+struct Verified<'a, 'f> {
+    call_id: Option<&'f str>,
+    user: Option<&'f str>,
+    tool: &'f ToolName<'a>,
+    params: &'f Params<'a>,
+}
+
+impl Intake {
+    pub(crate) fn new(verifier: Verifier, dispatcher: Dispatcher, show_internal: bool) -> Self {
+        Self { verifier, calls: Calls::default(), dispatcher, show_internal }
+    }
+
+    pub(crate) fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
+    }
+
+    pub(crate) fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// The door for calls that come neither over the socket nor over HTTP.
+    pub(crate) fn door(&self) -> Door {
+        Door::new(self.dispatcher.clone(), self.show_internal)
+    }
+
+    /// Verifies a call of the platform, looks its id up and admits it. Never waits.
+    pub(crate) fn receive(&self, call: &Incoming<'_, '_>, arrival: Arrival<'_>) -> Received {
+        match call {
+            Incoming::Frame(frame) => {
+                let envelope = match self.verifier.verify(frame, arrival.scope, arrival.wall) {
+                    Ok(envelope) => envelope,
+                    Err(refusal) => return Received::Refused(refusal.into()),
+                };
+                let (tool, params) = (frame.tool_name(), frame.params());
+                let user = envelope.user_id.as_deref();
+                let verified = Verified { call_id: Some(frame.call_id()), user, tool, params };
+                self.admit(&verified, arrival.at, |call_id, surroundings| {
+                    CallScope::from_wire(call_id, params.envelope_text(), params.context_text(), surroundings)
+                })
+            }
+            Incoming::Request { envelope, body, traceparent } => {
+                let verdict = self.verifier.verify_request(envelope, body, arrival.scope, arrival.wall);
+                if let Err(refusal) = verdict {
+                    return Received::Refused(refusal.into());
+                }
+                // Nothing of the body is read before it is verified.
+                let call = match CallBody::parse(body) {
+                    Ok(call) => call,
+                    Err(error) => return Received::Refused(error.into()),
+                };
+                // Without an id nothing can be said about other calls; an empty one counts as absent.
+                let call_id = envelope.call_id.as_deref().filter(|call_id| !call_id.is_empty());
+                let (tool, params) = (call.tool_name(), call.params());
+                let verified = Verified { call_id, user: envelope.user_id.as_deref(), tool, params };
+                self.admit(&verified, arrival.at, |call_id, surroundings| {
+                    let context = params.context_text();
+                    let (envelope, traceparent) = (envelope.to_envelope(), traceparent.clone());
+                    CallScope::from_envelope(call_id, envelope, context, traceparent, surroundings)
+                })
+            }
+        }
+    }
+
+    /// Looks the id of a verified call up, and admits the call.
+    fn admit(
+        &self,
+        call: &Verified<'_, '_>,
+        arrived: Instant,
+        scope: impl FnOnce(Arc<str>, Arc<Surroundings>) -> CallScope,
+    ) -> Received {
+        let claimed = match call.call_id.map(|call_id| self.calls.claim(call_id)) {
+            None => None,
+            Some(Known::New(call_id)) => Some(call_id),
+            Some(Known::Running) => return Received::Running,
+            Some(Known::Answered(frame)) => return Received::Answered(frame),
+        };
+        let admitted = match call.tool.exact() {
+            Some(tool) => {
+                let bytes = call.params.text().len();
+                let asked = Asked { tool: &tool, user: call.user, bytes, arrived };
+                self.dispatcher.admit(&asked, |surroundings| {
+                    let call_id = claimed.clone().unwrap_or_else(unnamed);
+                    let arguments = Arguments::from_object_text(call.params.arguments_text());
+                    (arguments, scope(call_id, surroundings))
+                })
+            }
+            None => Err(ToolError::unknown_tool(call.tool.display().into_owned())),
+        };
+        match admitted {
+            Ok(call) => Received::Run(call),
+            Err(error) => {
+                if let Some(call_id) = claimed {
+                    self.calls.release(&call_id);
+                }
+                Received::Refused(Refused::NotAdmitted(error))
+            }
+        }
+    }
+
+    /// Whether a refusal may be answered under this id: while a call of the same id runs, the platform would take the
+    /// refusal for its answer.
+    pub(crate) fn may_refuse(&self, call_id: &str) -> bool {
+        !self.calls.is_running(call_id)
+    }
+
+    /// Writes the answer of a call. Never panics.
+    pub(crate) fn answer(&self, call: &mut Finished) -> PlatformAnswer {
+        let written = catch_unwind(AssertUnwindSafe(|| PlatformAnswer::new(call, self.show_internal)));
+        written.unwrap_or_else(|_panic| {
+            // A value of the handler's panicked when it was dropped.
+            let error = ToolError::internal("a value panicked when it was dropped");
+            let failure = Failure::new(&error, &call.call_id, false);
+            let frame = outbound::tool_error(&call.call_id, failure.text());
+            PlatformAnswer { outcome: Err(failure), frame }
+        })
+    }
+
+    /// Remembers the frames that answer these calls. Send them before the guard is dropped: until then the calls
+    /// count as running.
+    pub(crate) fn remember<'a>(
+        &self,
+        answers: impl IntoIterator<Item = (&'a str, &'a str)>,
+        now: Instant,
+    ) -> Finishing<'_> {
+        self.calls.finish_all(answers, now)
+    }
+
+    /// Forgets answers that the platform asks for no more.
+    pub(crate) fn tidy(&self, now: Instant) {
+        self.calls.tidy(now);
+    }
+}
+
+/// The id of a call that came without one.
+fn unnamed() -> Arc<str> {
+    format!("http-{:016x}", fastrand::u64(..)).into()
+}
+
+/// As much of an id as a log line needs.
+pub(crate) fn shorten(id: &str) -> &str {
+    id.char_indices().nth(LOGGED).map_or(id, |(end, _)| &id[..end])
+}

@@ -1,0 +1,252 @@
+//! A call that was admitted, and what comes of it: its first step here and now, the rest of it, its result.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
+
+use super::Core;
+use super::admission::{Presence, Ticket};
+use super::course::{Asking, Course, LAST_WORDS};
+use super::entry::Entry;
+use super::handler::{self, Begun};
+use crate::caller::CallScope;
+use crate::tool::{Arguments, Handler, ToolError, ToolResult, ToolSpec};
+use crate::wire::Envelope;
+
+/// A call that was verified and admitted, and has not begun. It keeps its place until it is answered or dropped.
+///
+/// A [`Coordinator`](crate::host::Coordinator) sees it, and decides where it runs.
+pub struct Admitted {
+    pub(super) core: Arc<Core>,
+    pub(super) entry: Arc<Entry>,
+    pub(super) ticket: Ticket,
+    /// Who to ask about the caller, if the tool demands it.
+    pub(super) asking: Option<Asking>,
+    pub(super) arrived: Instant,
+    /// How long the call may take from its arrival.
+    pub(super) limit: Duration,
+    pub(super) arguments: Arguments,
+    pub(super) scope: Arc<CallScope>,
+}
+
+/// A call that has its result. It keeps its place until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) call_id: Arc<str>,
+    pub(crate) result: ToolResult,
+    pub(crate) arrived: Instant,
+    pub(crate) ended: Instant,
+    /// The tool; `None` if the library itself failed at the call.
+    pub(crate) entry: Option<Arc<Entry>>,
+    /// Given back when the answer is on its way.
+    pub(super) _presence: Option<Presence>,
+}
+
+/// The part of a call behind its first step. It was not polled yet.
+pub(crate) type Rest = BoxFuture<'static, Finished>;
+
+impl Admitted {
+    /// The id of the call.
+    pub fn call_id(&self) -> &str {
+        self.scope.call_id()
+    }
+
+    /// The declaration of the tool.
+    pub fn tool(&self) -> &ToolSpec {
+        self.entry.tool.spec()
+    }
+
+    /// The arguments as they came, unchecked.
+    pub fn arguments(&self) -> &Arguments {
+        &self.arguments
+    }
+
+    /// Who is calling, as the platform states it.
+    pub fn envelope(&self) -> &Envelope {
+        self.scope.envelope()
+    }
+
+    /// The `_context` of the call, as JSON.
+    pub fn context_json(&self) -> String {
+        self.scope.context_json()
+    }
+
+    /// The W3C trace context of the call.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.scope.traceparent()
+    }
+
+    /// How long the call may still take. The platform stops waiting shortly afterwards.
+    pub fn time_left(&self) -> Duration {
+        (self.arrived + self.limit).saturating_duration_since(Instant::now())
+    }
+
+    /// Ends the call at `deadline`, if that is earlier than the host's own limit.
+    pub(crate) fn until(self, deadline: Option<std::time::Instant>) -> Self {
+        let limit = deadline.map_or(self.limit, |deadline| {
+            self.limit.min(Instant::from_std(deadline).saturating_duration_since(self.arrived))
+        });
+        Self { limit, ..self }
+    }
+
+    /// Ends the call with a result that was made elsewhere.
+    pub(crate) fn finish(self, result: ToolResult) -> Finished {
+        let Self { entry, ticket, arrived, limit, scope, .. } = self;
+        let (_place, presence) = ticket.split();
+        let course = Course::new(entry, scope, arrived, limit);
+        course.finish(result, Instant::now(), presence)
+    }
+
+    /// How long the first step holds its thread, if that is known to be short.
+    pub(super) fn quick(&self) -> Option<Duration> {
+        self.entry.pace.quick()
+    }
+
+    /// Takes the first step of the call on this thread. Most calls end there and never become a task; the others
+    /// return the rest. A call that has to wait for its place takes no step yet.
+    ///
+    /// `now` is the time at which the step begins, and afterwards the time at which it ended. Never panics.
+    pub(super) fn step(self, now: &mut Instant, context: &mut Context<'_>) -> Result<Finished, Rest> {
+        let lost = Lost::new(&self);
+        match catch_unwind(AssertUnwindSafe(|| self.unguarded_step(now, context))) {
+            Ok(stepped) => stepped.map_err(|rest| lost.guard(rest).boxed()),
+            Err(_panic) => {
+                *now = Instant::now();
+                Ok(lost.finished())
+            }
+        }
+    }
+
+    fn unguarded_step(
+        self,
+        now: &mut Instant,
+        context: &mut Context<'_>,
+    ) -> Result<Finished, BoxFuture<'static, Finished>> {
+        let handler = match self.entry.tool.handler() {
+            Handler::Async(handler) if self.asking.is_none() && self.ticket.is_running() => handler.clone(),
+            _ => return Err(self.unguarded_run().boxed()),
+        };
+        let Self { entry, ticket, arrived, limit, arguments, scope, .. } = self;
+        let (place, presence) = ticket.split();
+        let course = Course::new(entry, scope, arrived, limit);
+        let started = *now;
+        let begun =
+            course.enter(|| handler::begin(&*handler, course.call(arguments), &course.scope, context));
+        *now = Instant::now();
+        course.entry.pace.record(now.duration_since(started));
+        match begun {
+            Begun::Ended(result) => {
+                drop(place);
+                course.record(started, *now, &result);
+                Ok(course.finish(result, *now, presence))
+            }
+            Begun::Waits(rest) => {
+                let rest = handler::go_on(rest, Arc::clone(&course.scope), place);
+                let rest = rest.instrument(course.span.clone());
+                Err(Box::pin(async move {
+                    let (result, ended) = course.within_time(started, rest, |_| {}).await;
+                    course.finish(result, ended, presence)
+                }))
+            }
+        }
+    }
+
+    /// Runs the call to its result, within its time, in a span of its own. Never panics.
+    pub(crate) fn run(self) -> impl Future<Output = Finished> + Send + use<> {
+        Lost::new(&self).guard(self.unguarded_run())
+    }
+
+    async fn unguarded_run(self) -> Finished {
+        let Self { core, entry, ticket, asking, arrived, limit, arguments, scope } = self;
+        let (place, presence) = ticket.split();
+        let course = Course::new(entry, scope, arrived, limit);
+        let run = async {
+            let permits = match course.before(place, asking.as_ref()).await {
+                Ok(permits) => permits,
+                Err(error) => return (Err(error.into_refusal()), Instant::now()),
+            };
+            let started = Instant::now();
+            let handler = course.entry.tool.handler().clone();
+            let (call, scope) = (course.call(arguments), Arc::clone(&course.scope));
+            let running = handler::run(handler, call, scope, permits, &core.threads);
+            let first = |stepped: Instant| course.entry.pace.record(stepped.duration_since(started));
+            course.within_time(started, running, first).await
+        };
+        let (result, ended) = run.instrument(course.span.clone()).await;
+        course.finish(result, ended, presence)
+    }
+
+    /// Runs the call until the caller cancels it: then its token is cancelled, and a handler that does not end within
+    /// a moment is dropped.
+    pub(crate) async fn run_until(self, cancelled: impl Future<Output = ()>) -> Finished {
+        let scope = Arc::clone(&self.scope);
+        let (entry, arrived) = (Arc::clone(&self.entry), self.arrived);
+        let mut running = pin!(self.run());
+        tokio::select! {
+            biased;
+            finished = &mut running => return finished,
+            () = cancelled => {}
+        }
+        if scope.cancel()
+            && let Ok(finished) = timeout(LAST_WORDS, &mut running).await
+        {
+            return finished;
+        }
+        let (tool, call_id) = (entry.name(), scope.call_id());
+        tracing::debug!(tool, call_id, "the caller cancelled the call");
+        Finished::cancelled(entry, &scope, arrived)
+    }
+
+    /// The scope, to cancel the call by it.
+    pub(crate) fn scope(&self) -> &Arc<CallScope> {
+        &self.scope
+    }
+}
+
+impl fmt::Debug for Admitted {
+    /// Without arguments, tokens and context.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admitted")
+            .field("call_id", &self.call_id())
+            .field("tool", &self.entry.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Enough of a call to answer it after a panic of the library or of a value that panicked when it was dropped. What
+/// a handler panics with is caught closer to it.
+struct Lost {
+    call_id: Arc<str>,
+    arrived: Instant,
+}
+
+impl Lost {
+    fn new(call: &Admitted) -> Self {
+        Self { call_id: call.scope.shared_call_id(), arrived: call.arrived }
+    }
+
+    async fn guard(self, running: impl Future<Output = Finished>) -> Finished {
+        AssertUnwindSafe(running).catch_unwind().await.unwrap_or_else(|_panic| self.finished())
+    }
+
+    fn finished(self) -> Finished {
+        let Self { call_id, arrived } = self;
+        let result = Err(ToolError::internal("a value panicked when it was dropped"));
+        Finished { call_id, result, arrived, ended: Instant::now(), entry: None, _presence: None }
+    }
+}
+
+impl Finished {
+    /// The time from the arrival of the call to its result.
+    pub(crate) fn latency(&self) -> Duration {
+        self.ended.duration_since(self.arrived)
+    }
+}

@@ -1,0 +1,224 @@
+//! The course of one call through its limits: places, access, rate, time; and the figures and log lines at its end.
+
+use std::any::Any;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::task::unconstrained;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::Span;
+use tracing::field::Empty;
+
+use super::admission::{Permits, Place, Presence};
+use super::admitted::Finished;
+use super::entry::Entry;
+use crate::caller::{Authentication, CallScope, Identity};
+use crate::observe;
+use crate::tool::{Arguments, ToolCall, ToolError, ToolErrorKind, ToolResult};
+
+/// How long a handler that listens to its cancellation has to answer once its time is up.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(250);
+
+/// A caller who has to be authenticated before the call runs.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) authentication: Arc<Authentication>,
+    /// The user whom the door states, for a call that turns out to need no identity.
+    pub(super) stated: Option<String>,
+}
+
+/// A call on its way to its result.
+pub(super) struct Course {
+    pub(super) entry: Arc<Entry>,
+    pub(super) scope: Arc<CallScope>,
+    pub(super) span: Span,
+    arrived: Instant,
+    /// How long it may take from there.
+    limit: Duration,
+}
+
+impl Course {
+    pub(super) fn new(entry: Arc<Entry>, scope: Arc<CallScope>, arrived: Instant, limit: Duration) -> Self {
+        let span = span(&entry, &scope);
+        Self { entry, scope, span, arrived, limit }
+    }
+
+    /// Runs `step` inside the span of the call.
+    pub(super) fn enter<T>(&self, step: impl FnOnce() -> T) -> T {
+        if self.span.is_disabled() { step() } else { self.span.in_scope(step) }
+    }
+
+    /// The call as its handler sees it.
+    pub(super) fn call(&self, arguments: Arguments) -> ToolCall {
+        ToolCall::new(arguments, Arc::clone(&self.scope) as Arc<dyn Any + Send + Sync>)
+    }
+
+    fn deadline(&self) -> Instant {
+        self.arrived + self.limit
+    }
+
+    /// What has to be passed before the handler may run.
+    pub(super) async fn before(&self, place: Place, asking: Option<&Asking>) -> Result<Permits, ToolError> {
+        let permits = match place {
+            Place::Running(permits) => permits,
+            waiting @ Place::Waiting(..) => {
+                let permits = timeout_at(self.deadline(), waiting.permits()).await;
+                permits.map_err(|_elapsed| ToolError::timed_out(self.limit))?
+            }
+        };
+        if let Some(Asking { authentication, stated }) = asking {
+            let checked =
+                timeout_at(self.deadline(), self.entry.access.check(authentication, &self.scope)).await;
+            checked.unwrap_or_else(|_elapsed| Err(ToolError::timed_out(self.limit)))?;
+            let subject = self.scope.identity().map(Identity::subject);
+            Span::current().record("subject", subject);
+            self.entry.limits.check_rate(subject.or(stated.as_deref()))?;
+        }
+        Ok(permits)
+    }
+
+    /// What comes of a handler that was `started`, in the time that it has; and when. `first` is told when the first
+    /// poll is over.
+    pub(super) async fn within_time(
+        &self,
+        started: Instant,
+        running: impl Future<Output = ToolResult>,
+        first: impl Fn(Instant),
+    ) -> (ToolResult, Instant) {
+        let (deadline, limit) = match self.entry.tool.spec().timeout {
+            Some(own) if own < self.deadline().saturating_duration_since(started) => (started + own, own),
+            _ => (self.deadline(), self.limit),
+        };
+        let mut running = pin!(running);
+        let (mut result, mut ended) = until(deadline, running.as_mut(), first).await;
+        if result.is_none() && self.scope.cancel() {
+            // The handler was told, and may have something better to say than that its time is up.
+            (result, ended) = until(ended + LAST_WORDS, running, |_| {}).await;
+        }
+        let result = result.unwrap_or_else(|| Err(ToolError::timed_out(limit)));
+        self.record(started, ended, &result);
+        (result, ended)
+    }
+
+    /// Counts what the handler ended with.
+    pub(super) fn record(&self, started: Instant, ended: Instant, result: &ToolResult) {
+        let error = result.as_ref().err().filter(|error| !error.is_refusal());
+        self.entry.health.record(started, ended, error, self.scope.call_id());
+    }
+
+    /// The call has its answer.
+    pub(super) fn finish(self, result: ToolResult, ended: Instant, presence: Presence) -> Finished {
+        let Self { entry, scope, span, arrived, .. } = self;
+        let (outcome, latency) = (outcome(&result), ended.duration_since(arrived));
+        if !span.is_disabled() {
+            span.record("outcome", outcome);
+            span.record("latency_ms", latency.as_millis() as u64);
+        }
+        if result.is_err() {
+            span.in_scope(|| report(&entry, &scope, &result));
+        }
+        observe::call_finished(entry.name(), outcome, latency);
+        let call_id = scope.shared_call_id();
+        Finished { call_id, result, arrived, ended, entry: Some(entry), _presence: Some(presence) }
+    }
+}
+
+/// What comes of `future`, or `None` at the deadline; and when. `first` is told when the first poll is over.
+///
+/// A future that is ready at once needs no timer, and the clock is read once.
+async fn until<F: Future>(
+    deadline: Instant,
+    future: F,
+    first: impl Fn(Instant),
+) -> (Option<F::Output>, Instant) {
+    let mut future = pin!(future);
+    let mut timer = pin!(None);
+    std::future::poll_fn(|context| {
+        let polled = future.as_mut().poll(context);
+        if timer.is_none() {
+            let now = Instant::now();
+            first(now);
+            match polled {
+                Poll::Ready(output) => return Poll::Ready((Some(output), now)),
+                // Unconstrained, so that it is looked at also when the future has used up its turn.
+                Poll::Pending => timer.set(Some(unconstrained(sleep_until(deadline)))),
+            }
+        } else if let Poll::Ready(output) = polled {
+            return Poll::Ready((Some(output), Instant::now()));
+        }
+        let over = timer.as_mut().as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(context));
+        over.map(|()| (None, Instant::now()))
+    })
+    .await
+}
+
+/// The span of a call: who and what, `subject` only if verified, and at its end how it went. No arguments, no tokens, no results.
+fn span(entry: &Entry, scope: &CallScope) -> Span {
+    let span = tracing::info_span!(
+        "call",
+        tool = entry.tool.name(),
+        call_id = scope.call_id(),
+        user_id = Empty,
+        subject = Empty,
+        traceparent = scope.traceparent(),
+        agent_id = Empty,
+        thread_id = Empty,
+        outcome = Empty,
+        latency_ms = Empty,
+    );
+    if !span.is_disabled() {
+        let envelope = scope.envelope();
+        for (field, value) in [
+            ("user_id", &envelope.user_id),
+            ("agent_id", &envelope.agent_id),
+            ("thread_id", &envelope.thread_id),
+        ] {
+            if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
+                span.record(field, value);
+            }
+        }
+    }
+    span
+}
+
+/// How a call went, in one word.
+fn outcome(result: &ToolResult) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(error) => error.kind().as_str(),
+    }
+}
+
+/// Writes what the model must not see into the log.
+fn report(entry: &Entry, scope: &CallScope, result: &ToolResult) {
+    let Err(error) = result else { return };
+    let (tool, call_id) = (entry.tool.name(), scope.call_id());
+    match error.kind() {
+        ToolErrorKind::Internal => tracing::error!(tool, call_id, "internal error: {}", error.chain()),
+        ToolErrorKind::TimedOut => tracing::warn!(tool, call_id, "{error}"),
+        kind => tracing::debug!(tool, call_id, kind = kind.as_str(), "the call failed"),
+    }
+}
+
+impl Finished {
+    /// A call whose handler was dropped since its caller cancelled it.
+    pub(super) fn cancelled(entry: Arc<Entry>, scope: &CallScope, arrived: Instant) -> Self {
+        let (call_id, ended) = (scope.shared_call_id(), Instant::now());
+        let result = Err(ToolError::cancelled());
+        observe::call_finished(entry.name(), outcome(&result), ended.duration_since(arrived));
+        Self { call_id, result, arrived, ended, entry: Some(entry), _presence: None }
+    }
+}
+
+/// The text that the model reads. What broke inside is in the log, under the call's id.
+pub(crate) fn answer_text(error: &ToolError, call_id: &str, show_internal: bool) -> String {
+    match error.kind() {
+        ToolErrorKind::Internal if show_internal => {
+            format!("internal error (call {call_id}): {}", error.chain())
+        }
+        ToolErrorKind::Internal => format!("internal error (call {call_id})"),
+        _ => error.to_string(),
+    }
+}
