@@ -200,3 +200,8 @@ pub fn tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
 pub fn toolset(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::toolset(arguments.into(), &item.into()).into()
 }
+
+/// Compiles the example of the README as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -198,12 +198,24 @@ macro_rules! tools {
     };
 }
 
-/// The examples in the README are compiled as they stand there.
-#[cfg(all(doctest, feature = "logging"))]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+/// Compiles the examples of the pages as documentation tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
 
-/// And so are those in the page about security.
-#[cfg(all(doctest, feature = "jwks"))]
-#[doc = include_str!("../../docs/security.md")]
-struct SecurityPage;
+    #[doc = include_str!("../README.md")]
+    struct CrateReadme;
+
+    #[cfg(feature = "logging")]
+    #[doc = include_str!("../../docs/getting-started.md")]
+    struct GettingStarted;
+
+    #[cfg(feature = "mcp")]
+    #[doc = include_str!("../../docs/mcp.md")]
+    struct Mcp;
+
+    #[cfg(feature = "jwks")]
+    #[doc = include_str!("../../docs/security.md")]
+    struct Security;
+}

@@ -99,3 +99,14 @@ pub use self::types::{
     SimulatorArtifacts, Snapshot, SnapshotKind, SnapshotOptions, State, Testcase, TestcaseFilter,
     TestcasePage,
 };
+
+/// Compiles the examples of the pages as documentation tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+
+    #[cfg(feature = "tools")]
+    #[doc = include_str!("../../../docs/plato.md")]
+    struct Desktops;
+}

@@ -133,3 +133,8 @@ pub use history::HistoryEntry;
 pub use key::EntityKey;
 pub use options::DevPlatformOptions;
 pub use platform::DevPlatform;
+
+/// Compiles the example of the README as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

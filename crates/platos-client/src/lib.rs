@@ -142,3 +142,13 @@ pub use crate::model::{
     Run, Schedule, ScopeCost, Span, Task, TaskHandle, Thread,
 };
 pub use crate::turn::{NewMessage, Turn, TurnStream};
+
+/// Compiles the examples of the pages as documentation tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../../../docs/consumer.md")]
+    struct Consumer;
+}
