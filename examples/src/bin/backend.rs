@@ -13,8 +13,8 @@
 //! cargo run -p examples --bin backend -- call lookup_order --params '{"order_id": "ord-1042"}'
 //! ```
 //!
-//! With `ORDERS_JWT_SECRET`, a secret that the shop's login signs users' tokens with, who is calling is verified, and
-//! the tools' `auth` and `roles` are enforced.
+//! With `ORDERS_JWT_SECRET`, the secret with which the shop's login signs users' tokens, callers are verified and the
+//! tools' `auth` and `roles` are enforced.
 //!
 //! It shows state, the caller's context, errors for the model and errors for the log, a function that blocks,
 //! one that stops when its call is over, and methods as tools.
@@ -40,9 +40,9 @@ struct Order {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Line {
-    /// What is bought.
+    /// The article.
     article: String,
-    /// How many of it.
+    /// The number of pieces.
     pieces: u32,
 }
 
@@ -54,7 +54,7 @@ enum Status {
     Cancelled,
 }
 
-/// What goes wrong with orders. Its texts are written for the model.
+/// An error about orders. Its texts are written for the model.
 #[derive(Debug, thiserror::Error)]
 enum OrderError {
     #[error("there is no order `{0}`; order ids look like ord-1042")]
@@ -65,7 +65,7 @@ enum OrderError {
 
 impl UserFacingError for OrderError {}
 
-/// The orders, as a database would keep them. Clones share one store.
+/// An in-memory database of orders. Clones share one store.
 #[derive(Debug, Clone)]
 struct Database(Arc<Mutex<BTreeMap<String, Order>>>);
 
@@ -116,7 +116,7 @@ async fn my_orders(
 
 /// Export all orders to a file on the server and return its size in bytes.
 ///
-/// It blocks its thread, so it is not `async`; it runs where that delays nobody.
+/// The function blocks its thread, so it is not `async` and runs on the blocking pool.
 #[tool(auth = "admin", roles = ["admin"], category = "orders", concurrency = 1, rate_limit = "5/min")]
 fn export_orders(database: State<Database>) -> Result<u64, std::io::Error> {
     let text = database.with(|orders| format!("{orders:#?}"));
@@ -147,7 +147,7 @@ async fn await_shipment(
     }
 }
 
-/// What support may do to orders. Methods as tools share what the value holds.
+/// Operations for support. Tools that are methods share the fields of the value.
 struct Support {
     database: Database,
 }

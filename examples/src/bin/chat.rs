@@ -1,6 +1,6 @@
 //! A chat in the terminal: streamed text, tool calls, artifacts, approvals; Ctrl-C stops the turn.
 //!
-//! With nothing configured it talks to a test double on this machine, so that anyone can try it:
+//! Without configuration it talks to a test double on this machine:
 //!
 //! ```sh
 //! cargo run -p examples --bin chat
@@ -110,7 +110,7 @@ async fn run(options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The thread to talk in: the one that was asked for, or a new one.
+/// The thread of the conversation: the requested one, or a new one.
 async fn thread(client: &PlatosClient, options: &Options) -> Result<String, Failure> {
     if let Some(id) = &options.thread {
         let thread = client.threads().get(id).await?.ok_or_else(|| format!("there is no thread {id}"))?;
@@ -134,13 +134,13 @@ async fn thread(client: &PlatosClient, options: &Options) -> Result<String, Fail
 struct Chat {
     client: PlatosClient,
     thread: String,
-    /// What is typed; closed at the end of the input.
+    /// Lines of standard input; closed at its end.
     lines: mpsc::Receiver<String>,
     interrupts: Arc<Notify>,
 }
 
 impl Chat {
-    /// One line, or `None` when there are no more, or after Ctrl-C.
+    /// Returns one line, or `None` at the end of the input or after Ctrl-C.
     async fn ask(&mut self, prompt: &str) -> Result<Option<String>, Failure> {
         print(prompt)?;
         tokio::select! {
@@ -149,7 +149,7 @@ impl Chat {
         }
     }
 
-    /// One turn, and what went wrong in it.
+    /// Runs one turn.
     async fn turn(&mut self, message: &str) -> Result<Option<Error>, Failure> {
         let mut turn = self.client.threads().send(&self.thread, message);
         let mut failed = None;
@@ -174,7 +174,7 @@ impl Chat {
         }
     }
 
-    /// Asks whoever sits at the terminal. No answer is a no.
+    /// Asks the user for a decision. No answer rejects.
     async fn approve(&mut self, turn: &mut TurnStream, needed: &ApprovalNeeded) -> Result<(), Failure> {
         say(&format!(
             "\nMay the agent do this: {}?",
@@ -229,7 +229,7 @@ fn show(event: &AgentEvent) -> Result<(), Failure> {
     }
 }
 
-/// Ctrl-C, from now on: none is missed while something is printed.
+/// Watches for Ctrl-C from now on, so that none is missed while printing.
 fn interrupts() -> Arc<Notify> {
     let interrupts = Arc::new(Notify::new());
     let notify = Arc::clone(&interrupts);
@@ -241,7 +241,7 @@ fn interrupts() -> Arc<Notify> {
     interrupts
 }
 
-/// Standard input, line by line, from a thread that nothing has to wait for.
+/// Reads standard input line by line, on a thread that the program does not wait for.
 fn lines() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {
@@ -254,12 +254,12 @@ fn lines() -> mpsc::Receiver<String> {
     receiver
 }
 
-/// Prints what came from outside: no agent shall send commands to the terminal.
+/// Prints text from the platform, without the control characters that a terminal would interpret.
 fn say(text: &str) -> Result<(), Failure> {
     print(&harmless(text))
 }
 
-/// The same, in the background where there is a terminal.
+/// Prints text in a faint style on a terminal.
 fn dim(text: &str) -> Result<(), Failure> {
     let text = harmless(text);
     if io::stdout().is_terminal() { print(&format!("\x1b[2m{text}\x1b[0m")) } else { print(&text) }

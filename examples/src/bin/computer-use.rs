@@ -1,8 +1,8 @@
 //! An agent uses a computer through tools: it looks, clicks, types, runs a command, and is scored.
 //!
-//! The agent is a script, the platform is embedded, and every one of its calls is signed and verified on its way to the
-//! desktop. Without a key the desktop is a double in this process; with `PLATO_API_KEY` it is a real one of Plato's.
-//! Every picture that the agent gets is saved.
+//! The agent is a script and the platform is embedded. Each call is signed and verified on its way to the desktop. Without
+//! a key the desktop is a test double in this process; with `PLATO_API_KEY` it is a desktop of Plato. Every screenshot that
+//! the agent receives is saved.
 //!
 //! ```sh
 //! cargo run -p examples --bin computer-use -- --pictures /tmp/pictures
@@ -30,7 +30,7 @@ const USAGE: &str = "usage: computer-use [--pictures FOLDER] [--testcase ID]
 
   PLATO_API_KEY  a key of Plato's; without it the desktop is a double in this process";
 
-/// How often a call comes again while the desktop is starting; each waits for 20 s by itself.
+/// How often a call is repeated while the desktop starts; each call waits up to 20 s.
 const TRIES: u32 = 30;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -106,7 +106,7 @@ async fn run(options: Options) -> Result<()> {
     Ok(())
 }
 
-/// Connects the desktop's tools to a platform, and lets the agent work there.
+/// Connects the desktop's tools to a platform and runs the agent.
 async fn use_computer(plato: &Plato, testcase: Option<String>, pictures: &Path) -> Result<()> {
     let has_testcase = testcase.is_some();
     let desktops = DesktopTools::per_conversation(plato, move |plato| match &testcase {
@@ -133,7 +133,7 @@ async fn use_computer(plato: &Plato, testcase: Option<String>, pictures: &Path) 
     worked.and(closed.map(drop))
 }
 
-/// The script that stands where a model would be.
+/// The script that takes the place of a model.
 struct Agent<'a> {
     platform: &'a DevPlatform,
     pictures: &'a Path,
@@ -158,7 +158,7 @@ impl Agent<'_> {
         Ok(())
     }
 
-    /// One signed call, and what came of it.
+    /// Makes one signed call and prints its outcome.
     async fn call(&mut self, tool: &str, arguments: Value) -> Result<Value> {
         say(tool, &arguments.to_string())?;
         for _ in 0..TRIES {
@@ -182,7 +182,7 @@ impl Agent<'_> {
         Err(format!("{tool}: the desktop did not start").into())
     }
 
-    /// Saves the picture in a result, if there is one, and says what there is to read.
+    /// Saves the picture of a result, if there is one, and returns its text.
     fn keep(&mut self, result: &Value) -> Result<String> {
         let parts = result["content"].as_array().map_or(std::slice::from_ref(result), Vec::as_slice);
         let mut shown = Vec::new();

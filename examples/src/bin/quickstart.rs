@@ -1,4 +1,4 @@
-//! A signed call, end to end, on this machine and with nothing to configure.
+//! A signed call, end to end, on this machine and without configuration.
 //!
 //! An embedded development platform starts, a host with three tools connects to it, and the platform calls
 //! one of them; then it is your turn. `--once` exits after the first calls.
@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 const USAGE: &str = "usage: quickstart [--once]\n\n  --once  exit after the first calls";
 
-/// What the shop sells, by order.
+/// The shop's orders.
 struct Shop {
     orders: BTreeMap<&'static str, &'static [(&'static str, u32)]>,
 }
@@ -59,7 +59,7 @@ enum Speed {
     Express,
 }
 
-/// Say what sending a parcel costs, in cents.
+/// Return the price of sending a parcel, in cents.
 #[tool(category = "orders", read_only)]
 async fn quote_shipping(
     /// The parcel's weight in grams.
@@ -155,7 +155,7 @@ async fn run(once: bool) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Shows what the host checked before the function ran, from the frame as it was sent.
+/// Prints what the host checked before the function ran, read from the frame that was sent.
 fn show_verification(report: &CallReport) -> io::Result<()> {
     let Ok(Inbound::ToolCall(call)) = Inbound::parse(&report.sent) else { return Ok(()) };
     let envelope = call.envelope();
@@ -177,7 +177,7 @@ fn show_verification(report: &CallReport) -> io::Result<()> {
     Ok(())
 }
 
-/// Shows what came of a call; `failure` is what an answer that is no result is called.
+/// Prints the outcome of a call; `failure` labels an error.
 fn show_answer(report: &CallReport, failure: &str) -> io::Result<()> {
     match &report.outcome {
         Outcome::Result(value) => say(&format!("    {}     {value}", green("answer")))?,
@@ -195,7 +195,7 @@ const TURN: &str = "
     count_words {\"text\": \"to be or not to be\"}
   or `tools` to see what there is. Its source is examples/src/bin/quickstart.rs.";
 
-/// Calls what is typed, until Ctrl-C.
+/// Reads calls from standard input until Ctrl-C.
 async fn converse(platform: &DevPlatform, tools: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     say(&format!("\n{}{TURN}", bold("Your turn")))?;
     let mut lines = read_lines();
@@ -233,7 +233,7 @@ async fn converse(platform: &DevPlatform, tools: &[String]) -> Result<(), Box<dy
     }
 }
 
-/// The lines of standard input, read by a thread that does not keep the program alive.
+/// Reads lines of standard input on a thread that does not keep the program alive.
 fn read_lines() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(16);
     std::thread::spawn(move || {
@@ -263,7 +263,7 @@ fn prompt() -> io::Result<()> {
     Ok(())
 }
 
-/// Writes one line, without a panic when nobody reads.
+/// Writes one line; a closed pipe is an error, not a panic.
 fn say(line: &str) -> io::Result<()> {
     writeln!(io::stdout(), "{line}")
 }

@@ -1,12 +1,12 @@
-//! A backend that gives its frontend session tokens, on this machine and with nothing to configure.
+//! A backend that issues session tokens to its frontend, on this machine and without configuration.
 //!
 //! ```sh
 //! cargo run -p examples --bin session-tokens
 //! ```
 //!
-//! Open what it prints, log in, and watch the token live for a minute and be renewed. The login is a fake, with
-//! no password; everything behind it is what a real backend does. With `PLATOS_ORGANIZATION_ID` and the other
-//! variables of `SessionTokens::from_env` the tokens are real ones. `--mint USER` prints one and ends.
+//! Open the printed address, log in, and watch a token expire after a minute and be renewed. The login has no password;
+//! the rest is what a real backend does. With `PLATOS_ORGANIZATION_ID` and the other variables of
+//! `SessionTokens::from_env`, the platform accepts the tokens. `--mint USER` prints one token and exits.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,14 +33,14 @@ const USAGE: &str = "usage: session-tokens [--port PORT | --mint USER]\n\n  \
     --port PORT  listen there instead of on a free port\n  \
     --mint USER  print a token for a user, from the environment, and end";
 
-/// As short as a token may live, so that something is to be seen.
+/// The shortest allowed lifetime, so that a renewal can be seen.
 const LIFETIME: Duration = Duration::from_secs(60);
 
-/// Who can log in: id, name and e-mail address.
+/// The users: id, name and e-mail address.
 const USERS: [(&str, &str, &str); 2] =
     [("usr_ada", "Ada Lovelace", "ada@example.com"), ("usr_grace", "Grace Hopper", "grace@example.com")];
 
-/// Who is logged in, by the session cookie. A real backend has this already, in its own store.
+/// The logged-in users by session cookie. A real backend has its own session store.
 #[derive(Clone, Default)]
 struct Sessions(Arc<Mutex<BTreeMap<String, &'static str>>>);
 
@@ -49,7 +49,7 @@ impl Sessions {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The user to whom a request's cookie belongs.
+    /// Returns the user of a request's session cookie.
     fn user(&self, headers: &HeaderMap) -> Option<&'static str> {
         self.with(|sessions| sessions.get(session(headers)?).copied())
     }
@@ -61,7 +61,7 @@ fn session(headers: &HeaderMap) -> Option<&str> {
     cookies.flat_map(|cookies| cookies.split(';')).find_map(|cookie| cookie.trim().strip_prefix("session="))
 }
 
-/// For whom a token is minted, and with what in it: the one thing that a backend has to say.
+/// Decides who gets a token, and its claims: the one function that a backend must provide.
 fn claims_for(user_id: &str) -> Option<SessionClaims> {
     let (id, name, email) = USERS.into_iter().find(|(id, ..)| *id == user_id)?;
     let identity = UserIdentity::new("email", email).verified(true);
@@ -97,7 +97,7 @@ async fn page() -> impl IntoResponse {
     ([(CONTENT_SECURITY_POLICY, policy)], Html(include_str!("../session-tokens.html")))
 }
 
-/// The mint: the environment's, or one with a secret that nobody knows.
+/// Returns the mint that the environment configures, or one with a random secret.
 fn tokens() -> platools::Result<SessionTokens> {
     if std::env::var_os("PLATOS_ORGANIZATION_ID").is_some_and(|id| !id.is_empty()) {
         return Ok(SessionTokens::from_env()?);
