@@ -69,7 +69,7 @@ use proc_macro::TokenStream;
 /// | `errors = "user"` | the text of every error goes to the model, not only of user-facing ones |
 /// | `rename_all = "camelCase"` | how the names of arguments are spelt: `snake_case`, `camelCase`, `PascalCase`, `kebab-case` or `SCREAMING_SNAKE_CASE` |
 /// | `additional_properties` | arguments that no parameter takes are dropped instead of refused |
-/// | `allow = ["…", …]` | rules of `platools::doctor` that do not apply to the tool, such as `no_return_schema` |
+/// | `allow = ["…", …]` | rules of `platools_toolkit::doctor` that do not apply to the tool, such as `no_return_schema` |
 /// | `register = false` | the tool does not register itself; name it in `tools![…]` |
 /// | `crate = some::path` | where platools is, when it comes through another crate |
 ///
@@ -94,7 +94,7 @@ use proc_macro::TokenStream;
 /// | `range(min = …, max = …, exclusive_min = …, exclusive_max = …)` | bounds of a number |
 /// | `length(min = …, max = …)`, `length(equal = …)` | bounds of a text's characters, a list's items, a map's members |
 /// | `pattern = "…"` | a regular expression that a text must match somewhere, see below |
-/// | `user_providable`, `user_providable = false` | whether a person can know the value; `x-user-providable` in the schema, for `platools::doctor` |
+/// | `user_providable`, `user_providable = false` | whether a person can know the value; `x-user-providable` in the schema, for `platools_toolkit::doctor` |
 /// | `flatten` | the fields of this struct are arguments themselves |
 /// | `inject` | comes from the call, through `FromCall`, whatever the type is called |
 /// | `argument` | is an argument, though its type is called like one of the three above |

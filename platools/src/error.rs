@@ -30,6 +30,8 @@ pub enum Error {
     Declaration(DeclarationError),
     /// The platform refused the connection for good.
     Host(HostError),
+    /// An error of a crate above this one, or of the program; see [`Error::other`].
+    Other(Box<dyn std::error::Error + Send + Sync>),
     /// The keys of users' tokens cannot be used.
     #[cfg(feature = "jwt")]
     JwtKey(JwtKeyError),
@@ -42,6 +44,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// Wraps any error, so that `main` can return it beside the errors of a host.
+    ///
+    /// ```
+    /// fn main_of_a_backend() -> platools::Result<()> {
+    ///     let port = "80 80".parse::<u16>().map_err(platools::Error::other)?;
+    ///     println!("listening on {port}");
+    ///     Ok(())
+    /// }
+    ///
+    /// let error = main_of_a_backend().unwrap_err();
+    /// assert_eq!(format!("{error:?}"), "invalid digit found in string");
+    /// ```
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
+
     fn inner(&self) -> &(dyn std::error::Error + 'static) {
         match self {
             Self::Config(error) => error,
@@ -50,6 +68,7 @@ impl Error {
             Self::Access(error) => error,
             Self::Declaration(error) => error,
             Self::Host(error) => error,
+            Self::Other(error) => &**error,
             #[cfg(feature = "jwt")]
             Self::JwtKey(error) => error,
             #[cfg(feature = "jwt")]

@@ -47,8 +47,8 @@
 //! * **Frontends.** `SessionTokens` (feature `jwt`) mints the short-lived tokens with which a frontend talks to the
 //!   platform, here or, with `remote-mint`, at the platform; `session_token::session_token_router` (feature `http`)
 //!   hands them out behind the backend's own login.
-//! * **Before agents see them.** [`doctor`] finds what will keep agents from choosing or calling a tool, and says how
-//!   to fix it. `testing` (feature `testing`) runs cases of a YAML file against the tools.
+//! * **Before agents see them.** The crate `platools-toolkit` finds what keeps agents from choosing or calling a tool,
+//!   runs cases of a YAML file against the tools, and is a command line for the backend's own program.
 //! * **Beneath.** [`wire`] is the wire, [`verify`] verifies calls; both are usable by themselves.
 //!
 //! # Registration
@@ -96,13 +96,11 @@
 //! | --- | --- |
 //! | `logging` | `logging::init`, a subscriber for programs that keeps secrets out of the log |
 //! | `metrics` | figures about calls and connections, through the `metrics` facade |
-//! | `cli` | `cli::run`: a command line for the backend's own program |
 //! | `jwt` | `session_token`: session tokens for frontends, minted and verified; `caller::JwtAuthenticator`: users known by a JSON Web Token |
 //! | `jwks` | the same with keys that are published at a URL |
 //! | `remote-mint` | `session_token::RemoteMint`: session tokens that the platform signs |
 //! | `http` | `session_token::session_token_router`: the endpoint that hands them out, for axum; `fallback::HttpFallback`: calls over HTTP |
 //! | `mcp` | `mcp::McpServer`: the same tools as a server of the Model Context Protocol |
-//! | `testing` | `testing`: cases of a YAML file run against the tools; reports as text, JSON and JUnit XML |
 
 // Generated code says `::platools`, also in this crate's own tests.
 #[allow(unused_extern_crates, reason = "used by the macro")]
@@ -114,9 +112,6 @@ pub mod __private;
 #[doc(hidden)]
 pub mod bench;
 pub mod caller;
-#[cfg(feature = "cli")]
-pub mod cli;
-pub mod doctor;
 mod error;
 #[cfg(feature = "http")]
 pub mod fallback;
@@ -126,7 +121,6 @@ mod http_client;
 pub mod intake;
 #[cfg(feature = "jwt")]
 mod jwt;
-pub mod layout;
 #[cfg(feature = "logging")]
 pub mod logging;
 #[cfg(feature = "mcp")]
@@ -135,8 +129,6 @@ mod observe;
 pub mod run;
 #[cfg(feature = "jwt")]
 pub mod session_token;
-#[cfg(feature = "testing")]
-pub mod testing;
 mod tls;
 pub mod tool;
 pub mod verify;

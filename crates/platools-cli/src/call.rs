@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use platools::cli::Caller;
-use platools::cli::output::{self, Output};
+use platools_toolkit::cli::Caller;
+use platools_toolkit::cli::output::{self, Output};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;

@@ -3,8 +3,8 @@
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use platools::HostConfig;
-use platools::cli::output::Output;
 use platools::host::{CheckDepth, ConnectionCheck};
+use platools_toolkit::cli::output::Output;
 use serde_json::{Value, json};
 
 use crate::Failure;

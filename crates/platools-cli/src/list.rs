@@ -1,7 +1,7 @@
 //! `list`: the tools of a connected host, or of an MCP server.
 
 use clap::Args;
-use platools::cli::output::{Output, ToolLine};
+use platools_toolkit::cli::output::{Output, ToolLine};
 use serde_json::Value;
 
 use crate::Failure;

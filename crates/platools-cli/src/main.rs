@@ -26,7 +26,7 @@ mod sidecar;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use platools::cli::output::Output;
+use platools_toolkit::cli::output::Output;
 
 /// Tools for agents: a development platform, session tokens, and a look at hosts and their tools.
 #[derive(Debug, Parser)]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
-use platools::cli::output::Output;
 use platools::session_token::{MintConfigError, SESSION_TOKEN_HEADER};
 use platools::session_token::{SessionClaims, SessionTokens};
+use platools_toolkit::cli::output::Output;
 use serde_json::Value;
 
 use crate::Failure;
@@ -48,7 +48,7 @@ fn claim(text: &str) -> Result<(String, Value), String> {
 pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure> {
     let mut claims = SessionClaims::for_user(options.user).lifetime(options.lifetime);
     if let Some(token) = options.user_token {
-        let token = platools::cli::token(&token).map_err(Failure::Usage)?;
+        let token = platools_toolkit::cli::token(&token).map_err(Failure::Usage)?;
         claims = claims.user_token(token);
     }
     if let Some(agent) = options.agent {

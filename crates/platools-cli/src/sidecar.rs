@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueHint};
-use platools::cli::output::{Output, ToolLine};
 use platools_sidecar::{Report, SidecarError};
+use platools_toolkit::cli::output::{Output, ToolLine};
 use serde_json::json;
 
 use crate::Failure;

@@ -185,5 +185,5 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     if let Ok(secret) = std::env::var("ORDERS_JWT_SECRET") {
         platools = platools.authenticator(JwtAuthenticator::shared_secret(secret)?.audience("orders"));
     }
-    Ok(platools::cli::run(platools).await)
+    Ok(platools_toolkit::cli::run(platools).await)
 }

@@ -67,7 +67,7 @@ pub(crate) const WORDS: [&str; 20] = [
     "crate",
 ];
 
-/// The codes of the doctor's rules, the same as in `platools::doctor::Rule`.
+/// The codes of the doctor's rules, the same as in `platools_toolkit::doctor::Rule`.
 pub(crate) const RULES: [&str; 22] = [
     "unreachable_param",
     "type_mismatch",
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn every_rule_of_the_doctor_can_be_allowed() {
-        let known: Vec<_> = platools::doctor::Rule::ALL.iter().map(|rule| rule.code()).collect();
+        let known: Vec<_> = platools_toolkit::doctor::Rule::ALL.iter().map(|rule| rule.code()).collect();
         assert_eq!(known, RULES);
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::run::{Finished, answer_text};
+use crate::run::Finished;
 use crate::tool::declaration::format_bytes;
 use crate::tool::{ToolError, ToolErrorKind, ToolOutput, ToolResult};
 use crate::wire::{MAX_FRAME_BYTES, MAX_RESULT_BYTES, outbound};
@@ -31,7 +31,7 @@ pub struct Failure {
 
 impl Failure {
     pub(crate) fn new(error: &ToolError, call_id: &str, show_internal: bool) -> Self {
-        let text = answer_text(error, call_id, show_internal);
+        let text = error.answer_text(call_id, show_internal);
         Self { kind: error.kind(), text, retry_after: error.retry_after() }
     }
 

@@ -18,8 +18,7 @@ use super::messages::{self, Client};
 use super::session::Shared;
 use crate::caller::{CallContext, LogLevel, Progress, Report, Reports};
 use crate::intake::{Answer, CallRequest};
-use crate::tool::Arguments;
-use crate::tool::arguments::nearest;
+use crate::tool::{Arguments, nearest_name};
 
 /// The header with an access token that the entity issued.
 const ENTITY_TOKEN: &str = "X-Platos-Entity-Token";
@@ -206,7 +205,7 @@ async fn unwanted(taken_back: CancellationToken, presence: Option<Presence>) {
 
 fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> ErrorData {
     let shown: String = name.chars().take(100).collect();
-    let text = match nearest(name, names) {
+    let text = match nearest_name(name, names) {
         Some(nearest) => format!("unknown tool: {shown} (did you mean `{nearest}`?)"),
         None => format!("unknown tool: {shown}"),
     };

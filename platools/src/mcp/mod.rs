@@ -19,7 +19,7 @@
 //! }
 //! ```
 //!
-//! With the feature `cli`, the command `serve` of the backend's own program does that.
+//! The command `serve` of `platools_toolkit::cli` does the same from the command line.
 //!
 //! | here | in MCP |
 //! | --- | --- |

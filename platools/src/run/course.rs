@@ -211,14 +211,3 @@ impl Finished {
         Self { call_id, result, arrived, ended, entry: Some(entry), _presence: None }
     }
 }
-
-/// The text that the model reads. What broke inside is in the log, under the call's id.
-pub(crate) fn answer_text(error: &ToolError, call_id: &str, show_internal: bool) -> String {
-    match error.kind() {
-        ToolErrorKind::Internal if show_internal => {
-            format!("internal error (call {call_id}): {}", error.chain())
-        }
-        ToolErrorKind::Internal => format!("internal error (call {call_id})"),
-        _ => error.to_string(),
-    }
-}

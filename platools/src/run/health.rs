@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::answer_text;
 use crate::tool::ToolError;
 use crate::wire::{HealthStatus, LOGGED_ERROR_CHARACTERS, ToolHealth};
 
@@ -71,7 +70,7 @@ impl Health {
         }
         if let Some(error) = error {
             record.last_error =
-                Some(answer_text(error, call_id, false).chars().take(LOGGED_ERROR_CHARACTERS).collect());
+                Some(error.answer_text(call_id, false).chars().take(LOGGED_ERROR_CHARACTERS).collect());
         }
     }
 

@@ -41,7 +41,6 @@ pub(crate) use self::admitted::Finished;
 pub(crate) use self::batch::{Batch, Sink};
 use self::blocking::Threads;
 use self::course::Asking;
-pub(crate) use self::course::answer_text;
 pub use self::limits::Limits;
 pub use self::missing::MissingState;
 pub(crate) use self::table::Rules;

@@ -164,7 +164,7 @@ async fn a_panic_is_an_internal_error_and_stays_inside() {
     for name in ["early", "late", "blocking", "early"] {
         let error = call(&dispatcher, name).await.unwrap_err();
         assert_eq!(error.kind(), ToolErrorKind::Internal);
-        assert_eq!(answer_text(&error, "call-1", false), "internal error (call call-1)");
+        assert_eq!(error.answer_text("call-1", false), "internal error (call call-1)");
         assert!(error.chain().starts_with("the handler panicked: "), "{}", error.chain());
     }
     assert_eq!(dispatcher.in_flight(), 0);

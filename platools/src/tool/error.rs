@@ -216,6 +216,28 @@ impl ToolError {
     pub fn chain(&self) -> String {
         self.source.as_deref().map_or_else(String::new, |source| chain(source))
     }
+
+    /// Returns the text with which the call `call_id` is answered.
+    ///
+    /// An internal error reads `internal error (call …)`; its causes are added only with `show_internal`. Every other
+    /// error reads as it is displayed.
+    ///
+    /// ```
+    /// use platools::ToolError;
+    ///
+    /// let error = ToolError::internal("the disk is full");
+    /// assert_eq!(error.answer_text("call-1", false), "internal error (call call-1)");
+    /// assert_eq!(error.answer_text("call-1", true), "internal error (call call-1): the disk is full");
+    /// ```
+    pub fn answer_text(&self, call_id: &str, show_internal: bool) -> String {
+        match self.kind {
+            ToolErrorKind::Internal if show_internal => {
+                format!("internal error (call {call_id}): {}", self.chain())
+            }
+            ToolErrorKind::Internal => format!("internal error (call {call_id})"),
+            _ => self.to_string(),
+        }
+    }
 }
 
 /// An error and the causes behind it, joined by `: `.

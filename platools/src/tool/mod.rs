@@ -21,7 +21,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-pub use self::arguments::{Arguments, ArgumentsError};
+pub use self::arguments::{Arguments, ArgumentsError, nearest_name};
 pub(crate) use self::call::RequirementKind;
 pub use self::call::{FromCall, Requirement, ToolCall};
 #[cfg(feature = "mcp")]

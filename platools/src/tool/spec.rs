@@ -256,10 +256,10 @@ pub struct ToolSpec {
     pub location: Option<Location>,
     /// What the host must hold for the tool to run.
     pub requirements: Vec<Requirement>,
-    /// The codes of the [`doctor`](crate::doctor)'s rules that do not apply to this tool. Not sent to the platform.
+    /// The codes of the rules of `platools_toolkit::doctor` that do not apply to this tool. Not sent to the platform.
     pub allowed: Vec<String>,
-    /// Whether the handler is an `async fn` without an `await`, as far as `#[tool]` sees; for the doctor.
-    pub(crate) never_awaits: bool,
+    /// Whether the handler is an `async fn` without an `await`, as far as `#[tool]` sees. Not sent to the platform.
+    pub never_awaits: bool,
     /// What is wrong with the parameters' types, found while the schema was built.
     pub(crate) problems: Vec<String>,
 }
@@ -388,7 +388,7 @@ impl ToolSpec {
         self
     }
 
-    /// The codes of the [`doctor`](crate::doctor)'s rules that do not apply to this tool, beside those
+    /// The codes of the rules of `platools_toolkit::doctor` that do not apply to this tool, beside those
     /// allowed before.
     pub fn allow<C: Into<String>>(mut self, codes: impl IntoIterator<Item = C>) -> Self {
         self.allowed.extend(codes.into_iter().map(Into::into));

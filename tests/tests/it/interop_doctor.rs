@@ -5,10 +5,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use platools::doctor::{Options, Report, Rule, Severity, examine};
-use platools::testing::{DEFAULT_FILE, RunOptions, Suite, run};
 use platools::tool::Registry;
 use platools::{Platools, Tool, ToolOutput, ToolSpec, tool, tools};
+use platools_toolkit::doctor::{Options, Report, Rule, Severity, examine};
+use platools_toolkit::testing::{DEFAULT_FILE, RunOptions, Suite, run};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -219,5 +219,5 @@ async fn one_file_has_the_same_outcome_in_both_packages() {
 
     let coverage = run_theirs(&["--coverage"]);
     let theirs = String::from_utf8(coverage.stdout).unwrap();
-    assert_eq!(theirs, ours.coverage.text(platools::layout::Layout::default()));
+    assert_eq!(theirs, ours.coverage.text(platools_toolkit::Layout::default()));
 }

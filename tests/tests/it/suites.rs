@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use platools::caller::{AuthenticationError, Credentials};
-use platools::doctor::{Options, Rule, examine};
-use platools::layout::Layout;
-use platools::testing::{Progress, RunOptions, Suite, run};
 use platools::{Identity, LocalHost, Platools, State, ToolError, tool, tools};
+use platools_toolkit::Layout;
+use platools_toolkit::doctor::{Options, Rule, examine};
+use platools_toolkit::testing::{Progress, RunOptions, Suite, run};
 use serde_json::{Value, json};
 
 type Orders = BTreeMap<&'static str, &'static str>;

@@ -1,8 +1,8 @@
 //! What to do next, printed once at the start.
 
 use anstyle::{AnsiColor, Style};
-use platools::cli::output::Output;
 use platools_dev::{DevError, DevPlatform};
+use platools_toolkit::cli::output::Output;
 use serde::Serialize;
 
 const BOLD: Style = Style::new().bold();

@@ -8,9 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use platools::cli::output::Output;
 use platools::verify::Secret;
 use platools_dev::{DevError, DevPlatform, DevPlatformOptions};
+use platools_toolkit::cli::output::Output;
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

@@ -2,8 +2,8 @@
 
 use anstyle::{AnsiColor, Style};
 use jiff::Zoned;
-use platools::cli::output::{Output, one_line};
 use platools_dev::{DevPlatform, Ending, EntityKey, Event, Events};
+use platools_toolkit::cli::output::{Output, one_line};
 use serde_json::json;
 
 use super::print_line;

@@ -140,7 +140,7 @@ fn sentence(error: &serde_json::Error) -> Sentence {
             if let Some(name) = name.map(|name| name.trim().trim_matches('`')) {
                 let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
                 let kind = if kind == "variant" { "value" } else { kind };
-                let hint = nearest(name, known.iter().copied())
+                let hint = nearest_name(name, known.iter().copied())
                     .map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
                 return Sentence::plain(format!(
                     "unknown {kind} `{}`, expected {expected}{hint}",
@@ -238,8 +238,17 @@ pub(super) fn shorten(text: &str) -> String {
     }
 }
 
-/// The known name that is so close to `name` that it was probably meant.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// Returns the known name that `name` is probably a misspelling of, for a "did you mean" in an error.
+///
+/// Case and the separators `_`, `-`, `.` and space are ignored. Returns `None` when no known name is close enough.
+///
+/// ```
+/// use platools::tool::nearest_name;
+///
+/// assert_eq!(nearest_name("lookupOrdr", ["lookup_order", "cancel_order"]), Some("lookup_order"));
+/// assert_eq!(nearest_name("refund", ["lookup_order", "cancel_order"]), None);
+/// ```
+pub fn nearest_name<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Comparing costs the product of the lengths; no name is this long.
     if name.len() > 200 {
         return None;
@@ -344,9 +353,9 @@ mod tests {
     }
 
     #[test]
-    fn nearest_ignores_case_and_separators() {
-        assert_eq!(nearest("orderId", ["order_id", "quantity"]), Some("order_id"));
-        assert_eq!(nearest("quantiy", ["order_id", "quantity"]), Some("quantity"));
-        assert_eq!(nearest("banana", ["order_id", "quantity"]), None);
+    fn nearest_name_ignores_case_and_separators() {
+        assert_eq!(nearest_name("orderId", ["order_id", "quantity"]), Some("order_id"));
+        assert_eq!(nearest_name("quantiy", ["order_id", "quantity"]), Some("quantity"));
+        assert_eq!(nearest_name("banana", ["order_id", "quantity"]), None);
     }
 }

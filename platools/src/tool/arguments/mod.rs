@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-pub(crate) use self::explain::nearest;
+pub use self::explain::nearest_name;
 use super::ToolError;
 use crate::wire::json;
 

@@ -193,7 +193,7 @@ impl<'a> ArgumentReader<'a> {
         if !self.names.open {
             for sent in self.sent.iter().filter(|sent| !sent.taken && !self.names.contains(&sent.name)) {
                 let known = self.names.properties.keys().map(String::as_str);
-                let hint = explain::nearest(&sent.name, known)
+                let hint = explain::nearest_name(&sent.name, known)
                     .map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
                 self.problems.push(format!("`{}` is not an argument{hint}", explain::shorten(&sent.name)));
                 self.list_names = true;

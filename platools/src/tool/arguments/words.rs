@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::explain::{nearest, shorten};
+use super::explain::{nearest_name, shorten};
 use crate::tool::schema::article;
 
 /// The most alternatives that one sentence lists.
@@ -296,8 +296,8 @@ fn limited(words: impl Iterator<Item = String>) -> Vec<String> {
 
 /// A name that is none of those known, and the one that was probably meant.
 pub(super) fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
-    let hint =
-        nearest(name, known.clone()).map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
+    let hint = nearest_name(name, known.clone())
+        .map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
     let names = limited(known.map(|name| format!("`{}`", shorten(name))));
     let expected = match names.as_slice() {
         [] => "none".to_owned(),

@@ -7,10 +7,10 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use platools::layout::Layout;
-use platools::testing::{RunOptions, Suite, run};
 use platools::{Platools, SecretSource, Tool};
 use platools_dev::{ConnectedEntity, DevPlatform};
+use platools_toolkit::Layout;
+use platools_toolkit::testing::{RunOptions, Suite, run};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;

@@ -7,9 +7,9 @@ use plato_sdk::testing::{FakePlato, Fault};
 use plato_sdk::tools::{Pictures, ToolShape};
 use plato_sdk::{Screenshot, Size};
 use platools::ToolOutput;
-use platools::doctor::{Options as DoctorOptions, examine};
 use platools::tool::ToolErrorKind;
 use platools::wire::MAX_RESULT_BYTES;
+use platools_toolkit::doctor::{Options as DoctorOptions, examine};
 use serde_json::json;
 
 use super::{call, call_in, desktops, host, job, picture, refused};
