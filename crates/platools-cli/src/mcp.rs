@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use platools::ToolSpec;
 use platools::tool::ToolErrorKind;
-use platools_sidecar::upstream::{Bearer, Client, UpstreamError};
 use platools_toolkit::cli::output::{Output, ToolLine, unknown_tool};
+use platools_upstream::{Bearer, Client, UpstreamError};
 use serde_json::{Map, Value, json};
 
 use crate::Failure;

@@ -22,28 +22,22 @@
 //! * **Running.** [`run`] connects the entities, and stays until SIGTERM. A changed file is used once it is right; tools
 //!   are replaced without losing a call.
 //! * **Without a platform.** [`local`] makes the same tools in this process, for an MCP server of them and for tests.
-//! * **Rooms that stand by themselves.** [`openapi`] makes tools of a document; [`upstream`] keeps MCP servers, and
-//!   takes their tools over.
 //!
 //! Inside, dependencies go downward only: `run` keeps what `plan` made of what `config` has read; `plan` makes tools
-//! of `http`, `command`, `openapi` and `upstream`; `schema`, `template` and `caller` are for all of them.
+//! of `http` and `command`, of OpenAPI operations ([`platools_openapi`]) and of MCP servers ([`platools_upstream`]);
+//! `template` and `caller` are for all of them.
 
 mod caller;
 mod command;
 mod config;
 mod http;
-pub mod openapi;
 mod plan;
 mod reason;
 mod report;
 mod run;
-mod schema;
 mod template;
-mod text;
 mod tls;
 mod traces;
-pub mod upstream;
-mod url_text;
 
 pub use self::config::{ConfigError, Problem, schema};
 pub use self::report::{Local, Report, ToolReport, check, local};

@@ -15,6 +15,7 @@ mod registry;
 pub mod result;
 pub(crate) mod schema;
 mod spec;
+mod wording;
 
 use std::fmt;
 use std::future::Future;
@@ -34,6 +35,7 @@ pub(crate) use self::output::Repr;
 pub use self::output::{IntoOutput, ToolOutput};
 pub use self::registry::{Registry, RegistryError};
 pub use self::spec::{Auth, InvalidRateLimit, Location, NameError, RateLimit, ToolSpec, check_name};
+pub use self::wording::shortened;
 
 /// What a handler ends with.
 pub type ToolResult = Result<ToolOutput, ToolError>;

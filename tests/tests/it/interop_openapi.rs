@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use platools::tool::check_name;
 use platools::{Platools, Tool, ToolOutput};
-use platools_sidecar::openapi::{Document, Selection, import};
+use platools_openapi::{Document, Selection, import};
 use serde_json::{Map, Value, json};
 
 use super::interop::node_packages;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use platools::{Platools, Tool};
 use platools_dev::DevPlatform;
-use platools_sidecar::upstream::{ServerProgram, Upstream, UpstreamConfig, UpstreamState, keep_in_step};
+use platools_upstream::{ServerProgram, Upstream, UpstreamConfig, UpstreamState, keep_in_step};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 

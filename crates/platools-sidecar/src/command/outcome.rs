@@ -6,7 +6,7 @@ use platools::{ToolError, ToolOutput};
 use serde_json::value::RawValue;
 
 use crate::config::Format;
-use crate::text::shortened;
+use platools::tool::shortened;
 
 /// The longest piece of a program's complaints that the model reads, in characters.
 const MAX_COMPLAINT: usize = 1_000;

@@ -2,6 +2,7 @@
 //!
 //! It must not know what the keys mean.
 
+use platools::tool::nearest_name;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use toml::Spanned;
@@ -203,13 +204,9 @@ fn unknown_key(key: &str, known: &[&str]) -> String {
     }
 }
 
-/// The known name that was probably meant.
+/// Returns the known name that `name` is probably a misspelling of.
 pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");
-    let wanted = plain(name);
-    let (distance, nearest) =
-        known.iter().map(|known| (strsim::damerau_levenshtein(&wanted, &plain(known)), *known)).min()?;
-    (distance <= 1 + wanted.len() / 4).then_some(nearest)
+    nearest_name(name, known.iter().copied())
 }
 
 /// Names as they stand in a sentence.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::config::{ErrorText, Format};
-use crate::text::shortened;
+use platools::tool::shortened;
 
 /// The longest text of an error that the model reads, in characters.
 const MAX_ERROR: usize = 1_000;

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use flate2::write::MultiGzDecoder;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
+use platools::tool::shortened;
 
 /// What may be sent compressed, in the words of `Accept-Encoding`.
 pub(super) const ACCEPTED: &str = "gzip";
@@ -76,7 +77,7 @@ impl Body {
             }
             _ => Err(BodyError::Unreadable(format!(
                 "it is encoded as `{}`, which was not asked for",
-                crate::text::shortened(&encodings.join(", "), 40)
+                shortened(&encodings.join(", "), 40)
             ))),
         }
     }

@@ -1,7 +1,7 @@
 //! Values in a path or a query: whatever they are, they stay where they were put.
 
-pub(super) use crate::url_text::has_dot_step;
-use crate::url_text::{BadSegment, check_segment, encoded};
+pub(super) use platools_openapi::url_text::has_dot_step;
+use platools_openapi::url_text::{BadSegment, check_segment, encoded};
 
 /// A value as a piece of one segment of a path. Slashes are encoded; what would climb out of the path once a
 /// careless server decodes it is refused.

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::Planner;
 use crate::config::{Argument, InlineSchema, Path, Table, nearest};
-use crate::schema::{ArgumentSchema, validator};
 use crate::template::{Placeholder, Template};
+use platools_upstream::ArgumentSchema;
 
 /// Where the file says what arguments there are.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +85,7 @@ impl Planner<'_> {
     pub(super) fn output_schema(&mut self, at: &Path, schema: Option<&InlineSchema>) -> Option<Value> {
         let at = at.key("output_schema");
         let value = self.inline_schema(&at, schema?)?;
-        let valid = validator(&value).map(drop);
+        let valid = ArgumentSchema::as_declared(value.clone()).map(drop);
         self.noted(&at, valid)?;
         Some(value)
     }

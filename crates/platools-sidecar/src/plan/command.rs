@@ -18,8 +18,8 @@ use crate::command::outcome::{Meaning, Reading};
 use crate::command::run::{Program, RunError};
 use crate::command::template::{ArgTemplate, CommandTemplate};
 use crate::config::{Arg, Command, Entry, Path, SecretRef, Stdin, Table};
-use crate::schema::ArgumentSchema;
 use crate::template::{Placeholder, Template, Values};
+use platools_upstream::ArgumentSchema;
 
 /// The most that is read of a program's output unless said otherwise, in bytes.
 const MAX_OUTPUT: usize = 1 << 20;

@@ -16,8 +16,8 @@ use crate::config::{Body, Entry, Http, Path, RestBody, SecretRef, TemplateBody};
 use crate::http::answer::Reading;
 use crate::http::backend::Backend;
 use crate::http::template::{BodyTemplate, JsonTemplate, RequestTemplate};
-use crate::schema::ArgumentSchema;
 use crate::template::{Placeholder, Template, Values};
+use platools_upstream::ArgumentSchema;
 
 /// Everything a call needs.
 struct HttpTool {

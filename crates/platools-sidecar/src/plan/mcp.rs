@@ -9,7 +9,7 @@ use super::client::PlannedClient;
 use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{Planner, address};
 use crate::config::{Common, Entry, Mcp, Path, SecretRef};
-use crate::upstream::{Bearer, ServerProgram, UpstreamConfig, check_url};
+use platools_upstream::{Bearer, ServerProgram, UpstreamConfig, check_url};
 
 /// How long dialling a server at a URL may take. Nobody waits for it but the tools that it will have.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -212,7 +212,7 @@ mod tests {
     use crate::config::Egress;
     use crate::http::client::ClientOptions;
     use crate::http::egress::Resolver;
-    use crate::upstream::{Upstream, UpstreamState};
+    use platools_upstream::{Upstream, UpstreamState};
 
     const TOKEN: &str = "a-token-of-the-server";
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use platools::tool::Requirement;
-use platools::{Tool, ToolCall, ToolError};
+use platools::{Tool, ToolCall, ToolError, ToolSpec};
+use platools_openapi::{Document, Method as OperationMethod, Operation, OperationRequest, Selection, import};
 use url::Url;
 
 use super::backend::{PlannedBackend, is_ours};
@@ -18,9 +19,8 @@ use crate::config::{Common, Entry, Format, OpenApi, Path};
 use crate::http::answer::Reading;
 use crate::http::backend::Backend;
 use crate::http::outgoing::{Outgoing, OutgoingBody};
-use crate::openapi::{CallRequest, Document, Operation, Selection, import};
 use crate::reason;
-use crate::schema::ArgumentSchema;
+use platools_upstream::ArgumentSchema;
 
 /// How long fetching a document may take.
 const FETCH: Duration = Duration::from_secs(30);
@@ -88,7 +88,7 @@ impl Planner<'_> {
                     continue;
                 }
             };
-            let mut spec = super::tool::apply(operation.spec(), &operation.description, &common)
+            let mut spec = super::tool::apply(declaration(&operation), &operation.description, &common)
                 .input_schema(schema.value().clone());
             if backend.forward.contains(&Fact::Subject) {
                 spec = spec.requires([Requirement::optional_identity()]);
@@ -161,6 +161,29 @@ async fn fetch(client: &reqwest::Client, url: Url) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
+/// The declaration of an operation's tool: hints follow the method, the first tag is the category.
+fn declaration(operation: &Operation) -> ToolSpec {
+    let mut spec = ToolSpec::new(operation.name.as_str())
+        .description(operation.description.as_str())
+        .input_schema(operation.input_schema.clone())
+        .output_schema(operation.output_schema.clone());
+    if let Some(title) = &operation.title {
+        spec = spec.title(title.as_str());
+    }
+    if let Some(tag) = operation.tags.first() {
+        spec = spec.category(tag.as_str());
+    }
+    if operation.deprecated {
+        spec = spec.annotation("deprecated", true);
+    }
+    match operation.method {
+        OperationMethod::Get => spec.read_only(true),
+        OperationMethod::Put => spec.idempotent(true),
+        OperationMethod::Delete => spec.destructive(true).idempotent(true),
+        _ => spec,
+    }
+}
+
 fn common(file: &OpenApi) -> Common {
     Common {
         auth: file.auth,
@@ -175,7 +198,7 @@ fn common(file: &OpenApi) -> Common {
 
 /// The request of an operation, for a backend. A header that the sidecar or the file sets is not the agent's to choose,
 /// even where the document calls it a parameter.
-fn outgoing(request: CallRequest, backend: &Backend) -> Result<Outgoing, ToolError> {
+fn outgoing(request: OperationRequest, backend: &Backend) -> Result<Outgoing, ToolError> {
     let mut headers = HeaderMap::new();
     for (name, value) in request.headers {
         let name = HeaderName::try_from(name)?;
@@ -193,7 +216,7 @@ fn outgoing(request: CallRequest, backend: &Backend) -> Result<Outgoing, ToolErr
 }
 
 impl OperationTool {
-    fn into_tool(self, spec: platools::ToolSpec) -> Tool {
+    fn into_tool(self, spec: ToolSpec) -> Tool {
         let this = Arc::new(self);
         Tool::new(spec, move |call: ToolCall| {
             let this = Arc::clone(&this);
@@ -208,5 +231,33 @@ impl OperationTool {
                 answer.into_result(&this.reading, &this.backend.label)
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn declarations_say_what_the_method_means() {
+        let document = json!({"openapi": "3.1.0", "paths": {"/pets": {
+            "get": {"operationId": "list", "summary": "List pets", "tags": ["pets", "shop"]},
+            "put": {"operationId": "replace", "tags": ["pets"]},
+            "post": {"operationId": "add"},
+            "delete": {"operationId": "delete", "deprecated": true},
+        }}});
+        let document = Document::parse(document.to_string().as_bytes()).unwrap();
+        let operations = import(&document, &Selection::default()).unwrap().operations;
+        for (name, hints) in [
+            ("list", json!({"title": "List pets", "category": "pets", "readOnlyHint": true})),
+            ("replace", json!({"category": "pets", "idempotentHint": true})),
+            ("add", json!({})),
+            ("delete", json!({"deprecated": true, "destructiveHint": true, "idempotentHint": true})),
+        ] {
+            let operation = operations.iter().find(|operation| operation.name == name).unwrap();
+            assert_eq!(Value::Object(declaration(operation).annotations), hints, "{name}");
+        }
     }
 }

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::host::RunningHost;
 use crate::plan::UpstreamPlan;
-use crate::upstream::{ToolChanges, Upstream, UpstreamState, keep_in_step};
 use platools::run::ToolTable;
+use platools_upstream::{ToolChanges, Upstream, UpstreamState, keep_in_step};
 
 /// How long calls of a server that leaves may take; no call takes longer.
 const LAST_CALLS: Duration = Duration::from_secs(30);
@@ -169,7 +169,7 @@ impl Upstreams {
                 UpstreamState::Up { tools } => ("up", tools, None),
                 UpstreamState::Down { reason, .. } => ("down", 0, Some(reason)),
                 UpstreamState::Stopped => ("stopped", 0, None),
-                UpstreamState::Starting => ("starting", 0, None),
+                _ => ("starting", 0, None),
             };
             UpstreamView { name: running.plan.name.clone(), state, tools, problem }
         };

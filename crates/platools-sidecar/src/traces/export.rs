@@ -11,6 +11,7 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use platools::tool::shortened;
 use tokio::runtime::Handle;
 
 use crate::reason;
@@ -102,7 +103,7 @@ impl<E: SpanExporter> SpanExporter for Telling<E> {
             }
             Err(error) => {
                 let problem = self.cause.replace(None).unwrap_or_else(|| error.to_string());
-                let problem = crate::text::shortened(&problem, MAX_PROBLEM);
+                let problem = shortened(&problem, MAX_PROBLEM);
                 if !self.is_down.swap(true, Ordering::Relaxed) {
                     let problem = problem.as_ref();
                     tracing::warn!(

@@ -232,10 +232,7 @@ fn got_in_json_words(got: &str) -> String {
 
 /// At most [`MAX_QUOTE`] characters of a text that the caller wrote.
 pub(super) fn shorten(text: &str) -> String {
-    match text.char_indices().nth(MAX_QUOTE) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    crate::tool::shortened(text, MAX_QUOTE).into_owned()
 }
 
 /// Returns the known name that `name` is probably a misspelling of, for a "did you mean" in an error.
@@ -258,7 +255,8 @@ pub fn nearest_name<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) ->
     known
         .into_iter()
         .map(|known| (strsim::normalized_damerau_levenshtein(&wanted, &plain(known)), known))
-        .filter(|(likeness, _)| *likeness >= 0.6)
+        // A letter too many, as in `bb` for `b`, is half of a short name.
+        .filter(|(likeness, known)| *likeness >= 0.6 || (*likeness >= 0.5 && known.len() + wanted.len() == 3))
         .max_by(|left, right| left.0.total_cmp(&right.0))
         .map(|(_, known)| known)
 }
@@ -357,5 +355,7 @@ mod tests {
         assert_eq!(nearest_name("orderId", ["order_id", "quantity"]), Some("order_id"));
         assert_eq!(nearest_name("quantiy", ["order_id", "quantity"]), Some("quantity"));
         assert_eq!(nearest_name("banana", ["order_id", "quantity"]), None);
+        assert_eq!(nearest_name("bb", ["a", "b"]), Some("b"));
+        assert_eq!(nearest_name("c", ["a", "b"]), None);
     }
 }

@@ -1,0 +1,162 @@
+//! Checks arguments against a JSON Schema that is known only at run time, and explains mistakes to a model.
+//!
+//! Nothing is fetched: a schema refers only to its own definitions.
+
+mod explain;
+
+use jsonschema::Validator;
+use platools::{Arguments, ToolError};
+use serde_json::{Map, Value, json};
+
+/// How many mistakes one answer names.
+const NAMED: usize = 10;
+
+/// The JSON Schema of a tool's arguments, ready to check them.
+///
+/// ```
+/// use platools::Arguments;
+/// use platools_upstream::ArgumentSchema;
+/// use serde_json::json;
+///
+/// let schema = ArgumentSchema::new(json!({"properties": {"limit": {"type": "integer", "default": 10}}}))?;
+/// let filled = schema.check(&Arguments::try_from(json!({}))?)?;
+/// assert_eq!(filled["limit"], 10);
+/// let error = schema.check(&Arguments::try_from(json!({"limti": 5}))?).unwrap_err();
+/// assert!(error.to_string().contains("did you mean `limit`?"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct ArgumentSchema {
+    schema: Value,
+    validator: Validator,
+    /// What absent arguments become.
+    defaults: Map<String, Value>,
+}
+
+impl ArgumentSchema {
+    /// Compiles a schema. Unknown arguments are refused unless the schema says otherwise.
+    ///
+    /// # Errors
+    /// Returns what is wrong with the schema.
+    pub fn new(mut schema: Value) -> Result<Self, String> {
+        let Some(object) = schema.as_object_mut() else {
+            return Err("the schema has to be an object such as {\"type\": \"object\", …}".to_owned());
+        };
+        match object.get("type") {
+            None => {
+                object.insert("type".to_owned(), "object".into());
+            }
+            Some(Value::String(name)) if name == "object" => {}
+            Some(_) => {
+                return Err("the schema has to say `\"type\": \"object\"`: arguments have names".to_owned());
+            }
+        }
+        let open = [
+            "additionalProperties",
+            "unevaluatedProperties",
+            "patternProperties",
+            "allOf",
+            "anyOf",
+            "oneOf",
+            "$ref",
+        ];
+        if !open.iter().any(|key| object.contains_key(*key)) {
+            object.insert("additionalProperties".to_owned(), false.into());
+        }
+        object.entry("properties").or_insert_with(|| json!({}));
+        let mut this = Self::as_declared(schema)?;
+        let properties = this.schema["properties"].as_object();
+        let defaults = properties
+            .into_iter()
+            .flatten()
+            .filter_map(|(name, property)| Some((name.clone(), property.get("default")?.clone())));
+        this.defaults = defaults.collect();
+        Ok(this)
+    }
+
+    /// Compiles a schema as it is, for a receiver that checks arguments too: unknown arguments are allowed unless the
+    /// schema refuses them, and defaults are not filled in.
+    ///
+    /// # Errors
+    /// Returns what is wrong with the schema.
+    pub fn as_declared(schema: Value) -> Result<Self, String> {
+        let validator = validator(&schema)?;
+        Ok(Self { schema, validator, defaults: Map::new() })
+    }
+
+    /// Leaves absent arguments absent instead of filling in defaults.
+    #[must_use]
+    pub fn without_defaults(mut self) -> Self {
+        self.defaults.clear();
+        self
+    }
+
+    /// Returns the schema, as it is declared.
+    pub fn value(&self) -> &Value {
+        &self.schema
+    }
+
+    /// Returns the names of the arguments.
+    pub fn names(&self) -> Vec<&str> {
+        let properties = self.schema["properties"].as_object();
+        properties.map(|properties| properties.keys().map(String::as_str).collect()).unwrap_or_default()
+    }
+
+    /// Returns whether an argument is present in every checked call: required, or with a default.
+    pub fn is_required(&self, name: &str) -> bool {
+        let required = self.schema["required"].as_array();
+        required.is_some_and(|required| required.iter().any(|required| required == name))
+            || self.defaults.contains_key(name)
+    }
+
+    /// Checks the arguments of a call and returns them, with defaults for those that are absent.
+    ///
+    /// # Errors
+    /// Returns one [`ToolError::invalid_arguments`] that names up to ten mistakes.
+    pub fn check(&self, arguments: &Arguments) -> Result<Map<String, Value>, ToolError> {
+        let mut object: Map<String, Value> = arguments.parse()?;
+        for (name, default) in &self.defaults {
+            object.entry(name).or_insert_with(|| default.clone());
+        }
+        let object = Value::Object(object);
+        if !self.validator.is_valid(&object) {
+            let names = self.names();
+            let mut mistakes: Vec<String> = Vec::new();
+            for error in self.validator.iter_errors(&object) {
+                for mistake in explain::mistakes(&error, &names) {
+                    if !mistakes.contains(&mistake) {
+                        mistakes.push(mistake);
+                    }
+                }
+                if mistakes.len() > NAMED {
+                    break;
+                }
+            }
+            let more = mistakes.len() > NAMED;
+            mistakes.truncate(NAMED);
+            let mut message = mistakes.join("; ");
+            if more {
+                message.push_str("; and more");
+            }
+            return Err(ToolError::invalid_arguments(message));
+        }
+        match object {
+            Value::Object(object) => Ok(object),
+            _ => Ok(Map::new()),
+        }
+    }
+}
+
+/// Compiles a validator that fetches nothing.
+///
+/// # Errors
+/// Returns where and why the schema is invalid.
+fn validator(schema: &Value) -> Result<Validator, String> {
+    jsonschema::options().offline().build(schema).map_err(|error| match error.kind() {
+        jsonschema::error::ValidationErrorKind::Referencing(error) => format!(
+            "this is not a JSON Schema: a `$ref` leads nowhere ({error}): refer to `#/$defs/…` of the same schema, \
+             nothing is fetched"
+        ),
+        _ => format!("this is not a JSON Schema: {}", explain::mistakes(&error, &[]).join("; ")),
+    })
+}

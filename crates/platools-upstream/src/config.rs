@@ -1,0 +1,187 @@
+//! What an upstream is told: where the server is, and which of its tools are taken under which names.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Bearer;
+
+/// Variables that a server's process inherits unless said otherwise: what programs need to run at all.
+const INHERITED: [&str; 8] = ["HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER"];
+
+/// A program that is an MCP server on its standard input and output.
+///
+/// ```
+/// use platools_upstream::ServerProgram;
+///
+/// let program = ServerProgram::new("mcp-server-filesystem").arg("/srv/files").env("LOG_LEVEL", "warn");
+/// ```
+#[derive(Clone)]
+pub struct ServerProgram {
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) inherited: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+}
+
+impl ServerProgram {
+    /// A program by its path, or by its name in `PATH`. No shell is involved.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        let inherited = INHERITED.map(str::to_owned).to_vec();
+        Self { program: program.into(), arguments: Vec::new(), folder: None, inherited, env: Vec::new() }
+    }
+
+    /// One more argument.
+    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Where it runs; where this program runs unless said otherwise.
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// The variables that it inherits, instead of `HOME`, `LANG`, `LC_ALL`, `LOGNAME`, `PATH`, `TMPDIR`, `TZ` and
+    /// `USER`. It inherits no others.
+    pub fn inherit<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.inherited = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// A variable that it gets.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+}
+
+impl fmt::Debug for ServerProgram {
+    /// Without arguments and the values of variables: tokens are given in both.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerProgram").field("program", &self.program).finish_non_exhaustive()
+    }
+}
+
+/// Where a server is.
+#[derive(Clone)]
+pub(crate) enum Source {
+    Program(ServerProgram),
+    Url {
+        url: String,
+        bearer: Option<Bearer>,
+        /// Connects; without one, anything that the URL's host resolves to is reached.
+        client: Option<reqwest::Client>,
+    },
+}
+
+/// An MCP server whose tools are taken over.
+///
+/// ```
+/// use platools_upstream::{ServerProgram, UpstreamConfig};
+///
+/// let config = UpstreamConfig::program("files", ServerProgram::new("mcp-server-filesystem").arg("/srv/files"))
+///     .prefix("files_")
+///     .only(["read_text_file", "list_directory"]);
+/// ```
+#[derive(Clone)]
+pub struct UpstreamConfig {
+    pub(crate) name: String,
+    pub(crate) source: Source,
+    pub(crate) prefix: String,
+    pub(crate) only: Option<Vec<String>>,
+    pub(crate) start_timeout: Duration,
+    pub(crate) max_result: usize,
+    pub(crate) first_wait: Duration,
+    pub(crate) longest_wait: Duration,
+    pub(crate) look: Duration,
+}
+
+impl UpstreamConfig {
+    fn new(name: String, source: Source) -> Self {
+        Self {
+            name,
+            source,
+            prefix: String::new(),
+            only: None,
+            start_timeout: Duration::from_secs(30),
+            max_result: 1 << 20,
+            first_wait: Duration::from_secs(1),
+            longest_wait: Duration::from_secs(60),
+            look: Duration::from_secs(60),
+        }
+    }
+
+    /// A server that is started here. `name` stands in messages.
+    pub fn program(name: impl Into<String>, program: ServerProgram) -> Self {
+        Self::new(name.into(), Source::Program(program))
+    }
+
+    /// A server that runs elsewhere, and speaks Streamable HTTP.
+    pub fn url(name: impl Into<String>, url: impl Into<String>, bearer: Option<Bearer>) -> Self {
+        Self::new(name.into(), Source::Url { url: url.into(), bearer, client: None })
+    }
+
+    /// Connects to a server at a URL with this client, such as one that knows which addresses may be reached. It must not
+    /// follow redirects: the bearer token would be sent along.
+    // Hidden, since the client's type is a dependency's: for crates of this workspace only.
+    #[doc(hidden)]
+    pub fn connect_with(mut self, with: reqwest::Client) -> Self {
+        if let Source::Url { client, .. } = &mut self.source {
+            *client = Some(with);
+        }
+        self
+    }
+
+    /// What the tools' names begin with here.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// The tools that are taken, by the server's names for them; all of them unless said otherwise.
+    pub fn only<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.only = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// How long starting and the handshake may take, and a list of tools; 30 s unless said otherwise.
+    pub fn start_timeout(mut self, time: Duration) -> Self {
+        self.start_timeout = time;
+        self
+    }
+
+    /// The largest result that is passed on, in bytes; 1 MiB unless said otherwise.
+    pub fn max_result(mut self, bytes: usize) -> Self {
+        self.max_result = bytes;
+        self
+    }
+
+    /// How long to wait before a server that is down is tried again: about `first`, doubling to `longest`. 1 s and
+    /// 60 s unless said otherwise.
+    pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
+        (self.first_wait, self.longest_wait) = (first, longest.max(first));
+        self
+    }
+
+    /// How often a server at a URL is asked for its tools without being called, which also tells that it is there;
+    /// 60 s unless said otherwise. The end of a program is noticed at once.
+    pub fn look_every(mut self, time: Duration) -> Self {
+        self.look = time.max(Duration::from_millis(10));
+        self
+    }
+
+    /// The most that one message may have, in bytes. Lists of tools are often longer than results may be.
+    pub(crate) fn max_message(&self) -> usize {
+        self.max_result.saturating_mul(2).max(16 << 20)
+    }
+}
+
+impl fmt::Debug for UpstreamConfig {
+    /// Without the URL: its query may hold a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamConfig").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,66 @@
+//! MCP servers as tools of a [`platools`] host.
+//!
+//! [`Upstream`] keeps one server connected and publishes its tools; [`keep_in_step`] adds them to a host and removes
+//! them as the server's list changes. [`Client`] is for programs that only list and call. [`ArgumentSchema`] checks
+//! arguments against a JSON Schema that is known only at run time.
+//!
+//! ```no_run
+//! use platools::Platools;
+//! use platools_upstream::{ServerProgram, Upstream, UpstreamConfig, keep_in_step};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let host = Platools::builder().tools([]).build_local()?;
+//! let program = ServerProgram::new("mcp-server-filesystem").arg("/srv/files");
+//! let upstream = Upstream::start(UpstreamConfig::program("files", program));
+//! tokio::spawn(keep_in_step(upstream.tools(), host.clone(), |tool| tool));
+//! upstream.up().await;
+//! for (tool, _) in host.tools().iter() {
+//!     println!("{}", tool.name());
+//! }
+//! upstream.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | file | contents |
+//! | --- | --- |
+//! | `supervisor`, `config` | a supervised upstream: connect, list, reconnect |
+//! | `tools` | the published tools, and how hosts follow their changes |
+//! | `client` | connect, list and call, without supervision |
+//! | `link` | one connection: handshake, lists, calls with progress and cancellation |
+//! | `http`, `quiet` | the HTTP transport, and a client whose errors do not quote the URL |
+//! | `stdio`, `child` | the transport to a program, and the end of its process group |
+//! | `remote` | a tool at a server, with the schema that checks its arguments |
+//! | `arguments` | arguments checked against a JSON Schema, mistakes explained for a model |
+//! | `ration` | limits how much of a server's output is logged |
+//! | `convert` | conversion between MCP and `platools` types |
+//! | `error` | the errors |
+//!
+//! The crate must not know configuration files, nor who calls a tool. `rmcp` implements the protocol; none of its types
+//! is public here.
+
+mod arguments;
+mod child;
+mod client;
+mod config;
+mod convert;
+mod error;
+mod http;
+mod link;
+mod quiet;
+mod ration;
+mod reason;
+mod remote;
+mod stdio;
+mod supervisor;
+mod tls;
+mod tools;
+
+pub use crate::arguments::ArgumentSchema;
+pub use crate::client::Client;
+pub use crate::config::{ServerProgram, UpstreamConfig};
+pub use crate::error::UpstreamError;
+pub use crate::http::{Bearer, check_url};
+pub use crate::supervisor::{Upstream, UpstreamState};
+pub use crate::tools::{ToolChanges, ToolShelf, keep_in_step};

@@ -1,0 +1,40 @@
+//! A tool at a server: its name there, and what its arguments are checked with before the server hears of them.
+
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::arguments::ArgumentSchema;
+
+/// A tool of a server.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    /// The server's name for it.
+    pub(crate) name: String,
+    /// What checks its arguments, made at the first call; `None` where its schema cannot be used.
+    schema: OnceLock<Option<ArgumentSchema>>,
+}
+
+impl Remote {
+    /// The tool of that name.
+    pub(crate) fn new(name: String) -> Self {
+        Self { name, schema: OnceLock::new() }
+    }
+
+    /// What checks its arguments, made of what the server declared.
+    pub(crate) fn schema(&self, declared: &Value, upstream: &str) -> Option<&ArgumentSchema> {
+        let made = self.schema.get_or_init(|| match ArgumentSchema::as_declared(declared.clone()) {
+            Ok(schema) => Some(schema),
+            Err(problem) => {
+                tracing::warn!(
+                    upstream,
+                    tool = self.name,
+                    problem,
+                    "arguments are left to the server to check"
+                );
+                None
+            }
+        });
+        made.as_ref()
+    }
+}

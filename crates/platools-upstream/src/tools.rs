@@ -1,0 +1,207 @@
+//! The tools that are taken from an upstream, and how others keep in step with them.
+
+use std::collections::{HashMap, HashSet};
+
+use platools::run::ToolTable;
+use platools::tool::{check_name, nearest_name};
+use platools::{Tool, ToolSpec};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::UpstreamConfig;
+
+/// The most that is complained about in the tools of one server: it may make up new names for ever.
+const MAX_COMPLAINTS: usize = 100;
+
+/// The tools of an upstream as they were taken last. Those that did not change stay the same tools.
+pub(crate) struct Taken {
+    /// By the server's name: what it declared, and the tool.
+    known: HashMap<String, (ToolSpec, Tool)>,
+    to: watch::Sender<Vec<Tool>>,
+    /// What was complained about; lists come often, and complaints once.
+    complaints: HashSet<String>,
+}
+
+impl Taken {
+    /// None yet; those who follow are told through `to`.
+    pub(crate) fn new(to: watch::Sender<Vec<Tool>>) -> Self {
+        Self { known: HashMap::new(), to, complaints: HashSet::new() }
+    }
+
+    /// Takes what a server declares now, and says how many tools that are; `make` makes a tool of the server's name
+    /// for it and its declaration here.
+    pub(crate) fn take(
+        &mut self,
+        config: &UpstreamConfig,
+        specs: Vec<ToolSpec>,
+        make: impl Fn(String, ToolSpec) -> Tool,
+    ) -> usize {
+        let name = config.name.as_str();
+        let mut old = std::mem::take(&mut self.known);
+        let mut current: Vec<Tool> = Vec::new();
+        let mut names = HashSet::new();
+        let mut is_new = false;
+        for wanted in config.only.iter().flatten() {
+            if !specs.iter().any(|spec| spec.name == *wanted) {
+                let near = nearest_name(wanted, specs.iter().map(|spec| spec.name.as_str()));
+                let hint = near.map_or(String::new(), |name| format!(", did you mean `{name}`?"));
+                self.complain(name, &format!("the MCP server has no tool `{wanted}`{hint}"));
+            }
+        }
+        for spec in specs {
+            let remote = spec.name.clone();
+            if config.only.as_ref().is_some_and(|only| !only.contains(&remote)) {
+                continue;
+            }
+            let here = format!("{}{}", config.prefix, valid(&remote));
+            if let Err(problem) = check_name(&here) {
+                self.complain(name, &format!("a tool of the MCP server is left out: {problem}"));
+                continue;
+            }
+            if !names.insert(here.clone()) {
+                self.complain(
+                    name,
+                    &format!("a tool of the MCP server is left out: there is a `{here}` already"),
+                );
+                continue;
+            }
+            let tool = match old.remove(&remote) {
+                Some((known, tool)) if is_same(&known, &spec) => tool,
+                _ => {
+                    is_new = true;
+                    make(remote.clone(), spec.clone().rename(here))
+                }
+            };
+            current.push(tool.clone());
+            self.known.insert(remote, (spec, tool));
+        }
+        let count = current.len();
+        if is_new || !old.is_empty() {
+            self.to.send_replace(current);
+        }
+        count
+    }
+
+    fn complain(&mut self, upstream: &str, text: &str) {
+        if self.complaints.len() < MAX_COMPLAINTS && self.complaints.insert(text.to_owned()) {
+            tracing::warn!(upstream, "{text}");
+            if self.complaints.len() == MAX_COMPLAINTS {
+                tracing::warn!(
+                    upstream,
+                    "more is wrong with the tools of the MCP server, which is not told any more"
+                );
+            }
+        }
+    }
+}
+
+fn is_same(one: &ToolSpec, other: &ToolSpec) -> bool {
+    one.description == other.description
+        && one.input_schema == other.input_schema
+        && one.output_schema == other.output_schema
+        && one.annotations == other.annotations
+}
+
+/// A server's name for a tool, with `_` for what no name may have here.
+fn valid(name: &str) -> String {
+    let allowed = |next: char| if next.is_ascii_alphanumeric() || "_.-".contains(next) { next } else { '_' };
+    name.chars().map(allowed).collect()
+}
+
+/// The tools of an upstream, now and whenever they change.
+#[derive(Debug, Clone)]
+pub struct ToolChanges {
+    tools: watch::Receiver<Vec<Tool>>,
+    until: CancellationToken,
+}
+
+impl ToolChanges {
+    pub(crate) fn new(mut receiver: watch::Receiver<Vec<Tool>>) -> Self {
+        // Those of this moment are news to whoever begins to follow.
+        receiver.mark_changed();
+        Self { tools: receiver, until: CancellationToken::new() }
+    }
+
+    /// The same, as if the upstream were gone once `end` is cancelled.
+    #[must_use]
+    pub fn until(self, end: CancellationToken) -> Self {
+        Self { until: end, ..self }
+    }
+
+    /// The tools of this moment.
+    pub fn current(&self) -> Vec<Tool> {
+        self.tools.borrow().clone()
+    }
+
+    /// The tools, once they are others than those it said last; `None` when the upstream is gone for good.
+    pub async fn next(&mut self) -> Option<Vec<Tool>> {
+        tokio::select! {
+            biased;
+            () = self.until.cancelled() => None,
+            changed = self.tools.changed() => {
+                changed.ok()?;
+                Some(self.tools.borrow_and_update().clone())
+            }
+        }
+    }
+}
+
+/// Keeps a table in step with the tools of an upstream, each passed through `adapt`, until the upstream is gone; then
+/// removes them. A tool that the table refuses is left out, and the log says why.
+pub async fn keep_in_step(mut changes: ToolChanges, table: ToolTable, adapt: impl Fn(Tool) -> Tool + Send) {
+    let mut there: HashMap<String, ToolSpec> = HashMap::new();
+    while let Some(tools) = changes.next().await {
+        let tools: Vec<Tool> = tools.into_iter().map(&adapt).collect();
+        let new: Vec<Tool> = tools
+            .iter()
+            .filter(|tool| !there.get(tool.name()).is_some_and(|old| is_same(old, tool.spec())))
+            .cloned()
+            .collect();
+        let names: HashSet<&str> = tools.iter().map(Tool::name).collect();
+        let mut gone: Vec<String> =
+            there.keys().filter(|name| !names.contains(name.as_str())).cloned().collect();
+        gone.extend(new.iter().map(|tool| tool.name().to_owned()).filter(|name| there.contains_key(name)));
+        for name in &gone {
+            there.remove(name);
+        }
+        let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
+        if table.replace(&gone, new.clone()).is_ok() {
+            there.extend(new.into_iter().map(|tool| (tool.name().to_owned(), tool.spec().clone())));
+            continue;
+        }
+        // One of them does not fit; the others do.
+        let _ = table.replace(&gone, Vec::new());
+        for tool in new {
+            let (name, spec) = (tool.name().to_owned(), tool.spec().clone());
+            match table.replace(&[], vec![tool]) {
+                Ok(()) => drop(there.insert(name, spec)),
+                Err(error) => tracing::warn!(tool = name, %error, "a tool of an MCP server is left out"),
+            }
+        }
+    }
+    let gone: Vec<&str> = there.keys().map(String::as_str).collect();
+    let _ = table.replace(&gone, Vec::new());
+}
+
+#[cfg(test)]
+mod tests {
+    use platools::ToolOutput;
+
+    use super::*;
+    use crate::ServerProgram;
+
+    fn made(_: String, spec: ToolSpec) -> Tool {
+        Tool::new(spec, |_| async { Ok(ToolOutput::null()) })
+    }
+
+    #[test]
+    fn a_server_that_makes_up_names_for_ever_fills_neither_the_memory_nor_the_log() {
+        let config = UpstreamConfig::program("m", ServerProgram::new("true"));
+        let mut taken = Taken::new(watch::channel(Vec::new()).0);
+        for round in 0..1_000 {
+            let specs = vec![ToolSpec::new(format!("1-{round}")), ToolSpec::new("a"), ToolSpec::new("a")];
+            assert_eq!(taken.take(&config, specs, made), 1);
+        }
+        assert_eq!((taken.complaints.len(), taken.known.len()), (MAX_COMPLAINTS, 1));
+    }
+}
