@@ -82,6 +82,8 @@
 //!   -d '{"tool": "add", "arguments": {"a": 1, "b": 2}}'
 //! ```
 //!
+//! Session tokens need the feature `session-tokens`, which is on by default.
+//!
 //! # Who is let in
 //!
 //! Programs that listen on the loopback are attacked through the browser, so every request of the HTTP side has to
@@ -114,6 +116,7 @@ mod history;
 mod http;
 mod journal;
 mod key;
+#[cfg(feature = "session-tokens")]
 mod mint;
 mod options;
 mod pending;

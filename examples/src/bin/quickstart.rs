@@ -189,15 +189,18 @@ fn show_answer(report: &CallReport, failure: &str) -> io::Result<()> {
 
 const TURN: &str = "
   The host stays up until Ctrl-C. Type a tool and its arguments, for example
-    lookup_order {\"order_id\": \"ord-7\"}
+    lookup_order {\"order_id\": \"ord-1042\"}
     quote_shipping {\"grams\": 2500, \"speed\": \"express\"}
-    quote_shipping {\"weight\": 2500}
     count_words {\"text\": \"to be or not to be\"}
-  or `tools` to see what there is. Its source is examples/src/bin/quickstart.rs.";
+  or a call that is refused, and says why:
+    lookup_order {\"order_id\": \"ord-7\"}
+    quote_shipping {\"weight\": 2500}
+  or `tools` for the list of tools. The source is examples/src/bin/quickstart.rs.";
 
 /// Reads calls from standard input until Ctrl-C.
 async fn converse(platform: &DevPlatform, tools: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     say(&format!("\n{}{TURN}", bold("Your turn")))?;
+    say(&format!("  The same in a browser: {}", platform.playground_url()))?;
     let mut lines = read_lines();
     let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
@@ -225,7 +228,8 @@ async fn converse(platform: &DevPlatform, tools: &[String]) -> Result<(), Box<dy
             }
             name => match serde_json::from_str::<Value>(arguments) {
                 Ok(arguments) if arguments.is_object() => {
-                    show_answer(&platform.call(name, arguments).await?, "error")?;
+                    let calling = platform.calling(name).arguments(arguments).user("usr_ada");
+                    show_answer(&calling.send().await?, "error")?;
                 }
                 _ => say("  the arguments have to be a JSON object, such as {\"order_id\": \"ord-1042\"}")?,
             },

@@ -4,9 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use jiff::Timestamp;
-use platools::session_token::SessionTokenClaims;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -29,34 +28,14 @@ pub(in crate::http) struct Request {
     /// Kept to the byte, since the bytes are signed.
     arguments: Option<Box<RawValue>>,
     context: Option<Value>,
-    user: Option<String>,
-    agent: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) agent: Option<String>,
     thread: Option<String>,
-    user_token: Option<String>,
+    pub(super) user_token: Option<String>,
     entity_token: Option<String>,
     call_id: Option<String>,
     #[serde(default)]
     options: Options,
-}
-
-impl Request {
-    /// Takes the user from a session token, as the platform does for the agent that acts for them.
-    fn act_for(&mut self, session: SessionTokenClaims) -> Result<(), ApiError> {
-        if self.user.is_some() || self.user_token.is_some() {
-            let message = "`user` and `user_token` come from the session token: leave them out of the body";
-            return Err(ApiError::bad_request("two_users", message));
-        }
-        if let Some(pinned) = session.agent_id {
-            if self.agent.as_ref().is_some_and(|agent| *agent != pinned) {
-                let message = format!("the session token is for the agent `{pinned}` alone");
-                return Err(ApiError::new(StatusCode::UNAUTHORIZED, "another_agent", message));
-            }
-            self.agent = Some(pinned);
-        }
-        self.user = Some(session.user_id);
-        self.user_token = session.user_token;
-        Ok(())
-    }
 }
 
 #[derive(Default, Deserialize)]
@@ -78,9 +57,7 @@ pub(in crate::http) async fn call(
     Body(mut request): Body<Request>,
 ) -> Result<Json<CallView>, ApiError> {
     let entity = app.entity(&entity, &environment)?;
-    if let Some(session) = session_tokens::caller(&app, &entity, &headers)? {
-        request.act_for(session)?;
-    }
+    session_tokens::act_for(&app, &entity, &headers, &mut request)?;
     let Request { tool, arguments, context, user, agent, thread, user_token, entity_token, call_id, options } =
         request;
     let mut call = entity.calling(&tool);

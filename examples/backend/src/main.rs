@@ -3,14 +3,14 @@
 //! ```sh
 //! export PLATOS_URL='wss://platos.example/tools/sync?entity=orders-prod'
 //! export PLATOS_SECRET_FILE=/run/secrets/platos
-//! cargo run -p examples --bin backend
+//! cargo run -p backend
 //! ```
 //!
 //! Without a platform:
 //!
 //! ```sh
-//! cargo run -p examples --bin backend -- list
-//! cargo run -p examples --bin backend -- call lookup_order --params '{"order_id": "ord-1042"}'
+//! cargo run -p backend -- list
+//! cargo run -p backend -- call lookup_order --params '{"order_id": "ord-1042"}'
 //! ```
 //!
 //! With `ORDERS_JWT_SECRET`, the secret with which the shop's login signs users' tokens, callers are verified and the

@@ -3,7 +3,7 @@
 //! Without configuration it talks to a test double on this machine:
 //!
 //! ```sh
-//! cargo run -p examples --bin chat
+//! cargo run -p chat
 //! ```
 //!
 //! With a platform:
@@ -11,7 +11,7 @@
 //! ```sh
 //! export PLATOS_API_URL=https://platos.example
 //! export PLATOS_SESSION_TOKEN_FILE=/run/secrets/platos-session
-//! cargo run -p examples --bin chat -- --agent agt_support
+//! cargo run -p chat -- --agent agt_support
 //! ```
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};

@@ -5,8 +5,8 @@
 //! the agent receives is saved.
 //!
 //! ```sh
-//! cargo run -p examples --bin computer-use -- --pictures /tmp/pictures
-//! PLATO_API_KEY=pk-… cargo run -p examples --bin computer-use
+//! cargo run -p computer-use -- --pictures /tmp/pictures
+//! PLATO_API_KEY=pk-… cargo run -p computer-use
 //! ```
 
 use std::io::{self, Write as _};

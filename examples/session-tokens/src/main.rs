@@ -1,7 +1,7 @@
 //! A backend that issues session tokens to its frontend, on this machine and without configuration.
 //!
 //! ```sh
-//! cargo run -p examples --bin session-tokens
+//! cargo run -p session-tokens
 //! ```
 //!
 //! Open the printed address, log in, and watch a token expire after a minute and be renewed. The login has no password;
@@ -94,7 +94,7 @@ async fn logout(State(sessions): State<Sessions>, headers: HeaderMap) -> Respons
 async fn page() -> impl IntoResponse {
     let policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; \
                   form-action 'self'; frame-ancestors 'none'";
-    ([(CONTENT_SECURITY_POLICY, policy)], Html(include_str!("../session-tokens.html")))
+    ([(CONTENT_SECURITY_POLICY, policy)], Html(include_str!("session-tokens.html")))
 }
 
 /// Returns the mint that the environment configures, or one with a random secret.

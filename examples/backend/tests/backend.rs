@@ -47,7 +47,7 @@ fn tools_are_listed_for_people_and_for_programs() {
     let tools = printed(&["list", "--json"]);
     let lookup = tools.as_array().unwrap().iter().find(|tool| tool["name"] == "lookup_order").unwrap();
     assert_eq!((&lookup["auth"], &lookup["timeout_ms"]), (&json!("user"), &json!(5_000)));
-    assert!(lookup["location"].as_str().unwrap().contains("backend.rs:"));
+    assert!(lookup["location"].as_str().unwrap().contains("src/main.rs:"));
 }
 
 #[test]

@@ -1,0 +1,39 @@
+//! The routes of session tokens in a build without the feature `session-tokens`: they say that it is missing.
+
+use axum::Json;
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use super::calls;
+use crate::ConnectedEntity;
+use crate::http::App;
+use crate::http::error::ApiError;
+
+/// `POST /api/v1/entities/{entity}/session-tokens`
+pub(in crate::http) async fn mint() -> Result<Json<Value>, ApiError> {
+    Err(off())
+}
+
+/// `GET /api/v1/session`
+pub(in crate::http) async fn check() -> Result<Json<Value>, ApiError> {
+    Err(off())
+}
+
+/// Refuses a call that comes with a session token, which cannot be verified here.
+pub(super) fn act_for(
+    _: &App,
+    _: &ConnectedEntity,
+    headers: &HeaderMap,
+    _: &mut calls::Request,
+) -> Result<(), ApiError> {
+    if headers.contains_key("x-platos-session-token") { Err(off()) } else { Ok(()) }
+}
+
+fn off() -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_IMPLEMENTED,
+        "session_tokens_off",
+        "this development platform was built without session tokens: start `platools dev`, or build `platools-dev` \
+         with its feature `session-tokens`",
+    )
+}
