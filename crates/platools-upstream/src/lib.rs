@@ -63,4 +63,4 @@ pub use crate::config::{ServerProgram, UpstreamConfig};
 pub use crate::error::UpstreamError;
 pub use crate::http::{Bearer, check_url};
 pub use crate::supervisor::{Upstream, UpstreamState};
-pub use crate::tools::{ToolChanges, ToolShelf, keep_in_step};
+pub use crate::tools::{ToolChanges, keep_in_step};

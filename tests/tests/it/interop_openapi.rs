@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use platools::tool::check_name;
-use platools::{Platools, Tool, ToolOutput};
+use platools::{Platools, Tool, ToolOutput, ToolSpec};
 use platools_openapi::{Document, Selection, import};
 use serde_json::{Map, Value, json};
 
@@ -58,7 +58,11 @@ fn every_operation_of_githubs_api_becomes_a_tool() {
             operation.request(&arguments).unwrap_or_else(|error| panic!("{}: {error}", operation.name));
         let segments = |path: &str| path.split('/').count();
         assert_eq!(segments(&request.path), segments(&operation.path), "{}", operation.path);
-        tools.push(Tool::new(operation.spec(), |_| async { Ok(ToolOutput::null()) }));
+        let spec = ToolSpec::new(operation.name.as_str())
+            .description(operation.description.as_str())
+            .input_schema(operation.input_schema.clone())
+            .output_schema(operation.output_schema.clone());
+        tools.push(Tool::new(spec, |_| async { Ok(ToolOutput::null()) }));
     }
     // A platform takes them all in one declaration.
     let host = Platools::builder()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use http::uri::Authority;
 use platools::mcp::{McpError, McpServer};
-use platools::{LocalHost, Platools, Tool};
+use platools::{LocalHost, Platools};
 use serde_json::{Value, json};
 
 use super::arguments::Serve;
