@@ -1,0 +1,208 @@
+//! Connections: TCP, TLS, and the handshake of a WebSocket.
+//!
+//! Must not know what is said over them. Errors do not quote URLs or headers.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error as WebSocketError;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use crate::innermost_reason;
+
+/// The longest that one address of a host may take to answer.
+const EACH_ADDRESS: Duration = Duration::from_secs(4);
+
+/// How much is read from a WebSocket at once. The library zeroes as much before each read, so more would make a single
+/// message slower.
+const READ_BUFFER_BYTES: usize = 16 * 1024;
+
+/// A byte stream, encrypted or not.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
+
+/// A connection, encrypted or not.
+pub type Connection = Box<dyn Stream>;
+
+/// An open WebSocket over a [`Connection`].
+pub type WebSocket = WebSocketStream<Connection>;
+
+/// A connection that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// No TCP connection could be made.
+    #[error("cannot connect to {host}:{port}: {}", self.reason())]
+    Connect {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// The reason of the last address that was tried.
+        source: io::Error,
+    },
+    /// The TLS handshake failed.
+    #[error("no TLS with {host}:{port}: {}", self.reason())]
+    Tls {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// What TLS reports.
+        source: io::Error,
+    },
+}
+
+impl DialError {
+    /// Returns the reason alone, for hosts that must not be named.
+    pub fn reason(&self) -> String {
+        let (Self::Connect { source, .. } | Self::Tls { source, .. }) = self;
+        innermost_reason(source)
+    }
+}
+
+/// Connects to a host, with TLS where a configuration is given. `host` is a name or an address, IPv6 without brackets.
+///
+/// The addresses of the host are tried one after the other, each for a few seconds, so that one that swallows packets
+/// leaves time for the others.
+///
+/// # Errors
+/// When no address accepts the connection, or the TLS handshake fails.
+pub async fn connect(
+    host: &str,
+    port: u16,
+    tls: Option<&Arc<ClientConfig>>,
+) -> Result<Connection, DialError> {
+    let stream = connect_tcp(host, port).await.map_err(|source| DialError::Connect {
+        host: host.to_owned(),
+        port,
+        source,
+    })?;
+    let Some(tls) = tls else { return Ok(Box::new(stream)) };
+    let encrypted = connect_tls(host, stream, tls).await;
+    encrypted.map_err(|source| DialError::Tls { host: host.to_owned(), port, source })
+}
+
+async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut failure = io::Error::other("the name has no address");
+    for address in tokio::net::lookup_host((host, port)).await? {
+        match timeout(EACH_ADDRESS, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // Messages are small or batched already; waiting for more to send would only delay them.
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => failure = error,
+            Err(_elapsed) => failure = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(failure)
+}
+
+async fn connect_tls(host: &str, stream: TcpStream, tls: &Arc<ClientConfig>) -> io::Result<Connection> {
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    Ok(Box::new(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?))
+}
+
+/// Makes a WebSocket of a connection. Messages of more than `max_message` bytes break it.
+///
+/// # Errors
+/// When the server does not accept the handshake; its answer is in the error.
+pub async fn upgrade(
+    request: Request<()>,
+    connection: Connection,
+    max_message: usize,
+) -> Result<WebSocket, WebSocketError> {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .max_message_size(Some(max_message))
+        .max_frame_size(Some(max_message));
+    let opened = tokio_tungstenite::client_async_with_config(request, connection, Some(config)).await;
+    opened.map(|(socket, _response)| socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+
+    use super::*;
+    use crate::tls;
+
+    /// A server of one connection that gets a byte and sends it back; with its port and its certificate.
+    async fn echo() -> (u16, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let accepted = tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(stream).await;
+            if let Ok(mut stream) = accepted {
+                let byte = stream.read_u8().await.unwrap();
+                stream.write_u8(byte).await.unwrap();
+                stream.shutdown().await.unwrap();
+            }
+        });
+        (port, made.cert.pem())
+    }
+
+    #[tokio::test]
+    async fn tls_is_spoken_with_a_server_whose_issuer_is_trusted() {
+        let (port, pem) = echo().await;
+        let trusting = tls::client_config_with(tls::certificates(pem.as_bytes()).unwrap()).unwrap();
+        let mut connection = connect("localhost", port, Some(&Arc::new(trusting))).await.unwrap();
+        connection.write_u8(7).await.unwrap();
+        assert_eq!(connection.read_u8().await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn an_issuer_that_is_not_trusted_says_what_to_do() {
+        let (port, _) = echo().await;
+        let config = Arc::new(tls::client_config(None).unwrap());
+        let Err(error) = connect("localhost", port, Some(&config)).await else { panic!("connected") };
+        let error = error.to_string();
+        assert!(error.starts_with("no TLS with localhost:") && error.contains("with `ca_file`"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn nothing_that_listens_and_no_websocket_are_told_apart() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connection = connect("127.0.0.1", port, None).await.unwrap();
+        let request = format!("ws://127.0.0.1:{port}/").into_client_request().unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let answer = async move {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        };
+        let (opened, ()) = tokio::join!(upgrade(request, connection, 1_024), answer);
+        assert!(matches!(opened, Err(WebSocketError::Http(answer)) if answer.status() == 401));
+
+        drop(listener);
+        let Err(error) = connect("127.0.0.1", port, None).await else { panic!("connected") };
+        assert!(error.to_string().starts_with(&format!("cannot connect to 127.0.0.1:{port}: ")), "{error}");
+    }
+}

@@ -1,0 +1,34 @@
+//! Network plumbing shared by the platools crates: one copy of each decision about URLs, TLS, dialling, HTTP, waiting
+//! and secrets.
+//!
+//! This crate is an implementation detail of the others and depends on none of them. Types of `rustls`,
+//! `tokio-tungstenite`, `reqwest` and `url` are part of its API on purpose; the crates that use it keep them out of
+//! theirs. It must not know tools, calls or what a server is asked.
+//!
+//! * [`policy`]: loopback detection, and which URLs may be dialled in plain text.
+//! * [`tls`]: the client configuration of TLS.
+//! * [`dial`]: TCP and TLS connections, WebSocket handshakes.
+//! * `client`: a locked-down HTTP client (feature `http-client`).
+//! * [`backoff`] and [`retry_after()`]: how long to wait before the next attempt.
+//! * [`reason`]: the innermost reason of a chain of errors.
+//! * [`secret`]: strings that are never shown.
+
+pub mod backoff;
+#[cfg(feature = "http-client")]
+pub mod client;
+pub mod dial;
+pub mod policy;
+pub mod reason;
+pub mod retry_after;
+pub mod secret;
+pub mod tls;
+
+pub use self::backoff::Backoff;
+#[cfg(feature = "http-client")]
+pub use self::client::{HttpClient, HttpError};
+pub use self::reason::innermost_reason;
+pub use self::retry_after::retry_after;
+pub use self::secret::SecretText;
+
+/// The `User-Agent` of every request and every WebSocket handshake.
+pub const USER_AGENT: &str = concat!("platools-rs/", env!("CARGO_PKG_VERSION"));
