@@ -116,8 +116,6 @@ mod error;
 #[cfg(feature = "http")]
 pub mod fallback;
 pub mod host;
-#[cfg(any(feature = "jwks", feature = "remote-mint"))]
-mod http_client;
 pub mod intake;
 #[cfg(feature = "jwt")]
 mod jwt;
@@ -129,7 +127,6 @@ mod observe;
 pub mod run;
 #[cfg(feature = "jwt")]
 pub mod session_token;
-mod tls;
 pub mod tool;
 pub mod verify;
 pub mod wire;

@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-/// The bound of the first wait, in milliseconds.
-const FIRST_MS: u64 = 1_000;
-/// The bound that doubling stops at.
-const LONGEST_MS: u64 = 60_000;
+use platools_net::Backoff;
+
+/// The waits after a lost connection.
+const LOST: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 /// The longest standby behind a connection that took over.
 const LONGEST_STANDBY_MS: u64 = 15 * 60_000;
 
 /// A time up to a bound that doubles with every `attempt`, from 1 s to 60 s.
 pub(super) fn after_failure(attempt: u32, random: &mut fastrand::Rng) -> Duration {
-    let bound = FIRST_MS.checked_shl(attempt).map_or(LONGEST_MS, |bound| bound.min(LONGEST_MS));
-    Duration::from_millis(random.u64(0..=bound))
+    LOST.wait_with(attempt, random)
 }
 
 /// 0.5 to 5 s: the platform is being deployed and will soon be back.

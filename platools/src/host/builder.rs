@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use super::coordinator::Coordinator;
 use super::events::Events;
 use super::outbox::Outbox;
-use super::tls::TlsConnector;
 use super::{ConfigError, Host, HostConfig, HostState, LocalHost, Shared, WhenSuperseded};
 use crate::caller::{Authentication, Authenticator, States};
 use crate::error::Error;
@@ -219,7 +218,7 @@ impl Platools {
         let url = self.config.connect_url()?;
         let source = self.config.secret.clone().ok_or(ConfigError::MissingSecret)?;
         let secret = source.load().map_err(ConfigError::from)?;
-        let tls = if url.is_tls() { Some(TlsConnector::new(self.config.ca_file.as_deref())?) } else { None };
+        let tls = self.config.tls(&url)?;
 
         let coordinator = self.coordinator.clone();
         let (dispatcher, config) = self.assemble(true)?;

@@ -6,7 +6,7 @@
 //! | `builder`, `config`, `local` | what a host is made of, checked before anything is dialled |
 //! | `probe` | a look at the connection without being a host |
 //! | `machine`, `backoff`, `ending` | the states of a connection and what follows each end; pure |
-//! | `dial`, `tls` | from a URL to an open WebSocket |
+//! | `dial` | from a URL to an open WebSocket |
 //! | `session` | one connection from its opening to its end |
 //! | `shared` | what all connections of a host share; takes finished calls and puts their answers into the outbox |
 //! | `outbox` | answers, which outlive the connection their call came over |
@@ -32,7 +32,6 @@ mod probe;
 mod session;
 mod shared;
 mod shutdown;
-mod tls;
 
 use std::future::Future;
 use std::sync::Arc;

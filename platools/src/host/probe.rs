@@ -1,15 +1,17 @@
 //! A look at the connection without being a host: is the configuration complete, is the platform there, does it
 //! take the secret? Nothing is registered, so nothing is lost at the platform.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use platools_net::dial::Connection;
+use platools_net::tls::{TlsError, client_config};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::dial::{reach, upgrade};
 use super::ending;
-use super::tls::TlsConnector;
 use super::{ConfigError, HostConfig};
 use crate::tool::error::format_duration;
 use crate::verify::Secret;
@@ -82,7 +84,7 @@ impl HostConfig {
             },
         );
         note("secret", found_secret);
-        let tls = match url.is_tls().then(|| TlsConnector::new(self.ca_file.as_deref())).transpose() {
+        let tls = match self.tls(&url) {
             Ok(tls) => tls,
             Err(error) => {
                 note("TLS", Err(error.to_string()));
@@ -128,6 +130,18 @@ impl HostConfig {
         let url = ConnectUrl::new(url, self.entity.as_deref(), self.environment.as_deref())?;
         if url.is_exposed() && !self.allow_insecure { Err(ConfigError::Insecure) } else { Ok(url) }
     }
+
+    /// The TLS configuration for a URL, where it asks for TLS.
+    pub(super) fn tls(&self, url: &ConnectUrl) -> Result<Option<Arc<rustls::ClientConfig>>, ConfigError> {
+        if !url.is_tls() {
+            return Ok(None);
+        }
+        match client_config(self.ca_file.as_deref()) {
+            Ok(config) => Ok(Some(Arc::new(config))),
+            Err(TlsError::CaFile { path, problem }) => Err(ConfigError::CaFile { path, problem }),
+            Err(TlsError::Setup(problem)) => Err(ConfigError::Tls(problem)),
+        }
+    }
 }
 
 /// What is wrong with the configuration, for those who look at it from outside and have no code to change.
@@ -143,11 +157,7 @@ fn explain(error: &ConfigError) -> String {
 }
 
 /// Waits for the platform's welcome, and says who it takes us for.
-async fn welcome(
-    url: &ConnectUrl,
-    stream: Box<dyn super::dial::Stream>,
-    secret: &Secret,
-) -> Result<String, String> {
+async fn welcome(url: &ConnectUrl, stream: Connection, secret: &Secret) -> Result<String, String> {
     let mut socket = upgrade(url, stream, secret).await.map_err(|ending| ending.to_string())?;
     let mut last_error = None;
     while let Some(message) = socket.next().await {

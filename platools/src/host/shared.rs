@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::coordinator::{Coordinator, RoutedCall};
 use super::events::Events;
 use super::outbox::{Answer, Outbox};
-use super::{HostConfig, HostEvent, tls};
+use super::{HostConfig, HostEvent};
 use crate::intake::{Intake, shorten};
 use crate::observe;
 use crate::run::{Admitted, Dispatcher, Finished, Sink};
@@ -29,7 +29,7 @@ pub(crate) struct Shared {
     pub(super) url: ConnectUrl,
     pub(super) secret: SecretSource,
     pub(super) config: HostConfig,
-    pub(super) tls: Option<tls::TlsConnector>,
+    pub(super) tls: Option<Arc<rustls::ClientConfig>>,
     pub(crate) intake: Intake,
     pub(super) events: Events,
     pub(super) outbox: Outbox,

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "remote-mint")]
+use platools_net::tls::TlsError;
+
 use crate::host::ConfigError;
-use crate::tls::TlsError;
 use crate::tool::BoxError;
 use crate::verify::SecretError;
 
@@ -149,8 +151,9 @@ pub enum MintConfigError {
     Tls(String),
 }
 
-impl From<TlsError> for MintConfigError {
-    fn from(error: TlsError) -> Self {
+#[cfg(feature = "remote-mint")]
+impl MintConfigError {
+    pub(super) fn of_tls(error: TlsError) -> Self {
         match error {
             TlsError::CaFile { path, problem } => Self::CaFile { path, problem },
             TlsError::Setup(problem) => Self::Tls(problem),

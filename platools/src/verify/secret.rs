@@ -2,17 +2,17 @@
 
 use std::fmt;
 
+use http::HeaderValue;
+use http::header::InvalidHeaderValue;
+use platools_net::SecretText;
 use thiserror::Error;
-use zeroize::Zeroizing;
-
-use super::SigningKey;
 
 /// The fewest characters that a service secret has (tool-sync §1).
 pub const MIN_SECRET_CHARACTERS: usize = 16;
 
 /// A service secret. Its memory is wiped when it goes, and its `Debug` shows nothing of it.
-#[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(SecretText);
 
 impl Secret {
     /// Takes a secret as text.
@@ -21,11 +21,12 @@ impl Secret {
     /// When the text is empty, shorter than [`MIN_SECRET_CHARACTERS`], or cannot go into an HTTP header
     /// as it is.
     pub fn new(text: impl Into<String>) -> Result<Self, SecretError> {
-        Self::from_origin(Zeroizing::new(text.into()), "the service secret")
+        Self::from_origin(text.into().into(), "the service secret")
     }
 
     /// Takes a secret that came from `origin`, which the error names.
-    pub(super) fn from_origin(text: Zeroizing<String>, origin: &str) -> Result<Self, SecretError> {
+    pub(super) fn from_origin(secret: SecretText, origin: &str) -> Result<Self, SecretError> {
+        let text = secret.expose();
         let origin = || origin.to_owned();
         if text.is_empty() {
             return Err(SecretError::Empty { origin: origin() });
@@ -44,27 +45,24 @@ impl Secret {
         if text.len() < MIN_SECRET_CHARACTERS {
             return Err(SecretError::TooShort { origin: origin(), characters: text.len() });
         }
-        Ok(Self(text))
+        Ok(Self(secret))
     }
 
     /// The secret itself: for the bearer header, and nothing else.
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose()
     }
 
-    /// Whether `presented` is this secret, in a time that does not tell how much of it is right.
+    /// The bearer header, marked so that nothing prints it.
+    pub(crate) fn bearer(&self) -> Result<HeaderValue, InvalidHeaderValue> {
+        self.0.bearer()
+    }
+
+    /// Returns whether `presented` is this secret, in a time that does not tell how much of it is right.
     pub fn matches(&self, presented: &str) -> bool {
-        SigningKey::new(self).same_text(self.expose(), presented)
+        self.0.matches(presented)
     }
 }
-
-impl PartialEq for Secret {
-    fn eq(&self, other: &Self) -> bool {
-        self.matches(other.expose())
-    }
-}
-
-impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

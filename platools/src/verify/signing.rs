@@ -71,12 +71,6 @@ impl SigningKey {
         self.start(timestamp, nonce).chain_update(body).verify_slice(&signature).is_ok()
     }
 
-    /// Whether two texts are the same, in a time that depends on their lengths alone.
-    pub(super) fn same_text(&self, one: &str, other: &str) -> bool {
-        let mac = |text: &str| self.keyed.clone().chain_update(text).finalize();
-        mac(one) == mac(other)
-    }
-
     /// What comes before the body: `{timestamp}.{nonce}.`, or `{timestamp}.` in the legacy form.
     fn start(&self, timestamp: &str, nonce: Option<&str>) -> Hmac<Sha256> {
         // In place: chained, the state would be copied at every step.

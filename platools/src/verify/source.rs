@@ -4,17 +4,13 @@ use std::env;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
+use platools_net::SecretText;
+use platools_net::secret::{MAX_FILE_BYTES, SecretFileError};
 
 use super::{Secret, SecretError};
-
-/// The most of a secret file that is read, in bytes.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// Where a host gets its service secret from. It is asked again when the platform rotates the secret.
 ///
@@ -31,7 +27,7 @@ pub struct SecretSource(Source);
 
 #[derive(Clone)]
 enum Source {
-    Text(Zeroizing<String>),
+    Text(SecretText),
     Environment(String),
     File(PathBuf),
     Callback(Callback),
@@ -42,7 +38,7 @@ type Callback = Arc<dyn Fn() -> Result<String, Box<dyn Error + Send + Sync>> + S
 impl SecretSource {
     /// The secret itself. It stays the same when the platform rotates it.
     pub fn text(secret: impl Into<String>) -> Self {
-        Self(Source::Text(Zeroizing::new(secret.into())))
+        Self(Source::Text(secret.into().into()))
     }
 
     /// An environment variable.
@@ -97,14 +93,14 @@ impl SecretSource {
             Source::Environment(name) => {
                 let value = variable(name).ok_or_else(|| SecretError::Missing { variable: name.clone() })?;
                 match value.into_string() {
-                    Ok(text) => Zeroizing::new(text),
+                    Ok(text) => text.into(),
                     Err(_) => return Err(SecretError::NotText { origin }),
                 }
             }
             Source::File(path) => read_file(path, &origin)?,
             Source::Callback(get) => {
                 let text = get().map_err(|error| SecretError::Callback { problem: error.to_string() })?;
-                Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())
+                SecretText::from(text).trim_line_breaks()
             }
         };
         Secret::from_origin(text, &origin)
@@ -112,24 +108,15 @@ impl SecretSource {
 }
 
 /// The text of a secret file, without the line break at its end.
-fn read_file(path: &Path, origin: &str) -> Result<Zeroizing<String>, SecretError> {
+fn read_file(path: &Path, origin: &str) -> Result<SecretText, SecretError> {
     let shown = || path.display().to_string();
-    let unreadable =
-        |error: std::io::Error| SecretError::Unreadable { path: shown(), problem: error.to_string() };
-    // Room for all of it at once: a growing buffer would leave copies behind that nobody wipes.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES as usize + 1));
-    File::open(path)
-        .map_err(unreadable)?
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(SecretError::TooLarge { path: shown(), limit: MAX_FILE_BYTES });
-    }
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())),
-        Err(_) => Err(SecretError::NotText { origin: origin.to_owned() }),
-    }
+    SecretText::read_file(path).map_err(|error| match error {
+        SecretFileError::Unreadable(error) => {
+            SecretError::Unreadable { path: shown(), problem: error.to_string() }
+        }
+        SecretFileError::TooLarge => SecretError::TooLarge { path: shown(), limit: MAX_FILE_BYTES },
+        SecretFileError::NotText => SecretError::NotText { origin: origin.to_owned() },
+    })
 }
 
 impl fmt::Display for SecretSource {

@@ -15,7 +15,6 @@ pub mod outbound;
 mod params;
 pub mod platform;
 mod url;
-mod url_host;
 
 use std::time::Duration;
 
@@ -29,8 +28,6 @@ pub use inbound::{
 pub use outbound::{HealthStatus, RegisterEntry, ToolHealth};
 pub use params::Params;
 pub use url::{ConnectUrl, UrlError};
-#[cfg(any(feature = "jwks", feature = "remote-mint"))]
-pub(crate) use url_host::UrlHost;
 
 /// The largest frame either side may send, in bytes: above it the platform drops the connection
 /// (tool-sync §2).

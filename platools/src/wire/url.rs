@@ -5,11 +5,11 @@
 
 use std::fmt;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use platools_net::policy;
 use thiserror::Error;
+use url::{Host, ParseError, Url, form_urlencoded};
 
 use super::SOCKET_PATH;
-use super::url_host::UrlHost;
 
 /// The query parameters that name the entity; the second is an old spelling.
 const ENTITY_PARAMETERS: [&str; 2] = ["entity", "source"];
@@ -20,21 +20,8 @@ const ENVIRONMENT_PARAMETER: &str = "env";
 /// The longest scheme that an error quotes.
 const QUOTED_SCHEME_BYTES: usize = 8;
 
-/// What a path may not hold as it is.
-const PATH_ESCAPES: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
-
-/// What a query may not hold as it is.
-const QUERY_ESCAPES: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'\'').add(b'<').add(b'>');
+/// The longest name that DNS knows, with its last dot.
+const MAX_NAME_BYTES: usize = 254;
 
 /// The URL of the platform's WebSocket, with entity and environment in its query.
 ///
@@ -46,13 +33,7 @@ const QUERY_ESCAPES: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'\'').add(b'
 /// # Ok::<(), platools::wire::UrlError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct ConnectUrl {
-    /// Scheme, host, port, path and query; the first `?` begins the query.
-    text: String,
-    host: UrlHost,
-    port: u16,
-    is_tls: bool,
-}
+pub struct ConnectUrl(Url);
 
 /// A URL that cannot be connected to.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -88,48 +69,39 @@ impl ConnectUrl {
     /// Applies the rules of tool-sync §2 to a configured URL. `entity` and `environment` count only
     /// where the URL's query does not name one.
     ///
-    /// A host's name is ASCII: one of other letters is written as its `xn--…`.
+    /// A host's name is ASCII: one of other letters is written as its `xn--…`. An IPv4 address is four decimal
+    /// numbers.
     ///
     /// # Errors
-    /// When `configured` is not a `ws`, `wss`, `http` or `https` URL, or holds credentials.
+    /// When `configured` is not a `ws`, `wss`, `http` or `https` URL, or contains credentials.
     pub fn new(configured: &str, entity: Option<&str>, environment: Option<&str>) -> Result<Self, UrlError> {
         let configured = configured.trim();
         if configured.is_empty() {
             return Err(UrlError::Empty);
         }
-        let malformed = |problem: &str| UrlError::Malformed { problem: problem.to_owned() };
-        let (scheme, rest) = split_scheme(configured).ok_or_else(|| malformed("it has no scheme"))?;
-        let (scheme, usual_port) = match scheme.as_str() {
-            "http" | "ws" => ("ws", 80),
-            "https" | "wss" => ("wss", 443),
-            _ => {
-                let found = (scheme.len() <= QUOTED_SCHEME_BYTES).then_some(scheme);
+        let mut url = Url::parse(configured).map_err(|error| match error {
+            ParseError::RelativeUrlWithoutBase => malformed("it has no scheme"),
+            error => malformed(&error.to_string()),
+        })?;
+        let scheme = match url.scheme() {
+            "http" | "ws" => "ws",
+            "https" | "wss" => "wss",
+            other => {
+                let found = (other.len() <= QUOTED_SCHEME_BYTES).then(|| other.to_owned());
                 return Err(UrlError::UnknownScheme { found });
             }
         };
-        let rest = rest.strip_prefix("//").ok_or_else(|| malformed("no // after the scheme"))?;
-        let rest = rest.split('#').next().unwrap_or_default();
-        let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        if authority.contains('@') {
-            return Err(UrlError::Credentials);
-        }
-        let (host, port) = UrlHost::with_port(authority).map_err(malformed)?;
-
-        let unusual = port.filter(|port| *port != usual_port);
-        let unusual = unusual.map(|port| format!(":{port}")).unwrap_or_default();
-        let mut text = format!("{scheme}://{host}{unusual}");
-        let path = path.trim_end_matches('/');
-        text.extend(utf8_percent_encode(path, PATH_ESCAPES));
+        check_authority(configured, &url)?;
+        // All four schemes are of one family, so the change cannot be refused.
+        let _ = url.set_scheme(scheme);
+        url.set_fragment(None);
+        let mut path = url.path().trim_end_matches('/').to_owned();
         if !path.ends_with(SOCKET_PATH) {
-            text.push_str(SOCKET_PATH);
+            path.push_str(SOCKET_PATH);
         }
-        if let Some(query) = query {
-            text.push('?');
-            text.extend(utf8_percent_encode(query, QUERY_ESCAPES));
-        }
+        url.set_path(&path);
 
-        let mut connect = Self { text, host, port: port.unwrap_or(usual_port), is_tls: scheme == "wss" };
+        let mut connect = Self(url);
         connect.fill(&ENTITY_PARAMETERS, entity);
         connect.fill(&[ENVIRONMENT_PARAMETER], environment);
         Ok(connect)
@@ -153,18 +125,17 @@ impl ConnectUrl {
         let filled = form_urlencoded::Serializer::new(String::new()).append_pair(names[0], value).finish();
         pairs.push(&filled);
         let query = pairs.join("&");
-        self.text.truncate(self.text.find('?').unwrap_or(self.text.len()));
-        self.text.push('?');
-        self.text.push_str(&query);
+        self.0.set_query(Some(&query));
     }
 
     fn query(&self) -> &str {
-        self.text.split_once('?').map_or("", |(_, query)| query)
+        self.0.query().unwrap_or_default()
     }
 
     fn parameter(&self, names: &[&str]) -> Option<String> {
         names.iter().find_map(|wanted| {
-            form_urlencoded::parse(self.query().as_bytes())
+            self.0
+                .query_pairs()
                 .find(|(name, value)| name == wanted && !value.is_empty())
                 .map(|(_, value)| value.into_owned())
         })
@@ -172,7 +143,7 @@ impl ConnectUrl {
 
     /// The URL as text.
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.0.as_str()
     }
 
     /// The entity that the query names; without one the platform refuses the connection.
@@ -187,36 +158,65 @@ impl ConnectUrl {
 
     /// The host to dial: a name or an address, IPv6 without brackets.
     pub fn host(&self) -> String {
-        self.host.to_dial()
+        policy::host_to_dial(&self.0)
     }
 
     /// The port to dial.
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port_or_known_default().unwrap_or_default()
     }
 
     /// Whether the connection is encrypted (`wss`).
     pub fn is_tls(&self) -> bool {
-        self.is_tls
+        self.0.scheme() == "wss"
     }
 
     /// Whether the host is this machine.
     pub fn is_loopback(&self) -> bool {
-        self.host.is_loopback()
+        policy::is_loopback_url(&self.0)
     }
 
     /// Whether the service secret would cross a network unencrypted.
     pub fn is_exposed(&self) -> bool {
-        !self.is_tls() && !self.is_loopback()
+        !policy::may_dial(&self.0, false)
     }
 }
 
-/// A URL's scheme, in lower case, and what follows its colon.
-fn split_scheme(text: &str) -> Option<(String, &str)> {
-    let (scheme, rest) = text.split_once(':')?;
-    let first_fits = scheme.starts_with(|first: char| first.is_ascii_alphabetic());
-    let rest_fits = scheme.bytes().all(|next| next.is_ascii_alphanumeric() || b"+-.".contains(&next));
-    (first_fits && rest_fits).then(|| (scheme.to_ascii_lowercase(), rest))
+fn malformed(problem: &str) -> UrlError {
+    UrlError::Malformed { problem: problem.to_owned() }
+}
+
+/// Checks that the authority names the host as it is dialled: `url` repairs more than a configuration should need,
+/// and what it repairs may not be what was meant.
+fn check_authority(configured: &str, url: &Url) -> Result<(), UrlError> {
+    let rest = configured.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//"));
+    let rest = rest.ok_or_else(|| malformed("no // after the scheme"))?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err(UrlError::Credentials);
+    }
+    if authority.is_empty() {
+        return Err(malformed("it names no host"));
+    }
+    let written = authority.rsplit_once(':').map_or(authority, |(host, _port)| host);
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            if !written.is_ascii() {
+                return Err(malformed("the host's name is not ASCII: write it as its xn--… name"));
+            }
+            let is_name = written.bytes().all(is_allowed) && written.eq_ignore_ascii_case(name);
+            if !is_name || name.len() > MAX_NAME_BYTES || name.starts_with('.') || name.contains("..") {
+                return Err(malformed("the host is neither a name nor an address"));
+            }
+        }
+        // Numbers of other bases, and fewer than four, are addresses to some readers and names to others.
+        Some(Host::Ipv4(address)) if written.trim_end_matches('.') != address.to_string() => {
+            return Err(malformed("the host is an IPv4 address, but not written as four decimal numbers"));
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 impl fmt::Display for ConnectUrl {
@@ -321,50 +321,81 @@ mod tests {
         assert_eq!((url.host().as_str(), url.port(), url.is_tls()), ("::1", 443, true));
     }
 
-    /// What is dialled, and what counts as this machine, is what the standard's own reader would say.
-    fn agrees_with_the_standard(configured: &str) -> Result<(), TestCaseError> {
+    #[test]
+    fn hosts_and_ports_are_dialled_as_they_are_written() {
+        for (authority, host, port) in [
+            ("Platos.Example", "platos.example", 80),
+            ("platos.example.:8443", "platos.example.", 8443),
+            ("my_host", "my_host", 80),
+            ("h:0080", "h", 80),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example", 80),
+            ("10.0.0.1:1", "10.0.0.1", 1),
+            ("10.0.0.1.", "10.0.0.1", 80),
+            ("[0:0::1]:3100", "::1", 3100),
+            ("4chan.example", "4chan.example", 80),
+        ] {
+            let url = ConnectUrl::new(&format!("ws://{authority}"), None, None).unwrap();
+            assert_eq!((url.host().as_str(), url.port()), (host, port), "{authority}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_could_be_read_in_two_ways_is_refused() {
+        for (authority, problem) in [
+            (":80", "host"),
+            ("b\u{fc}cher.example", "xn--\u{2026}"),
+            ("a b", "domain"),
+            ("a%41", "neither a name"),
+            ("a!", "neither a name"),
+            ("a\tb", "neither a name"),
+            ("a..b", "neither a name"),
+            (".", "neither a name"),
+            ("h:+1", "port"),
+            ("h:1:2", "port"),
+            ("::1", "host"),
+            ("[::1]x", "IPv6"),
+            ("h:65536", "port"),
+            ("[::1", "IPv6"),
+            ("[1.2.3.4]", "IPv6"),
+            ("127.1", "four decimal numbers"),
+            ("0x7f.0.0.1", "four decimal numbers"),
+            ("127.0.0.0x1", "four decimal numbers"),
+            ("2130706433", "four decimal numbers"),
+            ("127.0.0.256", "IPv4"),
+        ] {
+            let error = ConnectUrl::new(&format!("ws://{authority}"), None, None).unwrap_err().to_string();
+            assert!(error.contains(problem), "{authority}: {error}");
+        }
+    }
+
+    /// The host that is checked, the one that is dialled and the one in the handshake's request are the same.
+    fn is_read_alike_everywhere(configured: &str) -> Result<(), TestCaseError> {
         let Ok(ours) = ConnectUrl::new(configured, None, None) else { return Ok(()) };
-        let theirs = match url::Url::parse(configured.trim()) {
-            // Whether a name's Punycode says something is for DNS to find out.
-            Err(url::ParseError::IdnaError) if ours.host().contains("xn--") => return Ok(()),
-            theirs => theirs.map_err(|error| TestCaseError::fail(format!("{configured:?}: {error}")))?,
-        };
-        let host = theirs.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        prop_assert_eq!(ours.host(), host, "{:?}", configured);
-        prop_assert_eq!(Some(ours.port()), theirs.port_or_known_default(), "{:?}", configured);
-        let loopback = match theirs.host() {
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-            _ => format!(".{}", host.trim_end_matches('.')).ends_with(".localhost"),
-        };
-        prop_assert_eq!(ours.is_loopback(), loopback, "{:?}", configured);
-        let pairs = |query: Option<&str>| -> Vec<(String, String)> {
-            form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
-        };
-        prop_assert_eq!(pairs(Some(ours.query())), pairs(theirs.query()), "{:?}", configured);
-        // What dials it reads it once more.
-        let dialled: http::Uri = ours.as_str().parse().map_err(|error| {
+        let again = ConnectUrl::new(ours.as_str(), None, None);
+        prop_assert_eq!(again.as_ref(), Ok(&ours), "{:?}", configured);
+        let request: http::Uri = ours.as_str().parse().map_err(|error| {
             TestCaseError::fail(format!("{configured:?} became {:?}: {error}", ours.as_str()))
         })?;
-        prop_assert_eq!(dialled.host().map(|host| host.trim_matches(['[', ']'])), Some(host));
-        prop_assert_eq!(dialled.port_u16().unwrap_or(ours.port()), ours.port());
+        let host = request.host().map(|host| host.trim_matches(['[', ']']).to_owned());
+        prop_assert_eq!(host, Some(ours.host()));
+        prop_assert_eq!(request.port_u16().unwrap_or(ours.port()), ours.port());
         Ok(())
     }
 
     proptest! {
         #[test]
-        fn a_url_means_what_it_means_to_the_standard(
+        fn a_url_is_read_alike_everywhere(
             scheme in "(wss?|https?|WSS)",
             host in "([a-z0-9._~!$&'()*+,;=%-]{1,8}|[a-cé]{1,3}(\\.[a-c0-9-]{1,4}){0,3}|[0-9a-fx]{1,4}(\\.[0-9a-fx]{0,4}){0,4}|\\[[0-9a-f:.]{2,12}\\]|localhost\\.?|127\\.0\\.0\\.[0-9]{1,3}|xn--[a-z0-9-]{1,6})",
             port in "(:[0-9+ ]{0,6})?",
             rest in "([/a-z.]{0,6})?([?][a-z=&é%+ '\"]{0,8})?(#.{0,3})?",
         ) {
-            agrees_with_the_standard(&format!("{scheme}://{host}{port}{}", rest_of(&rest)))?;
+            is_read_alike_everywhere(&format!("{scheme}://{host}{port}{}", rest_of(&rest)))?;
         }
 
         #[test]
-        fn whatever_is_taken_means_what_it_means_to_the_standard(text in "wss?://[ -~é]{0,24}") {
-            agrees_with_the_standard(&text)?;
+        fn whatever_is_accepted_is_read_alike_everywhere(text in "wss?://[ -~é]{0,24}") {
+            is_read_alike_everywhere(&text)?;
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use http::uri::Authority;
 use platools::mcp::{McpError, McpServer};
 use platools::{LocalHost, Platools};
+use platools_net::policy::is_loopback_address;
 use serde_json::{Value, json};
 
 use super::arguments::Serve;
@@ -158,7 +159,7 @@ fn url(options: &Serve) -> Result<String, Failure> {
     let port = options.port;
     let address = options.host.parse::<IpAddr>().ok();
     if let Some(name) = options.allow_host.first()
-        && !address.is_some_and(|address| address.is_loopback())
+        && !address.is_some_and(is_loopback_address)
     {
         let has_port = name.parse::<Authority>().is_ok_and(|name| name.port().is_some());
         return Ok(if has_port { format!("http://{name}/mcp") } else { format!("http://{name}:{port}/mcp") });

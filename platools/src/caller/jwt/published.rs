@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use http::{Request, StatusCode};
 use jsonwebtoken::{DecodingKey, Header};
+use platools_net::client::{self, HttpClient};
+use platools_net::policy::http_url;
+use platools_net::tls;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -15,7 +18,6 @@ use url::Url;
 use super::keys::KeySet;
 use super::{JwtAlgorithm, JwtKeyError};
 use crate::caller::AuthenticationError;
-use crate::http_client::{HttpClient, HttpOptions, http_url};
 
 /// How long keys are good without another look.
 const FRESH: Duration = Duration::from_secs(3_600);
@@ -57,10 +59,10 @@ struct Known {
 impl Published {
     pub(super) fn new(url: &str) -> Result<Self, JwtKeyError> {
         let url = http_url(url, false).map_err(|error| JwtKeyError::Url { problem: error.to_string() })?;
-        let options =
-            HttpOptions { ca_file: None, connect_timeout: TIME / 2, timeout: TIME, max_body: MAX_BODY };
-        let client =
-            HttpClient::new(&options).map_err(|error| JwtKeyError::Tls { problem: error.to_string() })?;
+        let client = tls::client_config(None)
+            .and_then(|tls| client::build(client::client_builder(tls).connect_timeout(TIME / 2)))
+            .map_err(|error| JwtKeyError::Tls { problem: error.to_string() })?;
+        let client = HttpClient::new(client, MAX_BODY);
         let source = Source { shown: without_query(&url), url: url.into(), client, pinned: None };
         Ok(Self { source, known: Arc::default(), looked: Arc::default(), is_failing: Arc::default() })
     }

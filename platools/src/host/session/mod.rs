@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use futures_util::{Sink as _, SinkExt as _, Stream as _, StreamExt as _};
+use platools_net::dial::WebSocket;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as SocketError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -21,7 +22,6 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use self::outgoing::Outgoing;
-use super::dial::Socket;
 use super::driver::Status;
 use super::ending::{self, Ending};
 use super::machine::Event;
@@ -49,7 +49,7 @@ const LASTING: Duration = Duration::from_secs(30);
 pub(super) struct Session<'a> {
     shared: &'a Arc<Shared>,
     status: &'a mut Status,
-    socket: Socket,
+    socket: WebSocket,
     scope: Scope,
     welcomed: bool,
     outgoing: Outgoing,
@@ -96,7 +96,7 @@ impl<'a> Session<'a> {
     pub(super) fn new(
         shared: &'a Arc<Shared>,
         status: &'a mut Status,
-        socket: Socket,
+        socket: WebSocket,
         deadline: Instant,
     ) -> Self {
         status.on(Event::Opened);

@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use platools_net::dial::Connection;
 use tokio::io::{DuplexStream, duplex};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::*;
 use crate::caller::CallContext;
-use crate::host::dial::Stream;
 use crate::host::outbox::Answer;
 use crate::host::{Host, HostState};
 use crate::tool::{Arguments, Tool, ToolOutput, ToolSpec};
@@ -25,7 +25,7 @@ fn host() -> Host {
 
 /// A host's session, and the platform's end of its connection.
 async fn run(host: Host, stream: DuplexStream) -> Ending {
-    let stream: Box<dyn Stream> = Box::new(stream);
+    let stream: Connection = Box::new(stream);
     let socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
     let mut status = Status::new(Arc::clone(&host.shared), host.state);
     let deadline = Instant::now() + host.shared.config.connect_timeout;

@@ -10,6 +10,7 @@ use ::http::uri::Authority;
 use ::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::extract::Request;
 use axum::response::Response;
+use platools_net::policy::is_loopback_host;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -81,7 +82,7 @@ impl Guard {
             return false;
         }
         let (whole, host) = (authority.as_str().to_ascii_lowercase(), authority.host().to_ascii_lowercase());
-        is_loopback(&host) || self.hosts.contains(&whole) || self.hosts.contains(&host)
+        is_loopback_host(&host) || self.hosts.contains(&whole) || self.hosts.contains(&host)
     }
 
     fn is_origin_allowed(&self, origin: &HeaderValue) -> bool {
@@ -91,7 +92,7 @@ impl Guard {
             return true;
         }
         let Ok(uri) = origin.parse::<Uri>() else { return false };
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(is_loopback)
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(is_loopback_host)
     }
 }
 
@@ -106,10 +107,6 @@ impl fmt::Debug for Guard {
 
 fn digest(token: &[u8]) -> [u8; 32] {
     Sha256::digest(token).into()
-}
-
-fn is_loopback(host: &str) -> bool {
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }
 
 /// Lets pages of `origin` read the response.

@@ -1,9 +1,9 @@
 //! Reads what the mint answered, and holds it against what was asked for.
 
-use std::time::Duration;
+use std::time::SystemTime;
 
-use http::header::RETRY_AFTER;
 use http::{Response, StatusCode};
+use platools_net::retry_after;
 use serde::Deserialize;
 
 use super::RemoteMintError;
@@ -29,11 +29,11 @@ pub(super) fn read(
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(RemoteMintError::Unauthorized),
         StatusCode::NOT_FOUND => Err(RemoteMintError::NotFound),
         StatusCode::SERVICE_UNAVAILABLE => {
-            Err(RemoteMintError::CannotSign { retry_after: retry_after(answer) })
+            Err(RemoteMintError::CannotSign { retry_after: retry_after(answer.headers(), SystemTime::now()) })
         }
-        StatusCode::TOO_MANY_REQUESTS => {
-            Err(RemoteMintError::TooManyRequests { retry_after: retry_after(answer) })
-        }
+        StatusCode::TOO_MANY_REQUESTS => Err(RemoteMintError::TooManyRequests {
+            retry_after: retry_after(answer.headers(), SystemTime::now()),
+        }),
         _ if status.is_redirection() => Err(RemoteMintError::Redirected { status: status.as_u16() }),
         _ => Err(RemoteMintError::Status { status: status.as_u16() }),
     }
@@ -88,12 +88,6 @@ fn token(
         return Err(RemoteMintError::Expired);
     }
     Ok(SessionToken::new(minted.token, expires_at))
-}
-
-/// Only seconds: a date needs a clock that both sides agree on.
-fn retry_after(answer: &Response<Vec<u8>>) -> Option<Duration> {
-    let seconds = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }
 
 /// The platform's words about what it does not like, as far as they can go into a log.

@@ -14,6 +14,9 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request};
+use platools_net::client::{self, HttpClient, HttpError};
+use platools_net::policy::{UrlError, http_url};
+use platools_net::{Backoff, tls};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -26,7 +29,6 @@ use super::{
     UserMeta, unix_seconds,
 };
 use crate::SecretSource;
-use crate::http_client::{HttpClient, HttpError, HttpOptions, http_url};
 use crate::verify::{Secret, SecretError};
 
 /// What a bearer of the mint starts with. A service secret does not, and must not be sent.
@@ -47,11 +49,11 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// How often a request is sent at most.
 const ATTEMPTS: u32 = 3;
 
-/// The longest pause before the second attempt; it doubles for the third.
-const PAUSE: Duration = Duration::from_millis(250);
-
 /// The longest pause that a server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The pauses before the second and the third attempt.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), LONGEST_PAUSE);
 
 /// Asks the platform for tokens: `POST {base}/api/v1/entities/{entity}/session-tokens`.
 ///
@@ -133,19 +135,20 @@ impl RemoteMintBuilder {
             return Err(ClaimsError::EntityId.into());
         }
         let mut url = http_url(&self.url, self.allow_insecure)
-            .map_err(|error| MintConfigError::Url { problem: error.to_string() })?;
+            .map_err(|error| MintConfigError::Url { problem: url_problem(&error) })?;
         let path = format!("{}/api/v1/entities/{entity}/session-tokens", url.path().trim_end_matches('/'));
         url.set_path(&path);
         url.set_query(None);
         url.set_fragment(None);
         let bearer = Rotating::new(self.bearer, bearer)
             .map_err(|unusable| MintConfigError::Bearer { problem: bearer_problem(&unusable) })?;
-        let client = HttpClient::new(&HttpOptions {
-            ca_file: self.ca_file.as_deref(),
-            connect_timeout: CONNECT_TIMEOUT.min(self.timeout),
-            timeout: self.timeout,
-            max_body: MAX_ANSWER,
-        })?;
+        let client = tls::client_config(self.ca_file.as_deref())
+            .and_then(|tls| {
+                let connect_timeout = CONNECT_TIMEOUT.min(self.timeout);
+                client::build(client::client_builder(tls).connect_timeout(connect_timeout))
+            })
+            .map_err(MintConfigError::of_tls)?;
+        let client = HttpClient::new(client, MAX_ANSWER);
         Ok(RemoteMint { scope: self.scope, url: url.into(), bearer, client, timeout: self.timeout })
     }
 }
@@ -155,10 +158,17 @@ fn bearer(secret: &Secret) -> Result<HeaderValue, Unusable> {
     if !secret.expose().starts_with(BEARER_PREFIX) {
         return Err(Unusable::Refused("does not start with `plt_ent_`: is it the service secret?"));
     }
-    let mut header = HeaderValue::try_from(format!("Bearer {}", secret.expose()))
-        .map_err(|_| Unusable::Refused("cannot be sent in an HTTP header"))?;
-    header.set_sensitive(true);
-    Ok(header)
+    secret.bearer().map_err(|_| Unusable::Refused("cannot be sent in an HTTP header"))
+}
+
+/// What is wrong with the URL, with the way out where there is one.
+fn url_problem(error: &UrlError) -> String {
+    match error {
+        UrlError::PlainText => {
+            format!("{error}, or set PLATOS_ALLOW_INSECURE=1 if the network is trusted")
+        }
+        error => error.to_string(),
+    }
 }
 
 /// What is wrong with a bearer, in words that do not call it a service secret.
@@ -239,7 +249,7 @@ impl RemoteMint {
             HttpError::Connect(problem) => RemoteMintError::Unreachable { problem },
             HttpError::Timeout(time) => RemoteMintError::TimedOut { time },
             HttpError::TooLarge { limit } => RemoteMintError::TooLarge { limit },
-            HttpError::Broken(problem) => RemoteMintError::Broken { problem },
+            HttpError::Request(problem) | HttpError::Broken(problem) => RemoteMintError::Broken { problem },
         })?;
         answer::read(&answer, &self.scope, claims, unix_seconds(SystemTime::now()))
     }
@@ -249,7 +259,7 @@ impl RemoteMint {
 fn pause(error: &RemoteMintError, attempt: u32) -> Option<Duration> {
     match error.retry_after() {
         Some(wanted) => (wanted <= LONGEST_PAUSE).then_some(wanted),
-        None if error.is_temporary() => Some((PAUSE * attempt).mul_f64(fastrand::f64())),
+        None if error.is_temporary() => Some(BACKOFF.wait(attempt - 1)),
         None => None,
     }
 }
