@@ -62,7 +62,7 @@
 //! | network of machines | skipped without a word outside of production | as [`SessionRequest::network`] says |
 //! | a drag with a start, buttons at a point | the caller's to take apart | moved there first, then pressed |
 //! | `evaluate` with no object | the server's to refuse | not sent |
-//! | `User-Agent` | that of its HTTP library | `plato-sdk-rs/…` |
+//! | `User-Agent` | that of its HTTP library | `platools-rs/…` |
 
 mod api;
 mod browser;

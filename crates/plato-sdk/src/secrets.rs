@@ -5,18 +5,19 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use http::HeaderValue;
+use platools_net::SecretText;
 use serde::{Deserialize, Serialize};
 use url::Url;
-use zeroize::Zeroizing;
 
 use crate::config::ConfigError;
 
 /// The characters of an id that are shown.
 const SHOWN: usize = 4;
 
-/// The API key. Its memory is wiped when it goes.
-#[derive(Clone)]
-pub(crate) struct ApiKey(Zeroizing<String>);
+/// The API key.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiKey(SecretText);
 
 impl ApiKey {
     pub(crate) fn new(text: &str) -> Result<Self, ConfigError> {
@@ -27,17 +28,12 @@ impl ApiKey {
         if !text.chars().all(|character| character.is_ascii_graphic()) {
             return Err(ConfigError::UnusableKey);
         }
-        Ok(Self(Zeroizing::new(text.to_owned())))
+        Ok(Self(text.into()))
     }
 
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKey([redacted])")
+    /// The header's value, marked so that it is not printed.
+    pub(crate) fn header(&self) -> Result<HeaderValue, ConfigError> {
+        self.0.header("").map_err(|_| ConfigError::UnusableKey)
     }
 }
 
@@ -95,28 +91,28 @@ impl fmt::Debug for JobId {
 /// # }
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct SecretUrl(String);
+pub struct SecretUrl(SecretText);
 
 impl SecretUrl {
     pub(crate) fn new(url: impl Into<String>) -> Self {
-        Self(url.into())
+        Self(url.into().into())
     }
 
     /// The URL itself, for a browser and not for a log.
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose()
     }
 }
 
 impl From<Url> for SecretUrl {
     fn from(url: Url) -> Self {
-        Self(url.into())
+        Self::new(url)
     }
 }
 
 impl fmt::Debug for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = self.0.split_once(':').map_or("", |(scheme, _)| scheme);
+        let scheme = self.expose().split_once(':').map_or("", |(scheme, _)| scheme);
         write!(f, "SecretUrl({scheme}:[redacted])")
     }
 }
@@ -170,7 +166,7 @@ mod tests {
         let url = SecretUrl::new(format!("https://{JOB}--6080.connect.plato.so/?x"));
         let key = ApiKey::new(" pk-s3cret\n").unwrap();
         assert_eq!(format!("{url:?} {key:?}"), "SecretUrl(https:[redacted]) ApiKey([redacted])");
-        assert_eq!(key.expose(), "pk-s3cret");
+        assert_eq!(key.header().unwrap(), "pk-s3cret");
         assert_eq!(format!("{:?}", JobId::from("j1")), "JobId(…)");
     }
 

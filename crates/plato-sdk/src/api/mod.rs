@@ -8,7 +8,7 @@ mod jobs;
 mod read;
 mod sessions;
 
-use http::header::{HeaderName, HeaderValue};
+use http::header::HeaderName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -132,9 +132,7 @@ impl Api {
 
     async fn send<T: DeserializeOwned>(&self, endpoint: Endpoint, body: Option<Vec<u8>>) -> Result<T, Error> {
         let method = if endpoint.operation.starts_with("GET ") { Method::Get } else { Method::Post };
-        let mut key = HeaderValue::from_str(self.shared.key.expose())
-            .map_err(|_| Error::Config(crate::config::ConfigError::UnusableKey))?;
-        key.set_sensitive(true);
+        let key = self.shared.key.header()?;
         let ask = Ask {
             operation: endpoint.operation,
             method,

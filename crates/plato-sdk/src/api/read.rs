@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{ApiError, Error};
-use crate::http::{Answer, retry_after};
+use crate::http::Answer;
 use crate::secrets::redact;
 
 /// The most of a server's own words that an error repeats, in characters.
@@ -57,7 +57,7 @@ fn refusal(operation: &'static str, answer: &Answer) -> ApiError {
         message.truncate(end);
         message.push('…');
     }
-    let retry_after = retry_after(&answer.headers, SystemTime::now());
+    let retry_after = platools_net::retry_after(&answer.headers, SystemTime::now());
     ApiError { operation, status: answer.status, message, retry_after, body: body.map(Box::new) }
 }
 

@@ -6,16 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use http::HeaderValue;
+use http::header::USER_AGENT;
+use platools_net::dial::{self, WebSocket};
+use platools_net::policy::host_to_dial;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
-use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
@@ -28,10 +27,6 @@ const CONNECT: Duration = Duration::from_secs(15);
 const MAX_MESSAGE: usize = 64 << 20;
 
 type Answer = Result<Value, String>;
-
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A connection to a browser; it is closed when it is dropped.
 pub(super) struct Cdp {
@@ -78,27 +73,18 @@ impl Cdp {
     }
 }
 
-async fn open(url: &Url, tls: &Arc<ClientConfig>) -> Result<WebSocketStream<Box<dyn Stream>>, String> {
-    let host = url.host_str().ok_or("its address names no host")?.to_owned();
+async fn open(url: &Url, tls: &Arc<ClientConfig>) -> Result<WebSocket, String> {
     let port = url.port_or_known_default().ok_or("its address names no port")?;
-    let plain =
-        TcpStream::connect((host.trim_matches(['[', ']']), port)).await.map_err(|error| error.to_string())?;
-    let stream: Box<dyn Stream> = if url.scheme() == "wss" {
-        let name = ServerName::try_from(host).map_err(|error| error.to_string())?;
-        let connector = TlsConnector::from(Arc::clone(tls));
-        Box::new(connector.connect(name, plain).await.map_err(|error| error.to_string())?)
-    } else {
-        Box::new(plain)
-    };
-    let config =
-        WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
-    let opened = client_async_with_config(url.as_str(), stream, Some(config)).await;
-    opened.map(|(socket, _)| socket).map_err(|error| error.to_string())
+    let tls = (url.scheme() == "wss").then_some(tls);
+    let connection = dial::connect(&host_to_dial(url), port, tls).await.map_err(|error| error.reason())?;
+    let mut request = url.as_str().into_client_request().map_err(|error| error.to_string())?;
+    request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(platools_net::USER_AGENT));
+    dial::upgrade(request, connection, MAX_MESSAGE).await.map_err(|error| error.to_string())
 }
 
 /// Carries commands out and answers in until either side hangs up.
 async fn talk(
-    socket: WebSocketStream<Box<dyn Stream>>,
+    socket: WebSocket,
     mut commands: mpsc::UnboundedReceiver<(u64, String, oneshot::Sender<Answer>)>,
 ) {
     let (mut out, mut incoming) = socket.split();

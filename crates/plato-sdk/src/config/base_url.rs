@@ -1,7 +1,6 @@
 //! Where the control plane is (plato-api §2.1), and which gateway belongs to it (§1).
 
-use std::net::IpAddr;
-
+use platools_net::policy::{UrlError, http_url, is_loopback_url};
 use url::{Host, Url};
 
 use super::ConfigError;
@@ -33,27 +32,19 @@ pub(super) fn checked(
     allow_insecure: bool,
 ) -> Result<Url, ConfigError> {
     let fail = |problem: String| Err(ConfigError::Url { what, problem });
-    let url = match Url::parse(text) {
-        Ok(url) => url,
-        Err(error) => return fail(format!("is not a URL ({error}): expected something like {example}")),
-    };
-    if !matches!(url.scheme(), "http" | "https") {
-        return fail(format!(
-            "does not start with https:// (or http:// for this machine), as {example} does"
-        ));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return fail("contains a user name or password: give the key by itself, not in a URL".to_owned());
-    }
+    let url = http_url(text, allow_insecure).or_else(|error| {
+        fail(match error {
+            UrlError::Malformed(error) => {
+                format!("is not a URL ({error}): expected something like {example}")
+            }
+            UrlError::PlainText => {
+                format!("{error}, or call `.allow_insecure()` if the network is trusted")
+            }
+            error => error.to_string(),
+        })
+    })?;
     if url.query().is_some() || url.fragment().is_some() {
         return fail(format!("has a `?` or `#` in it: give what stands before, such as {example}"));
-    }
-    if url.scheme() == "http" && !allow_insecure && !is_loopback(&url) {
-        return fail(
-            "is not encrypted (http:// to a host that is not this machine), so anyone on the way could read the \
-             key: use https://, or call `.allow_insecure()` if the network is trusted"
-                .to_owned(),
-        );
     }
     Ok(url)
 }
@@ -63,22 +54,12 @@ pub(crate) fn is_production(url: &Url) -> bool {
     url.as_str().trim_end_matches('/') == PRODUCTION
 }
 
-/// Whether a URL stays on this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 /// The gateway that belongs to an API: `plato.so` has `connect.plato.so`, `testing.plato.so` has
 /// `testing.connect.plato.so`.
 pub(super) fn gateway(base: &Url) -> String {
     let production = "connect.plato.so".to_owned();
     let Some(Host::Domain(host)) = base.host() else { return production };
-    if host == "plato.so" || is_loopback(base) {
+    if host == "plato.so" || is_loopback_url(base) {
         return production;
     }
     match host.split_once('.') {

@@ -1,9 +1,10 @@
 //! Where a port of a virtual machine is reached (plato-api §1).
 
+use platools_net::policy::is_loopback_url;
 use url::Url;
 
 use super::ConfigError;
-use super::base_url::{checked, gateway, is_loopback};
+use super::base_url::{checked, gateway};
 use crate::secrets::JobId;
 
 const WHAT: &str = "the template of desktops (PLATO_DESKTOP_URL)";
@@ -24,7 +25,7 @@ impl DesktopUrl {
         let Some(text) = text else {
             // An API on this machine has no gateway that could be known.
             let template =
-                (!is_loopback(base)).then(|| format!("https://{{job_id}}--{{port}}.{}", gateway(base)));
+                (!is_loopback_url(base)).then(|| format!("https://{{job_id}}--{{port}}.{}", gateway(base)));
             return Ok(Self { template });
         };
         let text = text.trim().trim_end_matches('/');
@@ -34,7 +35,7 @@ impl DesktopUrl {
         }
         let filled = text.replace("{job_id}", "0").replace("{port}", "9000");
         let url = checked(&filled, WHAT, EXAMPLE, allow_insecure)?;
-        if is_loopback(base)
+        if is_loopback_url(base)
             && url.host_str().is_some_and(|host| host == "plato.so" || host.ends_with(".plato.so"))
         {
             return Err(ConfigError::ProductionGateway);

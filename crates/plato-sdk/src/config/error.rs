@@ -1,5 +1,6 @@
 //! What is wrong with a configuration. No message quotes a key.
 
+use platools_net::tls::TlsError;
 use thiserror::Error;
 
 /// A client that cannot be set up, and what to do about it.
@@ -35,4 +36,13 @@ pub enum ConfigError {
     /// A value is out of its range.
     #[error("{0}")]
     Value(String),
+}
+
+impl ConfigError {
+    pub(crate) fn of_tls(error: TlsError) -> Self {
+        match error {
+            TlsError::Setup(problem) => Self::Tls(problem),
+            error @ TlsError::CaFile { .. } => Self::Tls(error.to_string()),
+        }
+    }
 }

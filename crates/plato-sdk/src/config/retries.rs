@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use platools_net::Backoff;
+
 /// How often a request that may be repeated is sent again, and after which pauses.
 ///
 /// The pause before the n-th repetition is random between half of `base · 2ⁿ` and the whole of it, never more than
@@ -50,8 +52,8 @@ impl Retries {
         if done >= self.attempts || retry_after.is_some_and(|wait| wait > self.max_retry_after) {
             return None;
         }
-        let ceiling = self.base.saturating_mul(1 << (done.max(1) - 1).min(16)).min(self.max_delay);
-        let pause = ceiling.mul_f64(0.5 + fastrand::f64() / 2.0);
+        let backoff = Backoff::new(self.base, self.max_delay).jitter(0.5..=1.0);
+        let pause = backoff.wait(done.saturating_sub(1));
         Some(pause.max(retry_after.unwrap_or_default()))
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use platools_net::SecretText;
 use url::Url;
 
 use super::base_url::PRODUCTION;
@@ -25,7 +26,7 @@ use crate::secrets::ApiKey;
 /// ```
 #[derive(Clone)]
 pub struct PlatoBuilder {
-    key: Option<String>,
+    key: Option<SecretText>,
     base_url: Option<String>,
     desktop_url: Option<String>,
     ca_file: Option<PathBuf>,
@@ -89,7 +90,7 @@ impl PlatoBuilder {
     pub fn from_lookup(look_up: impl Fn(&str) -> Option<String>) -> Self {
         let look_up = |name: &str| look_up(name).filter(|value| !value.trim().is_empty());
         Self {
-            key: look_up("PLATO_API_KEY"),
+            key: look_up("PLATO_API_KEY").map(SecretText::from),
             base_url: look_up("PLATO_BASE_URL"),
             desktop_url: look_up("PLATO_DESKTOP_URL"),
             ca_file: look_up("PLATO_CA_FILE").map(PathBuf::from),
@@ -99,7 +100,7 @@ impl PlatoBuilder {
 
     /// The API key.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
+        self.key = Some(key.into().into());
         self
     }
 
@@ -176,7 +177,7 @@ impl PlatoBuilder {
     }
 
     fn settings(self) -> Result<Settings, ConfigError> {
-        let key = ApiKey::new(self.key.as_deref().unwrap_or_default())?;
+        let key = ApiKey::new(self.key.as_ref().map_or("", SecretText::expose))?;
         let base = base_url(self.base_url.as_deref().unwrap_or(PRODUCTION), self.allow_insecure)?;
         let desktops = DesktopUrl::new(self.desktop_url.as_deref(), &base, self.allow_insecure)?;
         if self.heartbeat_interval.is_zero() {

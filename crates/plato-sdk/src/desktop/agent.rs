@@ -17,8 +17,7 @@ use super::{DesktopStatus, Size};
 use crate::api::read_json;
 use crate::config::{Retries, Settings};
 use crate::error::{Error, Result};
-use crate::http::tls::client_config;
-use crate::http::{Ask, HttpClient, HttpOptions, Method, Repeat, repeatedly};
+use crate::http::{Ask, HttpClient, HttpOptions, Method, Repeat, client_config, repeatedly};
 use crate::secrets::redact;
 
 /// The most of an answer that is read: the largest picture that is of use, and some.

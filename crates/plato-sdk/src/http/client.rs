@@ -1,14 +1,14 @@
 //! One client: no redirects, no proxies, answers read up to a limit.
 
-use std::error::Error as StdError;
 use std::path::Path;
 use std::time::Duration;
 
+use http::Request;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect;
+use platools_net::client::{self, HttpError};
+use rustls::ClientConfig;
 use url::Url;
 
-use super::tls;
 use crate::config::ConfigError;
 use crate::error::{TransportError, TransportErrorKind};
 
@@ -54,94 +54,73 @@ pub(crate) struct Answer {
 
 /// Sends requests. Clones share their connections.
 #[derive(Debug, Clone)]
-pub(crate) struct HttpClient {
-    client: reqwest::Client,
-    max_body: usize,
-}
+pub(crate) struct HttpClient(client::HttpClient);
 
 impl HttpClient {
     /// A client; nothing is dialled yet.
     pub(crate) fn new(options: &HttpOptions<'_>) -> Result<Self, ConfigError> {
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::client_config(options.ca_file)?)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
+        let mut builder = client::client_builder(client_config(options.ca_file)?)
             .http1_only()
-            .user_agent(concat!("plato-sdk-rs/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(options.connect_timeout);
         if !options.keep_connections {
             builder = builder.pool_max_idle_per_host(0);
         }
-        let client = builder.build().map_err(|error| ConfigError::Tls(explain(&error)))?;
-        Ok(Self { client, max_body: options.max_body })
+        let client = client::build(builder).map_err(ConfigError::of_tls)?;
+        Ok(Self(client::HttpClient::new(client, options.max_body)))
     }
 
     /// Sends a request and reads the answer, whatever its status is.
     pub(crate) async fn send(&self, ask: &Ask) -> Result<Answer, TransportError> {
-        let fail = |kind, problem| TransportError { operation: ask.operation, kind, problem };
-        let Ok(answer) = tokio::time::timeout(ask.timeout, self.exchange(ask)).await else {
-            let time = ask.timeout.as_secs_f64();
-            return Err(fail(TransportErrorKind::Timeout, format!("nothing came within {time} s")));
+        let answer = match ask.request() {
+            Ok(request) => self.0.send(request, ask.timeout).await,
+            Err(error) => Err(HttpError::Request(error.to_string())),
         };
-        answer.map_err(|(kind, problem)| fail(kind, problem))
+        let answer = answer.map_err(|error| {
+            let (kind, problem) = explained(error);
+            TransportError { operation: ask.operation, kind, problem }
+        })?;
+        let (parts, body) = answer.into_parts();
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
     }
+}
 
-    async fn exchange(&self, ask: &Ask) -> Result<Answer, (TransportErrorKind, String)> {
-        let mut request = match ask.method {
-            Method::Get => self.client.get(ask.url.clone()),
-            Method::Post => self.client.post(ask.url.clone()),
+impl Ask {
+    fn request(&self) -> Result<Request<Vec<u8>>, http::Error> {
+        let mut request = match self.method {
+            Method::Get => Request::get(self.url.as_str()),
+            Method::Post => Request::post(self.url.as_str()),
         };
-        for (name, value) in &ask.headers {
+        for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        request = match (&ask.body, ask.method) {
-            (Some(body), _) => request.header(CONTENT_TYPE, "application/json").body(body.clone()),
+        request = match (&self.body, self.method) {
+            (Some(_), _) => request.header(CONTENT_TYPE, "application/json"),
             // Without it some servers wait for a body.
             (None, Method::Post) => request.header(CONTENT_LENGTH, "0"),
             (None, Method::Get) => request,
         };
-        let mut answer = request.send().await.map_err(failure)?;
-        let limit = self.max_body;
-        let too_large = || (TransportErrorKind::TooLarge, format!("it has more than {limit} bytes"));
-        // A server that says how much there is need not send it first.
-        if answer.content_length().is_some_and(|length| length > limit as u64) {
-            return Err(too_large());
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(failure)? {
-            if chunk.len() > limit - body.len() {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let headers = std::mem::take(answer.headers_mut());
-        Ok(Answer { status: answer.status().as_u16(), headers, body })
+        request.body(self.body.clone().unwrap_or_default())
     }
 }
 
-fn failure(error: reqwest::Error) -> (TransportErrorKind, String) {
-    let error = error.without_url();
-    let kind = if error.is_connect() {
-        TransportErrorKind::Connect
-    } else if error.is_timeout() {
-        TransportErrorKind::Timeout
-    } else {
-        TransportErrorKind::Broken
-    };
-    let problem = match kind {
-        TransportErrorKind::Connect => format!("no connection could be made ({})", explain(&error)),
-        TransportErrorKind::Timeout => "it took too long".to_owned(),
-        _ => format!("the connection broke ({})", explain(&error)),
-    };
-    (kind, problem)
+/// The TLS configuration that trusts the certificates in `ca_file`, too.
+pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, ConfigError> {
+    platools_net::tls::client_config(ca_file).map_err(ConfigError::of_tls)
 }
 
-/// The innermost reason: the outer ones say only that a request failed.
-fn explain(error: &dyn StdError) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
+fn explained(error: HttpError) -> (TransportErrorKind, String) {
+    match error {
+        HttpError::Connect(reason) => {
+            (TransportErrorKind::Connect, format!("no connection could be made ({reason})"))
+        }
+        HttpError::Timeout(time) => {
+            (TransportErrorKind::Timeout, format!("nothing came within {} s", time.as_secs_f64()))
+        }
+        HttpError::TooLarge { limit } => {
+            (TransportErrorKind::TooLarge, format!("it has more than {limit} bytes"))
+        }
+        HttpError::Request(reason) | HttpError::Broken(reason) => {
+            (TransportErrorKind::Broken, format!("the connection broke ({reason})"))
+        }
     }
-    innermost.to_string()
 }

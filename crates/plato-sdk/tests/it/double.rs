@@ -29,7 +29,7 @@ async fn orders_are_carried_out_one_after_the_other_and_requests_are_kept() {
     let requests = fake.requests();
     assert_eq!(requests.len(), 3);
     assert_eq!(requests[0].header("x-api-key"), Some(fake.api_key().as_str()));
-    assert!(requests[0].header("user-agent").unwrap().starts_with("plato-sdk-rs/"));
+    assert!(requests[0].header("user-agent").unwrap().starts_with("platools-rs/"));
 }
 
 #[tokio::test]
