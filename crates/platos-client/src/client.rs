@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio_rustls::TlsConnector;
+use platools_net::client::{self, HttpClient};
+use platools_net::tls::client_config;
+use rustls::ClientConfig;
 
 use crate::api::{Agents, Approvals, Bgo, Budgets, Monitoring, Threads};
 use crate::config::{ClientBuilder, Config, Mode, NoMode, Scope, Secret, check_scope};
 use crate::error::ConfigError;
-use crate::http::{self, Credentials};
+use crate::http::{Credentials, MAX_ANSWER_BYTES};
 
 /// A client of one platform. Clones are cheap and share connections and session token.
 ///
@@ -37,8 +39,8 @@ pub struct PlatosClient {
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) credentials: Credentials,
-    pub(crate) http: reqwest::Client,
-    pub(crate) tls: TlsConnector,
+    pub(crate) http: HttpClient,
+    pub(crate) tls: Arc<ClientConfig>,
 }
 
 impl PlatosClient {
@@ -67,13 +69,16 @@ impl PlatosClient {
         scope: Option<Scope>,
         user_token: Option<Secret>,
     ) -> Result<Self, ConfigError> {
-        let tls = http::tls::client_config(config.ca_file.as_deref())?;
-        let http = match &config.http {
-            Some(client) => client.clone(),
-            None => http::default_client(&config, tls.clone())?,
+        let tls = client_config(config.ca_file.as_deref()).map_err(ConfigError::of_tls)?;
+        let http = if let Some(client) = &config.http {
+            client.clone()
+        } else {
+            let builder = client::client_builder(tls.clone()).connect_timeout(config.connect_timeout);
+            client::build(builder).map_err(ConfigError::of_tls)?
         };
+        let http = HttpClient::new(http, MAX_ANSWER_BYTES);
         let credentials = Credentials::new(mode, config.timeout);
-        let shared = Shared { config, credentials, http, tls: Arc::new(tls).into() };
+        let shared = Shared { config, credentials, http, tls: Arc::new(tls) };
         Ok(Self { shared: Arc::new(shared), scope, user_token })
     }
 
@@ -101,7 +106,7 @@ impl PlatosClient {
     /// # Errors
     /// When the token cannot travel in a header.
     pub fn with_user_token(&self, token: impl Into<String>) -> Result<Self, ConfigError> {
-        let user_token = Some(Secret::new("the user token", token)?);
+        let user_token = Some(Secret::new("the user token", token.into().into())?);
         Ok(Self { user_token, ..self.clone() })
     }
 
@@ -110,7 +115,7 @@ impl PlatosClient {
     /// # Errors
     /// In direct mode, and when the token cannot travel in a header.
     pub fn set_session_token(&self, token: impl Into<String>) -> Result<(), ConfigError> {
-        let token = Secret::new("the session token", token)?;
+        let token = Secret::new("the session token", token.into().into())?;
         self.shared.credentials.replace(token)
     }
 

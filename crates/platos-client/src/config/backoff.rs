@@ -19,9 +19,8 @@ pub(crate) struct Backoff {
 impl Backoff {
     /// The wait before a retry; `retry` counts from 0.
     pub(crate) fn wait(&self, retry: u32) -> Duration {
-        let doubled = 2_u32.checked_pow(retry).and_then(|factor| self.first.checked_mul(factor));
-        let bound = doubled.unwrap_or(self.longest).min(self.longest);
-        bound.mul_f64(1.0 + (fastrand::f64() * 2.0 - 1.0) * self.jitter)
+        let jitter = 1.0 - self.jitter..=1.0 + self.jitter;
+        platools_net::Backoff::new(self.first, self.longest).jitter(jitter).wait(retry)
     }
 
     pub(crate) fn check(&self, setting: &'static str) -> Result<(), ConfigError> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use platools_net::SecretText;
 
 use super::{
     BaseUrl, ReconnectPolicy, RefreshFn, RefreshRequest, Refresher, RetryPolicy, Scope, Secret, StreamLimits,
@@ -42,14 +43,14 @@ pub struct NoMode(());
 /// A builder with a session token, or a way to get one.
 #[derive(Clone)]
 pub struct Session {
-    token: Option<String>,
+    token: Option<SecretText>,
     refresh: Option<Arc<RefreshFn>>,
 }
 
 /// A builder with an API key.
 #[derive(Clone)]
 pub struct Direct {
-    api_key: String,
+    api_key: SecretText,
 }
 
 impl std::fmt::Debug for Session {
@@ -83,10 +84,11 @@ impl std::fmt::Debug for Direct {
 #[must_use = "a builder does nothing until `build`"]
 pub struct ClientBuilder<M> {
     mode: M,
-    base: Unchecked,
+    /// May turn out to hold a password.
+    base: SecretText,
     allow_insecure: bool,
     scope: Option<Scope>,
-    user_token: Option<Unchecked>,
+    user_token: Option<SecretText>,
     ca_file: Option<PathBuf>,
     timeout: Duration,
     connect_timeout: Duration,
@@ -97,21 +99,11 @@ pub struct ClientBuilder<M> {
     http: Option<reqwest::Client>,
 }
 
-/// What is a secret, or may turn out to hold one, as a URL with a password does.
-#[derive(Clone)]
-struct Unchecked(String);
-
-impl std::fmt::Debug for Unchecked {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
 impl ClientBuilder<NoMode> {
     pub(crate) fn new(base: String) -> Self {
         Self {
             mode: NoMode(()),
-            base: Unchecked(base),
+            base: base.into(),
             allow_insecure: false,
             scope: None,
             user_token: None,
@@ -128,7 +120,7 @@ impl ClientBuilder<NoMode> {
 
     /// Session-token mode: what a frontend holds, or a backend on behalf of one user.
     pub fn session_token(self, token: impl Into<String>) -> ClientBuilder<Session> {
-        self.with_mode(Session { token: Some(token.into()), refresh: None })
+        self.with_mode(Session { token: Some(token.into().into()), refresh: None })
     }
 
     /// Session-token mode without a token to begin with: the callback is asked for the first one too, with
@@ -144,7 +136,7 @@ impl ClientBuilder<NoMode> {
 
     /// Direct mode, for trusted servers: an API key, and a scope with every call.
     pub fn api_key(self, api_key: impl Into<String>) -> ClientBuilder<Direct> {
-        self.with_mode(Direct { api_key: api_key.into() })
+        self.with_mode(Direct { api_key: api_key.into().into() })
     }
 
     fn with_mode<M>(self, mode: M) -> ClientBuilder<M> {
@@ -202,8 +194,8 @@ impl ClientBuilder<Session> {
     /// # Errors
     /// When a setting cannot be used.
     pub fn build(self) -> Result<PlatosClient, ConfigError> {
-        let token = self.mode.token.as_ref();
-        let token = token.map(|token| Secret::new("the session token", token.as_str())).transpose()?;
+        let token = self.mode.token.clone();
+        let token = token.map(|token| Secret::new("the session token", token)).transpose()?;
         let refresh = self.mode.refresh.clone().map(Refresher);
         self.finish(Mode::Session { token, refresh })
     }
@@ -215,7 +207,7 @@ impl ClientBuilder<Direct> {
     /// # Errors
     /// When a setting cannot be used. A missing scope is no such error: it may come with the calls.
     pub fn build(self) -> Result<PlatosClient, ConfigError> {
-        let api_key = Secret::new("the API key", self.mode.api_key.as_str())?;
+        let api_key = Secret::new("the API key", self.mode.api_key.clone())?;
         self.finish(Mode::Direct { api_key })
     }
 }
@@ -229,7 +221,7 @@ impl<M> ClientBuilder<M> {
 
     /// A proof of who the user is, which the platform hands on to tools.
     pub fn user_token(mut self, token: impl Into<String>) -> Self {
-        self.user_token = Some(Unchecked(token.into()));
+        self.user_token = Some(token.into().into());
         self
     }
 
@@ -293,9 +285,9 @@ impl<M> ClientBuilder<M> {
     }
 
     fn finish(self, mode: Mode) -> Result<PlatosClient, ConfigError> {
-        let base = BaseUrl::new(&self.base.0, self.allow_insecure)?;
+        let base = BaseUrl::new(self.base.expose(), self.allow_insecure)?;
         self.scope.as_ref().map_or(Ok(()), check_scope)?;
-        let user_token = self.user_token.map(|token| Secret::new("the user token", token.0)).transpose()?;
+        let user_token = self.user_token.map(|token| Secret::new("the user token", token)).transpose()?;
         self.retry.backoff.check("retry")?;
         self.reconnect.backoff.check("reconnect")?;
         self.limits.check()?;

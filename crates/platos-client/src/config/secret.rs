@@ -5,49 +5,29 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use http::HeaderValue;
-use zeroize::Zeroizing;
+use platools_net::SecretText;
 
 use crate::error::{BoxError, ConfigError};
 
-/// A credential. Its memory is wiped when it goes, and its `Debug` shows nothing of it.
-#[derive(Clone)]
-pub(crate) struct Secret(Arc<Zeroizing<String>>);
+/// A credential that fits into a header.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Secret(SecretText);
 
 impl Secret {
     /// Takes a credential that has to fit into a header. A trailing line break, as files have it, is dropped.
-    pub(crate) fn new(what: &'static str, text: impl Into<String>) -> Result<Self, ConfigError> {
-        let mut text = Zeroizing::new(text.into());
-        let length = text.trim_end_matches(['\r', '\n']).len();
-        text.truncate(length);
-        check_header(what, &text)?;
-        Ok(Self(Arc::new(text)))
+    pub(crate) fn new(what: &'static str, text: SecretText) -> Result<Self, ConfigError> {
+        let secret = text.trim_line_breaks();
+        check_header(what, secret.expose())?;
+        Ok(Self(secret))
     }
 
     pub(crate) fn expose(&self) -> &str {
-        &self.0
+        self.0.expose()
     }
 
     /// The header's value: `prefix` and the credential, marked so that nobody prints it.
     pub(crate) fn header(&self, prefix: &str) -> HeaderValue {
-        let text = Zeroizing::new(format!("{prefix}{}", self.expose()));
-        let mut value = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
-        value.set_sensitive(true);
-        value
-    }
-}
-
-impl PartialEq for Secret {
-    /// Takes the same time wherever two credentials of one length differ.
-    fn eq(&self, other: &Self) -> bool {
-        let (ours, theirs) = (self.expose().as_bytes(), other.expose().as_bytes());
-        ours.len() == theirs.len()
-            && ours.iter().zip(theirs).fold(0, |different, (a, b)| different | (a ^ b)) == 0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
+        self.0.header(prefix).unwrap_or(HeaderValue::from_static(""))
     }
 }
 
@@ -117,16 +97,16 @@ mod tests {
     #[test]
     fn what_cannot_travel_in_a_header_is_refused_without_being_quoted() {
         for text in ["", "  ", "s3c\nret", " s3cret", "s3cret ", "s3crèt", "s3c\u{7f}ret", "s3c\0ret"] {
-            let error = Secret::new("the session token", text).unwrap_err().to_string();
+            let error = Secret::new("the session token", text.into()).unwrap_err().to_string();
             assert!(error.starts_with("the session token "), "{error}");
             assert!(!error.contains("s3c"), "{error}");
         }
-        assert_eq!(Secret::new("x", "token\r\n").unwrap().expose(), "token");
+        assert_eq!(Secret::new("x", "token\r\n".into()).unwrap().expose(), "token");
     }
 
     #[test]
     fn a_secret_shows_itself_to_nobody() {
-        let secret = Secret::new("x", "s3cret").unwrap();
+        let secret = Secret::new("x", "s3cret".into()).unwrap();
         let request = RefreshRequest::new(Some(secret.clone()), Some(401));
         for shown in
             [format!("{secret:?}"), format!("{request:?}"), format!("{:?}", secret.header("Bearer "))]
@@ -134,8 +114,8 @@ mod tests {
             assert!(!shown.contains("s3cret"), "{shown}");
         }
         assert_eq!(secret.header("Bearer ").as_bytes(), b"Bearer s3cret");
-        assert!(secret == Secret::new("x", "s3cret").unwrap());
-        assert!(secret != Secret::new("x", "s3creT").unwrap());
-        assert!(secret != Secret::new("x", "s3cre").unwrap());
+        assert!(secret == Secret::new("x", "s3cret".into()).unwrap());
+        assert!(secret != Secret::new("x", "s3creT".into()).unwrap());
+        assert!(secret != Secret::new("x", "s3cre".into()).unwrap());
     }
 }

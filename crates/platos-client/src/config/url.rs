@@ -1,6 +1,7 @@
 //! The base URL, and the URLs under it.
 
-use url::{Host, Url};
+use platools_net::policy::{UrlError, host_to_dial, http_url};
+use url::Url;
 
 use crate::error::ConfigError;
 
@@ -16,22 +17,14 @@ impl BaseUrl {
             return Err(ConfigError::MissingUrl);
         }
         let expected = "expected something like https://platos.example";
-        let problem = |problem: String| ConfigError::Url(problem);
-        let url = Url::parse(text).map_err(|error| problem(format!("is not a URL ({error}): {expected}")))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(problem("does not start with https:// (or http:// for this machine)".to_owned()));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(problem(
-                "contains a user name or password: secrets do not belong in URLs, give them by themselves"
-                    .to_owned(),
-            ));
-        }
+        let url = http_url(text, allow_insecure).map_err(|error| match error {
+            UrlError::PlainText => ConfigError::Insecure,
+            error => ConfigError::Url(error.to_string()),
+        })?;
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(problem(format!("has a query or a fragment, which a base has not: {expected}")));
-        }
-        if url.scheme() == "http" && !allow_insecure && !is_loopback(&url) {
-            return Err(ConfigError::Insecure);
+            return Err(ConfigError::Url(format!(
+                "has a query or a fragment, which a base has not: {expected}"
+            )));
         }
         Ok(Self(url))
     }
@@ -62,12 +55,7 @@ impl BaseUrl {
 
     /// The host, as a resolver takes it.
     pub(crate) fn host(&self) -> String {
-        match self.0.host() {
-            Some(Host::Domain(name)) => name.to_owned(),
-            Some(Host::Ipv4(address)) => address.to_string(),
-            Some(Host::Ipv6(address)) => address.to_string(),
-            None => String::new(),
-        }
+        host_to_dial(&self.0)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -78,15 +66,6 @@ impl BaseUrl {
 impl std::fmt::Debug for BaseUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.0.as_str())
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use platools_net::tls::TlsError;
+
 /// A configuration, or an argument of a call, that nothing can be sent with. Texts never quote credentials
 /// or URLs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -103,4 +105,13 @@ pub enum ConfigError {
     /// A session token was given to a client in direct mode.
     #[error("this client is in direct mode: it sends an API key and has no session token to replace")]
     NotSessionMode,
+}
+
+impl ConfigError {
+    pub(crate) fn of_tls(error: TlsError) -> Self {
+        match error {
+            TlsError::CaFile { path, problem } => Self::CaFile { path, problem },
+            TlsError::Setup(problem) => Self::Tls(problem),
+        }
+    }
 }

@@ -116,7 +116,7 @@ impl SessionTokenStore {
         let Some(Refresher(refresh)) = &self.refresh else { return Err(RefreshOutcome::NotConfigured) };
         let answer = timeout(self.time, refresh(RefreshRequest::new(current, status))).await;
         let token = match answer {
-            Ok(Ok(token)) => Secret::new("the fresh session token", token)
+            Ok(Ok(token)) => Secret::new("the fresh session token", token.into())
                 .map_err(|error| RefreshOutcome::Failed(error.to_string())),
             Ok(Err(error)) => Err(RefreshOutcome::Failed(error.to_string())),
             Err(_elapsed) => {

@@ -1,11 +1,9 @@
 //! The headers that every request and every upgrade carries.
 
-use std::time::Duration;
-
-use http::header::{AUTHORIZATION, RETRY_AFTER, USER_AGENT};
+use http::header::{AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{AGENT, Issued};
+use super::Issued;
 use crate::client::PlatosClient;
 use crate::config::Secret;
 
@@ -22,7 +20,7 @@ impl PlatosClient {
     /// Who is asking, and on whose behalf.
     pub(crate) fn headers(&self, issued: &Issued) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        headers.insert(USER_AGENT, HeaderValue::from_static(platools_net::USER_AGENT));
         match issued {
             Issued::Session { token, .. } => headers.insert(SESSION_TOKEN, token.header("")),
             Issued::Direct(api_key) => headers.insert(AUTHORIZATION, api_key.header("Bearer ")),
@@ -78,33 +76,5 @@ impl Mask {
             }
         }
         text
-    }
-}
-
-/// How long an answer asks to wait: a number of seconds.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_number_of_seconds_says_how_long_to_wait() {
-        for (text, expected) in [
-            ("2", Some(2_000)),
-            (" 0.25 ", Some(250)),
-            ("0", Some(0)),
-            ("-1", None),
-            ("soon", None),
-            ("NaN", None),
-            ("1e400", None),
-            ("Wed, 21 Oct 2026 07:28:00 GMT", None),
-        ] {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
-            assert_eq!(retry_after(&headers), expected.map(Duration::from_millis), "{text}");
-        }
     }
 }

@@ -1,13 +1,14 @@
 //! One call: as many requests as its policy allows, and one fresh token.
 
-use std::error::Error as StdError;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, Request};
+use platools_net::{HttpError, retry_after};
+use serde_json::Value;
 use url::Url;
 
-use super::{Answer, Call, Effect, Issued, retry_after};
+use super::{Answer, Call, Effect, Issued};
 use crate::client::PlatosClient;
 use crate::config::RetryPolicy;
 use crate::error::{
@@ -15,7 +16,7 @@ use crate::error::{
 };
 
 /// The most of an answer that is read, in bytes.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
+pub(crate) const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -107,25 +108,23 @@ impl PlatosClient {
     }
 
     async fn attempt(&self, call: &Call, url: Url, name: &str, issued: &Issued) -> Result<Outcome, Error> {
-        let time = self.shared.config.timeout;
-        let answer = async {
-            let mut request =
-                self.shared.http.request(call.method.clone(), url).headers(self.headers(issued));
-            if let Some(body) = &call.body {
-                let json = HeaderValue::from_static("application/json");
-                request = request.header(CONTENT_TYPE, json).body(body.to_string());
+        let mut request = Request::builder().method(call.method.clone()).uri(url.as_str());
+        if call.body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        if let Effect::Keyed(key) = &call.effect {
+            request = request.header(IDEMPOTENCY_KEY, key);
+        }
+        let body = call.body.as_ref().map(Value::to_string).unwrap_or_default();
+        let answer = match request.body(body.into_bytes()) {
+            Ok(mut request) => {
+                request.headers_mut().extend(self.headers(issued));
+                self.shared.http.send(request, self.shared.config.timeout).await
             }
-            if let Effect::Keyed(key) = &call.effect {
-                request = request.header(IDEMPOTENCY_KEY, key);
-            }
-            let answer = request.send().await.map_err(|error| failure(error, name, time))?;
-            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-            let body = read(answer, name, time).await?;
-            Ok((status, headers, body))
+            Err(error) => Err(HttpError::Request(error.to_string())),
         };
-        let answer = tokio::time::timeout(time, answer).await;
-        let (status, headers, body) = answer.unwrap_or_else(|_elapsed| Err(timed_out(name, time)))?;
-        Ok(self.outcome(name, status, &headers, &body, issued))
+        let (parts, body) = answer.map_err(|error| failure(error, name))?.into_parts();
+        Ok(self.outcome(name, parts.status.as_u16(), &parts.headers, &body, issued))
     }
 
     fn outcome(&self, name: &str, status: u16, headers: &HeaderMap, body: &[u8], issued: &Issued) -> Outcome {
@@ -134,7 +133,8 @@ impl PlatosClient {
         if (200..300).contains(&status) {
             return Outcome::Success(Answer { request, status, body, mask });
         }
-        Outcome::Refused(ErrorResponse::new(name, Some(status), &mask.apply(body), retry_after(headers)))
+        let wait = retry_after(headers, SystemTime::now());
+        Outcome::Refused(ErrorResponse::new(name, Some(status), &mask.apply(body), wait))
     }
 }
 
@@ -151,55 +151,25 @@ pub(crate) fn waited(policy: &RetryPolicy, asked: Option<Duration>, retries: u32
     }
 }
 
-async fn read(mut answer: reqwest::Response, name: &str, time: Duration) -> Result<Vec<u8>, Error> {
-    let too_large = || {
-        let problem = format!("the answer has more than {MAX_ANSWER_BYTES} bytes: ask for less with `limit`");
-        Error::from(ProtocolError::new(name, problem))
-    };
-    // A server that says how much there is need not send it first.
-    if answer.content_length().is_some_and(|length| length > MAX_ANSWER_BYTES as u64) {
-        return Err(too_large());
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| failure(error, name, time))? {
-        if chunk.len() > MAX_ANSWER_BYTES - body.len() {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-fn timed_out(name: &str, time: Duration) -> Error {
-    let message =
-        format!("no answer within {} s; the platform may have done it all the same", time.as_secs_f64());
-    NetworkError::new(name, NetworkErrorKind::Timeout, message).into()
-}
-
-fn failure(error: reqwest::Error, name: &str, time: Duration) -> Error {
-    let error = error.without_url();
+fn failure(error: HttpError, name: &str) -> Error {
     let network = |kind, message| NetworkError::new(name, kind, message).into();
-    if error.is_connect() {
-        let reason = explain(&error);
-        let message = format!(
-            "no connection could be made ({reason}): check the base URL, and that the platform is up"
-        );
-        network(NetworkErrorKind::Connect, message)
-    } else if error.is_timeout() {
-        timed_out(name, time)
-    } else if error.is_builder() {
-        ProtocolError::new(name, format!("the request cannot be made: {}", explain(&error))).into()
-    } else {
-        let message = format!("the answer could not be read: {}", explain(&error));
-        network(NetworkErrorKind::Broken, message)
+    match error {
+        HttpError::Connect(reason) => {
+            let message = format!(
+                "no connection could be made ({reason}): check the base URL, and that the platform is up"
+            );
+            network(NetworkErrorKind::Connect, message)
+        }
+        HttpError::Timeout(time) => {
+            let time = time.as_secs_f64();
+            let message = format!("no answer within {time} s; the platform may have done it all the same");
+            network(NetworkErrorKind::Timeout, message)
+        }
+        HttpError::TooLarge { limit } => {
+            let problem = format!("the answer has more than {limit} bytes: ask for less with `limit`");
+            ProtocolError::new(name, problem).into()
+        }
+        error @ HttpError::Request(_) => ProtocolError::new(name, error.to_string()).into(),
+        error @ HttpError::Broken(_) => network(NetworkErrorKind::Broken, error.to_string()),
     }
-}
-
-/// The innermost reason: the outer ones say only that a request failed.
-pub(crate) fn explain(error: &dyn StdError) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use platools_net::dial::WebSocket;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as SocketError};
 use tokio_tungstenite::tungstenite::protocol::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
 
-use super::dial::{Socket, dial};
+use super::dial::dial;
 use super::refusal::Failure;
 use crate::client::PlatosClient;
 use crate::error::ConfigError;
@@ -33,7 +34,7 @@ impl Session {
 
 /// A connection whose namespace is connected.
 pub(super) struct Link {
-    socket: Socket,
+    socket: WebSocket,
     pub(super) handshake: Handshake,
     pub(super) namespace: String,
     pub(super) recovered: bool,
@@ -219,7 +220,7 @@ fn is_done(arguments: &EventArguments<'_>) -> bool {
     arguments.name == "done" || data.is_some_and(|data| data["type"] == "done")
 }
 
-async fn receive(socket: &mut Socket) -> Result<Utf8Bytes, Failure> {
+async fn receive(socket: &mut WebSocket) -> Result<Utf8Bytes, Failure> {
     loop {
         match socket.next().await {
             // Answered by the WebSocket layer.

@@ -21,10 +21,7 @@ async fn session_mode_sends_the_token_and_the_scope_where_it_is_given() {
     for (request, is_scoped) in requests.iter().zip([false, true, false]) {
         assert_eq!(request.header("x-platos-session-token"), Some(platos.session_token()));
         assert_eq!(request.header("authorization"), None);
-        assert_eq!(
-            request.header("user-agent"),
-            Some(concat!("platos-client-rust/", env!("CARGO_PKG_VERSION")))
-        );
+        assert_eq!(request.header("user-agent"), Some(concat!("platools-rs/", env!("CARGO_PKG_VERSION"))));
         for (name, value) in [
             ("x-platos-organization-id", "org_1"),
             ("x-platos-project-id", "proj_1"),
