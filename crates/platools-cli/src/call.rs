@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
+use http::Method;
 use platools_toolkit::cli::Caller;
 use platools_toolkit::cli::output::{self, Output};
-use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;

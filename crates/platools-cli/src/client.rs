@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::{Method, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{Method, Request, StatusCode};
+use platools_net::SecretText;
+use platools_net::client::{self, HttpClient, HttpError};
+use platools_net::tls::client_config;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -13,6 +17,9 @@ use crate::Failure;
 
 /// How long an answer may take, a call's own time not counted.
 const TIME: Duration = Duration::from_secs(10);
+
+/// The most of an answer that is read, in bytes.
+const MAX_ANSWER: usize = 64 << 20;
 
 /// How many tools are asked for at a time.
 const PAGE: usize = 1_000;
@@ -59,9 +66,9 @@ impl Target {
 
 /// A development platform.
 pub(crate) struct Client {
-    http: reqwest::Client,
+    http: HttpClient,
     base: Url,
-    token: String,
+    token: SecretText,
 }
 
 /// An entity in an environment, with a host.
@@ -121,10 +128,9 @@ impl Client {
                         .to_owned(),
                 )
             })?;
-        // Loopback, mostly, and never a proxy: the token is not for others.
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+        let http = client_config(None).and_then(|tls| client::build(client::client_builder(tls)));
         let http = http.map_err(|error| Failure::Usage(error.to_string()))?;
-        Ok(Self { http, base: target.url.clone(), token })
+        Ok(Self { http: HttpClient::new(http, MAX_ANSWER), base: target.url.clone(), token: token.into() })
     }
 
     /// Asks the API. `path` is taken in pieces, which are escaped.
@@ -182,14 +188,21 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut request = self.http.request(method, url).bearer_auth(&self.token).timeout(TIME);
-        if let Some((body, time)) = body {
-            request = request.header("content-type", "application/json").body(body).timeout(TIME + time);
+        let bearer = self.token.bearer();
+        let bearer =
+            bearer.map_err(|_| Failure::Usage("the API token cannot go into a header".to_owned()))?;
+        let mut request = Request::builder().method(method).uri(url.as_str()).header(AUTHORIZATION, bearer);
+        let mut time = TIME;
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
         }
-        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let status = answer.status();
-        let text = answer.text().await.map_err(|error| self.unreachable(&error))?;
-        Ok((status, text))
+        let body = body.map(|(body, longer)| {
+            time += longer;
+            body.into_bytes()
+        });
+        let request = request.body(body.unwrap_or_default()).map_err(|_| not_a_base())?;
+        let answer = self.http.send(request, time).await.map_err(|error| self.unreachable(&error))?;
+        Ok((answer.status(), String::from_utf8_lossy(answer.body()).into_owned()))
     }
 
     fn read<T: DeserializeOwned>(&self, status: StatusCode, text: &str) -> Result<T, Failure> {
@@ -248,12 +261,13 @@ impl Client {
         }
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+    fn unreachable(&self, error: &HttpError) -> Failure {
         let at = self.base.as_str().trim_end_matches('/');
-        if error.is_timeout() {
-            return Failure::Usage(format!("the platform at {at} does not answer in time"));
-        }
-        Failure::Usage(format!("there is no platform at {at}: start one with `platools dev`, or give --url"))
+        Failure::Usage(match error {
+            HttpError::Timeout(_) => format!("the platform at {at} does not answer in time"),
+            HttpError::TooLarge { .. } => format!("the platform at {at}: {error}"),
+            _ => format!("there is no platform at {at}: start one with `platools dev`, or give --url"),
+        })
     }
 
     pub(crate) fn not_a_platform(&self) -> Failure {

@@ -83,8 +83,6 @@ async fn main() -> ExitCode {
     if !is_daemon {
         platools::logging::init_with_default("warn");
     }
-    // The HTTP client takes the process's provider; an error says that one is chosen already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let output = Output::new();
     let done = match command {
         Command::Dev(options) => dev::run(options, &output).await,

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use platools_net::tls::certificates;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use crate::DevError;
@@ -14,12 +15,8 @@ use crate::options::TlsPem;
 /// An acceptor with this certificate chain and key.
 pub(crate) fn acceptor(pem: &TlsPem) -> Result<TlsAcceptor, DevError> {
     let problem = |problem: String| DevError::Tls { problem };
-    let certificates = CertificateDer::pem_slice_iter(pem.certificates.as_bytes())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| problem(format!("the certificate is not PEM: {error}")))?;
-    if certificates.is_empty() {
-        return Err(problem("there is no certificate in the PEM text".to_owned()));
-    }
+    let certificates = certificates(pem.certificates.as_bytes())
+        .map_err(|error| problem(format!("the certificate's text {error}")))?;
     let key = PrivateKeyDer::from_pem_slice(pem.key.as_bytes())
         .map_err(|error| problem(format!("the key is not PEM: {error}")))?;
     // Without an explicit provider rustls panics where a program has two, or none.

@@ -11,6 +11,7 @@ use clap::{Args, ValueHint};
 use platools::verify::Secret;
 use platools_dev::{DevError, DevPlatform, DevPlatformOptions};
 use platools_toolkit::cli::output::Output;
+use platools_net::policy::is_loopback_address;
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -65,7 +66,7 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure
     let mut stop = StopSignal::listen().map_err(|error| Failure::Failed(Some(error.to_string())))?;
     let platform = platform_options(&options, entities)?.start().await;
     let platform = platform.map_err(|error| Failure::Usage(explain(&error)))?;
-    if !options.bind.is_loopback() {
+    if !is_loopback_address(options.bind) {
         output.warning("other machines reach this platform: its page shows the secrets and calls every tool");
     }
     let banner = Banner::of(&platform).map_err(|error| Failure::Usage(error.to_string()))?;
