@@ -32,11 +32,9 @@ mod command;
 mod config;
 mod http;
 mod plan;
-mod reason;
 mod report;
 mod run;
 mod template;
-mod tls;
 mod traces;
 
 pub use self::config::{ConfigError, Problem, schema};

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use platools::ToolError;
+use platools_net::SecretText;
 use serde_json::{Map, Value};
-use zeroize::Zeroizing;
 
 use crate::caller::{Caller, Fact};
 
@@ -21,7 +21,7 @@ pub(crate) struct Template {
 enum Piece {
     Text(String),
     /// A text that is not shown.
-    Secret(Zeroizing<String>),
+    Secret(SecretText),
     Placeholder(Placeholder),
 }
 
@@ -130,14 +130,14 @@ impl Template {
     }
 
     /// A secret as it is, braces and all.
-    pub(crate) fn secret(text: Zeroizing<String>) -> Self {
+    pub(crate) fn secret(text: SecretText) -> Self {
         Self { pieces: vec![Piece::Secret(text)] }
     }
 
     /// The secrets in it.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Secret(text) => Some(text.as_str()),
+            Piece::Secret(text) => Some(text.expose()),
             Piece::Text(_) | Piece::Placeholder(_) => None,
         })
     }
@@ -182,7 +182,7 @@ impl Template {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(plain) => text.push_str(plain),
-                Piece::Secret(secret) => text.push_str(secret),
+                Piece::Secret(secret) => text.push_str(secret.expose()),
                 Piece::Placeholder(placeholder) => {
                     let Some(value) = values.get(placeholder) else { return Ok(None) };
                     text.push_str(&escape(placeholder, &as_text(&value))?);

@@ -205,7 +205,7 @@ fn of_status(status: u16) -> UpstreamError {
 }
 
 fn of_request(error: &reqwest::Error) -> UpstreamError {
-    let reason = shorten(&crate::reason::of_request(error));
+    let reason = shorten(&platools_net::innermost_reason(error));
     if let Some(status) = error.status() {
         of_status(status.as_u16())
     } else if error.is_connect() || error.is_timeout() {

@@ -1,25 +1,25 @@
 //! From a URL to a transport: an HTTP client with TLS of our own, which follows no redirect and uses no proxy of the
 //! environment, since the bearer token would go along.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::redirect;
+use platools_net::SecretText;
+use platools_net::client;
+use platools_net::policy::{UrlError, http_url};
+use platools_net::tls::{TlsError, client_config};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::common::client_side_sse::ExponentialBackoff;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
-use url::{Host, Url};
-use zeroize::Zeroizing;
+use url::Url;
 
 use crate::UpstreamError;
 use crate::quiet::QuietClient;
-use crate::tls::client_config;
 
 /// How long a connection may take, with its TLS handshake.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// A token for the `Authorization` header. Its memory is wiped when it goes, and its `Debug` shows nothing of it.
+/// A token for the `Authorization` header. It is wiped from memory when dropped, and its `Debug` is redacted.
 ///
 /// ```
 /// use platools_upstream::Bearer;
@@ -28,8 +28,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// assert_eq!(format!("{bearer:?}"), "Bearer([redacted])");
 /// # Ok::<(), platools_upstream::UpstreamError>(())
 /// ```
-#[derive(Clone)]
-pub struct Bearer(Zeroizing<String>);
+#[derive(Debug, Clone)]
+pub struct Bearer(SecretText);
 
 impl Bearer {
     /// Takes a token as text, without the word `Bearer`.
@@ -37,22 +37,16 @@ impl Bearer {
     /// # Errors
     /// When the text is empty or cannot go into a header as it is.
     pub fn new(text: impl Into<String>) -> Result<Self, UpstreamError> {
-        let text = Zeroizing::new(text.into());
+        let text = SecretText::from(text.into());
         if text.is_empty() {
             return Err(UpstreamError::Bearer("is empty: give the token that the server knows"));
         }
-        if !text.chars().all(|next| ('!'..='~').contains(&next)) {
+        if !text.expose().chars().all(|next| ('!'..='~').contains(&next)) {
             return Err(UpstreamError::Bearer(
                 "has a space, a line break or a character beyond ASCII: copy the token alone",
             ));
         }
         Ok(Self(text))
-    }
-}
-
-impl fmt::Debug for Bearer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Bearer([redacted])")
     }
 }
 
@@ -71,47 +65,28 @@ pub fn check_url(text: &str, has_bearer: bool) -> Result<(), UpstreamError> {
 
 /// The URL of an MCP server. The errors do not quote it.
 pub(crate) fn endpoint(text: &str, has_bearer: bool) -> Result<Url, UpstreamError> {
-    let problem = |text: &str| Err(UpstreamError::Url(text.to_owned()));
-    let Ok(url) = Url::parse(text) else {
-        return problem("cannot be read: expected something like https://mcp.example/mcp");
-    };
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return problem("does not start with https:// or http:// and a host");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return problem(
-            "contains a user name or password: secrets do not belong in URLs, give a bearer token",
-        );
-    }
-    if has_bearer && url.scheme() == "http" && !is_loopback(&url) {
-        return problem(
-            "is not encrypted, and the bearer token would cross the network in the clear: use https://",
-        );
-    }
-    Ok(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    http_url(text, !has_bearer).map_err(|error| {
+        UpstreamError::Url(match error {
+            UrlError::Malformed(_) => {
+                "cannot be read: expected something like https://mcp.example/mcp".to_owned()
+            }
+            UrlError::PlainText => {
+                "is not encrypted, and the bearer token would cross the network in the clear: use https://"
+                    .to_owned()
+            }
+            error => error.to_string(),
+        })
+    })
 }
 
 /// A client for those who have none of their own.
 pub(crate) fn client() -> Result<reqwest::Client, UpstreamError> {
-    let tls = client_config(Vec::new()).map_err(|error| UpstreamError::Tls(error.to_string()))?;
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .user_agent(concat!("platools-rs/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT)
-        .build()
-        .map_err(|error| UpstreamError::Tls(error.without_url().to_string()))
+    client_config(None)
+        .and_then(|tls| client::build(client::client_builder(tls).connect_timeout(CONNECT)))
+        .map_err(|error| match error {
+            TlsError::Setup(problem) => UpstreamError::Tls(problem),
+            error @ TlsError::CaFile { .. } => UpstreamError::Tls(error.to_string()),
+        })
 }
 
 /// A transport to `url`; nothing is dialled yet. Events of more than `max_result` bytes break it.
@@ -129,7 +104,7 @@ pub(crate) fn transport(
     (retries.max_times, retries.base_duration) = (Some(3), Duration::from_millis(250));
     config.retry_config = Arc::new(retries);
     if let Some(bearer) = bearer {
-        config = config.auth_header(bearer.0.as_str());
+        config = config.auth_header(bearer.0.expose());
     }
     StreamableHttpClientTransport::with_client(QuietClient(client), config)
 }

@@ -50,11 +50,9 @@ mod http;
 mod link;
 mod quiet;
 mod ration;
-mod reason;
 mod remote;
 mod stdio;
 mod supervisor;
-mod tls;
 mod tools;
 
 pub use crate::arguments::ArgumentSchema;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use platools::{Progress, Tool, ToolCall, ToolError, ToolResult};
+use platools_net::Backoff;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -173,6 +174,7 @@ async fn run(shared: Arc<Shared>, tools: watch::Sender<Vec<Tool>>, stop: Cancell
     let name = config.name.as_str();
     let mut taken = Taken::new(tools);
     let mut failures = 0_u32;
+    let backoff = Backoff::new(config.first_wait, config.longest_wait).jitter(0.5..=1.0);
     loop {
         let reason = tokio::select! {
             () = stop.cancelled() => break,
@@ -196,7 +198,7 @@ async fn run(shared: Arc<Shared>, tools: watch::Sender<Vec<Tool>>, stop: Cancell
                 }
             },
         };
-        let wait = wait(config, failures);
+        let wait = backoff.wait(failures);
         failures = failures.saturating_add(1);
         tracing::warn!(upstream = name, reason, wait_ms = wait.as_millis(), "the MCP server is down");
         let retry_at = std::time::Instant::now() + wait;
@@ -208,12 +210,6 @@ async fn run(shared: Arc<Shared>, tools: watch::Sender<Vec<Tool>>, stop: Cancell
     }
     shared.set_caller(None);
     shared.state.send_replace(UpstreamState::Stopped);
-}
-
-/// About the first wait, doubled with every failure; half of it is chance, so that many do not come at once.
-fn wait(config: &UpstreamConfig, failures: u32) -> Duration {
-    let bound = config.first_wait.saturating_mul(1_u32.checked_shl(failures.min(16)).unwrap_or(1));
-    bound.min(config.longest_wait).mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 /// A connection, and the tools that there are.

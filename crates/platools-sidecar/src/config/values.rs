@@ -7,18 +7,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use platools::tool::RateLimit;
+use platools_net::SecretText;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
-use zeroize::Zeroizing;
 
 use super::document::refuse;
 
 /// The longest time that can be written.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
-
-/// The most of a secret's file that is read, in bytes.
-const MAX_SECRET: u64 = 64 * 1024;
 
 macro_rules! text_value {
     ($name:ident, $title:literal, $expected:literal, $pattern:expr) => {
@@ -146,7 +143,7 @@ impl fmt::Display for Rate {
 pub(crate) enum SecretRef {
     Environment(String),
     File(PathBuf),
-    Inline(Zeroizing<String>),
+    Inline(SecretText),
 }
 
 text_value!(SecretRef, "SecretReference", "where the secret is: \"env:NAME\" or \"file:PATH\"", None);
@@ -164,7 +161,7 @@ impl FromStr for SecretRef {
             _ if text.is_empty() => {
                 Err("the secret is empty: write \"env:NAME\" or \"file:PATH\"".to_owned())
             }
-            _ => Ok(Self::Inline(Zeroizing::new(text.to_owned()))),
+            _ => Ok(Self::Inline(text.into())),
         }
     }
 }
@@ -191,11 +188,11 @@ impl SecretRef {
     ///
     /// # Errors
     /// What is missing and what to do, without the secret.
-    pub(crate) fn load(&self) -> Result<Zeroizing<String>, String> {
+    pub(crate) fn load(&self) -> Result<SecretText, String> {
         let text = match self {
             Self::Inline(text) => text.clone(),
             Self::Environment(name) => match std::env::var(name) {
-                Ok(text) => Zeroizing::new(text),
+                Ok(text) => text.into(),
                 Err(std::env::VarError::NotPresent) => {
                     return Err(format!(
                         "the environment variable `{name}` is not set: set it for the sidecar"
@@ -203,26 +200,14 @@ impl SecretRef {
                 }
                 Err(_) => return Err(format!("the environment variable `{name}` is not valid UTF-8")),
             },
-            Self::File(path) => read(path)?,
+            Self::File(path) => SecretText::read_file(path)
+                .map_err(|error| format!("the file `{}` {error}", path.display()))?,
         };
         if text.is_empty() {
             return Err(format!("{self} is empty: put the secret there"));
         }
         Ok(text)
     }
-}
-
-fn read(path: &Path) -> Result<Zeroizing<String>, String> {
-    use std::io::Read as _;
-    let shown = path.display();
-    let unreadable = |error: std::io::Error| format!("the file `{shown}` cannot be read: {error}");
-    let mut text = Zeroizing::new(String::new());
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(MAX_SECRET + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > MAX_SECRET {
-        return Err(format!("the file `{shown}` is larger than 64 KiB: a secret is short"));
-    }
-    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 impl fmt::Display for SecretRef {
@@ -270,8 +255,8 @@ mod tests {
         std::fs::write(folder.join("key"), "s3cret\r\n").unwrap();
         std::fs::write(folder.join("empty"), "\n").unwrap();
         let secret = |text: &str| text.parse::<SecretRef>().unwrap().within(&folder);
-        assert_eq!(*secret("file:key").load().unwrap(), "s3cret");
-        assert_eq!(*secret("s3cret").load().unwrap(), "s3cret");
+        assert_eq!(secret("file:key").load().unwrap().expose(), "s3cret");
+        assert_eq!(secret("s3cret").load().unwrap().expose(), "s3cret");
         for (reference, part) in [
             ("file:empty", "is empty"),
             ("file:absent", "cannot be read"),

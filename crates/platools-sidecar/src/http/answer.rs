@@ -1,10 +1,10 @@
 //! What a backend answered, as a tool's result: JSON as JSON, text as text, pictures as media, and errors in words.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use platools::{Media, ToolError, ToolOutput};
 use serde_json::Value;
@@ -68,10 +68,9 @@ impl Answer {
         }
     }
 
-    /// When to try again, where the backend says so in seconds.
+    /// How long the backend asks to wait, an hour at most.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-        Some(Duration::from_secs(seconds).min(MAX_WAIT))
+        platools_net::retry_after(&self.headers, SystemTime::now()).map(|wait| wait.min(MAX_WAIT))
     }
 
     /// The encoding that the answer says it has; UTF-8 where it says none that is known.

@@ -7,6 +7,7 @@ use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE,
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use platools::ToolError;
 use platools::verify::SigningKey;
+use platools_net::{Backoff, SecretText, innermost_reason};
 use url::Url;
 
 use super::answer::Answer;
@@ -15,13 +16,15 @@ use super::egress::Refused;
 use super::outgoing::Outgoing;
 use super::signature;
 use crate::caller::{Caller, Fact};
-use crate::reason;
 
 /// How many redirects of one request are followed.
 const MAX_REDIRECTS: usize = 5;
 
-/// The first wait before a request is tried again; it doubles, and half of it is chance.
+/// The first wait before a request is tried again; it doubles, and half of it is random.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// The wait that doubling stops at: a call has 28 s for all of its attempts.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
 /// The longest wait that a backend may ask for before a request is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -77,7 +80,7 @@ impl Backend {
     /// # Errors
     /// When there is no answer; the text says what the model can do about it, the log says why.
     pub(crate) async fn send(&self, outgoing: &Outgoing, caller: &Caller) -> Result<Answer, ToolError> {
-        let mut wait = FIRST_WAIT;
+        let backoff = Backoff::new(FIRST_WAIT, LONGEST_BACKOFF).jitter(0.5..=1.0);
         for attempt in 0.. {
             let is_last = attempt >= self.retries || !outgoing.is_repeatable();
             let outcome = self.attempt(outgoing, caller).await?;
@@ -90,9 +93,7 @@ impl Backend {
                 return outcome.map_err(|failure| self.explain(&failure));
             }
             metrics::counter!("platools_sidecar_retries_total").increment(1);
-            let jittered = wait.mul_f64(0.5 + fastrand::f64() / 2.0);
-            tokio::time::sleep(asked.unwrap_or(jittered)).await;
-            wait *= 2;
+            tokio::time::sleep(asked.unwrap_or_else(|| backoff.wait(attempt))).await;
         }
         Err(ToolError::internal("no attempt was made"))
     }
@@ -263,16 +264,15 @@ fn failure(error: &reqwest::Error) -> Failure {
         }
         innermost = source;
     }
-    let detail = reason::of_request(error);
+    let detail = innermost_reason(error);
     if error.is_connect() { Failure::Unreachable(detail) } else { Failure::Broken(detail) }
 }
 
 /// A header with a secret in it.
-pub(crate) fn bearer(token: &str) -> Result<HeaderValue, String> {
-    let mut value = HeaderValue::try_from(format!("Bearer {token}"))
-        .map_err(|_| format!("the token for `{AUTHORIZATION}` has characters that no header can carry"))?;
-    value.set_sensitive(true);
-    Ok(value)
+pub(crate) fn bearer(token: &SecretText) -> Result<HeaderValue, String> {
+    token
+        .bearer()
+        .map_err(|_| format!("the token for `{AUTHORIZATION}` has characters that no header can carry"))
 }
 
 impl fmt::Debug for Backend {

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use reqwest::redirect;
+use platools_net::client;
+use platools_net::tls::{certificates, client_config_with};
 use rustls::ClientConfig;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 
 use super::egress::Resolver;
 use crate::config::Egress;
-use crate::tls::client_config;
 
 /// How long dialling may take, unless said otherwise.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -34,31 +32,17 @@ impl ClientOptions {
 
     /// A client that has names resolved by `resolver`.
     pub(crate) fn build_with(&self, resolver: Resolver) -> Result<reqwest::Client, String> {
-        reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(self.certificates.as_deref())?)
+        let builder = client::client_builder(tls(self.certificates.as_deref())?)
             .dns_resolver(resolver)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .user_agent(concat!("platools-sidecar/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(self.connect_timeout.unwrap_or(CONNECT))
-            .build()
-            .map_err(|error| format!("no HTTP client can be made: {error}"))
+            .connect_timeout(self.connect_timeout.unwrap_or(CONNECT));
+        client::build(builder).map_err(|error| error.to_string())
     }
 }
 
 fn tls(pem: Option<&str>) -> Result<ClientConfig, String> {
-    let roots = pem.map(certificates).transpose()?.unwrap_or_default();
-    client_config(roots).map_err(|error| format!("TLS cannot be set up: {error}"))
-}
-
-/// The certificates of a PEM file, at least one.
-fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|error| format!("the file is not PEM: {error}"))?;
-    if certificates.is_empty() {
-        return Err("the file holds no certificate (a PEM block `BEGIN CERTIFICATE`)".to_owned());
-    }
-    Ok(certificates)
+    let roots = match pem {
+        None => Vec::new(),
+        Some(pem) => certificates(pem.as_bytes()).map_err(|error| format!("the file {error}"))?,
+    };
+    client_config_with(roots).map_err(|error| error.to_string())
 }

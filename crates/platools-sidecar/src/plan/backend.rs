@@ -3,7 +3,8 @@
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use platools::verify::{Secret, SigningKey};
-use url::{Host, Url};
+use platools_net::policy::may_dial;
+use url::Url;
 
 use super::client::PlannedClient;
 use super::fingerprint::Fingerprinter;
@@ -126,7 +127,7 @@ impl Planner<'_> {
         let at = at.key("bearer");
         self.warn_in_the_clear(&at, &planned.backend.base, "the bearer token");
         let Some(token) = self.secret(&at, reference) else { return };
-        planned.fingerprint = planned.fingerprint.clone().add(&token.as_str());
+        planned.fingerprint = planned.fingerprint.clone().add(&token.expose());
         if let Some(value) = self.noted(&at, bearer(&token)) {
             planned.backend.headers.insert(AUTHORIZATION, value);
         }
@@ -169,7 +170,7 @@ impl Planner<'_> {
         let Some(reference) = sign else { return };
         let at = at.key("sign");
         let Some(key) = self.secret(&at, reference) else { return };
-        planned.fingerprint = planned.fingerprint.clone().add(&key.as_str());
+        planned.fingerprint = planned.fingerprint.clone().add(&key.expose());
         let sections = self.sections;
         let is_service_secret = sections
             .entities
@@ -182,7 +183,7 @@ impl Planner<'_> {
             );
             return;
         }
-        let key = Secret::new(key.as_str()).map_err(|_| {
+        let key = Secret::new(key.expose()).map_err(|_| {
             "the key needs 16 characters of plain ASCII at least, without spaces around: make one with \
              `openssl rand -hex 32`"
                 .to_owned()
@@ -239,10 +240,8 @@ impl Planner<'_> {
         if SecretRef::is_reference(text) {
             let reference = self.noted(at, text.parse::<SecretRef>())?;
             let secret = self.secret(at, &reference)?;
-            let value = HeaderValue::try_from(secret.as_str()).map_err(invalid);
-            let mut value = self.noted(at, value)?;
-            value.set_sensitive(true);
-            return Some(HeaderText::Fixed(value));
+            let value = secret.header("").map_err(invalid);
+            return Some(HeaderText::Fixed(self.noted(at, value)?));
         }
         let template = self.template(at, text)?;
         if template.placeholders().next().is_some() {
@@ -264,13 +263,7 @@ impl Planner<'_> {
 
     /// Remarks on a secret that crosses a network in the clear.
     pub(super) fn warn_in_the_clear(&mut self, at: &Path, base: &Url, what: &str) {
-        let is_this_machine = match base.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
-        if base.scheme() == "http" && !is_this_machine {
+        if !may_dial(base, false) {
             self.odd(
                 at,
                 format!(

@@ -183,7 +183,7 @@ impl Planner<'_> {
                 let reference = self.noted(&at, text.parse::<SecretRef>());
                 reference
                     .and_then(|reference| self.secret(&at, &reference))
-                    .map(|secret| secret.as_str().to_owned())
+                    .map(|secret| secret.expose().to_owned())
             } else {
                 self.warn_of_inline(&at, name);
                 Some(text.clone())

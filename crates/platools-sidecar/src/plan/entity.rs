@@ -78,7 +78,7 @@ impl Planner<'_> {
         let secret = match &reference {
             crate::config::SecretRef::Environment(name) => SecretSource::environment(name),
             crate::config::SecretRef::File(path) => SecretSource::file(path),
-            crate::config::SecretRef::Inline(text) => SecretSource::text(text.as_str()),
+            crate::config::SecretRef::Inline(text) => SecretSource::text(text.expose()),
         };
         let loaded = secret.load().map_err(|error| error.to_string());
         let is_there = self.noted(&at.key("secret"), loaded.map(drop));
@@ -120,7 +120,7 @@ impl Planner<'_> {
         let built = quietly(|| platools::Platools::new(config.clone()).tools([]).build());
         self.noted(&at.key("url"), built.map(drop).map_err(|error| error.to_string()))?;
         let inline = match &reference {
-            crate::config::SecretRef::Inline(text) => Some(text.as_str()),
+            crate::config::SecretRef::Inline(text) => Some(text.expose()),
             _ => None,
         };
         let fingerprint =

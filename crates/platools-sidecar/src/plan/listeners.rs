@@ -6,8 +6,9 @@ use platools::Authenticator;
 use platools::caller::{JwtAuthenticator, JwtKeyError};
 use platools::session_token::LocalMint;
 use platools::session_token::{SessionScope, SessionTokens};
+use platools_net::SecretText;
+use platools_net::policy::is_loopback_address;
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{EntityPlan, Planner, address, unknown};
@@ -48,7 +49,7 @@ pub(crate) enum Login {
     /// The backend, asked with the request's own credentials.
     Backend { url: Url, client: reqwest::Client },
     /// A server that knows this secret.
-    Shared(Zeroizing<String>),
+    Shared(SecretText),
 }
 
 impl std::fmt::Debug for Login {
@@ -80,8 +81,8 @@ impl Planner<'_> {
         let mut fingerprint = Fingerprinter::default().add(file);
         let made: Result<JwtAuthenticator, JwtKeyError> = if let Some(reference) = &file.secret {
             let secret = self.secret(&key_at, reference)?;
-            fingerprint = fingerprint.add(&secret.as_str());
-            JwtAuthenticator::shared_secret(secret.as_bytes())
+            fingerprint = fingerprint.add(&secret.expose());
+            JwtAuthenticator::shared_secret(secret.expose().as_bytes())
         } else if let Some(path) = &file.public_key_file {
             let pem = self.read_file(&key_at, path)?;
             fingerprint = fingerprint.add(&pem);
@@ -141,7 +142,7 @@ impl Planner<'_> {
         }
         let login = login?;
         let fingerprint = match &login {
-            Login::Shared(secret) => fingerprint.add(&secret.as_str()),
+            Login::Shared(secret) => fingerprint.add(&secret.expose()),
             Login::Backend { .. } => fingerprint,
         };
         Some(SessionTokensPlan {
@@ -194,7 +195,7 @@ impl Planner<'_> {
             (None, Some(reference)) => {
                 let at = at.key("shared_secret");
                 let secret = self.secret(&at, reference)?;
-                if secret.len() < MIN_SHARED {
+                if secret.expose().len() < MIN_SHARED {
                     self.wrong(
                         &at,
                         "the secret needs 16 characters at least: make one with `openssl rand -hex 32`",
@@ -236,7 +237,7 @@ impl Planner<'_> {
 
     pub(super) fn admin(&mut self) -> Option<Admin> {
         let Entry { at, value } = self.sections.admin.as_ref()?;
-        if !value.listen.ip().is_loopback() && !value.allow_remote {
+        if !is_loopback_address(value.listen.ip()) && !value.allow_remote {
             let message = "nobody logs in there, and it shows what the sidecar has: listen on 127.0.0.1, or write \
                            `allow_remote = true` where the network is trusted";
             self.wrong(&at.key("listen"), message);

@@ -182,8 +182,8 @@ impl Planner<'_> {
         fingerprint: &mut Fingerprinter,
     ) -> Option<Bearer> {
         let token = self.secret(at, reference)?;
-        *fingerprint = fingerprint.clone().add(&token.as_str());
-        let bearer = Bearer::new(token.as_str()).map_err(|error| error.to_string());
+        *fingerprint = fingerprint.clone().add(&token.expose());
+        let bearer = Bearer::new(token.expose()).map_err(|error| error.to_string());
         self.noted(at, bearer)
     }
 }

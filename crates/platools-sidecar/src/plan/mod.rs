@@ -196,7 +196,7 @@ impl Planner<'_> {
     }
 
     /// A secret as it is now.
-    fn secret(&mut self, at: &Path, reference: &SecretRef) -> Option<zeroize::Zeroizing<String>> {
+    fn secret(&mut self, at: &Path, reference: &SecretRef) -> Option<platools_net::SecretText> {
         let loaded = self.secret_ref(at, reference).load();
         self.noted(at, loaded)
     }

@@ -8,6 +8,8 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use platools::tool::Requirement;
 use platools::{Tool, ToolCall, ToolError, ToolSpec};
+use platools_net::client::read_body;
+use platools_net::innermost_reason;
 use platools_openapi::{Document, Method as OperationMethod, Operation, OperationRequest, Selection, import};
 use url::Url;
 
@@ -19,7 +21,6 @@ use crate::config::{Common, Entry, Format, OpenApi, Path};
 use crate::http::answer::Reading;
 use crate::http::backend::Backend;
 use crate::http::outgoing::{Outgoing, OutgoingBody};
-use crate::reason;
 use platools_upstream::ArgumentSchema;
 
 /// How long fetching a document may take.
@@ -143,7 +144,7 @@ impl Planner<'_> {
 
 async fn fetch(client: &reqwest::Client, url: Url) -> Result<Vec<u8>, String> {
     let failed =
-        |error: reqwest::Error| format!("the document cannot be fetched: {}", reason::of_request(&error));
+        |error: reqwest::Error| format!("the document cannot be fetched: {}", innermost_reason(&error));
     let mut answer = client.get(url).send().await.map_err(failed)?;
     if answer.status().is_redirection() {
         return Err("the document is elsewhere (the server redirects): write the URL where it is".to_owned());
@@ -151,14 +152,8 @@ async fn fetch(client: &reqwest::Client, url: Url) -> Result<Vec<u8>, String> {
     if !answer.status().is_success() {
         return Err(format!("the document cannot be fetched: the server answered {}", answer.status()));
     }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-        if bytes.len() + chunk.len() > MAX_DOCUMENT {
-            return Err("the document has more than 64 MiB".to_owned());
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
+    let bytes = read_body(&mut answer, MAX_DOCUMENT).await.map_err(failed)?;
+    bytes.ok_or_else(|| "the document has more than 64 MiB".to_owned())
 }
 
 /// The declaration of an operation's tool: hints follow the method, the first tag is the category.

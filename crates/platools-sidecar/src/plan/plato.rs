@@ -44,11 +44,11 @@ impl Planner<'_> {
             Some(size) => self.noted(&at.key("screen"), size).map(Some),
         };
         let key = self.secret(&at.key("api_key"), &file.api_key)?;
-        let plato = client(file, &key);
+        let plato = client(file, key.expose());
         let plato = self.noted(at, plato)?;
         let (machine, screen) = (machine?, screen?);
         let lifetime = file.lifetime.map(|time| time.0);
-        let fingerprint = Fingerprinter::default().add(file).add(&key.as_str()).finish();
+        let fingerprint = Fingerprinter::default().add(file).add(&key.expose()).finish();
 
         let mut desktops = DesktopTools::per_conversation(&plato, move |plato| {
             let session = plato.session();

@@ -3,16 +3,17 @@
 //! Nobody logs in, so it listens on this machine unless told otherwise; and a page in a browser, which could reach it
 //! there under a name of its own, is turned away by the name.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
 
 use axum::extract::{Request, State};
+use axum::http::uri::Authority;
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use platools_net::policy::{is_loopback_address, is_loopback_host};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -49,7 +50,7 @@ pub(super) fn upkeep() {
 
 /// Serves until `stop`.
 pub(super) async fn serve(listener: TcpListener, view: View, stop: CancellationToken) {
-    let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    let is_local = listener.local_addr().is_ok_and(|address| is_loopback_address(address.ip()));
     let serving =
         axum::serve(listener, router(view, is_local)).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = serving.await {
@@ -94,15 +95,7 @@ async fn only_by_address(request: Request, next: Next) -> Response {
 }
 
 fn is_this_machine(host: &str) -> bool {
-    if let Ok(address) = host.parse::<SocketAddr>() {
-        return address.ip().is_loopback();
-    }
-    let plain = host.trim_start_matches('[').trim_end_matches(']');
-    if let Ok(address) = plain.parse::<IpAddr>() {
-        return address.is_loopback();
-    }
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    name.eq_ignore_ascii_case("localhost")
+    host.parse::<Authority>().is_ok_and(|authority| is_loopback_host(authority.host()))
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
 use platools::session_token::SessionClaims;
 use platools::session_token::session_token_router;
+use platools_net::client::read_body;
+use platools_net::innermost_reason;
 use serde::Deserialize;
-use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -133,8 +134,7 @@ impl Login {
                 let header = |name| request.headers.get(name).and_then(|value| value.to_str().ok());
                 let presented =
                     header(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
-                let is_known =
-                    presented.is_some_and(|presented| presented.as_bytes().ct_eq(secret.as_bytes()).into());
+                let is_known = presented.is_some_and(|presented| secret.matches(presented));
                 Ok(header(USER).filter(|user| is_known && !user.is_empty()).map(SessionClaims::for_user))
             }
             Self::Backend { url, client } => {
@@ -144,21 +144,17 @@ impl Login {
                         asked = asked.header(&name, value);
                     }
                 }
-                let failed =
-                    |error: reqwest::Error| LoginError(format!("did not answer: {}", error.without_url()));
+                let failed = |error: reqwest::Error| {
+                    LoginError(format!("did not answer: {}", innermost_reason(&error)))
+                };
                 let mut answer = asked.send().await.map_err(failed)?;
                 match answer.status().as_u16() {
                     200 => {}
                     401 | 403 => return Ok(None),
                     status => return Err(LoginError(format!("answered {status}, expected 200 or 401"))),
                 }
-                let mut body = Vec::new();
-                while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-                    if body.len() + chunk.len() > MAX_ANSWER {
-                        return Err(LoginError("answered with more than 64 KiB".to_owned()));
-                    }
-                    body.extend_from_slice(&chunk);
-                }
+                let body = read_body(&mut answer, MAX_ANSWER).await.map_err(failed)?;
+                let body = body.ok_or_else(|| LoginError("answered with more than 64 KiB".to_owned()))?;
                 let user: LoggedIn = serde_json::from_slice(&body)
                     .map_err(|_| LoginError("did not answer with {\"user_id\": \"…\"}".to_owned()))?;
                 let claims = SessionClaims::for_user(user.user_id);

@@ -12,9 +12,9 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use platools::tool::shortened;
+use platools_net::client::read_body;
+use platools_net::innermost_reason;
 use tokio::runtime::Handle;
-
-use crate::reason;
 
 /// How long a batch may take.
 pub(super) const SEND: Duration = Duration::from_secs(10);
@@ -55,12 +55,7 @@ impl HttpClient for Sender {
         let answer = async move {
             let mut answer = request.send().await?;
             let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
-            let mut body = Vec::new();
-            while let Some(chunk) = answer.chunk().await?
-                && body.len() + chunk.len() <= MAX_ANSWER
-            {
-                body.extend_from_slice(&chunk);
-            }
+            let body = read_body(&mut answer, MAX_ANSWER).await?.unwrap_or_default();
             let mut response = Response::new(Bytes::from(body));
             (*response.status_mut(), *response.headers_mut()) = (status, headers);
             Ok(response)
@@ -68,7 +63,7 @@ impl HttpClient for Sender {
         let cause = self.cause.clone();
         // Its text would hold the URL.
         let answer = answer.map_err(move |error: reqwest::Error| {
-            let reason = reason::of_request(&error);
+            let reason = innermost_reason(&error);
             cause.replace(Some(reason.clone()));
             HttpError::from(reason)
         });
