@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use platools::verify::Secret;
 use platools_dev::{DevError, DevPlatform, DevPlatformOptions};
-use platools_toolkit::cli::output::Output;
 use platools_net::policy::is_loopback_address;
+use platools_toolkit::cli::output::Output;
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
