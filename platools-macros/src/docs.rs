@@ -1,8 +1,8 @@
-//! What a doc comment says: the description of a tool, and of its arguments.
+//! Parses a doc comment: the description of a tool and of its arguments.
 //!
-//! The description is the text outside the sections for readers of the code (`# Arguments`,
-//! `# Errors`, `# Panics`, `# Safety`, `# Examples`). An entry of `# Arguments` is a list item:
-//! a name, a separator (`-`, `:`, `–` or `—`) and text, which may go on in the following lines.
+//! The description excludes the sections for readers of the code (`# Arguments`, `# Errors`, `# Panics`,
+//! `# Safety`, `# Examples`). An entry of `# Arguments` is a list item: a name, a separator (`-`, `:`, `–` or `—`)
+//! and text, which may continue on the following lines.
 
 use proc_macro2::Span;
 use syn::spanned::Spanned as _;
@@ -10,40 +10,40 @@ use syn::{Attribute, Expr, Meta};
 
 use crate::attributes::values::literal_string;
 
-/// Sections that are written for readers of the code, not for the model.
+/// Sections for readers of the code, which are not sent to the model.
 const LEFT_OUT: [&str; 6] = ["arguments", "errors", "panics", "safety", "examples", "example"];
 
-/// A line of a doc comment and where it stands.
+/// A line of a doc comment and its span.
 struct Line {
     text: String,
     span: Span,
 }
 
-/// A doc comment, read.
+/// A parsed doc comment.
 #[derive(Default)]
 pub(crate) struct Docs {
-    /// The description; empty when there is none.
+    /// The description; empty if there is none.
     pub(crate) description: String,
     /// The entries of `# Arguments`.
     pub(crate) arguments: Vec<Entry>,
-    /// The text of a `#[doc = …]` that is not a literal, so that it cannot be read here.
+    /// The value of a `#[doc = …]` that is not a literal and cannot be read here.
     pub(crate) unreadable: Option<Expr>,
 }
 
 /// One list item of `# Arguments`.
 pub(crate) struct Entry {
     pub(crate) span: Span,
-    /// `Err` is the line when it has no name and text.
+    /// The name and text; `Err` holds the line if it has no name.
     pub(crate) content: Result<(String, String), String>,
 }
 
 impl Docs {
-    /// Reads all `#[doc]` attributes of an item.
+    /// Parses all `#[doc]` attributes of an item.
     pub(crate) fn read(attributes: &[Attribute]) -> Self {
         let (lines, unreadable) = lines(attributes);
         let mut description = Vec::new();
         let mut argument_lines = Vec::new();
-        // The section that the line is in: its heading's level, and its title when it is left out.
+        // The excluded section that the line is in: its heading's level, and its title.
         let mut section: Option<(usize, String)> = None;
         let mut fence: Option<String> = None;
         for line in lines {
@@ -70,7 +70,7 @@ impl Docs {
     }
 }
 
-/// The level and title of a markdown heading.
+/// Returns the level and title of a Markdown heading.
 fn heading(line: &str) -> Option<(usize, &str)> {
     let line = line.trim_start();
     let title = line.trim_start_matches('#');
@@ -79,7 +79,7 @@ fn heading(line: &str) -> Option<(usize, &str)> {
         .then(|| (level, title.trim().trim_end_matches('#').trim_end().trim_end_matches(':')))
 }
 
-/// Follows code fences, in which `#` starts no heading.
+/// Tracks code fences, inside which `#` does not start a heading.
 fn track_fence(fence: &mut Option<String>, line: &str) {
     let line = line.trim_start();
     match fence {
@@ -95,7 +95,7 @@ fn track_fence(fence: &mut Option<String>, line: &str) {
     }
 }
 
-/// The lines of all doc attributes, without the indentation that they share.
+/// Returns the lines of all doc attributes without their common indentation.
 fn lines(attributes: &[Attribute]) -> (Vec<Line>, Option<Expr>) {
     let mut lines = Vec::new();
     let mut unreadable = None;
@@ -122,7 +122,7 @@ fn lines(attributes: &[Attribute]) -> (Vec<Line>, Option<Expr>) {
     (lines, unreadable)
 }
 
-/// Whether this is a `/** … */` comment with a star before every line but the first.
+/// Returns whether this is a `/** … */` comment with a star before every line but the first.
 fn is_starred(text: &str) -> bool {
     let mut rest = text.lines().skip(1).map(str::trim_start).filter(|line| !line.is_empty()).peekable();
     rest.peek().is_some() && rest.all(|line| line.starts_with('*'))
@@ -132,7 +132,7 @@ fn indentation(line: &str) -> usize {
     line.chars().take_while(|c| *c == ' ').count()
 }
 
-/// The list items of `# Arguments`. Text before the first one is for readers.
+/// Parses the list items of `# Arguments`. Text before the first item is ignored.
 fn entries(lines: &[Line]) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut list_indent = None;
@@ -161,7 +161,7 @@ fn entries(lines: &[Line]) -> Vec<Entry> {
     entries
 }
 
-/// Continues an entry's text: lines flow together, an empty line starts a paragraph.
+/// Appends a line to an entry's text: lines are joined, an empty line starts a paragraph.
 fn push_line(text: &mut String, line: &str) {
     if line.is_empty() {
         text.push_str("\n\n");
@@ -173,13 +173,13 @@ fn push_line(text: &mut String, line: &str) {
     }
 }
 
-/// What follows the bullet of a list item.
+/// Returns the text after the bullet of a list item.
 fn list_item(line: &str) -> Option<&str> {
     let line = line.trim_start();
     ["* ", "- ", "+ "].iter().find_map(|bullet| line.strip_prefix(bullet)).map(str::trim)
 }
 
-/// Splits `` `name` - text ``, `name: text` and their like.
+/// Splits `` `name` - text ``, `name: text` and similar.
 fn name_and_text(item: &str) -> Option<(&str, &str)> {
     let (name, rest) = match item.strip_prefix("**").unwrap_or(item).strip_prefix('`') {
         Some(quoted) => quoted.split_once('`')?,
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_in_a_code_fence_is_no_heading() {
+    fn a_hash_in_a_code_fence_is_not_a_heading() {
         let docs = read("/// Run.\n/// ```text\n/// # Errors\n/// ```\n/// After.");
         assert_eq!(docs.description, "Run.\n```text\n# Errors\n```\nAfter.");
     }
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn all_ways_to_write_an_argument_are_read() {
+    fn all_spellings_of_an_argument_are_parsed() {
         let docs = read(
             "/// Do.\n///\n/// # Arguments\n///\n/// These go in:\n/// * `a` - one\n///   goes on\n/// - b: two\n\
              /// + `c` – three\n/// * **`d`** — four\n///\n///   with a paragraph\n///   * and a list\n\
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_made_by_a_macro_is_not_readable() {
+    fn a_text_from_a_macro_call_is_unreadable() {
         let attributes = Attribute::parse_outer
             .parse2(quote::quote!(#[doc = "Read."] #[doc = include_str!("x.md")]))
             .unwrap();

@@ -1,4 +1,4 @@
-//! The item under `#[tool]`: read only as far as its signature, its body stays as it is.
+//! Parses the item under `#[tool]` up to its signature; the body is kept as tokens.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _, quote};
@@ -25,21 +25,21 @@ impl Parse for Function {
         check_is_function(input)?;
         let signature = input.parse()?;
         if input.peek(Token![;]) {
-            return Err(input.error("a tool needs a body: this is only the declaration of a function"));
+            return Err(input.error("a tool needs a body"));
         }
         Ok(Function { attributes, visibility, signature, body: input.parse()? })
     }
 }
 
-/// Says what `#[tool]` goes on, unless it stands on a function.
+/// Returns an error that names the right place for `#[tool]`, unless the item is a function.
 fn check_is_function(input: ParseStream<'_>) -> syn::Result<()> {
     let ahead = input.fork();
     while !ahead.peek(Token![fn]) {
         match ahead.parse::<TokenTree>() {
-            Ok(TokenTree::Ident(word))
-                if ["const", "async", "unsafe", "extern"].iter().any(|q| word == q) => {}
+            Ok(TokenTree::Ident(ident))
+                if ["const", "async", "unsafe", "extern"].iter().any(|q| ident == q) => {}
             Ok(TokenTree::Literal(_)) => {}
-            Ok(TokenTree::Ident(word)) if word == "impl" => {
+            Ok(TokenTree::Ident(ident)) if ident == "impl" => {
                 return Err(input.error("`#[tool]` goes on a function: put `#[toolset]` on the impl block, and `#[tool]` on its methods"));
             }
             _ => return Err(input.error("`#[tool]` goes on a function")),
@@ -49,22 +49,22 @@ fn check_is_function(input: ParseStream<'_>) -> syn::Result<()> {
 }
 
 impl Function {
-    /// The item as it is emitted: without what only our macros understand.
+    /// Returns the item to emit, without the attributes that only our macros understand.
     pub(crate) fn without_our_attributes(&self) -> TokenStream {
         let Function { attributes, visibility, signature, body } = self;
         let attributes = attributes.iter().filter(|attribute| !is_ours(attribute, "tool"));
         let signature = plain_signature(signature);
-        let lints = dictated_lints(self);
+        let lints = tool_lints(self);
         quote!(#lints #(#attributes)* #visibility #signature #body)
     }
 
-    /// The conditions of the item, under which everything generated for it stands too.
+    /// Returns the item's `#[cfg]` attributes, which the generated code repeats.
     pub(crate) fn conditions(&self) -> impl Iterator<Item = &Attribute> {
         self.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"))
     }
 
-    /// The attributes that what is generated for the item carries too: its conditions, and the lints that
-    /// its author allowed. Not for the call of a macro, on which rustc takes no lints.
+    /// Returns the attributes that generated items repeat: `#[cfg]` and allowed lints. Not for a macro call, on which
+    /// rustc rejects lint attributes.
     pub(crate) fn shared_attributes(&self) -> TokenStream {
         let mut shared: TokenStream = self.conditions().map(ToTokens::to_token_stream).collect();
         for attribute in &self.attributes {
@@ -83,7 +83,7 @@ impl Function {
     /// Reports a second `#[tool]` on the same function.
     pub(crate) fn check_one_tool(&self, errors: &mut Errors) {
         for attribute in self.attributes.iter().filter(|attribute| is_ours(attribute, "tool")) {
-            errors.on(attribute, "`#[tool]` is given twice: write one list, `#[tool(…, …)]`");
+            errors.on(attribute, "duplicate `#[tool]`: write one list, `#[tool(…, …)]`");
         }
     }
 
@@ -92,13 +92,12 @@ impl Function {
     }
 }
 
-/// What clippy's pedantic lints would say about a function for being a tool: `async` means that it runs on
-/// the runtime, with or without an `await`, and parameters are taken by value because that is how they come.
+/// Returns an `#[allow]` of the clippy lints that a function triggers only because it is a tool: `async` without
+/// `await` selects the async runtime, and parameters are passed by value because they are decoded.
 ///
-/// A crate that forbids these lints cannot allow them either (E0453, or a warning for a whole group): so they
-/// are allowed only where they could speak, and a function that awaits and borrows stays as it is. That is
-/// seen by clippy only; rustc takes no notice of another tool's lints.
-pub(crate) fn dictated_lints(function: &Function) -> Option<Attribute> {
+/// A crate that forbids these lints cannot allow them (E0453, or a warning for a whole group), so each is allowed
+/// only where it could fire; a function that awaits and borrows gets no `#[allow]`.
+pub(crate) fn tool_lints(function: &Function) -> Option<Attribute> {
     let signature = &function.signature;
     let by_value = signature.inputs.iter().any(|input| match input {
         FnArg::Receiver(_) => false,
@@ -114,17 +113,16 @@ pub(crate) fn dictated_lints(function: &Function) -> Option<Attribute> {
     (!lints.is_empty()).then(|| syn::parse_quote!(#[allow(#(#lints),*)]))
 }
 
-/// Whether there is an `await` anywhere in a body.
+/// Returns whether a body contains `await`.
 fn awaits(body: TokenStream) -> bool {
     body.into_iter().any(|token| match token {
-        TokenTree::Ident(word) => word == "await",
+        TokenTree::Ident(ident) => ident == "await",
         TokenTree::Group(group) => awaits(group.stream()),
         _ => false,
     })
 }
 
-/// Whether a function is `async` and gives way to nothing. A macro called like `select!` or `join!` is taken to
-/// await.
+/// Returns whether a function is `async` but never awaits. Macros named like `select!` or `join!` count as awaiting.
 pub(crate) fn is_async_in_name_only(function: &Function) -> bool {
     function.signature.asyncness.is_some()
         && !awaits(function.body.clone())
@@ -132,28 +130,28 @@ pub(crate) fn is_async_in_name_only(function: &Function) -> bool {
 }
 
 fn calls_awaiting_macro(body: TokenStream) -> bool {
-    let mut word_before = None;
+    let mut previous_ident = None;
     body.into_iter().any(|token| match token {
-        TokenTree::Ident(word) => {
-            word_before = Some(word.to_string());
+        TokenTree::Ident(ident) => {
+            previous_ident = Some(ident.to_string());
             false
         }
         TokenTree::Punct(mark) if mark.as_char() == '!' => {
-            word_before.take().is_some_and(|word| word.contains("select") || word.contains("join"))
+            previous_ident.take().is_some_and(|ident| ident.contains("select") || ident.contains("join"))
         }
         TokenTree::Group(group) => {
-            word_before = None;
+            previous_ident = None;
             calls_awaiting_macro(group.stream())
         }
         _ => {
-            word_before = None;
+            previous_ident = None;
             false
         }
     })
 }
 
-/// A signature without the attributes and doc comments on its parameters that rustc would refuse: ours, and
-/// the foreign ones that were reported.
+/// Strips the doc comments and attributes of parameters that rustc would reject: ours, and the reported foreign
+/// ones.
 pub(crate) fn plain_signature(signature: &syn::Signature) -> syn::Signature {
     let mut signature = signature.clone();
     for input in &mut signature.inputs {
@@ -176,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_async_function_gives_way_by_an_await_or_by_a_macro_that_has_one() {
+    fn an_async_function_awaits_directly_or_in_a_known_macro() {
         for (body, in_name_only) in [
             (
                 quote!(

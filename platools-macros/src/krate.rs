@@ -1,7 +1,7 @@
-//! The path to platools in the crate that uses the macro.
+//! Finds the path to platools in the crate that uses the macro.
 //!
-//! Cargo is asked what the crate's manifest calls it: whatever can be written there, in the workspace or for one
-//! target, it reads as it means it.
+//! The name comes from `cargo metadata`, which resolves workspace inheritance, renames and target-specific
+//! dependencies.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,26 +14,26 @@ use quote::{ToTokens, quote};
 use serde_json::Value;
 use syn::Path as SynPath;
 
-/// What the library is called where nothing else is said.
-const USUAL: &str = "platools";
+/// Name of the library's package, and of its dependency unless it is renamed.
+const PACKAGE: &str = "platools";
 
-/// `given`, or the name under which the calling crate depends on platools.
+/// Returns the path to `platools::__private`: below `given`, or below the name of the dependency on platools.
 ///
-/// Without Cargo, or when platools comes through another crate, it is `::platools`; then rustc's message
-/// about an undeclared crate and `crate = …` are the way on.
+/// Falls back to `::platools` without Cargo, or if platools is not a direct dependency. If that name does not
+/// resolve, rustc reports an undeclared crate, and the user writes `crate = …`.
 pub(crate) fn private(given: Option<&SynPath>) -> TokenStream {
     let krate = given.map_or_else(found, ToTokens::to_token_stream);
     quote!(#krate::__private)
 }
 
 fn found() -> TokenStream {
-    let name = name().unwrap_or_else(|| USUAL.to_owned());
+    let name = name().unwrap_or_else(|| PACKAGE.to_owned());
     let name = Ident::new(&name, Span::call_site());
     quote!(::#name)
 }
 
-/// The name in the manifest of the crate that is compiled, asked for once: rustc compiles one crate in a process, an
-/// editor many, while they are changed.
+/// Returns the dependency's name in the manifest of the crate being compiled. Cached per manifest and modification
+/// time: rustc compiles one crate per process, but an editor's macro server expands many while they are edited.
 fn name() -> Option<String> {
     type Names = HashMap<PathBuf, (Option<SystemTime>, Option<String>)>;
     static NAMES: Mutex<Option<Names>> = Mutex::new(None);
@@ -53,7 +53,7 @@ fn name() -> Option<String> {
     }
 }
 
-/// What Cargo says about the workspace of a manifest. It reads the manifests, and neither resolves nor fetches anything.
+/// Runs `cargo metadata --no-deps` for a manifest, which resolves and downloads nothing.
 fn ask(cargo: &Path, manifest: &Path) -> Option<Value> {
     let mut command = Command::new(cargo);
     command
@@ -62,20 +62,20 @@ fn ask(cargo: &Path, manifest: &Path) -> Option<Value> {
     serde_json::from_slice(&command.output().ok()?.stdout).ok()
 }
 
-/// The name in Cargo's answer, if the package of `manifest` depends on platools.
+/// Returns the dependency's name from Cargo's output, if the package of `manifest` depends on platools.
 fn name_in(answer: &Value, manifest: &Path) -> Option<String> {
     let packages = answer.get("packages")?.as_array()?;
     let package =
         packages.iter().find(|package| package["manifest_path"].as_str().map(Path::new) == Some(manifest))?;
     let dependencies = package["dependencies"].as_array()?;
-    // A dependency of all targets has no kind. One of the build script is not there for the rest.
+    // The kind of a normal dependency is null. Build dependencies are not visible to the crate itself.
     let of_kind = |kind: Option<&str>| {
         dependencies
             .iter()
-            .find(|dependency| dependency["name"] == USUAL && dependency["kind"].as_str() == kind)
+            .find(|dependency| dependency["name"] == PACKAGE && dependency["kind"].as_str() == kind)
     };
     let dependency = of_kind(None).or_else(|| of_kind(Some("dev")))?;
-    Some(dependency["rename"].as_str().unwrap_or(USUAL).replace('-', "_"))
+    Some(dependency["rename"].as_str().unwrap_or(PACKAGE).replace('-', "_"))
 }
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_is_the_one_of_the_dependency_that_the_code_sees() {
+    fn a_normal_dependency_precedes_a_dev_dependency_and_build_dependencies_are_ignored() {
         let platools =
             |rename: Value, kind: Value| json!({"name": "platools", "rename": rename, "kind": kind});
         let (usual, none) = (Value::Null, Value::Null);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn cargo_is_asked() {
+    fn the_name_comes_from_cargo_metadata() {
         let cargo = std::env::var_os("CARGO").expect("these tests are run by Cargo");
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let named = |manifest: &Path| name_in(&ask(Path::new(&cargo), manifest)?, manifest);

@@ -1,9 +1,9 @@
 //! The `#[tool]` and `#[toolset]` attributes of `platools`.
 //!
-//! Use them through `platools`, which re-exports them. How an attribute becomes code: `attributes` and
-//! `docs` read words and comments, `signature` and `parameter` say what the function takes, `expand`
-//! writes the registration. Every mistake goes to one store, `error`, and is reported with the others,
-//! while the item itself is always emitted.
+//! Use them through `platools`, which re-exports them. The modules follow the expansion: `attributes` and
+//! `docs` parse attributes and doc comments, `signature` and `parameter` parse the function, `expand`
+//! generates the registration. All mistakes are collected in `error` and reported together; the item itself is
+//! always emitted.
 
 mod attributes;
 mod docs;
@@ -18,7 +18,7 @@ mod types;
 
 use proc_macro::TokenStream;
 
-/// Makes a function a tool that agents can call.
+/// Turns a function into a tool that agents can call.
 ///
 /// ```
 /// use platools::{State, ToolError, tool, tools};
@@ -48,70 +48,70 @@ use proc_macro::TokenStream;
 /// assert_eq!(tool.spec().input_schema["properties"]["limit"]["maximum"], 100);
 /// ```
 ///
-/// The function stays what it is, with its own signature and visibility. `async` functions run on the
-/// runtime, others on a thread that may block. The tool registers itself when its crate is linked.
+/// The function itself is unchanged and can still be called. `async` functions run on the async runtime, others on
+/// a thread where blocking is allowed. The tool registers itself when its crate is linked.
 ///
-/// # The function
+/// # Attributes of the function
 ///
-/// | word | meaning |
+/// | attribute | meaning |
 /// | --- | --- |
-/// | `name = "…"` | the name that agents call, instead of the function's: `[A-Za-z_][A-Za-z0-9_.-]*`, at most 64 characters |
-/// | `description = …` | instead of the doc comment; text, or an expression such as `include_str!("…")` |
-/// | `title = "…"` | a name for people |
-/// | `category = "…"` | a group of tools, which the platform indexes |
-/// | `auth = "…"` | who may call: `none`, `user` or `admin` |
-/// | `roles = ["…", …]` | roles of which a caller needs one |
-/// | `timeout = "10s"` | how long a call may run, within the host's own limit: 28 s from its arrival unless the host says otherwise, since the platform waits 30 s; a longer one is never reached |
-/// | `rate_limit = "60/min"` | calls per time: `s`, `min`, `h`, `d`, or a duration as in `"20/10s"`; `"60/min, burst 10, per user"` allows 10 at once, and counts each user apart |
-/// | `concurrency = 4` | how many calls run at the same time |
-/// | `read_only`, `destructive`, `idempotent`, `open_world` | hints, each also `= false` |
-/// | `annotations(…)` | anything else, see below |
-/// | `errors = "user"` | the text of every error goes to the model, not only of user-facing ones |
-/// | `rename_all = "camelCase"` | how the names of arguments are spelt: `snake_case`, `camelCase`, `PascalCase`, `kebab-case` or `SCREAMING_SNAKE_CASE` |
-/// | `additional_properties` | arguments that no parameter takes are dropped instead of refused |
-/// | `allow = ["…", …]` | rules of `platools_toolkit::doctor` that do not apply to the tool, such as `no_return_schema` |
-/// | `register = false` | the tool does not register itself; name it in `tools![…]` |
-/// | `crate = some::path` | where platools is, when it comes through another crate |
+/// | `name = "…"` | tool name that agents use, instead of the function's name: `[A-Za-z_][A-Za-z0-9_.-]*`, at most 64 characters |
+/// | `description = …` | description, instead of the doc comment: text, or an expression such as `include_str!("…")` |
+/// | `title = "…"` | display name |
+/// | `category = "…"` | category under which the platform indexes the tool |
+/// | `auth = "…"` | required caller: `none`, `user` or `admin` |
+/// | `roles = ["…", …]` | roles; the caller needs at least one of them |
+/// | `timeout = "10s"` | time limit of a call. The host's limit applies too: by default 28 s from the call's arrival, because the platform waits 30 s |
+/// | `rate_limit = "60/min"` | calls per time: `s`, `min`, `h`, `d`, or a duration as in `"20/10s"`; `"60/min, burst 10, per user"` allows bursts of 10 and counts each user separately |
+/// | `concurrency = 4` | maximum number of concurrent calls |
+/// | `read_only`, `destructive`, `idempotent`, `open_world` | hints; each can be set to `false`, as in `read_only = false` |
+/// | `annotations(…)` | further annotations, see below |
+/// | `errors = "user"` | sends the text of every error to the model, not only of user-facing errors |
+/// | `rename_all = "camelCase"` | case of the argument names: `snake_case`, `camelCase`, `PascalCase`, `kebab-case` or `SCREAMING_SNAKE_CASE` |
+/// | `additional_properties` | ignores unknown arguments instead of rejecting the call |
+/// | `allow = ["…", …]` | rules of `platools_toolkit::doctor` to skip for this tool, such as `no_return_schema` |
+/// | `register = false` | disables automatic registration; list the tool in `tools![…]` |
+/// | `crate = some::path` | path to platools, if it is re-exported by another crate |
 ///
-/// The description is the doc comment without the sections for readers of the code: `# Arguments`,
-/// `# Errors`, `# Panics`, `# Safety` and `# Examples`.
+/// The description is the doc comment without the sections `# Arguments`, `# Errors`, `# Panics`, `# Safety` and
+/// `# Examples`, which address readers of the code.
 ///
 /// Annotations are JSON: `annotations(team = "orders", "x-cost" = 3, beta, limits(soft = 1), tags = ["a", null])`.
-/// A key is a word or text in quotes; a key alone is `true`; `key(…)` is an object, in a list `(…)` is.
+/// A key is an identifier or a string; a key without a value means `true`; `key(…)` is an object, and so is `(…)`
+/// inside a list.
 ///
-/// # Parameters
+/// # Attributes of parameters
 ///
-/// `CallContext`, `Identity`, `State<T>`, `CancellationToken` and `Progress`, also borrowed or in an `Option`, come from the call;
-/// anything else is an argument, which the caller sends. Whether an argument may be left out is a matter of
-/// its type: an `Option` may. A borrowed argument (`&str`, `&[T]`, `&T`, and options of them) is owned by the
-/// call.
+/// Parameters of the types `CallContext`, `Identity`, `State<T>`, `CancellationToken` and `Progress`, also borrowed
+/// or in an `Option`, are injected from the call. All others are arguments that the caller sends. An argument is
+/// optional if its type is an `Option` or it has a `default`. Arguments can be borrowed: `&str`, `&[T]`, `&T`, and
+/// an `Option` of these.
 ///
-/// | word | meaning |
+/// | attribute | meaning |
 /// | --- | --- |
-/// | `description = …` | instead of the parameter's doc comment |
-/// | `rename = "…"` | the name that callers send |
-/// | `default`, `default = …` | the value when the caller sends none: the type's own, or an expression of the type that owns it, see below |
+/// | `description = …` | description, instead of the parameter's doc comment |
+/// | `rename = "…"` | name that callers send |
+/// | `default`, `default = …` | value if the caller sends none: `Default::default()`, or an expression of the owned type, see below |
 /// | `range(min = …, max = …, exclusive_min = …, exclusive_max = …)` | bounds of a number |
-/// | `length(min = …, max = …)`, `length(equal = …)` | bounds of a text's characters, a list's items, a map's members |
-/// | `pattern = "…"` | a regular expression that a text must match somewhere, see below |
-/// | `user_providable`, `user_providable = false` | whether a person can know the value; `x-user-providable` in the schema, for `platools_toolkit::doctor` |
-/// | `flatten` | the fields of this struct are arguments themselves |
-/// | `inject` | comes from the call, through `FromCall`, whatever the type is called |
-/// | `argument` | is an argument, though its type is called like one of the three above |
+/// | `length(min = …, max = …)`, `length(equal = …)` | bounds of the number of characters, items or members |
+/// | `pattern = "…"` | regular expression that the text must match, not anchored, see below |
+/// | `user_providable`, `user_providable = false` | whether a person can know the value: `x-user-providable` in the schema, used by `platools_toolkit::doctor` |
+/// | `flatten` | makes the fields of this struct arguments of the tool |
+/// | `inject` | injects the value from the call through `FromCall`, whatever its type is called |
+/// | `argument` | makes this an argument although its type has the name of an injected one |
 ///
-/// A default is written as simply as it reads: `"text"` becomes whatever text the type is, `["a", "b"]` and
-/// `[1, 2]` any list or set of such things (`Vec<String>`, `&[u64]`, `BTreeSet<String>`), also as `&[…]`, and
-/// each of these `Some` of itself for an `Option`. Other expressions are taken as they are, so a constant of
-/// type `&str` is `default = NAME.to_owned()` for a `String` or a `&str`.
+/// Literals in a `default` are converted to the parameter's type: `"text"` to any string type, `["a", "b"]` and
+/// `[1, 2]` to any list or set (`Vec<String>`, `&[u64]`, `BTreeSet<String>`), also as `&[…]`, and for an `Option`
+/// the literal is wrapped in `Some`. Other expressions must have the owned type: a constant of type `&str` is
+/// `default = NAME.to_owned()` for a `String` or a `&str`.
 ///
-/// Constraints are in the schema and enforced. The regular expressions of a schema are JavaScript's, so a
-/// pattern is made of what those and Rust's share: no flags as in `(?i)`, no `\A`, `\z`, `[[:alpha:]]` or
-/// `\p{L}`, and `(?<name>…)` instead of `(?P<name>…)`; the compiler names the common spelling. `\d`, `\w`,
-/// `\s` and `\b` know all of Unicode here and hardly more than ASCII there: where that matters, write
-/// `[0-9]` and the like.
+/// Constraints appear in the schema and are enforced. JSON Schema uses JavaScript's regular expressions, so a
+/// pattern may use only syntax that JavaScript and Rust share: no flags such as `(?i)`, no `\A`, `\z`,
+/// `[[:alpha:]]` or `\p{L}`, and `(?<name>…)` instead of `(?P<name>…)`. For anything else, the compile error names
+/// the portable spelling. `\d`, `\w`, `\s` and `\b` match Unicode in Rust and mostly ASCII in JavaScript: if that
+/// matters, write `[0-9]` and the like.
 ///
-/// Parameters can also be described in the function's comment,
-/// but not in both places:
+/// Parameters can also be described in the function's doc comment, but not in both places:
 ///
 /// ```
 /// use platools::{tool, tools};
@@ -133,13 +133,13 @@ use proc_macro::TokenStream;
 /// assert_eq!(properties["text"]["description"], "What it says, in a few words.");
 /// ```
 ///
-/// # What is generated
+/// # Generated code
 ///
-/// Beside the function, a hidden type of its name, by which `tools![…]` finds it. So a module of the same
-/// name cannot stand next to the function or its import (`mod search; use search::search;`): import it
-/// `as` something else. In a doc comment, link to the function as ``[`lookup_order()`]``, with parentheses.
+/// The macro adds a hidden type with the function's name, which `tools![…]` uses to find the tool. A module of that
+/// name in the same scope conflicts with it (`mod search; use search::search;`): import the function under another
+/// name. In doc comments, link to the function with parentheses: ``[`lookup_order()`]``.
 ///
-/// Mistakes are reported all at once, each where it is:
+/// All mistakes are reported together, each at its place in the source:
 ///
 /// ```compile_fail
 /// # use platools::tool;
@@ -154,7 +154,7 @@ pub fn tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::tool(arguments.into(), &item.into()).into()
 }
 
-/// Makes the `#[tool]` methods of an impl block the tools of one value.
+/// Turns the `#[tool]` methods of an impl block into tools that share one value.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -180,7 +180,7 @@ pub fn tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///         self.check(order_id)
 ///     }
 ///
-///     // Not marked, not a tool.
+///     // Not a tool, since it has no `#[tool]`.
 ///     fn check(&self, order_id: &str) -> Result<(), String> {
 ///         # let _ = order_id;
 ///         Ok(())
@@ -191,17 +191,12 @@ pub fn tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// assert_eq!(tools.len(), 2);
 /// ```
 ///
-/// A toolset is registered as a value, `.toolset(Orders { region: "eu" })` on the host's builder, or several
-/// times with `.toolset_with_prefix("eu_", …)`; it does not register itself. Methods take `&self`,
-/// `self: Arc<Self>`, or no `self` at all; each is marked as [`macro@tool`] describes. The mark
-/// is an attribute like any other: import `tool`, or write `#[platools::tool]`. The impl block may be generic
-/// over types, and a type has one such block. The only word of `#[toolset]` itself is `crate = some::path`.
+/// A toolset does not register itself. Register a value on the host's builder with
+/// `.toolset(Orders { region: "eu" })`, or several values with `.toolset_with_prefix("eu_", …)`. Methods take
+/// `&self`, `self: Arc<Self>`, or no `self`, and `#[tool]` on them accepts the attributes of [`macro@tool`]; import
+/// `tool`, or write `#[platools::tool]`. The impl block may be generic over types, and a type can have one such
+/// block. The only attribute of `#[toolset]` itself is `crate = some::path`.
 #[proc_macro_attribute]
 pub fn toolset(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::toolset(arguments.into(), &item.into()).into()
 }
-
-/// Compiles the example of the README as a documentation test.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

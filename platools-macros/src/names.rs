@@ -1,25 +1,25 @@
-//! The names a tool and its arguments may have, and the nearest one to a misspelt one.
+//! Validates the names of tools and arguments, and suggests the nearest name for a misspelt one.
 
 use std::fmt::Write as _;
 
-/// The longest name of a tool or of an argument, in characters.
-const LONGEST: usize = 64;
+/// Maximum length of a tool's or an argument's name, in characters.
+const MAX_LENGTH: usize = 64;
 
-/// Says what is wrong with a tool's name, or `None` when it is a good one.
+/// Describes the problem of a tool's name; `None` if it is valid.
 pub(crate) fn tool_name_problem(name: &str) -> Option<String> {
     let first_is_good = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     if !name.is_empty() && !first_is_good {
         let first = name.chars().next().unwrap_or_default();
-        return Some(format!("a tool's name starts with a letter or `_`, not with `{first}`"));
+        return Some(format!("a tool's name must start with a letter or `_`, not with `{first}`"));
     }
     problem("a tool's name", name)
 }
 
-/// Says what is wrong with an argument's name on the wire, or `None` when it is a good one.
+/// Describes the problem of an argument's name on the wire; `None` if it is valid.
 pub(crate) fn argument_name_problem(name: &str) -> Option<String> {
     if matches!(name, "_context" | "__platos") {
         return Some(format!(
-            "`{name}` is the platform's own key inside every call's parameters: choose another name"
+            "`{name}` is reserved by the platform inside every call's parameters: choose another name"
         ));
     }
     problem("an argument's name", name)
@@ -27,41 +27,42 @@ pub(crate) fn argument_name_problem(name: &str) -> Option<String> {
 
 fn problem(what: &str, name: &str) -> Option<String> {
     if name.is_empty() {
-        return Some(format!("{what} has at least one character"));
+        return Some(format!("{what} must not be empty"));
     }
     if let Some(wrong) = name.chars().find(|c| !c.is_ascii_alphanumeric() && !"_.-".contains(*c)) {
-        return Some(format!("{what} is made of `A-Z a-z 0-9 _ . -`, and `{wrong}` is none of them"));
+        return Some(format!("{what} may contain only `A-Z a-z 0-9 _ . -`, not `{wrong}`"));
     }
     let length = name.len();
-    (length > LONGEST).then(|| format!("{what} has at most {LONGEST} characters, and this one has {length}"))
+    (length > MAX_LENGTH)
+        .then(|| format!("{what} may have at most {MAX_LENGTH} characters, this one has {length}"))
 }
 
-/// The end of a message about an unknown word: the nearest known one, and all of them.
-pub(crate) fn known_words(given: &str, known: &[&str]) -> String {
+/// Returns the end of an error text about an unknown name: the nearest known name, and all known names.
+pub(crate) fn known_names(given: &str, known: &[&str]) -> String {
     let mut text = String::new();
     if let Some(nearest) = nearest(given, known) {
         let _ = write!(text, ", did you mean `{nearest}`?");
     }
-    let list: Vec<_> = known.iter().map(|word| format!("`{word}`")).collect();
+    let list: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
     let _ = write!(text, "; known: {}", list.join(", "));
     text
 }
 
-/// The known word that `given` was most likely meant to be.
+/// Returns the known name nearest to `given`, if one is close enough.
 pub(crate) fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
-    let lengthened = |word: &&&str| word.len() >= 3 && given.starts_with(**word);
-    if let Some(word) = known.iter().find(lengthened) {
-        return Some(word);
+    let lengthened = |name: &&&str| name.len() >= 3 && given.starts_with(**name);
+    if let Some(name) = known.iter().find(lengthened) {
+        return Some(name);
     }
     known
         .iter()
-        .map(|word| (strsim::damerau_levenshtein(&given.to_lowercase(), word), *word))
-        .filter(|(distance, word)| *distance <= 1.max(word.chars().count() / 3))
+        .map(|name| (strsim::damerau_levenshtein(&given.to_lowercase(), name), *name))
+        .filter(|(distance, name)| *distance <= 1.max(name.chars().count() / 3))
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
+        .map(|(_, name)| name)
 }
 
-/// How `rename_all` spells the names of arguments.
+/// A case of `rename_all`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Case {
     Snake,
@@ -80,7 +81,7 @@ impl Case {
         ("SCREAMING_SNAKE_CASE", Case::ScreamingSnake),
     ];
 
-    /// Spells a Rust name, which is in snake case, in this case.
+    /// Converts a snake-case name to this case.
     pub(crate) fn apply(self, name: &str) -> String {
         let capital = |word: &str| {
             let mut letters = word.chars();
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_word_is_close_or_nothing() {
+    fn the_nearest_name_must_be_close() {
         let known = ["timeout", "title", "rate_limit", "name"];
         assert_eq!(nearest("timout", &known), Some("timeout"));
         assert_eq!(nearest("Timeout", &known), Some("timeout"));

@@ -1,4 +1,4 @@
-//! One parameter of a tool: injected, flattened, or an argument that the caller sends.
+//! Reads one parameter of a tool: injected, flattened, or an argument that the caller sends.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens as _, quote};
@@ -15,33 +15,33 @@ use crate::error::Errors;
 use crate::names::{Case, argument_name_problem};
 use crate::types;
 
-/// The names of types that are taken from the call.
+/// Names of the types that are injected from the call.
 const INJECTED: [&str; 5] = ["CallContext", "Identity", "State", "CancellationToken", "Progress"];
 
-/// A parameter that was read.
+/// One parsed parameter.
 pub(crate) struct Parameter {
     pub(crate) ident: Ident,
-    /// The type that is decoded or injected, and how it is handed to the function.
+    /// The type that is decoded or injected, and how it is passed to the function.
     pub(crate) owned: types::Owned,
     pub(crate) kind: Kind,
 }
 
-/// Where the value of a parameter comes from.
+/// The source of a parameter's value.
 pub(crate) enum Kind {
     /// From the call, through `FromCall`.
     Injected,
-    /// From the arguments that no other parameter takes; `word` is the place of `flatten`.
-    Flattened { word: Span },
+    /// From the arguments that no other parameter takes; `span` is the span of `flatten`.
+    Flattened { span: Span },
     /// From one argument.
     Argument(Box<Argument>),
 }
 
-/// What is known about one argument.
+/// One argument: its name on the wire, description, default and constraints.
 pub(crate) struct Argument {
     pub(crate) wire_name: String,
-    /// The place where the name comes from.
+    /// The span that determines the name: of `rename`, or of the parameter.
     pub(crate) name_span: Span,
-    /// An expression that is a `&str`.
+    /// An expression of type `&str`.
     pub(crate) description: Option<TokenStream>,
     pub(crate) default: Option<TokenStream>,
     pub(crate) range: Option<Bounds>,
@@ -56,7 +56,7 @@ impl Parameter {
         self.ident.unraw().to_string()
     }
 
-    /// Reads a parameter, and reports what is wrong with it.
+    /// Parses a parameter and reports all its mistakes.
     pub(crate) fn read(ident: Ident, typed: &PatType, case: Option<Case>, errors: &mut Errors) -> Self {
         let mut attributes = ParameterAttributes::default();
         for attribute in &typed.attrs {
@@ -66,7 +66,7 @@ impl Parameter {
             } else if is_foreign(attribute) {
                 foreign::report(attribute, errors);
             } else if attribute.path().is_ident("cfg") || is_conditional(attribute) {
-                let message = "a tool has the same arguments in every build: put `#[cfg]` on the whole function, \
+                let message = "a tool needs the same arguments in every build: put `#[cfg]` on the whole function, \
                                or take an `Option`";
                 errors.on(attribute, message);
             }
@@ -76,9 +76,9 @@ impl Parameter {
         let kind = if is_injected {
             check_injected(&ident, &attributes, errors);
             Kind::Injected
-        } else if let Some(word) = attributes.flatten {
-            check_flattened(&typed.ty, word, &attributes, errors);
-            Kind::Flattened { word }
+        } else if let Some(span) = attributes.flatten {
+            check_flattened(&typed.ty, span, &attributes, errors);
+            Kind::Flattened { span }
         } else {
             Kind::Argument(Box::new(argument(&ident, typed, attributes, case, errors)))
         };
@@ -102,7 +102,7 @@ fn argument(
         None => (case.map_or_else(|| rust_name.clone(), |case| case.apply(&rust_name)), ident.span()),
     };
     let renamed_badly =
-        attributes.words.iter().any(|(word, _)| word == "rename") && attributes.rename.is_none();
+        attributes.given.iter().any(|(name, _)| name == "rename") && attributes.rename.is_none();
     if let Some(problem) = argument_name_problem(&wire_name).filter(|_| !renamed_badly) {
         errors.at(
             name_span,
@@ -145,11 +145,11 @@ fn description(
     }
 }
 
-/// The message about a doc attribute that is made by a macro.
-pub(crate) const UNREADABLE: &str = "the text of this doc attribute is made by a macro and cannot be read here: \
+/// Error text for a doc attribute whose text comes from a macro call.
+pub(crate) const UNREADABLE: &str = "the text of this doc attribute comes from a macro call and cannot be read here: \
                                      write `#[tool(description = include_str!(…))]` or the text itself";
 
-/// Whether the type's name is one of those that are taken from the call; `Option` and `&` do not matter.
+/// Returns whether the type's name is in [`INJECTED`], ignoring `Option` and `&`.
 fn is_injected_by_name(ty: &Type) -> bool {
     match types::plain(ty) {
         Type::Reference(reference) => is_injected_by_name(&reference.elem),
@@ -165,14 +165,14 @@ fn is_injected_by_name(ty: &Type) -> bool {
 }
 
 fn check_injected(ident: &Ident, attributes: &ParameterAttributes, errors: &mut Errors) {
-    for (word, span) in attributes.words.iter().filter(|(word, _)| word != "inject") {
-        let message = if attributes.inject.is_some() && word == "argument" {
+    for (name, span) in attributes.given.iter().filter(|(name, _)| name != "inject") {
+        let message = if attributes.inject.is_some() && name == "argument" {
             format!("`{ident}` is either injected or an argument: remove `inject` or `argument`")
         } else if attributes.inject.is_some() {
-            format!("`{ident}` is injected and the caller never sends it: remove `{word}` or `inject`")
+            format!("`{ident}` is injected and never sent by the caller: remove `{name}` or `inject`")
         } else {
             format!(
-                "`{ident}` is injected because of its type's name, and the caller never sends it: remove `{word}`, \
+                "`{ident}` is injected because of its type's name, and the caller never sends it: remove `{name}`, \
                  or add `argument` if the type is your own"
             )
         };
@@ -180,22 +180,22 @@ fn check_injected(ident: &Ident, attributes: &ParameterAttributes, errors: &mut 
     }
 }
 
-fn check_flattened(ty: &Type, word: Span, attributes: &ParameterAttributes, errors: &mut Errors) {
-    for (other, span) in &attributes.words {
+fn check_flattened(ty: &Type, flatten: Span, attributes: &ParameterAttributes, errors: &mut Errors) {
+    for (other, span) in &attributes.given {
         if !matches!(other.as_str(), "flatten" | "argument") {
             let message = format!(
-                "a flattened argument is not one value but its fields: write `{other}` at a field of the struct, \
-                 in serde's or schemars' words, or remove `flatten`"
+                "`{other}` does not apply to a flattened struct: set it on a field of the struct with a serde or \
+                 schemars attribute, or remove `flatten`"
             );
             errors.at(*span, message);
         }
     }
     if types::option_argument(ty).is_some() {
-        errors.at(word, "`flatten` takes a struct: make its fields options instead of the struct");
+        errors.at(flatten, "`flatten` takes a struct: make its fields `Option`s instead of the struct");
     }
 }
 
-/// The default as an expression of the owned type.
+/// Returns the default as an expression of the owned type.
 fn default_expression(default: &DefaultValue, ty: &Type) -> TokenStream {
     match default {
         DefaultValue::OfType(span) => quote::quote_spanned!(*span=> ::core::default::Default::default()),
@@ -203,8 +203,8 @@ fn default_expression(default: &DefaultValue, ty: &Type) -> TokenStream {
     }
 }
 
-/// An expression as one of the owned type: texts and lists convert, the items of a list likewise when the
-/// type shows what they are, and a literal becomes `Some` of itself for an `Option`.
+/// Converts an expression to the owned type: string and array literals are converted (array items too, where the
+/// type names their type), and a literal is wrapped in `Some` for an `Option`.
 fn converted(expr: &Expr, ty: &Type) -> TokenStream {
     let expr = owned_expression(expr, types::is_borrowed(ty));
     let into =
@@ -228,8 +228,8 @@ fn converted(expr: &Expr, ty: &Type) -> TokenStream {
     converted
 }
 
-/// The expression without the `&` of a list or a literal, or of a value for a borrowed argument: the call
-/// owns it either way.
+/// Strips a leading `&` from an array, a literal, or a value for a borrowed argument, since the call owns the
+/// value either way.
 fn owned_expression(expr: &Expr, is_borrowed: bool) -> &Expr {
     match expr {
         Expr::Reference(reference) if reference.mutability.is_none() => match &*reference.expr {

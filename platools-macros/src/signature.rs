@@ -1,4 +1,4 @@
-//! The signature of a tool: what is wrong with it, and what each parameter is.
+//! Parses and checks the signature of a tool.
 
 use proc_macro2::{Ident, Span};
 use syn::spanned::Spanned as _;
@@ -11,16 +11,16 @@ use crate::names::{Case, nearest};
 use crate::parameter::{Kind, Parameter};
 use crate::types::plain;
 
-/// Where a function stands.
+/// The context of a function: free, or in a toolset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// A function of its own, under `#[tool]`.
+    /// A free function under `#[tool]`.
     Free,
     /// A method or associated function inside `#[toolset]`.
     Toolset,
 }
 
-/// How a method takes its toolset.
+/// The receiver of a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SelfArgument {
     /// `&self`
@@ -29,7 +29,7 @@ pub(crate) enum SelfArgument {
     Shared,
 }
 
-/// A signature that was read.
+/// A parsed signature.
 pub(crate) struct Signature {
     pub(crate) ident: Ident,
     pub(crate) is_async: bool,
@@ -39,7 +39,7 @@ pub(crate) struct Signature {
 }
 
 impl Signature {
-    /// Reads a signature, and reports all that a tool cannot be.
+    /// Parses a signature and reports everything that a tool does not support.
     pub(crate) fn read(
         signature: &syn::Signature,
         docs: &Docs,
@@ -77,28 +77,28 @@ impl Signature {
 
 fn check_qualifiers(signature: &syn::Signature, errors: &mut Errors) {
     if let Some(constness) = &signature.constness {
-        errors.on(constness, "a tool is called while the program runs: remove `const`");
+        errors.on(constness, "a tool cannot be a `const fn`: remove `const`");
     }
     if let Safety::Unsafe(unsafety) = &signature.safety {
         errors.on(
             unsafety,
-            "agents cannot promise what an `unsafe fn` asks for: check it inside a safe function",
+            "agents cannot uphold the contract of an `unsafe fn`: check it inside a safe function",
         );
     }
     if let Some(abi) = &signature.abi {
-        errors.on(abi, "a tool is an ordinary Rust function: remove `extern`");
+        errors.on(abi, "a tool cannot be an `extern` function: remove `extern`");
     }
     if let Some(variadic) = &signature.variadic {
         errors.on(variadic, "a tool has a fixed list of arguments: take a `Vec<T>` instead of `...`");
     }
 }
 
-/// Finds a return type that is no answer: none at all, or a future that is written out, which would be
-/// taken for the result of a blocking function.
+/// Reports a return type that cannot be an answer: `!`, or an explicit future, which would be treated as the result
+/// of a blocking function.
 fn check_output(signature: &syn::Signature, errors: &mut Errors) {
     let ReturnType::Type(_, ty) = &signature.output else { return };
     if let Type::Never(never) = plain(ty) {
-        errors.on(never, "a tool ends with an answer: write the type of it, or nothing");
+        errors.on(never, "a tool must return an answer: write its type, or no return type");
     }
     let Type::ImplTrait(hidden) = plain(ty) else { return };
     let is_future = |bound: &TypeParamBound| {
@@ -106,7 +106,7 @@ fn check_output(signature: &syn::Signature, errors: &mut Errors) {
             if bound.path.segments.last().is_some_and(|segment| segment.ident == "Future"))
     };
     if hidden.bounds.iter().any(is_future) {
-        errors.on(ty, "write `async fn` and the type that the future ends with: a function without `async` runs on a thread that may block");
+        errors.on(ty, "write `async fn` and the future's output type: functions without `async` run on a blocking thread");
     }
 }
 
@@ -115,38 +115,35 @@ fn check_generics(signature: &syn::Signature, errors: &mut Errors) {
         match parameter {
             GenericParam::Lifetime(lifetime) => errors.on(
                 &lifetime.lifetime,
-                "a tool has no lifetime parameters: write `&str` or `&[T]` without a lifetime, or an owned type",
+                "a tool cannot have lifetime parameters: write `&str` or `&[T]` without a lifetime, or an owned type",
             ),
             GenericParam::Type(parameter) => errors.on(
                 &parameter.ident,
                 format!(
-                    "a tool is not generic, an agent cannot choose a type: write a concrete type for `{}`",
+                    "a tool cannot be generic, since an agent cannot choose a type: write a concrete type for `{}`",
                     parameter.ident
                 ),
             ),
             GenericParam::Const(parameter) => errors.on(
                 &parameter.ident,
                 format!(
-                    "a tool is not generic, an agent cannot choose a constant: write a number for `{}`",
+                    "a tool cannot be generic, since an agent cannot choose a constant: write a number for `{}`",
                     parameter.ident
                 ),
             ),
         }
     }
     if let (Some(clause), true) = (&signature.generics.where_clause, signature.generics.params.is_empty()) {
-        errors.on(clause.where_token, "a tool is not generic: remove the `where` clause");
+        errors.on(clause.where_token, "a tool cannot be generic: remove the `where` clause");
     }
 }
 
 fn self_argument(receiver: &Receiver, place: Place, errors: &mut Errors) -> Option<SelfArgument> {
     for attribute in receiver.attrs.iter().filter(|attribute| is_ours(attribute, "tool")) {
-        errors.on(attribute, "`self` is the toolset and not an argument: remove this");
+        errors.on(attribute, "`self` is the toolset, not an argument: remove this attribute");
     }
     if place == Place::Free {
-        errors.on(
-            receiver.self_token,
-            "a method becomes a tool through its impl block: put `#[toolset]` on the `impl`",
-        );
+        errors.on(receiver.self_token, "a method needs `#[toolset]` on its `impl` block to become a tool");
         return None;
     }
     let shared = |ty: &Type| matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|s| s.ident == "Arc"));
@@ -159,30 +156,30 @@ fn self_argument(receiver: &Receiver, place: Place, errors: &mut Errors) -> Opti
         },
         ReceiverKind::Reference(_, _, Some(mutability)) => errors.on(
             mutability,
-            "calls run at the same time and share their toolset: write `&self`, and keep what changes in a `Mutex` or an atomic",
+            "calls run concurrently and share their toolset: write `&self`, and keep mutable state in a `Mutex` or an atomic",
         ),
         _ => errors.on(
             receiver.self_token,
-            "calls share their toolset, none can take it away: write `&self` or `self: Arc<Self>`",
+            "calls share their toolset and cannot consume it: write `&self` or `self: Arc<Self>`",
         ),
     }
     None
 }
 
-/// The name of a parameter, which must be a plain one.
+/// Returns the name of a parameter; reports any other pattern.
 fn parameter_name(pattern: &Pat, errors: &mut Errors) -> Option<Ident> {
     match pattern {
         Pat::Ident(name) if name.by_ref.is_none() && name.subpat.is_none() => return Some(name.ident.clone()),
         Pat::Wild(wild) => errors.on(wild, "the caller sends this argument by name: give it one"),
         _ => errors.on(
             pattern,
-            "the caller sends this argument by name: write one name here, and take the value apart in the body",
+            "the caller sends this argument by name: write one name here, and destructure the value in the body",
         ),
     }
     None
 }
 
-/// Gives the parameters the texts of the `# Arguments` section.
+/// Assigns the descriptions of the `# Arguments` section to the parameters.
 fn describe(parameters: &mut [Parameter], docs: &Docs, errors: &mut Errors) {
     let names: Vec<String> = parameters.iter().map(Parameter::name).collect();
     for (index, entry) in docs.arguments.iter().enumerate() {
@@ -201,21 +198,18 @@ fn describe(parameters: &mut [Parameter], docs: &Docs, errors: &mut Errors) {
         };
         let earlier = docs.arguments.iter().take(index).filter_map(|entry| entry.content.as_ref().ok());
         if earlier.into_iter().any(|(other, _)| other == name) {
-            errors.at(entry.span, format!("`{name}` is described twice in `# Arguments`: keep one entry"));
+            errors.at(entry.span, format!("`{name}` is described twice in `# Arguments`: remove one entry"));
             continue;
         }
         if text.is_empty() {
-            errors.at(
-                entry.span,
-                format!("this entry says nothing about `{name}`: write some text, or remove it"),
-            );
+            errors.at(entry.span, format!("this entry has no text about `{name}`: write some, or remove it"));
             continue;
         }
         if let Kind::Argument(argument) = &mut parameter.kind {
             if argument.description.is_some() {
                 errors.at(
                     entry.span,
-                    format!("`{name}` is described here and at the parameter: delete one of them, for example this entry"),
+                    format!("`{name}` is described here and at the parameter: remove one of the two"),
                 );
                 continue;
             }
@@ -242,11 +236,11 @@ fn check_names(parameters: &[Parameter], errors: &mut Errors) {
     for parameter in parameters {
         let Kind::Argument(argument) = &parameter.kind else { continue };
         match seen.iter().find(|(name, _)| *name == argument.wire_name) {
-            // Twice the same Rust name is for rustc to report.
+            // rustc reports duplicate Rust names.
             Some((_, other)) if **other == parameter.ident => {}
             Some((name, other)) => errors.at(
                 argument.name_span,
-                format!("`{name}` is already the name of the argument `{other}`: rename one of them"),
+                format!("the argument `{other}` is already named `{name}`: rename one of them"),
             ),
             None => seen.push((&argument.wire_name, &parameter.ident)),
         }
@@ -255,17 +249,17 @@ fn check_names(parameters: &[Parameter], errors: &mut Errors) {
 
 fn check_one_flatten(parameters: &[Parameter], errors: &mut Errors) {
     let flattened = parameters.iter().filter_map(|parameter| match &parameter.kind {
-        Kind::Flattened { word, .. } => Some(word),
+        Kind::Flattened { span } => Some(span),
         _ => None,
     });
-    for word in flattened.skip(1) {
+    for span in flattened.skip(1) {
         let message = "only one argument can be flattened: put the fields of both into one struct, \
                        or take this one as an argument of its own";
-        errors.at(*word, message);
+        errors.at(*span, message);
     }
 }
 
-/// The place of a return type, or of the function's name when there is none.
+/// Returns the span of the return type, or of the function's name if there is none.
 pub(crate) fn output_span(signature: &Signature) -> Span {
     match &signature.output {
         ReturnType::Default => signature.ident.span(),

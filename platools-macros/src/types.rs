@@ -1,4 +1,4 @@
-//! What can be known about a type from its spelling: whether it is borrowed, and what owns it.
+//! Inspects the syntax of a type: whether it is borrowed, and which owned type it is decoded into.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
@@ -8,27 +8,27 @@ use syn::{GenericArgument, PathArguments, Type, TypeImplTrait, TypeReference, Ty
 
 use crate::error::Errors;
 
-/// The owned type behind a parameter, and how the parameter is made of it.
+/// The owned type that a parameter is decoded into, and how the value is passed to the function.
 pub(crate) struct Owned {
     pub(crate) ty: TokenStream,
     pub(crate) passing: Passing,
 }
 
-/// How an owned value is handed to the function.
+/// How an owned value is passed to the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passing {
     /// `value`
     Value,
     /// `&value`
     Reference,
-    /// `value.as_ref()` of an option
+    /// `value.as_ref()` of an `Option`
     OptionReference,
-    /// `value.as_deref()` of an option
+    /// `value.as_deref()` of an `Option`
     OptionDeref,
 }
 
 impl Owned {
-    /// `&str` is owned by a `String`, `&[T]` by a `Vec<T>`, `&T` by a `T`; the same inside an `Option`.
+    /// Returns the owned type: `String` for `&str`, `Vec<T>` for `&[T]`, `T` for `&T`; likewise inside an `Option`.
     pub(crate) fn of(ty: &Type) -> Self {
         let ty = plain(ty);
         if let Type::Reference(reference) = ty {
@@ -43,7 +43,7 @@ impl Owned {
         Owned { ty: ty.to_token_stream(), passing: Passing::Value }
     }
 
-    /// The expression that hands `value` over.
+    /// Returns the expression that passes `value` to the function.
     pub(crate) fn pass(&self, value: &proc_macro2::Ident) -> TokenStream {
         match self.passing {
             Passing::Value => quote!(#value),
@@ -54,7 +54,7 @@ impl Owned {
     }
 }
 
-/// The type that owns what a reference points to, and whether that has no size of its own.
+/// Returns the type that owns a reference's target, and whether the target is unsized.
 fn owner(reference: &TypeReference) -> (TokenStream, bool) {
     match plain(&reference.elem) {
         Type::Slice(slice) => {
@@ -71,7 +71,7 @@ fn owner(reference: &TypeReference) -> (TokenStream, bool) {
     }
 }
 
-/// A type without parentheses and the invisible groups of macro expansion.
+/// Strips parentheses and the invisible groups of macro expansion from a type.
 pub(crate) fn plain(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => plain(&group.elem),
@@ -80,7 +80,7 @@ pub(crate) fn plain(ty: &Type) -> &Type {
     }
 }
 
-/// The `T` of an `Option<T>`, by spelling.
+/// Returns the `T` of an `Option<T>`, judged by its syntax.
 pub(crate) fn option_argument(ty: &Type) -> Option<&Type> {
     let Type::Path(path) = plain(ty) else { return None };
     let segment = path.path.segments.last().filter(|segment| segment.ident == "Option")?;
@@ -93,14 +93,14 @@ pub(crate) fn option_argument(ty: &Type) -> Option<&Type> {
     }
 }
 
-/// Whether a parameter of this type borrows, by spelling.
+/// Returns whether a parameter of this type borrows, judged by its syntax.
 pub(crate) fn is_borrowed(ty: &Type) -> bool {
     let inner = option_argument(ty).map_or(ty, plain);
     matches!(plain(inner), Type::Reference(_))
 }
 
-/// What a list of this type holds, by spelling: the `T` of `&[T]`, `[T; N]`, `Vec<T>`, `Box<[T]>` and other
-/// types of one type, also in an `Option`.
+/// Returns the item type of a collection, judged by its syntax: the `T` of `&[T]`, `[T; N]`, `Vec<T>`, `Box<[T]>`
+/// and other types with one type argument, also inside an `Option`.
 pub(crate) fn item(ty: &Type) -> Option<&Type> {
     match plain(ty) {
         Type::Reference(reference) => item(&reference.elem),
@@ -122,7 +122,7 @@ pub(crate) fn item(ty: &Type) -> Option<&Type> {
     }
 }
 
-/// Whether this is a number, a `bool` or a `char`, by spelling.
+/// Returns whether this is a number, a `bool` or a `char`, judged by its syntax.
 pub(crate) fn is_primitive(ty: &Type) -> bool {
     const PRIMITIVES: [&str; 16] = [
         "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64",
@@ -131,7 +131,7 @@ pub(crate) fn is_primitive(ty: &Type) -> bool {
     matches!(plain(ty), Type::Path(path) if PRIMITIVES.iter().any(|name| path.path.is_ident(name)))
 }
 
-/// Reports what no argument can be, as far as the spelling shows it. The rest is for trait bounds.
+/// Reports types that cannot be arguments, as far as syntax shows it; trait bounds catch the rest.
 pub(crate) fn check_argument(ty: &Type, errors: &mut Errors) {
     let outer = match plain(ty) {
         Type::Reference(reference) => Some(reference),
@@ -157,13 +157,13 @@ struct Finder<'a> {
 impl Finder<'_> {
     fn check_reference(&mut self, reference: &TypeReference) {
         if let Some(mutability) = &reference.mutability {
-            let message =
-                "an argument is decoded for one call, nobody would see the change: take it by value";
+            let message = "an argument is decoded for one call, and changes to it are lost: take it by value";
             self.errors.on(mutability, message);
         }
-        // Other names are declared as generics, and reported there.
+        // Other lifetimes are declared as generics and reported there.
         if let Some(lifetime) = reference.lifetime.as_ref().filter(|lifetime| lifetime.ident == "static") {
-            let message = "an argument lives as long as its call, not for ever: remove `'static`, or take an owned type";
+            let message =
+                "an argument lives only as long as its call: remove `'static`, or take an owned type";
             self.errors.on(lifetime, message);
         }
     }
@@ -177,7 +177,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
             _ => "the type without `&`".to_owned(),
         };
         let message = format!(
-            "only a whole argument can be borrowed (`&str`, `&[T]`, `Option<&str>`), not a part of it: write {owned}"
+            "an argument can be borrowed as a whole (`&str`, `&[T]`, `Option<&str>`) but not in part: write {owned}"
         );
         self.errors.on(reference, message);
     }
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_show_what_they_hold() {
+    fn the_item_type_of_a_collection() {
         for (ty, expected) in [
             ("Vec<String>", "String"),
             ("&[String]", "String"),
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_an_argument_is_found_at_any_depth() {
+    fn invalid_argument_types_are_found_at_any_depth() {
         for ty in ["u32", "&str", "Option<&[u64]>", "Vec<Option<(u8, String)>>", "Cow<'_, str>", "&'_ str"] {
             assert_eq!(problems(ty), [""; 0], "{ty}");
         }

@@ -1,44 +1,47 @@
-//! Attributes of other libraries on a parameter: serde's, schemars', validator's, garde's, clap's, and our own
-//! words without `tool(…)` around them.
+//! Reports attributes of serde, schemars, validator, garde and clap on a parameter, and our own attributes without
+//! `tool(…)` around them.
 //!
-//! A function's parameter has no derive that would read them, and rustc would say no more than that it knows
-//! no such attribute. So they are taken off, and the message says how it is written here.
+//! No derive reads attributes of a function's parameter, and rustc would report only an unknown attribute. They are
+//! removed, and the error names the equivalent in `#[tool(…)]`.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens as _;
 use syn::{Attribute, Meta};
 
-use super::parameter::WORDS;
+use super::parameter::ATTRIBUTES;
 use super::values::literal;
 use super::{Entry, Value, entries};
 use crate::error::Errors;
 
-/// The libraries whose attributes people bring along.
+/// Attributes of the libraries that are recognized.
 const LIBRARIES: [&str; 7] = ["serde", "schemars", "validate", "validator", "garde", "arg", "clap"];
 
-/// Whether this is an attribute that nobody reads on a parameter.
+/// Returns whether this attribute has no effect on a parameter.
 pub(crate) fn is_foreign(attribute: &Attribute) -> bool {
-    let names = LIBRARIES.iter().chain(&WORDS);
+    let names = LIBRARIES.iter().chain(&ATTRIBUTES);
     names.into_iter().any(|name| attribute.path().is_ident(name))
 }
 
-/// Says what to write instead of a foreign attribute.
+/// Reports a foreign attribute and what to write instead.
 pub(crate) fn report(attribute: &Attribute, errors: &mut Errors) {
     let name = attribute.path().to_token_stream().to_string();
-    let message = if WORDS.contains(&name.as_str()) {
-        format!("`{name}` is a word of `#[tool]`: write {}", ours(&[own_word(&name, &attribute.meta)]))
+    let message = if ATTRIBUTES.contains(&name.as_str()) {
+        format!(
+            "`{name}` belongs inside `#[tool(…)]`: write {}",
+            ours(&[own_attribute(&name, &attribute.meta)])
+        )
     } else {
         let list = match &attribute.meta {
             Meta::List(list) => list.tokens.clone(),
             _ => TokenStream::new(),
         };
-        format!("nobody reads `#[{name}(…)]` on a parameter: {}", instead(&name, list))
+        format!("`#[{name}(…)]` has no effect on a parameter: {}", instead(&name, list))
     };
     errors.on(attribute, message);
 }
 
-/// One of our words that stands alone: `#[range(min = 1)]`, `#[default = 3]` or `#[default(3)]`.
-fn own_word(name: &str, meta: &Meta) -> String {
+/// Rewrites one of our attributes without `tool(…)`: `#[range(min = 1)]`, `#[default = 3]` or `#[default(3)]`.
+fn own_attribute(name: &str, meta: &Meta) -> String {
     match meta {
         Meta::Path(_) => name.to_owned(),
         Meta::NameValue(pair) => assigned(name, literal(&pair.value).map(literal_text)),
@@ -47,34 +50,33 @@ fn own_word(name: &str, meta: &Meta) -> String {
     }
 }
 
-/// What the entries of another library's list are called here.
+/// Returns what to write instead of another library's attribute list.
 fn instead(library: &str, list: TokenStream) -> String {
-    let (mut words, mut advice) = (Vec::new(), Vec::new());
+    let (mut attributes, mut advice) = (Vec::new(), Vec::new());
     for entry in entries(list, &mut Errors::default()) {
         match translated(library, &entry) {
-            Some(Translation::Word(word)) if !words.contains(&word) => words.push(word),
+            Some(Translation::Attribute(attribute)) if !attributes.contains(&attribute) => {
+                attributes.push(attribute);
+            }
             Some(Translation::Advice(text)) if !advice.contains(&text) => advice.push(text),
             _ => {}
         }
     }
     let mut parts = Vec::new();
-    if !words.is_empty() {
-        parts.push(format!("write {}", ours(&words)));
+    if !attributes.is_empty() {
+        parts.push(format!("write {}", ours(&attributes)));
     }
     parts.extend(advice.into_iter().map(str::to_owned));
     if parts.is_empty() {
-        let known: Vec<_> = WORDS.iter().map(|word| format!("`{word}`")).collect();
-        return format!(
-            "what can be said about an argument is said in `#[tool(…)]`, by {}",
-            known.join(", ")
-        );
+        let known: Vec<_> = ATTRIBUTES.iter().map(|name| format!("`{name}`")).collect();
+        return format!("describe the argument in `#[tool(…)]` with {}", known.join(", "));
     }
     parts.join("; ")
 }
 
-/// What a word of another library is here.
+/// The equivalent of another library's attribute.
 enum Translation {
-    Word(String),
+    Attribute(String),
     Advice(&'static str),
 }
 
@@ -85,9 +87,9 @@ fn translated(library: &str, entry: &Entry) -> Option<Translation> {
         Value::Flag => None,
     };
     let is_flag = matches!(entry.value, Value::Flag);
-    let word = match entry.word().as_str() {
+    let attribute = match entry.name().as_str() {
         "default" if is_flag => "default".to_owned(),
-        // Serde's is the path of a function in quotes, schemars' and clap's are something else again.
+        // Serde's value is the path of a function in quotes; those of schemars and clap differ too.
         "default_value_t" => assigned("default", value),
         "default" | "default_value" | "default_values_t" => "default = …".to_owned(),
         "rename" => assigned("rename", value),
@@ -97,45 +99,45 @@ fn translated(library: &str, entry: &Entry) -> Option<Translation> {
         "description" | "help" | "about" | "long_help" => assigned("description", value),
         "flatten" => "flatten".to_owned(),
         "skip" if library == "garde" => {
-            return Some(Translation::Advice("remove it, nothing is checked unasked"));
+            return Some(Translation::Advice("remove it, values are checked only on request"));
         }
         "skip" | "skip_deserializing" => {
             return Some(Translation::Advice(
-                "for a parameter that no caller sends write `#[tool(inject)]`, and implement `platools::FromCall`",
+                "for a parameter that the caller does not send write `#[tool(inject)]`, and implement `platools::FromCall`",
             ));
         }
         "alias" => {
             return Some(Translation::Advice(
-                "an argument has one name, which `#[tool(rename = \"…\")]` sets",
+                "an argument has no aliases: set its name with `#[tool(rename = \"…\")]`",
             ));
         }
         "with" | "deserialize_with" | "schema_with" | "try_from" | "from" | "value_parser" => {
             return Some(Translation::Advice(
-                "make a type of your own that is decoded like that, and take it",
+                "define a type that deserializes this way, and use it for the parameter",
             ));
         }
         "skip_serializing_if" => {
-            return Some(Translation::Advice("an argument that may be left out is an `Option`"));
+            return Some(Translation::Advice("make an optional argument an `Option`"));
         }
         "email" | "url" | "contains" | "custom" | "ip" | "prefix" | "suffix" => {
             return Some(Translation::Advice(
-                "for what has no word here write `#[tool(pattern = \"…\")]`, or check it in the function",
+                "for other checks write `#[tool(pattern = \"…\")]`, or check the value in the function",
             ));
         }
         _ => return None,
     };
-    Some(Translation::Word(word))
+    Some(Translation::Attribute(attribute))
 }
 
-fn ours(words: &[String]) -> String {
-    format!("`#[tool({})]`", words.join(", "))
+fn ours(attributes: &[String]) -> String {
+    format!("`#[tool({})]`", attributes.join(", "))
 }
 
-fn assigned(word: &str, value: Option<String>) -> String {
+fn assigned(name: &str, value: Option<String>) -> String {
     match value {
-        Some(value) => format!("{word} = {value}"),
-        None if word == "rename" || word == "pattern" || word == "description" => format!("{word} = \"…\""),
-        None => format!("{word} = …"),
+        Some(value) => format!("{name} = {value}"),
+        None if name == "rename" || name == "pattern" || name == "description" => format!("{name} = \"…\""),
+        None => format!("{name} = …"),
     }
 }
 
@@ -143,7 +145,7 @@ fn literal_text(literal: &syn::Lit) -> String {
     literal.to_token_stream().to_string()
 }
 
-/// The literal that is all there is in parentheses.
+/// Returns the literal if `tokens` contains nothing else.
 fn only_literal(tokens: &TokenStream) -> Option<String> {
     let mut tokens = tokens.clone().into_iter();
     match (tokens.next(), tokens.next()) {
@@ -157,28 +159,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_says_how_it_is_written_here() {
+    fn each_error_names_the_equivalent() {
         for (attribute, expected) in [
-            ("#[serde(default)]", "nobody reads `#[serde(…)]` on a parameter: write `#[tool(default)]`"),
+            ("#[serde(default)]", "`#[serde(…)]` has no effect on a parameter: write `#[tool(default)]`"),
             ("#[serde(default = \"ten\")]", "write `#[tool(default = …)]`"),
             ("#[serde(rename = \"orderId\", default)]", "write `#[tool(rename = \"orderId\", default)]`"),
             ("#[serde(flatten)]", "write `#[tool(flatten)]`"),
-            ("#[serde(alias = \"id\")]", "an argument has one name"),
+            ("#[serde(alias = \"id\")]", "an argument has no aliases"),
             ("#[serde(skip)]", "write `#[tool(inject)]`"),
-            ("#[serde(default, alias = \"id\")]", "write `#[tool(default)]`; an argument has one name"),
-            ("#[serde(borrow)]", "is said in `#[tool(…)]`, by `description`"),
+            ("#[serde(default, alias = \"id\")]", "write `#[tool(default)]`; an argument has no aliases"),
+            ("#[serde(borrow)]", "describe the argument in `#[tool(…)]` with `description`"),
             ("#[schemars(range(min = 1, max = 9))]", "write `#[tool(range(…))]`"),
             ("#[schemars(regex(pattern = r\"^a$\"))]", "write `#[tool(pattern = \"…\")]`"),
             ("#[schemars(description = \"Lines.\")]", "write `#[tool(description = \"Lines.\")]`"),
             (
                 "#[validate(length(max = 9), email)]",
-                "write `#[tool(length(…))]`; for what has no word here write `#[tool(pattern",
+                "write `#[tool(length(…))]`; for other checks write `#[tool(pattern",
             ),
             ("#[garde(pattern(\"^a$\"))]", "write `#[tool(pattern = \"^a$\")]`"),
             ("#[garde(skip)]", "on a parameter: remove it"),
             ("#[arg(long, default_value_t = 10)]", "write `#[tool(default = 10)]`"),
-            ("#[arg(short, long)]", "is said in `#[tool(…)]`"),
-            ("#[default]", "`default` is a word of `#[tool]`: write `#[tool(default)]`"),
+            ("#[arg(short, long)]", "describe the argument in `#[tool(…)]`"),
+            ("#[default]", "`default` belongs inside `#[tool(…)]`: write `#[tool(default)]`"),
             ("#[default = 10]", "write `#[tool(default = 10)]`"),
             ("#[default(10)]", "write `#[tool(default = 10)]`"),
             ("#[range(min = 1)]", "write `#[tool(range(…))]`"),

@@ -1,4 +1,4 @@
-//! What people write who know another library, and what it is called here.
+//! Maps attribute names of other libraries to the names used here.
 
 use quote::ToTokens as _;
 
@@ -6,10 +6,10 @@ use super::values::literal;
 use super::{Entry, Value};
 use crate::error::Errors;
 
-/// Reports a word of another vocabulary on a function; `false` when it is of none that is known.
+/// Reports another library's attribute name on a function; returns `false` if the name is not a known one.
 pub(super) fn on_tool(entry: &Entry, errors: &mut Errors) -> bool {
-    let word = entry.word();
-    let instead = match word.as_str() {
+    let name = entry.name();
+    let instead = match name.as_str() {
         "desc" | "doc" | "docs" | "help" | "about" | "summary" => {
             "write a doc comment, or `description = \"…\"`".to_owned()
         }
@@ -18,7 +18,7 @@ pub(super) fn on_tool(entry: &Entry, errors: &mut Errors) -> bool {
         "idempotent_hint" | "idempotentHint" => write(entry, "idempotent"),
         "openWorld" | "open_world_hint" | "openWorldHint" => write(entry, "open_world"),
         "role" | "scope" | "scopes" | "permissions" => {
-            "who may call is said by `auth = \"user\"` and `roles = [\"support\"]`".to_owned()
+            "use `auth = \"user\"` and `roles = [\"support\"]` to say who may call".to_owned()
         }
         "limit" | "limits" => {
             "write `rate_limit = \"60/min\"` for calls per time, or `concurrency = 4` for calls at the same time"
@@ -28,14 +28,14 @@ pub(super) fn on_tool(entry: &Entry, errors: &mut Errors) -> bool {
         "max_concurrency" | "maxConcurrency" | "concurrent" | "parallelism" => {
             write_or(entry, "concurrency", "4")
         }
-        "retry" | "retries" => "whether to call again is for the caller to decide: write `idempotent` when \
-                                that does no harm"
+        "retry" | "retries" => "the caller decides about retries: write `idempotent` if repeating a call \
+                                does no harm"
             .to_owned(),
         "async" | "blocking" => {
-            "write `async fn` for a function that awaits; any other runs on a thread that may block".to_owned()
+            "write `async fn` for a function that awaits; other functions run on a thread where blocking is allowed".to_owned()
         }
         "tag" | "tags" | "group" | "namespace" => {
-            "a tool has one `category = \"orders\"`; anything else goes into `annotations(tags = [\"a\"])`"
+            "write `category = \"orders\"` (one per tool); anything else goes into `annotations(tags = [\"a\"])`"
                 .to_owned()
         }
         _ => return false,
@@ -44,10 +44,10 @@ pub(super) fn on_tool(entry: &Entry, errors: &mut Errors) -> bool {
     true
 }
 
-/// Reports a word of another vocabulary on a parameter; `false` when it is of none that is known.
+/// Reports another library's attribute name on a parameter; returns `false` if the name is not a known one.
 pub(super) fn on_parameter(entry: &Entry, errors: &mut Errors) -> bool {
-    let word = entry.word();
-    let instead = match word.as_str() {
+    let name = entry.name();
+    let instead = match name.as_str() {
         "max" | "maximum" | "le" | "lte" => bound(entry, "max"),
         "min" | "minimum" | "ge" | "gte" => bound(entry, "min"),
         "exclusive_max" | "exclusive_maximum" | "lt" => {
@@ -67,24 +67,19 @@ pub(super) fn on_parameter(entry: &Entry, errors: &mut Errors) -> bool {
         "desc" | "doc" | "docs" | "help" | "about" => {
             "write a doc comment on the parameter, or `description = \"…\"`".to_owned()
         }
-        "optional" | "nullable" => {
-            "an argument that may be left out is an `Option`, or has a `default`".to_owned()
+        "optional" | "nullable" => "make the type an `Option`, or write `default`".to_owned(),
+        "required" => {
+            "arguments are required unless they are an `Option` or have a `default`: remove it".to_owned()
         }
-        "required" => "every argument is required, unless it is an `Option` or has a `default`".to_owned(),
-        "name" | "alias" => format!(
-            "an argument has one name, the parameter's or the one in `rename = {}`",
-            shown(entry, "\"…\"")
-        ),
+        "name" | "alias" => format!("write `rename = {}`; an argument has no aliases", shown(entry, "\"…\"")),
         "default_value" | "default_value_t" => write_or(entry, "default", "…"),
         "skip" | "ignore" | "hidden" => {
-            "a parameter that no caller sends comes from the call: write `inject`, and see `FromCall`"
+            "write `inject` for a parameter that the caller does not send, and implement `FromCall`"
                 .to_owned()
         }
-        "validate" | "custom" => {
-            "values are checked by `range(…)`, `length(…)` and `pattern = \"…\"`; anything \
-                                  else is for the function to check"
-                .to_owned()
-        }
+        "validate" | "custom" => "use `range(…)`, `length(…)` or `pattern = \"…\"`; check anything \
+                                  else in the function"
+            .to_owned(),
         "enum" | "choices" | "values" | "one_of" => "make the parameter's type an `enum`".to_owned(),
         _ => return false,
     };
@@ -93,10 +88,10 @@ pub(super) fn on_parameter(entry: &Entry, errors: &mut Errors) -> bool {
 }
 
 fn report(entry: &Entry, instead: &str, errors: &mut Errors) {
-    errors.on(&entry.key, format!("there is no `{}` here: {instead}", entry.word()));
+    errors.on(&entry.key, format!("unknown attribute `{}`: {instead}", entry.name()));
 }
 
-/// A bound is said in one of two lists.
+/// Returns advice to write the bound in `range(…)` or `length(…)`.
 fn bound(entry: &Entry, name: &str) -> String {
     let value = shown(entry, "10");
     format!(
@@ -104,7 +99,7 @@ fn bound(entry: &Entry, name: &str) -> String {
     )
 }
 
-/// The entry again under its name here; a switch when it has no value.
+/// Returns advice to write the entry under the name used here; as a switch if it has no value.
 fn write(entry: &Entry, name: &str) -> String {
     match literal_of(entry) {
         Some(value) => format!("write `{name} = {value}`"),
@@ -112,12 +107,12 @@ fn write(entry: &Entry, name: &str) -> String {
     }
 }
 
-/// The entry again under its name here, with an example when its value is no literal.
+/// Returns advice to write the entry under the name used here, with `example` if its value is not a literal.
 fn write_or(entry: &Entry, name: &str, example: &str) -> String {
     format!("write `{name} = {}`", shown(entry, example))
 }
 
-/// The literal that was given, or an example of one.
+/// Returns the given literal, or `example`.
 fn shown(entry: &Entry, example: &str) -> String {
     literal_of(entry).unwrap_or_else(|| example.to_owned())
 }

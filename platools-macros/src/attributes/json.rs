@@ -1,11 +1,11 @@
-//! The free annotations: JSON written as attribute entries.
+//! Parses `annotations(…)`: JSON written as attribute entries.
 //!
 //! ```text
 //! entries := [ entry { "," entry } [","] ]
 //! entry   := key            // true
 //!          | key "=" value
 //!          | key "(" entries ")"      // an object
-//! key     := word | "text"
+//! key     := identifier | "text"
 //! value   := "text" | number | true | false | null | "[" values "]" | "(" entries ")"
 //! ```
 
@@ -18,7 +18,7 @@ use syn::{Lit, LitStr, Token, bracketed, parenthesized, token};
 
 use crate::error::Errors;
 
-/// A value, which becomes the tokens that `serde_json::json!` takes.
+/// A JSON value; as tokens, it is an argument of `serde_json::json!`.
 pub(crate) enum Json {
     Scalar(TokenStream),
     Array(Vec<Json>),
@@ -31,8 +31,8 @@ pub(crate) struct Member {
     pub(crate) value: Json,
 }
 
-/// The keys that the hints and the category are declared under, and the word for each.
-const OWN_WORDS: [(&str, &str); 6] = [
+/// Annotation keys that have their own attribute, and its name.
+const OWN_ATTRIBUTES: [(&str, &str); 6] = [
     ("readOnlyHint", "read_only"),
     ("destructiveHint", "destructive"),
     ("idempotentHint", "idempotent"),
@@ -41,10 +41,10 @@ const OWN_WORDS: [(&str, &str); 6] = [
     ("category", "category"),
 ];
 
-/// Reads what is inside `annotations(…)`.
+/// Parses the entries inside `annotations(…)`.
 pub(crate) fn annotations(span: Span, tokens: TokenStream, errors: &mut Errors) -> Vec<Member> {
     if tokens.is_empty() {
-        errors.at(span, "no annotation is given: write `annotations(team = \"orders\")`, or leave it out");
+        errors.at(span, "`annotations` is empty: write `annotations(team = \"orders\")`, or remove it");
     }
     let members = match members.parse2(tokens) {
         Ok(members) => members,
@@ -55,10 +55,10 @@ pub(crate) fn annotations(span: Span, tokens: TokenStream, errors: &mut Errors) 
     };
     for member in &members {
         let key = member.key.value();
-        if let Some((_, word)) = OWN_WORDS.iter().find(|(reserved, _)| *reserved == key) {
+        if let Some((_, name)) = OWN_ATTRIBUTES.iter().find(|(reserved, _)| *reserved == key) {
             errors.on(
                 &member.key,
-                format!("`{key}` has a word of its own: write `{word} = …` beside `annotations`"),
+                format!("`{key}` has its own attribute: write `{name} = …` beside `annotations`"),
             );
         }
     }
@@ -70,7 +70,7 @@ fn members(input: ParseStream<'_>) -> syn::Result<Vec<Member>> {
     let mut members: Vec<Member> = Vec::new();
     for member in list {
         if members.iter().any(|other| other.key.value() == member.key.value()) {
-            let message = format!("`{}` is given twice: keep one", member.key.value());
+            let message = format!("`{}` is given twice: remove one", member.key.value());
             return Err(syn::Error::new_spanned(&member.key, message));
         }
         members.push(member);
@@ -83,10 +83,10 @@ impl Parse for Member {
         let key: LitStr = if input.peek(LitStr) {
             input.parse()?
         } else if input.peek(syn::Ident::peek_any) {
-            let word = input.call(proc_macro2::Ident::parse_any)?;
-            LitStr::new(&word.unraw().to_string(), word.span())
+            let ident = input.call(proc_macro2::Ident::parse_any)?;
+            LitStr::new(&ident.unraw().to_string(), ident.span())
         } else {
-            return Err(input.error("expected an annotation's key: a word, or text in quotes"));
+            return Err(input.error("expected an annotation's key: an identifier, or text in quotes"));
         };
         let value = if input.peek(token::Paren) {
             input.parse()?
@@ -115,11 +115,11 @@ impl Parse for Json {
         }
         let minus: Option<Token![-]> = input.parse()?;
         if minus.is_none() && input.peek(syn::Ident) {
-            let word: syn::Ident = input.parse()?;
-            if word == "null" {
+            let ident: syn::Ident = input.parse()?;
+            if ident == "null" {
                 return Ok(Json::Scalar(quote!(null)));
             }
-            return Err(syn::Error::new_spanned(word, NOT_JSON));
+            return Err(syn::Error::new_spanned(ident, NOT_JSON));
         }
         scalar(
             minus.is_some(),
@@ -138,11 +138,11 @@ fn scalar(negative: bool, literal: &Lit) -> syn::Result<Json> {
         Lit::Bool(switch) if !negative => switch.to_token_stream(),
         Lit::Int(number) if negative => match format!("-{}", number.base10_digits()).parse::<i64>() {
             Ok(number) => quote!(#number),
-            Err(_) => return wrong("this number is below the smallest whole one, -9223372036854775808"),
+            Err(_) => return wrong("this number is below the minimum, -9223372036854775808"),
         },
         Lit::Int(number) => match number.base10_parse::<u64>() {
             Ok(number) => quote!(#number),
-            Err(_) => return wrong("this number is above the largest whole one, 18446744073709551615"),
+            Err(_) => return wrong("this number is above the maximum, 18446744073709551615"),
         },
         Lit::Float(number) => match number.base10_parse::<f64>() {
             Ok(number) if number.is_finite() => {
@@ -197,17 +197,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused() {
+    fn other_values_are_rejected() {
         for (tokens, expected) in [
-            (quote!(), "no annotation is given"),
+            (quote!(), "`annotations` is empty"),
             (quote!(a = some_constant), "an annotation's value is JSON"),
             (quote!(a = 'c'), "an annotation's value is JSON"),
             (quote!(a = -"x"), "an annotation's value is JSON"),
             (quote!(a = 1, a = 2), "`a` is given twice"),
             (quote!(a(b = 1, b = 2)), "`b` is given twice"),
             (quote!(3 = 1), "expected an annotation's key"),
-            (quote!(a = 18446744073709551616), "above the largest"),
-            (quote!(a = -9223372036854775809), "below the smallest"),
+            (quote!(a = 18446744073709551616), "above the maximum"),
+            (quote!(a = -9223372036854775809), "below the minimum"),
             (quote!(readOnlyHint = true), "write `read_only = …`"),
             (quote!(title = "x"), "write `title = …`"),
         ] {

@@ -1,7 +1,7 @@
-//! The words in `#[tool(…)]` and `#[toolset(…)]`: one common grammar, and the meaning of each word.
+//! Parses the lists in `#[tool(…)]` and `#[toolset(…)]`.
 //!
-//! A list is made of entries separated by commas: `word`, `word = expression` or `word(…)`. What an
-//! entry means is decided in [`tool`], [`toolset`] and [`parameter`].
+//! A list consists of entries separated by commas: `name`, `name = expression` or `name(…)`. This module parses the
+//! grammar; [`tool`], [`toolset`] and [`parameter`] interpret the entries.
 
 pub(crate) mod foreign;
 mod hints;
@@ -19,7 +19,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Expr, Token};
 
 use crate::error::Errors;
-use crate::names::known_words;
+use crate::names::known_names;
 
 /// One entry of an attribute's list.
 pub(crate) struct Entry {
@@ -27,23 +27,23 @@ pub(crate) struct Entry {
     pub(crate) value: Value,
 }
 
-/// What follows the word of an entry.
+/// The value of an entry.
 pub(crate) enum Value {
-    /// Nothing: `read_only`.
+    /// No value: `read_only`.
     Flag,
     /// `= expression`.
     Assigned(Box<Expr>),
-    /// `(…)`: the place of the parentheses, and what is inside them.
+    /// `(…)`: the span of the parentheses, and the tokens inside them.
     List(Span, TokenStream),
 }
 
 impl Entry {
-    /// The word, without `r#`.
-    pub(crate) fn word(&self) -> String {
+    /// Returns the entry's name, without `r#`.
+    pub(crate) fn name(&self) -> String {
         self.key.unraw().to_string()
     }
 
-    /// Reports something about the entry's value, at the value, or at the word when it has none.
+    /// Reports a mistake in the entry's value, at the value, or at the name if there is no value.
     pub(crate) fn value_error(&self, errors: &mut Errors, message: impl std::fmt::Display) {
         match &self.value {
             Value::Flag => errors.on(&self.key, message),
@@ -52,27 +52,27 @@ impl Entry {
         }
     }
 
-    /// Reports a word that does not exist.
+    /// Reports an unknown name.
     pub(crate) fn unknown(&self, errors: &mut Errors, known: &[&str]) {
-        let word = self.word();
-        errors.on(&self.key, format!("unknown attribute `{word}`{}", known_words(&word, known)));
+        let name = self.name();
+        errors.on(&self.key, format!("unknown attribute `{name}`{}", known_names(&name, known)));
     }
 }
 
-/// Reads a whole list. Mistakes in the grammar are reported and skipped over; a word that is given
-/// twice is reported at its second place and kept once.
+/// Parses a list. Syntax errors are reported and skipped; a duplicate name is reported at its second occurrence and
+/// dropped.
 pub(crate) fn entries(tokens: TokenStream, errors: &mut Errors) -> Vec<Entry> {
-    entries_like(tokens, "expected a word, as in `#[tool(timeout = \"10s\", read_only)]`", errors)
+    entries_like(tokens, "expected a name, as in `#[tool(timeout = \"10s\", read_only)]`", errors)
 }
 
-/// Reads a whole list; `no_word` is the message about an entry that begins with something else.
-pub(crate) fn entries_like(tokens: TokenStream, no_word: &str, errors: &mut Errors) -> Vec<Entry> {
+/// Parses a list; `no_name` is the error text for an entry that does not begin with a name.
+pub(crate) fn entries_like(tokens: TokenStream, no_name: &str, errors: &mut Errors) -> Vec<Entry> {
     let mut list: Vec<Entry> = Vec::new();
     let outcome = (|input: ParseStream<'_>| {
         while !input.is_empty() {
-            match entry(input, no_word) {
-                Ok(entry) if list.iter().any(|other| other.word() == entry.word()) => {
-                    errors.on(&entry.key, format!("`{}` is given twice: keep one", entry.word()));
+            match entry(input, no_name) {
+                Ok(entry) if list.iter().any(|other| other.name() == entry.name()) => {
+                    errors.on(&entry.key, format!("`{}` is given twice: remove one", entry.name()));
                 }
                 Ok(entry) => list.push(entry),
                 Err(error) => {
@@ -91,15 +91,15 @@ pub(crate) fn entries_like(tokens: TokenStream, no_word: &str, errors: &mut Erro
     list
 }
 
-fn entry(input: ParseStream<'_>, no_word: &str) -> syn::Result<Entry> {
+fn entry(input: ParseStream<'_>, no_name: &str) -> syn::Result<Entry> {
     if !input.peek(syn::Ident::peek_any) {
-        return Err(input.error(no_word));
+        return Err(input.error(no_name));
     }
     let key = input.call(Ident::parse_any)?;
     let value = if input.peek(Token![=]) {
         let equals: Token![=] = input.parse()?;
         if input.is_empty() || input.peek(Token![,]) {
-            return Err(syn::Error::new_spanned(equals, format!("`{key} =` lacks its value")));
+            return Err(syn::Error::new_spanned(equals, format!("`{key} =` has no value")));
         }
         Value::Assigned(Box::new(ungrouped(input.parse()?)))
     } else if input.peek(syn::token::Paren) {
@@ -113,7 +113,7 @@ fn entry(input: ParseStream<'_>, no_word: &str) -> syn::Result<Entry> {
     Ok(Entry { key, value })
 }
 
-/// An expression without the invisible group around what a `macro_rules!` macro was given.
+/// Strips the invisible group around an expression that came through a `macro_rules!` macro.
 fn ungrouped(expr: Expr) -> Expr {
     match expr {
         Expr::Group(group) => ungrouped(*group.expr),
@@ -121,13 +121,13 @@ fn ungrouped(expr: Expr) -> Expr {
     }
 }
 
-/// Takes the comma between two entries.
+/// Parses the comma between two entries.
 fn separator(input: ParseStream<'_>, errors: &mut Errors) {
     if input.is_empty() {
         return;
     }
     if input.parse::<Token![,]>().is_err() {
-        errors.push(input.error("expected `,` before this"));
+        errors.push(input.error("expected `,`"));
         skip_to_comma(input);
         let _ = input.parse::<Token![,]>();
     }
@@ -141,23 +141,22 @@ fn skip_to_comma(input: ParseStream<'_>) {
     }
 }
 
-/// Whether an attribute is one of ours: `#[tool]`, `#[platools::tool]`.
+/// Returns whether an attribute is one of ours: `#[tool]`, `#[platools::tool]`.
 pub(crate) fn is_ours(attribute: &syn::Attribute, name: &str) -> bool {
     attribute.path().segments.last().is_some_and(|segment| segment.ident == name)
 }
 
-/// Whether an attribute is a `#[cfg_attr]` under which a parameter, or what it says about an argument,
-/// would come and go.
+/// Returns whether an attribute is a `#[cfg_attr]` that would make a parameter or its attributes conditional.
 pub(crate) fn is_conditional(attribute: &syn::Attribute) -> bool {
-    let words = |word: &Ident| ["cfg", "doc", "tool"].iter().any(|name| word == name);
+    let conditional = |ident: &Ident| ["cfg", "doc", "tool"].iter().any(|name| ident == name);
     attribute.path().is_ident("cfg_attr")
         && attribute.meta.require_list().is_ok_and(|list| {
             let mut tokens = list.tokens.clone().into_iter();
-            tokens.any(|token| matches!(token, TokenTree::Ident(word) if words(&word)))
+            tokens.any(|token| matches!(token, TokenTree::Ident(ident) if conditional(&ident)))
         })
 }
 
-/// The list inside one of our attributes; empty for `#[tool]` without parentheses.
+/// Returns the list inside one of our attributes; empty for `#[tool]` without parentheses.
 pub(crate) fn list_of(attribute: &syn::Attribute, errors: &mut Errors) -> TokenStream {
     match &attribute.meta {
         syn::Meta::Path(_) => TokenStream::new(),
@@ -177,32 +176,32 @@ mod tests {
 
     fn read(tokens: TokenStream) -> (Vec<String>, Vec<String>) {
         let mut errors = Errors::default();
-        let words = entries(tokens, &mut errors).iter().map(Entry::word).collect();
-        (words, errors.messages())
+        let names = entries(tokens, &mut errors).iter().map(Entry::name).collect();
+        (names, errors.messages())
     }
 
     #[test]
     fn the_three_forms_are_read() {
-        let (words, errors) = read(quote!(read_only, timeout = "10s", annotations(a = 1), crate = x::y,));
-        assert_eq!(words, ["read_only", "timeout", "annotations", "crate"]);
+        let (names, errors) = read(quote!(read_only, timeout = "10s", annotations(a = 1), crate = x::y,));
+        assert_eq!(names, ["read_only", "timeout", "annotations", "crate"]);
         assert!(errors.is_empty(), "{errors:?}");
     }
 
     #[test]
-    fn every_grammatical_mistake_is_reported_and_the_rest_is_still_read() {
-        let (words, errors) =
+    fn every_syntax_error_is_reported_and_the_rest_is_still_parsed() {
+        let (names, errors) =
             read(quote!("x", a = , b: 1, a = 1, a = 2, 3 = 4, c = 1 d, e, f(1) = 2, read_only));
-        assert_eq!(words, ["a", "c", "e", "f", "read_only"]);
+        assert_eq!(names, ["a", "c", "e", "f", "read_only"]);
         assert_eq!(
             errors,
             [
-                "expected a word, as in `#[tool(timeout = \"10s\", read_only)]`",
-                "`a =` lacks its value",
+                "expected a name, as in `#[tool(timeout = \"10s\", read_only)]`",
+                "`a =` has no value",
                 "write `b = …`, with `=`",
-                "`a` is given twice: keep one",
-                "expected a word, as in `#[tool(timeout = \"10s\", read_only)]`",
-                "expected `,` before this",
-                "expected `,` before this",
+                "`a` is given twice: remove one",
+                "expected a name, as in `#[tool(timeout = \"10s\", read_only)]`",
+                "expected `,`",
+                "expected `,`",
             ]
         );
     }

@@ -1,4 +1,4 @@
-//! The words of `#[tool(…)]` on a parameter.
+//! Parses `#[tool(…)]` on a parameter.
 
 use proc_macro2::{Spacing, Span, TokenStream, TokenTree};
 use syn::{Expr, LitStr};
@@ -8,7 +8,7 @@ use crate::attributes::values::{At, literal_string};
 use crate::error::Errors;
 use crate::names::argument_name_problem;
 
-/// What the attributes of one parameter say.
+/// The parsed attributes of one parameter.
 #[derive(Default)]
 pub(crate) struct ParameterAttributes {
     pub(crate) description: Option<Expr>,
@@ -21,8 +21,8 @@ pub(crate) struct ParameterAttributes {
     pub(crate) inject: Option<Span>,
     pub(crate) argument: Option<Span>,
     pub(crate) user_providable: Option<At<bool>>,
-    /// Every word that was given, with its place.
-    pub(crate) words: Vec<(String, Span)>,
+    /// The name and span of every given attribute.
+    pub(crate) given: Vec<(String, Span)>,
 }
 
 /// `default` or `default = expression`.
@@ -36,7 +36,7 @@ pub(crate) struct Bounds {
     pub(crate) list: Vec<(&'static str, Expr)>,
 }
 
-pub(super) const WORDS: [&str; 10] = [
+pub(super) const ATTRIBUTES: [&str; 10] = [
     "description",
     "rename",
     "default",
@@ -49,36 +49,36 @@ pub(super) const WORDS: [&str; 10] = [
     "user_providable",
 ];
 
-/// What a list of bounds is made of.
+/// The names allowed in a list of bounds, and texts for errors about it.
 struct BoundsGrammar {
-    words: &'static [&'static str],
+    names: &'static [&'static str],
     example: &'static str,
-    /// What to write for one that only gives numbers.
+    /// The correct spelling, shown for a list without names.
     instead: &'static str,
 }
 
 const RANGE: BoundsGrammar = BoundsGrammar {
-    words: &["min", "max", "exclusive_min", "exclusive_max"],
+    names: &["min", "max", "exclusive_min", "exclusive_max"],
     example: "range(min = 1, max = 100)",
     instead: "`range(min = 1, max = 100)`, or `exclusive_max = 100` for less than 100",
 };
 const LENGTH: BoundsGrammar = BoundsGrammar {
-    words: &["min", "max", "equal"],
+    names: &["min", "max", "equal"],
     example: "length(max = 200)",
     instead: "`length(max = 10)`, `length(min = 1, max = 10)` or `length(equal = 10)`",
 };
 
 impl ParameterAttributes {
-    /// Takes the list of one `#[tool(…)]` of a parameter; there may be several.
+    /// Parses the list of one `#[tool(…)]` of a parameter; there may be several.
     pub(crate) fn take(&mut self, tokens: TokenStream, errors: &mut Errors) {
         for entry in entries(tokens, errors) {
-            let word = entry.word();
-            if self.words.iter().any(|(given, _)| *given == word) {
-                errors.on(&entry.key, format!("`{word}` is given twice: keep one"));
+            let name = entry.name();
+            if self.given.iter().any(|(given, _)| *given == name) {
+                errors.on(&entry.key, format!("`{name}` is given twice: remove one"));
                 continue;
             }
-            if WORDS.contains(&word.as_str()) {
-                self.words.push((word, entry.key.span()));
+            if ATTRIBUTES.contains(&name.as_str()) {
+                self.given.push((name, entry.key.span()));
             }
             self.take_entry(&entry, errors);
         }
@@ -86,7 +86,7 @@ impl ParameterAttributes {
 
     fn take_entry(&mut self, entry: &Entry, errors: &mut Errors) {
         let span = entry.key.span();
-        match entry.word().as_str() {
+        match entry.name().as_str() {
             "description" => {
                 self.description = entry.text_expression("description = \"How many lines.\"", errors);
             }
@@ -113,36 +113,36 @@ impl ParameterAttributes {
             "inject" => self.inject = entry.flag(errors).then_some(span),
             "argument" => self.argument = entry.flag(errors).then_some(span),
             "user_providable" => self.user_providable = entry.switch(errors),
-            word if super::tool::WORDS.contains(&word) => errors.on(
+            name if super::tool::ATTRIBUTES.contains(&name) => errors.on(
                 &entry.key,
-                format!("`{word}` is about the whole tool: write it in the `#[tool(…)]` of the function"),
+                format!("`{name}` belongs to the whole tool: write it in the `#[tool(…)]` of the function"),
             ),
             _ if hints::on_parameter(entry, errors) => {}
-            _ => entry.unknown(errors, &WORDS),
+            _ => entry.unknown(errors, &ATTRIBUTES),
         }
     }
 }
 
 fn bounds(entry: &Entry, grammar: &BoundsGrammar, errors: &mut Errors) -> Option<Bounds> {
-    let (word, BoundsGrammar { words, example, instead }) = (entry.word(), grammar);
+    let (attribute, BoundsGrammar { names, example, instead }) = (entry.name(), grammar);
     let Value::List(span, tokens) = &entry.value else {
         entry.value_error(errors, format!("write {instead}"));
         return None;
     };
     if tokens.is_empty() {
-        errors.at(*span, format!("`{word}` has no bound: write `{example}`"));
+        errors.at(*span, format!("`{attribute}` has no bound: write `{example}`"));
         return None;
     }
-    if !has_names(tokens, words) {
+    if !has_names(tokens, names) {
         errors.on(tokens, format!("each bound has a name: write {instead}"));
         return None;
     }
     let mut list = Vec::new();
     let no_name = format!("each bound has a name, as in `{example}`");
     for bound in entries_like(tokens.clone(), &no_name, errors) {
-        let given = bound.word();
-        let Some(name) = words.iter().find(|name| **name == given) else {
-            bound.unknown(errors, words);
+        let given = bound.name();
+        let Some(name) = names.iter().find(|name| **name == given) else {
+            bound.unknown(errors, names);
             continue;
         };
         match &bound.value {
@@ -151,49 +151,49 @@ fn bounds(entry: &Entry, grammar: &BoundsGrammar, errors: &mut Errors) -> Option
         }
     }
     let bounds = Bounds { list };
-    bounds.check(&word, errors);
+    bounds.check(&attribute, errors);
     (!bounds.list.is_empty()).then_some(bounds)
 }
 
-/// Whether a list of bounds is one of names and numbers, and not of numbers only, such as `1..10`, `1, 10`
-/// or `LIMIT`.
-fn has_names(tokens: &TokenStream, words: &[&str]) -> bool {
-    let mut after_a_word = false;
+/// Returns whether a list of bounds has names; `1..10`, `1, 10` and `LIMIT` have none.
+fn has_names(tokens: &TokenStream, names: &[&str]) -> bool {
+    let mut after_a_name = false;
     tokens.clone().into_iter().any(|token| match token {
-        TokenTree::Ident(word) => {
-            after_a_word = true;
-            words.iter().any(|known| word == known)
+        TokenTree::Ident(ident) => {
+            after_a_name = true;
+            names.iter().any(|known| ident == known)
         }
         TokenTree::Punct(punct) => {
-            std::mem::take(&mut after_a_word)
+            std::mem::take(&mut after_a_name)
                 && matches!(punct.as_char(), '=' | ':')
                 && punct.spacing() == Spacing::Alone
         }
         _ => {
-            after_a_word = false;
+            after_a_name = false;
             false
         }
     })
 }
 
 impl Bounds {
-    /// The expression of a bound.
+    /// Returns the expression of a bound.
     pub(crate) fn get(&self, name: &str) -> Option<&Expr> {
         self.list.iter().find(|(given, _)| *given == name).map(|(_, expr)| expr)
     }
 
-    /// Finds bounds that contradict each other, as far as they are literals.
-    fn check(&self, word: &str, errors: &mut Errors) {
+    /// Reports literal bounds that contradict each other.
+    fn check(&self, attribute: &str, errors: &mut Errors) {
         for (one, other) in
             [("min", "exclusive_min"), ("max", "exclusive_max"), ("equal", "min"), ("equal", "max")]
         {
             if let (Some(_), Some(second)) = (self.get(one), self.get(other)) {
-                errors.on(second, format!("`{one}` and `{other}` say the same thing twice: keep one"));
+                errors.on(second, format!("`{one}` and `{other}` set the same bound: keep one"));
             }
         }
         for (name, bound) in &self.list {
-            if word == "length" && number(bound).is_some_and(|bound| bound < 0.0 || bound.fract() != 0.0) {
-                errors.on(bound, format!("`{name}` counts characters or items: a whole number from 0"));
+            if attribute == "length" && number(bound).is_some_and(|bound| bound < 0.0 || bound.fract() != 0.0)
+            {
+                errors.on(bound, format!("`{name}` counts characters or items: write a whole number from 0"));
             }
         }
         let lowest = ["min", "exclusive_min"].iter().find_map(|name| Some((*name, self.get(name)?)));
@@ -202,13 +202,16 @@ impl Bounds {
         if let (Some(low_value), Some(high_value)) = (number(low), number(high)) {
             let exclusive = low_name.starts_with("ex") || high_name.starts_with("ex");
             if low_value > high_value || (exclusive && low_value >= high_value) {
-                errors.on(high, format!("no value can pass: `{high_name}` must be above `{low_name}`"));
+                errors.on(
+                    high,
+                    format!("no value satisfies these bounds: `{high_name}` must be above `{low_name}`"),
+                );
             }
         }
     }
 }
 
-/// The value of a literal number, with its sign.
+/// Returns the value of a number literal, with its sign.
 fn number(expr: &Expr) -> Option<f64> {
     match expr {
         Expr::Lit(literal) => match &literal.lit {
@@ -235,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_is_read() {
+    fn every_attribute_is_read() {
         let (attributes, errors) = read(quote!(
             description = "Lines.",
             rename = "lineCount",
@@ -280,41 +283,38 @@ mod tests {
             (quote!(range(min)), "`min` takes a number: `min = 1`"),
             (quote!(range(mn = 1)), "unknown attribute `mn`, did you mean `min`?"),
             (quote!(range(min = "1")), "`min` takes a number"),
-            (quote!(range(min = 5, max = 1)), "no value can pass: `max` must be above `min`"),
-            (quote!(range(min = -1, max = -1.5)), "no value can pass"),
-            (quote!(range(exclusive_min = 1, max = 1)), "no value can pass"),
-            (quote!(range(min = 1, exclusive_min = 1)), "`min` and `exclusive_min` say the same thing"),
+            (quote!(range(min = 5, max = 1)), "no value satisfies these bounds: `max` must be above `min`"),
+            (quote!(range(min = -1, max = -1.5)), "no value satisfies these bounds"),
+            (quote!(range(exclusive_min = 1, max = 1)), "no value satisfies these bounds"),
+            (quote!(range(min = 1, exclusive_min = 1)), "`min` and `exclusive_min` set the same bound"),
             (quote!(length(min = -1)), "`min` counts characters or items"),
             (quote!(length(min = 1.5)), "`min` counts characters or items"),
-            (quote!(length(equal = 3, max = 4)), "`equal` and `max` say the same thing"),
+            (quote!(length(equal = 3, max = 4)), "`equal` and `max` set the same bound"),
             (
                 quote!(pattern = "(a"),
                 "this pattern is not a regular expression: unclosed group, at character 1",
             ),
-            (quote!(rename = "a b"), "an argument's name is made of"),
-            (quote!(rename = "__platos"), "the platform's own key"),
+            (quote!(rename = "a b"), "an argument's name may contain only"),
+            (quote!(rename = "__platos"), "reserved by the platform"),
             (quote!(user_providable = "yes"), "`user_providable` is a switch"),
             (quote!(flatten = true), "`flatten` takes no value"),
             (quote!(defalt = 3), "unknown attribute `defalt`, did you mean `default`?"),
             (
                 quote!(max = 3),
-                "there is no `max` here: write `range(max = 3)` for a number, or `length(max = 3)`",
+                "unknown attribute `max`: write `range(max = 3)` for a number, or `length(max = 3)`",
             ),
             (quote!(min = LIMIT), "write `range(min = 10)` for a number, or `length(min = 10)`"),
             (quote!(max_length = 3), "write `length(max = 3)`"),
             (quote!(min_length = 3), "write `length(min = 3)`"),
-            (quote!(regex = "^a+$"), "there is no `regex` here: write `pattern = \"^a+$\"`"),
+            (quote!(regex = "^a+$"), "unknown attribute `regex`: write `pattern = \"^a+$\"`"),
             (quote!(desc = "Lines."), "write a doc comment on the parameter, or `description = \"…\"`"),
             (quote!(help = "Lines."), "write a doc comment on the parameter"),
-            (quote!(optional), "an argument that may be left out is an `Option`, or has a `default`"),
-            (quote!(required), "every argument is required, unless it is an `Option`"),
-            (
-                quote!(alias = "lines"),
-                "an argument has one name, the parameter's or the one in `rename = \"lines\"`",
-            ),
-            (quote!(skip), "write `inject`, and see `FromCall`"),
-            (quote!(validate(range(min = 1))), "values are checked by `range(…)`"),
-            (quote!(timeout = "3s"), "`timeout` is about the whole tool"),
+            (quote!(optional), "make the type an `Option`, or write `default`"),
+            (quote!(required), "arguments are required unless they are an `Option`"),
+            (quote!(alias = "lines"), "write `rename = \"lines\"`; an argument has no aliases"),
+            (quote!(skip), "write `inject` for a parameter that the caller does not send"),
+            (quote!(validate(range(min = 1))), "use `range(…)`, `length(…)`"),
+            (quote!(timeout = "3s"), "`timeout` belongs to the whole tool"),
             (quote!(description = ""), "`description` is empty"),
         ] {
             let (_, errors) = read(tokens.clone());

@@ -1,11 +1,11 @@
-//! Whether a `pattern` is a regular expression that means the same on both sides of the schema.
+//! Checks that a `pattern` means the same in Rust and in JavaScript.
 //!
-//! The host compiles a pattern as Rust does; whoever reads the schema takes it for an ECMA-262 one, with or
-//! without the flag `u`. What the two do not share is refused here, each with the spelling that they do.
+//! The host compiles a pattern with Rust's `regex`; readers of the schema take it for an ECMA-262 expression, with
+//! or without the flag `u`. Syntax that the two do not share is rejected with the portable spelling.
 //!
-//! `\d`, `\w`, `\s` and `\b` are let through, though they know all of Unicode here and hardly more than ASCII
-//! there: whoever keeps to the schema passes. `\p{…}` is not: without the flag `u` it silently means the
-//! letter `p`, and not every reader sets it.
+//! `\d`, `\w`, `\s` and `\b` are accepted although they match Unicode in Rust and mostly ASCII in JavaScript: a
+//! value that satisfies the schema also passes here. `\p{…}` is rejected: without the flag `u` JavaScript reads it
+//! as the letter `p`, and not every reader sets the flag.
 
 use regex_syntax::ast::parse::Parser;
 use regex_syntax::ast::{
@@ -13,23 +13,23 @@ use regex_syntax::ast::{
     Literal, LiteralKind, Span, SpecialLiteralKind, Visitor,
 };
 
-/// Says what is wrong with a pattern, or `None` when it is a good one.
+/// Describes the first problem of a pattern; `None` if it is valid and portable.
 pub(crate) fn problem(pattern: &str) -> Option<String> {
-    let refused = |problem: String| Some(format!("this pattern is not a regular expression: {problem}"));
-    // Without the parser's drawing of the pattern, which needs a terminal.
+    let rejected = |problem: String| Some(format!("this pattern is not a regular expression: {problem}"));
+    // `error.kind()` alone: the parser's full message draws the pattern over several lines.
     let ast = match Parser::new().parse(pattern) {
         Ok(ast) => ast,
         Err(error) => {
-            return refused(format!("{}, at character {}", error.kind(), error.span().start.column));
+            return rejected(format!("{}, at character {}", error.kind(), error.span().start.column));
         }
     };
     if let Err(regex_syntax::Error::Translate(error)) = regex_syntax::parse(pattern) {
-        return refused(error.kind().to_string());
+        return rejected(error.kind().to_string());
     }
     ast::visit(&ast, Portable { pattern }).err()
 }
 
-/// Stops at the first thing that is Rust's own.
+/// Visitor that stops at the first syntax that JavaScript does not share.
 struct Portable<'a> {
     pattern: &'a str,
 }
@@ -41,11 +41,11 @@ impl Portable<'_> {
         &self.pattern[span.start.offset..span.end.offset]
     }
 
-    /// The error about the part of the pattern at `span`.
+    /// Returns the error about the part of the pattern at `span`.
     fn rust_only(&self, span: &Span, instead: &str) -> Outcome {
         let part = self.text(span);
         Err(format!(
-            "`{part}` in this pattern is Rust's own, and a schema's regular expressions are JavaScript's: {instead}"
+            "`{part}` is not valid in JavaScript, whose regular expressions a schema uses: {instead}"
         ))
     }
 
@@ -78,30 +78,29 @@ impl Portable<'_> {
                 "write the pattern without spaces and comments"
             }
             Some(ast::FlagsItemKind::Flag(ast::Flag::DotMatchesNewLine)) => {
-                "for any character, line ends too, write `[\\s\\S]`"
+                "to match any character and line ends, write `[\\s\\S]`"
             }
             Some(ast::FlagsItemKind::Flag(ast::Flag::MultiLine)) => {
                 "for the start or end of a line, write `(?:^|\\n)` or `(?:\\n|$)`"
             }
             Some(ast::FlagsItemKind::Flag(ast::Flag::SwapGreed)) => "write `*?` for the shortest match",
-            _ => "leave the flags out",
+            _ => "remove the flags",
         };
-        // Wherever the list stands, `(?i)` is how one speaks of it.
+        // Shown as `(?i)`, also if the flags are those of a group, as in `(?i:…)`.
         let shown = format!("(?{})", self.text(&flags.span));
-        Err(format!(
-            "`{shown}` in this pattern is Rust's own, and a schema's regular expressions have no flags: {instead}"
-        ))
+        Err(format!("`{shown}` is not allowed, since a schema's patterns have no flags: {instead}"))
     }
 
     fn repetition(&self, repetition: &ast::Repetition) -> Outcome {
         let operator = self.text(&repetition.op.span);
         match &*repetition.ast {
             Ast::Repetition(_) => {
-                let message = format!("put what `{operator}` repeats into a group, as in `(?:a+){operator}`");
+                let message = format!("group the repeated part, as in `(?:a+){operator}`");
                 return self.rust_only(&repetition.span, &message);
             }
             Ast::Assertion(_) | Ast::Empty(_) => {
-                return self.rust_only(&repetition.span, &format!("remove `{operator}`, it repeats nothing"));
+                return self
+                    .rust_only(&repetition.span, &format!("remove `{operator}`, which repeats nothing"));
             }
             _ => {}
         }
@@ -197,11 +196,11 @@ impl Visitor for Portable<'_> {
     }
 
     fn visit_class_set_binary_op_pre(&mut self, operation: &ClassSetBinaryOp) -> Outcome {
-        self.rust_only(&operation.span, "list the characters that are left")
+        self.rust_only(&operation.span, "list the remaining characters")
     }
 }
 
-/// The spelling of a character that needs no flag.
+/// Returns an escape of a character that needs no flag.
 fn escaped(c: char) -> String {
     match u32::from(c) {
         code @ ..=0xFF => format!("`\\x{code:02X}`"),
@@ -210,7 +209,7 @@ fn escaped(c: char) -> String {
     }
 }
 
-/// What stands in a list of characters for a class such as `[:alpha:]`.
+/// Returns the characters of a class such as `[:alpha:]`, to write inside `[…]`.
 fn ascii(kind: &ClassAsciiKind) -> &'static str {
     match kind {
         ClassAsciiKind::Alnum => "A-Za-z0-9",
@@ -235,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_both_sides_share_is_accepted() {
+    fn portable_patterns_are_accepted() {
         for pattern in [
             "",
             "^[a-z]+$",
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_rust_knows_is_named_with_its_portable_spelling() {
+    fn other_patterns_are_rejected_with_their_portable_spelling() {
         for (pattern, part, instead) in [
             (r"(?P<year>\d+)", "`(?P<year>`", "write `(?<year>…)`"),
             (r"(?<a.b>\d+)", "`(?<a.b>`", "name the group with"),
@@ -260,7 +259,7 @@ mod tests {
             ("(?x) a # b", "`(?x)`", "without spaces and comments"),
             ("(?s).", "`(?s)`", r"`[\s\S]`"),
             ("(?m)^a$", "`(?m)`", "`(?:^|\\n)`"),
-            (r"(?-u)a", "`(?-u)`", "leave the flags out"),
+            (r"(?-u)a", "`(?-u)`", "remove the flags"),
             (r"\Aabc", r"`\A`", "write `^`"),
             (r"abc\z", r"`\z`", "write `$`"),
             (r"\b{start}a", r"`\b{start}`", r"write `\b`"),
@@ -271,9 +270,9 @@ mod tests {
             (r"\u{e9}", r"`\u{e9}`", r"write `\xE9`"),
             (r"\U0001F600", r"`\U0001F600`", "the character itself, `😀`"),
             (r"\x{2028}", r"`\x{2028}`", r"write `\u2028`"),
-            ("[a-z&&[^b]]", "`a-z&&[^b]`", "list the characters that are left"),
-            ("[a-z--b]", "`a-z--b`", "list the characters that are left"),
-            ("[a-c~~b-d]", "`a-c~~b-d`", "list the characters that are left"),
+            ("[a-z&&[^b]]", "`a-z&&[^b]`", "list the remaining characters"),
+            ("[a-z--b]", "`a-z--b`", "list the remaining characters"),
+            ("[a-c~~b-d]", "`a-c~~b-d`", "list the remaining characters"),
             ("[a[bc]]", "`[bc]`", "one list of characters"),
             (r"\pL", r"`\pL`", "list the characters"),
             (r"[\p{Greek}a]", r"`\p{Greek}`", "list the characters"),
@@ -295,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_expression_says_where() {
+    fn a_syntax_error_names_its_position() {
         assert_eq!(
             problem("(a").unwrap(),
             "this pattern is not a regular expression: unclosed group, at character 1"

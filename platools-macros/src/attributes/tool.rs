@@ -1,4 +1,4 @@
-//! The words of `#[tool(…)]` on a function.
+//! Parses `#[tool(…)]` on a function.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use super::json::{self, Member};
 use super::values::{At, Rate};
 use super::{Entry, Value, entries, hints};
 use crate::error::Errors;
-use crate::names::{Case, known_words, tool_name_problem};
+use crate::names::{Case, known_names, tool_name_problem};
 
-/// What `#[tool(…)]` says about a tool.
+/// The parsed attributes of a tool.
 #[derive(Default)]
 pub(crate) struct ToolAttributes {
     pub(crate) name: Option<LitStr>,
@@ -36,7 +36,7 @@ pub(crate) struct ToolAttributes {
     pub(crate) krate: Option<Path>,
 }
 
-/// Who may call a tool.
+/// The caller that a tool requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Auth {
     None,
@@ -44,7 +44,7 @@ pub(crate) enum Auth {
     Admin,
 }
 
-pub(crate) const WORDS: [&str; 20] = [
+pub(crate) const ATTRIBUTES: [&str; 20] = [
     "name",
     "description",
     "title",
@@ -67,7 +67,7 @@ pub(crate) const WORDS: [&str; 20] = [
     "crate",
 ];
 
-/// The codes of the doctor's rules, the same as in `platools_toolkit::doctor::Rule`.
+/// Codes of the doctor's rules, a copy of those in `platools_toolkit::doctor::Rule`.
 pub(crate) const RULES: [&str; 22] = [
     "unreachable_param",
     "type_mismatch",
@@ -93,12 +93,12 @@ pub(crate) const RULES: [&str; 22] = [
     "unknown_rule",
 ];
 
-/// Words that belong to a parameter, for a better message than "unknown".
-const PARAMETER_WORDS: [&str; 8] =
+/// Attributes of a parameter, which get a better error than "unknown attribute".
+const PARAMETER_ATTRIBUTES: [&str; 8] =
     ["rename", "default", "range", "length", "pattern", "flatten", "inject", "user_providable"];
 
 impl ToolAttributes {
-    /// Reads the list of `#[tool(…)]`.
+    /// Parses the list of `#[tool(…)]`.
     pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut tool = Self::default();
         let entries = entries(tokens, errors);
@@ -110,7 +110,7 @@ impl ToolAttributes {
     }
 
     fn take(&mut self, entry: &Entry, errors: &mut Errors) {
-        match entry.word().as_str() {
+        match entry.name().as_str() {
             "name" => self.name = entry.string("name = \"lookup_order\"", errors),
             "description" => {
                 self.description = entry.text_expression("description = \"Look up one order.\"", errors);
@@ -145,31 +145,28 @@ impl ToolAttributes {
             "allow" => {
                 self.allow = entry.texts("allow = [\"no_return_schema\"]", errors);
                 for code in self.allow.iter().filter(|code| !RULES.contains(&code.value().as_str())) {
-                    let known = known_words(&code.value(), &RULES);
+                    let known = known_names(&code.value(), &RULES);
                     errors.on(code, format!("the doctor has no rule `{}`{known}", code.value()));
                 }
             }
             "crate" => self.krate = entry.path(errors),
-            word if PARAMETER_WORDS.contains(&word) => errors.on(
+            name if PARAMETER_ATTRIBUTES.contains(&name) => errors.on(
                 &entry.key,
-                format!("`{word}` belongs to one parameter: write `#[tool({word}…)]` before the parameter"),
+                format!("`{name}` belongs to a parameter: write `#[tool({name}…)]` before the parameter"),
             ),
             _ if hints::on_tool(entry, errors) => {}
-            _ => entry.unknown(errors, &WORDS),
+            _ => entry.unknown(errors, &ATTRIBUTES),
         }
     }
 
     fn check_contradictions(&self, entries: &[Entry], errors: &mut Errors) {
-        let key = |word: &str| entries.iter().find(|entry| entry.word() == word).map(|entry| &entry.key);
+        let key = |name: &str| entries.iter().find(|entry| entry.name() == name).map(|entry| &entry.key);
         let on = |switch: &Option<At<bool>>| switch.as_ref().is_some_and(|switch| switch.value);
         if on(&self.read_only) && on(&self.destructive) {
-            errors.on(key("destructive"), "a tool that is `read_only` is not `destructive`: remove one");
+            errors.on(key("destructive"), "a tool cannot be both `read_only` and `destructive`: remove one");
         }
         if self.auth == Some(Auth::None) && !self.roles.is_empty() {
-            errors.on(
-                key("roles"),
-                "`roles` are checked against the caller, and `auth = \"none\"` asks for no caller: remove one",
-            );
+            errors.on(key("roles"), "`roles` need a caller, but `auth = \"none\"` requires none: remove one");
         }
         if let Some(name) = &self.name
             && let Some(problem) = tool_name_problem(&name.value())
@@ -191,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_is_read() {
+    fn every_attribute_is_read() {
         let mut errors = Errors::default();
         let tool = ToolAttributes::read(
             quote!(
@@ -264,25 +261,25 @@ mod tests {
             (quote!(roles = ["a", 1]), "`roles` takes texts in quotes"),
             (quote!(read_only = "yes"), "`read_only` is a switch: `read_only` or `read_only = false`"),
             (quote!(description = ""), "`description` is empty"),
-            (quote!(name = "9lives"), "starts with a letter or `_`, not with `9`"),
+            (quote!(name = "9lives"), "must start with a letter or `_`, not with `9`"),
             (quote!(timout = "10s"), "unknown attribute `timout`, did you mean `timeout`?; known: `name`"),
-            (quote!(default = 3), "`default` belongs to one parameter"),
-            (quote!(desc = "x"), "there is no `desc` here: write a doc comment, or `description = \"…\"`"),
-            (quote!(readOnly), "there is no `readOnly` here: write `read_only`"),
+            (quote!(default = 3), "`default` belongs to a parameter"),
+            (quote!(desc = "x"), "unknown attribute `desc`: write a doc comment, or `description = \"…\"`"),
+            (quote!(readOnly), "unknown attribute `readOnly`: write `read_only`"),
             (quote!(readonly = false), "write `read_only = false`"),
             (quote!(read_only_hint = true), "write `read_only = true`"),
-            (quote!(scopes = ["orders:read"]), "who may call is said by `auth"),
+            (quote!(scopes = ["orders:read"]), "use `auth"),
             (quote!(role = "admin"), "`roles = [\"support\"]`"),
             (quote!(limit = 3), "write `rate_limit = \"60/min\"` for calls per time, or `concurrency = 4`"),
             (quote!(rate = "5/s"), "write `rate_limit = \"5/s\"`"),
             (quote!(max_concurrency = 8), "write `concurrency = 8`"),
-            (quote!(retries = 3), "write `idempotent` when"),
-            (quote!(async), "there is no `async` here: write `async fn`"),
-            (quote!(tags = ["a"]), "a tool has one `category"),
-            (quote!(group = "orders"), "a tool has one `category"),
+            (quote!(retries = 3), "write `idempotent` if"),
+            (quote!(async), "unknown attribute `async`: write `async fn`"),
+            (quote!(tags = ["a"]), "write `category"),
+            (quote!(group = "orders"), "write `category"),
             (quote!(annotations = 3), "write `annotations(team = \"orders\")`, with parentheses"),
-            (quote!(read_only, destructive), "a tool that is `read_only` is not `destructive`"),
-            (quote!(auth = "none", roles = ["a"]), "`auth = \"none\"` asks for no caller"),
+            (quote!(read_only, destructive), "a tool cannot be both `read_only` and `destructive`"),
+            (quote!(auth = "none", roles = ["a"]), "`auth = \"none\"` requires none"),
             (quote!(errors = "users"), "`errors` cannot be \"users\", did you mean `user`?"),
             (
                 quote!(allow = "no_return_schema"),
@@ -296,7 +293,7 @@ mod tests {
                 quote!(allow = ["type_mismatch", "type_mismatch"]),
                 "\"type_mismatch\" is given twice in `allow`",
             ),
-            (quote!(user_providable), "`user_providable` belongs to one parameter"),
+            (quote!(user_providable), "`user_providable` belongs to a parameter"),
             (quote!(crate = 3), "`crate` takes the path to platools"),
         ] {
             let errors = errors_of(tokens.clone());

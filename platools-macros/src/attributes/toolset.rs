@@ -1,4 +1,4 @@
-//! The words of `#[toolset(…)]` on an impl block.
+//! Parses `#[toolset(…)]` on an impl block.
 
 use proc_macro2::TokenStream;
 use syn::Path;
@@ -6,19 +6,19 @@ use syn::Path;
 use super::{entries, tool};
 use crate::error::Errors;
 
-const WORDS: [&str; 1] = ["crate"];
+const ATTRIBUTES: [&str; 1] = ["crate"];
 
-/// Reads the list of `#[toolset(…)]`: the path to platools, if it is given.
+/// Parses the list of `#[toolset(…)]` and returns the path to platools, if given.
 pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Option<Path> {
     let mut krate = None;
     for entry in entries(tokens, errors) {
-        match entry.word().as_str() {
+        match entry.name().as_str() {
             "crate" => krate = entry.path(errors),
-            word if tool::WORDS.contains(&word) => errors.on(
+            name if tool::ATTRIBUTES.contains(&name) => errors.on(
                 &entry.key,
-                format!("`{word}` belongs to one tool: write it in the `#[tool(…)]` of each method"),
+                format!("`{name}` belongs to one tool: write it in the `#[tool(…)]` of each method"),
             ),
-            _ => entry.unknown(errors, &WORDS),
+            _ => entry.unknown(errors, &ATTRIBUTES),
         }
     }
     krate
@@ -30,7 +30,7 @@ mod tests {
     use quote::quote;
 
     #[test]
-    fn only_the_crate_is_said_for_a_whole_toolset() {
+    fn a_toolset_takes_only_the_crate() {
         let mut errors = Errors::default();
         assert!(read(quote!(crate = a::b), &mut errors).is_some());
         assert!(read(quote!(auth = "user", prefix = "eu"), &mut errors).is_none());

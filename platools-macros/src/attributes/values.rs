@@ -1,4 +1,4 @@
-//! The kinds of value that a word can have, each with the message for a wrong one.
+//! Parses the values of attributes, each kind with its error text.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use syn::{Expr, ExprLit, Lit, LitStr};
 
 use super::{Entry, Value};
 use crate::error::Errors;
-use crate::names::known_words;
+use crate::names::known_names;
 
-/// A value and where it stands.
+/// A value and its span.
 #[derive(Clone, Debug)]
 pub(crate) struct At<T> {
     pub(crate) value: T,
     pub(crate) span: Span,
 }
 
-/// The literal string of `expr`, looking through the invisible groups of macro expansion.
+/// Returns the string literal of `expr`, looking through the invisible groups of macro expansion.
 pub(crate) fn literal_string(expr: &Expr) -> Option<&LitStr> {
     match literal(expr) {
         Some(Lit::Str(text)) => Some(text),
@@ -24,7 +24,7 @@ pub(crate) fn literal_string(expr: &Expr) -> Option<&LitStr> {
     }
 }
 
-/// The literal that `expr` is, looking through the same groups.
+/// Returns the literal of `expr`, looking through the invisible groups of macro expansion.
 pub(crate) fn literal(expr: &Expr) -> Option<&Lit> {
     match expr {
         Expr::Lit(ExprLit { lit, .. }) => Some(lit),
@@ -34,28 +34,28 @@ pub(crate) fn literal(expr: &Expr) -> Option<&Lit> {
 }
 
 impl Entry {
-    /// `word = "text"`. `example` is how the entry looks when it is right.
+    /// Parses `name = "text"`; `example` is a correct entry for the error text.
     pub(crate) fn string(&self, example: &str, errors: &mut Errors) -> Option<LitStr> {
         if let Value::Assigned(expr) = &self.value
             && let Some(text) = literal_string(expr)
         {
             return Some(text.clone());
         }
-        self.value_error(errors, format!("`{}` takes text in quotes: `{example}`", self.word()));
+        self.value_error(errors, format!("`{}` takes text in quotes: `{example}`", self.name()));
         None
     }
 
-    /// `word = "text"` where empty text is a mistake.
+    /// Parses `name = "text"` and rejects empty text.
     pub(crate) fn text(&self, example: &str, errors: &mut Errors) -> Option<LitStr> {
         let text = self.string(example, errors)?;
         if text.value().trim().is_empty() {
-            errors.on(&text, format!("`{}` is empty: write some text, or leave it out", self.word()));
+            errors.on(&text, format!("`{}` is empty: write some text, or remove it", self.name()));
             return None;
         }
         Some(text)
     }
 
-    /// `word = "text"`, or any other expression that is a `&str`, such as `include_str!(…)`.
+    /// Parses `name = "text"`, or any other expression of type `&str`, such as `include_str!(…)`.
     pub(crate) fn text_expression(&self, example: &str, errors: &mut Errors) -> Option<Expr> {
         match &self.value {
             Value::Assigned(expr) if !matches!(**expr, Expr::Lit(_)) => Some((**expr).clone()),
@@ -67,7 +67,7 @@ impl Entry {
         }
     }
 
-    /// `word`, `word = true` or `word = false`.
+    /// Parses `name`, `name = true` or `name = false`.
     pub(crate) fn switch(&self, errors: &mut Errors) -> Option<At<bool>> {
         let span = self.key.span();
         match &self.value {
@@ -79,21 +79,21 @@ impl Entry {
             }
             Value::List(..) => {}
         }
-        let word = self.word();
-        self.value_error(errors, format!("`{word}` is a switch: `{word}` or `{word} = false`"));
+        let name = self.name();
+        self.value_error(errors, format!("`{name}` is a switch: `{name}` or `{name} = false`"));
         None
     }
 
-    /// `word` and nothing after it.
+    /// Parses `name` without a value.
     pub(crate) fn flag(&self, errors: &mut Errors) -> bool {
         if matches!(self.value, Value::Flag) {
             return true;
         }
-        self.value_error(errors, format!("`{0}` takes no value: write just `{0}`", self.word()));
+        self.value_error(errors, format!("`{0}` takes no value: write just `{0}`", self.name()));
         false
     }
 
-    /// `word = 4`: a whole number of at least one.
+    /// Parses `name = 4`: a whole number of at least 1.
     pub(crate) fn count(&self, errors: &mut Errors) -> Option<u32> {
         if let Value::Assigned(expr) = &self.value
             && let Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) = &**expr
@@ -101,50 +101,50 @@ impl Entry {
         {
             return Some(count);
         }
-        let word = self.word();
+        let name = self.name();
         self.value_error(
             errors,
-            format!("`{word}` takes a whole number from 1 to {}: `{word} = 4`", u32::MAX),
+            format!("`{name}` takes a whole number from 1 to {}: `{name} = 4`", u32::MAX),
         );
         None
     }
 
-    /// `word = "one of a few"`.
+    /// Parses `name = "choice"`.
     pub(crate) fn choice<T: Copy>(&self, choices: &[(&str, T)], errors: &mut Errors) -> Option<T> {
         let (first, _) = choices.first()?;
-        let text = self.string(&format!("{} = \"{first}\"", self.word()), errors)?;
+        let text = self.string(&format!("{} = \"{first}\"", self.name()), errors)?;
         let given = text.value();
         if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == given) {
             return Some(*choice);
         }
         let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-        errors.on(&text, format!("`{}` cannot be \"{given}\"{}", self.word(), known_words(&given, &names)));
+        errors.on(&text, format!("`{}` cannot be \"{given}\"{}", self.name(), known_names(&given, &names)));
         None
     }
 
-    /// `word = ["a", "b"]`: at least one text, none empty, none twice.
+    /// Parses `name = ["a", "b"]`: at least one text, no empty one, no duplicates.
     pub(crate) fn texts(&self, example: &str, errors: &mut Errors) -> Vec<LitStr> {
-        let word = self.word();
+        let name = self.name();
         let Value::Assigned(expr) = &self.value else {
-            self.value_error(errors, format!("`{word}` takes a list of texts: `{example}`"));
+            self.value_error(errors, format!("`{name}` takes a list of texts: `{example}`"));
             return Vec::new();
         };
         let Expr::Array(array) = &**expr else {
-            errors.on(expr, format!("`{word}` takes a list of texts: `{example}`"));
+            errors.on(expr, format!("`{name}` takes a list of texts: `{example}`"));
             return Vec::new();
         };
         if array.elems.is_empty() {
-            errors.on(array, format!("`{word}` is empty: name at least one, or leave `{word}` out"));
+            errors.on(array, format!("`{name}` is empty: name at least one, or leave `{name}` out"));
         }
         let mut texts: Vec<LitStr> = Vec::new();
         for element in &array.elems {
             match literal_string(element) {
-                None => errors.on(element, format!("`{word}` takes texts in quotes: `{example}`")),
+                None => errors.on(element, format!("`{name}` takes texts in quotes: `{example}`")),
                 Some(text) if text.value().trim().is_empty() => {
-                    errors.on(text, format!("an empty text in `{word}`: remove it"));
+                    errors.on(text, format!("an empty text in `{name}`: remove it"));
                 }
                 Some(text) if texts.iter().any(|other| other.value() == text.value()) => {
-                    errors.on(text, format!("\"{}\" is given twice in `{word}`: keep one", text.value()));
+                    errors.on(text, format!("\"{}\" is given twice in `{name}`: remove one", text.value()));
                 }
                 Some(text) => texts.push(text.clone()),
             }
@@ -152,13 +152,13 @@ impl Entry {
         texts
     }
 
-    /// `word = "10s"`.
+    /// Parses `name = "10s"`.
     pub(crate) fn duration(&self, errors: &mut Errors) -> Option<Duration> {
-        let word = self.word();
-        let text = self.string(&format!("{word} = \"10s\""), errors)?;
+        let name = self.name();
+        let text = self.string(&format!("{name} = \"10s\""), errors)?;
         match humantime::parse_duration(text.value().trim()) {
             Ok(duration) if duration >= Duration::from_millis(1) => return Some(duration),
-            Ok(_) => errors.on(&text, format!("`{word}` is too short: at least \"1ms\"")),
+            Ok(_) => errors.on(&text, format!("`{name}` is too short: at least \"1ms\"")),
             Err(_) => errors.on(
                 &text,
                 format!(
@@ -170,9 +170,9 @@ impl Entry {
         None
     }
 
-    /// `word = "60/min"`: how many calls, in what time, and what else follows after commas.
+    /// Parses `name = "60/min"` with optional `, burst 10` and `, per user`.
     pub(crate) fn rate(&self, errors: &mut Errors) -> Option<Rate> {
-        let text = self.string(&format!("{} = \"60/min\"", self.word()), errors)?;
+        let text = self.string(&format!("{} = \"60/min\"", self.name()), errors)?;
         match parse_rate(&text.value()) {
             Ok(rate) => Some(rate),
             Err(problem) => {
@@ -187,7 +187,7 @@ impl Entry {
         }
     }
 
-    /// `word = some::path`.
+    /// Parses `name = some::path`.
     pub(crate) fn path(&self, errors: &mut Errors) -> Option<syn::Path> {
         if let Value::Assigned(expr) = &self.value {
             if let Expr::Path(path) = &**expr
@@ -199,16 +199,16 @@ impl Entry {
                 return Some(path);
             }
         }
-        let word = self.word();
+        let name = self.name();
         self.value_error(
             errors,
-            format!("`{word}` takes the path to platools: `{word} = my_crate::platools`"),
+            format!("`{name}` takes the path to platools: `{name} = my_crate::platools`"),
         );
         None
     }
 }
 
-/// How often a tool may be called.
+/// A rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rate {
     pub(crate) calls: u32,
@@ -217,7 +217,7 @@ pub(crate) struct Rate {
     pub(crate) per_user: bool,
 }
 
-/// Reads `60/min, burst 10, per user`.
+/// Parses `60/min, burst 10, per user`.
 fn parse_rate(text: &str) -> Result<Rate, String> {
     let mut parts = text.split(',').map(str::trim);
     let (calls, time) = parse_calls(parts.next().unwrap_or_default())?;
@@ -235,13 +235,13 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
     Ok(rate)
 }
 
-/// Reads `60/min`.
+/// Parses `60/min`.
 fn parse_calls(text: &str) -> Result<(u32, Duration), String> {
     let Some((calls, time)) = text.split_once('/') else {
         return Err(format!("\"{text}\" is not a rate"));
     };
     let calls = match calls.trim().parse::<u32>() {
-        Ok(0) => return Err("a rate of 0 would refuse every call".to_owned()),
+        Ok(0) => return Err("a rate of 0 would reject every call".to_owned()),
         Ok(calls) => calls,
         Err(_) => return Err(format!("\"{}\" is not a number of calls", calls.trim())),
     };

@@ -1,4 +1,4 @@
-//! The statements that make one `Tool`: its declaration and its handler.
+//! Generates the statements that build one `Tool`: its declaration and its handler.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -15,7 +15,7 @@ use crate::names::tool_name_problem;
 use crate::parameter::UNREADABLE;
 use crate::signature::{Place, SelfArgument, Signature, output_span};
 
-/// All that is known about one tool.
+/// One parsed tool: attributes, signature, name and description.
 pub(crate) struct Definition {
     pub(crate) attributes: ToolAttributes,
     signature: Signature,
@@ -26,14 +26,14 @@ pub(crate) struct Definition {
 
 /// How the function is called from the handler.
 pub(crate) enum Call {
-    /// By its name.
+    /// As a free function, by its name.
     Function,
-    /// As an item of `Self`, with the toolset in this variable.
+    /// As an associated function of `Self`; the variable holds the toolset.
     Method(Ident),
 }
 
 impl Definition {
-    /// Reads a function, and reports everything that is wrong with it.
+    /// Parses a function and reports all its mistakes.
     pub(crate) fn read(
         function: &Function,
         attributes: ToolAttributes,
@@ -55,19 +55,20 @@ impl Definition {
         if attributes.name.is_none()
             && let Some(problem) = tool_name_problem(&name)
         {
-            errors.on(function.ident(), format!("{problem}: give it another with `#[tool(name = \"…\")]`"));
+            errors
+                .on(function.ident(), format!("{problem}: choose another name with `#[tool(name = \"…\")]`"));
         }
         let signature = Signature::read(&function.signature, &docs, attributes.rename_all, place, errors);
         let never_awaits = is_async_in_name_only(function);
         Definition { attributes, signature, name, description, never_awaits }
     }
 
-    /// Whether the tool registers itself.
+    /// Returns whether the tool registers itself.
     pub(crate) fn is_registered(&self) -> bool {
         self.attributes.register.as_ref().is_none_or(|register| register.value)
     }
 
-    /// Statements that end in an expression of type `Tool`.
+    /// Generates statements that end in an expression of type `Tool`.
     pub(crate) fn tool(&self, private: &TokenStream, call: &Call) -> TokenStream {
         let parameters = Parameters::new(&self.signature.parameters, private);
         let spec = self.spec(private, call, &parameters);
@@ -86,7 +87,7 @@ impl Definition {
         }
     }
 
-    /// `let spec = …;`
+    /// Generates `let spec = …;`.
     fn spec(&self, private: &TokenStream, call: &Call, parameters: &Parameters<'_>) -> TokenStream {
         let ToolAttributes { title, category, auth, roles, .. } = &self.attributes;
         let name = &self.name;
@@ -166,8 +167,8 @@ impl Definition {
         quote!(#(#hints)* #(#annotations)*)
     }
 
-    /// `.output_schema(…)`, unless nothing is returned. The type is inferred from a call that is never
-    /// made: so it may be hidden or borrowed, and a mistake in it is reported once, in the signature.
+    /// Generates `.output_schema(…)`, unless nothing is returned. The return type is inferred from a call that never
+    /// runs, so it may be opaque or borrowed, and an error in it is reported once, in the signature.
     fn output_schema(&self, private: &TokenStream, call: &Call) -> Option<TokenStream> {
         if matches!(self.signature.output, ReturnType::Default) {
             return None;
@@ -184,7 +185,7 @@ impl Definition {
         })
     }
 
-    /// `Tool::new(…)` or `Tool::blocking(…)`.
+    /// Generates `Tool::new(…)` or `Tool::blocking(…)`.
     fn handler(&self, private: &TokenStream, call: &Call, parameters: &Parameters<'_>) -> TokenStream {
         let (spec, names, returned) = (local("spec"), local("names"), self.returned());
         let this_call = local("call");
@@ -198,7 +199,7 @@ impl Definition {
             _ => None,
         };
         if self.signature.is_async {
-            // At the function's name, where rustc then says that the future is not `Send`.
+            // Spanned at the function's name, so that rustc reports a future that is not `Send` there.
             let place = generated_at(self.signature.ident.span());
             let new = respanned(&quote!(#private::Tool::new), place);
             let tool = quote_spanned! {place=>
@@ -225,7 +226,7 @@ impl Definition {
         }
     }
 
-    /// The call of the user's own function.
+    /// Generates the call of the user's function.
     fn invocation(&self, call: &Call, parameters: &Parameters<'_>) -> TokenStream {
         let function = self.function(call);
         let toolset = match call {
@@ -239,7 +240,7 @@ impl Definition {
         quote!(#function(#(#arguments),*))
     }
 
-    /// The path of the user's own function.
+    /// Generates the path of the user's function.
     fn function(&self, call: &Call) -> TokenStream {
         let ident = &self.signature.ident;
         match call {
@@ -248,12 +249,12 @@ impl Definition {
         }
     }
 
-    /// The variable of the returned value, at the place of the return type.
+    /// Returns the variable for the returned value, spanned at the return type.
     fn returned(&self) -> Ident {
         Ident::new("returned", generated_at(output_span(&self.signature)))
     }
 
-    /// From the returned value to the answer.
+    /// Generates the conversion of the returned value into the answer.
     fn finishing(&self, private: &TokenStream) -> TokenStream {
         let returned = self.returned();
         let (levels, finish) = if self.attributes.user_errors {

@@ -1,4 +1,4 @@
-//! `#[tool]` on a function.
+//! Expands `#[tool]` on a function.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -10,7 +10,7 @@ use crate::item::Function;
 use crate::krate;
 use crate::signature::Place;
 
-/// Expands `#[tool(arguments)] item`. What `#[toolset]` has expanded already stays as it is.
+/// Expands `#[tool(arguments)] item`. A method that `#[toolset]` has already expanded is returned unchanged.
 pub(crate) fn tool(arguments: TokenStream, item: &TokenStream) -> TokenStream {
     if arguments.to_string() == "@ toolset" {
         return item.clone();
@@ -33,7 +33,7 @@ pub(crate) fn tool(arguments: TokenStream, item: &TokenStream) -> TokenStream {
     let ident = function.ident();
     let visibility = &function.visibility;
     let errors = errors.into_tokens();
-    // A method that lacks its `#[toolset]` stands where no other items may.
+    // A method without `#[toolset]` is inside an impl block, where a struct is not allowed.
     if errors.is_some() && function.signature.receiver().is_some() {
         return quote!(#plain #errors);
     }

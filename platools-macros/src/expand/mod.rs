@@ -1,4 +1,4 @@
-//! From what was read to the code that registers it.
+//! Generates the code that registers a parsed tool or toolset.
 
 mod definition;
 mod function;
@@ -10,17 +10,17 @@ pub(crate) use self::toolset::toolset;
 
 use proc_macro2::{Ident, Span, TokenStream};
 
-/// A name for a local variable that no name of the user's can meet.
+/// Returns a hygienic local variable, which cannot collide with the user's names.
 fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
-/// The span of generated code that rustc shows at a place of the user's.
+/// Returns a span for generated code whose errors rustc reports at `place`.
 fn generated_at(place: Span) -> Span {
     Span::mixed_site().located_at(place)
 }
 
-/// The same tokens at another place.
+/// Returns `tokens` with their spans set to `place`.
 fn respanned(tokens: &TokenStream, place: Span) -> TokenStream {
     let tokens = tokens.clone().into_iter().map(|mut token| {
         token.set_span(place);
@@ -29,7 +29,7 @@ fn respanned(tokens: &TokenStream, place: Span) -> TokenStream {
     tokens.collect()
 }
 
-/// A numbered local variable, at a place that rustc shows when its type does not fit.
+/// Returns a numbered local variable; rustc reports type errors of it at `place`.
 fn numbered(name: &str, index: usize, place: Span) -> Ident {
     Ident::new(&format!("{name}_{index}"), generated_at(place))
 }

@@ -1,4 +1,4 @@
-//! The parameters of a tool in its schema, in its decoding, and in the call of the function.
+//! Generates a tool's input schema, the decoding of its arguments, and the values passed to the function.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -9,7 +9,7 @@ use super::{generated_at, local, numbered};
 use crate::attributes::parameter::Bounds;
 use crate::parameter::{Argument, Kind, Parameter};
 
-/// The parameters of one tool, and the path to the runtime.
+/// The parameters of one tool and the path to `platools::__private`.
 pub(crate) struct Parameters<'a> {
     list: &'a [Parameter],
     private: &'a TokenStream,
@@ -31,7 +31,7 @@ impl<'a> Parameters<'a> {
         })
     }
 
-    /// What is computed once, when the tool is made: defaults, constraints, and the schema.
+    /// Generates the code that runs once, when the tool is built: defaults, constraints, and the schema.
     pub(crate) fn preparation(&self) -> TokenStream {
         let private = self.private;
         let constraints = self.arguments().map(|(index, parameter, argument)| {
@@ -61,7 +61,7 @@ impl<'a> Parameters<'a> {
         quote!(#(#constraints)* #(#schema)*)
     }
 
-    /// `.requires(…)` for everything that is injected.
+    /// Generates `.requires(…)` for each injected parameter.
     pub(crate) fn requirements(&self) -> TokenStream {
         let private = self.private;
         let injected = self.list.iter().filter(|parameter| matches!(parameter.kind, Kind::Injected));
@@ -74,7 +74,7 @@ impl<'a> Parameters<'a> {
             .collect()
     }
 
-    /// From the call to one variable per parameter: injections first, then the arguments.
+    /// Generates the code that reads each parameter into a variable: injected ones first, then the arguments.
     pub(crate) fn decoding(&self) -> TokenStream {
         let private = self.private;
         let (call, names, reader) = (local("call"), local("names"), local("reader"));
@@ -110,20 +110,20 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// The values as the function takes them, in its order.
+    /// Generates the values to pass to the function, in order.
     pub(crate) fn passing(&self) -> impl Iterator<Item = TokenStream> {
         self.numbered().map(|(index, parameter)| parameter.owned.pass(&parameter.local("value", index)))
     }
 }
 
 impl Parameter {
-    /// A local variable that belongs to this parameter.
+    /// Returns a local variable that belongs to this parameter.
     fn local(&self, name: &str, index: usize) -> Ident {
         numbered(name, index, self.owned.ty.span())
     }
 }
 
-/// Adds one parameter to the schema.
+/// Generates the code that adds one parameter to the schema.
 fn schema(index: usize, parameter: &Parameter) -> TokenStream {
     let ty = &parameter.owned.ty;
     let span = generated_at(ty.span());
@@ -156,7 +156,7 @@ fn schema(index: usize, parameter: &Parameter) -> TokenStream {
     quote!(let _ = #argument #default #range #length #pattern #providable;)
 }
 
-/// Decodes one argument and holds it against its constraints.
+/// Generates the code that decodes one argument and checks its constraints.
 fn take(index: usize, parameter: &Parameter, argument: &Argument) -> TokenStream {
     let ty = &parameter.owned.ty;
     let span = generated_at(ty.span());
@@ -183,7 +183,7 @@ fn take(index: usize, parameter: &Parameter, argument: &Argument) -> TokenStream
     quote!(let #value = #taken; #range #length #pattern)
 }
 
-/// The expression of an `Option`.
+/// Generates an `Option` expression.
 fn option(value: Option<impl ToTokens>) -> TokenStream {
     value.map_or_else(
         || quote!(::core::option::Option::None),
@@ -191,7 +191,7 @@ fn option(value: Option<impl ToTokens>) -> TokenStream {
     )
 }
 
-/// `Range { … }`
+/// Generates `Range { … }`.
 fn range(bounds: &Bounds, private: &TokenStream) -> TokenStream {
     let bound = |name: &str| option(bounds.get(name).map(|bound| number(bound, private)));
     let (min, max) = (bound("min"), bound("max"));
@@ -206,14 +206,14 @@ fn range(bounds: &Bounds, private: &TokenStream) -> TokenStream {
     }
 }
 
-/// `Length { … }`
+/// Generates `Length { … }`.
 fn length(bounds: &Bounds, private: &TokenStream) -> TokenStream {
     let bound = |name: &str| option(bounds.get(name).or_else(|| bounds.get("equal")));
     let (min, max) = (bound("min"), bound("max"));
     quote!(#private::Length { min: #min, max: #max })
 }
 
-/// A bound as a `Number`. A literal gets the widest type, so that rustc does not take it for an `i32`.
+/// Generates a bound as a `Number`. An integer literal gets the suffix `i128`, since rustc would infer `i32`.
 fn number(bound: &Expr, private: &TokenStream) -> TokenStream {
     let (sign, literal) = match bound {
         Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(minus), expr, .. }) => (Some(minus), &**expr),

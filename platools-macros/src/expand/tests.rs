@@ -1,11 +1,11 @@
-//! The code that is generated, as a reader of it would format it.
+//! Snapshots of the generated code, formatted.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::{tool, toolset};
 
-/// Compares formatted code with its snapshot, without repeating the source in it.
+/// Compares formatted code with its snapshot; the snapshot omits the source expression.
 #[track_caller]
 fn assert_expands(name: &str, tokens: TokenStream) {
     let code = prettyplease::unparse(&syn::parse2(tokens).unwrap());
@@ -50,7 +50,7 @@ fn a_sync_function_without_arguments() {
 }
 
 #[test]
-fn what_the_doctor_is_told() {
+fn allowed_rules_and_user_providable_arguments() {
     assert_expands(
         "for_the_doctor",
         tool(
@@ -111,7 +111,7 @@ fn a_toolset() {
     );
 }
 
-/// The function, the type and an implementation are there, so that nothing else is reported as missing.
+/// The function, the type and an implementation are still emitted, so that rustc reports no follow-up errors.
 #[test]
 fn a_function_with_mistakes() {
     assert_expands(
@@ -146,7 +146,7 @@ fn a_toolset_with_mistakes() {
 }
 
 #[test]
-fn a_method_outside_of_a_toolset_brings_no_item_into_its_impl_block() {
+fn a_method_outside_of_a_toolset_adds_no_item_to_its_impl_block() {
     let tokens = tool(
         quote!(),
         &quote!(
@@ -160,7 +160,7 @@ fn a_method_outside_of_a_toolset_brings_no_item_into_its_impl_block() {
 }
 
 #[test]
-fn what_a_toolset_has_expanded_is_left_alone() {
+fn a_method_expanded_by_a_toolset_is_unchanged() {
     let method = quote!(
         fn count(&self) -> u32 {
             1

@@ -1,4 +1,4 @@
-//! `#[toolset]` on an impl block.
+//! Expands `#[toolset]` on an impl block.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
@@ -10,7 +10,7 @@ use super::local;
 use crate::attributes::tool::ToolAttributes;
 use crate::attributes::{self, is_ours, list_of};
 use crate::error::Errors;
-use crate::item::{Function, dictated_lints, plain_signature};
+use crate::item::{Function, plain_signature, tool_lints};
 use crate::krate;
 use crate::signature::Place;
 
@@ -40,7 +40,7 @@ pub(crate) fn toolset(arguments: TokenStream, item: &TokenStream) -> TokenStream
         check_method_attributes(&attributes, &mut errors);
         let definition = Definition::read(&function, attributes, Place::Toolset, &mut errors);
         method.sig = plain_signature(&method.sig);
-        method.attrs.splice(0..0, dictated_lints(&function));
+        method.attrs.splice(0..0, tool_lints(&function));
         let (list, shared) = (local("tools"), function.shared_attributes());
         let tool = definition.tool(&private, &Call::Method(toolset.clone()));
         tools.push(quote!(#shared { #list.push({ #tool }); }));
@@ -57,14 +57,14 @@ pub(crate) fn toolset(arguments: TokenStream, item: &TokenStream) -> TokenStream
     quote!(#block #errors #implementation)
 }
 
-/// `impl Toolset for …`; an empty one when there are no tools because of mistakes.
+/// Generates `impl Toolset for …`; an empty one if mistakes left no tools.
 fn implementation(block: &ItemImpl, private: &TokenStream, tools: Option<&[TokenStream]>) -> TokenStream {
     let (list, toolset) = (local("tools"), local("toolset"));
     let conditions = block.attrs.iter().filter(|a| a.path().is_ident("cfg") || a.path().is_ident("allow"));
     let ty = &block.self_ty;
     let (generics, _, clause) = block.generics.split_for_impl();
-    // What `Toolset` asks for is said here too: a generic toolset need not say it, and one that cannot be
-    // shared gets one message instead of one for each of its tools.
+    // Repeats the bounds of `Toolset`: a generic toolset need not state them, and a type that is not `Send + Sync`
+    // gets one error instead of one for each of its tools.
     let predicates = clause.into_iter().flat_map(|clause| &clause.predicates);
     let shareable = quote_spanned! {ty.span()=>
         #ty: ::core::marker::Send + ::core::marker::Sync + 'static
@@ -103,42 +103,43 @@ fn check_block(block: &ItemImpl, errors: &mut Errors) {
     }
     for parameter in &block.generics.params {
         if let GenericParam::Lifetime(lifetime) = parameter {
-            let message = "a toolset lives as long as its host: let the type own its fields, or share them \
+            let message = "a toolset must live as long as its host: let the type own its fields, or share them \
                            through an `Arc`, instead of borrowing";
             errors.on(&lifetime.lifetime, message);
         }
     }
 }
 
-/// Takes `#[tool]` off a method and reads it. Of several, the first counts.
+/// Removes `#[tool]` from a method and parses it. If there are several, the first is used.
 fn tool_attributes(attributes: &mut Vec<syn::Attribute>, errors: &mut Errors) -> Option<ToolAttributes> {
     let (ours, others): (Vec<_>, Vec<_>) = attributes.drain(..).partition(|a| is_ours(a, "tool"));
     *attributes = others;
     let mut ours = ours.into_iter();
     let first = ours.next()?;
-    // What stays on the method is a mark: so the name `tool` is resolved, and its import is used.
+    // A marker attribute stays on the method, so that rustc resolves the name `tool` and counts its import as used.
     let path = first.path();
     attributes.push(syn::parse_quote!(#[#path(@toolset)]));
     for second in ours {
-        errors.on(second, "`#[tool]` is given twice: write one list, `#[tool(…, …)]`");
+        errors.on(second, "duplicate `#[tool]`: write one list, `#[tool(…, …)]`");
     }
     let list = list_of(&first, errors);
     Some(ToolAttributes::read(list, errors))
 }
 
-/// Reports what only a function of its own can say.
+/// Reports attributes that are allowed only on a free function.
 fn check_method_attributes(attributes: &ToolAttributes, errors: &mut Errors) {
     if let Some(register) = &attributes.register {
-        let message = "a toolset is registered by `.toolset(…)`, with all of its tools: remove `register`, \
+        let message = "`.toolset(…)` registers all tools of a toolset: remove `register`, \
                        or remove `#[tool]` from this method";
         errors.at(register.span, message);
     }
     if let Some(path) = &attributes.krate {
-        errors.on(path, "the path to platools is said once, in `#[toolset(crate = …)]`: remove `crate` here");
+        errors
+            .on(path, "the path to platools is given once, in `#[toolset(crate = …)]`: remove `crate` here");
     }
 }
 
-/// The part of an item that says what it is.
+/// Returns the tokens of an item up to its body, for the span of an error.
 fn heading(item: &TokenStream) -> TokenStream {
     match syn::parse2(item.clone()) {
         Ok(syn::Item::Fn(function)) => function.sig.to_token_stream(),
