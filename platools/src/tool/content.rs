@@ -1,14 +1,14 @@
-//! What is not JSON: bytes with a media type, documents with an address, and texts beside them.
+//! Content other than JSON: bytes with a media type, documents with a URI, and texts beside them.
 
 use std::fmt;
 
 use data_encoding::BASE64;
 use serde_json::Value;
 
-/// Bytes with a media type: an image, a sound, a document.
+/// Bytes with a media type: an image, audio, or a document.
 ///
-/// On the wire it is `{"type":"image","mimeType":"image/png","data":"<base64>"}`, with `audio` for
-/// sounds and `blob` for everything else; an MCP client gets image or audio content.
+/// Sent as `{"type":"image","mimeType":"image/png","data":"<base64>"}`, with `audio` for audio and `blob` for
+/// everything else; an MCP client receives image or audio content.
 ///
 /// ```
 /// use platools::{Media, tool};
@@ -26,32 +26,32 @@ pub struct Media {
 }
 
 impl Media {
-    /// Bytes of the given media type, for example `application/pdf`.
+    /// Creates media of the given type, for example `application/pdf`.
     pub fn new(media_type: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { media_type: media_type.into(), bytes: bytes.into() }
     }
 
-    /// A PNG image.
+    /// Creates a PNG image.
     pub fn png(bytes: impl Into<Vec<u8>>) -> Self {
         Self::new("image/png", bytes)
     }
 
-    /// A JPEG image.
+    /// Creates a JPEG image.
     pub fn jpeg(bytes: impl Into<Vec<u8>>) -> Self {
         Self::new("image/jpeg", bytes)
     }
 
-    /// The media type, such as `image/png`.
+    /// Returns the media type, such as `image/png`.
     pub fn media_type(&self) -> &str {
         &self.media_type
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// `image`, `audio` or `blob`.
+    /// Returns `image`, `audio` or `blob`.
     pub fn content_type(&self) -> &'static str {
         match self.media_type.split('/').next() {
             Some("image") => "image",
@@ -81,10 +81,10 @@ impl fmt::Debug for Media {
     }
 }
 
-/// A document that a tool hands out under an address of its own: a file, a page, a record.
+/// A document with its own URI: a file, a page, a record.
 ///
-/// On the wire it is `{"type":"resource","resource":{"uri":…,"mimeType":…,"text":…}}`, with `blob` and base64 in
-/// the place of `text` for bytes; an MCP client gets an embedded resource.
+/// Sent as `{"type":"resource","resource":{"uri":…,"mimeType":…,"text":…}}`, with base64 in `blob` instead of
+/// `text` for bytes; an MCP client receives an embedded resource.
 ///
 /// ```
 /// use platools::tool::EmbeddedResource;
@@ -101,7 +101,7 @@ pub struct EmbeddedResource {
     body: ResourceBody,
 }
 
-/// What a document holds.
+/// The body of a document.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum ResourceBody {
     Text(String),
@@ -109,28 +109,28 @@ pub(crate) enum ResourceBody {
 }
 
 impl EmbeddedResource {
-    /// A text under `uri`.
+    /// Creates a text document with the given URI.
     pub fn text(uri: impl Into<String>, text: impl Into<String>) -> Self {
         Self { uri: uri.into(), media_type: None, body: ResourceBody::Text(text.into()) }
     }
 
-    /// Bytes under `uri`.
+    /// Creates a binary document with the given URI.
     pub fn bytes(uri: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { uri: uri.into(), media_type: None, body: ResourceBody::Bytes(bytes.into()) }
     }
 
-    /// The same with a media type, such as `text/markdown`.
+    /// Sets the media type, such as `text/markdown`.
     pub fn media_type(mut self, media_type: impl Into<String>) -> Self {
         self.media_type = Some(media_type.into());
         self
     }
 
-    /// The address.
+    /// Returns the URI.
     pub fn uri(&self) -> &str {
         &self.uri
     }
 
-    /// Address, media type and what is there.
+    /// Returns the URI, the media type and the body.
     #[cfg(feature = "mcp")]
     pub(crate) fn into_parts(self) -> (String, Option<String>, ResourceBody) {
         (self.uri, self.media_type, self.body)
@@ -147,22 +147,22 @@ impl fmt::Debug for EmbeddedResource {
     }
 }
 
-/// One part of an answer that has several; see [`ToolOutput::content`](crate::ToolOutput::content).
+/// One part of an answer with several parts; see [`ToolOutput::content`](crate::ToolOutput::content).
 ///
-/// On the wire a text is `{"type":"text","text":…}`; the others say themselves what they are.
+/// A text is sent as `{"type":"text","text":…}`; [`Media`] and [`EmbeddedResource`] document their own form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Content {
     /// A text for the model.
     Text(String),
-    /// An image, a sound, or other bytes.
+    /// An image, audio, or other bytes.
     Media(Media),
-    /// A document with an address.
+    /// A document with a URI.
     Resource(EmbeddedResource),
 }
 
 impl Content {
-    /// A text.
+    /// Creates a text part.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
@@ -211,7 +211,7 @@ impl From<EmbeddedResource> for Content {
     }
 }
 
-/// The object that stands for several parts.
+/// Returns the JSON object of several parts.
 pub(super) fn to_json(parts: &[Content]) -> String {
     let mut text = r#"{"content":["#.to_owned();
     for (index, part) in parts.iter().enumerate() {
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_keep_their_order_and_say_what_they_are() {
+    fn parts_keep_their_order_and_type() {
         let parts = [
             Content::text("a \"b\""),
             Media::png([1, 2, 3]).into(),

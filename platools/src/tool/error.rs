@@ -1,4 +1,4 @@
-//! How a call fails: a kind, a message for the model, and a cause for the log.
+//! The error of a call: a kind, a message for the model, and a cause for the log.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -9,34 +9,34 @@ use std::time::Duration;
 /// A boxed error, the cause of an internal failure.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
-/// What went wrong with a call.
+/// The kind of a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ToolErrorKind {
     /// The arguments do not fit the tool's schema.
     InvalidArguments,
-    /// The caller may not do this.
+    /// The caller is not allowed to do this.
     Denied,
-    /// There is no such tool.
+    /// The tool does not exist.
     NotFound,
-    /// The tool's rate limit is used up.
+    /// The tool's rate limit is exceeded.
     RateLimited,
-    /// Too many calls are running or waiting.
+    /// Too many calls are running or queued.
     Overloaded,
-    /// The call took longer than it may.
+    /// The call exceeded its time limit.
     TimedOut,
     /// The tool is declared, and cannot run at the moment.
     Unavailable,
     /// The caller cancelled the call.
     Cancelled,
-    /// The handler said no in words meant for the model.
+    /// The handler failed with a message for the model.
     Failed,
-    /// Something broke; the details are for the log only.
+    /// An internal error; details go only to the log.
     Internal,
 }
 
 impl ToolErrorKind {
-    /// The kind in `snake_case`, as it appears in logs and metrics.
+    /// Returns the kind in `snake_case`, as it appears in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidArguments => "invalid_arguments",
@@ -52,7 +52,7 @@ impl ToolErrorKind {
         }
     }
 
-    /// What the answer starts with (tool-sync §3).
+    /// Returns the prefix of the answer (tool-sync §3).
     fn prefix(self) -> &'static str {
         match self {
             Self::InvalidArguments => "invalid arguments: ",
@@ -70,8 +70,9 @@ impl ToolErrorKind {
 
 /// A failed call.
 ///
-/// It is deliberately not a [`std::error::Error`]: so every such error converts into it with `?`, as an
-/// internal error whose text stays in the log. Say [`ToolError::user`] where the model should read it.
+/// `?` converts every [`std::error::Error`] into an internal error, whose text goes only to the log. Use
+/// [`ToolError::user`] for a text that the model should read. (`ToolError` itself deliberately does not implement
+/// `std::error::Error`, which makes this conversion possible.)
 ///
 /// ```
 /// use platools::ToolError;
@@ -87,8 +88,8 @@ impl ToolErrorKind {
 /// assert_eq!(read("/no/such/file").unwrap_err().to_string(), "internal error");
 /// ```
 ///
-/// What is no [`std::error::Error`] itself, such as a `String`, an `anyhow::Error` or a boxed error, does
-/// not convert with `?` alone. Say who is to read it:
+/// Types that do not implement [`std::error::Error`], such as `String`, `anyhow::Error` and boxed errors, do not
+/// convert with `?` alone. Choose the reader explicitly:
 ///
 /// ```
 /// use platools::tool::BoxError;
@@ -117,7 +118,7 @@ pub struct ToolError {
     source: Option<BoxError>,
     /// Whether the handler never ran.
     refusal: bool,
-    /// When it makes sense to call again.
+    /// Time after which a retry makes sense.
     retry_after: Option<Duration>,
 }
 
@@ -126,42 +127,42 @@ impl ToolError {
         Self { kind, message: message.into(), source: None, refusal: false, retry_after: None }
     }
 
-    /// A failure whose text the model reads, as it is.
+    /// Creates a failure whose text the model receives unchanged.
     pub fn user(message: impl fmt::Display) -> Self {
         Self::new(ToolErrorKind::Failed, message.to_string())
     }
 
-    /// A failure whose cause goes to the log and never to the model.
+    /// Creates an internal error whose cause goes only to the log.
     pub fn internal(source: impl Into<BoxError>) -> Self {
         Self { source: Some(source.into()), ..Self::new(ToolErrorKind::Internal, "internal error") }
     }
 
-    /// The caller may not do this; the answer reads `denied: <message>`.
+    /// The caller is not allowed to do this; the answer is `denied: <message>`.
     pub fn denied(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ToolErrorKind::Denied, message)
     }
 
-    /// The arguments are wrong; the answer reads `invalid arguments: <message>`.
+    /// The arguments are invalid; the answer is `invalid arguments: <message>`.
     pub fn invalid_arguments(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ToolErrorKind::InvalidArguments, message)
     }
 
-    /// There is no tool `name`; the answer reads `unknown tool: <name>`.
+    /// The tool does not exist; the answer is `unknown tool: <name>`.
     pub fn unknown_tool(name: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ToolErrorKind::NotFound, name)
     }
 
-    /// Called too often; the answer reads `rate limited: <message>`.
+    /// The rate limit is exceeded; the answer is `rate limited: <message>`.
     pub fn rate_limited(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ToolErrorKind::RateLimited, message)
     }
 
-    /// No room for the call; the answer reads `overloaded: <message>`.
+    /// The host has no capacity for the call; the answer is `overloaded: <message>`.
     pub fn overloaded(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ToolErrorKind::Overloaded, message)
     }
 
-    /// The call took longer than `limit`; the answer reads `timed out after 5 s`.
+    /// The call exceeded `limit`; the answer is, for example, `timed out after 5 s`.
     pub fn timed_out(limit: Duration) -> Self {
         Self::new(ToolErrorKind::TimedOut, format_duration(limit))
     }
@@ -176,43 +177,42 @@ impl ToolError {
         Self::new(ToolErrorKind::Cancelled, "the caller cancelled the call").into_refusal()
     }
 
-    /// The same error, said before the handler ran.
+    /// Marks the error as a rejection: the handler did not run.
     pub(crate) fn into_refusal(self) -> Self {
         Self { refusal: true, ..self }
     }
 
-    /// Whether the handler never ran, so that the error says nothing about the tool's health.
+    /// Returns whether the handler did not run, so that the error says nothing about the tool's health.
     pub(crate) fn is_refusal(&self) -> bool {
         self.refusal
     }
 
-    /// The same error, with the time after which it makes sense to call again.
+    /// Sets the time after which a retry makes sense.
     pub fn with_retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
     }
 
-    /// After which time it makes sense to call again, if that is known. Callers over HTTP get it as
-    /// `Retry-After`.
+    /// Returns the time after which a retry makes sense, if known. HTTP callers receive it as `Retry-After`.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// What went wrong.
+    /// Returns the kind.
     pub fn kind(&self) -> ToolErrorKind {
         self.kind
     }
 
-    /// The message without what the answer starts with.
+    /// Returns the message without the prefix of the answer.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The cause of an internal error, for the log.
+    /// Returns the cause of an internal error, for the log.
     pub fn source(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.source.as_deref()
     }
 
-    /// The cause and the causes behind it, joined by `: `, for the log.
+    /// Returns the cause and its sources, joined by `: `, for the log.
     pub fn chain(&self) -> String {
         self.source.as_deref().map_or_else(String::new, |source| chain(source))
     }
@@ -240,7 +240,7 @@ impl ToolError {
     }
 }
 
-/// An error and the causes behind it, joined by `: `.
+/// Joins an error and its sources by `: `.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -252,7 +252,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// A duration as a person says it: `5 s`, `250 ms`, `1.5 s`.
+/// Formats a duration for people: `5 s`, `250 ms`, `1.5 s`.
 pub(crate) fn format_duration(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     match (milliseconds / 1000, milliseconds % 1000) {
@@ -266,7 +266,7 @@ pub(crate) fn format_duration(duration: Duration) -> String {
 }
 
 impl fmt::Display for ToolError {
-    /// The text that the model reads.
+    /// Writes the text that the model receives.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind.prefix())?;
         f.write_str(&self.message)
@@ -290,7 +290,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for ToolError {
     }
 }
 
-/// Marks an error whose text is meant for the model.
+/// Marks an error whose text is sent to the model.
 ///
 /// ```
 /// use platools::UserFacingError;
@@ -317,7 +317,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_start_with_what_happened() {
+    fn texts_start_with_their_prefix() {
         let texts = [
             (ToolError::denied("no"), "denied: no"),
             (ToolError::unknown_tool("x"), "unknown tool: x"),

@@ -1,8 +1,7 @@
-//! What a tool is: its [`ToolSpec`], its handler, and what goes in and comes out.
+//! Tools: declaration ([`ToolSpec`]), handler, input and output.
 //!
-//! This room knows functions, schemas and values. It must not know sockets, signatures, runtimes or
-//! who is calling: whatever a door puts beside the arguments travels in [`ToolCall`] as an opaque
-//! scope, and is taken out again by [`FromCall`].
+//! This module knows functions, schemas and values. It must not know sockets, signatures, runtimes or callers: the
+//! scope that a door attaches to a call is opaque here, and [`FromCall`] extracts from it.
 
 pub(crate) mod arguments;
 mod call;
@@ -37,17 +36,17 @@ pub use self::registry::{Registry, RegistryError};
 pub use self::spec::{Auth, InvalidRateLimit, Location, NameError, RateLimit, ToolSpec, check_name};
 pub use self::wording::shortened;
 
-/// What a handler ends with.
+/// The result of a handler.
 pub type ToolResult = Result<ToolOutput, ToolError>;
 
 pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = ToolResult> + Send>>;
 
-/// How a tool is run.
+/// The handler of a tool.
 #[derive(Clone)]
 pub(crate) enum Handler {
-    /// Polled on the runtime.
+    /// Polled on the async runtime.
     Async(Arc<dyn Fn(ToolCall) -> HandlerFuture + Send + Sync>),
-    /// Run on a thread that may block.
+    /// Runs on the blocking pool.
     Blocking(Arc<dyn Fn(ToolCall) -> ToolResult + Send + Sync>),
     /// Run by another process.
     Remote,
@@ -69,8 +68,7 @@ pub enum Place {
 
 /// A function that agents can call: its declaration and its handler. Cheap to clone.
 ///
-/// `#[tool]` makes one out of a typed function. A tool whose shape is known only at run time is made
-/// by hand:
+/// `#[tool]` creates one from a typed function. Build a tool by hand if its schema is known only at run time:
 ///
 /// ```
 /// use platools::{Tool, ToolCall, ToolError, ToolOutput, ToolSpec};
@@ -96,23 +94,23 @@ pub struct Tool {
     down: Option<DownReason>,
 }
 
-/// Says why a tool is down, as long as it is.
+/// Health probe: returns the reason while the tool is down.
 type DownReason = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 impl Tool {
-    /// A tool whose handler is a future.
+    /// Creates a tool with an async handler.
     pub fn new<F, R>(spec: ToolSpec, handler: F) -> Self
     where
         F: Fn(ToolCall) -> R + Send + Sync + 'static,
         R: Future<Output = ToolResult> + 'static,
-        // What stands behind this bound is part of rustc's message, which shows one line.
+        // rustc quotes the line of this bound with its comment in its error.
         R: Send, // all that is held across an `.await` must be `Send`; a boxed error has to be `Box<dyn Error + Send + Sync>`
     {
         let handler = Handler::Async(Arc::new(move |call| Box::pin(handler(call))));
         Self { spec: Arc::new(spec), handler, down: None }
     }
 
-    /// A tool whose handler blocks its thread; it runs on the blocking pool and delays nothing else.
+    /// Creates a tool with a blocking handler, which runs on the blocking pool.
     pub fn blocking<F>(spec: ToolSpec, handler: F) -> Self
     where
         F: Fn(ToolCall) -> ToolResult + Send + Sync + 'static,
@@ -146,22 +144,22 @@ impl Tool {
         }
     }
 
-    /// The declaration.
+    /// Returns the declaration.
     pub fn spec(&self) -> &ToolSpec {
         &self.spec
     }
 
-    /// The tool's name, the same as `spec().name`.
+    /// Returns the tool's name, `spec().name`.
     pub fn name(&self) -> &str {
         &self.spec.name
     }
 
-    /// Whether the handler blocks its thread and so runs on the blocking pool.
+    /// Returns whether the handler runs on the blocking pool.
     pub fn is_blocking(&self) -> bool {
         matches!(self.handler, Handler::Blocking(_))
     }
 
-    /// The same tool with its declaration changed, for example under another name.
+    /// Returns a copy of the tool with a changed declaration, for example with another name.
     ///
     /// ```
     /// # use platools::{Tool, ToolOutput, ToolSpec};
@@ -174,9 +172,10 @@ impl Tool {
         Self { spec, handler: self.handler.clone(), down: self.down.clone() }
     }
 
-    /// The same tool, of which something else knows whether it works: while `reason` gives one, the heartbeat tells the
-    /// platform that the tool is down, and why, also without a call that has failed. Calls reach the handler all the
-    /// same. `reason` is asked at every heartbeat, and must not block; a tool of which it panics is down.
+    /// Attaches a health probe: while `reason` returns `Some`, heartbeats report the tool as down with that reason.
+    ///
+    /// Calls still reach the handler. `reason` runs at every heartbeat and must not block; if it panics, the tool is
+    /// reported as down.
     ///
     /// ```
     /// # use platools::{Tool, ToolOutput, ToolSpec};
@@ -195,7 +194,7 @@ impl Tool {
         self
     }
 
-    /// Why it is down, where something else knows that it is.
+    /// Returns why the tool is down, according to its health probe.
     pub(crate) fn down_reason(&self) -> Option<String> {
         self.down.as_ref()?()
     }
@@ -214,8 +213,8 @@ impl fmt::Debug for Tool {
     }
 }
 
-/// Tools that share one value: what `#[toolset]` makes of an `impl` block.
+/// Tools that share one value; `#[toolset]` implements this trait for an `impl` block.
 pub trait Toolset: Send + Sync + 'static {
-    /// The tools, each holding on to `self`.
+    /// Returns the tools, each of which holds a reference to `self`.
     fn tools(self: Arc<Self>) -> Vec<Tool>;
 }

@@ -1,4 +1,4 @@
-//! What a handler answers: JSON, text, bytes with a media type, or several of them.
+//! The answer of a handler: JSON, text, bytes with a media type, or several parts.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -6,10 +6,9 @@ use serde_json::Value;
 use super::content::{Content, Media};
 use super::{ToolError, content};
 
-/// A finished answer.
+/// The answer of a call.
 ///
-/// Handlers usually return a `Serialize` value and never see this type; return it to choose the form
-/// at run time.
+/// Handlers usually return a `Serialize` value instead. Return this type to choose the form at run time.
 #[derive(Debug, Clone)]
 pub struct ToolOutput(Repr);
 
@@ -21,37 +20,38 @@ pub(crate) enum Repr {
 }
 
 impl ToolOutput {
-    /// The value as JSON.
+    /// Creates a JSON answer.
     ///
     /// # Errors
-    /// An internal error when the value cannot be written as JSON, for example a map whose keys are
-    /// neither text nor numbers.
+    /// An internal error if the value cannot be serialized, for example a map whose keys are neither text nor numbers.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, ToolError> {
         match serde_json::to_string(value) {
             Ok(text) => Ok(Self(Repr::Json(text))),
-            Err(error) => Err(ToolError::internal(format!("the result cannot be written as JSON: {error}"))),
+            Err(error) => {
+                Err(ToolError::internal(format!("the result cannot be serialized as JSON: {error}")))
+            }
         }
     }
 
-    /// A text; it arrives as a JSON string.
+    /// Creates a text answer, sent as a JSON string.
     pub fn text(text: impl AsRef<str>) -> Self {
         Self(Repr::Json(Value::from(text.as_ref()).to_string()))
     }
 
-    /// No answer but success: `null`.
+    /// Creates an answer without a value: `null`.
     pub fn null() -> Self {
         Self(Repr::Json("null".to_owned()))
     }
 
-    /// Bytes with a media type.
+    /// Creates an answer of bytes with a media type.
     pub fn media(media: Media) -> Self {
         Self(Repr::Media(media))
     }
 
-    /// Several parts, such as a picture and what there is to say about it.
+    /// Creates an answer of several parts, such as an image and a text about it.
     ///
-    /// On the wire it is `{"content":[…]}` with the parts in their order; see [`Content`]. An MCP client gets the
-    /// parts as they are.
+    /// Sent as `{"content":[…]}` with the parts in order; see [`Content`]. An MCP client receives the parts as MCP
+    /// content.
     ///
     /// ```
     /// use platools::tool::Content;
@@ -64,7 +64,7 @@ impl ToolOutput {
         Self(Repr::Parts(parts.into_iter().collect()))
     }
 
-    /// The bytes, when the answer is [`Media`].
+    /// Returns the media, if the answer is [`Media`].
     pub fn as_media(&self) -> Option<&Media> {
         match &self.0 {
             Repr::Media(media) => Some(media),
@@ -72,7 +72,7 @@ impl ToolOutput {
         }
     }
 
-    /// The parts, when the answer has [several](Self::content).
+    /// Returns the parts, if the answer has [several](Self::content).
     pub fn as_content(&self) -> Option<&[Content]> {
         match &self.0 {
             Repr::Parts(parts) => Some(parts),
@@ -80,7 +80,7 @@ impl ToolOutput {
         }
     }
 
-    /// The answer as JSON text. Media and parts become an object; see [`Media`] and [`Content`].
+    /// Converts the answer to JSON text. Media and parts become an object; see [`Media`] and [`Content`].
     pub fn into_json(self) -> String {
         match self.0 {
             Repr::Json(text) => text,
@@ -89,7 +89,7 @@ impl ToolOutput {
         }
     }
 
-    /// What the answer is made of.
+    /// Returns the representation.
     #[cfg(feature = "mcp")]
     pub(crate) fn into_repr(self) -> Repr {
         self.0
@@ -103,16 +103,16 @@ impl ToolOutput {
         }
     }
 
-    /// The answer as a JSON value; handy in tests.
+    /// Returns the answer as a JSON value, for tests.
     pub fn to_value(&self) -> Value {
         let text = self.clone().into_json();
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 }
 
-/// A value that a tool can answer with: anything `Serialize`, [`Media`], or a [`ToolOutput`].
+/// A type that a tool can return: any `Serialize` type, [`Media`], or [`ToolOutput`].
 ///
-/// `Option<Media>` is none of them; a [`ToolOutput`] chooses at run time:
+/// `Option<Media>` is not supported; return a [`ToolOutput`] to choose at run time:
 ///
 /// ```
 /// use platools::{Media, ToolOutput};
@@ -129,13 +129,13 @@ impl ToolOutput {
     label = "not a tool result",
     note = "derive `serde::Serialize` for it, or return `Media` or `ToolOutput`",
     note = "return `ToolOutput` to choose at run time, for example between `Media` and nothing",
-    note = "to fail, return `Result<T, E>` where `T` is serialisable"
+    note = "to fail, return `Result<T, E>` where `T` is serializable"
 )]
 pub trait IntoOutput {
-    /// The value as an answer.
+    /// Converts the value into an answer.
     ///
     /// # Errors
-    /// An internal error when the value cannot be written as JSON.
+    /// An internal error if the value cannot be serialized as JSON.
     fn into_output(self) -> Result<ToolOutput, ToolError>;
 }
 
@@ -146,7 +146,7 @@ impl<T: Serialize> IntoOutput for T {
     }
 }
 
-// `Media` and `ToolOutput` are not `Serialize`, so that the blanket implementation leaves them alone.
+// `Media` and `ToolOutput` do not implement `Serialize`, so these do not overlap with the blanket implementation.
 impl IntoOutput for Media {
     fn into_output(self) -> Result<ToolOutput, ToolError> {
         Ok(ToolOutput::media(self))
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_texts_and_bytes_have_one_form_each() {
+    fn the_form_of_values_texts_and_bytes() {
         assert_eq!(().into_output().unwrap().into_json(), "null");
         assert_eq!("a \"b\"".into_output().unwrap().into_json(), r#""a \"b\"""#);
         assert_eq!(ToolOutput::text("a \"b\"").into_json(), r#""a \"b\"""#);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_cannot_hold_is_an_internal_error() {
+    fn a_serialization_failure_is_an_internal_error() {
         let error = HashMap::from([(vec![1], 1)]).into_output().unwrap_err();
         assert_eq!(error.to_string(), "internal error");
         assert!(error.chain().contains("key must be a string"), "{}", error.chain());

@@ -1,4 +1,4 @@
-//! The tools of one host, by name.
+//! The tools of one host, keyed by name.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -6,31 +6,31 @@ use std::collections::btree_map::Entry;
 use super::{NameError, Tool, check_name};
 use crate::__private::Registration;
 
-/// Why a tool cannot be registered.
+/// A tool that cannot be registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// The name is taken.
+    /// Two tools have the same name.
     #[error("{}", duplicate(name, first, second))]
     Duplicate {
-        /// The name both have.
+        /// The duplicate name.
         name: String,
-        /// Where the tool that was there first is defined.
+        /// Where the first tool is defined.
         first: String,
-        /// Where the tool that came second is defined.
+        /// Where the second tool is defined.
         second: String,
     },
-    /// The name is not a tool name.
+    /// The name is not a valid tool name.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// The schema of the arguments cannot be built or is not an object schema.
+    /// The input schema cannot be built or is not an object schema.
     #[error("tool `{name}` at {location}: {problem}")]
     Schema {
         /// The tool.
         name: String,
         /// Where it is defined.
         location: String,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
 }
@@ -69,22 +69,22 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// A registry without tools.
+    /// Creates an empty registry.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Every `#[tool]` function that is linked into this program.
+    /// Collects every `#[tool]` function that is linked into this program.
     ///
-    /// A crate that nothing refers to is not linked, and its tools are missing here without a word: name
-    /// something of that crate (`use orders as _;` is enough), or list its tools with `tools![…]`.
+    /// Rust does not link a crate that nothing refers to, and its tools are then missing without an error. Refer to
+    /// the crate (`use orders as _;` is enough), or list its tools with `tools![…]`.
     ///
     /// # Errors
-    /// When two tools have one name, or a schema cannot be built.
+    /// If two tools have the same name, or a schema cannot be built.
     pub fn collect() -> Result<Self, RegistryError> {
         let mut tools: Vec<Tool> =
             inventory::iter::<Registration>().map(|registration| (registration.tool)()).collect();
-        // The linker gives no order; sorted, the same program reports the same duplicate first.
+        // The linker's order is arbitrary; sorting makes the first reported duplicate deterministic.
         tools.sort_by_key(|tool| tool.spec().location.map(|at| (at.file, at.line, at.column)));
         let mut registry = Self::new();
         registry.extend(tools)?;
@@ -94,7 +94,7 @@ impl Registry {
     /// Adds one tool.
     ///
     /// # Errors
-    /// When its name is taken or is not a tool name, or its schema is not one of an object.
+    /// If the name is taken or invalid, or the input schema is not an object schema.
     pub fn insert(&mut self, tool: Tool) -> Result<(), RegistryError> {
         Self::check(&tool)?;
         match self.tools.entry(tool.name().to_owned()) {
@@ -126,22 +126,22 @@ impl Registry {
     /// Adds several tools.
     ///
     /// # Errors
-    /// At the first tool that cannot be added; see [`insert`](Self::insert).
+    /// On the first tool that cannot be added; see [`insert`](Self::insert).
     pub fn extend(&mut self, tools: impl IntoIterator<Item = Tool>) -> Result<(), RegistryError> {
         tools.into_iter().try_for_each(|tool| self.insert(tool))
     }
 
-    /// Takes a tool out.
+    /// Removes and returns a tool.
     pub fn remove(&mut self, name: &str) -> Option<Tool> {
         self.tools.remove(name)
     }
 
-    /// The tool called `name`.
+    /// Returns the tool called `name`.
     pub fn get(&self, name: &str) -> Option<&Tool> {
         self.tools.get(name)
     }
 
-    /// The tools in the order of their names.
+    /// Iterates over the tools, sorted by name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Tool> {
         self.tools.values()
     }
@@ -155,12 +155,12 @@ impl Registry {
         self.tools.into_values()
     }
 
-    /// How many tools there are.
+    /// Returns the number of tools.
     pub fn len(&self) -> usize {
         self.tools.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether the registry is empty.
     pub fn is_empty(&self) -> bool {
         self.tools.is_empty()
     }
@@ -170,15 +170,16 @@ impl<'a> IntoIterator for &'a Registry {
     type Item = &'a Tool;
     type IntoIter = std::collections::btree_map::Values<'a, String, Tool>;
 
-    /// The tools in the order of their names.
+    /// Iterates over the tools, sorted by name.
     fn into_iter(self) -> Self::IntoIter {
         self.tools.values()
     }
 }
 
-/// Two tools at one place are one tool that was added twice, so that no other name can be written there.
+/// Formats the error about a duplicate. Two tools with the same location are one tool that was added twice, which
+/// renaming cannot fix.
 fn duplicate(name: &str, first: &str, second: &str) -> String {
-    if first == second && first != UNKNOWN_PLACE {
+    if first == second && first != UNKNOWN_LOCATION {
         format!(
             "the tool `{name}` at {first} was added twice: add it once, or, where it belongs to another \
              instance of a toolset, add that instance with `.toolset_with_prefix(…)`"
@@ -191,10 +192,10 @@ fn duplicate(name: &str, first: &str, second: &str) -> String {
     }
 }
 
-const UNKNOWN_PLACE: &str = "an unknown place";
+const UNKNOWN_LOCATION: &str = "an unknown location";
 
 fn location_of(tool: &Tool) -> String {
-    tool.spec().location.map_or_else(|| UNKNOWN_PLACE.to_owned(), |location| location.to_string())
+    tool.spec().location.map_or_else(|| UNKNOWN_LOCATION.to_owned(), |location| location.to_string())
 }
 
 #[cfg(test)]
@@ -226,7 +227,7 @@ mod tests {
             (
                 ToolSpec::new("a"),
                 format!(
-                    "two tools are called `a`: one at an unknown place, one at an unknown place; {renaming}"
+                    "two tools are called `a`: one at an unknown location, one at an unknown location; {renaming}"
                 ),
             ),
             (

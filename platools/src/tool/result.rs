@@ -1,9 +1,8 @@
-//! From what a function returns to what the call answers, chosen by trait and not by spelling.
+//! Converts a function's return value into a call's answer, selected by the type's traits (autoref specialization).
 //!
-//! `Result<T, E>` is itself `Serialize`, so one blanket trait cannot tell a result from a plain value.
-//! Method resolution can: generated code calls `finish` through five references, `output_schema` through
-//! four and `finish_shown` through three, and the compiler takes the first implementation, with the most
-//! references, that fits.
+//! `Result<T, E>` implements `Serialize`, so a blanket implementation cannot distinguish a result from a plain value.
+//! Method resolution can: generated code calls `finish` through five references, `output_schema` through four and
+//! `finish_shown` through three, and the compiler selects the applicable implementation with the most references.
 
 #![allow(clippy::missing_errors_doc, reason = "the error is the one that the function returned")]
 
@@ -17,49 +16,49 @@ use serde_json::Value;
 use super::error::chain;
 use super::{BoxError, IntoOutput, ToolError, ToolResult, UserFacingError, schema};
 
-/// Stands for the type that a function returns.
+/// Carries the return type of a function.
 #[derive(Debug)]
 pub struct Returned<T>(PhantomData<fn() -> T>);
 
 impl<T> Returned<T> {
-    /// The type of `value`, whatever its name.
+    /// Infers the type from `value`.
     pub fn of(_value: &T) -> Self {
         Self::named()
     }
 
-    /// The type that `call` would return. The call names the type and is never made.
+    /// Infers the return type of `call`, which never runs.
     pub fn by(_call: impl FnOnce() -> T) -> Self {
         Self::named()
     }
 
-    /// The type that the future of `call` would end with. The call names the type and is never made.
+    /// Infers the output type of the future returned by `call`, which never runs.
     pub fn by_future<F: Future<Output = T>>(_call: impl FnOnce() -> F) -> Self {
         Self::named()
     }
 
-    /// The type that is spelled out.
+    /// Names the type explicitly.
     pub fn named() -> Self {
         Self(PhantomData)
     }
 }
 
-/// An argument of a call that is never made.
+/// An argument of a call that never runs.
 pub fn placeholder<T>() -> T {
-    unreachable!("the call only names the type that it returns")
+    unreachable!("this call is only type-checked")
 }
 
-/// An error that a handler may return.
+/// A type that a handler may return as an error.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a tool's error",
     label = "neither user-facing nor a standard error",
-    note = "a boxed error has to be `Box<dyn Error + Send + Sync>`",
+    note = "a boxed error must be `Box<dyn Error + Send + Sync>`",
     note = "implement `std::error::Error` for it (its text stays in the log), or `platools::UserFacingError` (its text goes to the model), or add `#[tool(errors = \"user\")]`"
 )]
 pub trait HandlerError {}
 
 /// Level 1: the handler's error is already a [`ToolError`].
 pub trait FinishToolError<T> {
-    /// Turns the returned value into an answer.
+    /// Converts the returned value into an answer.
     fn finish(&self, value: Result<T, ToolError>) -> ToolResult
     where
         T: IntoOutput;
@@ -74,9 +73,9 @@ impl<T> FinishToolError<T> for &&&&Returned<Result<T, ToolError>> {
     }
 }
 
-/// Level 2: the error's text is meant for the model.
+/// Level 2: the error's text is sent to the model.
 pub trait FinishUserFacing<T, E> {
-    /// Turns the returned value into an answer.
+    /// Converts the returned value into an answer.
     fn finish(&self, value: Result<T, E>) -> ToolResult
     where
         T: IntoOutput;
@@ -91,9 +90,9 @@ impl<T, E: UserFacingError> FinishUserFacing<T, E> for &&&Returned<Result<T, E>>
     }
 }
 
-/// Level 3: any other error, kept for the log.
+/// Level 3: any other error, which goes only to the log.
 pub trait FinishInternal<T, E> {
-    /// Turns the returned value into an answer.
+    /// Converts the returned value into an answer.
     fn finish(&self, value: Result<T, E>) -> ToolResult
     where
         T: IntoOutput;
@@ -108,9 +107,9 @@ impl<T, E: Into<BoxError>> FinishInternal<T, E> for &&Returned<Result<T, E>> {
     }
 }
 
-/// Level 3 as well: a boxed error that may not leave its thread. Its text may, and is taken at once.
+/// Level 3 too: a boxed error that is not `Send`. It is converted to text immediately.
 pub trait FinishBoxed<T, E> {
-    /// Turns the returned value into an answer.
+    /// Converts the returned value into an answer.
     fn finish(&self, value: Result<T, E>) -> ToolResult
     where
         T: IntoOutput;
@@ -127,7 +126,7 @@ impl<T, E: ThreadBound> FinishBoxed<T, E> for &&Returned<Result<T, E>> {
 
 /// A boxed error that is not both `Send` and `Sync`.
 pub trait ThreadBound {
-    /// The error in the box.
+    /// Returns the error in the box.
     fn as_error(&self) -> &(dyn Error + 'static);
 }
 
@@ -142,9 +141,9 @@ macro_rules! thread_bound {
 }
 thread_bound!(Box<dyn Error> Box<dyn Error + Send> Box<dyn Error + Sync>);
 
-/// Level 4: a result whose error fits none of the above. It exists to fail with a message that says so.
+/// Level 4: a result with an unsupported error type. It exists to produce a readable compile error.
 pub trait FinishUnknown<T, E> {
-    /// Turns the returned value into an answer.
+    /// Converts the returned value into an answer.
     fn finish(&self, value: Result<T, E>) -> ToolResult
     where
         E: HandlerError;
@@ -155,13 +154,13 @@ impl<T, E> FinishUnknown<T, E> for &Returned<Result<T, E>> {
     where
         E: HandlerError,
     {
-        Err(ToolError::internal("no error type implements `HandlerError`"))
+        Err(ToolError::internal("unsupported error type"))
     }
 }
 
 /// Level 5: not a result.
 pub trait FinishPlain<T> {
-    /// Turns the returned value into an answer.
+    /// Converts the returned value into an answer.
     fn finish(&self, value: T) -> ToolResult
     where
         T: IntoOutput;
@@ -176,9 +175,9 @@ impl<T> FinishPlain<T> for Returned<T> {
     }
 }
 
-/// Under `errors = "user"`, level 2: every error's text goes to the model.
+/// Under `errors = "user"`, level 2: every error's text is sent to the model.
 pub trait FinishShown<T, E> {
-    /// Turns the returned value into an answer.
+    /// Converts the returned value into an answer.
     fn finish_shown(&self, value: Result<T, E>) -> ToolResult
     where
         T: IntoOutput,
@@ -197,7 +196,7 @@ impl<T, E> FinishShown<T, E> for &Returned<Result<T, E>> {
 
 /// Under `errors = "user"`, level 1: a [`ToolError`] keeps its kind.
 pub trait FinishShownToolError<T> {
-    /// Turns the returned value into an answer.
+    /// Converts the returned value into an answer.
     fn finish_shown(&self, value: Result<T, ToolError>) -> ToolResult
     where
         T: IntoOutput;
@@ -214,7 +213,7 @@ impl<T> FinishShownToolError<T> for &&Returned<Result<T, ToolError>> {
 
 /// Under `errors = "user"`, level 3: not a result.
 pub trait FinishShownPlain<T> {
-    /// Turns the returned value into an answer.
+    /// Converts the returned value into an answer.
     fn finish_shown(&self, value: T) -> ToolResult
     where
         T: IntoOutput;
@@ -231,7 +230,7 @@ impl<T> FinishShownPlain<T> for Returned<T> {
 
 /// The output schema of `Result<T, E>` is that of `T`.
 pub trait ResultSchema {
-    /// The schema, unless it says nothing.
+    /// Returns the schema, unless it allows any value or only `null`.
     fn output_schema(&self) -> Option<Value>;
 }
 
@@ -243,7 +242,7 @@ impl<T: JsonSchema, E> ResultSchema for &&&Returned<Result<T, E>> {
 
 /// A result whose value has no schema.
 pub trait ResultWithoutSchema {
-    /// Nothing.
+    /// Returns `None`.
     fn output_schema(&self) -> Option<Value>;
 }
 
@@ -255,7 +254,7 @@ impl<T, E> ResultWithoutSchema for &&Returned<Result<T, E>> {
 
 /// A plain value with a schema.
 pub trait PlainSchema {
-    /// The schema, unless it says nothing.
+    /// Returns the schema, unless it allows any value or only `null`.
     fn output_schema(&self) -> Option<Value>;
 }
 
@@ -267,7 +266,7 @@ impl<T: JsonSchema> PlainSchema for &Returned<T> {
 
 /// A plain value without a schema.
 pub trait WithoutSchema {
-    /// Nothing.
+    /// Returns `None`.
     fn output_schema(&self) -> Option<Value>;
 }
 
@@ -277,7 +276,7 @@ impl<T> WithoutSchema for Returned<T> {
     }
 }
 
-/// The traits above without their names, so that generated code brings no name into the user's scope.
+/// The traits above, imported as `_`, so that generated code adds no names to the user's scope.
 pub mod traits {
     pub use super::{
         FinishBoxed as _, FinishInternal as _, FinishPlain as _, FinishShown as _, FinishShownPlain as _,
@@ -317,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn results_are_told_from_values_by_their_type() {
+    fn results_are_distinguished_from_values_by_type() {
         assert_eq!(finish!(5).unwrap().to_value(), json!(5));
         assert_eq!(finish!(()).unwrap().to_value(), json!(null));
         let fine: Aliased<u8> = Ok(5);

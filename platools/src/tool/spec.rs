@@ -1,4 +1,4 @@
-//! The declaration of a tool: what the platform and the model are told about it.
+//! The declaration of a tool, as sent to the platform and the model.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 use super::Requirement;
 use super::schema::InputSchema;
 
-/// The longest name a tool may have, in characters.
+/// Maximum length of a tool's name, in characters.
 const MAX_NAME_LENGTH: usize = 64;
 
-/// Who may call a tool (tool-sync §3).
+/// The caller that a tool requires (tool-sync §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Auth {
     /// Anyone.
@@ -26,7 +26,7 @@ pub enum Auth {
 }
 
 impl Auth {
-    /// The word on the wire: `none`, `user` or `admin`.
+    /// Returns the value on the wire: `none`, `user` or `admin`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -42,11 +42,10 @@ impl fmt::Display for Auth {
     }
 }
 
-/// How often a tool may be called: `count` calls in every `period`, and as many at once unless
-/// [`burst`](Self::burst) says otherwise.
+/// A rate limit: `count` calls per `period`, in bursts of at most `count` unless [`burst`](Self::burst) sets another
+/// size.
 ///
-/// As text it is a count and a time, and what else applies behind commas: `5/s`, `60/min, burst 10`,
-/// `100/h, per user`.
+/// Parsed from a count, a period and options: `5/s`, `60/min, burst 10`, `100/h, per user`.
 ///
 /// ```
 /// use platools::tool::RateLimit;
@@ -66,50 +65,50 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// `count` calls in every `period`.
+    /// Creates a limit of `count` calls per `period`.
     ///
     /// # Panics
-    /// When `count` is zero or `period` is shorter than a millisecond.
+    /// If `count` is zero or `period` is shorter than a millisecond.
     pub const fn per(count: u32, period: Duration) -> Self {
-        assert!(period.as_millis() > 0, "a rate limit's period is at least a millisecond");
+        assert!(period.as_millis() > 0, "a rate limit's period must be at least a millisecond");
         match NonZeroU32::new(count) {
             Some(count) => Self { count, period, burst: count, per_user: false },
-            None => panic!("a rate limit allows at least one call"),
+            None => panic!("a rate limit must allow at least one call"),
         }
     }
 
-    /// The same rate, with `calls` at once.
+    /// Sets the burst size: the number of calls allowed at once.
     ///
     /// # Panics
-    /// When `calls` is zero.
+    /// If `calls` is zero.
     pub const fn burst(self, calls: u32) -> Self {
         match NonZeroU32::new(calls) {
             Some(burst) => Self { burst, ..self },
-            None => panic!("a rate limit allows at least one call at once"),
+            None => panic!("a rate limit must allow bursts of at least one call"),
         }
     }
 
-    /// The same rate for each user apart. Calls without a user share one.
+    /// Counts each user separately. Calls without a user share one count.
     pub const fn per_user(self) -> Self {
         Self { per_user: true, ..self }
     }
 
-    /// How many calls may come at once.
+    /// Returns the burst size: the number of calls allowed at once.
     pub fn calls_at_once(self) -> NonZeroU32 {
         self.burst
     }
 
-    /// Whether each user is counted apart.
+    /// Returns whether each user is counted separately.
     pub fn is_per_user(self) -> bool {
         self.per_user
     }
 
-    /// How many calls fit into one period.
+    /// Returns the number of calls per period.
     pub fn count(self) -> NonZeroU32 {
         self.count
     }
 
-    /// The period.
+    /// Returns the period.
     pub fn period(self) -> Duration {
         self.period
     }
@@ -135,7 +134,7 @@ impl fmt::Display for RateLimit {
     }
 }
 
-/// A rate limit that cannot be read.
+/// A text that is not a rate limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not a rate limit: write a count and a time (s, min, h, d, or a duration), such as \"60/min\" or \"20/10s\""
@@ -172,7 +171,7 @@ impl FromStr for RateLimit {
     }
 }
 
-/// Where a tool is defined in its source.
+/// The source location of a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {
     /// The file, as `file!()` gives it.
@@ -189,7 +188,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// A name that no tool may have.
+/// An invalid tool name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{name}` is not a tool name: 1 to 64 of the characters A-Z a-z 0-9 _ . - are allowed, the first a letter or `_`"
@@ -198,10 +197,10 @@ pub struct NameError {
     name: String,
 }
 
-/// Checks a tool's name: `[A-Za-z_][A-Za-z0-9_.-]*`, at most 64 characters.
+/// Validates a tool's name: `[A-Za-z_][A-Za-z0-9_.-]*`, at most 64 characters.
 ///
 /// # Errors
-/// When it is not such a name.
+/// If the name is invalid.
 pub fn check_name(name: &str) -> Result<(), NameError> {
     let first_fits = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     let rest_fits = name.chars().all(|next| next.is_ascii_alphanumeric() || matches!(next, '_' | '.' | '-'));
@@ -212,9 +211,9 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
     }
 }
 
-/// What the platform and the model are told about a tool, and the limits that the host keeps.
+/// The declaration of a tool for the platform and the model, and the limits that the host enforces.
 ///
-/// Built with the methods, read through the fields.
+/// Build it with the methods, read it through the fields.
 ///
 /// ```
 /// use platools::tool::Auth;
@@ -232,29 +231,29 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ToolSpec {
-    /// The name that agents call.
+    /// The name that agents use.
     pub name: String,
-    /// What the tool does, for the model; empty when nothing was said.
+    /// The description for the model; empty if there is none.
     pub description: String,
     /// The JSON Schema of the arguments.
     pub input_schema: Value,
-    /// The JSON Schema of the result, when it has one.
+    /// The JSON Schema of the result, if it has one.
     pub output_schema: Option<Value>,
-    /// Who may call.
+    /// The required caller.
     pub auth: Auth,
-    /// Roles of which a caller needs any one; empty means no role is needed.
+    /// Roles of which the caller needs at least one; empty if no role is required.
     pub roles: Vec<String>,
-    /// The MCP hints, `title`, `category`, and whatever else was annotated.
+    /// The MCP hints, `title`, `category`, and further annotations.
     pub annotations: Map<String, Value>,
-    /// How long a call may run, within the host's own limit.
+    /// The time limit of a call; the host's limit applies too.
     pub timeout: Option<Duration>,
-    /// How often the tool may be called.
+    /// The rate limit.
     pub rate_limit: Option<RateLimit>,
-    /// How many calls may run at the same time.
+    /// The maximum number of concurrent calls.
     pub concurrency: Option<usize>,
-    /// Where the tool is defined.
+    /// The source location.
     pub location: Option<Location>,
-    /// What the host must hold for the tool to run.
+    /// What the tool requires from the host.
     pub requirements: Vec<Requirement>,
     /// The codes of the rules of `platools_toolkit::doctor` that do not apply to this tool. Not sent to the platform.
     pub allowed: Vec<String>,
@@ -265,7 +264,7 @@ pub struct ToolSpec {
 }
 
 impl ToolSpec {
-    /// A tool without arguments, open to anyone. The name is checked when the tool enters a registry.
+    /// Creates a declaration without arguments, callable by anyone. The name is validated when the tool is registered.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -286,103 +285,103 @@ impl ToolSpec {
         }
     }
 
-    /// Another name for the same tool.
+    /// Changes the name.
     pub fn rename(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// What the tool does, for the model. The platform searches name and description, so they matter.
+    /// Sets the description for the model. The platform searches tools by name and description.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// Who may call.
+    /// Sets the required caller.
     pub fn auth(mut self, auth: Auth) -> Self {
         self.auth = auth;
         self
     }
 
-    /// Roles of which a caller needs any one.
+    /// Sets the roles of which the caller needs at least one.
     pub fn roles<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
         self.roles = roles.into_iter().map(Into::into).collect();
         self
     }
 
-    /// How long a call may run, within the host's own limit.
+    /// Sets the time limit of a call; the host's limit applies too.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// How often the tool may be called.
+    /// Sets the rate limit.
     pub fn rate_limit(mut self, limit: RateLimit) -> Self {
         self.rate_limit = Some(limit);
         self
     }
 
-    /// How many calls may run at the same time; more wait for their turn. Zero counts as one.
+    /// Sets the maximum number of concurrent calls; further calls are queued. Zero counts as one.
     pub fn concurrency(mut self, calls: usize) -> Self {
         self.concurrency = Some(calls.max(1));
         self
     }
 
-    /// A group of tools, which the platform indexes.
+    /// Sets the category under which the platform indexes the tool.
     pub fn category(self, category: impl Into<String>) -> Self {
         self.annotation("category", category.into())
     }
 
-    /// A name for people.
+    /// Sets the display name.
     pub fn title(self, title: impl Into<String>) -> Self {
         self.annotation("title", title.into())
     }
 
-    /// Whether the tool changes nothing.
+    /// Hints whether the tool is read-only.
     pub fn read_only(self, hint: bool) -> Self {
         self.annotation("readOnlyHint", hint)
     }
 
-    /// Whether the tool may destroy something.
+    /// Hints whether the tool may be destructive.
     pub fn destructive(self, hint: bool) -> Self {
         self.annotation("destructiveHint", hint)
     }
 
-    /// Whether calling twice with the same arguments does no more than calling once.
+    /// Hints whether repeating a call with the same arguments has no further effect.
     pub fn idempotent(self, hint: bool) -> Self {
         self.annotation("idempotentHint", hint)
     }
 
-    /// Whether the tool reaches things outside the backend.
+    /// Hints whether the tool interacts with systems outside the backend.
     pub fn open_world(self, hint: bool) -> Self {
         self.annotation("openWorldHint", hint)
     }
 
-    /// A free annotation.
+    /// Adds an annotation.
     pub fn annotation(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.annotations.insert(key.into(), value.into());
         self
     }
 
-    /// The JSON Schema of the arguments, draft 2020-12, an object at its root.
+    /// Sets the JSON Schema of the arguments: draft 2020-12, with an object at its root.
     pub fn input_schema(mut self, schema: Value) -> Self {
         self.input_schema = schema;
         self
     }
 
-    /// The JSON Schema of the result.
+    /// Sets the JSON Schema of the result.
     pub fn output_schema(mut self, schema: impl Into<Option<Value>>) -> Self {
         self.output_schema = schema.into();
         self
     }
 
-    /// Where the tool is defined, for messages about it.
+    /// Sets the source location, for error texts.
     pub fn location(mut self, location: Location) -> Self {
         self.location = Some(location);
         self
     }
 
-    /// What the host must hold for the tool to run.
+    /// Adds requirements on the host.
     pub fn requires(mut self, requirement: impl IntoIterator<Item = Requirement>) -> Self {
         self.requirements.extend(requirement);
         self
@@ -395,14 +394,14 @@ impl ToolSpec {
         self
     }
 
-    /// Marks a handler that is an `async fn` without an `await`.
+    /// Marks the handler as an `async fn` without an `await`.
     #[doc(hidden)]
     pub fn never_awaits(mut self) -> Self {
         self.never_awaits = true;
         self
     }
 
-    /// The schema that was built parameter by parameter.
+    /// Sets the input schema that was built parameter by parameter.
     #[doc(hidden)]
     pub fn input(mut self, input: InputSchema) -> Self {
         let (schema, problems) = input.finish();
@@ -427,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn rate_limits_read_and_write_alike() {
+    fn rate_limits_round_trip() {
         for text in ["60/min", "5/s", "100/h", "1/d", "3/10s"] {
             assert_eq!(text.parse::<RateLimit>().unwrap().to_string(), text);
         }

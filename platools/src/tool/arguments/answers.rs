@@ -1,4 +1,4 @@
-//! What a model is told about arguments of every form, text by text.
+//! Tests of the error texts for arguments of every form.
 
 #![expect(dead_code, reason = "the fields are only described and read into")]
 
@@ -89,25 +89,25 @@ enum Formula {
     Value(u8),
 }
 
-/// What a tool with the argument `value` of type `T` says about `text`, behind `invalid arguments: `.
+/// Returns the error text for `text` as the argument `value` of type `T`, without `invalid arguments: `.
 fn said<T: ToolArgument>(text: &str) -> String {
     let mut input = InputSchema::new();
     let _ = input.argument::<T>("value", None);
     let arguments = Arguments::from_json(format!("{{\"value\":{text}}}")).unwrap();
     let names = input.names();
     let mut reader = ArgumentReader::new(&arguments, &names);
-    assert!(reader.take::<T>("value").is_none(), "{text} is taken");
+    assert!(reader.take::<T>("value").is_none(), "{text} is accepted");
     reader.finish().unwrap_err().message().to_owned()
 }
 
-/// The same with a flattened parameter, without the names that are listed.
+/// Returns the error text for `text` with a flattened parameter of type `T`, without the list of accepted names.
 fn said_flat<T: ToolArgument>(text: &str) -> String {
     let mut input = InputSchema::new();
     input.flatten::<T>("value");
     let arguments = Arguments::from_json(text).unwrap();
     let names = input.names();
     let mut reader = ArgumentReader::new(&arguments, &names);
-    assert!(reader.flatten::<T>().is_none(), "{text} is taken");
+    assert!(reader.flatten::<T>().is_none(), "{text} is accepted");
     let message = reader.finish().unwrap_err().message().to_owned();
     message.split(" (accepted: ").next().unwrap_or_default().to_owned()
 }
@@ -333,7 +333,7 @@ answers! {
 }
 
 #[test]
-fn huge_and_deep_input_is_answered_shortly() {
+fn large_and_deep_input_gets_a_short_answer() {
     let nested = |open: &str, inner: &str, close: &str, depth| {
         format!("{}{inner}{}", open.repeat(depth), close.repeat(depth))
     };
@@ -341,7 +341,7 @@ fn huge_and_deep_input_is_answered_shortly() {
     let text = serde_json::to_string(&"x".repeat(1_000_000)).unwrap();
     let folder = r#"{"name":"a","folders":["#;
     let cases = [
-        (said::<Folder>(&nested(folder, "", "]}", 20_000)), "nested too deeply, at most 127 levels are read"),
+        (said::<Folder>(&nested(folder, "", "]}", 20_000)), "nested too deeply, the maximum is 127 levels"),
         (said::<Shape>(&nested("[", "", "]", 20_000)), "expected the name of an alternative as a string"),
         (said::<Either>(&nested("[", "", "]", 20_000)), "nested too deeply"),
         (said::<Folder>(&nested(folder, "7", "]}", 60)), "expected an object, got the number 7"),
@@ -366,7 +366,7 @@ fn huge_and_deep_input_is_answered_shortly() {
 }
 
 #[test]
-fn alternatives_within_alternatives_are_given_up_in_time() {
+fn nested_alternatives_are_bounded() {
     let mut input = InputSchema::new();
     let _ = input.argument::<Formula>("value", None);
     let names = input.names();
@@ -403,13 +403,13 @@ fn a_missing_argument_is_described() {
 }
 
 #[test]
-fn without_a_schema_no_type_of_rust_is_named() {
+fn without_a_schema_no_rust_type_is_named() {
     fn said<T: serde::de::DeserializeOwned>(text: &str) -> String {
         super::explain::parse::<T>(text, "value").err().expect("refused").into_problem()
     }
     let cases = [
-        (said::<Either>("[]"), "`value`: fits none of the forms that are accepted"),
-        (said::<Color>("3"), "`value`: a value of another type is expected"),
+        (said::<Either>("[]"), "`value`: matches none of the accepted forms"),
+        (said::<Color>("3"), "`value`: expected a value of another type"),
         (said::<NonZeroU8>("0"), "`value`: expected an integer from 0 to 255 other than 0, got the number 0"),
         (said::<PathBuf>("3"), "`value`: expected a string, got the number 3"),
         (said::<Pair>("[1]"), "`value`: expected an array of 2 items, got 1 items"),

@@ -1,4 +1,4 @@
-//! Constraints on parameters: written into the schema and enforced by the same values.
+//! Constraints on parameters: the same values are declared in the schema and enforced.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -6,10 +6,10 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-/// A bound or a value of a range: exact for whole numbers, a double for the rest.
+/// A number to compare: exact for integers, `f64` otherwise.
 #[derive(Debug, Clone, Copy)]
 pub enum Number {
-    /// A whole number.
+    /// An integer.
     Integer(i128),
     /// Any other number.
     Float(f64),
@@ -23,21 +23,21 @@ impl Number {
         }
     }
 
-    /// A number of JSON.
+    /// Converts a JSON number.
     pub(crate) fn of_json(number: &serde_json::Number) -> Self {
         let whole = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
         whole.map_or_else(|| Self::Float(number.as_f64().unwrap_or(f64::NAN)), Self::Integer)
     }
 
-    /// Whether there is something behind the decimal point.
+    /// Returns whether the number has a fractional part.
     fn is_fractional(self) -> bool {
         matches!(self, Self::Float(number) if number.is_finite() && number.fract() != 0.0)
     }
 
-    /// The same number, as an integer where it is one.
+    /// Converts a float without a fractional part to an integer.
     fn as_whole(self) -> Self {
         match self {
-            // Beyond 2⁶⁴ no type of JSON has a bound, and the conversion saturates.
+            // The conversion saturates, which is harmless: no integer type has a bound beyond 2⁶⁴.
             Self::Float(number) if number.fract() == 0.0 => Self::Integer(number as i128),
             other => other,
         }
@@ -78,14 +78,14 @@ impl fmt::Display for Number {
     }
 }
 
-/// What a numeric type can hold, as far as a bound can say it.
+/// The values of a numeric type.
 #[derive(Debug, Clone, Copy)]
 pub struct Domain {
-    /// Whether all of its values are whole.
+    /// Whether the type holds only integers.
     pub whole: bool,
-    /// Its least value.
+    /// The type's minimum.
     pub min: Option<Number>,
-    /// Its greatest value.
+    /// The type's maximum.
     pub max: Option<Number>,
 }
 
@@ -93,16 +93,16 @@ impl Domain {
     const FLOAT: Self = Self { whole: false, min: None, max: None };
 }
 
-/// A number, or `None` where an optional number is left out.
+/// A type that `range` applies to: a number, or an `Option` of one.
 #[diagnostic::on_unimplemented(
-    message = "`range` applies to numbers, and `{Self}` is none",
+    message = "`range` applies only to numbers, not to `{Self}`",
     label = "not a number",
     note = "for texts, lists and maps use `length(min = …, max = …)`"
 )]
 pub trait Ranged {
-    /// What the type can hold.
+    /// The values of the type.
     const DOMAIN: Domain;
-    /// The number to compare.
+    /// Returns the number to compare; `None` for an omitted optional number.
     fn number(&self) -> Option<Number>;
 }
 
@@ -110,7 +110,7 @@ macro_rules! numbers {
     ($($type:ty)*) => {$(
         impl From<$type> for Number {
             fn from(number: $type) -> Self {
-                // A `u128` beyond every `i128` is beyond every bound that can be written.
+                // A `u128` above `i128::MAX` is greater than any bound.
                 i128::try_from(number).map_or(Self::Float(f64::INFINITY), Self::Integer)
             }
         }
@@ -165,26 +165,26 @@ impl<T: Ranged> Ranged for Option<T> {
 /// Bounds of a number.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Range {
-    /// The least value allowed.
+    /// The minimum, inclusive.
     pub min: Option<Number>,
-    /// The greatest value allowed.
+    /// The maximum, inclusive.
     pub max: Option<Number>,
-    /// Every value must be greater than this.
+    /// The minimum, exclusive.
     pub exclusive_min: Option<Number>,
-    /// Every value must be less than this.
+    /// The maximum, exclusive.
     pub exclusive_max: Option<Number>,
 }
 
 impl Range {
-    /// The schema keywords and their bounds: the tighter of the range's and the type's. Else what is wrong
-    /// with the range, as the end of a sentence about it.
+    /// Returns the schema keywords and their bounds, the tighter of the range's and the type's. `Err` is the rest of
+    /// the sentence "the range of `name` …".
     pub(crate) fn declared(self, of: Domain) -> Result<Vec<(&'static str, Number)>, String> {
         for bound in [self.min, self.max, self.exclusive_min, self.exclusive_max].into_iter().flatten() {
             if matches!(bound, Number::Float(number) if number.is_nan()) {
-                return Err("has the bound NaN, which no number keeps".to_owned());
+                return Err("has the bound NaN, which no number satisfies".to_owned());
             }
             if of.whole && bound.is_fractional() {
-                return Err(format!("has the bound {bound}, and the type takes whole numbers only"));
+                return Err(format!("has the bound {bound}, but the type holds only integers"));
             }
         }
         let whole =
@@ -204,7 +204,7 @@ impl Range {
         ];
         let mut declared: Vec<(&'static str, Number)> = Vec::new();
         for (keyword, bound) in keywords.into_iter().flatten() {
-            // An inclusive bound stands before the type's own limit.
+            // The first entry for a keyword wins: the range's bound precedes the type's limit.
             if declared.iter().all(|(known, _)| *known != keyword) {
                 declared.push((keyword, bound));
             }
@@ -212,7 +212,7 @@ impl Range {
         Ok(declared)
     }
 
-    /// Whether a value of the type is left.
+    /// Checks that at least one value of the type satisfies the range.
     fn check_not_empty(self, of: Domain) -> Result<(), String> {
         let next = |bound: Option<Number>, step: i128| match bound {
             Some(Number::Integer(number)) if of.whole => Some(Number::Integer(number.saturating_add(step))),
@@ -229,17 +229,17 @@ impl Range {
         if let (Some(begin), Some(last)) = (begin, of.max)
             && begin > last
         {
-            return Err(format!("allows no value: it begins at {begin}, and the type ends at {last}"));
+            return Err(format!("allows no value: its minimum is {begin}, the type's maximum is {last}"));
         }
         if let (Some(end), Some(first)) = (end, of.min)
             && end < first
         {
-            return Err(format!("allows no value: it ends at {end}, and the type begins at {first}"));
+            return Err(format!("allows no value: its maximum is {end}, the type's minimum is {first}"));
         }
         if let (Some(begin), Some(end)) = (begin, end)
             && begin > end
         {
-            return Err(format!("allows no value: it begins at {begin} and ends at {end}"));
+            return Err(format!("allows no value: its minimum is {begin}, its maximum is {end}"));
         }
         if of.whole {
             return Ok(());
@@ -247,20 +247,22 @@ impl Range {
         let (above, below) = (self.exclusive_min, self.exclusive_max);
         match (above, below.or(self.max), below, above.or(self.min)) {
             (Some(above), Some(end), ..) if above >= end => {
-                let ends = if below.is_some() { "ends below" } else { "ends at" };
-                Err(format!("allows no value: it begins above {above} and {ends} {end}"))
+                let exclusive = if below.is_some() { "exclusive " } else { "" };
+                Err(format!(
+                    "allows no value: its exclusive minimum is {above}, its {exclusive}maximum is {end}"
+                ))
             }
             (_, _, Some(below), Some(begin)) if below <= begin => {
-                Err(format!("allows no value: it begins at {begin} and ends below {below}"))
+                Err(format!("allows no value: its minimum is {begin}, its exclusive maximum is {below}"))
             }
             _ => Ok(()),
         }
     }
 
-    /// What is wrong with `number`, if anything.
+    /// Returns the rest of the sentence "`name` …" if `number` violates the range.
     pub(crate) fn check(self, number: Number) -> Option<String> {
         let wrong = |expected: &str, bound: Number| Some(format!("must be {expected} {bound}, got {number}"));
-        // Written so that NaN, which compares with nothing, fails.
+        // Negated conditions, so that NaN, for which every comparison is false, fails.
         let holds = |condition: bool| !condition;
         match self {
             Self { min: Some(bound), .. } if holds(number >= bound) => wrong("at least", bound),
@@ -272,7 +274,7 @@ impl Range {
     }
 }
 
-/// The keyword of a bound, or that of the type's own limit when the limit is at least as tight.
+/// Returns the keyword of a bound, or that of the type's limit if the limit is at least as tight.
 fn tighter(
     keyword: &'static str,
     bound: Option<Number>,
@@ -288,7 +290,7 @@ fn tighter(
     }
 }
 
-/// What a length counts.
+/// The unit of a length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Unicode characters of a text.
@@ -320,16 +322,16 @@ impl Unit {
     }
 }
 
-/// Something with a length.
+/// A type that `length` applies to: a text, list, set or map, or an `Option` of one.
 #[diagnostic::on_unimplemented(
-    message = "`length` applies to texts, lists, sets and maps, and `{Self}` is none",
+    message = "`length` applies only to texts, lists, sets and maps, not to `{Self}`",
     label = "has no length",
     note = "for numbers use `range(min = …, max = …)`"
 )]
 pub trait Measured {
     /// What the length counts.
     const UNIT: Unit;
-    /// The length, or `None` where an optional value is left out.
+    /// Returns the length; `None` for an omitted optional value.
     fn measure(&self) -> Option<usize>;
 }
 
@@ -375,21 +377,21 @@ impl<T: Measured> Measured for Option<T> {
 /// Bounds of a length.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Length {
-    /// The least length allowed.
+    /// The minimum, inclusive.
     pub min: Option<usize>,
-    /// The greatest length allowed.
+    /// The maximum, inclusive.
     pub max: Option<usize>,
 }
 
 impl Length {
-    /// The schema keywords for what `unit` counts.
+    /// Returns the schema keywords for `unit`.
     pub(crate) fn keywords(self, unit: Unit) -> impl Iterator<Item = (String, usize)> {
         [("min", self.min), ("max", self.max)]
             .into_iter()
             .filter_map(move |(bound, length)| Some((format!("{bound}{}", unit.keyword()), length?)))
     }
 
-    /// What is wrong with `length`, if anything.
+    /// Returns the rest of the sentence "`name` …" if `length` violates the bounds.
     pub(crate) fn check(self, length: usize, unit: Unit) -> Option<String> {
         let wrong = |expected: &str, bound: usize| {
             Some(format!("must have {expected} {bound} {}, got {length}", unit.plural(bound)))
@@ -403,14 +405,14 @@ impl Length {
     }
 }
 
-/// A text that a pattern can be matched against.
+/// A type that `pattern` applies to: a text, or an `Option` of one.
 #[diagnostic::on_unimplemented(
-    message = "`pattern` applies to texts, and `{Self}` is none",
+    message = "`pattern` applies only to texts, not to `{Self}`",
     label = "not a text",
-    note = "texts are `String`, `&str`, `Cow<str>`, `Box<str>` and options of them"
+    note = "texts are `String`, `&str`, `Cow<str>`, `Box<str>` and `Option`s of them"
 )]
 pub trait Textual {
-    /// The text, or `None` where an optional text is left out.
+    /// Returns the text; `None` for an omitted optional text.
     fn text(&self) -> Option<&str>;
 }
 
@@ -439,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_count_what_the_schema_counts() {
+    fn lengths_count_in_the_units_of_json_schema() {
         assert_eq!("né🚀".to_owned().measure(), Some(3));
         assert_eq!(Some(vec![1, 2]).measure(), Some(2));
         assert_eq!(None::<String>.measure(), None);

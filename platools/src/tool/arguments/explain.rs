@@ -1,4 +1,4 @@
-//! Serde's errors in words that a model can act on: no line and column, no Rust type names.
+//! Rewrites serde's errors for a model: paths instead of line and column, JSON types instead of Rust types.
 
 use std::borrow::Cow;
 
@@ -9,49 +9,49 @@ use serde_json::error::Category;
 use super::mismatch;
 use super::words::Definitions;
 
-/// The longest piece of a caller's own text that an error repeats, in characters.
+/// Maximum length of a quoted value in an error, in characters.
 const MAX_QUOTE: usize = 80;
 
-/// The longest path that an error repeats whole, in bytes.
+/// Maximum length of an unshortened path in an error, in bytes.
 const MAX_PATH: usize = 400;
 
-/// What serde said no to.
+/// A decoding error of serde.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    /// Where, beginning with the name of the argument. Serde loses the rest inside of what it has to read
-    /// twice, as the content of tagged and untagged enums.
+pub(super) struct DecodeError {
+    /// The path, starting with the argument's name. Incomplete inside tagged and untagged enums, whose content serde
+    /// buffers.
     path: String,
-    /// What is wrong there.
+    /// The error text without the path.
     sentence: Sentence,
 }
 
-/// What is wrong, without saying where.
+/// An error text without a path.
 #[derive(Debug)]
 struct Sentence {
     text: String,
-    /// Whether it is in JSON's words, so that there are no better ones.
-    is_plain: bool,
+    /// Whether the text is already exact, so that the schema cannot improve it.
+    is_exact: bool,
 }
 
 impl Sentence {
-    fn plain(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_plain: true }
+    fn exact(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_exact: true }
     }
 
-    fn rough(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_plain: false }
+    fn approximate(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_exact: false }
     }
 }
 
-/// Reads a `T` from JSON text; the path of a refusal begins with `name`.
-pub(super) fn parse<T: DeserializeOwned>(text: &str, name: &str) -> Result<T, Refusal> {
+/// Decodes a `T` from JSON text; the path of an error starts with `name`.
+pub(super) fn parse<T: DeserializeOwned>(text: &str, name: &str) -> Result<T, DecodeError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    // The text was accepted as JSON before; what is left to refuse is depth, and that stays refused.
+    // The text is valid JSON, so of the syntax errors only the recursion limit is left.
     serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| Refusal::new(name, &error.path().to_string(), error.inner()))
+        .map_err(|error| DecodeError::new(name, &error.path().to_string(), error.inner()))
 }
 
-impl Refusal {
+impl DecodeError {
     fn new(name: &str, path: &str, error: &serde_json::Error) -> Self {
         let path = match (name, path) {
             (name, ".") => name.to_owned(),
@@ -62,7 +62,7 @@ impl Refusal {
         Self { path, sentence: sentence(error) }
     }
 
-    /// The problem in serde's words.
+    /// Returns the problem as serde reports it.
     pub(super) fn into_problem(self) -> String {
         match shorten_path(&self.path) {
             path if path.is_empty() => self.sentence.text,
@@ -70,8 +70,8 @@ impl Refusal {
         }
     }
 
-    /// The problem of the value `text`, called `name`, in the words of its declared schema where those say
-    /// more than serde's.
+    /// Returns the problem of the value `text` of the argument `name`, described by the declared schema where that is
+    /// more precise than serde's error.
     pub(super) fn into_problem_of(
         self,
         text: &str,
@@ -86,7 +86,7 @@ impl Refusal {
         let rest = mismatch.path.strip_prefix(&self.path);
         let is_deeper =
             rest.is_some_and(|rest| rest.starts_with(['.', '[']) || self.path.is_empty() && !rest.is_empty());
-        if self.sentence.is_plain && !is_deeper {
+        if self.sentence.is_exact && !is_deeper {
             return self.into_problem();
         }
         let path = shorten_path(&mismatch.path);
@@ -98,7 +98,7 @@ impl Refusal {
     }
 }
 
-/// A path of which a long one shows its beginning and its end.
+/// Shortens a long path to its beginning and its end.
 fn shorten_path(path: &str) -> Cow<'_, str> {
     if path.len() <= MAX_PATH {
         return path.into();
@@ -116,24 +116,24 @@ fn sentence(error: &serde_json::Error) -> Sentence {
     if error.classify() != Category::Data {
         return match text {
             text if text.contains("recursion limit") => {
-                Sentence::plain("nested too deeply, at most 127 levels are read")
+                Sentence::exact("nested too deeply, the maximum is 127 levels")
             }
             text if text.contains("surrogate") || text.contains("hex escape") || text.contains("unicode") => {
-                Sentence::plain("the text is not valid Unicode (a lone surrogate escape)")
+                Sentence::exact("the text is not valid Unicode (a lone surrogate escape)")
             }
-            "expected value" => Sentence::rough("a value of another type is expected"),
-            text => Sentence::rough(text),
+            "expected value" => Sentence::approximate("expected a value of another type"),
+            text => Sentence::approximate(text),
         };
     }
     if let Some((what, expected)) = text.rsplit_once(", expected ") {
-        let (words, is_plain) = in_json_words(expected);
+        let (words, is_exact) = in_json_words(expected);
         if let Some(got) =
             what.strip_prefix("invalid type: ").or_else(|| what.strip_prefix("invalid value: "))
         {
-            return Sentence { text: format!("expected {words}, got {}", got_in_json_words(got)), is_plain };
+            return Sentence { text: format!("expected {words}, got {}", got_in_json_words(got)), is_exact };
         }
         if let Some(count) = what.strip_prefix("invalid length ") {
-            return Sentence::rough(format!("expected {words}, got {count} items"));
+            return Sentence::approximate(format!("expected {words}, got {count} items"));
         }
         for kind in ["variant", "field"] {
             let name = what.strip_prefix("unknown ").and_then(|rest| rest.strip_prefix(kind));
@@ -142,7 +142,7 @@ fn sentence(error: &serde_json::Error) -> Sentence {
                 let kind = if kind == "variant" { "value" } else { kind };
                 let hint = nearest_name(name, known.iter().copied())
                     .map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
-                return Sentence::plain(format!(
+                return Sentence::exact(format!(
                     "unknown {kind} `{}`, expected {expected}{hint}",
                     shorten(name)
                 ));
@@ -150,12 +150,12 @@ fn sentence(error: &serde_json::Error) -> Sentence {
         }
     }
     if text.starts_with("data did not match any variant") {
-        return Sentence::rough("fits none of the forms that are accepted");
+        return Sentence::approximate("matches none of the accepted forms");
     }
-    Sentence::rough(shorten(text))
+    Sentence::approximate(shorten(text))
 }
 
-/// What serde expected, as JSON calls it, and whether that is exact.
+/// Translates serde's expectation to JSON types; the flag says whether the translation is exact.
 fn in_json_words(expected: &str) -> (String, bool) {
     let integer =
         |min: &dyn std::fmt::Display, max: &dyn std::fmt::Display| format!("an integer from {min} to {max}");
@@ -182,7 +182,7 @@ fn in_json_words(expected: &str) -> (String, bool) {
     (exact, true)
 }
 
-/// What serde expected where it speaks of Rust's types, as well as it can be said without the schema.
+/// Translates an expectation that names Rust types, approximately, without the schema.
 fn without_type_names(expected: &str) -> String {
     if let Some(number) = expected.strip_prefix("a nonzero ") {
         return format!("{} other than 0", in_json_words(number).0);
@@ -210,7 +210,7 @@ fn without_type_names(expected: &str) -> String {
     .to_owned()
 }
 
-/// What serde got, as JSON calls it.
+/// Translates serde's description of the received value to JSON types.
 fn got_in_json_words(got: &str) -> String {
     match got {
         "sequence" => "an array".to_owned(),
@@ -230,7 +230,7 @@ fn got_in_json_words(got: &str) -> String {
     }
 }
 
-/// At most [`MAX_QUOTE`] characters of a text that the caller wrote.
+/// Shortens a caller's text to [`MAX_QUOTE`] characters.
 pub(super) fn shorten(text: &str) -> String {
     crate::tool::shortened(text, MAX_QUOTE).into_owned()
 }
@@ -285,54 +285,54 @@ mod tests {
         limit: Option<u8>,
     }
 
-    fn refused<T: DeserializeOwned>(text: &str) -> String {
+    fn rejected<T: DeserializeOwned>(text: &str) -> String {
         parse::<T>(text, "filter").err().expect("refused").into_problem()
     }
 
     #[test]
     fn errors_name_path_expected_and_got() {
         let cases = [
-            (refused::<Filter>(r#""x""#), "`filter`: expected an object, got the string \"x\""),
+            (rejected::<Filter>(r#""x""#), "`filter`: expected an object, got the string \"x\""),
             (
-                refused::<Filter>(r#"{"colors":["red","gren"]}"#),
+                rejected::<Filter>(r#"{"colors":["red","gren"]}"#),
                 "`filter.colors[1]`: unknown value `gren`, expected `red` or `green`, did you mean `green`?",
             ),
             (
-                refused::<Filter>(r#"{"colors":[],"limit":300}"#),
+                rejected::<Filter>(r#"{"colors":[],"limit":300}"#),
                 "`filter.limit`: expected an integer from 0 to 255, got the number 300",
             ),
             (
-                refused::<Filter>(r#"{"colors":[],"limit":1.5}"#),
+                rejected::<Filter>(r#"{"colors":[],"limit":1.5}"#),
                 "`filter.limit`: expected an integer from 0 to 255, got the number 1.5",
             ),
-            (refused::<Filter>(r#"{"limit":1}"#), "`filter`: missing field `colors`"),
+            (rejected::<Filter>(r#"{"limit":1}"#), "`filter`: missing field `colors`"),
             (
-                refused::<Filter>(r#"{"colour":[]}"#),
+                rejected::<Filter>(r#"{"colour":[]}"#),
                 "`filter.colour`: unknown field `colour`, expected `colors` or `limit`, did you mean `colors`?",
             ),
-            (refused::<Vec<u8>>("[1,null]"), "`filter[1]`: expected an integer from 0 to 255, got null"),
-            (refused::<String>("true"), "`filter`: expected a string, got true"),
-            (refused::<String>("[]"), "`filter`: expected a string, got an array"),
-            (refused::<bool>("{}"), "`filter`: expected a boolean, got an object"),
-            (refused::<f64>(r#""1""#), "`filter`: expected a number, got the string \"1\""),
-            (refused::<(u8, u8)>("[1]"), "`filter`: expected a tuple of size 2, got 1 items"),
+            (rejected::<Vec<u8>>("[1,null]"), "`filter[1]`: expected an integer from 0 to 255, got null"),
+            (rejected::<String>("true"), "`filter`: expected a string, got true"),
+            (rejected::<String>("[]"), "`filter`: expected a string, got an array"),
+            (rejected::<bool>("{}"), "`filter`: expected a boolean, got an object"),
+            (rejected::<f64>(r#""1""#), "`filter`: expected a number, got the string \"1\""),
+            (rejected::<(u8, u8)>("[1]"), "`filter`: expected a tuple of size 2, got 1 items"),
             (
-                refused::<HashMap<String, bool>>(r#"{"a":{"b":1}}"#),
+                rejected::<HashMap<String, bool>>(r#"{"a":{"b":1}}"#),
                 "`filter.a`: expected a boolean, got an object",
             ),
             (
-                refused::<String>(r#""\ud800""#),
+                rejected::<String>(r#""\ud800""#),
                 "`filter`: the text is not valid Unicode (a lone surrogate escape)",
             ),
             (
-                refused::<String>(r#""\udc00 x""#),
+                rejected::<String>(r#""\udc00 x""#),
                 "`filter`: the text is not valid Unicode (a lone surrogate escape)",
             ),
             (
-                refused::<Vec<String>>(r#"["\ud800\u0041"]"#),
+                rejected::<Vec<String>>(r#"["\ud800\u0041"]"#),
                 "`filter[0]`: the text is not valid Unicode (a lone surrogate escape)",
             ),
-            (refused::<f64>("1e999"), "`filter`: number out of range"),
+            (rejected::<f64>("1e999"), "`filter`: number out of range"),
         ];
         for (got, expected) in cases {
             assert_eq!(got, expected);
@@ -340,14 +340,14 @@ mod tests {
     }
 
     #[test]
-    fn deep_and_long_input_is_answered_shortly() {
+    fn deep_and_long_input_gets_a_short_answer() {
         let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
-        let message = refused::<Value>(&deep);
+        let message = rejected::<Value>(&deep);
         assert!(message.contains("nested too deeply"), "{}", &message[..200.min(message.len())]);
         assert!(message.len() < 2_000, "{} bytes", message.len());
         let long = serde_json::to_string(&"x".repeat(1_000_000)).unwrap();
-        assert!(refused::<u8>(&long).len() < 300);
-        assert!(refused::<Color>(&long).len() < 300);
+        assert!(rejected::<u8>(&long).len() < 300);
+        assert!(rejected::<Color>(&long).len() < 300);
     }
 
     #[test]

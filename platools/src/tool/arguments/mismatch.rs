@@ -1,7 +1,7 @@
-//! Where a refused value departs from the schema that was declared for it, and how.
+//! Finds where a rejected value violates its declared schema, to explain the rejection.
 //!
-//! Only refused values come here: a type's decoder is the judge, and the schema explains its verdict. So a
-//! keyword that is not understood is skipped, and where nothing is found the decoder's own words stand.
+//! The type's decoder decides whether a value is valid; the schema only explains. Unsupported keywords are ignored,
+//! and if no violation is found, the decoder's own error is used.
 
 use serde_json::{Map, Value};
 
@@ -11,44 +11,44 @@ use super::words::{
     resolved, tagging, types, unknown,
 };
 
-/// The deepest that values and schemas are walked. Values are not deeper than 127 when they can be read.
+/// Maximum depth of the walk. Values that serde can parse are at most 127 levels deep.
 const MAX_DEPTH: usize = 400;
-/// The most pairs of schema and value that are looked at for one answer.
+/// Maximum number of schema and value pairs visited for one answer.
 const MAX_STEPS: usize = 200_000;
-/// The most alternatives that are tried one by one; where they nest, their number explodes.
+/// Maximum number of alternatives tried; nested alternatives grow exponentially.
 const MAX_TRIES: usize = 1_000;
 
-/// One departure from the schema.
+/// One violation of the schema.
 #[derive(Debug)]
 pub(super) struct Mismatch {
-    /// Where, as `a.b[1]`.
+    /// The path, as `a.b[1]`.
     pub(super) path: String,
-    /// What was expected and what came.
+    /// The error text: expected and received.
     pub(super) sentence: String,
-    /// Whether there is nothing at the path.
+    /// Whether the value at the path is missing.
     pub(super) is_missing: bool,
 }
 
-/// The first departure of `value`, which is called `name` and was refused at the path `refused`.
+/// Returns the first violation in `value`, the argument `name`, which the decoder rejected at the path `rejected`.
 pub(super) fn find(
     schema: &Value,
     definitions: &Definitions,
     value: &Value,
     name: &str,
-    refused: &str,
+    rejected: &str,
 ) -> Option<Mismatch> {
-    // Forms of texts come last: a decoder may take more of them than the schema names.
+    // Formats are checked last: a decoder may accept more formats than the schema declares.
     let mut walk = Walk {
         definitions,
-        refused,
-        forms: false,
+        rejected,
+        formats: false,
         steps: MAX_STEPS,
         tries: MAX_TRIES,
         path: name.to_owned(),
     };
     let mut found = walk.value(schema, value, 0);
     if found.is_none() {
-        walk.forms = true;
+        walk.formats = true;
         found = walk.value(schema, value, 0);
     }
     found.filter(|_| walk.steps > 0)
@@ -56,10 +56,10 @@ pub(super) fn find(
 
 struct Walk<'a> {
     definitions: &'a Definitions,
-    refused: &'a str,
-    /// Whether the formats and lengths of texts are looked at.
-    forms: bool,
-    /// How many steps and tries are left. Without steps, whatever was found counts for nothing.
+    rejected: &'a str,
+    /// Whether formats and lengths are checked.
+    formats: bool,
+    /// Remaining steps. At zero, the result is discarded.
     steps: usize,
     tries: usize,
     path: String,
@@ -74,7 +74,7 @@ impl<'a> Walk<'a> {
         self.mismatch(format!("expected {}, got {}", expected(schema, self.definitions), got(value)))
     }
 
-    /// Looks at something inside.
+    /// Runs `look` with `step` appended to the path.
     fn inside<T>(&mut self, step: &str, look: impl FnOnce(&mut Self) -> T) -> T {
         let end = self.path.len();
         if !step.starts_with('[') && end > 0 {
@@ -95,7 +95,7 @@ impl<'a> Walk<'a> {
         self.member(name, |walk| Mismatch { is_missing: true, ..walk.mismatch(sentence) })
     }
 
-    /// The first departure of `value` from `schema`.
+    /// Returns the first violation of `schema` by `value`.
     fn value(&mut self, schema: &'a Value, value: &Value, depth: usize) -> Option<Mismatch> {
         if self.steps == 0 || depth > MAX_DEPTH {
             self.steps = 0;
@@ -108,7 +108,7 @@ impl<'a> Walk<'a> {
             .or_else(|| match value {
                 Value::Object(members) => self.members(keywords, members, depth),
                 Value::Array(values) => self.items(keywords, values, depth),
-                Value::String(text) if self.forms => self.text(schema, keywords, text),
+                Value::String(text) if self.formats => self.text(schema, keywords, text),
                 _ => None,
             })
             .or_else(|| {
@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
             })
     }
 
-    /// Type, names and bounds.
+    /// Checks the type, the enumerated values and the bounds.
     fn kind(&self, schema: &Value, value: &Value) -> Option<Mismatch> {
         let is = |name: &str| match name {
             "null" => value.is_null(),
@@ -207,17 +207,17 @@ impl<'a> Walk<'a> {
         let (min, max) = (bound("minItems"), bound("maxItems"));
         let words = match (min, max) {
             (Some(min), Some(max)) if min == max && count != min => items(min),
-            (Some(min), _) if self.forms && count < min => format!("at least {}", items(min)),
-            (_, Some(max)) if self.forms && count > max => format!("at most {}", items(max)),
+            (Some(min), _) if self.formats && count < min => format!("at least {}", items(min)),
+            (_, Some(max)) if self.formats && count > max => format!("at most {}", items(max)),
             _ => return None,
         };
         Some(self.mismatch(format!("expected an array of {words}, got an array of {}", items(count))))
     }
 
-    /// The form of a text, in doubt the one that was refused.
+    /// Checks the format of a text. A text at the rejected path fails even if it looks valid here.
     fn text(&self, schema: &Value, keywords: &Map<String, Value>, text: &str) -> Option<Mismatch> {
         let format = keywords.get("format").and_then(Value::as_str)?;
-        let fits = self.path != self.refused
+        let fits = self.path != self.rejected
             && match format {
                 "date-time" => text.parse::<jiff::Timestamp>().is_ok(),
                 "date" => text.parse::<jiff::civil::Date>().is_ok(),
@@ -228,7 +228,7 @@ impl<'a> Walk<'a> {
         (!fits).then(|| self.unexpected(schema, &text.into()))
     }
 
-    /// The departure from the alternative that was probably meant.
+    /// Returns the violation of the alternative that was probably intended.
     fn any(&mut self, all: &'a [Value], value: &Value, depth: usize) -> Option<Mismatch> {
         let definitions = self.definitions;
         let null = |branch: &&'a Value| is_null(branch);
@@ -251,16 +251,16 @@ impl<'a> Walk<'a> {
                 let Some(sent) = members.get(tag) else {
                     return Some(self.missing(tag, &expected(&schema, definitions)));
                 };
-                let meant: Vec<&Value> = branches
+                let intended: Vec<&Value> = branches
                     .iter()
                     .zip(texts)
                     .filter(|(_, text)| sent == text)
                     .map(|(branch, _)| *branch)
                     .collect();
-                if meant.is_empty() {
+                if intended.is_empty() {
                     return self.member(tag, |walk| walk.kind(&schema, sent));
                 }
-                self.best(&meant, value, depth, unexpected)
+                self.best(&intended, value, depth, unexpected)
             }
             Tagging::External(names) => {
                 let find = |name: &str| names.iter().find(|known| known.name == name);
@@ -300,7 +300,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The departure from the branch that shares most with the value; from all when none shares anything.
+    /// Returns the violation of the branch most similar to the value, or of all branches if none is similar.
     fn best(
         &mut self,
         branches: &[&'a Value],
@@ -324,16 +324,16 @@ impl<'a> Walk<'a> {
             let known = |name: &&String| branch.get("properties").is_some_and(|all| all.get(*name).is_some());
             let shared = value.as_object().map_or(0, |members| members.keys().filter(known).count());
             let steps = mismatch.path[self.path.len()..].matches(['.', '[']).count();
-            let likeness = 2 * shared + steps;
-            if best.as_ref().is_none_or(|(most, _)| likeness > *most) {
-                best = Some((likeness, mismatch));
+            let similarity = 2 * shared + steps;
+            if best.as_ref().is_none_or(|(most, _)| similarity > *most) {
+                best = Some((similarity, mismatch));
             }
         }
         Some(best.map_or_else(|| unexpected(self), |(_, mismatch)| mismatch))
     }
 }
 
-/// Whether a text begins as an absolute URI does. The type that refused another text is the one to say more.
+/// Returns whether a text starts with a URI scheme. Other errors are left to the decoder's message.
 fn has_scheme(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     scheme.starts_with(|first: char| first.is_ascii_alphabetic())

@@ -1,18 +1,18 @@
-//! What a type makes of an argument that is not there, asked of the type itself.
+//! Determines the value of a missing argument by decoding its type from "no value".
 //!
-//! Serde's own rule: a missing field is fine when the type accepts "no value", as `Option` does under
-//! whatever alias. The schema asks the same question, so `required` and decoding never disagree.
+//! Follows serde's rule for missing fields: a type is optional if it accepts `None`, as `Option` does under any
+//! alias. The schema uses the same check, so `required` always agrees with decoding.
 
 use serde::de::value::Error as ValueError;
 use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
-/// The value of an argument that is not there, if `T` has one.
+/// Returns the value for a missing argument, if `T` is optional.
 pub(crate) fn value<'de, T: Deserialize<'de>>() -> Option<T> {
     T::deserialize(Missing).ok()
 }
 
-/// Whether `T` has a value for an argument that is not there.
+/// Returns whether an argument of type `T` may be omitted.
 pub(crate) fn is_optional<'de, T: Deserialize<'de>>() -> bool {
     value::<T>().is_some()
 }
@@ -45,7 +45,7 @@ mod tests {
     type Maybe<T> = Option<T>;
 
     #[test]
-    fn only_types_that_accept_no_value_are_optional() {
+    fn only_types_that_accept_none_are_optional() {
         assert!(is_optional::<Maybe<u8>>());
         assert!(is_optional::<Option<Option<String>>>());
         assert!(!is_optional::<u8>());

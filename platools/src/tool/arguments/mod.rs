@@ -1,7 +1,6 @@
-//! Arguments: the text of one JSON object, and how it becomes typed values.
+//! Arguments: the text of one JSON object, and its decoding into typed values.
 //!
-//! Mistakes are collected and told in words that a model can act on: which argument, what was expected,
-//! what came, and which names there are.
+//! All errors of a call are collected and reported to the model: path, expected and received value, accepted names.
 
 #[cfg(test)]
 mod answers;
@@ -23,7 +22,7 @@ pub use self::explain::nearest_name;
 use super::ToolError;
 use crate::wire::json;
 
-/// The arguments of one call: a JSON object, kept as text until a handler asks for its values.
+/// The arguments of one call: a JSON object, kept as text until a handler decodes it.
 ///
 /// ```
 /// use platools::Arguments;
@@ -39,7 +38,7 @@ use crate::wire::json;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Arguments(String);
 
-/// Text that is not the JSON object that arguments have to be.
+/// Invalid arguments: not JSON, or not a JSON object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArgumentsError {
@@ -52,15 +51,15 @@ pub enum ArgumentsError {
 }
 
 impl Arguments {
-    /// No arguments: `{}`.
+    /// Returns empty arguments, `{}`.
     pub fn empty() -> Self {
         Self("{}".to_owned())
     }
 
-    /// The arguments in `text`.
+    /// Validates that `text` is a JSON object.
     ///
     /// # Errors
-    /// When `text` is not JSON or not an object.
+    /// If `text` is not JSON or not an object.
     pub fn from_json(text: impl Into<String>) -> Result<Self, ArgumentsError> {
         let text = text.into();
         if let Err(error) = serde_json::from_str::<&RawValue>(&text) {
@@ -76,24 +75,24 @@ impl Arguments {
         }
     }
 
-    /// Text that is known to be a JSON object.
+    /// Wraps text that is known to be a JSON object.
     pub(crate) fn from_object_text(text: String) -> Self {
         debug_assert!(Self::from_json(text.as_str()).is_ok());
         Self(text)
     }
 
-    /// The arguments as they were written.
+    /// Returns the JSON text as it was received.
     pub fn as_json(&self) -> &str {
         &self.0
     }
 
-    /// The arguments as one value of type `T`, for handlers without typed parameters.
+    /// Decodes all arguments into a `T`, for handlers without typed parameters.
     ///
     /// # Errors
-    /// `invalid arguments: …` with the path of what does not fit.
+    /// `invalid arguments: …` with the path of the mismatch.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ToolError> {
         explain::parse(&self.0, "")
-            .map_err(|refusal| ToolError::invalid_arguments(refusal.into_problem()).into_refusal())
+            .map_err(|error| ToolError::invalid_arguments(error.into_problem()).into_refusal())
     }
 
     pub(crate) fn members(&self) -> json::Members<'_> {
@@ -122,7 +121,7 @@ impl TryFrom<Value> for Arguments {
 }
 
 impl fmt::Debug for Arguments {
-    /// Says how much there is, not what: arguments are the caller's data.
+    /// Writes only the length: arguments are the caller's data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Arguments({} bytes)", self.0.len())
     }

@@ -1,4 +1,4 @@
-//! Takes typed arguments out of one call, by name, and collects everything that is wrong.
+//! Decodes the arguments of one call by name and collects all errors.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -10,26 +10,26 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::constraint::{Length, Measured, Range, Ranged, Textual};
-use super::explain::Refusal;
+use super::explain::DecodeError;
 use super::tool_argument::ToolArgument;
 use super::{Arguments, explain, missing, words};
 use crate::tool::ToolError;
 
-/// The most mistakes that one answer lists.
+/// Maximum number of problems in one answer.
 const MAX_PROBLEMS: usize = 10;
 
-/// The names that callers may send, as the schema has them.
+/// The accepted argument names and their schemas.
 #[derive(Debug)]
 pub struct ArgumentNames {
     /// The schema of each name.
     pub(crate) properties: Map<String, Value>,
     /// The definitions that the schemas refer to.
     pub(crate) definitions: Map<String, Value>,
-    /// Those that belong to a flattened parameter.
+    /// The names that belong to a flattened parameter.
     pub(crate) flattened: BTreeSet<String>,
     /// The schema of the flattened parameter.
     pub(crate) flattened_schema: Value,
-    /// Whether other names are accepted too.
+    /// Whether unknown names are accepted and ignored.
     pub(crate) open: bool,
 }
 
@@ -38,7 +38,7 @@ impl ArgumentNames {
         self.properties.contains_key(name)
     }
 
-    /// The names as a sentence lists them.
+    /// Returns the names, quoted and comma-separated.
     fn list(&self) -> String {
         let names: Vec<String> = self.properties.keys().map(|name| format!("`{name}`")).collect();
         names.join(", ")
@@ -56,7 +56,7 @@ pub struct ArgumentReader<'a> {
     sent: Vec<Sent<'a>>,
     names: Arc<ArgumentNames>,
     problems: Vec<String>,
-    /// Whether a name was wrong or left out, so that the answer should list the right ones.
+    /// Whether a name was unknown or missing, so that the answer lists the accepted names.
     list_names: bool,
 }
 
@@ -67,7 +67,7 @@ impl std::fmt::Debug for ArgumentReader<'_> {
 }
 
 impl<'a> ArgumentReader<'a> {
-    /// A reader of `arguments`, of which `names` are known.
+    /// Creates a reader of `arguments` that accepts `names`.
     pub fn new(arguments: &'a Arguments, names: &Arc<ArgumentNames>) -> Self {
         let mut reader = Self {
             sent: Vec::with_capacity(names.properties.len()),
@@ -84,7 +84,7 @@ impl<'a> ArgumentReader<'a> {
         reader
     }
 
-    /// The text of the argument `name`. Of duplicates the last counts, as it does in JavaScript.
+    /// Takes the JSON text of the argument `name`. The last duplicate wins, as in JavaScript.
     fn take_text(&mut self, name: &str) -> Option<&'a str> {
         let mut text = None;
         for sent in self.sent.iter_mut().filter(|sent| sent.name == name) {
@@ -97,26 +97,26 @@ impl<'a> ArgumentReader<'a> {
     fn parse<T: DeserializeOwned>(&mut self, name: &str, text: &str) -> Option<T> {
         match explain::parse(text, name) {
             Ok(value) => Some(value),
-            Err(refusal) => {
-                self.refuse(refusal, name, text);
+            Err(error) => {
+                self.record(error, name, text);
                 None
             }
         }
     }
 
-    /// Adds what is wrong with the argument `name`, or with the flattened ones when it is empty.
+    /// Records a decoding error of the argument `name`, or of the flattened parameter if `name` is empty.
     #[cold]
-    fn refuse(&mut self, refusal: Refusal, name: &str, text: &str) {
+    fn record(&mut self, error: DecodeError, name: &str, text: &str) {
         let schema = match name {
             "" => Some(&self.names.flattened_schema),
             name => self.names.properties.get(name),
         };
         let problem =
-            refusal.into_problem_of(text, name, schema.unwrap_or(&Value::Null), &self.names.definitions);
+            error.into_problem_of(text, name, schema.unwrap_or(&Value::Null), &self.names.definitions);
         self.problems.push(problem);
     }
 
-    /// The argument `name`; `None` only when something is wrong, which `finish` reports.
+    /// Decodes the argument `name`; returns `None` on an error, which `finish` reports.
     pub fn take<T: ToolArgument>(&mut self, name: &'static str) -> Option<T> {
         if let Some(text) = self.take_text(name) {
             return self.parse(name, text);
@@ -131,7 +131,7 @@ impl<'a> ArgumentReader<'a> {
         value
     }
 
-    /// The argument `name`, or `default` when it was not sent.
+    /// Decodes the argument `name`, or returns `default` if it was not sent.
     pub fn take_or<T: ToolArgument>(&mut self, name: &'static str, default: impl FnOnce() -> T) -> Option<T> {
         match self.take_text(name) {
             Some(text) => self.parse(name, text),
@@ -139,7 +139,7 @@ impl<'a> ArgumentReader<'a> {
         }
     }
 
-    /// The struct `T`, made of the arguments that no other parameter took. Call it after all others.
+    /// Decodes the struct `T` from the arguments that no other parameter took. Call it last.
     pub fn flatten<T: ToolArgument>(&mut self) -> Option<T> {
         let mut text = String::from("{");
         for sent in &mut self.sent {
@@ -164,19 +164,19 @@ impl<'a> ArgumentReader<'a> {
         self.problems.extend(problem.map(|problem| format!("`{name}`: {problem}")));
     }
 
-    /// Holds a number against its bounds.
+    /// Checks a number against its bounds.
     pub fn check_range<T: Ranged>(&mut self, name: &str, value: Option<&T>, range: Range) {
         let problem = value.and_then(Ranged::number).and_then(|number| range.check(number));
         self.check(name, problem);
     }
 
-    /// Holds a length against its bounds.
+    /// Checks a length against its bounds.
     pub fn check_length<T: Measured>(&mut self, name: &str, value: Option<&T>, length: Length) {
         let problem = value.and_then(Measured::measure).and_then(|measured| length.check(measured, T::UNIT));
         self.check(name, problem);
     }
 
-    /// Holds a text against a pattern.
+    /// Checks a text against a pattern.
     pub fn check_pattern<T: Textual>(&mut self, name: &str, value: Option<&T>, pattern: &Regex) {
         let problem = value.and_then(Textual::text).filter(|text| !pattern.is_match(text)).map(|text| {
             let quoted = serde_json::Value::from(explain::shorten(text));
@@ -185,10 +185,10 @@ impl<'a> ArgumentReader<'a> {
         self.check(name, problem);
     }
 
-    /// Reports what is wrong, if anything: values that do not fit, and names that nobody takes.
+    /// Reports all errors: mismatched values and unknown names.
     ///
     /// # Errors
-    /// One `invalid arguments: …` with all of it.
+    /// One `invalid arguments: …` that lists all problems.
     pub fn finish(mut self) -> Result<(), ToolError> {
         if !self.names.open {
             for sent in self.sent.iter().filter(|sent| !sent.taken && !self.names.contains(&sent.name)) {
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_says_what_is_read() {
+    fn the_schema_matches_the_decoding() {
         let (schema, problems) = schema().finish();
         assert_eq!(problems, Vec::<String>::new());
         assert_eq!(
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn good_arguments_are_read() {
+    fn valid_arguments_are_decoded() {
         let page = |size, after: Option<&str>| Page { size, after: after.map(str::to_owned) };
         assert_eq!(
             read(r#"{"order_id":"a","quantity":2,"size":5}"#),
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn all_mistakes_are_told_at_once() {
+    fn all_errors_are_reported_together() {
         let cases = [
             (
                 r#"{"orderId":"a","quantity":"two","size":5}"#,
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_tool_drops_what_it_does_not_know() {
+    fn an_open_tool_ignores_unknown_arguments() {
         let mut input = InputSchema::new();
         let _ = input.argument::<u8>("a", None);
         input.allow_additional_properties();
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_flattened_is_said() {
+    fn a_parameter_that_cannot_be_flattened_is_a_problem() {
         let mut input = InputSchema::new();
         let _ = input.argument::<u8>("size", None);
         input.flatten::<Page>("page");

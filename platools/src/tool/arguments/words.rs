@@ -1,19 +1,19 @@
-//! Schemas and values in the words of an answer: `an integer from 0 to 9`, `the string "x"`.
+//! Describes schemas and values for error texts: `an integer from 0 to 9`, `the string "x"`.
 
 use serde_json::{Map, Value};
 
 use super::explain::{nearest_name, shorten};
 use crate::tool::schema::article;
 
-/// The most alternatives that one sentence lists.
+/// Maximum number of alternatives listed in one description.
 const MAX_ALTERNATIVES: usize = 20;
-/// How far a description looks into references and alternatives of alternatives.
+/// Maximum depth of references and nested alternatives in a description.
 const MAX_DEPTH: usize = 4;
 
-/// The definitions that `$ref` points into.
+/// The schema definitions that `$ref` resolves to.
 pub(super) type Definitions = Map<String, Value>;
 
-/// The schema itself, or what it refers to.
+/// Resolves `$ref`.
 pub(super) fn resolved<'a>(schema: &'a Value, definitions: &'a Definitions) -> &'a Value {
     let mut schema = schema;
     for _ in 0..MAX_DEPTH {
@@ -26,12 +26,12 @@ pub(super) fn resolved<'a>(schema: &'a Value, definitions: &'a Definitions) -> &
     schema
 }
 
-/// The alternatives of a schema.
+/// Returns the branches of `anyOf` or `oneOf`.
 pub(super) fn alternatives(schema: &Value) -> Option<&[Value]> {
     ["oneOf", "anyOf"].iter().find_map(|key| schema.get(key)).and_then(Value::as_array).map(Vec::as_slice)
 }
 
-/// The only text that a schema allows.
+/// Returns the text of a schema that allows exactly one text.
 pub(super) fn only_text(schema: &Value) -> Option<&str> {
     match (schema.get("const"), schema.get("enum").and_then(Value::as_array).map(Vec::as_slice)) {
         (Some(text), _) | (None, Some([text])) => text.as_str(),
@@ -39,31 +39,31 @@ pub(super) fn only_text(schema: &Value) -> Option<&str> {
     }
 }
 
-/// Whether a schema takes nothing but `null`.
+/// Returns whether a schema allows only `null`.
 pub(super) fn is_null(schema: &Value) -> bool {
     schema.get("type").is_some_and(|name| name == "null") || schema.get("const").is_some_and(Value::is_null)
 }
 
-/// How alternatives are told apart.
+/// The tagging of an enum's alternatives, as in serde.
 #[derive(Debug)]
 pub(super) enum Tagging<'a> {
-    /// By the text of one member, the same in all: its name, and the text of each alternative.
+    /// By a member that all alternatives have: its name, and its text in each alternative.
     Internal(&'a str, Vec<&'a str>),
-    /// By a name that stands alone or is the only member.
+    /// By a name, which is either the whole value or the only member of an object.
     External(Vec<External<'a>>),
-    /// By what fits.
+    /// Untagged.
     None,
 }
 
-/// One name of externally tagged alternatives.
+/// One externally tagged alternative.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct External<'a> {
     pub(super) name: &'a str,
-    /// The schema of the object of which it is the only member, unless it stands alone.
+    /// The schema of the object whose only member has this name; `None` for a unit variant.
     pub(super) object: Option<&'a Value>,
 }
 
-/// How `branches`, resolved, are told apart.
+/// Determines the tagging of resolved `branches`.
 pub(super) fn tagging<'a>(branches: &[&'a Value]) -> Tagging<'a> {
     let properties = |branch: &'a Value| branch.get("properties").and_then(Value::as_object);
     let tag = branches.first().and_then(|first| properties(first)).and_then(|first| {
@@ -100,7 +100,7 @@ pub(super) fn tagging<'a>(branches: &[&'a Value]) -> Tagging<'a> {
     Tagging::External(names)
 }
 
-/// The texts that a schema allows, when it allows nothing else.
+/// Returns the texts of a schema that allows only certain texts.
 fn texts(schema: &Value) -> Option<Vec<&str>> {
     if let Some(text) = only_text(schema) {
         return Some(vec![text]);
@@ -108,12 +108,12 @@ fn texts(schema: &Value) -> Option<Vec<&str>> {
     schema.get("enum")?.as_array()?.iter().map(Value::as_str).collect()
 }
 
-/// What a schema takes.
+/// Describes the values that a schema allows.
 pub(super) fn expected(schema: &Value, definitions: &Definitions) -> String {
     describe(schema, definitions, 0)
 }
 
-/// What a schema takes, as much as a caller who sent nothing needs to know.
+/// Describes the values that a schema allows, briefly, for a missing argument.
 pub(super) fn expected_of_missing(schema: &Value, definitions: &Definitions) -> String {
     let schema = resolved(schema, definitions);
     match types(schema).find(|name| *name != "null") {
@@ -178,7 +178,7 @@ fn is_only_object(words: &[String]) -> bool {
     matches!(words, [word] if word == "an object")
 }
 
-/// What one of several schemas takes.
+/// Describes the values that any of several schemas allows.
 pub(super) fn expected_of_any(branches: &[Value], definitions: &Definitions) -> String {
     describe_alternatives(branches, definitions, 0)
 }
@@ -217,7 +217,7 @@ fn describe_alternatives(branches: &[Value], definitions: &Definitions, depth: u
     }
 }
 
-/// The members that an object must have, as they follow `an object`.
+/// Returns an object's required members, to append to `an object`.
 fn with_members(schema: &Value) -> String {
     let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
     let names: Vec<String> =
@@ -225,7 +225,7 @@ fn with_members(schema: &Value) -> String {
     if names.is_empty() { String::new() } else { format!(" with {}", names.join(" and ")) }
 }
 
-/// The names in `type`.
+/// Returns the type names in `type`.
 pub(super) fn types(schema: &Value) -> impl Iterator<Item = &str> {
     let (one, many) = match schema.get("type") {
         Some(Value::String(name)) => (Some(name.as_str()), None),
@@ -235,7 +235,7 @@ pub(super) fn types(schema: &Value) -> impl Iterator<Item = &str> {
     one.into_iter().chain(many.into_iter().flatten().filter_map(Value::as_str))
 }
 
-/// A text of a known form, with one that has it.
+/// Describes a text format with an example.
 fn formatted(format: &str) -> String {
     let (words, example) = match format {
         "date-time" => ("a date-time", "2026-01-01T00:00:00Z"),
@@ -255,12 +255,12 @@ fn formatted(format: &str) -> String {
     format!("{words} such as {example}")
 }
 
-/// A number of items.
+/// Formats a number of items.
 pub(super) fn items(count: u64) -> String {
     if count == 1 { "1 item".to_owned() } else { format!("{count} items") }
 }
 
-/// What came.
+/// Describes the received value.
 pub(super) fn got(value: &Value) -> String {
     match value {
         Value::Null | Value::Bool(_) => value.to_string(),
@@ -271,7 +271,7 @@ pub(super) fn got(value: &Value) -> String {
     }
 }
 
-/// A value as JSON, of which a long text shows its beginning.
+/// Formats a value as JSON; a long text is shortened.
 fn quoted(value: &Value) -> String {
     match value.as_str() {
         Some(text) => Value::from(shorten(text)).to_string(),
@@ -284,7 +284,7 @@ fn one_of(values: impl Iterator<Item = String>) -> String {
     if let [one] = values.as_slice() { one.clone() } else { format!("one of {}", values.join(", ")) }
 }
 
-/// As many as one sentence lists, and a sign that there are more.
+/// Limits a list to [`MAX_ALTERNATIVES`], with `…` for the rest.
 fn limited(words: impl Iterator<Item = String>) -> Vec<String> {
     let mut words: Vec<String> = words.take(MAX_ALTERNATIVES + 1).collect();
     if words.len() > MAX_ALTERNATIVES {
@@ -294,7 +294,7 @@ fn limited(words: impl Iterator<Item = String>) -> Vec<String> {
     words
 }
 
-/// A name that is none of those known, and the one that was probably meant.
+/// Describes an unknown name, the known names and the nearest one.
 pub(super) fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     let hint = nearest_name(name, known.clone())
         .map_or_else(String::new, |near| format!(", did you mean `{near}`?"));

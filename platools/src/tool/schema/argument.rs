@@ -1,5 +1,5 @@
-//! What a parameter's attributes say about it: its default and its constraints, and whether they agree
-//! with its type and with each other. What does not is a problem, told when the host starts.
+//! The default and the constraints of one parameter, checked against its type and each other. Contradictions are
+//! reported when the host starts.
 
 use std::marker::PhantomData;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::InputSchema;
 use crate::tool::arguments::constraint::{Length, Measured, Number, Range, Ranged, Textual, Unit};
 
-/// One parameter that was just added, for its default and its constraints.
+/// Builder for the default and the constraints of the parameter that was just added.
 #[derive(Debug)]
 pub struct Argument<'a, T> {
     input: &'a mut InputSchema,
@@ -18,7 +18,7 @@ pub struct Argument<'a, T> {
     of: PhantomData<fn() -> T>,
 }
 
-/// What was said about one parameter.
+/// The default and the constraints of one parameter.
 #[derive(Debug)]
 pub(super) struct Constraints {
     name: &'static str,
@@ -36,7 +36,7 @@ impl<'a, T> Argument<'a, T> {
 
     fn set(&mut self, key: &str, value: Value) {
         let Some(property) = self.input.properties.get_mut(self.name) else { return };
-        // `true`, the schema of anything, has no room for keywords.
+        // The schema `true`, which allows anything, cannot hold keywords.
         if !property.is_object() {
             *property = json!({});
         }
@@ -44,11 +44,11 @@ impl<'a, T> Argument<'a, T> {
     }
 
     fn constrain(&mut self, change: impl FnOnce(&mut Constraints)) {
-        // The last one is this one: it borrows the schema.
+        // The last entry belongs to this parameter: it holds the only borrow of the schema.
         self.input.constraints.last_mut().map(change);
     }
 
-    /// The value when the caller sends none.
+    /// Sets the value used if the caller sends none.
     #[must_use]
     pub fn default_value(mut self, value: &T) -> Self
     where
@@ -63,12 +63,12 @@ impl<'a, T> Argument<'a, T> {
             Err(error) => self
                 .input
                 .problems
-                .push(format!("the default of `{}` cannot be written as JSON: {error}", self.name)),
+                .push(format!("the default of `{}` cannot be serialized as JSON: {error}", self.name)),
         }
         self
     }
 
-    /// Bounds of a number.
+    /// Sets the bounds of a number.
     #[must_use]
     pub fn range(mut self, range: Range) -> Self
     where
@@ -86,7 +86,7 @@ impl<'a, T> Argument<'a, T> {
         self
     }
 
-    /// Bounds of a length: characters of a text, items of a list, members of a map.
+    /// Sets the bounds of a length: characters of a text, items of a list, members of a map.
     #[must_use]
     pub fn length(mut self, length: Length) -> Self
     where
@@ -99,7 +99,7 @@ impl<'a, T> Argument<'a, T> {
         self
     }
 
-    /// A regular expression that a text must match somewhere.
+    /// Sets a regular expression that a text must match, not anchored.
     #[must_use]
     pub fn pattern(mut self, pattern: &str) -> Self
     where
@@ -110,7 +110,7 @@ impl<'a, T> Argument<'a, T> {
         self
     }
 
-    /// Whether a person can know the value, for the doctor.
+    /// Sets whether a person can know the value, for the doctor.
     #[must_use]
     pub fn user_providable(mut self, can: bool) -> Self {
         self.set("x-user-providable", can.into());
@@ -119,9 +119,9 @@ impl<'a, T> Argument<'a, T> {
 }
 
 impl Constraints {
-    /// Where the default breaks a constraint, so that every call without the argument would be refused.
+    /// Returns the constraints that the default violates, which would make every call without the argument fail.
     pub(super) fn problems_of_default(&self) -> Vec<String> {
-        // A `null` stands for an option that is left out, which no constraint is about.
+        // `null` means an omitted option, to which no constraint applies.
         let Some(default) = self.default.as_ref().filter(|default| !default.is_null()) else {
             return Vec::new();
         };
@@ -138,7 +138,7 @@ impl Constraints {
         let range = self.range.zip(number).and_then(|(range, number)| range.check(number));
         let length = self.length.zip(length).and_then(|((bounds, unit), length)| bounds.check(length, unit));
         let pattern = self.pattern.as_deref().zip(default.as_str()).and_then(|(pattern, text)| {
-            // One that is no regular expression is refused elsewhere.
+            // Invalid regular expressions are reported elsewhere.
             let matches = Regex::new(pattern).map_or(true, |pattern| pattern.is_match(text));
             (!matches).then(|| format!("must match the pattern `{pattern}`, got {default}"))
         });
@@ -175,7 +175,7 @@ mod tests {
         Number::Integer(number)
     }
 
-    /// The problems of a parameter `value`.
+    /// Returns the problems of a parameter `value`.
     fn problems<T: ToolArgument>(add: impl FnOnce(Argument<'_, T>)) -> Vec<String> {
         let mut input = InputSchema::new();
         add(input.argument::<T>("value", None));
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_keeps_its_own_constraints() {
+    fn a_default_must_satisfy_its_constraints() {
         let broken = |problem: &str| {
             vec![format!(
                 "the default of `value` breaks its own constraint: {problem}; \
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_declares_no_more_than_the_type_takes() {
+    fn a_declared_range_stays_within_the_type() {
         fn declared<T: ToolArgument + Ranged>(range: Range) -> Value {
             let mut input = InputSchema::new();
             let _ = input.argument::<T>("value", None).range(range);
@@ -276,35 +276,35 @@ mod tests {
     }
 
     #[test]
-    fn a_range_that_no_value_keeps_is_a_problem() {
+    fn a_range_without_values_is_a_problem() {
         let cases = [
             (
                 problems::<u8>(|it| drop(it.range(range(whole(256), None)))),
-                "the range of `value` allows no value: it begins at 256, and the type ends at 255",
+                "the range of `value` allows no value: its minimum is 256, the type's maximum is 255",
             ),
             (
                 problems::<u32>(|it| drop(it.range(beyond(None, whole(0))))),
-                "the range of `value` allows no value: it ends at -1, and the type begins at 0",
+                "the range of `value` allows no value: its maximum is -1, the type's minimum is 0",
             ),
             (
                 problems::<i64>(|it| drop(it.range(range(whole(7), whole(6))))),
-                "the range of `value` allows no value: it begins at 7 and ends at 6",
+                "the range of `value` allows no value: its minimum is 7, its maximum is 6",
             ),
             (
                 problems::<i64>(|it| drop(it.range(beyond(whole(7), whole(8))))),
-                "the range of `value` allows no value: it begins at 8 and ends at 7",
+                "the range of `value` allows no value: its minimum is 8, its maximum is 7",
             ),
             (
                 problems::<f64>(|it| drop(it.range(beyond(whole(1), Number::Float(1.0))))),
-                "the range of `value` allows no value: it begins above 1 and ends below 1",
+                "the range of `value` allows no value: its exclusive minimum is 1, its exclusive maximum is 1",
             ),
             (
                 problems::<Option<i8>>(|it| drop(it.range(range(None, Number::Float(1.5))))),
-                "the range of `value` has the bound 1.5, and the type takes whole numbers only",
+                "the range of `value` has the bound 1.5, but the type holds only integers",
             ),
             (
                 problems::<f64>(|it| drop(it.range(range(None, Number::Float(f64::NAN))))),
-                "the range of `value` has the bound NaN, which no number keeps",
+                "the range of `value` has the bound NaN, which no number satisfies",
             ),
         ];
         for (problems, expected) in cases {

@@ -1,4 +1,4 @@
-//! The schemas of the types that people use, as they are sent. What a schema says, decoding does.
+//! Snapshot tests of the schemas of common types, and tests that decoding agrees with them.
 
 #![expect(dead_code, reason = "the fields are only described and read into")]
 
@@ -13,7 +13,7 @@ use super::InputSchema;
 use crate::tool::Arguments;
 use crate::tool::arguments::reader::ArgumentReader;
 
-/// The schema of a tool with one argument of type `T`.
+/// Returns the schema of a tool with one argument of type `T`.
 fn schema<T: DeserializeOwned + JsonSchema>() -> String {
     let mut input = InputSchema::new();
     let _ = input.argument::<T>("value", Some("The value."));
@@ -22,7 +22,7 @@ fn schema<T: DeserializeOwned + JsonSchema>() -> String {
     serde_json::to_string_pretty(&schema).unwrap()
 }
 
-/// Whether the tool takes `value`, or what it says instead.
+/// Decodes `value`; returns the error text if it is rejected.
 fn takes<T: DeserializeOwned + JsonSchema>(value: &Value) -> Result<(), String> {
     let mut input = InputSchema::new();
     let _ = input.argument::<T>("value", None);
@@ -33,7 +33,7 @@ fn takes<T: DeserializeOwned + JsonSchema>(value: &Value) -> Result<(), String> 
 }
 
 macro_rules! golden {
-    ($($name:ident: $type:ty, takes [$($good:tt),* $(,)?], refuses [$($bad:tt),* $(,)?];)*) => {$(
+    ($($name:ident: $type:ty, takes [$($good:tt),* $(,)?], rejects [$($bad:tt),* $(,)?];)*) => {$(
         #[test]
         fn $name() {
             insta::assert_snapshot!(stringify!($name), schema::<$type>());
@@ -120,38 +120,38 @@ struct Folder {
 golden! {
     nested_struct: Customer,
         takes [{"name": "a", "addresses": [{"streetLine": "x"}]}, {"name": "a", "addresses": [], "vip": true}],
-        refuses [{"name": "a"}, {"name": "a", "addresses": [], "age": 7}, {"name": "a", "addresses": [{"street_line": "x"}]}];
-    optional_struct: Option<Address>, takes [null, {"streetLine": "x", "country": null}], refuses ["x"];
-    enum_of_names: Color, takes ["red", "dark_green"], refuses ["DarkGreen", 1];
-    optional_enum: Option<Color>, takes ["red", null], refuses ["blue"];
+        rejects [{"name": "a"}, {"name": "a", "addresses": [], "age": 7}, {"name": "a", "addresses": [{"street_line": "x"}]}];
+    optional_struct: Option<Address>, takes [null, {"streetLine": "x", "country": null}], rejects ["x"];
+    enum_of_names: Color, takes ["red", "dark_green"], rejects ["DarkGreen", 1];
+    optional_enum: Option<Color>, takes ["red", null], rejects ["blue"];
     enum_externally_tagged: External,
-        takes ["Nothing", {"Number": 7}, {"Point": {"x": 1, "y": -1}}], refuses ["Number", {"Number": 256}];
+        takes ["Nothing", {"Number": 7}, {"Point": {"x": 1, "y": -1}}], rejects ["Number", {"Number": 256}];
     enum_internally_tagged: Internal,
-        takes [{"kind": "card", "number": "1"}, {"kind": "cash"}], refuses [{"kind": "card"}, {"number": "1"}];
+        takes [{"kind": "card", "number": "1"}, {"kind": "cash"}], rejects [{"kind": "card"}, {"number": "1"}];
     enum_adjacently_tagged: Adjacent,
-        takes [{"kind": "Text", "data": "x"}, {"kind": "Count", "data": 1}], refuses [{"kind": "Count", "data": "x"}];
-    enum_untagged: Untagged, takes [7, "seven"], refuses [[], {}];
-    map_of_numbers: BTreeMap<String, f64>, takes [{}, {"a": 1.5, "b": 2}], refuses [{"a": "1"}, []];
-    map_of_structs: HashMap<String, OrderId>, takes [{"a": "ord-1"}], refuses [{"a": 1}];
-    tuple: (u8, String), takes [[1, "a"]], refuses [[1], [1, "a", 2], {}];
-    tuple_struct: Pair, takes [[1, "a"]], refuses [[1]];
-    newtype: OrderId, takes ["ord-1"], refuses [1];
-    bytes: Vec<u8>, takes [[], [0, 255]], refuses [[256], "AA=="];
-    array: [u8; 3], takes [[1, 2, 3]], refuses [[1, 2]];
-    whole_numbers: (i8, u16, i32, u32, i64, u64), takes [[1, 2, 3, 4, 5, 6]], refuses [[1.5, 2, 3, 4, 5, 6]];
-    fractions: (f32, f64), takes [[1, 2.5]], refuses [["1", 2]];
-    character: char, takes ["é"], refuses ["ab"];
-    any_value: Value, takes [null, 1, [], {"a": []}], refuses [];
+        takes [{"kind": "Text", "data": "x"}, {"kind": "Count", "data": 1}], rejects [{"kind": "Count", "data": "x"}];
+    enum_untagged: Untagged, takes [7, "seven"], rejects [[], {}];
+    map_of_numbers: BTreeMap<String, f64>, takes [{}, {"a": 1.5, "b": 2}], rejects [{"a": "1"}, []];
+    map_of_structs: HashMap<String, OrderId>, takes [{"a": "ord-1"}], rejects [{"a": 1}];
+    tuple: (u8, String), takes [[1, "a"]], rejects [[1], [1, "a", 2], {}];
+    tuple_struct: Pair, takes [[1, "a"]], rejects [[1]];
+    newtype: OrderId, takes ["ord-1"], rejects [1];
+    bytes: Vec<u8>, takes [[], [0, 255]], rejects [[256], "AA=="];
+    array: [u8; 3], takes [[1, 2, 3]], rejects [[1, 2]];
+    whole_numbers: (i8, u16, i32, u32, i64, u64), takes [[1, 2, 3, 4, 5, 6]], rejects [[1.5, 2, 3, 4, 5, 6]];
+    fractions: (f32, f64), takes [[1, 2.5]], rejects [["1", 2]];
+    character: char, takes ["é"], rejects ["ab"];
+    any_value: Value, takes [null, 1, [], {"a": []}], rejects [];
     recursive: Folder,
-        takes [{"name": "a", "folders": [{"name": "b", "folders": []}]}], refuses [{"name": "a", "folders": [{}]}];
-    date_and_time: chrono::DateTime<chrono::Utc>, takes ["2026-11-21T12:00:00Z"], refuses ["yesterday"];
-    date: chrono::NaiveDate, takes ["2026-11-21"], refuses ["2026-13-01"];
-    uuid: uuid::Uuid, takes ["67e55044-10b1-426f-9247-bb680e5fe0c8"], refuses ["67e55044"];
-    address_on_the_web: url::Url, takes ["https://example.com/a"], refuses ["example"];
+        takes [{"name": "a", "folders": [{"name": "b", "folders": []}]}], rejects [{"name": "a", "folders": [{}]}];
+    date_and_time: chrono::DateTime<chrono::Utc>, takes ["2026-11-21T12:00:00Z"], rejects ["yesterday"];
+    date: chrono::NaiveDate, takes ["2026-11-21"], rejects ["2026-13-01"];
+    uuid: uuid::Uuid, takes ["67e55044-10b1-426f-9247-bb680e5fe0c8"], rejects ["67e55044"];
+    address_on_the_web: url::Url, takes ["https://example.com/a"], rejects ["example"];
 }
 
 #[test]
-fn a_flattened_struct_lies_beside_the_others() {
+fn a_flattened_struct_is_merged_with_the_other_arguments() {
     let mut input = InputSchema::new();
     let _ = input.argument::<u8>("before", None);
     input.flatten::<Customer>("customer");
@@ -162,7 +162,7 @@ fn a_flattened_struct_lies_beside_the_others() {
 }
 
 #[test]
-fn a_flattened_map_takes_every_name() {
+fn a_flattened_map_accepts_every_name() {
     let mut input = InputSchema::new();
     let _ = input.argument::<u8>("before", None);
     input.flatten::<BTreeMap<String, i64>>("rest");

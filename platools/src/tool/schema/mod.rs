@@ -1,4 +1,4 @@
-//! JSON Schemas of arguments and results: draft 2020-12, inlined, without noise.
+//! JSON Schemas of arguments and results: draft 2020-12, inlined, without redundant keywords.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::arguments::missing;
 use super::arguments::reader::ArgumentNames;
 use super::arguments::tool_argument::ToolArgument;
 
-/// A generator whose subschemas are inlined unless recursive.
+/// Creates a generator that inlines subschemas unless they are recursive.
 fn generator(for_output: bool) -> SchemaGenerator {
     SchemaSettings::draft2020_12()
         .with(|settings| {
@@ -27,7 +27,8 @@ fn generator(for_output: bool) -> SchemaGenerator {
         .into_generator()
 }
 
-/// Numbers carry Rust's widths as `format`, which no validator knows and some model vendors reject.
+/// Removes Rust's integer and float widths from `format`: validators do not know them and some model vendors reject
+/// them.
 fn drop_numeric_formats(schema: &mut Schema) {
     let numeric = |name: &Value| name == "integer" || name == "number";
     let is_numeric = match schema.get("type") {
@@ -36,7 +37,7 @@ fn drop_numeric_formats(schema: &mut Schema) {
         None => false,
     };
     if is_numeric && let Some(object) = schema.as_object_mut() {
-        // Not `remove`, which would move the last keyword into the gap.
+        // `remove` would reorder the keywords.
         object.shift_remove("format");
     }
 }
@@ -45,7 +46,7 @@ fn tidy(schema: &mut Schema) {
     RecursiveTransform(drop_numeric_formats as fn(&mut Schema)).transform(schema);
 }
 
-/// The schema of a result, unless it says nothing: neither that of any JSON value nor that of `()`.
+/// Returns the schema of a result, unless it is that of any JSON value or of `()`.
 pub(crate) fn output_schema<T: JsonSchema>() -> Option<Value> {
     let mut generator = generator(true);
     let mut schema = generator.subschema_for::<T>();
@@ -65,7 +66,7 @@ pub(crate) fn output_schema<T: JsonSchema>() -> Option<Value> {
     Some(schema.to_value())
 }
 
-/// The definitions that recursive types left behind.
+/// Returns the definitions of recursive types.
 fn definitions(generator: &mut SchemaGenerator) -> Map<String, Value> {
     let mut definitions = generator.take_definitions(true);
     for definition in definitions.values_mut() {
@@ -82,11 +83,11 @@ pub struct InputSchema {
     generator: SchemaGenerator,
     properties: Map<String, Value>,
     required: Vec<String>,
-    /// What members other than `properties` must look like; `false` allows none.
+    /// The schema of members other than `properties`; `false` allows none.
     additional: Value,
     flattened: BTreeSet<String>,
     flattened_schema: Value,
-    /// What was said about each parameter, in their order.
+    /// The constraints of each parameter, in order.
     constraints: Vec<Constraints>,
     problems: Vec<String>,
 }
@@ -98,7 +99,7 @@ impl Default for InputSchema {
 }
 
 impl InputSchema {
-    /// A schema without properties that allows no others.
+    /// Creates a schema of an object without members.
     pub fn new() -> Self {
         Self {
             generator: generator(false),
@@ -112,7 +113,7 @@ impl InputSchema {
         }
     }
 
-    /// Adds a parameter of type `T` under `name`; it is required unless `T` can do without a value.
+    /// Adds the parameter `name` of type `T`; it is required unless `T` is optional.
     pub fn argument<T: ToolArgument>(
         &mut self,
         name: &'static str,
@@ -127,12 +128,12 @@ impl InputSchema {
             self.required.push(name.to_owned());
         }
         if self.properties.insert(name.to_owned(), schema.to_value()).is_some() {
-            self.problems.push(format!("two parameters are called `{name}`"));
+            self.problems.push(format!("duplicate parameter `{name}`"));
         }
         Argument::new(self, name)
     }
 
-    /// Adds the properties of the struct `T` beside the other parameters.
+    /// Adds the fields of the struct `T` as arguments.
     pub fn flatten<T: ToolArgument>(&mut self, parameter: &'static str) {
         let mut schema = self.generator.subschema_for::<T>();
         tidy(&mut schema);
@@ -162,12 +163,12 @@ impl InputSchema {
         }
     }
 
-    /// Lets callers send members that no parameter takes; they are dropped.
+    /// Allows unknown members, which are ignored.
     pub fn allow_additional_properties(&mut self) {
         self.additional = json!(true);
     }
 
-    /// The names that callers may send and their schemas, for decoding and for what is wrong with it.
+    /// Returns the accepted names and their schemas, for decoding and its errors.
     pub fn names(&self) -> Arc<ArgumentNames> {
         Arc::new(ArgumentNames {
             properties: self.properties.clone(),
@@ -178,7 +179,7 @@ impl InputSchema {
         })
     }
 
-    /// The finished schema, and what is wrong with it.
+    /// Returns the finished schema and its problems.
     pub(crate) fn finish(mut self) -> (Value, Vec<String>) {
         self.problems.extend(self.constraints.iter().flat_map(Constraints::problems_of_default));
         let mut schema = Map::new();
@@ -198,13 +199,13 @@ impl InputSchema {
     }
 }
 
-/// Whether a schema is an object with properties and nothing that combines schemas.
+/// Returns whether a schema is an object schema without `oneOf`, `anyOf`, `allOf` or `$ref`.
 fn is_plain_object(object: &Map<String, Value>) -> bool {
     object.get("type").is_some_and(|name| name == "object")
         && !["oneOf", "anyOf", "allOf", "$ref"].iter().any(|key| object.contains_key(*key))
 }
 
-/// How a schema's type is called in an error.
+/// Returns a schema type with its article, for error texts.
 pub(crate) fn article(type_name: &str) -> String {
     match type_name {
         "integer" => "an integer".to_owned(),
