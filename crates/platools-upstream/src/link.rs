@@ -187,7 +187,7 @@ impl Caller {
         let mut call =
             Call { caller: self, id: Some(handle.id.clone()), token: handle.progress_token.clone() };
         self.ears.running.send_modify(|running| *running += 1);
-        if progress.is_heard() {
+        if progress.is_enabled() {
             self.ears.listeners().insert(call.token.clone(), progress);
         }
         drop(sending);

@@ -1,7 +1,7 @@
-//! The call that is running, reachable without a parameter.
+//! Task-local access to the running call, without a parameter.
 //!
-//! It follows the handler, on whatever thread, and nothing else: a task that the handler spawns starts
-//! without it. Outside a call every accessor returns `None`.
+//! Available inside the handler, on any thread, but not in tasks that the handler spawns. Outside a call every
+//! accessor returns `None`.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::caller::Identity;
 use crate::wire::{Envelope, Scope};
 
 tokio::task_local! {
-    /// The call that the running handler answers.
+    /// The call of the running handler.
     pub(crate) static CURRENT: Arc<CallScope>;
 }
 
@@ -23,7 +23,7 @@ fn member(read: impl FnOnce(&Envelope) -> &Option<String>) -> Option<String> {
     with_scope(|scope| read(scope.envelope()).clone())
 }
 
-/// The typed context of the running call, when the platform said all of it.
+/// Returns the typed context of the running call, if it is complete.
 ///
 /// ```
 /// assert!(platools::caller::current_context().is_none()); // no call is running here
@@ -32,47 +32,48 @@ pub fn current_context() -> Option<CallContext> {
     with_scope(|scope| scope.context().ok())
 }
 
-/// The user of the running call, even when the rest of its context is incomplete.
+/// Returns the user id of the running call, even if the rest of the context is incomplete. Not verified against the
+/// user's token; see [`current_identity`].
 pub fn current_user_id() -> Option<String> {
     member(|envelope| &envelope.user_id)
 }
 
-/// The verified identity behind the running call.
+/// Returns the verified identity of the running call's caller.
 pub fn current_identity() -> Option<Identity> {
     with_scope(|scope| scope.identity().cloned())
 }
 
-/// The user's token of the running call. A secret: keep it out of logs.
+/// Returns the user's token of the running call. A secret: keep it out of logs.
 pub fn current_user_token() -> Option<String> {
     member(|envelope| &envelope.user_token)
 }
 
-/// The entity's OIDC token of the running call. A secret: keep it out of logs.
+/// Returns the entity's OIDC token of the running call. A secret: keep it out of logs.
 pub fn current_entity_token() -> Option<String> {
     member(|envelope| &envelope.entity_token)
 }
 
-/// The thread of the running call; may be empty.
+/// Returns the thread id of the running call; may be empty.
 pub fn current_thread_id() -> Option<String> {
     member(|envelope| &envelope.thread_id)
 }
 
-/// The agent of the running call.
+/// Returns the agent id of the running call.
 pub fn current_agent_id() -> Option<String> {
     member(|envelope| &envelope.agent_id)
 }
 
-/// The entity of the running call.
+/// Returns the entity id of the running call.
 pub fn current_entity_id() -> Option<String> {
     member(|envelope| &envelope.entity_id)
 }
 
-/// The id of the running call.
+/// Returns the id of the running call.
 pub fn current_call_id() -> Option<String> {
     with_scope(|scope| Some(scope.call_id().to_owned()))
 }
 
-/// The organization, project, environment and entity of the running call, as far as they are known.
+/// Returns the organization, project, environment and entity ids of the running call, as far as known.
 pub fn current_scope() -> Option<Scope> {
     with_scope(|scope| Some(scope_of(scope.envelope())))
 }

@@ -1,7 +1,6 @@
-//! Asking an authenticator no more often than needed: one question for many calls with the same tokens,
-//! and its verdict remembered for a bounded time.
+//! Caches the results of an authenticator, and deduplicates concurrent requests for the same tokens.
 //!
-//! Tokens are kept as SHA-256 only.
+//! Cache keys are SHA-256 hashes; tokens are not stored.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,39 +12,39 @@ use tokio::time::Instant;
 
 use super::{AuthenticationError, Authenticator, Credentials, Identity};
 
-/// How many verdicts are remembered.
+/// Maximum number of cached results.
 const CAPACITY: usize = 10_000;
-/// The longest that a refusal is remembered: a user may become known.
-const REFUSAL: Duration = Duration::from_secs(5);
-/// How long nobody asks again after it could not be found out: long enough for those who wait already.
-const UNAVAILABLE: Duration = Duration::from_millis(500);
+/// Maximum time to cache a rejection: the user may be added meanwhile.
+const REJECTED_TTL: Duration = Duration::from_secs(5);
+/// Time to cache an unavailable authenticator: long enough to answer the calls that are already waiting.
+const UNAVAILABLE_TTL: Duration = Duration::from_millis(500);
 
-type Verdict = Result<Identity, AuthenticationError>;
-/// SHA-256 over the tokens.
+type Outcome = Result<Identity, AuthenticationError>;
+/// SHA-256 of the tokens.
 type Key = [u8; 32];
 
-/// An authenticator with its memory.
+/// An authenticator with its cache.
 pub(crate) struct Authentication {
     authenticator: Arc<dyn Authenticator>,
-    /// How long an identity is remembered; not at all if zero.
+    /// Time to cache an identity; zero disables caching.
     ttl: Duration,
-    verdicts: Cache<Key, Remembered>,
+    results: Cache<Key, Cached>,
 }
 
 #[derive(Clone)]
-struct Remembered {
-    verdict: Verdict,
+struct Cached {
+    outcome: Outcome,
     until: Instant,
 }
 
 impl Authentication {
     pub(crate) fn new(authenticator: Arc<dyn Authenticator>, ttl: Duration) -> Self {
-        Self { authenticator, ttl, verdicts: Cache::new(CAPACITY) }
+        Self { authenticator, ttl, results: Cache::new(CAPACITY) }
     }
 
-    /// Who is behind these credentials. Of several that ask at the same time about the same tokens, one
-    /// asks the authenticator; when it gives up, the next one does.
-    pub(crate) async fn identify(&self, credentials: &Credentials) -> Verdict {
+    /// Authenticates the credentials. Of concurrent callers with the same tokens, one asks the authenticator; if it
+    /// is cancelled, the next one asks.
+    pub(crate) async fn identify(&self, credentials: &Credentials) -> Outcome {
         if credentials.is_empty() {
             return Err(AuthenticationError::NoCredentials);
         }
@@ -54,24 +53,24 @@ impl Authentication {
         }
         let key = key(credentials);
         loop {
-            match self.verdicts.get_value_or_guard_async(&key).await {
-                Ok(remembered) if Instant::now() < remembered.until => return remembered.verdict,
+            match self.results.get_value_or_guard_async(&key).await {
+                Ok(cached) if Instant::now() < cached.until => return cached.outcome,
                 Ok(_) => {
-                    let is_over = |remembered: &Remembered| remembered.until <= Instant::now();
-                    self.verdicts.remove_if(&key, is_over);
+                    let is_over = |cached: &Cached| cached.until <= Instant::now();
+                    self.results.remove_if(&key, is_over);
                 }
                 Err(place) => {
-                    let verdict = self.ask(credentials).await;
-                    let until = Instant::now() + self.lifetime(&verdict);
-                    // Fails only when the entry was taken out meanwhile, and then nothing is remembered.
-                    let _ = place.insert(Remembered { verdict: verdict.clone(), until });
-                    return verdict;
+                    let outcome = self.ask(credentials).await;
+                    let until = Instant::now() + self.lifetime(&outcome);
+                    // Fails only if the entry was removed meanwhile; then the result is not cached.
+                    let _ = place.insert(Cached { outcome: outcome.clone(), until });
+                    return outcome;
                 }
             }
         }
     }
 
-    async fn ask(&self, credentials: &Credentials) -> Verdict {
+    async fn ask(&self, credentials: &Credentials) -> Outcome {
         let identity = self.authenticator.authenticate(credentials).await?;
         if identity.expires_at().is_some_and(|expires_at| expires_at <= SystemTime::now()) {
             return Err(AuthenticationError::rejected("it has expired"));
@@ -79,14 +78,14 @@ impl Authentication {
         Ok(identity)
     }
 
-    fn lifetime(&self, verdict: &Verdict) -> Duration {
-        match verdict {
+    fn lifetime(&self, outcome: &Outcome) -> Duration {
+        match outcome {
             Ok(identity) => match identity.expires_at() {
                 Some(end) => end.duration_since(SystemTime::now()).unwrap_or_default().min(self.ttl),
                 None => self.ttl,
             },
-            Err(AuthenticationError::Unavailable(_)) => UNAVAILABLE.min(self.ttl),
-            Err(_) => REFUSAL.min(self.ttl),
+            Err(AuthenticationError::Unavailable(_)) => UNAVAILABLE_TTL.min(self.ttl),
+            Err(_) => REJECTED_TTL.min(self.ttl),
         }
     }
 }
@@ -100,7 +99,7 @@ impl fmt::Debug for Authentication {
 fn key(credentials: &Credentials) -> Key {
     let mut hash = Sha256::new();
     for token in [credentials.user_token(), credentials.entity_token()] {
-        // With its length, so that no two pairs of tokens read the same.
+        // Length-prefixed, so that different pairs of tokens never hash the same bytes.
         hash.update(token.map_or(u64::MAX, |token| token.len() as u64).to_le_bytes());
         hash.update(token.unwrap_or_default());
     }
@@ -115,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    /// An authenticator that waits until it is let go, and counts how often it was asked.
+    /// Returns an authenticator that waits for a permit and counts its calls.
     fn slow() -> (Arc<AtomicUsize>, Arc<Semaphore>, Arc<dyn Authenticator>) {
         let (asked, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
         let authenticator = {
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn when_the_one_that_asks_gives_up_another_asks() {
+    async fn after_a_cancelled_request_the_next_caller_asks() {
         let (asked, gate, authenticator) = slow();
         let authentication = Arc::new(Authentication::new(authenticator, Duration::from_secs(60)));
         let ask = || {
@@ -179,9 +178,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn verdicts_are_remembered_for_their_time() {
-        for (shown, remembered) in
-            [("good", Duration::from_secs(60)), ("bad", REFUSAL), ("down", UNAVAILABLE)]
+    async fn results_are_cached_for_their_time() {
+        for (shown, cached) in
+            [("good", Duration::from_secs(60)), ("bad", REJECTED_TTL), ("down", UNAVAILABLE_TTL)]
         {
             let (asked, gate, authenticator) = slow();
             gate.add_permits(1_000);
@@ -189,7 +188,7 @@ mod tests {
             let ask = async || authentication.identify(&token(shown)).await.is_ok();
             assert_eq!((ask().await, ask().await), (shown == "good", shown == "good"));
             let moment = Duration::from_millis(1);
-            tokio::time::advance(remembered.saturating_sub(moment)).await;
+            tokio::time::advance(cached.saturating_sub(moment)).await;
             ask().await;
             assert_eq!(asked.load(Ordering::Relaxed), 1, "{shown}");
             tokio::time::advance(moment).await;
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_identity_is_not_remembered_beyond_its_end() {
+    async fn an_identity_is_not_cached_beyond_its_end() {
         let asked = Arc::new(AtomicUsize::new(0));
         let authenticator = {
             let asked = Arc::clone(&asked);
@@ -219,15 +218,15 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert!(authentication.identify(&token("new")).await.is_ok());
         assert_eq!(asked.load(Ordering::Relaxed), 2);
-        assert!(authentication.identify(&token("old")).await.is_err(), "it was over before it began");
+        assert!(authentication.identify(&token("old")).await.is_err(), "it was expired from the start");
     }
 
     #[tokio::test]
-    async fn without_tokens_nobody_is_asked() {
+    async fn without_tokens_the_authenticator_is_not_called() {
         let (asked, _gate, authenticator) = slow();
         let authentication = Authentication::new(authenticator, Duration::from_secs(60));
-        let verdict = authentication.identify(&Credentials::new()).await;
-        assert!(matches!(verdict, Err(AuthenticationError::NoCredentials)));
+        let outcome = authentication.identify(&Credentials::new()).await;
+        assert!(matches!(outcome, Err(AuthenticationError::NoCredentials)));
         assert_eq!(asked.load(Ordering::Relaxed), 0);
     }
 

@@ -1,4 +1,4 @@
-//! The backend's own way to find out who is calling.
+//! The backend's own authentication of callers.
 
 use std::error::Error;
 use std::fmt;
@@ -9,14 +9,14 @@ use async_trait::async_trait;
 
 use super::{Credentials, Identity};
 
-/// Says who is behind a call, from the tokens that it carries.
+/// Authenticates the caller of a call by the tokens that the call carries.
 ///
-/// Once a host has one (`Platools::authenticator`), the `auth` and `roles` of its tools are enforced, and
-/// tools can take an [`Identity`]. It is asked only for calls that need an identity, once for many calls
-/// with the same tokens, and a verdict is remembered for a while (`HostConfig::identity_ttl`).
+/// With an authenticator (`Platools::authenticator`), a host enforces the `auth` and `roles` of its tools, and tools
+/// can take an [`Identity`]. It runs only for calls that need an identity; concurrent calls with the same tokens
+/// share one request, and results are cached (`HostConfig::identity_ttl`).
 ///
-/// A closure is one, and so is `JwtAuthenticator` (feature `jwt`). [`or`](Self::or) and
-/// [`and_then`](Self::and_then) put several together.
+/// Implemented by closures and by `JwtAuthenticator` (feature `jwt`); combine several with [`or`](Self::or) and
+/// [`and_then`](Self::and_then).
 ///
 /// ```
 /// use platools::caller::{AuthenticationError, Authenticator, Credentials};
@@ -30,7 +30,7 @@ use super::{Credentials, Identity};
 ///     let token = credentials.user_token().ok_or(AuthenticationError::NoCredentials)?;
 ///     match session_user(token).await? {
 ///         Some(user) => Ok(Identity::new(user)),
-///         None => Err(AuthenticationError::rejected("the session is over")),
+///         None => Err(AuthenticationError::rejected("the session has expired")),
 ///     }
 /// };
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -42,15 +42,15 @@ use super::{Credentials, Identity};
 /// ```
 #[async_trait]
 pub trait Authenticator: Send + Sync + 'static {
-    /// Who that is.
+    /// Returns the verified identity of the caller.
     ///
     /// # Errors
-    /// [`AuthenticationError::NoCredentials`] when there is no token of the kind that is looked at,
-    /// [`Rejected`](AuthenticationError::Rejected) when it is not good,
-    /// [`Unavailable`](AuthenticationError::Unavailable) when that cannot be found out at the moment.
+    /// [`AuthenticationError::NoCredentials`] if the call carries no token of the supported kind,
+    /// [`Rejected`](AuthenticationError::Rejected) if the token is invalid,
+    /// [`Unavailable`](AuthenticationError::Unavailable) if the token cannot be checked at the moment.
     async fn authenticate(&self, credentials: &Credentials) -> Result<Identity, AuthenticationError>;
 
-    /// Asks `other` when this one does not know the caller. Either of them is enough.
+    /// Tries `other` if this authenticator does not accept the caller. One of the two is enough.
     fn or<B: Authenticator>(self, other: B) -> Or<Self, B>
     where
         Self: Sized,
@@ -58,7 +58,7 @@ pub trait Authenticator: Send + Sync + 'static {
         Or { first: self, second: other }
     }
 
-    /// Looks closer at an identity: adds roles from a database, or refuses a blocked user.
+    /// Post-processes an identity: adds roles from a database, or rejects a blocked user.
     ///
     /// ```
     /// use platools::caller::{AuthenticationError, Authenticator, Credentials};
@@ -83,28 +83,28 @@ pub trait Authenticator: Send + Sync + 'static {
     }
 }
 
-/// Why it is not known who is calling.
+/// The error of an [`Authenticator`].
 ///
-/// Like `ToolError` it is no [`std::error::Error`] itself, so that every such error becomes
-/// [`Unavailable`](Self::Unavailable) with `?`.
+/// `?` converts every [`std::error::Error`] into [`Unavailable`](Self::Unavailable). (To make that possible, this
+/// type does not implement `std::error::Error` itself.)
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum AuthenticationError {
-    /// The call carries no token of the kind that the authenticator looks at.
+    /// The call carries no token of the kind that the authenticator supports.
     NoCredentials,
-    /// The token is not good. The reason goes to the model and into the log: it must not hold the token.
+    /// The token is invalid. The reason goes to the model and to the log, so it must not contain the token.
     Rejected(String),
-    /// Whether the token is good cannot be found out at the moment. The cause goes to the log only.
+    /// The token cannot be checked at the moment. The cause goes only to the log.
     Unavailable(Arc<dyn Error + Send + Sync>),
 }
 
 impl AuthenticationError {
-    /// The token is not good, for a reason that the model may read.
+    /// Creates a [`Rejected`](Self::Rejected) error with a reason that the model may read.
     pub fn rejected(reason: impl Into<String>) -> Self {
         Self::Rejected(reason.into())
     }
 
-    /// It cannot be found out at the moment.
+    /// Creates an [`Unavailable`](Self::Unavailable) error.
     pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unavailable(cause.into().into())
     }
@@ -127,7 +127,7 @@ where
     }
 }
 
-/// What [`Authenticator::or`] makes.
+/// Returned by [`Authenticator::or`].
 #[derive(Debug, Clone)]
 pub struct Or<A, B> {
     first: A,
@@ -148,7 +148,7 @@ impl<A: Authenticator, B: Authenticator> Authenticator for Or<A, B> {
         };
         Err(match (first, second) {
             (NoCredentials, error) | (error, NoCredentials) => error,
-            // What could not ask might have known the caller.
+            // The unavailable authenticator might have accepted the caller.
             (Unavailable(cause), _) | (_, Unavailable(cause)) => Unavailable(cause),
             (Rejected(first), Rejected(second)) if first == second => Rejected(first),
             (Rejected(first), Rejected(second)) => Rejected(format!("{first}; {second}")),
@@ -156,7 +156,7 @@ impl<A: Authenticator, B: Authenticator> Authenticator for Or<A, B> {
     }
 }
 
-/// What [`Authenticator::and_then`] makes.
+/// Returned by [`Authenticator::and_then`].
 #[derive(Clone)]
 pub struct AndThen<A, F> {
     first: A,
@@ -186,7 +186,7 @@ where
 mod tests {
     use super::*;
 
-    /// Knows one user token, refuses the others, and does not look at entity tokens.
+    /// Accepts one user token, rejects the others, and ignores entity tokens.
     fn knows(token: &'static str) -> impl Authenticator {
         move |credentials: Credentials| async move {
             match credentials.user_token() {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_closer_look_adds_and_refuses() {
+    async fn and_then_adds_roles_and_rejects() {
         let looked = knows("a").or(knows("b")).and_then(|identity| async move {
             if identity.subject() == "b" {
                 return Err(AuthenticationError::rejected("blocked"));

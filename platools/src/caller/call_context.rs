@@ -1,4 +1,4 @@
-//! The typed call context: complete, or not there at all.
+//! The typed call context, which exists only if it is complete.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,19 +8,17 @@ use serde_json::{Map, Value};
 use crate::caller::Identity;
 use crate::wire::{Envelope, Scope};
 
-/// Stands for an id in calls that no platform sent.
+/// Placeholder id in calls that did not come from a platform.
 const LOCAL: &str = "local";
 
-/// Who is calling and on whose behalf. Cheap to clone.
+/// The caller of a call and the user it acts for. Cheap to clone.
 ///
-/// As a tool's parameter it is there only when the platform said all of it (tool-sync §5): otherwise the
-/// call is answered with `denied: call context incomplete: agentId`, and an `Option<CallContext>` is
-/// `None`. Calls that do not come over the wire (MCP, command line, tests) have a context of their own,
-/// in which every id that nobody gave is `local`.
+/// A tool that takes a `CallContext` needs a complete context (tool-sync §5): otherwise the call is answered with
+/// `denied: call context incomplete: agentId`, and an `Option<CallContext>` is `None`. Calls from other doors (MCP,
+/// command line, tests) have their own context, in which every unset id is `local`.
 ///
-/// The platform's signature covers [`context`](Self::context), not the ids: they are what the platform
-/// says. Where it matters who the user is, take an [`Identity`](crate::Identity), which an authenticator
-/// has verified.
+/// The platform's signature covers [`context`](Self::context) but not the ids. To authorize by user, take an
+/// [`Identity`](crate::Identity), which an authenticator has verified.
 ///
 /// ```
 /// use platools::CallContext;
@@ -36,13 +34,13 @@ pub struct CallContext(Arc<Inner>);
 struct Inner {
     envelope: Envelope,
     context: Map<String, Value>,
-    /// Given by whoever made the context, for a call that does not come over the wire.
+    /// Set by the creator of the context, for a call that did not come from a platform.
     identity: Option<Identity>,
     traceparent: Option<String>,
 }
 
 impl CallContext {
-    /// A context for a call that does not come over the wire.
+    /// Creates a builder of a context for a call that did not come from a platform.
     pub fn builder() -> CallContextBuilder {
         CallContextBuilder {
             envelope: Envelope::default(),
@@ -52,10 +50,10 @@ impl CallContext {
         }
     }
 
-    /// The typed context of an envelope.
+    /// Creates the typed context of an envelope.
     ///
     /// # Errors
-    /// The names, as on the wire, of what is missing.
+    /// The names, as on the wire, of the missing members.
     pub(crate) fn new(
         envelope: Envelope,
         context: Map<String, Value>,
@@ -69,7 +67,7 @@ impl CallContext {
         }
     }
 
-    /// A builder that starts from this context.
+    /// Returns a builder with the values of this context.
     #[cfg(feature = "mcp")]
     pub(crate) fn to_builder(&self) -> CallContextBuilder {
         CallContextBuilder {
@@ -80,96 +78,96 @@ impl CallContext {
         }
     }
 
-    /// The envelope it was made of.
+    /// Returns the envelope.
     pub(crate) fn envelope(&self) -> &Envelope {
         &self.0.envelope
     }
 
-    /// The identity that the context was made with.
+    /// Returns the identity that the context was created with.
     pub(super) fn identity(&self) -> Option<&Identity> {
         self.0.identity.as_ref()
     }
 
-    /// The id of this call.
+    /// Returns the id of this call.
     pub fn call_id(&self) -> &str {
         self.0.envelope.call_id.as_deref().unwrap_or_default()
     }
 
-    /// The user on whose behalf the agent acts, as the platform says. Nobody holds it against the user's token,
-    /// whatever `auth` a tool has: an [`Identity`](crate::Identity) says who that is.
+    /// Returns the id of the user for whom the agent acts, as sent by the platform. Not verified against the user's
+    /// token, whatever the tool's `auth`; use [`Identity`](crate::Identity) for that.
     pub fn user_id(&self) -> &str {
         self.0.envelope.user_id.as_deref().unwrap_or_default()
     }
 
-    /// The agent.
+    /// Returns the agent id.
     pub fn agent_id(&self) -> &str {
         self.0.envelope.agent_id.as_deref().unwrap_or_default()
     }
 
-    /// The thread; may be empty.
+    /// Returns the thread id; may be empty.
     pub fn thread_id(&self) -> &str {
         self.0.envelope.thread_id.as_deref().unwrap_or_default()
     }
 
-    /// The entity that was called.
+    /// Returns the id of the called entity.
     pub fn entity_id(&self) -> &str {
         self.0.envelope.entity_id.as_deref().unwrap_or_default()
     }
 
-    /// The organization.
+    /// Returns the organization id.
     pub fn organization_id(&self) -> &str {
         self.0.envelope.organization_id.as_deref().unwrap_or_default()
     }
 
-    /// The project.
+    /// Returns the project id.
     pub fn project_id(&self) -> &str {
         self.0.envelope.project_id.as_deref().unwrap_or_default()
     }
 
-    /// The environment.
+    /// Returns the environment id.
     pub fn environment_id(&self) -> &str {
         self.0.envelope.environment_id.as_deref().unwrap_or_default()
     }
 
-    /// When the platform signed the call, RFC 3339.
+    /// Returns the time at which the platform signed the call, in RFC 3339.
     pub fn timestamp(&self) -> &str {
         self.0.envelope.timestamp.as_deref().unwrap_or_default()
     }
 
-    /// The entity's own credential of the user, passed through untouched. A secret: keep it out of logs.
+    /// Returns the entity's own credential of the user, unmodified. A secret: keep it out of logs.
     pub fn user_token(&self) -> Option<&str> {
         self.0.envelope.user_token.as_deref()
     }
 
-    /// An OIDC access token that the entity issued. A secret: keep it out of logs.
+    /// Returns an OIDC access token that the entity issued. A secret: keep it out of logs.
     pub fn entity_token(&self) -> Option<&str> {
         self.0.envelope.entity_token.as_deref()
     }
 
-    /// The trace that the call belongs to, as W3C trace context (`traceparent`), when its door brings one:
-    /// HTTP and MCP do, the WebSocket does not. For requests that continue the trace.
+    /// Returns the W3C trace context (`traceparent`) of the call, to continue the trace in further requests. HTTP and
+    /// MCP calls can carry one, calls over the WebSocket cannot.
     pub fn traceparent(&self) -> Option<&str> {
         self.0.traceparent.as_deref()
     }
 
-    /// The entity, environment, project and organization.
+    /// Returns the entity, environment, project and organization ids.
     pub fn scope(&self) -> Scope {
         scope_of(&self.0.envelope)
     }
 
-    /// `_context`: what the agent's configuration attaches to its calls, such as `user.id`. Signed.
+    /// Returns `_context`: values that the agent's configuration attaches to its calls, such as `user.id`. Signed.
     pub fn context(&self) -> &Map<String, Value> {
         &self.0.context
     }
 
-    /// The entities that routing was narrowed to: `entity_ids` (or `entityIds`) of `_context`, when that
-    /// is a list of texts.
+    /// Returns the entities that routing was restricted to: `entity_ids` (or `entityIds`) of `_context`, if it is a
+    /// list of texts.
     pub fn entity_ids(&self) -> Option<Vec<&str>> {
         let listed = ["entity_ids", "entityIds"].iter().find_map(|key| self.0.context.get(*key))?;
         listed.as_array()?.iter().map(Value::as_str).collect()
     }
 
-    /// Where the call came from, for example `agent_turn` or `mcp_client`.
+    /// Returns the origin of the call, for example `agent_turn` or `mcp_client`.
     pub fn source(&self) -> Option<&str> {
         self.0.context.get("source")?.as_str()
     }
@@ -185,7 +183,7 @@ pub(super) fn scope_of(envelope: &Envelope) -> Scope {
 }
 
 impl fmt::Debug for CallContext {
-    /// Without the tokens, the signature and the values of `_context`.
+    /// Omits the tokens, the signature and the values of `_context`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallContext")
             .field("envelope", &self.0.envelope)
@@ -194,7 +192,7 @@ impl fmt::Debug for CallContext {
     }
 }
 
-/// Builds a [`CallContext`] for a call that does not come over the wire.
+/// Builds a [`CallContext`] for a call that did not come from a platform.
 #[derive(Debug, Clone)]
 #[must_use = "call `build`"]
 pub struct CallContextBuilder {
@@ -216,52 +214,52 @@ macro_rules! setters {
 
 impl CallContextBuilder {
     setters! {
-        /// The call's id.
+        /// Sets the call's id.
         call_id
-        /// The user.
+        /// Sets the user id.
         user_id
-        /// The user's token.
+        /// Sets the user's token.
         user_token
-        /// The agent.
+        /// Sets the agent id.
         agent_id
-        /// The thread.
+        /// Sets the thread id.
         thread_id
-        /// The entity.
+        /// Sets the entity id.
         entity_id
-        /// The entity's token.
+        /// Sets the entity's token.
         entity_token
-        /// The organization.
+        /// Sets the organization id.
         organization_id
-        /// The project.
+        /// Sets the project id.
         project_id
-        /// The environment.
+        /// Sets the environment id.
         environment_id
     }
 
-    /// Who is calling, as verified by whoever makes this context; no authenticator is asked then.
+    /// Sets an identity that the creator of the context has verified; the authenticator is not called then.
     pub fn identity(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);
         self
     }
 
-    /// The trace that the call belongs to, as W3C trace context.
+    /// Sets the W3C trace context of the call.
     pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
         self.traceparent = Some(traceparent.into());
         self
     }
 
-    /// One member of `_context`.
+    /// Adds a member to `_context`.
     pub fn context(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.context.insert(key.into(), value.into());
         self
     }
 
-    /// Where the call comes from; the same as the `_context` member `source`.
+    /// Sets the origin of the call, the member `source` of `_context`.
     pub fn source(self, source: &str) -> Self {
         self.context("source", source)
     }
 
-    /// The context, with `local` for every id that was not given.
+    /// Builds the context, with `local` for every unset id.
     pub fn build(mut self) -> CallContext {
         let envelope = &mut self.envelope;
         for id in [
@@ -288,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_there_whole_or_not_at_all() {
+    fn an_incomplete_context_is_an_error() {
         let whole = CallContext::builder().build().envelope().clone();
         assert!(CallContext::new(whole.clone(), Map::new(), None).is_ok());
         let without = Envelope { agent_id: None, thread_id: None, ..whole };
@@ -296,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn entity_ids_are_a_list_of_texts_or_nothing() {
+    fn entity_ids_must_be_a_list_of_texts() {
         let ids = |value: Value| {
             let context = CallContext::builder().context("entityIds", value).build();
             context.entity_ids().map(|ids| ids.join(","))

@@ -1,11 +1,10 @@
-//! What a call brings to show who is behind it.
+//! The tokens of a call, for authentication.
 
 use std::fmt;
 
-/// The tokens that a call carries, unverified. Its `Debug` shows none of them.
+/// The unverified tokens of a call. `Debug` redacts them.
 ///
-/// There is nothing else in it on purpose: the ids in the envelope are not signed, so no identity should
-/// be made of them.
+/// Contains only the tokens: the ids in the envelope are not signed, so they are no basis for an identity.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     user_token: Option<String>,
@@ -13,35 +12,35 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// No tokens.
+    /// Creates credentials without tokens.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With the user's token.
+    /// Sets the user's token.
     pub fn with_user_token(mut self, token: impl Into<String>) -> Self {
         self.user_token = Some(token.into());
         self
     }
 
-    /// With an access token that the entity issued.
+    /// Sets the access token that the entity issued.
     pub fn with_entity_token(mut self, token: impl Into<String>) -> Self {
         self.entity_token = Some(token.into());
         self
     }
 
-    /// `userToken`: the entity's own credential of the user, which its backend put into the session token.
+    /// Returns `userToken`: the entity's own credential of the user, which its backend put into the session token.
     /// A secret: keep it out of logs.
     pub fn user_token(&self) -> Option<&str> {
         self.user_token.as_deref()
     }
 
-    /// `entityToken`: an OIDC access token that the entity issued. A secret: keep it out of logs.
+    /// Returns `entityToken`: an OIDC access token that the entity issued. A secret: keep it out of logs.
     pub fn entity_token(&self) -> Option<&str> {
         self.entity_token.as_deref()
     }
 
-    /// Whether there is no token at all.
+    /// Returns whether there are no tokens.
     pub fn is_empty(&self) -> bool {
         self.user_token.is_none() && self.entity_token.is_none()
     }

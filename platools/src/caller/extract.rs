@@ -1,4 +1,4 @@
-//! Parameters that are taken by type: every [`FromCall`] of this library.
+//! The library's implementations of [`FromCall`].
 
 use std::any::type_name;
 
@@ -57,7 +57,7 @@ impl FromCall for Progress {
 
 impl FromCall for Option<Progress> {
     fn from_call(call: &ToolCall) -> Result<Self, ToolError> {
-        Progress::from_call(call).map(|progress| progress.is_heard().then_some(progress))
+        Progress::from_call(call).map(|progress| progress.is_enabled().then_some(progress))
     }
 }
 

@@ -6,14 +6,14 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
-/// The role whose holders are admins.
+/// The admin role.
 const ADMIN: &str = "admin";
 
-/// Who is really behind a call, as an [`Authenticator`](super::Authenticator) found out. Cheap to clone.
+/// The verified identity of a caller, returned by an [`Authenticator`](super::Authenticator). Cheap to clone.
 ///
-/// A tool takes it as a parameter, like `CallContext`. The call is answered `denied: …` when there is no
-/// verified user; with `Option<Identity>` only when there is a token and it is refused. Every tool that
-/// takes it needs an authenticator, or the host does not start.
+/// A tool takes it as a parameter. Without a verified user the call is answered with `denied: …`; with
+/// `Option<Identity>`, only if the call carries an invalid token. A host with a tool that takes an `Identity` does
+/// not start without an authenticator.
 ///
 /// ```
 /// use platools::prelude::*;
@@ -41,7 +41,7 @@ struct Inner {
 }
 
 impl Identity {
-    /// The identity of `subject`, the user's id in the backend, without roles.
+    /// Creates an identity without roles; `subject` is the user's id in the backend.
     pub fn new(subject: impl Into<String>) -> Self {
         let (roles, claims) = (Vec::new(), Map::new());
         Self(Arc::new(Inner { subject: subject.into(), roles, claims, expires_at: None }))
@@ -51,12 +51,12 @@ impl Identity {
         Arc::make_mut(&mut self.0)
     }
 
-    /// With one role more. The role `admin` makes an admin.
+    /// Adds a role. The role `admin` makes the user an admin.
     pub fn with_role(self, role: impl Into<String>) -> Self {
         self.with_roles([role])
     }
 
-    /// With these roles more.
+    /// Adds roles.
     pub fn with_roles<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
         for role in roles {
             let role = role.into();
@@ -67,62 +67,62 @@ impl Identity {
         self
     }
 
-    /// With something else that is known about the user.
+    /// Adds a claim: further information about the user.
     pub fn with_claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.inner().claims.insert(name.into(), value.into());
         self
     }
 
-    /// With all these claims more.
+    /// Adds claims.
     pub fn with_claims(mut self, claims: Map<String, Value>) -> Self {
         self.inner().claims.extend(claims);
         self
     }
 
-    /// Remembered no longer than until then.
+    /// Sets the time until which this identity may be cached.
     pub fn with_expiry(mut self, expires_at: SystemTime) -> Self {
         self.inner().expires_at = Some(expires_at);
         self
     }
 
-    /// The user's id in the backend.
+    /// Returns the user's id in the backend.
     pub fn subject(&self) -> &str {
         &self.0.subject
     }
 
-    /// The user's roles.
+    /// Returns the user's roles.
     pub fn roles(&self) -> &[String] {
         &self.0.roles
     }
 
-    /// Whether the user has this role.
+    /// Returns whether the user has this role.
     pub fn has_role(&self, role: &str) -> bool {
         self.0.roles.iter().any(|has| has == role)
     }
 
-    /// Whether the user may call tools with `auth = "admin"`: has the role `admin`.
+    /// Returns whether the user has the role `admin`, which tools with `auth = "admin"` require.
     pub fn is_admin(&self) -> bool {
         self.has_role(ADMIN)
     }
 
-    /// One thing more that is known about the user, such as a claim of the token.
+    /// Returns a claim, such as one of the token.
     pub fn claim(&self, name: &str) -> Option<&Value> {
         self.0.claims.get(name)
     }
 
-    /// Everything else that is known about the user.
+    /// Returns all claims.
     pub fn claims(&self) -> &Map<String, Value> {
         &self.0.claims
     }
 
-    /// When the proof of this identity ends, if it does.
+    /// Returns when this identity expires, if it does.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.expires_at
     }
 }
 
 impl fmt::Debug for Identity {
-    /// Without the values of the claims, which may be personal.
+    /// Omits the values of the claims, which may be personal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")
             .field("subject", &self.0.subject)

@@ -1,9 +1,9 @@
-//! Who is calling: what the platform states, what is verified, and what the host shares with its handlers.
+//! The caller of a call: context from the platform, verified identity, and values that the host shares with handlers.
 //!
-//! The platform's signature does not cover the identities in a call's envelope (tool-sync §6). An [`Authenticator`] of
-//! the backend looks at the tokens that a call carries and returns a verified [`Identity`]. Each door describes a call
-//! in a `CallScope`; handlers take out of it what they ask for by type: [`CallContext`], [`State`], [`Progress`],
-//! [`Identity`], a cancellation token. This room must not know how calls arrive or run.
+//! The platform's signature does not cover the identities in a call's envelope (tool-sync §6). The backend's
+//! [`Authenticator`] verifies the tokens that a call carries and returns an [`Identity`]. Each door describes a call
+//! in a `CallScope`, from which handlers extract parameters by type: [`CallContext`], [`State`], [`Progress`],
+//! [`Identity`], a cancellation token. This module must not know how calls arrive or run.
 
 mod ambient;
 mod authentication;

@@ -1,4 +1,4 @@
-//! How far a call is, told to whoever waits for it.
+//! Progress reports and log messages of a running call to its caller.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 /// How many reports wait for a client that takes them slowly; further ones are dropped.
-const WAITING: usize = 64;
+const CHANNEL_CAPACITY: usize = 64;
 
-/// Tells the caller how far a call is, where its door has somebody who listens: an MCP client that asked for it.
-/// Everywhere else, and on the platform's WebSocket, reports go nowhere and cost nothing.
+/// Reports the progress of a call to its caller, if that is an MCP client that requested it. For all other callers,
+/// including the platform, reports are discarded at no cost.
 ///
-/// A parameter of a tool, taken by type. Reports never block and never fail; when the client takes them more slowly
-/// than they come, some are left out. Cheap to clone.
+/// Injected into tools by type. Reports never block and never fail; if the client is too slow, reports are dropped.
+/// Cheap to clone.
 ///
 /// ```
 /// use platools::caller::LogLevel;
@@ -34,9 +34,9 @@ const WAITING: usize = 64;
 pub struct Progress(Option<Arc<Listener>>);
 
 struct Listener<T: ?Sized = dyn ReportSink> {
-    /// How far the call was at the last report, when the client wants such reports.
+    /// Progress of the last report; `None` if the client did not request progress.
     reached: Option<Mutex<f64>>,
-    /// The least severe message that the client wants.
+    /// The minimum severity that the client requested.
     level: Option<LogLevel>,
     to: T,
 }
@@ -113,24 +113,24 @@ impl Reports {
     }
 }
 
-/// How severe a message is, in the words of syslog.
+/// The severity of a message, as in syslog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogLevel {
-    /// For whoever looks for a mistake.
+    /// Details for debugging.
     Debug,
-    /// What happens in the ordinary course.
+    /// Normal operation.
     Info,
-    /// Ordinary, and worth a look.
+    /// Normal but significant.
     Notice,
-    /// Something that may become a problem.
+    /// A potential problem.
     Warning,
-    /// Something failed.
+    /// A failure.
     Error,
-    /// A part of the system failed.
+    /// A critical failure of a component.
     Critical,
-    /// Somebody has to act at once.
+    /// Immediate action is required.
     Alert,
-    /// The system cannot be used.
+    /// The system is unusable.
     Emergency,
 }
 
@@ -138,7 +138,7 @@ impl Progress {
     /// Reports for a call that a door lets in, and their receiver: the steps of the call if `steps`, and messages of at
     /// least `level`. Up to 64 wait; further ones are dropped.
     pub fn channel(steps: bool, level: Option<LogLevel>) -> (Self, Reports) {
-        let (sender, receiver) = mpsc::channel(WAITING);
+        let (sender, receiver) = mpsc::channel(CHANNEL_CAPACITY);
         (Self::to(sender, steps, level), Reports(receiver))
     }
 
@@ -148,13 +148,13 @@ impl Progress {
         Self(Some(Arc::new(Listener { reached, level, to: sink })))
     }
 
-    /// Whether somebody wants to hear how far the call is. Worth asking only before costly work.
-    pub fn is_heard(&self) -> bool {
+    /// Returns whether the caller receives reports. Useful only to skip the costly preparation of a report.
+    pub fn is_enabled(&self) -> bool {
         self.0.as_ref().is_some_and(|listener| listener.reached.is_some() && !listener.to.is_closed())
     }
 
-    /// Says how far the call is: `done` of `total`, in whatever unit, if the whole is known. A report that is not
-    /// beyond the last one is left out, as is one that is no finite number.
+    /// Reports progress: `done` of `total`, in any unit; `total` may be unknown. Reports that do not advance beyond the
+    /// last one or are not finite are dropped.
     ///
     /// ```
     /// # use platools::Progress;
@@ -166,9 +166,9 @@ impl Progress {
         self.send(done, total.into(), None);
     }
 
-    /// The same in words, too: `reading page 3`.
+    /// Reports progress with a message, such as `reading page 3`.
     pub fn report_with(&self, done: f64, total: impl Into<Option<f64>>, message: impl Into<String>) {
-        if self.is_heard() {
+        if self.is_enabled() {
             self.send(done, total.into(), Some(message.into()));
         }
     }
@@ -189,8 +189,8 @@ impl Progress {
         }
     }
 
-    /// Sends the client a message, if it wants those of that level. Not a place for secrets, and no replacement of
-    /// the program's own log.
+    /// Sends the client a message, if it requested that level. Must not contain secrets, and does not replace the
+    /// program's own log.
     pub fn log(&self, level: LogLevel, text: impl Into<String>) {
         let Some(listener) = &self.0 else { return };
         if listener.level.is_some_and(|least| level >= least) {
@@ -201,7 +201,7 @@ impl Progress {
 
 impl fmt::Debug for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Progress").field("is_heard", &self.is_heard()).finish()
+        f.debug_struct("Progress").field("is_enabled", &self.is_enabled()).finish()
     }
 }
 
@@ -222,28 +222,28 @@ mod tests {
     #[test]
     fn reports_only_go_forward() {
         let (progress, mut receiver) = Progress::channel(true, None);
-        assert!(progress.is_heard());
+        assert!(progress.is_enabled());
         for done in [1.0, 1.0, 0.5, f64::NAN, f64::INFINITY, 2.0] {
             progress.report(done, None);
         }
-        progress.log(LogLevel::Emergency, "nobody asked");
+        progress.log(LogLevel::Emergency, "not requested");
         assert_eq!(steps(&mut receiver), [1.0, 2.0]);
     }
 
     #[test]
-    fn a_slow_listener_misses_reports_and_delays_nobody() {
+    fn a_slow_receiver_misses_reports_and_delays_nothing() {
         let (progress, mut receiver) = Progress::channel(true, None);
         for done in 0..1_000 {
             progress.report_with(f64::from(done), 1_000.0, "step");
         }
-        assert_eq!(steps(&mut receiver).len(), WAITING);
+        assert_eq!(steps(&mut receiver).len(), CHANNEL_CAPACITY);
         drop(receiver);
         progress.report(2_000.0, None);
-        assert!(!progress.is_heard());
+        assert!(!progress.is_enabled());
     }
 
     #[test]
-    fn messages_below_the_wanted_level_are_left_out() {
+    fn messages_below_the_requested_level_are_dropped() {
         let (progress, mut receiver) = Progress::channel(false, Some(LogLevel::Warning));
         progress.report(1.0, None);
         progress.log(LogLevel::Notice, "a");

@@ -1,4 +1,4 @@
-//! What a door knows about one call, read as late as possible: most tools never ask.
+//! The scope of one call, filled by its door and decoded lazily, since most tools do not use it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,40 +10,40 @@ use crate::caller::{Credentials, Identity};
 use crate::wire::json;
 use crate::wire::{Envelope, RawEnvelope};
 
-/// What all calls of one host share.
+/// Values that all calls of one host share.
 #[derive(Debug, Default)]
 pub(crate) struct Surroundings {
     pub(crate) states: Arc<States>,
-    /// What every call's own token is a child of.
+    /// The parent of every call's cancellation token.
     pub(crate) cancellation: CancellationToken,
 }
 
-/// What a door knows about one call.
+/// A call's id, caller, identity and cancellation.
 pub(crate) struct CallScope {
     call_id: Arc<str>,
     caller: Caller,
     surroundings: Arc<Surroundings>,
-    /// This call's own token, made when a handler asks for it.
+    /// The call's cancellation token, created when a handler takes it.
     cancellation: OnceLock<CancellationToken>,
-    /// Who is calling, once that is verified.
+    /// The verified identity, once known.
     identity: OnceLock<Identity>,
-    /// The trace that the call belongs to, as W3C trace context.
+    /// The W3C trace context of the call.
     traceparent: Option<String>,
-    /// Who wants to hear how far the call is.
+    /// The receiver of progress reports.
     progress: Progress,
 }
 
 enum Caller {
-    /// The texts of both envelopes, decoded when somebody asks.
+    /// A call of the platform: the texts of both envelopes, decoded on demand.
     Wire { texts: Texts, decoded: OnceLock<Box<Envelope>>, typed: OnceLock<Typed> },
-    /// A call that no platform sent.
+    /// A call that did not come from a platform.
     Local(CallContext),
 }
 
-/// The texts of `__platos` and `_context`, in one allocation. An absent one is empty, as no JSON is.
+/// The texts of `__platos` and `_context`, in one allocation. Empty text means absent, which JSON text never is.
 struct Texts {
     both: Box<str>,
-    /// Where the first one ends.
+    /// The end of the first text.
     middle: usize,
 }
 
@@ -68,7 +68,7 @@ impl Texts {
 type Typed = Result<CallContext, Vec<&'static str>>;
 
 impl CallScope {
-    /// A call from the platform, with the texts of `__platos` and `_context`.
+    /// Creates the scope of a call from the platform, with the texts of `__platos` and `_context`.
     pub(crate) fn from_wire(
         call_id: Arc<str>,
         envelope: Option<&str>,
@@ -96,7 +96,7 @@ impl CallScope {
         Self { traceparent, ..Self::new(call_id, caller, surroundings) }
     }
 
-    /// A call with a context of its own.
+    /// Creates the scope of a call with its own context.
     pub(crate) fn local(context: CallContext, surroundings: Arc<Surroundings>) -> Self {
         let (call_id, identity) = (context.call_id().into(), context.identity().cloned());
         let traceparent = context.traceparent().map(str::to_owned);
@@ -148,34 +148,34 @@ impl CallScope {
         &self.surroundings.states
     }
 
-    /// Cancelled when this call has to end: its time is up, or the host stops.
+    /// Returns the token that is cancelled when this call must end: on timeout, or when the host stops.
     pub(crate) fn cancellation(&self) -> &CancellationToken {
         self.cancellation.get_or_init(|| self.surroundings.cancellation.child_token())
     }
 
-    /// Tells the handler that its call is over. Returns whether it listens: whether it took the token.
+    /// Cancels the call's token. Returns whether the handler took the token and can react.
     pub(crate) fn cancel(&self) -> bool {
-        let listens = self.cancellation.get().is_some();
+        let taken = self.cancellation.get().is_some();
         self.cancellation().cancel();
-        listens
+        taken
     }
 
-    /// The verified identity of the caller, if there is one.
+    /// Returns the verified identity of the caller, if known.
     pub(crate) fn identity(&self) -> Option<&Identity> {
         self.identity.get()
     }
 
-    /// The trace that the call belongs to.
+    /// Returns the trace context.
     pub(crate) fn traceparent(&self) -> Option<&str> {
         self.traceparent.as_deref()
     }
 
-    /// Notes who is calling. The first one that is noted stays.
+    /// Sets the verified identity, unless it is already set.
     pub(crate) fn identify(&self, identity: Identity) {
         let _ = self.identity.set(identity);
     }
 
-    /// The tokens that the call carries. An empty one is none.
+    /// Returns the tokens of the call, ignoring empty ones.
     pub(crate) fn credentials(&self) -> Credentials {
         let envelope = self.envelope();
         let token = |token: &Option<String>| token.clone().filter(|token| !token.is_empty());
@@ -189,7 +189,7 @@ impl CallScope {
         credentials
     }
 
-    /// What the envelope says, complete or not.
+    /// Returns the envelope, which may be incomplete.
     pub(crate) fn envelope(&self) -> &Envelope {
         match &self.caller {
             Caller::Wire { texts, decoded, .. } => {
@@ -199,7 +199,7 @@ impl CallScope {
         }
     }
 
-    /// The typed context, or the names of what is missing.
+    /// Returns the typed context, or the names of the missing members.
     pub(crate) fn context(&self) -> Typed {
         match &self.caller {
             Caller::Wire { texts, typed, .. } => typed
@@ -213,7 +213,7 @@ impl CallScope {
     }
 }
 
-/// The members of `_context` that can be decoded; one that cannot be counts as absent (tool-sync §6).
+/// Decodes `_context`; an invalid one counts as absent (tool-sync §6).
 fn map(text: &str) -> Map<String, Value> {
     json::members(text)
         .filter_map(|member| Some((member.name()?.into_owned(), serde_json::from_str(member.value).ok()?)))
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_decoded_is_absent() {
+    fn an_invalid_envelope_counts_as_absent() {
         let scope = CallScope::from_wire(
             "call-1".into(),
             Some(r#"{"userId":"usr_1","agentId":7}"#),

@@ -1,4 +1,4 @@
-//! Values that the host hands to every handler that asks for their type.
+//! Values that the host shares with handlers, injected by type.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use crate::tool::{Requirement, RequirementKind};
 
-/// A value shared by all calls, taken by type: `db: State<Db>` after `.state(Db::open()?)`.
+/// A value shared by all calls, injected by type: `db: State<Db>` after `.state(Db::open()?)`.
 ///
-/// Cheap to clone. A tool that asks for a type nobody registered is an error when the host is built.
+/// Cheap to clone. If a tool takes a type that was not registered, building the host fails.
 ///
 /// ```
 /// use platools::State;
@@ -21,14 +21,14 @@ use crate::tool::{Requirement, RequirementKind};
 pub struct State<T: ?Sized>(Arc<T>);
 
 impl<T> State<T> {
-    /// Wraps a value, to call a tool function directly, as tests do.
+    /// Wraps a value, to call a tool function directly in tests.
     pub fn new(value: T) -> Self {
         Self(Arc::new(value))
     }
 }
 
 impl<T: ?Sized> State<T> {
-    /// The shared value.
+    /// Returns the shared value.
     pub fn into_inner(self) -> Arc<T> {
         self.0
     }
@@ -60,15 +60,15 @@ impl<T: fmt::Debug + ?Sized> fmt::Debug for State<T> {
     }
 }
 
-/// The values of one host, by type.
+/// The shared values of one host, by type.
 #[derive(Clone, Default)]
 pub(crate) struct States {
-    // Each value is an `Arc<T>` under the id of `T`, so that `T` may be a trait object.
+    // Each value is an `Arc<T>` stored under the id of `T`, so that `T` may be a trait object.
     values: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
 }
 
 impl States {
-    /// Adds a value; of two of one type the later one counts.
+    /// Adds a value; replaces an earlier value of the same type.
     pub(crate) fn insert<T: ?Sized + Send + Sync + 'static>(&mut self, value: Arc<T>) {
         self.values.insert(TypeId::of::<T>(), Arc::new(value));
     }
@@ -77,7 +77,7 @@ impl States {
         self.values.get(&TypeId::of::<T>())?.downcast_ref::<Arc<T>>().cloned()
     }
 
-    /// Whether the piece of state that is asked for, if it is one, is there.
+    /// Returns whether the required state is registered; other requirements count as satisfied.
     pub(crate) fn satisfies(&self, requirement: Requirement) -> bool {
         match requirement.kind {
             RequirementKind::State { type_id, .. } => self.values.contains_key(&type_id),
@@ -85,7 +85,7 @@ impl States {
         }
     }
 
-    /// What to do about a requirement that is not satisfied.
+    /// Returns how to satisfy a requirement, for an error text.
     pub(crate) fn advice(&self, requirement: Requirement) -> String {
         let name = requirement.type_name();
         let RequirementKind::State { shared_type_id, .. } = requirement.kind else { return String::new() };
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_found_by_type_trait_objects_too() {
+    fn values_and_trait_objects_are_found_by_type() {
         let mut states = States::default();
         states.insert(Arc::new(5_u32));
         states.insert::<dyn fmt::Display + Send + Sync>(Arc::new("shown"));

@@ -67,7 +67,7 @@ async fn crawl(progress: Progress) -> bool {
         progress.log(LogLevel::Info, format!("did {step}"));
         progress.log(LogLevel::Debug, "details");
     }
-    progress.is_heard()
+    progress.is_enabled()
 }
 
 /// Who is asking.

@@ -44,15 +44,15 @@ fn bad_tokens() -> Vec<(String, &'static str)> {
         ("garbage-that-is-no-token".to_owned(), "it is not a JSON Web Token"),
         (format!("{good}="), "it is not a JSON Web Token"),
         (good[..good.len() - 6].to_owned(), "it is not a JSON Web Token"),
-        (format!("{said}.{signature}"), "its signature is wrong"),
-        (token("another-s3cret-another-s3cret", Algorithm::HS256, json!({})), "its signature is wrong"),
-        (
-            token(JWT_SECRET, Algorithm::HS512, json!({})),
-            "it is signed with another algorithm than is expected",
-        ),
+        (format!("{said}.{signature}"), "its signature is invalid"),
+        (token("another-s3cret-another-s3cret", Algorithm::HS256, json!({})), "its signature is invalid"),
+        (token(JWT_SECRET, Algorithm::HS512, json!({})), "it is signed with an unexpected algorithm"),
         (signed(json!({"exp": 1})), "it has expired"),
         (signed(json!({"iss": "another guard"})), "it comes from another issuer"),
-        (signed(json!({"aud": "another backend"})), "it is for an audience, and this backend names none"),
+        (
+            signed(json!({"aud": "another backend"})),
+            "it has an audience (`aud`), and no audience is configured",
+        ),
     ]
 }
 

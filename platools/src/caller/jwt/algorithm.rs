@@ -1,10 +1,10 @@
-//! The algorithms that a token may be signed with.
+//! Supported signature algorithms.
 
 use jsonwebtoken::Algorithm;
 
 macro_rules! algorithms {
     ($($(#[$doc:meta])* $name:ident)*) => {
-        /// How a JSON Web Token is signed. `none` is not among them.
+        /// A signature algorithm of JSON Web Tokens. `none` is not supported.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         #[allow(clippy::upper_case_acronyms, reason = "their names in RFC 7518")]

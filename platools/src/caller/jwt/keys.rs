@@ -1,4 +1,4 @@
-//! The keys that tokens are verified with, each with the algorithms that it is used for.
+//! Verification keys, each with its permitted algorithms.
 
 use std::sync::Arc;
 
@@ -10,58 +10,62 @@ use serde_json::Value;
 use super::JwtAlgorithm;
 use crate::caller::AuthenticationError;
 
-/// The fewest bytes of a shared secret.
+/// Minimum length of a shared secret, in bytes.
 const MIN_SECRET_BYTES: usize = 16;
-/// The most keys of a set that are looked at.
+/// Maximum number of keys read from a set.
 const MAX_KEYS: usize = 100;
 
-/// Keys that cannot be used. No text shows a key.
+/// Unusable keys. The error texts contain no key material.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JwtKeyError {
     /// The shared secret is too short to be safe.
-    #[error("the shared secret has {bytes} bytes; it needs {MIN_SECRET_BYTES} at least, and should have 32")]
+    #[error(
+        "the shared secret has {bytes} bytes; it needs at least {MIN_SECRET_BYTES}, and 32 are recommended"
+    )]
     ShortSecret {
         /// Its length.
         bytes: usize,
     },
     /// The text holds a private key.
-    #[error("this is a private key: give the public one, and keep the private one where tokens are signed")]
+    #[error(
+        "this is a private key: pass the public key, and keep the private key only where tokens are signed"
+    )]
     PrivateKey,
-    /// The text is no public key that can be used.
+    /// The text is not a supported public key.
     #[error(
         "this is not a public key in PEM (a block `BEGIN PUBLIC KEY` or `BEGIN RSA PUBLIC KEY`) for RSA, P-256, P-384 \
          or Ed25519"
     )]
     NotAPublicKey,
-    /// The text is no key set.
+    /// The text is not a key set.
     #[error("this is not a JSON Web Key Set (`{{\"keys\": […]}}`): {problem}")]
     NotAKeySet {
-        /// What the reader stumbled over.
+        /// The error of the parser.
         problem: String,
     },
-    /// No key of the set can be used.
-    #[error("the key set has no public key for signatures that can be used ({keys} keys were left out)")]
+    /// The set contains no usable key.
+    #[error("the key set has no usable public key for signatures ({keys} keys were ignored)")]
     NoKeys {
-        /// How many keys there are that cannot be used.
+        /// Number of unusable keys.
         keys: usize,
     },
-    /// None of the algorithms can be used with the keys.
-    #[error("no key can be used with the algorithms {algorithms:?}")]
+    /// No key supports any of the algorithms.
+    #[error("no key supports the algorithms {algorithms:?}")]
     NoFittingAlgorithm {
-        /// What was asked for.
+        /// The configured algorithms.
         algorithms: Vec<JwtAlgorithm>,
     },
-    /// The URL of the keys cannot be used.
+    /// The URL of the keys is invalid.
     #[error("the URL of the keys {problem}")]
     Url {
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
-    /// TLS cannot be set up.
+    /// The TLS configuration failed.
     #[error("the keys cannot be fetched: {problem}")]
     Tls {
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
 }
@@ -70,13 +74,13 @@ pub enum JwtKeyError {
 #[derive(Clone)]
 struct Key {
     id: Option<String>,
-    /// What it could be used with, and what it is used with.
-    possible: Vec<Algorithm>,
-    used: Vec<Algorithm>,
+    /// The supported and the permitted algorithms.
+    supported: Vec<Algorithm>,
+    permitted: Vec<Algorithm>,
     material: Arc<DecodingKey>,
 }
 
-/// Some keys.
+/// A set of keys.
 #[derive(Clone)]
 pub(super) struct KeySet(Vec<Key>);
 
@@ -95,7 +99,7 @@ impl KeySet {
         }
         let bytes = pem.as_bytes();
         let key = if let Ok(key) = DecodingKey::from_ec_pem(bytes) {
-            // An uncompressed point: one byte, then both coordinates.
+            // The length of an uncompressed point: one byte, then both coordinates.
             let algorithm = match key.try_get_as_bytes().map(<[u8]>::len) {
                 Ok(65) => Algorithm::ES256,
                 Ok(97) => Algorithm::ES384,
@@ -123,18 +127,19 @@ impl KeySet {
         let set: Set = serde_json::from_slice(json)
             .map_err(|error| JwtKeyError::NotAKeySet { problem: error.to_string() })?;
         let all = set.keys.len();
-        // One by one: a key of a kind that is not known must not cost the others.
+        // Decoded one by one: a key of an unknown kind must not invalidate the others.
         let keys: Vec<Key> = set.keys.into_iter().take(MAX_KEYS).filter_map(Key::of_jwk).collect();
         if keys.is_empty() { Err(JwtKeyError::NoKeys { keys: all }) } else { Ok(Self(keys)) }
     }
 
-    /// Uses the keys with these algorithms only.
+    /// Restricts the keys to these algorithms.
     pub(super) fn pin(&mut self, algorithms: &[JwtAlgorithm]) -> Result<(), JwtKeyError> {
         let wanted: Vec<_> = algorithms.iter().map(|algorithm| algorithm.inner()).collect();
         let mut keys = self.0.clone();
         keys.retain_mut(|key| {
-            key.used = key.possible.iter().copied().filter(|possible| wanted.contains(possible)).collect();
-            !key.used.is_empty()
+            key.permitted =
+                key.supported.iter().copied().filter(|algorithm| wanted.contains(algorithm)).collect();
+            !key.permitted.is_empty()
         });
         if keys.is_empty() {
             return Err(JwtKeyError::NoFittingAlgorithm { algorithms: algorithms.to_vec() });
@@ -143,41 +148,41 @@ impl KeySet {
         Ok(())
     }
 
-    /// Whether the key that a token names is there.
+    /// Returns whether the set contains a key that a token with this header may refer to.
     #[cfg(feature = "jwks")]
     pub(super) fn knows(&self, header: &Header) -> bool {
-        self.0.iter().any(|key| key.is_meant(header))
+        self.0.iter().any(|key| key.matches(header))
     }
 
-    /// The keys that a token with this header may be signed with.
+    /// Returns the keys that a token with this header may be signed with.
     pub(super) fn fitting(&self, header: &Header) -> Result<Vec<Arc<DecodingKey>>, AuthenticationError> {
-        let mut meant = self.0.iter().filter(|key| key.is_meant(header)).peekable();
-        if meant.peek().is_none() {
-            return Err(AuthenticationError::rejected("it is signed with a key that is not known"));
+        let mut matching = self.0.iter().filter(|key| key.matches(header)).peekable();
+        if matching.peek().is_none() {
+            return Err(AuthenticationError::rejected("it is signed with an unknown key"));
         }
-        let fitting: Vec<_> =
-            meant.filter(|key| key.used.contains(&header.alg)).map(|key| Arc::clone(&key.material)).collect();
+        let fitting: Vec<_> = matching
+            .filter(|key| key.permitted.contains(&header.alg))
+            .map(|key| Arc::clone(&key.material))
+            .collect();
         if fitting.is_empty() {
-            return Err(AuthenticationError::rejected(
-                "it is signed with another algorithm than is expected",
-            ));
+            return Err(AuthenticationError::rejected("it is signed with an unexpected algorithm"));
         }
         Ok(fitting)
     }
 }
 
 impl Key {
-    /// A key that goes with every algorithm of its family, and is used with `used`.
-    fn of_family(key: DecodingKey, used: &[Algorithm]) -> Self {
-        let possible = key.family().algorithms().to_vec();
-        Self { id: None, possible, used: used.to_vec(), material: Arc::new(key) }
+    /// Creates a key that supports every algorithm of its family and is permitted for `permitted`.
+    fn of_family(key: DecodingKey, permitted: &[Algorithm]) -> Self {
+        let supported = key.family().algorithms().to_vec();
+        Self { id: None, supported, permitted: permitted.to_vec(), material: Arc::new(key) }
     }
 
     fn only_for(key: DecodingKey, algorithm: Algorithm) -> Self {
-        Self { id: None, possible: vec![algorithm], used: vec![algorithm], material: Arc::new(key) }
+        Self { id: None, supported: vec![algorithm], permitted: vec![algorithm], material: Arc::new(key) }
     }
 
-    /// A key of a set; `None` when it is no public key for signatures.
+    /// Decodes a key of a set; returns `None` unless it is a public key for signatures.
     fn of_jwk(value: Value) -> Option<Self> {
         let jwk: Jwk = serde_json::from_value(value).ok()?;
         let is_for_signatures =
@@ -197,7 +202,7 @@ impl Key {
                 Some(Algorithm::EdDSA)
             }
             AlgorithmParameters::RSA(_) => None,
-            // A published secret is none.
+            // A symmetric key in a published set is not secret.
             _ => return None,
         };
         let own = match jwk.common.key_algorithm {
@@ -213,9 +218,9 @@ impl Key {
         Some(Self { id: jwk.common.key_id, ..key })
     }
 
-    /// Whether a token with this header may mean this key. A key without a name is meant by every token,
-    /// and every key by a token that names none.
-    fn is_meant(&self, header: &Header) -> bool {
+    /// Returns whether a token with this header may refer to this key. A key without an id matches every token, and
+    /// a token without a key id matches every key.
+    fn matches(&self, header: &Header) -> bool {
         match (&self.id, &header.kid) {
             (Some(id), Some(named)) => id == named,
             _ => true,

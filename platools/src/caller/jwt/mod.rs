@@ -1,6 +1,6 @@
-//! Callers known by a JSON Web Token.
+//! Authentication by JSON Web Token.
 //!
-//! The algorithms are pinned by what the backend configures, never by what a token says.
+//! The backend's configuration determines the permitted algorithms, never the token's header.
 
 mod algorithm;
 mod keys;
@@ -25,14 +25,14 @@ use super::{AuthenticationError, Authenticator, Credentials, Identity};
 use crate::jwt::choose_provider;
 use crate::jwt::unique::{self, Unreadable};
 
-/// The longest token that is looked at, in bytes.
+/// Maximum length of a token, in bytes.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// Knows users by a JSON Web Token: by default the user token that the backend put into the session token.
+/// Authenticates users by a JSON Web Token: by default the user token that the backend put into the session token.
 ///
-/// A token has to be signed with a key and an algorithm that are configured here, has to have an end
-/// (`exp`) in the future, must not be used before its `nbf`, and has to name the user. A token that names an
-/// audience is refused unless [`audience`](Self::audience) says which one this backend is.
+/// A token must be signed with a configured key and algorithm, must have an expiry (`exp`) in the future and no `nbf`
+/// in the future, and must name the user. A token with an audience is rejected unless it matches
+/// [`audience`](Self::audience).
 ///
 /// ```
 /// use std::time::Duration;
@@ -52,14 +52,14 @@ pub struct JwtAuthenticator {
     token: Token,
 }
 
-/// Where the keys come from.
+/// The source of the keys.
 enum Keys {
     Fixed(KeySet),
     #[cfg(feature = "jwks")]
     Published(Box<Published>),
 }
 
-/// Which token of the call is looked at.
+/// The token of the call to verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token {
     User,
@@ -72,54 +72,51 @@ impl JwtAuthenticator {
         Self { keys, rules: Rules::default(), token: Token::User }
     }
 
-    /// Tokens that are signed with a secret that this backend shares with their issuer: HS256, unless
-    /// [`algorithms`](Self::algorithms) says otherwise. Not with the service secret, which the platform has
-    /// too.
+    /// Accepts tokens signed with a secret that this backend shares with their issuer. The default algorithm is HS256;
+    /// see [`algorithms`](Self::algorithms). Do not use the service secret, which the platform knows too.
     ///
     /// # Errors
-    /// When the secret has less than 16 bytes.
+    /// If the secret has less than 16 bytes.
     pub fn shared_secret(secret: impl AsRef<[u8]>) -> Result<Self, JwtKeyError> {
         Ok(Self::new(Keys::Fixed(KeySet::shared_secret(secret.as_ref())?)))
     }
 
-    /// Tokens that are signed with the private key of this public one, in PEM: RS256, ES256, ES384 or `EdDSA`,
-    /// as the key is, unless [`algorithms`](Self::algorithms) says otherwise.
+    /// Accepts tokens that verify with this public key in PEM. The default algorithm is RS256, ES256, ES384 or
+    /// `EdDSA`, depending on the key; see [`algorithms`](Self::algorithms).
     ///
     /// # Errors
-    /// When the text is not a public key of one of these kinds.
+    /// If the text is not a public key of one of these kinds.
     pub fn public_key_pem(pem: &str) -> Result<Self, JwtKeyError> {
         Ok(Self::new(Keys::Fixed(KeySet::public_key_pem(pem)?)))
     }
 
-    /// Tokens that are signed with one of the keys of a JSON Web Key Set. Keys that are not for signatures,
-    /// are symmetric or of an unknown kind are left out.
+    /// Accepts tokens that verify with a key of this JSON Web Key Set. Symmetric keys, keys of unknown kinds and keys
+    /// that are not for signatures are ignored.
     ///
     /// # Errors
-    /// When the text is not a key set, or no key is left.
+    /// If the text is not a key set, or contains no usable key.
     pub fn jwks_json(json: &str) -> Result<Self, JwtKeyError> {
         Ok(Self::new(Keys::Fixed(KeySet::jwks(json.as_bytes())?)))
     }
 
-    /// Tokens that are signed with one of the keys that an issuer publishes at `url`, such as
+    /// Accepts tokens that verify with a key that an issuer publishes at `url`, such as
     /// `https://accounts.example/.well-known/jwks.json`.
     ///
-    /// The keys are fetched when the first token comes, again after an hour, and when a token names a key
-    /// that is not known, though not more often than every 10 s. While they cannot be fetched, those that are
-    /// known stay good for a day; without any, calls are refused until they can be. Redirects are not
-    /// followed.
+    /// The keys are fetched for the first token, again after an hour, and when a token names an unknown key, but at
+    /// most every 10 s. If fetching fails, cached keys are used for up to a day; without cached keys, calls are denied
+    /// until fetching succeeds. Redirects are not followed.
     ///
     /// # Errors
-    /// When the URL is not `https://` (or `http://` on this machine).
+    /// If the URL is not `https://` (or `http://` to loopback).
     #[cfg(feature = "jwks")]
     pub fn jwks_url(url: &str) -> Result<Self, JwtKeyError> {
         Ok(Self::new(Keys::Published(Box::new(Published::new(url)?))))
     }
 
-    /// Exactly these algorithms. Of a key set, a key that states its own algorithm is used with that alone.
+    /// Sets the permitted algorithms. A key of a key set that declares its own algorithm is used only with that one.
     ///
     /// # Errors
-    /// When there is no key that one of them could be used with. A secret is never used with an algorithm for
-    /// public keys, nor the other way round.
+    /// If no key supports any of them. A secret is never used with an algorithm for public keys, and vice versa.
     pub fn algorithms(
         mut self,
         algorithms: impl IntoIterator<Item = JwtAlgorithm>,
@@ -133,47 +130,45 @@ impl JwtAuthenticator {
         Ok(self)
     }
 
-    /// Tokens of this issuer only (`iss`). Said several times, any one of them.
+    /// Requires this issuer (`iss`). Call it repeatedly to allow several issuers.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.rules.issuers.push(issuer.into());
         self
     }
 
-    /// Tokens for this audience only (`aud`). Said several times, any one of them.
+    /// Requires this audience (`aud`). Call it repeatedly to allow several audiences.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.rules.audiences.push(audience.into());
         self
     }
 
-    /// How far the clocks of issuer and backend may be apart; nothing unless said otherwise, and an hour at
-    /// most.
+    /// Sets the tolerated clock skew between issuer and backend. Default: zero; at most an hour.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.rules.leeway = leeway.min(Duration::from_secs(3_600));
         self
     }
 
-    /// The claim that names the user; `sub` unless said otherwise. A path, such as `user.id`, leads into
-    /// objects.
+    /// Sets the claim that names the user. Default: `sub`. A path, such as `user.id`, selects a member of an object.
     pub fn subject_claim(mut self, path: impl Into<String>) -> Self {
         self.rules.subject = path.into();
         self
     }
 
-    /// The claim that lists the user's roles, as a list of texts or one text with spaces between;
-    /// `roles` unless said otherwise. A path, such as `realm_access.roles`, leads into objects.
+    /// Sets the claim that lists the user's roles, as a list of texts or as one space-separated text. Default:
+    /// `roles`. A path, such as `realm_access.roles`, selects a member of an object.
     pub fn roles_claim(mut self, path: impl Into<String>) -> Self {
         self.rules.roles = path.into();
         self
     }
 
-    /// The role whose holders are admins; `admin` unless said otherwise. A role called `admin` in the token
-    /// means nothing then.
+    /// Sets the role of the token that makes a user an admin. Default: `admin`. With another role set, a role called
+    /// `admin` in the token is ignored.
     pub fn admin_role(mut self, role: impl Into<String>) -> Self {
         self.rules.admin = Some(role.into());
         self
     }
 
-    /// Looks at `entityToken` instead of the user's token.
+    /// Verifies `entityToken` instead of the user's token.
     pub fn from_entity_token(mut self) -> Self {
         self.token = Token::Entity;
         self
@@ -193,10 +188,10 @@ impl Authenticator for JwtAuthenticator {
         }
         let malformed = |_| AuthenticationError::rejected("it is not a JSON Web Token");
         let header = decode_header(token).map_err(malformed)?;
-        // RFC 7515 §4.1.11: what the issuer calls critical and is not understood makes the token invalid.
+        // RFC 7515 §4.1.11: an unsupported critical extension makes the token invalid.
         if header.crit.is_some() {
             return Err(AuthenticationError::rejected(
-                "its header has critical extensions, none of which is understood",
+                "its header has critical extensions, which are not supported",
             ));
         }
         check_claims(token)?;
@@ -209,12 +204,12 @@ impl Authenticator for JwtAuthenticator {
     }
 }
 
-/// Refuses a token in which a claim stands twice: its issuer and we could read different ones.
+/// Rejects a token with a duplicate claim, of which issuer and verifier could read different values.
 fn check_claims(token: &str) -> Result<(), AuthenticationError> {
     let payload = token.split('.').nth(1).and_then(|payload| BASE64URL_NOPAD.decode(payload.as_bytes()).ok());
     match unique::object(&payload.unwrap_or_default()) {
         Ok(_) => Ok(()),
-        Err(Unreadable::Duplicate) => Err(AuthenticationError::rejected("a claim stands in it twice")),
+        Err(Unreadable::Duplicate) => Err(AuthenticationError::rejected("it has a duplicate claim")),
         Err(Unreadable::NotAnObject) => Err(AuthenticationError::rejected("it is not a JSON Web Token")),
     }
 }

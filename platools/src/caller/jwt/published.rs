@@ -1,4 +1,4 @@
-//! Keys that an issuer publishes, fetched when they are needed.
+//! Keys that an issuer publishes, fetched on demand.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,32 +19,32 @@ use super::keys::KeySet;
 use super::{JwtAlgorithm, JwtKeyError};
 use crate::caller::AuthenticationError;
 
-/// How long keys are good without another look.
-const FRESH: Duration = Duration::from_secs(3_600);
-/// How long keys stay good while they cannot be fetched.
-const STALE: Duration = Duration::from_secs(24 * 3_600);
-/// The shortest time between two looks: tokens that name made-up keys must not make us a nuisance.
+/// Time until fetched keys are refreshed.
+const REFRESH_AFTER: Duration = Duration::from_secs(3_600);
+/// Time for which cached keys are used while fetching fails.
+const STALE_AFTER: Duration = Duration::from_secs(24 * 3_600);
+/// Minimum time between two fetches: tokens with made-up key ids must not cause a flood of requests.
 const PAUSE: Duration = Duration::from_secs(10);
-/// How long one look may take.
-const TIME: Duration = Duration::from_secs(10);
-/// The most of an answer that is read, in bytes.
+/// Timeout of a fetch.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum size of a response, in bytes.
 const MAX_BODY: usize = 1 << 20;
 
 /// The keys at one URL.
 pub(super) struct Published {
     source: Source,
     known: Arc<RwLock<Option<Known>>>,
-    /// When the last look ended. Held while somebody looks.
-    looked: Arc<Mutex<Option<Instant>>>,
-    /// Whether the last look brought nothing.
+    /// When the last fetch ended. Locked during a fetch.
+    fetched_at: Arc<Mutex<Option<Instant>>>,
+    /// Whether the last fetch failed.
     is_failing: Arc<AtomicBool>,
 }
 
-/// Where the keys are, and which of them are of use.
+/// The URL of the keys and their permitted algorithms.
 #[derive(Clone)]
 struct Source {
     url: String,
-    /// The URL for the log: without its query, which may hold a key of the API.
+    /// The URL for logs, without its query, which may contain an API key.
     shown: String,
     client: HttpClient,
     pinned: Option<Vec<JwtAlgorithm>>,
@@ -60,17 +60,17 @@ impl Published {
     pub(super) fn new(url: &str) -> Result<Self, JwtKeyError> {
         let url = http_url(url, false).map_err(|error| JwtKeyError::Url { problem: error.to_string() })?;
         let client = tls::client_config(None)
-            .and_then(|tls| client::build(client::client_builder(tls).connect_timeout(TIME / 2)))
+            .and_then(|tls| client::build(client::client_builder(tls).connect_timeout(TIMEOUT / 2)))
             .map_err(|error| JwtKeyError::Tls { problem: error.to_string() })?;
         let client = HttpClient::new(client, MAX_BODY);
         let source = Source { shown: without_query(&url), url: url.into(), client, pinned: None };
-        Ok(Self { source, known: Arc::default(), looked: Arc::default(), is_failing: Arc::default() })
+        Ok(Self { source, known: Arc::default(), fetched_at: Arc::default(), is_failing: Arc::default() })
     }
 
-    /// Uses the keys with these algorithms only.
+    /// Restricts the keys to these algorithms.
     pub(super) fn pin(&mut self, algorithms: &[JwtAlgorithm]) -> Result<(), JwtKeyError> {
         use JwtAlgorithm::{HS256, HS384, HS512};
-        // A published secret is none, so no key will ever go with these.
+        // Published symmetric keys are ignored, so no key will ever support these.
         if algorithms.iter().all(|algorithm| [HS256, HS384, HS512].contains(algorithm)) {
             return Err(JwtKeyError::NoFittingAlgorithm { algorithms: algorithms.to_vec() });
         }
@@ -78,34 +78,36 @@ impl Published {
         Ok(())
     }
 
-    /// The keys that a token with this header may be signed with.
+    /// Returns the keys that a token with this header may be signed with.
     pub(super) async fn fitting(
         &self,
         header: &Header,
     ) -> Result<Vec<Arc<DecodingKey>>, AuthenticationError> {
-        let is_enough = |known: &Known| known.fetched.elapsed() < FRESH && known.keys.knows(header);
+        let is_enough = |known: &Known| known.fetched.elapsed() < REFRESH_AFTER && known.keys.knows(header);
         if let Some(known) = self.known().filter(&is_enough) {
             return known.keys.fitting(header);
         }
-        // Nobody waits for a server that did not answer the last time when there are keys to go on with.
-        let does = |known: &Known| known.fetched.elapsed() < STALE && known.keys.knows(header);
-        if let Some(known) = self.known().filter(does).filter(|_| self.is_failing.load(Ordering::Relaxed)) {
-            if let Ok(looked) = Arc::clone(&self.looked).try_lock_owned() {
-                drop(self.look(looked));
+        // After a failed fetch, calls use the cached keys and refresh in the background instead of waiting.
+        let is_usable = |known: &Known| known.fetched.elapsed() < STALE_AFTER && known.keys.knows(header);
+        if let Some(known) =
+            self.known().filter(is_usable).filter(|_| self.is_failing.load(Ordering::Relaxed))
+        {
+            if let Ok(fetched_at) = Arc::clone(&self.fetched_at).try_lock_owned() {
+                drop(self.fetch(fetched_at));
             }
             return known.keys.fitting(header);
         }
-        let looked = Arc::clone(&self.looked).lock_owned().await;
-        // Somebody else may have looked while this one waited.
+        let fetched_at = Arc::clone(&self.fetched_at).lock_owned().await;
+        // Another call may have fetched the keys while this one waited for the lock.
         if let Some(known) = self.known().filter(&is_enough) {
             return known.keys.fitting(header);
         }
-        let problem = match self.look(looked) {
-            Some(look) => look.await.unwrap_or_else(|_| Some("the look for them broke off".to_owned())),
-            None => Some("they could not be fetched a moment ago".to_owned()),
+        let problem = match self.fetch(fetched_at) {
+            Some(task) => task.await.unwrap_or_else(|_| Some("the fetch was aborted".to_owned())),
+            None => Some("the last fetch failed".to_owned()),
         };
         match self.known() {
-            Some(known) if known.fetched.elapsed() < STALE => known.keys.fitting(header),
+            Some(known) if known.fetched.elapsed() < STALE_AFTER => known.keys.fitting(header),
             _ => {
                 let problem = problem.unwrap_or_default();
                 Err(AuthenticationError::unavailable(format!("no keys of the tokens' issuer: {problem}")))
@@ -113,19 +115,19 @@ impl Published {
         }
     }
 
-    /// Looks for new keys, unless somebody did a moment ago, and says what went wrong. In a task of its own: a
-    /// call that ends while it waits must not leave the others without an answer.
-    fn look(&self, mut looked: OwnedMutexGuard<Option<Instant>>) -> Option<JoinHandle<Option<String>>> {
-        if looked.is_some_and(|looked| looked.elapsed() < PAUSE) {
+    /// Fetches the keys, unless they were fetched within [`PAUSE`]; the task returns the problem, if any. It is a task
+    /// of its own, so that a cancelled call does not cancel the fetch that other calls wait for.
+    fn fetch(&self, mut fetched_at: OwnedMutexGuard<Option<Instant>>) -> Option<JoinHandle<Option<String>>> {
+        if fetched_at.is_some_and(|fetched_at| fetched_at.elapsed() < PAUSE) {
             return None;
         }
         let (source, known) = (self.source.clone(), Arc::clone(&self.known));
         let is_failing = Arc::clone(&self.is_failing);
         Some(tokio::spawn(async move {
             let fetched = source.fetch().await;
-            // From the end on, or else a server that never answers is asked without a pause.
+            // Measured from the end of the fetch: otherwise a server that never responds would be asked without a pause.
             let now = Instant::now();
-            *looked = Some(now);
+            *fetched_at = Some(now);
             is_failing.store(fetched.is_err(), Ordering::Relaxed);
             match fetched {
                 Ok(keys) => {
@@ -151,7 +153,7 @@ impl Source {
     async fn fetch(&self) -> Result<KeySet, String> {
         let request = Request::get(&self.url).header("accept", "application/json").body(Vec::new());
         let request = request.map_err(|error| error.to_string())?;
-        let answer = self.client.send(request, TIME).await.map_err(|error| error.to_string())?;
+        let answer = self.client.send(request, TIMEOUT).await.map_err(|error| error.to_string())?;
         if answer.status() != StatusCode::OK {
             return Err(format!("the server answers {}", answer.status()));
         }
@@ -181,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_query_of_the_url_is_in_no_log() {
+    fn the_query_of_the_url_is_not_logged() {
         let keys = Published::new("https://accounts.example/keys?api_key=s3cret#s3cret").unwrap();
         assert_eq!(keys.source.shown, "https://accounts.example/keys");
         assert!(!format!("{keys:?}").contains("s3cret"));

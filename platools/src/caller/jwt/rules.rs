@@ -1,4 +1,4 @@
-//! What a token has to say, and what is made of it.
+//! Validates the claims of a token and converts them to an identity.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::caller::{AuthenticationError, Identity};
 
-/// The role whose holders are admins, for an [`Identity`].
+/// The admin role of an [`Identity`].
 const ADMIN: &str = "admin";
 
-/// What a token has to say.
+/// Requirements on the claims, and their mapping to an identity.
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
     pub(super) issuers: Vec<String>,
@@ -21,7 +21,7 @@ pub(super) struct Rules {
     /// Paths of claims.
     pub(super) subject: String,
     pub(super) roles: String,
-    /// The role in the token that makes an admin, if it is another one.
+    /// The role in the token that makes a user an admin, if it is not `admin`.
     pub(super) admin: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// Verifies a token with one of the keys, and says whose it is.
+    /// Verifies a token with one of the keys and returns its identity.
     pub(super) fn check(
         &self,
         token: &str,
@@ -47,17 +47,17 @@ impl Rules {
         keys: &[Arc<DecodingKey>],
     ) -> Result<Identity, AuthenticationError> {
         let validation = self.validation(algorithm);
-        let mut refused = ErrorKind::InvalidSignature;
+        let mut rejected = ErrorKind::InvalidSignature;
         for key in keys {
             match decode::<Map<String, Value>>(token, key, &validation) {
                 Ok(decoded) => return self.identity(decoded.claims),
-                Err(error) => refused = error.into_kind(),
+                Err(error) => rejected = error.into_kind(),
             }
-            if !matches!(refused, ErrorKind::InvalidSignature) {
+            if !matches!(rejected, ErrorKind::InvalidSignature) {
                 break;
             }
         }
-        Err(AuthenticationError::Rejected(self.reason(&refused)))
+        Err(AuthenticationError::Rejected(self.reason(&rejected)))
     }
 
     fn validation(&self, algorithm: Algorithm) -> Validation {
@@ -80,7 +80,7 @@ impl Rules {
     fn identity(&self, claims: Map<String, Value>) -> Result<Identity, AuthenticationError> {
         let subject = match claim(&claims, &self.subject) {
             Some(Value::String(subject)) if !subject.is_empty() => subject.clone(),
-            // A number with a fraction or an exponent was rounded, and could be several users'.
+            // A number with a fraction or an exponent was rounded, so it could be the id of several users.
             Some(Value::Number(subject)) if !subject.is_f64() => subject.to_string(),
             _ => {
                 let name = &self.subject;
@@ -105,18 +105,18 @@ impl Rules {
         Ok(identity.with_claims(claims))
     }
 
-    /// What the model and the log are told; nothing of the token.
+    /// Returns the reason for the model and the log, without content of the token.
     fn reason(&self, kind: &ErrorKind) -> String {
         match kind {
             ErrorKind::ExpiredSignature => "it has expired".to_owned(),
             ErrorKind::ImmatureSignature => "it is not valid yet".to_owned(),
-            ErrorKind::InvalidSignature => "its signature is wrong".to_owned(),
+            ErrorKind::InvalidSignature => "its signature is invalid".to_owned(),
             ErrorKind::InvalidIssuer => "it comes from another issuer".to_owned(),
             ErrorKind::InvalidAudience if self.audiences.is_empty() => {
-                "it is for an audience, and this backend names none".to_owned()
+                "it has an audience (`aud`), and no audience is configured".to_owned()
             }
             ErrorKind::InvalidAudience => "it is for another audience".to_owned(),
-            ErrorKind::InvalidAlgorithm => "it is signed with another algorithm than is expected".to_owned(),
+            ErrorKind::InvalidAlgorithm => "it is signed with an unexpected algorithm".to_owned(),
             ErrorKind::MissingRequiredClaim(claim) => format!("it has no usable `{claim}`"),
             ErrorKind::InvalidClaimFormat(claim) => format!("its `{claim}` cannot be read"),
             _ => "it is not a JSON Web Token".to_owned(),
@@ -124,7 +124,7 @@ impl Rules {
     }
 }
 
-/// The claim of that name, or at that path.
+/// Returns the claim of that name, or at that path.
 fn claim<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     if let Some(value) = claims.get(path) {
         return Some(value);
@@ -133,7 +133,7 @@ fn claim<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     claim(claims.get(first)?.as_object()?, rest)
 }
 
-/// A list of texts, or one text with spaces between.
+/// Splits a list of texts, or one space-separated text.
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => text.split_ascii_whitespace().map(str::to_owned).collect(),

@@ -1,4 +1,4 @@
-//! Tokens good and bad, with every kind of key.
+//! Tests with valid and invalid tokens and every kind of key.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,7 +20,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// Claims that are good for an hour, with `more` on top; `null` takes a claim away.
+/// Returns claims that expire in an hour, extended by `more`; `null` removes a claim.
 fn claims(more: &Value) -> Value {
     let mut claims = json!({"sub": "usr_7", "roles": ["support"], "exp": now() + 3_600});
     for (name, value) in more.as_object().unwrap().clone() {
@@ -40,7 +40,7 @@ fn token(algorithm: Algorithm, key: &EncodingKey, kid: Option<&str>, more: Value
     encode(&header, &claims(&more), key).unwrap()
 }
 
-/// A token signed with [`SECRET`].
+/// Returns a token signed with [`SECRET`].
 fn shared(more: Value) -> String {
     token(Algorithm::HS256, &EncodingKey::from_secret(SECRET.as_bytes()), None, more)
 }
@@ -57,15 +57,15 @@ async fn ask(authenticator: &JwtAuthenticator, token: &str) -> Result<Identity, 
     })
 }
 
-/// The reason why a token is refused.
-async fn refused(authenticator: &JwtAuthenticator, token: &str) -> String {
-    let reason = ask(authenticator, token).await.expect_err("it is refused");
+/// Returns the reason for which a token is rejected.
+async fn rejected(authenticator: &JwtAuthenticator, token: &str) -> String {
+    let reason = ask(authenticator, token).await.expect_err("it is rejected");
     assert!(!reason.contains(token) || token.is_empty(), "{reason}");
     reason
 }
 
 #[tokio::test]
-async fn a_good_token_is_the_user_with_roles_claims_and_an_end() {
+async fn a_valid_token_gives_the_user_roles_claims_and_expiry() {
     let identity = ask(&users(), &shared(json!({"name": "Ada"}))).await.unwrap();
     assert_eq!((identity.subject(), identity.roles()), ("usr_7", &["support".to_owned()][..]));
     assert_eq!(identity.claim("name"), Some(&json!("Ada")));
@@ -75,7 +75,7 @@ async fn a_good_token_is_the_user_with_roles_claims_and_an_end() {
 }
 
 #[tokio::test]
-async fn claims_lead_to_subject_roles_and_admins() {
+async fn claims_are_mapped_to_subject_roles_and_admin() {
     let mapped = users().subject_claim("user.id").roles_claim("realm_access.roles").admin_role("superuser");
     let token = |roles: Value| shared(json!({"user": {"id": 7}, "realm_access": {"roles": roles}}));
     let identity = ask(&mapped, &token(json!("admin viewer"))).await.unwrap();
@@ -83,14 +83,14 @@ async fn claims_lead_to_subject_roles_and_admins() {
     assert!(!identity.is_admin(), "admins have another name here");
     assert!(ask(&mapped, &token(json!(["superuser"]))).await.unwrap().is_admin());
     assert!(ask(&users(), &shared(json!({"roles": ["admin"]}))).await.unwrap().is_admin());
-    assert_eq!(refused(&mapped, &shared(json!({}))).await, "it does not name the user (`user.id`)");
+    assert_eq!(rejected(&mapped, &shared(json!({}))).await, "it does not name the user (`user.id`)");
     for subject in [json!(""), json!(true), json!(7.0), json!(1e30), Value::Null] {
-        assert!(refused(&users(), &shared(json!({"sub": subject}))).await.contains("(`sub`)"));
+        assert!(rejected(&users(), &shared(json!({"sub": subject}))).await.contains("(`sub`)"));
     }
 }
 
 #[tokio::test]
-async fn time_issuer_and_audience_are_held_against_the_rules() {
+async fn time_issuer_and_audience_are_validated() {
     let strict = users().issuer("us").issuer("them").audience("orders").leeway(Duration::from_secs(30));
     let good = json!({"iss": "them", "aud": ["billing", "orders"]});
     assert!(ask(&strict, &shared(good.clone())).await.is_ok());
@@ -109,18 +109,18 @@ async fn time_issuer_and_audience_are_held_against_the_rules() {
         (with("exp", json!("tomorrow")), "it has no usable `exp`"),
         (with("nbf", json!(now() + 60)), "it is not valid yet"),
     ] {
-        assert_eq!(refused(&strict, &token).await, reason);
+        assert_eq!(rejected(&strict, &token).await, reason);
     }
     assert!(ask(&strict, &with("exp", json!(now() - 10))).await.is_ok(), "within the leeway");
     assert!(ask(&strict, &with("nbf", json!(now() + 10))).await.is_ok(), "within the leeway");
-    assert_eq!(refused(&users(), &shared(json!({"exp": now() - 2}))).await, "it has expired");
-    let unexpected = refused(&users(), &shared(json!({"aud": "orders"}))).await;
-    assert_eq!(unexpected, "it is for an audience, and this backend names none");
+    assert_eq!(rejected(&users(), &shared(json!({"exp": now() - 2}))).await, "it has expired");
+    let unexpected = rejected(&users(), &shared(json!({"aud": "orders"}))).await;
+    assert_eq!(unexpected, "it has an audience (`aud`), and no audience is configured");
 }
 
 #[tokio::test]
-async fn no_end_overflows() {
-    // The largest number of seconds that a float holds; with the leeway it is more than a duration takes.
+async fn a_huge_expiry_does_not_overflow() {
+    // The largest number of seconds that a float holds; with the leeway it overflows a duration.
     let latest = json!(18_446_744_073_709_549_568_u64);
     for end in [latest, json!(1e18), json!(u64::MAX)] {
         let users = users().leeway(Duration::from_secs(3_600));
@@ -129,12 +129,12 @@ async fn no_end_overflows() {
 }
 
 #[tokio::test]
-async fn what_the_issuer_calls_critical_is_not_ignored() {
+async fn critical_extensions_are_rejected() {
     let header = Header { crit: Some(vec!["b64".to_owned()]), ..Header::new(Algorithm::HS256) };
     choose_provider();
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     let token = encode(&header, &claims(&json!({})), &key).unwrap();
-    assert!(refused(&users(), &token).await.contains("critical"));
+    assert!(rejected(&users(), &token).await.contains("critical"));
 }
 
 #[tokio::test]
@@ -154,22 +154,22 @@ async fn public_keys_of_every_kind_verify_and_nothing_else_does() {
         for (other, (_, token)) in all.iter().enumerate() {
             assert_eq!(ask(&authenticator, token).await.is_ok(), index == other, "{pem}");
         }
-        // The public key as an HMAC secret: the oldest trick with tokens.
+        // Algorithm confusion: the public key used as an HMAC secret.
         let confused = EncodingKey::from_secret(pem.as_bytes());
         let confused = token(Algorithm::HS256, &confused, None, json!({}));
-        let reason = refused(&authenticator, &confused).await;
-        assert_eq!(reason, "it is signed with another algorithm than is expected");
+        let reason = rejected(&authenticator, &confused).await;
+        assert_eq!(reason, "it is signed with an unexpected algorithm");
     }
     let pss = token(Algorithm::PS256, &rsa, None, json!({}));
     let plain = JwtAuthenticator::public_key_pem(key!("rsa.pub")).unwrap();
-    assert!(refused(&plain, &pss).await.contains("another algorithm"));
+    assert!(rejected(&plain, &pss).await.contains("unexpected algorithm"));
     let pinned = plain.algorithms([JwtAlgorithm::PS256]).unwrap();
     assert!(ask(&pinned, &pss).await.is_ok());
-    assert!(refused(&pinned, &all[0].1).await.contains("another algorithm"));
+    assert!(rejected(&pinned, &all[0].1).await.contains("unexpected algorithm"));
 }
 
 #[tokio::test]
-async fn what_is_no_token_is_refused_without_being_repeated() {
+async fn a_malformed_token_is_rejected_and_not_quoted() {
     let good = shared(json!({}));
     let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!("{good}") };
     let part = |json: &str| BASE64URL_NOPAD.encode(json.as_bytes());
@@ -190,21 +190,21 @@ async fn what_is_no_token_is_refused_without_being_repeated() {
         &format!("{}.{payload}.{signature}", part("[]")),
         &"x".repeat(1 << 20),
     ] {
-        refused(&users(), token).await;
+        rejected(&users(), token).await;
     }
     let twice = part(r#"{"sub":"usr_7","sub":"root","exp":9999999999}"#);
     let signed = format!("{header}.{twice}");
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
     let twice = format!("{signed}.{signature}");
-    assert_eq!(refused(&users(), &twice).await, "a claim stands in it twice");
-    assert_eq!(refused(&users(), &"x".repeat(1 << 20)).await, "it is too long to be a JSON Web Token");
+    assert_eq!(rejected(&users(), &twice).await, "it has a duplicate claim");
+    assert_eq!(rejected(&users(), &"x".repeat(1 << 20)).await, "it is too long to be a JSON Web Token");
     let other = JwtAuthenticator::shared_secret("another secret of two sides").unwrap();
-    assert_eq!(refused(&other, &good).await, "its signature is wrong");
+    assert_eq!(rejected(&other, &good).await, "its signature is invalid");
 }
 
 #[tokio::test]
-async fn the_token_that_is_looked_at_is_chosen() {
+async fn the_verified_token_is_configurable() {
     let entity = users().from_entity_token();
     let credentials = Credentials::new().with_entity_token(shared(json!({})));
     assert!(entity.authenticate(&credentials).await.is_ok());
@@ -213,13 +213,13 @@ async fn the_token_that_is_looked_at_is_chosen() {
 }
 
 #[test]
-fn keys_that_cannot_be_used_are_said() {
+fn unusable_keys_are_reported() {
     for (error, part) in [
         (JwtAuthenticator::shared_secret("short").unwrap_err(), "has 5 bytes"),
         (JwtAuthenticator::public_key_pem(key!("rsa")).unwrap_err(), "private key"),
         (JwtAuthenticator::public_key_pem("hello").unwrap_err(), "not a public key"),
         (JwtAuthenticator::jwks_json("hello").unwrap_err(), "not a JSON Web Key Set"),
-        (JwtAuthenticator::jwks_json(r#"{"keys":[]}"#).unwrap_err(), "no public key"),
+        (JwtAuthenticator::jwks_json(r#"{"keys":[]}"#).unwrap_err(), "no usable public key"),
         (
             JwtAuthenticator::jwks_json(r#"{"keys":[{"kty":"oct","k":"AAAA","alg":"HS256"}]}"#).unwrap_err(),
             "1 keys",
@@ -237,7 +237,7 @@ fn keys_that_cannot_be_used_are_said() {
     }
 }
 
-/// A key set with the RSA key as `one` and the P-256 key as `two`, and things that are no use.
+/// Returns a key set with the RSA key as `one`, the P-256 key as `two`, and unusable keys.
 fn key_set() -> Value {
     choose_provider();
     let jwk = |key: &EncodingKey, algorithm, id: &str| {
@@ -263,19 +263,19 @@ async fn a_token_names_its_key_of_a_set() {
     let authenticator = JwtAuthenticator::jwks_json(&key_set().to_string()).unwrap();
     let rsa = EncodingKey::from_rsa_pem(key!("rsa").as_bytes()).unwrap();
     let p256 = EncodingKey::from_ec_pem(key!("p256").as_bytes()).unwrap();
-    for (kid, verdict) in [
+    for (kid, result) in [
         (Some("one"), Ok(())),
         (None, Ok(())),
-        (Some("two"), Err("it is signed with another algorithm than is expected")),
-        (Some("three"), Err("it is signed with a key that is not known")),
+        (Some("two"), Err("it is signed with an unexpected algorithm")),
+        (Some("three"), Err("it is signed with an unknown key")),
     ] {
         let token = token(Algorithm::RS256, &rsa, kid, json!({}));
         let answer = ask(&authenticator, &token).await.map(|_| ());
-        assert_eq!(answer, verdict.map_err(str::to_owned), "{kid:?}");
+        assert_eq!(answer, result.map_err(str::to_owned), "{kid:?}");
     }
     assert!(ask(&authenticator, &token(Algorithm::ES256, &p256, Some("two"), json!({}))).await.is_ok());
     let secret = EncodingKey::from_secret(b"secret-secret-secret");
-    refused(&authenticator, &token(Algorithm::HS256, &secret, Some("four"), json!({}))).await;
+    rejected(&authenticator, &token(Algorithm::HS256, &secret, Some("four"), json!({}))).await;
 }
 
 #[cfg(feature = "jwks")]
@@ -289,7 +289,7 @@ mod published {
 
     use super::*;
 
-    /// A server of keys that answers with what `answer` makes of the number of the request.
+    /// Starts a key server; `answer` returns the response for the number of the request.
     async fn server(answer: impl Fn(usize) -> String + Send + 'static) -> (String, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
@@ -329,28 +329,28 @@ mod published {
         .await;
         let authenticator = JwtAuthenticator::jwks_url(&url).unwrap();
         let tokens: Vec<_> = (0..20).map(|_| rsa_token("one")).collect();
-        for verdict in
+        for result in
             futures_util::future::join_all(tokens.iter().map(|token| ask(&authenticator, token))).await
         {
-            assert_eq!(verdict.unwrap().subject(), "usr_7");
+            assert_eq!(result.unwrap().subject(), "usr_7");
         }
-        assert_eq!(requests.load(Ordering::Relaxed), 1, "one look for all");
+        assert_eq!(requests.load(Ordering::Relaxed), 1, "one fetch for all");
         assert!(
-            refused(&authenticator, &rsa_token("new")).await.contains("not known"),
-            "too soon for another look"
+            rejected(&authenticator, &rsa_token("new")).await.contains("unknown key"),
+            "too soon for another fetch"
         );
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(11)).await;
         tokio::time::resume();
         assert!(ask(&authenticator, &rsa_token("new")).await.is_ok());
         for made_up in ["a", "b", "c"] {
-            refused(&authenticator, &rsa_token(made_up)).await;
+            rejected(&authenticator, &rsa_token(made_up)).await;
         }
         assert_eq!(requests.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]
-    async fn keys_that_cannot_be_fetched_keep_the_old_ones_good_for_a_while() {
+    async fn cached_keys_are_used_while_fetching_fails() {
         let (url, _) = server(|request| {
             if request == 0 {
                 ok(&key_set().to_string())
@@ -370,7 +370,7 @@ mod published {
         }
     }
 
-    /// A server that counts the requests, waits for a permit, and then answers with the keys.
+    /// Starts a key server that counts requests and waits for a permit before each response.
     async fn slow_server() -> (String, Arc<AtomicUsize>, Arc<Semaphore>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
@@ -390,21 +390,21 @@ mod published {
     }
 
     #[tokio::test]
-    async fn nobody_waits_for_a_server_that_is_known_to_say_nothing() {
+    async fn calls_do_not_wait_for_a_server_that_failed_before() {
         let (url, requests, gate) = slow_server().await;
         let authenticator = JwtAuthenticator::jwks_url(&url).unwrap();
         gate.add_permits(1);
         let token = rsa_token("one");
         assert!(ask(&authenticator, &token).await.is_ok());
 
-        // From here on it says nothing, and time passes only where somebody waits for it.
+        // From here on the server does not respond, and the paused clock advances only while something waits.
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(2 * 3_600)).await;
-        for (round, waited) in [("the first look ends", 10), ("nobody waits", 0), ("nobody waits", 0)] {
+        for (round, waited) in [("the first fetch ends", 10), ("no call waits", 0), ("no call waits", 0)] {
             let started = tokio::time::Instant::now();
             let calls = (0..5).map(|_| ask(&authenticator, &token));
-            for verdict in futures_util::future::join_all(calls).await {
-                assert_eq!(verdict.unwrap().subject(), "usr_7", "the old keys are good");
+            for result in futures_util::future::join_all(calls).await {
+                assert_eq!(result.unwrap().subject(), "usr_7", "the old keys are good");
             }
             assert_eq!(started.elapsed().as_secs(), waited, "{round}");
             tokio::time::advance(Duration::from_secs(11)).await;
@@ -415,7 +415,7 @@ mod published {
     }
 
     #[tokio::test]
-    async fn a_caller_that_gives_up_costs_the_others_nothing() {
+    async fn a_cancelled_call_does_not_cancel_the_fetch() {
         let (url, requests, gate) = slow_server().await;
         let authenticator = Arc::new(JwtAuthenticator::jwks_url(&url).unwrap());
         let asking = {
@@ -433,7 +433,7 @@ mod published {
     }
 
     #[tokio::test]
-    async fn a_server_that_has_no_keys_refuses_nobody_for_good() {
+    async fn a_server_without_keys_makes_authentication_unavailable() {
         for answer in [
             "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_owned(),
             "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n".to_owned(),
@@ -444,8 +444,8 @@ mod published {
         ] {
             let (url, _) = server(move |_| answer.clone()).await;
             let authenticator = JwtAuthenticator::jwks_url(&url).unwrap();
-            let verdict = ask(&authenticator, &rsa_token("one")).await.unwrap_err();
-            assert!(verdict.starts_with("Unavailable"), "{verdict}");
+            let result = ask(&authenticator, &rsa_token("one")).await.unwrap_err();
+            assert!(result.starts_with("Unavailable"), "{result}");
         }
         let nobody = JwtAuthenticator::jwks_url("http://127.0.0.1:1/").unwrap();
         assert!(ask(&nobody, &rsa_token("one")).await.unwrap_err().starts_with("Unavailable"));
