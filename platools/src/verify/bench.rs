@@ -1,4 +1,4 @@
-//! Parts of verification by themselves, for benchmarks.
+//! Parts of verification, exposed for benchmarks.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::replay::{Admission, ReplayGuard};
 use super::timestamp::{Microseconds, microseconds};
 use crate::wire::{CallFrame, RawEnvelope};
 
-/// The memory of nonces.
+/// The replay guard.
 #[derive(Debug)]
 pub struct Nonces {
     guard: ReplayGuard,
@@ -15,18 +15,18 @@ pub struct Nonces {
 }
 
 impl Nonces {
-    /// A memory of so many nonces, for calls that were signed at most so long ago.
+    /// Creates a replay guard of `capacity` nonces, for calls that were signed at most `max_skew` ago.
     pub fn new(capacity: usize, max_skew: Duration) -> Self {
         Self { guard: ReplayGuard::new(capacity), max_skew: microseconds(max_skew) }
     }
 
-    /// Whether a call that was signed `now`, in microseconds since 1970, is the first with this nonce.
+    /// Returns whether a call signed at `now`, in microseconds since 1970, is the first with this nonce.
     pub fn admit(&mut self, nonce: &str, now: i64) -> bool {
         self.guard.admit(nonce, now, now.saturating_sub(self.max_skew)) == Admission::New
     }
 }
 
-/// Whether the signature in a call's `envelope` is this key's; its age and its nonce are not looked at.
+/// Returns whether the signature in a call's `envelope` matches this key; does not check age and nonce.
 pub fn is_genuine(key: &SigningKey, call: &CallFrame<'_>, envelope: &RawEnvelope<'_>) -> bool {
     let [signature, timestamp] = [&envelope.signature, &envelope.timestamp].map(|text| text.as_deref());
     let (signature, timestamp) = (signature.unwrap_or_default(), timestamp.unwrap_or_default());

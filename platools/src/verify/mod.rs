@@ -1,11 +1,10 @@
-//! Whether a call really comes from the platform, for the first time, and for this connection (tool-sync §1, §2, §6).
-//!
-//! Signatures, the replay guard, secrets and where they come from. This room must not know sockets, tools or how a
-//! call runs. The clock is given to it.
+//! Verifies calls: signature, age, replay and scope (tool-sync §1, §2, §6); and loads the service secret.
 //!
 //! The signature covers the tool's name, the arguments with `_context`, the timestamp and the nonce. It does **not**
-//! cover the identities in the envelope: where it matters who is calling, give the host an
+//! cover the identities in the envelope: to verify the caller, give the host an
 //! [`Authenticator`](crate::caller::Authenticator).
+//!
+//! This module must not know sockets, tools or how a call runs. The current time is a parameter.
 
 #[cfg(feature = "__bench")]
 pub(crate) mod bench;

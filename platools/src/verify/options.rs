@@ -1,32 +1,32 @@
-//! How strict verification is. Every way to be less strict is explicit.
+//! Options of verification. Every weaker setting is explicit.
 
 use std::time::Duration;
 
-/// Whether calls are verified at all.
+/// Turns verification on or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum VerificationMode {
-    /// Unsigned, stale, replayed and mis-scoped calls are refused.
+    /// Rejects unsigned, stale, replayed and mis-scoped calls.
     #[default]
     Strict,
-    /// Nothing is checked: whoever can send frames can run every tool. For development against a
-    /// platform that does not sign.
+    /// Checks nothing: anyone who can send frames can run every tool. For development against a platform that does not
+    /// sign.
     Off,
 }
 
-/// How calls are verified; the default is strict, as in tool-sync §6.
+/// Options of verification; the default is strict, as in tool-sync §6.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifierOptions {
-    /// Whether calls are verified at all.
+    /// Turns verification on or off.
     pub mode: VerificationMode,
-    /// How far a call's timestamp may be from this machine's clock, either way. Default: 300 s.
+    /// Maximum difference between a call's timestamp and this machine's clock, in either direction. Default: 300 s.
     pub max_skew: Duration,
-    /// How many nonces are remembered. Default: 100 000, some 5 MB when full. When it is full, the
-    /// oldest are dropped and calls as old as those are refused; see [`Verifier`](super::Verifier).
+    /// Maximum number of remembered nonces. Default: 100 000, about 5 MB when full. When full, the oldest are evicted
+    /// and calls of that age are rejected; see [`Verifier`](super::Verifier).
     pub replay_capacity: usize,
-    /// Whether calls without a nonce, in the legacy form, are accepted. They can be replayed until
-    /// their timestamp is too old. Default: no.
+    /// Whether to accept legacy calls without a nonce. They can be replayed until their timestamp is too old.
+    /// Default: `false`.
     pub allow_legacy: bool,
 }
 
@@ -42,12 +42,12 @@ impl Default for VerifierOptions {
 }
 
 impl VerifierOptions {
-    /// The settings that weaken verification, one sentence each, for the log. Empty when strict.
+    /// Describes the settings that weaken verification, for the log. Empty if strict.
     pub fn weaknesses(&self) -> Vec<String> {
         let default = Self::default();
         let mut weaknesses = Vec::new();
         if self.mode == VerificationMode::Off {
-            weaknesses.push("verification is off: calls run whoever sent them".to_owned());
+            weaknesses.push("verification is off: anyone who can send frames can run every tool".to_owned());
         }
         if self.allow_legacy {
             weaknesses.push("calls without a nonce are accepted and can be replayed".to_owned());

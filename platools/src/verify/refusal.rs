@@ -1,11 +1,11 @@
-//! Why a call is refused before anything runs (tool-sync §6).
+//! The reasons for which verification rejects a call (tool-sync §6).
 
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// Why a call was refused. The text starts with the machine-readable [`reason`](Self::reason), holds
-/// nothing secret, and may go to the model and into logs.
+/// The reason for which a call was rejected. The text starts with the machine-readable [`reason`](Self::reason),
+/// contains no secrets, and may go to the model and to logs.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -14,28 +14,28 @@ pub enum Refusal {
         "signature_missing: the call carries no signature; only a platform that signs its calls may call"
     )]
     SignatureMissing,
-    /// The timestamp is missing or unreadable.
+    /// The timestamp is missing or invalid.
     #[error(
         "timestamp_invalid: the call's timestamp is missing or is not an RFC 3339 date and time with offset"
     )]
     TimestampInvalid,
     /// The timestamp is too far from this machine's clock.
     #[error(
-        "timestamp_skew_exceeded: the call was signed {} s {}, allowed are {} s; check the clocks of the host \
+        "timestamp_skew_exceeded: the call was signed {} s {}, {} s are allowed; check the clocks of the host \
          and the platform",
         skew.as_secs(), if *ahead { "ahead of this host's clock" } else { "ago" }, allowed.as_secs()
     )]
     TimestampSkewExceeded {
-        /// How far it is off.
+        /// The difference to this machine's clock.
         skew: Duration,
-        /// Whether it lies in the future.
+        /// Whether the timestamp is in the future.
         ahead: bool,
-        /// How far it may be off.
+        /// The allowed difference.
         allowed: Duration,
     },
-    /// So many calls came that nonces of this age are no longer remembered.
+    /// Under high load, nonces of this age were already evicted.
     #[error(
-        "timestamp_skew_exceeded: the call is older than the nonces this host remembers under the present load; \
+        "timestamp_skew_exceeded: the call is older than the nonces that this host still remembers under the current load; \
          call again"
     )]
     WindowNarrowed,
@@ -45,14 +45,14 @@ pub enum Refusal {
          on the host"
     )]
     NonceMissing,
-    /// The signature was not made with this entity's secret over this tool and these arguments.
+    /// The signature does not match this entity's secret, the tool and the arguments.
     #[error(
         "signature_mismatch: the signature does not match tool, arguments and secret; check that host and platform \
          have the same service secret"
     )]
     SignatureMismatch,
     /// The nonce was used before.
-    #[error("nonce_replay: this call was received before; sign a new one instead of sending it again")]
+    #[error("nonce_replay: this call was already received; sign a new call instead of resending it")]
     NonceReplay,
     /// The envelope belongs to another call.
     #[error("call_id_mismatch: the signed envelope belongs to another call than the frame")]
@@ -68,7 +68,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The machine-readable reason, as on the wire.
+    /// Returns the machine-readable reason, as on the wire.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::SignatureMissing => "signature_missing",

@@ -1,18 +1,16 @@
-//! The memory of nonces: no signed call runs twice (tool-sync §6).
+//! The replay guard: remembers nonces, so that no signed call runs twice (tool-sync §6).
 //!
-//! Bounded by time and by number. A nonce is forgotten when its call's timestamp has left the window of
-//! accepted timestamps, or when there are too many; then all nonces of the oldest timestamp go together,
-//! and from then on no call with that timestamp or an older one is accepted. Whatever was forgotten is
-//! therefore refused for its age.
+//! Bounded by time and by number. A nonce is evicted when its timestamp leaves the window of accepted timestamps, or
+//! when the capacity is exceeded. Eviction removes all nonces of the oldest timestamp together, and calls with that
+//! timestamp or an older one are rejected from then on, so an evicted nonce cannot be replayed.
 //!
-//! Many calls share a timestamp, for the platform's clock ticks in milliseconds. So nonces of the
-//! *newest* timestamp are never dropped for lack of room: dropping one would refuse the fresh calls of
-//! the same tick. Only while one tick brings more calls than the capacity does the memory grow beyond
-//! it; the first call of a later tick lets it shrink again.
+//! Many calls share a timestamp, because the platform's clock has millisecond resolution. Nonces of the *newest*
+//! timestamp are therefore never evicted for capacity, which would reject fresh calls of the same millisecond. The
+//! guard exceeds its capacity only while one millisecond brings more calls than that, and shrinks with the first call
+//! of a later one.
 //!
-//! Nonces come here only after the signature was verified, so nobody but the platform can fill it.
-//! Each is kept as a 128-bit fingerprint under random keys, made in this process: two nonces of the
-//! same fingerprint are as likely as guessing a 128-bit key, and cannot be searched for.
+//! Nonces are added only after the signature was verified, so only the platform can fill the guard. Each is stored as
+//! a 128-bit hash under random per-process keys, so collisions are negligible and cannot be searched for.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashSet};
@@ -21,21 +19,21 @@ use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher};
 
 use super::timestamp::Microseconds;
 
-/// How many forgotten nonces one call clears away, at most. More than it adds, so that the rest goes
-/// soon; few, so that no call waits for the clearing after a flood.
-const CLEARED_PER_CALL: usize = 8;
+/// Maximum number of evicted nonces that one call removes: more than it adds, so that the backlog shrinks; few, so
+/// that no call is delayed after a burst.
+const MAX_EVICTED_PER_CALL: usize = 8;
 
-/// The room that is kept when the memory shrinks.
-const KEPT_ROOM: usize = 1024;
+/// Minimum capacity to keep when shrinking.
+const MIN_CAPACITY: usize = 1024;
 
-/// What the guard says about a call.
+/// The result of the replay check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// It is the first with this nonce.
+    /// The first call with this nonce.
     New,
     /// The nonce was seen before.
     Replayed,
-    /// The call is so old that its nonce may have been forgotten.
+    /// The call is so old that its nonce may have been evicted.
     Forgotten,
 }
 
@@ -44,9 +42,9 @@ pub(super) struct ReplayGuard {
     capacity: usize,
     keys: [RandomState; 2],
     seen: HashSet<Fingerprint, BuildHasherDefault<FingerprintHasher>>,
-    /// The nonces of each timestamp. The platform's clock ticks, so that a busy host finds the last one here.
+    /// The nonces of each timestamp. Calls often share a timestamp, since it has millisecond resolution.
     by_age: BTreeMap<Microseconds, Vec<Fingerprint>>,
-    /// Calls of this age or older may be forgotten.
+    /// Nonces of this timestamp or older may have been evicted.
     forgotten: Option<Microseconds>,
 }
 
@@ -61,13 +59,12 @@ impl ReplayGuard {
         }
     }
 
-    /// Whether a call with this timestamp may have been forgotten.
+    /// Returns whether the nonce of a call with this timestamp may have been evicted.
     pub(super) fn is_forgotten(&self, timestamp: Microseconds) -> bool {
         self.forgotten.is_some_and(|forgotten| timestamp <= forgotten)
     }
 
-    /// Remembers a call's nonce, unless it must be refused. Calls with timestamps before `window_start`
-    /// are refused by everyone from now on.
+    /// Remembers a call's nonce, unless the call must be rejected. Timestamps before `window_start` are evicted.
     pub(super) fn admit(
         &mut self,
         nonce: &str,
@@ -85,25 +82,25 @@ impl ReplayGuard {
             Some(mut newest) if *newest.key() == timestamp => newest.get_mut().push(fingerprint),
             _ => self.by_age.entry(timestamp).or_default().push(fingerprint),
         }
-        self.forget_oldest(window_start);
+        self.evict_oldest(window_start);
         Admission::New
     }
 
-    /// Forgets what left the window and what there is no room for, oldest first, a few at a time.
+    /// Evicts nonces outside the window or beyond the capacity, oldest first, a few per call.
     ///
-    /// The first nonce to go takes its whole timestamp with it: its calls are refused from now on, and
-    /// their nonces are cleared away as further calls come.
-    fn forget_oldest(&mut self, window_start: Microseconds) {
-        let mut left = CLEARED_PER_CALL;
+    /// Evicting one nonce of a timestamp rejects all calls of that timestamp from then on; its other nonces are removed
+    /// by later calls.
+    fn evict_oldest(&mut self, window_start: Microseconds) {
+        let mut left = MAX_EVICTED_PER_CALL;
         while left > 0 {
-            let is_too_much = self.seen.len() > self.capacity && self.by_age.len() > 1;
+            let is_over_capacity = self.seen.len() > self.capacity && self.by_age.len() > 1;
             let Some(mut tick) = self.by_age.first_entry() else { break };
             let oldest = *tick.key();
             let is_forgotten = self.forgotten.is_some_and(|forgotten| oldest <= forgotten);
-            if !(oldest < window_start || is_forgotten || is_too_much) {
+            if !(oldest < window_start || is_forgotten || is_over_capacity) {
                 break;
             }
-            // Also when it left the window: a clock that is set back must not let it in again.
+            // Also for nonces outside the window: setting the clock back must not admit them again.
             self.forgotten = self.forgotten.max(Some(oldest));
             let nonces = tick.get_mut();
             for fingerprint in nonces.drain(nonces.len().saturating_sub(left)..) {
@@ -114,7 +111,7 @@ impl ReplayGuard {
                 tick.remove();
             }
         }
-        let room = self.seen.len().saturating_mul(2).max(KEPT_ROOM);
+        let room = self.seen.len().saturating_mul(2).max(MIN_CAPACITY);
         if self.seen.capacity() > room.saturating_mul(4) {
             self.seen.shrink_to(room);
         }
@@ -130,7 +127,7 @@ impl fmt::Debug for ReplayGuard {
     }
 }
 
-/// What is kept of a nonce.
+/// The keyed hash of a nonce.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Fingerprint([u64; 2]);
 
@@ -146,7 +143,7 @@ impl std::hash::Hash for Fingerprint {
     }
 }
 
-/// A fingerprint is a keyed hash already; hashing it again would only take time.
+/// Passes the fingerprint through: it is already a keyed hash.
 #[derive(Default)]
 struct FingerprintHasher(u64);
 
@@ -189,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_capacity_the_oldest_go_and_the_window_narrows() {
+    fn at_capacity_the_oldest_are_evicted_and_the_window_narrows() {
         let mut guard = ReplayGuard::new(3);
         for (number, timestamp) in [10, 20, 30].into_iter().enumerate() {
             assert_eq!(guard.admit(&nonce(number as u64), timestamp, ALWAYS), New);
@@ -205,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn one_tick_may_bring_more_than_the_capacity() {
+    fn one_timestamp_may_exceed_the_capacity() {
         let mut guard = ReplayGuard::new(100);
         for number in 0..10_000 {
             assert_eq!(guard.admit(&nonce(number), 5, ALWAYS), New);
@@ -222,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_left_the_window_is_cleared_and_stays_out_when_the_clock_is_set_back() {
+    fn evicted_nonces_stay_rejected_when_the_clock_is_set_back() {
         let mut guard = ReplayGuard::new(1000);
         for number in 0..20 {
             assert_eq!(guard.admit(&nonce(number), 100, 0), New);
@@ -230,14 +227,14 @@ mod tests {
         for number in 20..25 {
             assert_eq!(guard.admit(&nonce(number), 500, 200), New);
         }
-        assert_eq!(guard.seen.len(), 5, "only what can still come is kept");
+        assert_eq!(guard.seen.len(), 5, "only nonces inside the window are kept");
         assert_eq!(guard.admit(&nonce(0), 100, 0), Forgotten);
         assert_eq!(guard.admit("other", 101, 0), New);
     }
 
     proptest! {
-        /// In any order of arrival: no call runs twice, and a call is refused as forgotten only when
-        /// it is not newer than something that was given up.
+        /// In any order of arrival: no call runs twice, and a call is rejected as forgotten only if it is not newer than an
+        /// evicted timestamp.
         #[test]
         fn nothing_is_admitted_twice(
             capacity in 1_usize..20,

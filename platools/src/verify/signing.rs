@@ -9,23 +9,23 @@ use super::Secret;
 use crate::wire::CallFrame;
 use crate::wire::json;
 
-/// The bytes of a signature.
+/// Length of a signature, in bytes.
 const SIGNATURE_BYTES: usize = 32;
 
-/// A service secret, ready to sign and to verify: the key is prepared once and not for every call.
+/// A service secret prepared for signing and verifying; the key schedule is computed once.
 #[derive(Clone)]
 pub struct SigningKey {
     keyed: Hmac<Sha256>,
 }
 
 impl SigningKey {
-    /// Prepares a secret.
+    /// Creates a signing key from a secret.
     pub fn new(secret: &Secret) -> Self {
         Self { keyed: keyed(secret.expose()) }
     }
 
-    /// Signs a call as the platform does and returns the signature in hexadecimal. `arguments` is the
-    /// exact text of the arguments with `_context`. Without a nonce it is the legacy form.
+    /// Signs a call as the platform does and returns the signature in hexadecimal. `arguments` is the exact text of the
+    /// arguments with `_context`. Without a nonce, the legacy form is signed.
     pub fn sign_call(
         &self,
         timestamp: &str,
@@ -45,7 +45,7 @@ impl SigningKey {
         encode_hex(self.start(timestamp, nonce).chain_update(body))
     }
 
-    /// Whether `signature` is this key's over a call as it stands in its frame, in constant time.
+    /// Returns whether `signature` matches a call as received, in constant time.
     pub(super) fn verifies_call(
         &self,
         signature: &str,
@@ -59,7 +59,7 @@ impl SigningKey {
         mac.verify_slice(&signature).is_ok()
     }
 
-    /// Whether `signature` is this key's over the body of a request, in constant time.
+    /// Returns whether `signature` matches the body of a request, in constant time.
     pub(super) fn verifies_body(
         &self,
         signature: &str,
@@ -73,7 +73,7 @@ impl SigningKey {
 
     /// What comes before the body: `{timestamp}.{nonce}.`, or `{timestamp}.` in the legacy form.
     fn start(&self, timestamp: &str, nonce: Option<&str>) -> Hmac<Sha256> {
-        // In place: chained, the state would be copied at every step.
+        // Updated in place: chaining would copy the state at every step.
         let mut mac = self.keyed.clone();
         for piece in [timestamp, "."].into_iter().chain(nonce.into_iter().flat_map(|nonce| [nonce, "."])) {
             mac.update(piece.as_bytes());
@@ -83,10 +83,10 @@ impl SigningKey {
 }
 
 fn keyed(secret: &str) -> Hmac<Sha256> {
-    Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of every length")
+    Hmac::new_from_slice(secret.as_bytes()).expect("HMAC accepts keys of any length")
 }
 
-/// Adds the body of a call: the text that the platform's serialiser wrote before it put the envelope in.
+/// Adds the body of a call: the text that the platform serialized before it added the envelope.
 fn update_with_call(mac: &mut Hmac<Sha256>, tool_name_json: &str, arguments: [&str; 2]) {
     for piece in [
         r#"{"method":"tools/call","params":{"name":"#,
@@ -100,7 +100,7 @@ fn update_with_call(mac: &mut Hmac<Sha256>, tool_name_json: &str, arguments: [&s
     }
 }
 
-/// The finished signature, in hexadecimal.
+/// Finalizes the signature and encodes it in hexadecimal.
 fn encode_hex(mac: Hmac<Sha256>) -> String {
     let mut hex = String::with_capacity(2 * SIGNATURE_BYTES);
     for byte in mac.finalize().into_bytes() {
@@ -111,7 +111,7 @@ fn encode_hex(mac: Hmac<Sha256>) -> String {
     hex
 }
 
-/// The bytes of a signature; `None` when the text is not 64 hexadecimal digits of either case.
+/// Decodes a signature; returns `None` unless the text is 64 hexadecimal digits of either case.
 fn decode_hex(text: &str) -> Option<[u8; SIGNATURE_BYTES]> {
     let digits = text.as_bytes();
     if digits.len() != 2 * SIGNATURE_BYTES {

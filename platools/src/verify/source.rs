@@ -1,4 +1,4 @@
-//! Where a secret comes from, and how to get it again after a rotation.
+//! The source of the service secret, which is loaded again after a rotation.
 
 use std::env;
 use std::error::Error;
@@ -36,7 +36,7 @@ enum Source {
 type Callback = Arc<dyn Fn() -> Result<String, Box<dyn Error + Send + Sync>> + Send + Sync>;
 
 impl SecretSource {
-    /// The secret itself. It stays the same when the platform rotates it.
+    /// A fixed secret, which cannot follow a rotation.
     pub fn text(secret: impl Into<String>) -> Self {
         Self(Source::Text(secret.into().into()))
     }
@@ -46,14 +46,14 @@ impl SecretSource {
         Self(Source::Environment(variable.into()))
     }
 
-    /// A file that holds the secret and nothing else; a line break at its end does not count. The file
-    /// is read at every [`load`](Self::load), so a rotated secret is found.
+    /// A file that contains only the secret, with an optional trailing line break. Every [`load`](Self::load) reads the
+    /// file, so it follows a rotation.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(Source::File(path.into()))
     }
 
-    /// A function that gets the secret from wherever it is kept, such as a vault. It is called on a thread of
-    /// its own, and may take up to 10 s there; when the host is built, it is called in place.
+    /// A function that loads the secret, for example from a vault. It runs on a thread of its own and may take up to
+    /// 10 s; while the host is built, it runs on the current thread.
     ///
     /// ```
     /// use platools::SecretSource;
@@ -67,21 +67,21 @@ impl SecretSource {
         Self(Source::Callback(Arc::new(get)))
     }
 
-    /// Whether getting the secret may take a while.
+    /// Returns whether loading the secret may block.
     pub(crate) fn is_slow(&self) -> bool {
         matches!(self.0, Source::Callback(_))
     }
 
-    /// Whether the secret is always the same.
+    /// Returns whether the secret never changes.
     #[cfg(feature = "jwt")]
     pub(crate) fn is_constant(&self) -> bool {
         matches!(self.0, Source::Text(_))
     }
 
-    /// Gets the secret as it is now.
+    /// Loads the current secret.
     ///
     /// # Errors
-    /// When there is none, or what is there cannot be a secret. The error names the variable or the file.
+    /// If the secret is missing or invalid. The error names the variable or the file.
     pub fn load(&self) -> Result<Secret, SecretError> {
         self.load_with(|variable| env::var_os(variable))
     }
@@ -120,7 +120,7 @@ fn read_file(path: &Path, origin: &str) -> Result<SecretText, SecretError> {
 }
 
 impl fmt::Display for SecretSource {
-    /// Says where, never what.
+    /// Writes the source, never the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Source::Text(_) => f.write_str("the service secret"),
@@ -128,7 +128,7 @@ impl fmt::Display for SecretSource {
                 write!(f, "the service secret in environment variable `{variable}`")
             }
             Source::File(path) => write!(f, "the service secret in file `{}`", path.display()),
-            Source::Callback(_) => f.write_str("the service secret that the callback gave"),
+            Source::Callback(_) => f.write_str("the service secret of the callback"),
         }
     }
 }
@@ -147,7 +147,7 @@ mod tests {
 
     const SECRET: &str = "s3cret-s3cret-s3cret";
 
-    /// A file that goes away with the test.
+    /// A file that is deleted on drop.
     struct TemporaryFile(PathBuf);
 
     impl TemporaryFile {
@@ -193,7 +193,7 @@ mod tests {
             matches!(&error, SecretError::Unreadable { path, .. } if path == "/nowhere/at/all"),
             "{error:?}"
         );
-        assert!(SecretSource::file(env::temp_dir()).load().is_err(), "a folder is no secret");
+        assert!(SecretSource::file(env::temp_dir()).load().is_err(), "a directory is not a secret");
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_callback_is_asked_each_time() {
+    fn a_callback_is_called_each_time() {
         let count = std::sync::atomic::AtomicU32::new(0);
         let source = SecretSource::callback(move || {
             let time = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_says_where_and_not_what() {
+    fn debug_shows_the_source_but_not_the_secret() {
         assert!(!format!("{:?}", SecretSource::text(SECRET)).contains("s3cret"));
         assert!(format!("{:?}", SecretSource::environment("A")).contains("`A`"));
     }

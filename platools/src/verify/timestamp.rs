@@ -1,4 +1,4 @@
-//! Points in time as verification compares them: microseconds since 1970.
+//! Timestamps of calls, in microseconds since 1970.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,10 +9,10 @@ use jiff::tz::Offset;
 /// Microseconds since the start of 1970.
 pub(super) type Microseconds = i64;
 
-/// The time that an RFC 3339 text with offset states.
+/// Parses an RFC 3339 text with an offset.
 ///
-/// Stricter than the parser behind it: the text is part of what was signed, and no second spelling with
-/// a dot and something behind it may be read as a time.
+/// Stricter than `jiff`'s parser: the text is part of the signed bytes and is followed by a dot, so no text with a
+/// dot and more behind it may parse as another valid time.
 pub(super) fn parse(text: &str) -> Option<Microseconds> {
     if !has_shape(text.as_bytes()) {
         return None;
@@ -20,8 +20,7 @@ pub(super) fn parse(text: &str) -> Option<Microseconds> {
     in_utc(text.as_bytes()).or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond))
 }
 
-/// The time that a text of that shape states, if it is what the platform writes: in UTC, with three digits behind
-/// the second, and no leap second.
+/// Fast path for the platform's own format: UTC with three fractional digits and no leap second.
 fn in_utc(text: &[u8]) -> Option<Microseconds> {
     let [moment @ .., b'.', a, b, c, b'Z'] = text else { return None };
     let number = |digits: &[u8]| digits.iter().fold(0, |number, digit| number * 10 + i16::from(digit - b'0'));
@@ -31,7 +30,7 @@ fn in_utc(text: &[u8]) -> Option<Microseconds> {
     Offset::UTC.to_timestamp(moment).ok().map(Timestamp::as_microsecond)
 }
 
-/// Whether the text is `YYYY-MM-DDThh:mm:ss`, perhaps a fraction, and an offset.
+/// Returns whether the text is `YYYY-MM-DDThh:mm:ss`, an optional fraction, and an offset.
 fn has_shape(text: &[u8]) -> bool {
     const PATTERN: &[u8] = b"dddd-dd-ddTdd:dd:dd";
     if text.len() <= PATTERN.len() {
@@ -60,7 +59,7 @@ fn has_shape(text: &[u8]) -> bool {
     }
 }
 
-/// A clock's reading. Beyond the range of microseconds it is the range's end.
+/// Converts a system time; saturates.
 pub(super) fn of(time: SystemTime) -> Microseconds {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => microseconds(since),
@@ -68,7 +67,7 @@ pub(super) fn of(time: SystemTime) -> Microseconds {
     }
 }
 
-/// A duration; too long a one is the longest.
+/// Converts a duration; saturates.
 pub(super) fn microseconds(duration: Duration) -> Microseconds {
     Microseconds::try_from(duration.as_micros()).unwrap_or(Microseconds::MAX)
 }
@@ -80,9 +79,9 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Every time is read as `jiff` reads it, and every day that there is not is refused as there.
+        /// The fast path agrees with `jiff`, also about invalid dates.
         #[test]
-        fn the_short_way_leads_to_the_same_time(
+        fn the_fast_path_agrees_with_jiff(
             year in 1960_u16..2200, month in 0_u8..14, day in 0_u8..33, hour in 0_u8..26, minute in 0_u8..62,
             second in 0_u8..62, thousandths in 0_u16..1000,
         ) {
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_a_leap_century_is_read_as_jiff_reads_it() {
+    fn every_day_of_a_leap_century_agrees_with_jiff() {
         for year in [1970, 1999, 2000, 2024, 2026, 2100, 2400] {
             for (month, day) in (1..=12).flat_map(|month| (28..=31).map(move |day| (month, day))) {
                 let text = format!("{year}-{month:02}-{day:02}T23:59:59.999Z");
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_far_off_are_survived() {
+    fn out_of_range_clocks_saturate() {
         assert_eq!(of(UNIX_EPOCH), 0);
         assert_eq!(of(UNIX_EPOCH - Duration::from_secs(1)), -1_000_000);
         assert_eq!(microseconds(Duration::MAX), i64::MAX);

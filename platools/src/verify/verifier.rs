@@ -1,4 +1,4 @@
-//! The verdict over a call (tool-sync §6): genuine, fresh, first, and meant for this connection.
+//! Verifies a call (tool-sync §6): signature, age, nonce and scope.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
@@ -8,13 +8,12 @@ use super::timestamp::{self, Microseconds};
 use super::{Refusal, Secret, SigningKey, VerificationMode, VerifierOptions};
 use crate::wire::{CallFrame, RawEnvelope, Scope};
 
-/// Verifies the calls of one entity. Shared by reference; a rotated secret takes effect at once.
+/// Verifies the calls of one entity. Shared by reference; a rotated secret takes effect immediately.
 ///
-/// A verified call is remembered by its nonce until its timestamp is too old, so it cannot come again.
-/// When more calls come than are remembered, the oldest are dropped and the window of accepted
-/// timestamps narrows to what is still known: nothing can be replayed, and calls that are just signed
-/// are never refused, at any rate. The nonces of the newest timestamp are always kept, even beyond
-/// [`VerifierOptions::replay_capacity`].
+/// The nonce of a verified call is remembered until its timestamp is too old, so the call cannot be replayed. Beyond
+/// [`VerifierOptions::replay_capacity`], the oldest nonces are evicted and the window of accepted timestamps narrows
+/// accordingly: replays stay impossible, and newly signed calls are accepted at any call rate. The nonces of the
+/// newest timestamp are always kept, even beyond the capacity.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -52,7 +51,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Verifies with this secret.
+    /// Creates a verifier with this secret.
     pub fn new(secret: &Secret, options: VerifierOptions) -> Self {
         Self {
             key: RwLock::new(SigningKey::new(secret)),
@@ -61,22 +60,22 @@ impl Verifier {
         }
     }
 
-    /// How strict this verifier is.
+    /// Returns the options.
     pub fn options(&self) -> &VerifierOptions {
         &self.options
     }
 
-    /// Verifies with another secret from now on. What was seen stays seen.
+    /// Replaces the secret. Remembered nonces are kept.
     pub fn replace_secret(&self, secret: &Secret) {
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = SigningKey::new(secret);
     }
 
     /// Verifies a call that arrived on a connection of `scope` at `now`, and returns its envelope.
     ///
-    /// A call that is verified counts as seen, and so does one that is refused for its call id or scope.
+    /// The nonce of a call with a valid signature is remembered, even if the call is rejected for its call id or scope.
     ///
     /// # Errors
-    /// When the call must not run.
+    /// If the call must not run.
     pub fn verify<'f, 'a>(
         &self,
         frame: &'f CallFrame<'a>,
@@ -97,14 +96,13 @@ impl Verifier {
         Ok(envelope)
     }
 
-    /// Verifies a call that came as an HTTP request, with `envelope` in its headers and `body` as the text
-    /// that was signed.
+    /// Verifies a call that arrived as an HTTP request, with `envelope` from its headers and the signed text `body`.
     ///
-    /// As [`verify`](Self::verify), and it remembers the same nonces; but a request has no second call id
-    /// that its own could differ from.
+    /// Shares its nonces with [`verify`](Self::verify). There is no check of the call id, which a request carries only
+    /// once.
     ///
     /// # Errors
-    /// When the call must not run.
+    /// If the call must not run.
     pub fn verify_request(
         &self,
         envelope: &RawEnvelope<'_>,
@@ -121,8 +119,8 @@ impl Verifier {
         check_scope(envelope, scope)
     }
 
-    /// The checks up to the nonce, in the order of tool-sync §6. `verifies` holds signature, timestamp and
-    /// nonce against what was signed.
+    /// Checks signature, age and nonce in the order of tool-sync §6. `verifies` checks signature, timestamp and nonce
+    /// against the signed text.
     fn check_signature(
         &self,
         envelope: &RawEnvelope<'_>,
@@ -163,7 +161,7 @@ impl Verifier {
             let allowed = self.options.max_skew;
             return Err(Refusal::TimestampSkewExceeded { skew, ahead: timestamp > now, allowed });
         }
-        // Asked again, under the lock, when the nonce is remembered; here for the order of the reasons.
+        // Checked again under the lock when the nonce is stored; checked here for the order of the reasons.
         if self.seen().is_forgotten(timestamp) { Err(Refusal::WindowNarrowed) } else { Ok(()) }
     }
 
@@ -172,7 +170,7 @@ impl Verifier {
     }
 }
 
-/// Whether the envelope is meant for this connection, in what both of them state.
+/// Checks the members of the scope that both the envelope and the connection have.
 fn check_scope(envelope: &RawEnvelope<'_>, scope: &Scope) -> Result<(), Refusal> {
     for (member, stated, expected) in [
         ("entityId", &envelope.entity_id, &scope.entity_id),
