@@ -1,4 +1,4 @@
-//! One `tool_call` frame (tool-sync §4), borrowed from its text.
+//! The `tool_call` frame (tool-sync §4), borrowed from its text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use super::inbound::Frame;
 use super::{CallProblem, FrameError, Params, RawEnvelope};
 use crate::wire::json::{self, Value};
 
-/// A call that the platform asks for, unverified.
+/// A call from the platform, unverified.
 #[derive(Debug, Clone)]
 pub struct CallFrame<'a> {
     call_id: Cow<'a, str>,
@@ -16,7 +16,7 @@ pub struct CallFrame<'a> {
 }
 
 impl<'a> CallFrame<'a> {
-    /// The call that a frame is.
+    /// Converts a frame into a call.
     pub(super) fn new(frame: Frame<'a>) -> Result<Self, FrameError> {
         let call_id = frame
             .call_id
@@ -32,28 +32,28 @@ impl<'a> CallFrame<'a> {
         Err(FrameError::Call { call_id: call_id.into_owned(), problem })
     }
 
-    /// The id under which the call is answered.
+    /// Returns the call's id, which its answer must carry.
     pub fn call_id(&self) -> &str {
         &self.call_id
     }
 
-    /// The name of the tool.
+    /// Returns the name of the tool.
     pub fn tool_name(&self) -> &ToolName<'a> {
         &self.tool_name
     }
 
-    /// The arguments and the envelopes.
+    /// Returns the arguments and the envelopes.
     pub fn params(&self) -> &Params<'a> {
         &self.params
     }
 
-    /// The envelope as it stands in the frame, unverified; empty when there is none.
+    /// Returns the unverified envelope of the frame; empty if it has none.
     pub fn envelope(&self) -> &RawEnvelope<'a> {
         self.params.envelope()
     }
 }
 
-/// The name of the tool that a call is for.
+/// The tool name of a call.
 #[derive(Clone, Copy)]
 pub struct ToolName<'a>(Value<'a>);
 
@@ -66,17 +66,17 @@ impl<'a> ToolName<'a> {
         }
     }
 
-    /// The name as JSON, with quotes and escapes, as it was signed.
+    /// Returns the name as JSON, with quotes and escapes, as it was signed.
     pub fn raw_json(&self) -> &'a str {
         self.0.text()
     }
 
-    /// The name, or `None` when it is not valid Unicode (a lone surrogate), so that no tool has it.
+    /// Returns the name, or `None` if it is not valid Unicode (a lone surrogate), so that no tool matches it.
     pub fn exact(&self) -> Option<Cow<'a, str>> {
         self.0.string()
     }
 
-    /// The name for messages: what is not valid Unicode becomes `\u{fffd}`.
+    /// Returns the name for error texts; invalid Unicode is replaced by `\u{fffd}`.
     pub fn display(&self) -> Cow<'a, str> {
         json::decode_string_lossy(self.0.text())
     }

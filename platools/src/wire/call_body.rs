@@ -1,34 +1,34 @@
-//! A call as the body of an HTTP request (tool-sync §6), borrowed from its text.
+//! The body of an HTTP call (tool-sync §6), borrowed from its text.
 
 use thiserror::Error;
 
 use super::{Params, ToolName};
 use crate::wire::json::{self, Scan, Value};
 
-/// The form of a body, for messages.
+/// The expected body, for error texts.
 const FORM: &str = r#"{"method":"tools/call","params":{"name":"…","arguments":{…}}}"#;
 
-/// A body that is no call. Its text never shows what the body holds.
+/// An invalid body. The error text never contains content of the body.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CallBodyError {
     /// The body is not a JSON object.
     #[error("the body is not a JSON object: {problem}; expected {FORM}")]
     NotAnObject {
-        /// What the reader stumbled over, and where.
+        /// The parser's error, with its position.
         problem: String,
     },
-    /// A member is missing or is something else.
+    /// A member is missing or has the wrong type.
     #[error("`{member}` is missing or is not {expected}; expected {FORM}")]
     Member {
         /// The member.
         member: &'static str,
-        /// What it has to be.
+        /// The expected type.
         expected: &'static str,
     },
 }
 
-/// A call that came as the body of a request. The body is the text that was signed.
+/// A call in the body of an HTTP request. The body is the signed text.
 #[derive(Debug, Clone)]
 pub struct CallBody<'a> {
     tool_name: ToolName<'a>,
@@ -44,21 +44,21 @@ impl<'a> CallBody<'a> {
         let (mut method, mut params) = (None, None);
         let scan = Scan::new(body);
         let end = scan.object(0, |name, at| {
-            if scan.says(name, "params") {
+            if scan.is_text(name, "params") {
                 params = None;
                 if scan.byte(at)? == b'{' {
                     return params.insert(Called::default()).read(scan, at);
                 }
             }
             let value = scan.value(at)?;
-            if scan.says(name, "method") {
+            if scan.is_text(name, "method") {
                 method = Some(scan.get(value));
             }
             Some(value.end())
         });
         if !end.is_some_and(|end| scan.is_end(end)) {
             let problem = json::problem(body);
-            // Another kind of value, which the reader's own message would quote.
+            // A value of another type: the parser's message would quote it.
             let problem =
                 if problem.is_data() { format!("it is {}", json::kind(body)) } else { problem.to_string() };
             return Err(CallBodyError::NotAnObject { problem });
@@ -75,18 +75,18 @@ impl<'a> CallBody<'a> {
         })
     }
 
-    /// The name of the tool.
+    /// Returns the name of the tool.
     pub fn tool_name(&self) -> &ToolName<'a> {
         &self.tool_name
     }
 
-    /// The arguments, with `_context`.
+    /// Returns the arguments, with `_context`.
     pub fn params(&self) -> &Params<'a> {
         &self.params
     }
 }
 
-/// What `params` say.
+/// The members of `params`.
 #[derive(Default)]
 struct Called<'a> {
     tool_name: Option<Value<'a>>,
@@ -94,17 +94,17 @@ struct Called<'a> {
 }
 
 impl<'a> Called<'a> {
-    /// Steps over the object that begins there, and takes over what it says.
+    /// Reads the object at `at` into this value and returns its end.
     fn read(&mut self, scan: Scan<'a>, at: usize) -> Option<usize> {
         scan.object(at, |name, at| {
-            if scan.says(name, "arguments") {
+            if scan.is_text(name, "arguments") {
                 self.arguments = None;
                 if scan.byte(at)? == b'{' {
                     return self.arguments.insert(Params::default()).read(scan, at);
                 }
             }
             let value = scan.value(at)?;
-            if scan.says(name, "name") {
+            if scan.is_text(name, "name") {
                 self.tool_name = Some(scan.get(value));
             }
             Some(value.end())
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_call_is_said_without_showing_it() {
+    fn an_invalid_body_is_reported_without_its_content() {
         for (body, part) in [
             ("", "not a JSON object"),
             ("[]", "not a JSON object"),

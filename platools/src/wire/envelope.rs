@@ -1,21 +1,20 @@
-//! The envelope `__platos`: who is calling (tool-sync §5), and the scope a connection belongs to (§4).
+//! The envelope `__platos` with the caller of a call (tool-sync §5), and the scope of a connection (§4).
 //!
-//! Nothing here is ever an error: a member that is missing, of the wrong type or not valid Unicode is
-//! absent, and of a member that stands twice the last one counts. What an absent member means is for
-//! verification and for the call context to say.
+//! Parsing never fails: a member that is missing, of the wrong type or not valid Unicode counts as absent, and the
+//! last duplicate wins. Verification and the call context decide what an absent member means.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::wire::json::{self, Scan};
 
-/// Declares the two forms of the envelope from one list, so that they cannot drift apart.
+/// Declares the borrowed and the owned envelope from one list of members.
 macro_rules! envelope {
     ($($(#[$doc:meta])* $field:ident = $wire:literal, $need:ident;)*) => {
         /// The envelope of a call, borrowed from the frame's text.
         ///
-        /// Only `timestamp`, `nonce`, `signature`, `callId` and the scope are read by verification; the
-        /// platform's signature covers timestamp and nonce, not the identities.
+        /// Verification reads only `timestamp`, `nonce`, `signature`, `callId` and the scope. The platform's
+        /// signature covers timestamp and nonce, not the identities.
         #[derive(Clone, Default)]
         #[non_exhaustive]
         pub struct RawEnvelope<'a> {
@@ -23,7 +22,7 @@ macro_rules! envelope {
         }
 
         impl<'a> RawEnvelope<'a> {
-            /// Reads the text of `__platos`; what is no object says nothing.
+            /// Parses the text of `__platos`; anything but an object gives an empty envelope.
             pub(crate) fn parse(text: &'a str) -> Self {
                 let mut envelope = Self::default();
                 match envelope.read(Scan::new(text), 0) {
@@ -32,7 +31,7 @@ macro_rules! envelope {
                 }
             }
 
-            /// Steps over the object that begins there, and takes over what it says.
+            /// Reads the object at `at` into this envelope and returns its end.
             pub(super) fn read(&mut self, scan: Scan<'a>, at: usize) -> Option<usize> {
                 scan.object(at, |name, at| {
                     let value = scan.value(at)?;
@@ -50,7 +49,7 @@ macro_rules! envelope {
                 })
             }
 
-            /// The member of that name on the wire.
+            /// Returns the member with this name on the wire.
             fn member(&mut self, name: &str) -> Option<&mut Option<Cow<'a, str>>> {
                 match name {
                     $($wire => Some(&mut self.$field),)*
@@ -58,7 +57,7 @@ macro_rules! envelope {
                 }
             }
 
-            /// The same envelope, independent of the frame.
+            /// Copies the envelope out of the frame.
             pub fn to_envelope(&self) -> Envelope {
                 Envelope { $($field: self.$field.as_deref().map(str::to_owned),)* }
             }
@@ -68,10 +67,10 @@ macro_rules! envelope {
             }
         }
 
-        /// The envelope of a call: who is calling, as the platform says.
+        /// The envelope of a call: the caller, as sent by the platform.
         ///
-        /// The platform's signature does **not** cover these identities; verify `user_token` where it
-        /// matters who is calling.
+        /// The platform's signature does **not** cover these identities; verify `user_token` to authenticate the
+        /// caller.
         #[derive(Clone, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Envelope {
@@ -79,7 +78,7 @@ macro_rules! envelope {
         }
 
         impl Envelope {
-            /// The members by their names on the wire, in the order in which the platform writes them.
+            /// Returns the members with their names on the wire, in the platform's order.
             fn members(&self) -> impl Iterator<Item = (&'static str, Need, Option<&str>)> {
                 [$(($wire, Need::$need, self.$field.as_deref()),)*].into_iter()
             }
@@ -87,7 +86,7 @@ macro_rules! envelope {
     };
 }
 
-/// Whether a typed call context can do without a member (tool-sync §5), and whether a log may show it.
+/// Whether a typed call context requires a member (tool-sync §5), and whether logs may show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
     Required,
@@ -105,19 +104,19 @@ envelope! {
     environment_id = "environmentId", Required;
     /// The connected entity.
     entity_id = "entityId", Required;
-    /// The user on whose behalf the agent acts.
+    /// The user for whom the agent acts.
     user_id = "userId", Required;
-    /// The entity's own credential of that user, passed through untouched. A secret.
+    /// The entity's own credential of that user, unmodified. A secret.
     user_token = "userToken", OptionalSecret;
     /// The agent.
     agent_id = "agentId", Required;
     /// The thread; may be empty.
     thread_id = "threadId", Required;
-    /// The id of the call, the same as the frame's.
+    /// The id of the call, equal to the frame's.
     call_id = "callId", Required;
-    /// When the call was signed, RFC 3339.
+    /// When the call was signed, in RFC 3339.
     timestamp = "timestamp", Required;
-    /// What makes the signature unique; absent in the legacy form.
+    /// The nonce of the signature; absent in the legacy form.
     nonce = "nonce", Optional;
     /// The signature, in hexadecimal.
     signature = "signature", RequiredSecret;
@@ -126,7 +125,7 @@ envelope! {
 }
 
 impl Envelope {
-    /// The names, as on the wire, of the members that a typed call context needs and that are absent.
+    /// Returns the names, as on the wire, of required members that are absent.
     pub fn missing(&self) -> impl Iterator<Item = &'static str> {
         self.members()
             .filter(|(_, need, value)| {
@@ -135,7 +134,7 @@ impl Envelope {
             .map(|(name, _, _)| name)
     }
 
-    /// Appends the envelope as a JSON object, absent members left out.
+    /// Appends the envelope as a JSON object without absent members.
     pub(super) fn write(&self, json: &mut String) {
         json.push('{');
         let mut first = true;
@@ -169,21 +168,20 @@ fn debug_members<'a>(
 }
 
 impl fmt::Debug for RawEnvelope<'_> {
-    /// Without the tokens and the signature.
+    /// Omits the tokens and the signature.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         debug_members(f, "RawEnvelope", self.members())
     }
 }
 
 impl fmt::Debug for Envelope {
-    /// Without the tokens and the signature.
+    /// Omits the tokens and the signature.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         debug_members(f, "Envelope", self.members())
     }
 }
 
-/// What a connection belongs to, as `welcome` stated it (tool-sync §4). An older platform leaves out
-/// some of it.
+/// The scope of a connection, from `welcome` (tool-sync §4). Older platforms omit some members.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// The organization.
@@ -197,7 +195,7 @@ pub struct Scope {
 }
 
 impl From<Scope> for Envelope {
-    /// The envelope of a call on a connection of this scope, from nobody yet.
+    /// Creates an envelope with this scope and no caller.
     fn from(scope: Scope) -> Self {
         let Scope { organization_id, project_id, environment_id, entity_id } = scope;
         Self { organization_id, project_id, environment_id, entity_id, ..Self::default() }
@@ -209,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_member_that_cannot_be_read_is_absent() {
+    fn an_invalid_member_is_absent() {
         let envelope = RawEnvelope::parse(
             r#"{"userId":7,"agentId":"\ud800","threadId":"","callId":"c\u0061","extra":{},"entityId":null,
                 "projectId":"first","projectId":"last","organizationId":"there","organizationId":1}"#,
@@ -221,7 +219,7 @@ mod tests {
         assert_eq!(envelope.thread_id.as_deref(), Some(""));
         assert_eq!(envelope.call_id.as_deref(), Some("ca"));
         assert_eq!(envelope.project_id.as_deref(), Some("last"));
-        assert_eq!(envelope.organization_id, None, "the last one counts, and it is no text");
+        assert_eq!(envelope.organization_id, None, "the last duplicate wins, and it is not text");
         assert_eq!(
             envelope.missing().collect::<Vec<_>>(),
             ["organizationId", "environmentId", "entityId", "userId", "agentId", "timestamp", "signature"],
@@ -229,14 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_an_empty_envelope() {
+    fn anything_but_an_object_is_an_empty_envelope() {
         for text in ["[]", "null", "\"x\"", "{}", "5"] {
             assert_eq!(RawEnvelope::parse(text).to_envelope(), Envelope::default(), "{text}");
         }
     }
 
     #[test]
-    fn it_is_written_as_it_is_read() {
+    fn an_envelope_round_trips() {
         let envelope = Envelope {
             user_id: Some("a \"quoted\" one".to_owned()),
             user_token: Some("ü".to_owned()),

@@ -1,13 +1,13 @@
-//! What can be wrong with a frame.
+//! Errors of invalid frames.
 //!
-//! Messages name members, kinds and sizes, never what the frame holds: it may hold tokens.
+//! Error texts name members, types and sizes, never content, which may include tokens.
 
 use thiserror::Error;
 
-/// A frame that cannot be read.
+/// An invalid frame.
 ///
-/// When [`call_id`](Self::call_id) gives one, the platform waits for an answer under it. Any other
-/// broken frame is counted and logged, and never answered.
+/// If [`call_id`](Self::call_id) returns an id, the platform waits for an answer with it. Any other invalid frame is
+/// counted and logged but never answered.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FrameError {
@@ -16,7 +16,7 @@ pub enum FrameError {
     NotJson {
         /// The frame's size.
         bytes: usize,
-        /// What the reader stumbled over, and where.
+        /// The parser's error, with its position.
         problem: String,
     },
     /// The frame is JSON, but not an object.
@@ -24,41 +24,41 @@ pub enum FrameError {
     NotAnObject {
         /// The frame's size.
         bytes: usize,
-        /// What it is instead.
+        /// The type of the value found.
         found: &'static str,
     },
-    /// The frame does not say what it is.
+    /// The frame has no `type`.
     #[error("a frame of {bytes} bytes has no `type`")]
     TypeMissing {
         /// The frame's size.
         bytes: usize,
     },
-    /// The frame's `type` is not readable text.
+    /// The frame's `type` is not valid text.
     #[error("a frame of {bytes} bytes has {found} as its `type`, expected valid text")]
     TypeNotText {
         /// The frame's size.
         bytes: usize,
-        /// What stands there instead.
+        /// The type of the value found.
         found: &'static str,
     },
-    /// A frame that belongs to a call has no `call_id` that an answer could carry.
-    #[error("a `{frame}` frame of {bytes} bytes has no readable `call_id`, so nobody can be answered")]
+    /// A frame of a call has no valid `call_id`, so it cannot be answered.
+    #[error("a `{frame}` frame of {bytes} bytes has no valid `call_id`, so it cannot be answered")]
     CallIdMissing {
         /// The frame's `type`.
         frame: &'static str,
         /// The frame's size.
         bytes: usize,
     },
-    /// A call that can be answered, but not run.
-    #[error("broken tool_call: {problem}")]
+    /// A call that has an id but is invalid.
+    #[error("invalid tool_call: {problem}")]
     Call {
         /// The call's id.
         call_id: String,
-        /// What is wrong with the call.
+        /// The problem of the call.
         problem: CallProblem,
     },
-    /// A frame of a known type lacks a member that it cannot do without.
-    #[error("a `{frame}` frame of {bytes} bytes has no usable `{member}`")]
+    /// A frame of a known type lacks a required member.
+    #[error("a `{frame}` frame of {bytes} bytes has no valid `{member}`")]
     MemberMissing {
         /// The frame's `type`.
         frame: &'static str,
@@ -70,7 +70,7 @@ pub enum FrameError {
 }
 
 impl FrameError {
-    /// The id of the call that waits for an answer, if the frame is a call that can be answered.
+    /// Returns the id of the call, if the frame is a call that can be answered.
     pub fn call_id(&self) -> Option<&str> {
         match self {
             Self::Call { call_id, .. } => Some(call_id),
@@ -79,26 +79,26 @@ impl FrameError {
     }
 }
 
-/// What is wrong with a call that has an id.
+/// The problem of an invalid call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CallProblem {
-    /// There is no `tool_name`.
+    /// `tool_name` is missing.
     #[error("`tool_name` is missing")]
     ToolNameMissing,
-    /// The `tool_name` is not a string.
+    /// `tool_name` is not a string.
     #[error("`tool_name` is {found}, expected a string")]
     ToolNameNotText {
-        /// What stands there instead.
+        /// The type of the value found.
         found: &'static str,
     },
-    /// There are no `params`.
+    /// `params` is missing.
     #[error("`params` is missing, expected an object")]
     ParamsMissing,
-    /// The `params` are not an object.
+    /// `params` is not an object.
     #[error("`params` is {found}, expected an object")]
     ParamsNotAnObject {
-        /// What stands there instead.
+        /// The type of the value found.
         found: &'static str,
     },
 }

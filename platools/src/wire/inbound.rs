@@ -1,46 +1,46 @@
-//! What the platform sends (tool-sync §4).
+//! Frames from the platform (tool-sync §4).
 //!
-//! Tolerant where platforms differ: unknown types and members are no error, an optional member of the
-//! wrong type counts as absent, and of a member that stands twice the last one counts, as in
-//! JavaScript. A call is borrowed from the frame's text; the rare frames are owned.
+//! Tolerant where platforms differ: unknown types and members are ignored, an optional member of the wrong type
+//! counts as absent, and the last duplicate wins, as in JavaScript. Calls borrow from the frame's text; other frames,
+//! which are rare, are owned.
 
 use std::time::Duration;
 
 use super::{CallFrame, CallProblem, FrameError, HealthStatus, Params, Scope};
 use crate::wire::json::{self, Scan, Value};
 
-/// How many characters of an unknown frame's type are kept.
+/// Maximum length of an unknown frame's type, in characters.
 const UNKNOWN_KIND_CHARACTERS: usize = 64;
 
 /// One frame from the platform.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "nearly every frame is a call, and none is kept")]
+#[expect(clippy::large_enum_variant, reason = "nearly every frame is a call, and frames are not stored")]
 #[non_exhaustive]
 pub enum Inbound<'a> {
     /// The connection is authenticated.
     Welcome(Welcome),
     /// A registration was applied.
     ToolsRegistered(ToolsRegistered),
-    /// A tool is called.
+    /// A call of a tool.
     ToolCall(CallFrame<'a>),
-    /// A heartbeat arrived.
+    /// A heartbeat was acknowledged.
     HeartbeatAck,
-    /// A registration was **not** applied, since there were too many.
+    /// A registration was **not** applied: the rate limit for registrations is exceeded.
     RegisterThrottled(RegisterThrottled),
-    /// The platform thinks that a tool is unwell.
+    /// The platform considers a tool unhealthy.
     ToolHealthAlert(ToolHealthAlert),
-    /// Something went wrong on the platform. After a registration this is not the end.
+    /// An error of the platform. After a registration, the connection remains usable.
     Error(PlatformError),
-    /// A frame of a type that this library does not know; not an error.
+    /// A frame of an unknown type; not an error.
     Unknown(UnknownFrame),
 }
 
 impl<'a> Inbound<'a> {
-    /// Reads one text frame.
+    /// Parses one text frame.
     ///
     /// # Errors
-    /// When the frame is not a JSON object with a `type`, or a call that cannot be run; see
-    /// [`FrameError::call_id`] for whether somebody waits for an answer.
+    /// If the frame is not a JSON object with a `type`, or is an invalid call; [`FrameError::call_id`] tells whether
+    /// it must be answered.
     pub fn parse(text: &'a str) -> Result<Self, FrameError> {
         let frame = Frame::split(text)?;
         let kind = frame.kind()?;
@@ -59,13 +59,13 @@ impl<'a> Inbound<'a> {
     }
 }
 
-/// The connection is authenticated and belongs to a scope.
+/// The connection is authenticated.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Welcome {
-    /// The platform's name for this connection.
+    /// The platform's id of this connection.
     pub connection_id: Option<String>,
-    /// What the connection belongs to, as far as the platform says.
+    /// The scope of the connection, as far as the platform sent it.
     pub scope: Scope,
 }
 
@@ -83,17 +83,17 @@ impl Welcome {
     }
 }
 
-/// What a registration changed.
+/// The result of a registration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ToolsRegistered {
-    /// How many tools the entity has now.
+    /// Number of tools the entity has now.
     pub count: Option<u64>,
-    /// How many of them are new. On the wire this is a number or a list of names.
+    /// Number of new tools. On the wire, a number or a list of names.
     pub new_tools: Option<u64>,
-    /// How many changed.
+    /// Number of changed tools.
     pub updated: Option<u64>,
-    /// How many went away since they were no longer declared.
+    /// Number of tools that were removed because they are no longer declared.
     pub pruned: Option<u64>,
 }
 
@@ -108,13 +108,13 @@ impl ToolsRegistered {
     }
 }
 
-/// A registration was refused for now; register again, on the same connection, after the delay.
+/// A registration was rejected by a rate limit; register again on the same connection after the delay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegisterThrottled {
-    /// How long to wait.
+    /// Time to wait.
     pub retry_after: Option<Duration>,
-    /// What the platform says about it.
+    /// The platform's message.
     pub message: Option<String>,
 }
 
@@ -127,15 +127,15 @@ impl RegisterThrottled {
     }
 }
 
-/// The platform thinks that a tool is unwell.
+/// An alert that the platform considers a tool unhealthy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ToolHealthAlert {
     /// The tool.
     pub tool: Option<String>,
-    /// How the tool is, if the platform uses a word known here.
+    /// The tool's status, if it is a known one.
     pub status: Option<HealthStatus>,
-    /// Whatever the platform adds, as JSON.
+    /// Further details, as JSON.
     pub details: Option<String>,
 }
 
@@ -149,11 +149,11 @@ impl ToolHealthAlert {
     }
 }
 
-/// An error that the platform reports.
+/// An error reported by the platform.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlatformError {
-    /// The platform's message; empty when it gives none.
+    /// The platform's message; may be empty.
     pub message: String,
 }
 
@@ -171,7 +171,7 @@ pub struct UnknownFrame {
     pub kind: String,
 }
 
-/// The members of any frame that are on the path of a call.
+/// The members of a frame that calls use, found in one pass.
 #[derive(Debug, Default)]
 pub(super) struct Frame<'a> {
     pub(super) bytes: usize,
@@ -179,19 +179,19 @@ pub(super) struct Frame<'a> {
     pub(super) call_id: Option<Value<'a>>,
     pub(super) tool_name: Option<Value<'a>>,
     pub(super) params: Params<'a>,
-    /// Why they say nothing, if they do not.
+    /// Why `params` is invalid, if it is.
     pub(super) no_params: Option<CallProblem>,
 }
 
 impl<'a> Frame<'a> {
-    /// Checks that `text` is one JSON object and picks the members, in one pass.
+    /// Checks that `text` is one JSON object and extracts the members, in one pass.
     pub(super) fn split(text: &'a str) -> Result<Self, FrameError> {
         let bytes = text.len();
         let no_params = Some(CallProblem::ParamsMissing);
         let mut frame = Self { bytes, no_params, ..Self::default() };
         let scan = Scan::new(text);
         let end = scan.object(0, |name, at| {
-            if scan.says(name, "params") {
+            if scan.is_text(name, "params") {
                 if frame.no_params.is_none() {
                     frame.params = Params::default();
                 }
@@ -210,7 +210,7 @@ impl<'a> Frame<'a> {
                 ("call_id", &mut frame.call_id),
                 ("tool_name", &mut frame.tool_name),
             ] {
-                if scan.says(name, known) {
+                if scan.is_text(name, known) {
                     *member = Some(scan.get(value));
                 }
             }
@@ -220,7 +220,7 @@ impl<'a> Frame<'a> {
             return Ok(frame);
         }
         let problem = json::problem(text);
-        // The reader saw another kind of value; its own message would quote it.
+        // A value of another type: the parser's message would quote it.
         Err(if problem.is_data() {
             FrameError::NotAnObject { bytes, found: json::kind(text) }
         } else {
@@ -228,7 +228,7 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// The frame's type.
+    /// Returns the frame's type.
     pub(super) fn kind(&self) -> Result<std::borrow::Cow<'a, str>, FrameError> {
         let kind = self.kind.ok_or(FrameError::TypeMissing { bytes: self.bytes })?;
         kind.string()
@@ -236,17 +236,17 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// The text of a member's value.
+/// Returns the text of a member's value.
 pub(super) fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     json::members(text).filter(|member| member.is(name)).last().map(|member| member.value)
 }
 
-/// A member that is a readable string.
+/// Returns a member that is a valid string.
 pub(super) fn member_text(text: &str, name: &str) -> Option<String> {
     member(text, name).and_then(json::decode_string).map(std::borrow::Cow::into_owned)
 }
 
-/// A member that is a whole number, or a list, which counts as its length.
+/// Returns a member that is an integer, or the length of one that is an array.
 fn member_count(text: &str, name: &str) -> Option<u64> {
     let value = member(text, name)?;
     if value.starts_with('[') {
@@ -256,7 +256,7 @@ fn member_count(text: &str, name: &str) -> Option<u64> {
     value.parse().ok()
 }
 
-/// A number of milliseconds, rounded up to whole ones.
+/// Parses a number of milliseconds, rounded up.
 fn milliseconds(value: &str) -> Option<Duration> {
     if let Ok(whole) = value.parse() {
         return Some(Duration::from_millis(whole));
@@ -298,12 +298,12 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_call_with_an_id_can_be_answered() {
+    fn an_invalid_call_with_an_id_can_be_answered() {
         for (members, problem) in [
             (r#""tool_name":"x""#, CallProblem::ParamsMissing),
             (r#""params":{}"#, CallProblem::ToolNameMissing),
             (r#""tool_name":7,"params":{}"#, CallProblem::ToolNameNotText { found: "a number" }),
-            (r#""tool_name":"x","params":[1]"#, CallProblem::ParamsNotAnObject { found: "a list" }),
+            (r#""tool_name":"x","params":[1]"#, CallProblem::ParamsNotAnObject { found: "an array" }),
             (r#""tool_name":"x","params":null"#, CallProblem::ParamsNotAnObject { found: "null" }),
             (r#""tool_name":"x","params":"{}""#, CallProblem::ParamsNotAnObject { found: "a string" }),
         ] {
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_frame_without_an_id_is_an_error_without_content() {
+    fn an_invalid_frame_without_an_id_is_an_error_without_content() {
         for text in [
             "",
             "s3cret",
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn of_duplicates_the_last_counts() {
+    fn the_last_duplicate_wins() {
         let call = call(
             r#"{"type":"x","type":"tool_call","call_id":"a","call_id":"b","tool_name":"a","params":1,"params":{},"tool_name":"b"}"#,
         );
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_and_size_need_no_stack() {
+    fn depth_and_size_do_not_use_the_stack() {
         for depth in [20_000, 2_000_000] {
             let deep = format!(
                 r#"{{"type":"tool_call","call_id":"c1","tool_name":"x","params":{{"a":{}{}}}}}"#,
@@ -439,7 +439,7 @@ mod tests {
         }
     }
 
-    /// Reads any text as a frame and touches everything that can be reached from it.
+    /// Parses any text as a frame and calls every accessor.
     fn survive(text: &str) {
         if let Ok(Inbound::ToolCall(call)) = Inbound::parse(text) {
             let _ = (call.tool_name().exact(), call.tool_name().display(), call.envelope().to_envelope());
@@ -449,12 +449,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_survived(text: String) {
+        fn any_text_is_parsed_without_panic(text: String) {
             survive(&text);
         }
 
         #[test]
-        fn any_change_of_a_call_is_survived(at in 0_usize..200, byte in 32_u8..127) {
+        fn any_change_of_a_call_is_parsed_without_panic(at in 0_usize..200, byte in 32_u8..127) {
             let mut text = String::from(
                 r#"{"type":"tool_call","call_id":"call-1","tool_name":"x","params":{"a":[1,"\ud800"],"_context":{"u":1},"__platos":{"userId":"u","nonce":"n","signature":"s"}}}"#,
             );

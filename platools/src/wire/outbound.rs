@@ -1,7 +1,7 @@
-//! What a host sends (tool-sync §3).
+//! Frames from the host (tool-sync §3).
 //!
-//! Each function writes one text frame. Results and schemas come as they are; deciding what to send,
-//! and whether a frame is too large, is for others.
+//! Each function writes one text frame. Results and schemas are written unchanged; callers decide what to send and
+//! check the size.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -11,52 +11,52 @@ use serde_json::{Map, Value};
 
 use crate::wire::json::push_string;
 
-/// One tool as it is declared to the platform: exactly the seven members of tool-sync §3.
+/// The declaration of one tool: exactly the seven members of tool-sync §3.
 #[derive(Debug, Clone, Copy)]
 pub struct RegisterEntry<'a> {
     /// The tool's name.
     pub name: &'a str,
-    /// What the tool does. The platform searches name and description.
+    /// The description. The platform searches name and description.
     pub description: &'a str,
     /// The schema of the arguments.
     pub input_schema: &'a Value,
-    /// The schema of the result; `null` on the wire when there is none.
+    /// The schema of the result; `null` on the wire if there is none.
     pub output_schema: Option<&'a Value>,
-    /// Who may call: `none`, `user` or `admin`.
+    /// The required caller: `none`, `user` or `admin`.
     pub auth: &'a str,
-    /// The roles of which a caller needs one; empty for no rule.
+    /// Roles of which the caller needs at least one; empty if no role is required.
     pub roles: &'a [String],
-    /// The MCP hints, the category and whatever else the platform may index.
+    /// The MCP hints, the category and further annotations.
     pub annotations: &'a Map<String, Value>,
 }
 
-/// How a tool has been doing, for the heartbeat.
+/// The health of a tool, for heartbeats.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolHealth {
-    /// The verdict.
+    /// The status.
     pub status: HealthStatus,
-    /// The moving average of the latency, in whole milliseconds.
+    /// The moving average of the latency, in milliseconds.
     pub avg_latency_ms: u64,
-    /// How many calls failed in the last hour.
+    /// Number of failed calls in the last hour.
     pub error_count_1h: u64,
-    /// The text of the last error, as the model got it.
+    /// The text of the last error, as sent to the model.
     pub last_error: Option<String>,
 }
 
-/// How a tool is.
+/// The health status of a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
     /// It works.
     Healthy,
-    /// It works, but often fails.
+    /// It often fails.
     Degraded,
     /// It does not work.
     Down,
 }
 
 impl HealthStatus {
-    /// The word on the wire.
+    /// Returns the value on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",
@@ -65,7 +65,7 @@ impl HealthStatus {
         }
     }
 
-    /// The status that the word on the wire means.
+    /// Parses the value on the wire.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         [Self::Healthy, Self::Degraded, Self::Down].into_iter().find(|status| status.as_str() == name)
     }
@@ -77,7 +77,7 @@ impl fmt::Display for HealthStatus {
     }
 }
 
-/// The complete declaration of an entity's tools: what is not in it is removed.
+/// Writes the complete declaration of an entity's tools. The platform removes tools that are not in it.
 pub fn tool_register<'a>(tools: impl IntoIterator<Item = RegisterEntry<'a>>) -> String {
     let mut frame = String::from(r#"{"type":"tool_register","tools":["#);
     push_separated(&mut frame, tools, |frame, tool| {
@@ -105,7 +105,7 @@ pub fn tool_register<'a>(tools: impl IntoIterator<Item = RegisterEntry<'a>>) -> 
     frame
 }
 
-/// The answer to a call. `result` is JSON text; it goes into the frame as it is.
+/// Writes the answer to a call. `result` is JSON text and is written unchanged.
 pub fn tool_result(call_id: &str, result: &str, latency: Duration) -> String {
     const FIXED: usize = r#"{"type":"tool_result","call_id":"","result":,"latency_ms":}"#.len() + 20;
     let mut frame = String::with_capacity(FIXED + call_id.len() + result.len());
@@ -118,8 +118,8 @@ pub fn tool_result(call_id: &str, result: &str, latency: Duration) -> String {
     frame
 }
 
-/// The answer to a call that failed. `error` goes to the model and into the platform's logs, so it must
-/// not carry internals.
+/// Writes the answer to a failed call. `error` goes to the model and to the platform's logs, so it must not contain
+/// internal details.
 pub fn tool_error(call_id: &str, error: &str) -> String {
     let mut frame = String::from(r#"{"type":"tool_error","call_id":"#);
     push_string(&mut frame, call_id);
@@ -129,7 +129,7 @@ pub fn tool_error(call_id: &str, error: &str) -> String {
     frame
 }
 
-/// The sign of life, with the health of the tools for which it changed.
+/// Writes a heartbeat with the health of the tools whose health changed.
 pub fn heartbeat<'a>(tools_health: impl IntoIterator<Item = (&'a str, &'a ToolHealth)>) -> String {
     let mut frame = String::from(r#"{"type":"heartbeat","tools_health":{"#);
     push_separated(&mut frame, tools_health, |frame, (name, health)| {
@@ -149,7 +149,7 @@ pub fn heartbeat<'a>(tools_health: impl IntoIterator<Item = (&'a str, &'a ToolHe
     frame
 }
 
-/// Appends each item by `push`, with commas between them.
+/// Appends each item with `push`, separated by commas.
 fn push_separated<T>(
     frame: &mut String,
     items: impl IntoIterator<Item = T>,
@@ -164,7 +164,7 @@ fn push_separated<T>(
 }
 
 fn push_value(frame: &mut String, value: &Value) {
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = write!(frame, "{value}");
 }
 

@@ -1,12 +1,11 @@
-//! The `params` of a call: the arguments, and the two envelopes among them (tool-sync §5).
+//! The `params` of a call: the arguments and the members `__platos` and `_context` (tool-sync §5).
 //!
-//! The platform signed the text of `params` without `__platos`, so nothing is rebuilt here: the signed
-//! text is two slices around that member. Must not know keys, clocks or what a tool expects.
+//! The platform signs the text of `params` without `__platos`, so the text is never rebuilt: the signed text is the
+//! two slices around that member. This module must not know keys, clocks or what a tool expects.
 //!
-//! Names are compared decoded: however `__platos` is spelt, it is the envelope and never an argument.
-//! JSON knows no rule for a name that stands twice; as in JavaScript the last one counts. The earlier
-//! ones stay in the signed text, where no platform that signs what it sends can have put them, so such
-//! a call does not verify. From the handler's arguments all of them are cut.
+//! Names are compared after decoding escapes, so an escaped `__platos` is still the envelope and never an argument. Of
+//! duplicates the last one wins, as in JavaScript. Earlier `__platos` members remain in the signed text, which no
+//! platform signs, so verification rejects such a call. All of them are removed from the handler's arguments.
 
 use std::fmt;
 use std::ops::Range;
@@ -19,14 +18,14 @@ use crate::wire::json::{self, Member, Scan, Span};
 pub struct Params<'a> {
     text: &'a str,
     envelope: Option<Found>,
-    /// What that member says.
+    /// The parsed envelope.
     read_envelope: RawEnvelope<'a>,
     context: Option<Found>,
-    /// Whether an envelope stands there more than once.
+    /// Whether `__platos` or `_context` occurs more than once.
     repeated: bool,
 }
 
-/// Where a member stands in the text of the `params`.
+/// The position of a member in the text of `params`.
 #[derive(Debug, Clone, Copy)]
 struct Found {
     name: usize,
@@ -35,24 +34,24 @@ struct Found {
 }
 
 impl Found {
-    /// A member of an object that begins at `base`.
+    /// Creates the position of a member, relative to `base`, the start of the object.
     fn new(name: Span, value: usize, end: usize, base: usize) -> Self {
         Self { name: name.start() - base, value: value - base, end: end - base }
     }
 
-    /// Name, colon and value.
+    /// Returns the range of name, colon and value.
     fn range(self) -> Range<usize> {
         self.name..self.end
     }
 }
 
 impl<'a> Params<'a> {
-    /// Steps over the `params` that begin there and say nothing yet, and finds the envelopes in them.
+    /// Scans `params` at `base` into this empty value and returns the end.
     ///
-    /// In place: to hand them out would move some hundred bytes at each step.
+    /// In place: returning the value would copy several hundred bytes.
     pub(super) fn read(&mut self, scan: Scan<'a>, base: usize) -> Option<usize> {
         let end = scan.object(base, |name, at| {
-            if scan.says(name, ENVELOPE_MEMBER) {
+            if scan.is_text(name, ENVELOPE_MEMBER) {
                 if self.envelope.is_some() {
                     self.read_envelope = RawEnvelope::default();
                 }
@@ -64,7 +63,7 @@ impl<'a> Params<'a> {
                 return Some(end);
             }
             let end = scan.value(at)?.end();
-            if scan.says(name, CONTEXT_MEMBER) {
+            if scan.is_text(name, CONTEXT_MEMBER) {
                 self.repeated |= self.context.replace(Found::new(name, at, end, base)).is_some();
             }
             Some(end)
@@ -73,28 +72,27 @@ impl<'a> Params<'a> {
         Some(end)
     }
 
-    /// The envelope, unverified; empty when there is none.
+    /// Returns the unverified envelope; empty if there is none.
     pub fn envelope(&self) -> &RawEnvelope<'a> {
         &self.read_envelope
     }
 
-    /// The whole text, as it arrived.
+    /// Returns the whole text, as received.
     pub fn text(&self) -> &'a str {
         self.text
     }
 
-    /// The text of `__platos`, whatever kind of value it is.
+    /// Returns the text of `__platos`, whatever its type.
     pub fn envelope_text(&self) -> Option<&'a str> {
         self.envelope.map(|member| &self.text[member.value..member.end])
     }
 
-    /// The text of `_context`, whatever kind of value it is. It is covered by the signature.
+    /// Returns the text of `_context`, whatever its type. The signature covers it.
     pub fn context_text(&self) -> Option<&'a str> {
         self.context.map(|member| &self.text[member.value..member.end])
     }
 
-    /// The text that was signed as the call's arguments: `params` without `__platos`, in two pieces
-    /// that belong together.
+    /// Returns the signed text of the arguments, `params` without `__platos`, as two pieces to concatenate.
     pub fn signed_pieces(&self) -> [&'a str; 2] {
         match &self.envelope {
             Some(member) => {
@@ -105,7 +103,7 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// The arguments as an object's text: `params` without `__platos` and `_context`.
+    /// Returns the arguments as the text of an object: `params` without `__platos` and `_context`.
     pub fn arguments_text(&self) -> String {
         if self.repeated {
             let is_envelope = |member: &Member<'_>| member.is(ENVELOPE_MEMBER) || member.is(CONTEXT_MEMBER);
@@ -123,7 +121,7 @@ impl<'a> Params<'a> {
 }
 
 impl fmt::Debug for Params<'_> {
-    /// Sizes only: arguments and envelopes may hold what no log should.
+    /// Writes only sizes: arguments and envelopes may contain secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Params")
             .field("bytes", &self.text.len())
@@ -148,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn envelopes_are_cut_wherever_they_stand() {
+    fn envelopes_are_removed_at_any_position() {
         for (text, signed, arguments) in [
             (r#"{"a":1,"_context":{"c":2},"__platos":{}}"#, r#"{"a":1,"_context":{"c":2}}"#, r#"{"a":1}"#),
             (r#"{"__platos":{},"a":1,"_context":{}}"#, r#"{"a":1,"_context":{}}"#, r#"{"a":1}"#),
@@ -173,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn of_duplicates_the_last_counts_and_none_is_an_argument() {
+    fn the_last_duplicate_wins_and_none_is_an_argument() {
         let params =
             params(r#"{"__platos":{"x":1},"_context":1,"a":0,"_context":2,"__platos":{"x":2}}"#).unwrap();
         assert_eq!(params.envelope_text(), Some(r#"{"x":2}"#));
@@ -181,7 +179,7 @@ mod tests {
         assert_eq!(
             params.signed_pieces().concat(),
             r#"{"__platos":{"x":1},"_context":1,"a":0,"_context":2}"#,
-            "an earlier envelope stays in what must have been signed"
+            "an earlier envelope stays in the signed text"
         );
         assert_eq!(params.arguments_text(), r#"{"a":0}"#);
     }

@@ -1,7 +1,7 @@
-//! The same wire from its other end: what the platform writes and what it reads.
+//! The platform's side of the protocol, for a development platform and tests.
 //!
-//! For a development platform and for tests. Text is written as `JSON.stringify` would write it: compact,
-//! in the order of tool-sync §4, `_context` and then `__platos` last.
+//! Text is written as by `JSON.stringify`: compact, in the order of tool-sync §4, with `_context` and then `__platos`
+//! last.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -23,21 +23,21 @@ pub enum HostFrame<'a> {
     ToolRegister(Vec<DeclaredTool>),
     /// The answer to a call.
     ToolResult(HostResult<'a>),
-    /// The answer to a call that failed.
+    /// The answer to a failed call.
     ToolError(HostError<'a>),
-    /// A sign of life, with the health of some tools.
+    /// A heartbeat, with the health of some tools.
     Heartbeat(BTreeMap<String, ToolHealth>),
     /// A frame of an unknown type.
     Unknown(String),
 }
 
-/// A tool as a host declared it.
+/// The declaration of a tool by a host.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct DeclaredTool {
     /// The tool's name.
     pub name: String,
-    /// What the tool does.
+    /// The description.
     #[serde(default)]
     pub description: String,
     /// The schema of the arguments.
@@ -46,13 +46,13 @@ pub struct DeclaredTool {
     /// The schema of the result, if there is one.
     #[serde(default)]
     pub output_schema: Option<Value>,
-    /// Who may call: `none`, `user` or `admin`.
+    /// The required caller: `none`, `user` or `admin`.
     #[serde(default)]
     pub auth: Option<String>,
-    /// The roles of which a caller needs one.
+    /// Roles of which the caller needs at least one.
     #[serde(default)]
     pub roles: Vec<String>,
-    /// The MCP hints, the category and whatever else was declared.
+    /// The MCP hints, the category and further annotations.
     #[serde(default)]
     pub annotations: Map<String, Value>,
 }
@@ -61,16 +61,16 @@ pub struct DeclaredTool {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct HostResult<'a> {
-    /// The call that is answered.
+    /// The id of the answered call.
     pub call_id: Cow<'a, str>,
-    /// The result's JSON text; `null` when the frame has none.
+    /// The result's JSON text; `null` if the frame has none.
     pub result: &'a str,
     /// The latency that the host measured.
     pub latency: Option<Duration>,
 }
 
 impl fmt::Debug for HostResult<'_> {
-    /// Without the result itself.
+    /// Omits the result.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HostResult")
             .field("call_id", &self.call_id)
@@ -80,11 +80,11 @@ impl fmt::Debug for HostResult<'_> {
     }
 }
 
-/// An error in place of a result.
+/// The error of a failed call.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HostError<'a> {
-    /// The call that is answered.
+    /// The id of the answered call.
     pub call_id: Cow<'a, str>,
     /// The message for the model.
     pub error: String,
@@ -93,11 +93,11 @@ pub struct HostError<'a> {
 }
 
 impl<'a> HostFrame<'a> {
-    /// Reads one text frame from a host.
+    /// Parses one text frame from a host.
     ///
     /// # Errors
-    /// When the frame is not a JSON object with a `type`, when a declaration is not a list of tools, or
-    /// when an answer has no readable `call_id`.
+    /// If the frame is not a JSON object with a `type`, a declaration is not a list of tools, or an answer has no valid
+    /// `call_id`.
     pub fn parse(text: &'a str) -> Result<Self, FrameError> {
         let frame = Frame::split(text)?;
         let call_id = |name: &'static str| {
@@ -134,14 +134,14 @@ impl<'a> HostFrame<'a> {
     }
 }
 
-/// The entries of `tools_health` that can be read.
+/// Parses the valid entries of `tools_health`.
 fn read_health(text: &str) -> BTreeMap<String, ToolHealth> {
     json::members(text)
         .filter_map(|entry| Some((entry.name()?.into_owned(), serde_json::from_str(entry.value).ok()?)))
         .collect()
 }
 
-/// The first frame of an authenticated connection.
+/// Writes the first frame of an authenticated connection.
 pub fn welcome(connection_id: &str, scope: &Scope) -> String {
     let mut frame = String::from(r#"{"type":"welcome","sdk_connection_id":"#);
     push_string(&mut frame, connection_id);
@@ -162,35 +162,35 @@ pub fn welcome(connection_id: &str, scope: &Scope) -> String {
     frame
 }
 
-/// What a registration changed, in numbers of tools.
+/// The result of a registration, as numbers of tools.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct RegistrationCounts {
-    /// The tools that the entity has now.
+    /// Tools that the entity has now.
     pub count: u64,
-    /// Those that are new.
+    /// New tools.
     pub new_tools: u64,
-    /// Those that changed.
+    /// Changed tools.
     pub updated: u64,
-    /// Those that went away.
+    /// Removed tools.
     pub pruned: u64,
 }
 
-/// The answer to a declaration.
+/// Writes the answer to a declaration.
 pub fn tools_registered(scope: &Scope, counts: RegistrationCounts) -> String {
     let mut frame = String::from(r#"{"type":"tools_registered","entity_id":"#);
     push_string(&mut frame, scope.entity_id.as_deref().unwrap_or_default());
     frame.push_str(r#","environment_id":"#);
     push_string(&mut frame, scope.environment_id.as_deref().unwrap_or_default());
     let RegistrationCounts { count, new_tools, updated, pruned } = counts;
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ =
         write!(frame, r#","count":{count},"new_tools":{new_tools},"updated":{updated},"pruned":{pruned}}}"#);
     frame
 }
 
-/// The arguments of a call with its `_context` behind them: the text that is signed. `arguments` and
-/// `context` are the texts of JSON objects. Whitespace around the arguments, and before their last brace, is left
-/// out: the envelope that goes there would take it away again.
+/// Returns the text to sign: the arguments with `_context` as the last member. `arguments` and `context` are texts of
+/// JSON objects. Whitespace around the arguments and before their last brace is removed, because inserting the
+/// envelope would remove it too.
 pub fn signed_arguments(arguments: &str, context: Option<&str>) -> String {
     match context {
         Some(context) => with_member(arguments, super::CONTEXT_MEMBER, |text| text.push_str(context)),
@@ -198,7 +198,7 @@ pub fn signed_arguments(arguments: &str, context: Option<&str>) -> String {
     }
 }
 
-/// A call. `signed_arguments` is the text of a JSON object that was signed; the envelope goes behind it.
+/// Writes a call. `signed_arguments` is the signed text of a JSON object; the envelope is added as its last member.
 pub fn tool_call(call_id: &str, tool_name: &str, signed_arguments: &str, envelope: &Envelope) -> String {
     let mut frame = String::from(r#"{"type":"tool_call","call_id":"#);
     push_string(&mut frame, call_id);
@@ -210,12 +210,12 @@ pub fn tool_call(call_id: &str, tool_name: &str, signed_arguments: &str, envelop
     frame
 }
 
-/// The text of `object` without its last brace and the whitespace around it and at the beginning.
+/// Returns `object` without its last brace, the whitespace around that, and leading whitespace.
 fn opened(object: &str) -> &str {
     object.trim().strip_suffix('}').map_or("{", str::trim_end)
 }
 
-/// The text of `object` with one more member, at its end. What is no object's text is taken for `{}`.
+/// Returns the text of `object` with one more member at its end. Text that is not an object is treated as `{}`.
 fn with_member(object: &str, name: &str, push_value: impl FnOnce(&mut String)) -> String {
     let open = opened(object);
     let mut text = String::from(open);
@@ -229,22 +229,22 @@ fn with_member(object: &str, name: &str, push_value: impl FnOnce(&mut String)) -
     text
 }
 
-/// The answer to a heartbeat.
+/// Writes the answer to a heartbeat.
 pub fn heartbeat_ack() -> String {
     r#"{"type":"heartbeat_ack"}"#.to_owned()
 }
 
-/// The answer to a declaration that was not applied, since there were too many.
+/// Writes the answer to a declaration that exceeded the rate limit.
 pub fn register_throttled(error: &str, retry_after: Duration) -> String {
     let mut frame = String::from(r#"{"type":"register_throttled","error":"#);
     push_string(&mut frame, error);
-    // Rounded up, so that a host that waits exactly this long comes late enough.
+    // Rounded up, so that a host that waits exactly this long is not too early.
     let milliseconds = retry_after.as_nanos().div_ceil(1_000_000);
     let _ = write!(frame, r#","retry_after_ms":{milliseconds}}}"#);
     frame
 }
 
-/// A message about a tool that is unwell. `details` is JSON text.
+/// Writes an alert about an unhealthy tool. `details` is JSON text.
 pub fn tool_health_alert(tool: &str, status: super::HealthStatus, details: &str) -> String {
     let mut frame = String::from(r#"{"type":"tool_health_alert","tool":"#);
     push_string(&mut frame, tool);
@@ -256,7 +256,7 @@ pub fn tool_health_alert(tool: &str, status: super::HealthStatus, details: &str)
     frame
 }
 
-/// An error that belongs to no call.
+/// Writes an error that is not about a call.
 pub fn error(message: &str) -> String {
     let mut frame = String::from(r#"{"type":"error","error":"#);
     push_string(&mut frame, message);
@@ -272,7 +272,7 @@ mod tests {
     use crate::wire::{HealthStatus, Inbound, RegisterEntry, outbound};
 
     #[test]
-    fn what_the_platform_writes_the_host_reads() {
+    fn the_host_parses_frames_of_the_platform() {
         let scope = Scope {
             entity_id: Some("orders".to_owned()),
             organization_id: Some("org \"1\"".to_owned()),
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_host_writes_the_platform_reads() {
+    fn the_platform_parses_frames_of_the_host() {
         let schema = json!({"type": "object"});
         let declaration = outbound::tool_register([RegisterEntry {
             name: "t",

@@ -1,8 +1,8 @@
-//! The text of JSON: members of an object, as slices of the text they stand in.
+//! Access to JSON text without decoding it: members of an object as slices of the text.
 //!
-//! Signatures are made over exact text, so the host never rebuilds JSON it was sent. [`Scan`] steps over
-//! text and checks it; [`members`] takes text that was checked before and returns parts of it. It must not
-//! know what the members mean. Text that is not JSON yields fewer members, never a panic.
+//! Signatures cover the exact text, so received JSON is never re-serialized. [`Scan`] validates text while skipping
+//! over it; [`members`] iterates over validated text. Invalid text yields fewer members, never a panic. This module
+//! must not know what the members mean.
 
 mod scan;
 
@@ -22,11 +22,11 @@ pub(crate) struct Member<'a> {
     pub(crate) raw_name: &'a str,
     /// The value's text, without surrounding white space.
     pub(crate) value: &'a str,
-    /// Where the name's opening quote stands in the object's text.
+    /// Offset of the name's opening quote in the object's text.
     start: usize,
-    /// Where the value ends in the object's text.
+    /// Offset of the value's end in the object's text.
     end: usize,
-    /// Whether the name stands there as it is meant, without escapes.
+    /// Whether the name has no escapes.
     is_name_plain: bool,
 }
 
@@ -37,23 +37,23 @@ impl<'a> Member<'a> {
         Self { raw_name: name.text(), value: value.text(), start, end, is_name_plain: name.is_plain() }
     }
 
-    /// The decoded name, or `None` when it is not valid Unicode (a lone surrogate).
+    /// Returns the decoded name, or `None` if it is not valid Unicode (a lone surrogate).
     pub(crate) fn name(&self) -> Option<Cow<'a, str>> {
         decode(self.raw_name, self.is_name_plain)
     }
 
-    /// Whether the decoded name is `name`.
+    /// Returns whether the decoded name is `name`.
     pub(crate) fn is(&self, name: &str) -> bool {
         self.name().is_some_and(|decoded| decoded == name)
     }
 
-    /// The bytes of the object's text that this member occupies: name, colon and value.
+    /// Returns the byte range of this member in the object's text: name, colon and value.
     pub(crate) fn range(&self) -> Range<usize> {
         self.start..self.end
     }
 }
 
-/// Why `text`, over which no [`Scan`] leads, is not one JSON object.
+/// Returns the error of `serde_json` about `text`, which [`Scan`] has rejected as an object.
 #[cold]
 pub(crate) fn problem(text: &str) -> serde_json::Error {
     struct Object;
@@ -73,14 +73,14 @@ pub(crate) fn problem(text: &str) -> serde_json::Error {
 
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let read = deserializer.deserialize_map(Object).and_then(|()| deserializer.end());
-    read.err().unwrap_or_else(|| serde::de::Error::custom("not read to its end"))
+    read.err().unwrap_or_else(|| serde::de::Error::custom("trailing characters"))
 }
 
-/// What kind of JSON value `raw` is, in words for an error message.
+/// Describes the type of the JSON value `raw`, for error texts.
 pub(crate) fn kind(raw: &str) -> &'static str {
     match raw.trim_start().as_bytes().first() {
         Some(b'{') => "an object",
-        Some(b'[') => "a list",
+        Some(b'[') => "an array",
         Some(b'"') => "a string",
         Some(b't' | b'f') => "a boolean",
         Some(b'n') => "null",
@@ -89,17 +89,17 @@ pub(crate) fn kind(raw: &str) -> &'static str {
     }
 }
 
-/// The members of the object in `text`, in the order they stand there. Duplicates are kept.
+/// Iterates over the members of the object in `text`, in order and with duplicates.
 pub(crate) fn members(text: &str) -> Members<'_> {
     let scan = Scan::new(text);
     Members { scan, next: scan.open(0) }
 }
 
-/// Iterates over the members of one object; see [`members`].
+/// Iterator over the members of an object; see [`members`].
 #[derive(Debug, Clone)]
 pub(crate) struct Members<'a> {
     scan: Scan<'a>,
-    /// Where the next member begins, if there is one.
+    /// Offset of the next member, if any.
     next: Option<usize>,
 }
 
@@ -114,18 +114,18 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// Decodes a JSON string with its quotes; `None` when it is no string or not valid Unicode.
+/// Decodes a JSON string with its quotes; returns `None` if it is not a string or not valid Unicode.
 pub(crate) fn decode_string(raw: &str) -> Option<Cow<'_, str>> {
     decode(raw, !raw.contains('\\'))
 }
 
-/// The same for a string of which it is known whether it has no escapes.
+/// Decodes a JSON string with its quotes; `is_plain` says that it has no escapes.
 fn decode(raw: &str, is_plain: bool) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     if is_plain { Some(Cow::Borrowed(inner)) } else { serde_json::from_str(raw).ok().map(Cow::Owned) }
 }
 
-/// Decodes a JSON string for people to read: what is not valid Unicode becomes `\u{fffd}`.
+/// Decodes a JSON string for display; invalid Unicode is replaced by `\u{fffd}`.
 pub(crate) fn decode_string_lossy(raw: &str) -> Cow<'_, str> {
     struct Lossy;
 
@@ -159,11 +159,11 @@ pub(crate) fn push_string(json: &mut String, text: &str) {
     }
 }
 
-/// The object's text without the members at `ranges`, which come from [`Member::range`], in order.
+/// Returns the object's text without the members at `ranges`, which are sorted [`Member::range`]s.
 ///
-/// What is left is what the writer would have written without those members.
+/// The result is what a serializer would have written without those members.
 pub(crate) fn without(object: &str, ranges: &[Range<usize>]) -> String {
-    // What is cut out is often most of it.
+    // The removed members are often most of the text.
     let cut: usize = ranges.iter().map(Range::len).sum();
     let mut text = String::with_capacity(object.len() - cut);
     let mut from = 0;
@@ -176,8 +176,8 @@ pub(crate) fn without(object: &str, ranges: &[Range<usize>]) -> String {
     text
 }
 
-/// The range of a member together with the one comma that goes with it: the one before it, or, when
-/// none stands there at or after `floor` (the first member, or all before it are cut), the one behind.
+/// Extends the range of a member by one comma: the one before it, or, if there is none at or after `floor` (for the
+/// first member, or if all members before it are removed), the one behind it.
 pub(crate) fn widen_to_comma(object: &str, member: Range<usize>, floor: usize) -> Range<usize> {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
     let bytes = object.as_bytes();
@@ -241,14 +241,14 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_needs_no_stack() {
+    fn deep_nesting_does_not_use_the_stack() {
         let depth = 200_000;
         let text = format!(r#"{{"deep":{}1{},"after":2}}"#, "[".repeat(depth), "]".repeat(depth));
         assert_eq!(names(&text), ["deep", "after"]);
     }
 
     #[test]
-    fn strings_are_decoded_for_people_whatever_they_hold() {
+    fn any_string_is_decoded_for_display() {
         assert_eq!(decode_string_lossy(r#""caf\u00e9""#), "café");
         assert!(decode_string_lossy(r#""a \ud800 b""#).starts_with("a \u{fffd}"));
         assert_eq!(decode_string_lossy("nonsense"), "\u{fffd}");
@@ -314,7 +314,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_survived(text in "\\PC*", json_like in "[{}\\[\\]:,\"\\\\a1 ]{0,40}") {
+        fn any_text_is_handled_without_panic(text in "\\PC*", json_like in "[{}\\[\\]:,\"\\\\a1 ]{0,40}") {
             for text in [text, json_like] {
                 assert!(problem(&text).to_string().len() > 3);
                 let _ = decode_string_lossy(&text);

@@ -1,28 +1,28 @@
-//! Steps over JSON text, and checks it on the way.
+//! A scanner that validates JSON text while skipping over it.
 //!
-//! What `serde_json` accepts is accepted here, and nothing else: a frame that was stepped over to its end needs no
-//! second look, and its members are found in the pass that checks it. `serde_json` is asked only for what is wrong.
-//! As there, nesting of any depth needs no stack, and the escapes of a string need not be valid Unicode.
+//! Accepts exactly what `serde_json` accepts, so a scanned frame needs no second validation, and its members are
+//! found in the same pass. `serde_json` is used only to describe errors. Nesting of any depth uses no stack, and the
+//! escapes of a string need not be valid Unicode, as in `serde_json`'s `IgnoredAny`.
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
 
 use super::decode;
 
-/// JSON text to step over.
+/// JSON text to scan.
 ///
-/// Places in it are handed from step to step, as numbers, and not kept: kept in memory, each step would wait until the
-/// one before has been written there, which takes longer than the step.
+/// Offsets are passed from step to step in registers instead of being stored in this struct: a store and load per step
+/// takes longer than the step itself.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scan<'a>(&'a str);
 
-/// Where a value stands in the text, without surrounding white space.
+/// The position of a value in the text, without surrounding whitespace.
 ///
-/// Two words, for the same reason.
+/// Two machine words, so that it is passed in registers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
     start: usize,
-    /// Twice its end, and one more if it is a string without escapes. A value is not empty, so this is never zero.
+    /// Twice the end offset, plus 1 for a string without escapes. Values are not empty, so this is never zero.
     end: NonZeroUsize,
 }
 
@@ -39,7 +39,7 @@ impl Span {
         self.end.get() / 2
     }
 
-    /// Whether it is a string that stands there as it is meant, without escapes.
+    /// Returns whether the value is a string without escapes.
     fn is_plain(self) -> bool {
         self.end.get() % 2 == 1
     }
@@ -57,17 +57,17 @@ impl<'a> Value<'a> {
         self.text
     }
 
-    /// Whether it is a string without escapes.
+    /// Returns whether the value is a string without escapes.
     pub(super) fn is_plain(&self) -> bool {
         self.is_plain
     }
 
-    /// The decoded string; `None` when it is no string or not valid Unicode.
+    /// Returns the decoded string; `None` if it is not a string or not valid Unicode.
     pub(crate) fn string(&self) -> Option<Cow<'a, str>> {
         decode(self.text, self.is_plain)
     }
 
-    /// Whether it is a string that says `text`.
+    /// Returns whether the value is a string equal to `text`.
     pub(crate) fn is(&self, text: &str) -> bool {
         self.string().is_some_and(|decoded| decoded == text)
     }
@@ -82,32 +82,32 @@ impl<'a> Scan<'a> {
         self.0.as_bytes().get(at).copied()
     }
 
-    /// The text between two places.
+    /// Returns the text between two offsets.
     pub(crate) fn text(self, from: usize, to: usize) -> &'a str {
         self.0.get(from..to).unwrap_or_default()
     }
 
-    /// The value at `span`.
+    /// Returns the value at `span`.
     pub(crate) fn get(self, span: Span) -> Value<'a> {
         Value { text: self.text(span.start, span.end()), is_plain: span.is_plain() }
     }
 
-    /// What stands between the quotes at `span`, if that is what is meant.
+    /// Returns the text between the quotes at `span`, if it has no escapes.
     #[inline]
     pub(crate) fn plain(self, span: Span) -> Option<&'a str> {
         if span.is_plain() { self.0.get(span.start + 1..span.end() - 1) } else { None }
     }
 
-    /// Whether at `span` is a string that says `text`.
+    /// Returns whether the string at `span` equals `text`.
     #[inline]
-    pub(crate) fn says(self, span: Span, text: &str) -> bool {
+    pub(crate) fn is_text(self, span: Span, text: &str) -> bool {
         if span.is_plain() {
             return self.0.as_bytes().get(span.start + 1..span.end() - 1) == Some(text.as_bytes());
         }
         self.get(span).is(text)
     }
 
-    /// Where what is no white space begins.
+    /// Returns the offset of the next non-whitespace byte.
     #[inline]
     pub(crate) fn skip_space(self, mut at: usize) -> usize {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte(at) {
@@ -116,13 +116,13 @@ impl<'a> Scan<'a> {
         at
     }
 
-    /// Whether nothing is left but white space.
+    /// Returns whether only whitespace is left.
     pub(crate) fn is_end(self, at: usize) -> bool {
         self.byte(self.skip_space(at)).is_none()
     }
 
-    /// Steps over an object. `member` is given the name of each member and where its value begins, and says where
-    /// that ends.
+    /// Scans an object. `member` receives each member's name and the offset of its value, and returns the end of the
+    /// value.
     #[inline]
     pub(crate) fn object(
         self,
@@ -144,26 +144,26 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Steps over the brace that opens an object; the name of a member stands there then, or the other brace.
+    /// Skips the opening brace of an object; returns the offset of the first member's name or of the closing brace.
     pub(super) fn open(self, at: usize) -> Option<usize> {
         let at = self.skip_space(at);
         (self.byte(at)? == b'{').then(|| self.skip_space(at + 1))
     }
 
-    /// Steps over the member whose name stands there. Its name and its value.
+    /// Scans the member at `at`; returns its name and its value.
     pub(super) fn member(self, at: usize) -> Option<(Span, Span)> {
         let name = self.string(at)?;
         Some((name, self.value(self.colon(name)?)?))
     }
 
-    /// Steps over the colon behind a name; the value stands there then.
+    /// Skips the colon behind a name; returns the offset of the value.
     #[inline]
     fn colon(self, name: Span) -> Option<usize> {
         let at = self.skip_space(name.end());
         (self.byte(at)? == b':').then(|| self.skip_space(at + 1))
     }
 
-    /// Steps over a value of any kind, however deep it nests.
+    /// Scans a value of any type and depth.
     #[inline]
     pub(crate) fn value(self, at: usize) -> Option<Span> {
         let at = self.skip_space(at);
@@ -174,7 +174,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Steps over the string that begins there.
+    /// Scans the string at `start`.
     #[inline]
     fn string(self, start: usize) -> Option<Span> {
         let bytes = self.0.as_bytes();
@@ -188,7 +188,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Steps over the rest of a string.
+    /// Scans the rest of a string that has escapes.
     fn string_with_escapes(self, mut at: usize) -> Option<usize> {
         let bytes = self.0.as_bytes();
         loop {
@@ -201,11 +201,11 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Steps over a list or object.
+    /// Scans an array or object.
     fn nested(self, mut at: usize) -> Option<usize> {
         let mut open = Open::default();
         loop {
-            // A value begins here.
+            // Start of a value.
             at = self.skip_space(at);
             match self.byte(at)? {
                 b'"' => at = self.string(at)?.end(),
@@ -228,7 +228,7 @@ impl<'a> Scan<'a> {
                 }
                 _ => at = self.scalar(at)?,
             }
-            // A value ended here; perhaps it was the last one of those around it.
+            // End of a value, and possibly of the values around it.
             loop {
                 let Some(in_object) = open.last() else { return Some(at) };
                 at = self.skip_space(at);
@@ -251,7 +251,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Steps over a number, `true`, `false` or `null`.
+    /// Scans a number, `true`, `false` or `null`.
     fn scalar(self, at: usize) -> Option<usize> {
         let rest = self.0.as_bytes().get(at..)?;
         for word in [&b"true"[..], b"false", b"null"] {
@@ -263,13 +263,13 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Which lists and objects are open, innermost last: a bit for each, set for an object.
+/// A bit stack of the open arrays and objects, innermost last; a set bit is an object.
 #[derive(Default)]
 struct Open {
-    /// The innermost ones, up to 64.
+    /// The innermost entries, up to 64.
     bits: u64,
     count: usize,
-    /// Those around them, 64 at a time.
+    /// The outer entries, 64 per element.
     outer: Vec<u64>,
 }
 
@@ -298,7 +298,7 @@ impl Open {
     }
 }
 
-/// How long the escape is that begins with the first byte.
+/// Returns the length of the escape at the start of `bytes`.
 fn escape(bytes: &[u8]) -> Option<usize> {
     match *bytes.get(1)? {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
@@ -307,7 +307,7 @@ fn escape(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// How long the number is at the start.
+/// Returns the length of the number at the start of `bytes`.
 fn number(bytes: &[u8]) -> Option<usize> {
     let digits = |at: usize| bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut at = usize::from(bytes.first() == Some(&b'-'));
@@ -322,13 +322,13 @@ fn number(bytes: &[u8]) -> Option<usize> {
         at += 1 + usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
         at += Some(digits(at)).filter(|count| *count > 0)?;
     }
-    // `01` and `1x` are no numbers; what follows is for others to judge.
+    // Rejects `01`; the caller checks the byte behind the number, as in `1x`.
     (!bytes.get(at).is_some_and(u8::is_ascii_digit)).then_some(at)
 }
 
-/// Where the first byte stands that is not simply part of a string: a quote, a backslash, a control character.
+/// Returns the offset of the first byte that is special in a string: a quote, a backslash or a control character.
 fn special(bytes: &[u8]) -> Option<usize> {
-    // Sixteen at a time, which most strings are shorter than.
+    // 16 bytes at a time; most strings are shorter.
     let (chunks, rest) = bytes.as_chunks::<16>();
     for (index, chunk) in chunks.iter().enumerate() {
         let (words, _) = chunk.as_chunks::<8>();
@@ -342,11 +342,11 @@ fn special(bytes: &[u8]) -> Option<usize> {
     Some(bytes.len() - rest.len() + at)
 }
 
-/// The high bit of the lowest special byte, and perhaps of others above it.
+/// Sets the high bit of the lowest special byte, and possibly of bytes above it.
 fn specials(word: u64) -> u64 {
-    // A byte below a number is one from which the number cannot be taken without a borrow, which sets its high bit.
+    // Subtracting a number from a smaller byte borrows, which sets the byte's high bit.
     let below = |word: u64, number: u64| word.wrapping_sub(EACH * number) & !word & (EACH << 7);
-    // With this bit changed a quote comes right behind the control characters, and a backslash becomes zero.
+    // With this bit flipped, the quote directly follows the control characters; the backslash becomes zero.
     below(word ^ (EACH * 0x02), 0x21) | below(word ^ (EACH * u64::from(b'\\')), 1)
 }
 
@@ -360,7 +360,7 @@ mod tests {
 
     use super::*;
 
-    /// The members of the one object that `text` has to be.
+    /// Splits `text`, which must be one object, into its members.
     fn split(text: &str) -> Option<Vec<(&str, &str)>> {
         let mut members = Vec::new();
         let scan = Scan::new(text);
@@ -372,7 +372,7 @@ mod tests {
         scan.is_end(end).then_some(members)
     }
 
-    /// Whether it is one JSON value, says the scan, and says `serde_json`.
+    /// Returns whether `text` is one JSON value, according to the scanner and to `serde_json`.
     fn verdicts(text: &str) -> (bool, bool) {
         let scan = Scan::new(text);
         let ours = scan.value(0).is_some_and(|value| {
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_needs_no_stack_and_brackets_have_to_match() {
+    fn depth_does_not_use_the_stack_and_brackets_must_match() {
         for depth in [1, 63, 64, 65, 127, 128, 129, 1_000, 200_000] {
             let mixed = |open: [&str; 2], close: [&str; 2]| {
                 let opened: String = (0..depth).map(|level| open[level % 2]).collect();
@@ -496,7 +496,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4_096))]
 
-        /// On text that is nearly JSON: a valid one, with bytes changed, put in and left out.
+        /// Compares both on almost valid JSON: bytes are changed, inserted and removed.
         #[test]
         fn it_agrees_with_serde_json(
             changes in prop::collection::vec((any::<prop::sample::Index>(), 0..3_u8, "[{}\\[\\]:,\"\\\\ a0-9eE+.tu\\-\u{1}é]"), 0..4),
