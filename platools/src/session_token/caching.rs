@@ -1,4 +1,4 @@
-//! A mint that hands out a token again.
+//! A mint that caches tokens.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -11,13 +11,14 @@ use tokio::time::Instant;
 
 use super::{CheckedClaims, Mint, MintError, SessionToken, unix_seconds};
 
-/// Asks another mint only when it has no token for the same claims with at least a fifth of its life left.
+/// Caches the tokens of another mint: a token is reused for the same claims until a fifth of its lifetime is left.
 ///
-/// Worth it where minting is expensive, as at the platform's mint; the local one is faster than most caches.
-/// Several who ask for the same token at once wait for one, and share its error. Errors are not kept longer. After a rotation of the
-/// secret, tokens of the old one are handed out until they are renewed: make a new one of these to begin anew.
+/// Useful if minting is expensive, as with the platform's mint; the local mint is faster than most caches. Concurrent
+/// requests for the same token share one mint request and its error; errors are not cached beyond that. After a
+/// rotation of the secret, cached tokens of the old secret are returned until they are renewed: create a new
+/// `CachingMint` to discard them.
 ///
-/// The keys are digests: neither claims nor users' tokens are kept beside the tokens themselves.
+/// Cache keys are digests: apart from the session tokens, no claims and no user tokens are stored.
 ///
 /// ```
 /// use platools::session_token::{CachingMint, LocalMint};
@@ -36,60 +37,60 @@ use super::{CheckedClaims, Mint, MintError, SessionToken, unix_seconds};
 /// ```
 pub struct CachingMint<M> {
     mint: M,
-    cache: Cache<Key, Kept>,
+    cache: Cache<Key, Cached>,
     now: fn() -> SystemTime,
 }
 
-/// How long an error is shared, with those who waited for it.
-const SHARED: Duration = Duration::from_millis(250);
+/// Time for which an error is shared with the requests that waited for it.
+const ERROR_TTL: Duration = Duration::from_millis(250);
 
 type Key = [u8; 32];
 
 #[derive(Clone)]
-enum Kept {
+enum Cached {
     Token {
         token: SessionToken,
-        /// Until when it is handed out, in seconds since 1970.
+        /// Time until which the token is reused, in seconds since 1970.
         fresh_until: u64,
     },
-    /// For those who wait already.
+    /// An error, for the requests that are already waiting.
     Failure { error: MintError, failed: Instant },
 }
 
-impl Kept {
-    /// What is handed out at a time in seconds since 1970, if anything still is.
-    fn handed_out(&self, now: u64) -> Option<Result<SessionToken, MintError>> {
+impl Cached {
+    /// Returns the cached result, unless it is stale at `now`, in seconds since 1970.
+    fn fresh(&self, now: u64) -> Option<Result<SessionToken, MintError>> {
         match self {
             Self::Token { token, fresh_until } => (now < *fresh_until).then(|| Ok(token.clone())),
-            Self::Failure { error, failed } => (failed.elapsed() < SHARED).then(|| Err(error.clone())),
+            Self::Failure { error, failed } => (failed.elapsed() < ERROR_TTL).then(|| Err(error.clone())),
         }
     }
 }
 
 impl<M: Mint> CachingMint<M> {
-    /// Keeps at most `capacity` tokens, those that are asked for most.
+    /// Creates a cache of at most `capacity` tokens, which evicts rarely used ones.
     pub fn new(mint: M, capacity: usize) -> Self {
         Self { mint, cache: Cache::new(capacity), now: SystemTime::now }
     }
 
-    /// How many tokens are kept.
+    /// Returns the number of cached tokens.
     pub fn len(&self) -> usize {
         self.cache.len()
     }
 
-    /// Whether no token is kept.
+    /// Returns whether the cache is empty.
     pub fn is_empty(&self) -> bool {
         self.cache.is_empty()
     }
 }
 
-/// Until when a token is handed out that is minted now: while a fifth of its life is left.
+/// Returns the time until which a token minted at `now` is reused: until a fifth of its lifetime is left.
 fn fresh_until(now: u64, token: &SessionToken) -> u64 {
     let life = token.expires_at().saturating_sub(now);
     now + life - life.div_ceil(5)
 }
 
-/// What makes two requests the same: every claim, and the lifetime.
+/// Returns the cache key: a digest of every claim and the lifetime.
 fn key(claims: &CheckedClaims) -> Result<Key, MintError> {
     #[derive(Serialize)]
     struct Identical<'a>(
@@ -119,30 +120,30 @@ fn key(claims: &CheckedClaims) -> Result<Key, MintError> {
 impl<M: Mint> Mint for CachingMint<M> {
     async fn mint(&self, claims: &CheckedClaims) -> Result<SessionToken, MintError> {
         let (key, now) = (key(claims)?, unix_seconds((self.now)()));
-        // The usual case, for which a shared lock is enough.
-        if let Some(handed_out) = self.cache.get(&key).and_then(|kept| kept.handed_out(now)) {
-            return handed_out;
+        // Fast path with a shared lock.
+        if let Some(fresh) = self.cache.get(&key).and_then(|cached| cached.fresh(now)) {
+            return fresh;
         }
-        // Whoever finds none, or a stale one, mints; all others wait for it.
-        let found = self.cache.entry_async(&key, |_, kept: &mut Kept| {
-            kept.handed_out(now).map_or(EntryAction::ReplaceWithGuard, EntryAction::Retain)
+        // The first request that finds no fresh token mints; all others wait for it.
+        let found = self.cache.entry_async(&key, |_, cached: &mut Cached| {
+            cached.fresh(now).map_or(EntryAction::ReplaceWithGuard, EntryAction::Retain)
         });
         let place = match found.await {
-            EntryResult::Retained(handed_out) => return handed_out,
+            EntryResult::Retained(fresh) => return fresh,
             EntryResult::Vacant(place) | EntryResult::Replaced(place, _) => place,
-            // Neither is asked for above.
+            // The closure above requests neither.
             EntryResult::Removed(..) | EntryResult::Timeout => return self.mint.mint(claims).await,
         };
         let minted = self.mint.mint(claims).await;
-        let kept = match &minted {
+        let cached = match &minted {
             Ok(token) => {
                 let fresh_until = fresh_until(unix_seconds((self.now)()), token);
-                Kept::Token { token: token.clone(), fresh_until }
+                Cached::Token { token: token.clone(), fresh_until }
             }
-            Err(error) => Kept::Failure { error: error.clone(), failed: Instant::now() },
+            Err(error) => Cached::Failure { error: error.clone(), failed: Instant::now() },
         };
-        // An error says that somebody emptied the place, which hurts nobody.
-        let _ = place.insert(kept);
+        // Fails only if the entry was removed meanwhile, which is harmless.
+        let _ = place.insert(cached);
         minted
     }
 }
@@ -166,7 +167,7 @@ mod tests {
     use crate::session_token::UserIdentity;
 
     thread_local! {
-        /// The tests run on one thread each, so each has its own time.
+        /// The clock of each test, which runs on one thread.
         static NOW: std::cell::Cell<u64> = const { std::cell::Cell::new(1_000) };
     }
 
@@ -174,7 +175,7 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(NOW.get())
     }
 
-    /// Numbers its tokens, once it gets a permit.
+    /// Waits for a permit and numbers its tokens.
     struct Counting {
         minted: AtomicU64,
         gate: Semaphore,
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_difference_of_the_claims_is_another_token() {
+    async fn different_claims_get_different_tokens() {
         let (counting, caching) = caching(100, 100);
         let user = || SessionClaims::for_user("a");
         let all = [
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_who_ask_at_once_wait_for_one() {
+    async fn concurrent_requests_share_one_mint_request() {
         let (counting, caching) = caching(0, 10);
         let waiting: Vec<_> = (0..20)
             .map(|_| {
@@ -261,20 +262,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_who_gives_up_while_minting_leaves_the_place_to_the_next() {
+    async fn after_a_cancelled_request_the_next_one_mints() {
         let (counting, caching) = caching(0, 10);
-        let impatient = {
+        let cancelled = {
             let caching = Arc::clone(&caching);
             tokio::spawn(async move { caching.mint(&claims("a")).await })
         };
         tokio::task::yield_now().await;
-        impatient.abort();
+        cancelled.abort();
         counting.gate.add_permits(1);
         assert_eq!(caching.mint(&claims("a")).await.unwrap().as_str(), "1");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn many_who_wait_for_one_share_its_error() {
+    async fn concurrent_requests_share_an_error() {
         let (counting, caching) = caching(0, 10);
         let waiting: Vec<_> = (0..20)
             .map(|_| {
@@ -291,11 +292,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn errors_are_not_kept_and_the_number_of_tokens_is_bounded() {
+    async fn errors_are_not_cached_and_the_number_of_tokens_is_bounded() {
         let (counting, caching) = caching(1_000, 16);
         for _ in 0..2 {
             caching.mint(&claims("nobody")).await.unwrap_err();
-            tokio::time::advance(SHARED).await;
+            tokio::time::advance(ERROR_TTL).await;
         }
         assert_eq!(counting.minted.load(Ordering::Relaxed), 2);
         for user in 0..500 {
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_room_every_request_is_minted() {
+    async fn without_capacity_every_request_is_minted() {
         let (counting, caching) = caching(10, 0);
         for _ in 0..2 {
             caching.mint(&claims("a")).await.unwrap();
@@ -314,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_has_ended_already_is_never_fresh() {
+    fn an_expired_token_is_never_fresh() {
         assert_eq!(fresh_until(1_000, &SessionToken::new("t", 900)), 1_000);
         assert_eq!(fresh_until(1_000, &SessionToken::new("t", 1_001)), 1_000);
         assert_eq!(fresh_until(1_000, &SessionToken::new("t", 1_100)), 1_080);

@@ -1,4 +1,4 @@
-//! What a token says about its user, and the rules that hold for it.
+//! The claims of a session token and their validation.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,16 +8,16 @@ use serde_json::Value;
 
 use super::{ClaimsError, MAX_IDENTITIES, UserIdentity, UserMeta};
 
-/// The shortest life of a token.
+/// Minimum lifetime of a token.
 pub const MIN_LIFETIME: Duration = Duration::from_secs(60);
 
-/// The longest life of a token.
+/// Maximum lifetime of a token.
 pub const MAX_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 
-/// The life of a token for which nobody says otherwise.
+/// Default lifetime of a token.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(3_600);
 
-/// The names that an extra claim cannot have.
+/// Names that an extra claim must not have.
 pub const RESERVED_CLAIMS: [&str; 15] = [
     "organizationId",
     "projectId",
@@ -36,13 +36,13 @@ pub const RESERVED_CLAIMS: [&str; 15] = [
     "isGuest",
 ];
 
-/// The most that the claims of a token take as JSON, in bytes: web servers accept some 8 KB per header, and
-/// the token is a third longer.
+/// Maximum size of the claims as JSON, in bytes: web servers accept about 8 KB per header, and base64 makes the token
+/// a third longer.
 const MAX_CLAIMS_BYTES: usize = 5_500;
 
-/// What a session token says about one user. Scope and times are the mint's business.
+/// The claims of a session token about one user. The mint adds scope and times.
 ///
-/// The rules are checked when a token is minted.
+/// Claims are validated when a token is minted.
 ///
 /// ```
 /// use std::time::Duration;
@@ -71,7 +71,7 @@ pub struct SessionClaims {
 }
 
 impl SessionClaims {
-    /// Claims about a user, who has to be the one that the backend's own login knows.
+    /// Creates claims about a user, who must be the user authenticated by the backend's own login.
     pub fn for_user(user_id: impl Into<String>) -> Self {
         Self {
             user_id: user_id.into(),
@@ -85,38 +85,37 @@ impl SessionClaims {
         }
     }
 
-    /// The user.
+    /// Returns the user id.
     pub fn user_id(&self) -> &str {
         &self.user_id
     }
 
-    /// How long the token lives, from 60 s to 7 days in whole seconds; an hour unless said otherwise. The
-    /// platform's own mint may make it shorter.
+    /// Sets the lifetime: 60 s to 7 days, in whole seconds. Default: one hour. The platform's mint may shorten it.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
 
-    /// An opaque proof of the user, which tool calls get as the caller's token. Anyone who has the session
+    /// Sets an opaque credential of the user, which tool calls receive as the user's token. Anyone with the session
     /// token can read it.
     pub fn user_token(mut self, token: impl Into<String>) -> Self {
         self.user_token = Some(token.into());
         self
     }
 
-    /// Pins the token to one agent.
+    /// Restricts the token to one agent.
     pub fn agent(mut self, agent_id: impl Into<String>) -> Self {
         self.agent_id = Some(agent_id.into());
         self
     }
 
-    /// The user's name, for prompts. Anyone who has the token can read it.
+    /// Sets the user's name, for prompts. Anyone with the token can read it.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.user_meta.name = Some(name.into());
         self
     }
 
-    /// The user's e-mail address, for prompts. Anyone who has the token can read it.
+    /// Sets the user's e-mail address, for prompts. Anyone with the token can read it.
     pub fn email(mut self, email: impl Into<String>) -> Self {
         self.user_meta.email = Some(email.into());
         self
@@ -134,17 +133,16 @@ impl SessionClaims {
         self
     }
 
-    /// Adds a claim of one's own. Its name cannot be one of [`RESERVED_CLAIMS`]; a name that was given
-    /// before gets the new value.
+    /// Adds an extra claim, or replaces one of the same name. The name must not be one of [`RESERVED_CLAIMS`].
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.extra.insert(name.into(), value.into());
         self
     }
 
-    /// Holds the claims against the rules and sanitises the identities.
+    /// Validates the claims and sanitizes the identities.
     ///
     /// # Errors
-    /// When a rule is broken; the error names the field.
+    /// If a claim is invalid; the error names the field.
     pub fn check(mut self) -> Result<CheckedClaims, ClaimsError> {
         let texts = [
             ("userId", Some(&self.user_id)),
@@ -159,7 +157,7 @@ impl SessionClaims {
                 return Err(ClaimsError::Blank { field });
             }
         }
-        // Compared in whole seconds, as they stand in the token.
+        // Compared in whole seconds, as in the token.
         let seconds = self.lifetime.as_secs();
         if !(MIN_LIFETIME.as_secs()..=MAX_LIFETIME.as_secs()).contains(&seconds) {
             return Err(ClaimsError::Lifetime { seconds });
@@ -177,14 +175,14 @@ impl SessionClaims {
         }
         let identities = std::mem::take(&mut self.user_identities).into_iter().enumerate();
         self.user_identities = identities
-            .map(|(index, identity)| identity.sanitised(index))
+            .map(|(index, identity)| identity.sanitized(index))
             .collect::<Result<_, ClaimsError>>()?;
         Ok(CheckedClaims(self))
     }
 }
 
 impl fmt::Debug for SessionClaims {
-    /// Without what is secret or personal.
+    /// Omits secret and personal values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionClaims")
             .field("user_id", &self.user_id)
@@ -199,52 +197,52 @@ impl fmt::Debug for SessionClaims {
     }
 }
 
-/// Claims that break no rule: what a [`Mint`](super::Mint) gets. Made by [`SessionClaims::check`].
+/// Validated claims, as a [`Mint`](super::Mint) receives them. Created by [`SessionClaims::check`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct CheckedClaims(SessionClaims);
 
 impl CheckedClaims {
-    /// The user.
+    /// Returns the user id.
     pub fn user_id(&self) -> &str {
         &self.0.user_id
     }
 
-    /// The opaque proof of the user.
+    /// Returns the opaque credential of the user.
     pub fn user_token(&self) -> Option<&str> {
         self.0.user_token.as_deref()
     }
 
-    /// The one agent that the token is for.
+    /// Returns the agent that the token is restricted to.
     pub fn agent_id(&self) -> Option<&str> {
         self.0.agent_id.as_deref()
     }
 
-    /// How long the token is to live, in seconds.
+    /// Returns the requested lifetime, in seconds.
     pub fn lifetime_seconds(&self) -> u64 {
         self.0.lifetime.as_secs()
     }
 
-    /// How the user is called, if anybody said so.
+    /// Returns the user's name and e-mail address, if set.
     pub fn user_meta(&self) -> Option<&UserMeta> {
         Some(&self.0.user_meta).filter(|meta| !meta.is_empty())
     }
 
-    /// Who the user is on other channels, sanitised.
+    /// Returns the user's identities on other channels, sanitized.
     pub fn user_identities(&self) -> &[UserIdentity] {
         &self.0.user_identities
     }
 
-    /// The permissions, where they are limited.
+    /// Returns the permissions, if they are limited.
     pub fn permissions(&self) -> Option<&[String]> {
         self.0.permissions.as_deref()
     }
 
-    /// The extra claims, by name.
+    /// Returns the extra claims, by name.
     pub fn extra(&self) -> &BTreeMap<String, Value> {
         &self.0.extra
     }
 
-    /// Whether claims that take `bytes` as JSON fit into a token.
+    /// Checks that claims of `bytes` as JSON fit into a token.
     pub(super) fn fit(&self, bytes: usize) -> Result<(), ClaimsError> {
         if bytes <= MAX_CLAIMS_BYTES {
             return Ok(());
@@ -262,7 +260,7 @@ impl CheckedClaims {
         ];
         let extra = claims.extra.iter().map(|(name, value)| (&**name, name.len() + value.to_string().len()));
         let largest = named.into_iter().chain(extra).max_by_key(|(_, bytes)| *bytes);
-        // A name may be what is too long.
+        // The name itself may be too long.
         let largest = largest.map(|(name, _)| name.chars().take(40).collect()).unwrap_or_default();
         Err(ClaimsError::TooLarge { bytes, limit: MAX_CLAIMS_BYTES, largest })
     }
@@ -291,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_blank_is_refused_by_its_name() {
+    fn a_blank_text_is_rejected_and_named() {
         for (claims, field) in [
             (SessionClaims::for_user(""), "userId"),
             (SessionClaims::for_user(" \n"), "userId"),
@@ -307,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reserved_name_is_refused_and_others_are_not() {
+    fn only_reserved_names_are_rejected() {
         for name in RESERVED_CLAIMS {
             let error = claims().claim(name, "usr_8").check().unwrap_err();
             assert_eq!(error, ClaimsError::Reserved { name });

@@ -1,4 +1,4 @@
-//! Mints from the environment, for servers and for the command line.
+//! Creates mints from environment variables, for servers and for the command line.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use super::RemoteMint;
 use super::{MintConfigError, MintError, SessionClaims, SessionScope, SessionTokens};
 use crate::{HostConfig, SecretSource};
 
-/// The variables that are read; those that a host has too are read as [`HostConfig`] does.
+/// The supported variables; [`HostConfig`] reads the ones that a host uses too.
 const VARIABLES: [&str; 13] = [
     "PLATOS_URL",
     "PLATOS_ENTITY",
@@ -25,21 +25,21 @@ const VARIABLES: [&str; 13] = [
 ];
 
 impl SessionTokens {
-    /// Reads the environment variables of this process.
+    /// Creates a mint from the environment variables of this process.
     ///
     /// | variable | meaning |
     /// | --- | --- |
     /// | `PLATOS_ORGANIZATION_ID`, `PLATOS_PROJECT_ID`, `PLATOS_ENVIRONMENT_ID`, `PLATOS_ENTITY` (or `entity` in the query of `PLATOS_URL`) | the scope |
-    /// | `PLATOS_MINT` | `local`, the default: tokens are signed here; `remote`: by the platform |
-    /// | `PLATOS_SECRET`, or `PLATOS_SECRET_FILE` | for the local mint: the service secret |
-    /// | `PLATOS_MINT_URL` | for the remote mint: where it is, such as `https://platos.example` |
-    /// | `PLATOS_MINT_BEARER`, or `PLATOS_MINT_BEARER_FILE` | for the remote mint: its bearer, `plt_ent_…` |
-    /// | `PLATOS_CA_FILE`, `PLATOS_ALLOW_INSECURE` | for the remote mint: as for a host |
+    /// | `PLATOS_MINT` | `local` (default): this process signs tokens; `remote`: the platform signs them |
+    /// | `PLATOS_SECRET`, or `PLATOS_SECRET_FILE` | local mint: the service secret |
+    /// | `PLATOS_MINT_URL` | remote mint: its URL, such as `https://platos.example` |
+    /// | `PLATOS_MINT_BEARER`, or `PLATOS_MINT_BEARER_FILE` | remote mint: its bearer key, `plt_ent_…` |
+    /// | `PLATOS_CA_FILE`, `PLATOS_ALLOW_INSECURE` | remote mint: as for a host |
     ///
     /// An empty variable counts as unset. The remote mint needs the feature `remote-mint`.
     ///
     /// # Errors
-    /// When a variable is missing or cannot be used; the error names it.
+    /// If a variable is missing or invalid; the error names it.
     pub fn from_env() -> Result<Self, MintConfigError> {
         for variable in VARIABLES {
             if std::env::var_os(variable).is_some_and(|value| value.to_str().is_none()) {
@@ -47,14 +47,14 @@ impl SessionTokens {
                 return Err(MintConfigError::Variable {
                     variable,
                     value,
-                    expected: "it has to be valid UTF-8",
+                    expected: "it must be valid UTF-8",
                 });
             }
         }
         Self::from_lookup(|variable| std::env::var(variable).ok())
     }
 
-    /// Reads the same variables through `lookup`.
+    /// Creates a mint from variables that `lookup` returns; see [`from_env`](Self::from_env).
     ///
     /// ```
     /// use platools::session_token::SessionTokens;
@@ -135,13 +135,12 @@ fn remote(
     Err(MintConfigError::Variable {
         variable: "PLATOS_MINT",
         value: "remote".to_owned(),
-        expected: "this program was built without the feature `remote-mint` of platools: switch it on",
+        expected: "this program was built without the feature `remote-mint` of platools: enable it",
     })
 }
 
-/// What a command `mint` does: mints a token for a user from the variables of
-/// [`SessionTokens::from_env`], which it reads through `lookup`, and writes the token alone, with a line
-/// break, to `out`.
+/// Implements a command `mint`: mints a token for a user with the variables of [`SessionTokens::from_env`], read
+/// through `lookup`, and writes only the token and a line break to `out`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -153,7 +152,7 @@ fn remote(
 /// ```
 ///
 /// # Errors
-/// When a variable is missing or wrong, when the mint has no token, and when `out` takes none.
+/// If a variable is missing or invalid, minting fails, or writing to `out` fails.
 pub async fn print_token(
     user_id: &str,
     lookup: impl Fn(&str) -> Option<String>,
@@ -184,7 +183,7 @@ mod tests {
         ("PLATOS_MINT_BEARER", "plt_ent_s3cret-s3cret"),
     ];
 
-    /// All variables, with one changed.
+    /// Creates a mint from all variables, with one of them changed.
     fn tokens(variable: &str, value: &str) -> Result<SessionTokens, MintConfigError> {
         SessionTokens::from_lookup(|wanted| {
             if wanted == variable {
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_wrong_is_named_and_no_secret_shown() {
+    fn missing_or_invalid_variables_are_named_without_secrets() {
         for (variable, value) in [
             ("PLATOS_ORGANIZATION_ID", ""),
             ("PLATOS_PROJECT_ID", ""),
@@ -216,7 +215,7 @@ mod tests {
 
     #[cfg(feature = "remote-mint")]
     #[test]
-    fn the_platforms_mint_is_used_when_it_is_asked_for_and_complete() {
+    fn the_remote_mint_is_used_if_configured_completely() {
         let remote = |variable: &str, value: &str| {
             SessionTokens::from_lookup(|wanted| match wanted {
                 _ if wanted == variable => Some(value.to_owned()),
@@ -242,7 +241,7 @@ mod tests {
 
     #[cfg(not(feature = "remote-mint"))]
     #[test]
-    fn without_the_feature_the_platforms_mint_is_not_silently_another_one() {
+    fn without_the_feature_the_remote_mint_is_an_error() {
         let error = tokens("PLATOS_MINT", "remote").unwrap_err().to_string();
         assert!(error.contains("`remote-mint`"), "{error}");
     }

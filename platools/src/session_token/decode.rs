@@ -1,6 +1,6 @@
-//! From the text of a token to its parts, strictly: one text, one reading.
+//! Strict decoding of a token into its parts, without verification.
 //!
-//! It must not know keys or clocks; what it returns is only claimed.
+//! This module must not know keys or clocks.
 
 use std::fmt;
 
@@ -10,16 +10,16 @@ use serde_json::{Map, Value};
 use super::TokenError;
 use crate::jwt::unique::{self, Unreadable};
 
-/// The longest token that is read, in bytes. A longer one is refused before anything is done with it.
+/// Maximum length of a token, in bytes. Longer tokens are rejected before decoding.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// The longest name of an algorithm that an error quotes.
+/// Maximum length of an algorithm name that an error quotes, in bytes.
 const QUOTED_ALGORITHM_BYTES: usize = 16;
 
-/// A token's parts, of which only the header is decoded.
+/// The parts of a token; only the header is decoded.
 pub(super) struct Parts<'a> {
     pub(super) header: Map<String, Value>,
-    /// Header and claims as they are signed.
+    /// Header and claims, as signed.
     pub(super) signed: &'a str,
     claims: &'a str,
     /// 43 characters of base64.
@@ -27,12 +27,12 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Cuts a token into its three parts and decodes the header.
+    /// Splits a token into its three parts and decodes the header.
     pub(super) fn split(token: &'a str) -> Result<Self, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLarge { bytes: token.len(), limit: MAX_TOKEN_BYTES });
         }
-        let three = TokenError::Malformed { problem: "a token has three parts with a dot between them" };
+        let three = TokenError::Malformed { problem: "a token has three parts separated by dots" };
         let (signed, signature) = token.rsplit_once('.').ok_or_else(|| three.clone())?;
         let (header, claims) = signed.split_once('.').ok_or_else(|| three.clone())?;
         if claims.contains('.') {
@@ -41,12 +41,12 @@ impl<'a> Parts<'a> {
         Ok(Self { header: object(header, "header")?, signed, claims, signature })
     }
 
-    /// The algorithm that the header names.
+    /// Returns the algorithm that the header names.
     pub(super) fn algorithm(&self) -> Option<&str> {
         self.header.get("alg")?.as_str()
     }
 
-    /// Refuses every algorithm but HS256, and headers that ask for more than is understood here.
+    /// Rejects every algorithm but HS256, and headers with critical extensions.
     pub(super) fn pin_algorithm(&self) -> Result<(), TokenError> {
         if self.algorithm() != Some("HS256") {
             let is_name = |name: &&str| {
@@ -60,20 +60,20 @@ impl<'a> Parts<'a> {
             return Err(TokenError::WrongAlgorithm { found: found.to_owned() });
         }
         if self.header.contains_key("crit") {
-            let problem = "its header has critical extensions, none of which is understood";
+            let problem = "its header has critical extensions, which are not supported";
             return Err(TokenError::Malformed { problem });
         }
         Ok(())
     }
 
-    /// The claims, which nobody has vouched for.
+    /// Decodes the claims, without verification.
     pub(super) fn claims(&self) -> Result<Map<String, Value>, TokenError> {
         object(self.claims, "claims")
     }
 }
 
 fn object(base64: &str, part: &'static str) -> Result<Map<String, Value>, TokenError> {
-    // Without padding, and without bits that mean nothing: two texts are never one token.
+    // Without padding and unused bits, so that a token has exactly one text.
     let json = BASE64URL_NOPAD.decode(base64.as_bytes()).map_err(|_| TokenError::Malformed {
         problem: if part == "header" {
             "its header is not base64url without padding"
@@ -90,7 +90,7 @@ fn object(base64: &str, part: &'static str) -> Result<Map<String, Value>, TokenE
     })
 }
 
-/// What a token claims, whoever made it. Its `Debug` shows names alone.
+/// The unverified content of a token. `Debug` shows only the names of the claims.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct UnverifiedToken {
@@ -101,12 +101,12 @@ pub struct UnverifiedToken {
 }
 
 impl UnverifiedToken {
-    /// A claim that is a text.
+    /// Returns a claim that is a text.
     pub fn text(&self, claim: &str) -> Option<&str> {
         self.claims.get(claim)?.as_str()
     }
 
-    /// A claim that is a whole number from 0, such as `exp`.
+    /// Returns a claim that is a non-negative integer, such as `exp`.
     pub fn number(&self, claim: &str) -> Option<u64> {
         self.claims.get(claim)?.as_u64()
     }
@@ -121,9 +121,8 @@ impl fmt::Debug for UnverifiedToken {
     }
 }
 
-/// Reads what a token claims **without verifying anything**: anyone can write such a token. For a look inside,
-/// also of tokens that the platform signed, for which a backend has no key. To decide anything by a token use
-/// [`TokenVerifier`](super::TokenVerifier).
+/// Decodes a token **without verifying it**: anyone can write such a token. For inspection, also of tokens signed by the
+/// platform, for which a backend has no key. To trust a token, use [`TokenVerifier`](super::TokenVerifier).
 ///
 /// ```
 /// use platools::session_token::decode_unverified;
@@ -134,7 +133,7 @@ impl fmt::Debug for UnverifiedToken {
 /// ```
 ///
 /// # Errors
-/// When the text is not a token of three parts, is too long, or has a claim twice.
+/// If the text is not a token of three parts, is too long, or has a duplicate claim.
 pub fn decode_unverified(token: &str) -> Result<UnverifiedToken, TokenError> {
     let parts = Parts::split(token)?;
     let Some(algorithm) = parts.algorithm() else {

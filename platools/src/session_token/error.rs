@@ -1,4 +1,4 @@
-//! What can go wrong with claims, with minting, and with a token that somebody presents.
+//! Errors of claims, of minting, and of verifying a token.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -13,44 +13,44 @@ use crate::host::ConfigError;
 use crate::tool::BoxError;
 use crate::verify::SecretError;
 
-/// Claims that break a rule. The text starts with the field and quotes no value.
+/// Invalid claims. The text starts with the field and quotes no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClaimsError {
-    /// A text has nothing in it.
-    #[error("`{field}` is blank: give it a value, or leave it out where it is optional")]
+    /// A text is blank.
+    #[error("`{field}` is blank: set it, or omit it if it is optional")]
     Blank {
         /// The field.
         field: &'static str,
     },
-    /// The entity's id cannot stand in the mint's URL.
+    /// The entity's id is not allowed in the mint's URL.
     #[error(
-        "`entityId` has to be 1 to 64 of the characters A-Z, a-z, 0-9, `_` and `-` for the platform's mint"
+        "`entityId` must be 1 to 64 of the characters A-Z, a-z, 0-9, `_` and `-` for the platform's mint"
     )]
     EntityId,
-    /// The token would live too short or too long.
-    #[error("`lifetime` is {seconds} s: a session token lives from 60 s to 7 days ({} s)", 7 * 86_400)]
+    /// The lifetime is too short or too long.
+    #[error("`lifetime` is {seconds} s: it must be from 60 s to 7 days ({} s)", 7 * 86_400)]
     Lifetime {
-        /// What was asked for, in seconds.
+        /// The requested lifetime, in seconds.
         seconds: u64,
     },
     /// There are too many identities.
-    #[error("`userIdentities` has {found} entries: at most 8 fit")]
+    #[error("`userIdentities` has {found} entries: at most 8 are allowed")]
     TooManyIdentities {
-        /// How many there are.
+        /// Number of identities.
         found: usize,
     },
-    /// An identity breaks a rule.
+    /// An identity is invalid.
     #[error("`userIdentities[{index}].{part}` {problem}")]
     Identity {
-        /// Its place in the list, from 0.
+        /// Its index in the list.
         index: usize,
-        /// The part of it.
+        /// The invalid part.
         part: &'static str,
         /// The rule.
         problem: &'static str,
     },
-    /// An extra claim has a name that means something already.
+    /// An extra claim has a reserved name.
     #[error("`{name}` is reserved and cannot be an extra claim: use its own method, or another name")]
     Reserved {
         /// The name.
@@ -59,20 +59,20 @@ pub enum ClaimsError {
     /// An extra claim has no name.
     #[error("an extra claim has no name: give it one")]
     Unnamed,
-    /// All claims together are too large.
+    /// The claims are too large in total.
     #[error(
-        "the claims take {bytes} bytes as JSON, at most {limit} fit into a header: `{largest}` is the largest, shorten it"
+        "the claims have {bytes} bytes as JSON, at most {limit} fit into a header: shorten `{largest}`, the largest"
     )]
     TooLarge {
         /// The size, in bytes.
         bytes: usize,
-        /// The most, in bytes.
+        /// The maximum, in bytes.
         limit: usize,
-        /// The largest of them.
+        /// The largest claim.
         largest: String,
     },
-    /// The mint in use has no place for a claim.
-    #[error("`{field}` cannot be minted by the platform's mint: leave it out, or use the local mint")]
+    /// The mint does not support a claim.
+    #[error("the platform's mint does not support `{field}`: omit it, or use the local mint")]
     Unsupported {
         /// The field.
         field: &'static str,
@@ -80,7 +80,7 @@ pub enum ClaimsError {
 }
 
 impl ClaimsError {
-    /// The field, as it is called in a token.
+    /// Returns the field, as it is named in a token.
     pub fn field(&self) -> Cow<'static, str> {
         match self {
             Self::Blank { field } | Self::Unsupported { field } => (*field).into(),
@@ -95,58 +95,58 @@ impl ClaimsError {
     }
 }
 
-/// A mint that cannot be set up.
+/// An invalid configuration of a mint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MintConfigError {
-    /// Something is not configured.
+    /// A setting is missing.
     #[error("{what} is missing: set {variable}, or give it in code")]
     Missing {
-        /// What is missing.
+        /// The missing setting.
         what: &'static str,
-        /// The variable that says it.
+        /// The variable that sets it.
         variable: &'static str,
     },
-    /// The scope breaks a rule.
+    /// The scope is invalid.
     #[error("the scope of the session tokens: {0}")]
     Scope(#[from] ClaimsError),
-    /// The service secret cannot be had or used.
+    /// The service secret is missing or invalid.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// The bearer of the platform's mint cannot be had or used.
+    /// The bearer of the platform's mint is missing or invalid.
     #[error("the bearer of the platform's mint {problem}")]
     Bearer {
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
-    /// The URL of the platform's mint cannot be used.
+    /// The URL of the platform's mint is invalid.
     #[error("the URL of the platform's mint {problem}")]
     Url {
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
-    /// A variable has a value that cannot be read.
+    /// A variable has an invalid value.
     #[error("{variable} is `{value}`: {expected}")]
     Variable {
         /// The variable.
         variable: &'static str,
         /// Its value.
         value: String,
-        /// What it should look like.
+        /// The expected value.
         expected: &'static str,
     },
-    /// The environment's other variables cannot be read.
+    /// Other environment variables are invalid.
     #[error(transparent)]
     Environment(#[from] ConfigError),
-    /// The file with certificates cannot be used.
+    /// The file of CA certificates is invalid.
     #[error("PLATOS_CA_FILE: {path}: {problem}", path = path.display())]
     CaFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
-    /// TLS cannot be set up.
+    /// The TLS configuration failed.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
 }
@@ -161,37 +161,37 @@ impl MintConfigError {
     }
 }
 
-/// Why no token was minted.
+/// An error of minting.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum MintError {
-    /// The claims break a rule.
+    /// The claims are invalid.
     #[error("the claims of a session token: {0}")]
     Claims(#[from] ClaimsError),
-    /// The platform's mint did not give a token.
+    /// The platform's mint failed.
     #[cfg(feature = "remote-mint")]
     #[error(transparent)]
     Remote(#[from] super::RemoteMintError),
-    /// A mint of somebody else's has no token now.
+    /// A custom mint is temporarily unavailable.
     #[error("the mint is unavailable: {0}")]
     Unavailable(#[source] Arc<dyn Error + Send + Sync>),
-    /// A mint of somebody else's failed.
+    /// A custom mint failed.
     #[error("the mint failed: {0}")]
     Other(#[source] Arc<dyn Error + Send + Sync>),
 }
 
 impl MintError {
-    /// An error of a mint of one's own that passes, such as a vault that is not reached. Its text goes into logs.
+    /// Creates a temporary error of a custom mint, such as an unreachable vault. Its text is logged.
     pub fn unavailable(error: impl Into<BoxError>) -> Self {
         Self::Unavailable(error.into().into())
     }
 
-    /// An error of a mint of one's own. Its text goes into logs.
+    /// Creates an error of a custom mint. Its text is logged.
     pub fn other(error: impl Into<BoxError>) -> Self {
         Self::Other(error.into().into())
     }
 
-    /// When the platform's mint says to try again.
+    /// Returns the time after which the platform's mint allows a retry, if it said so.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             #[cfg(feature = "remote-mint")]
@@ -200,7 +200,7 @@ impl MintError {
         }
     }
 
-    /// Whether trying again later may help.
+    /// Returns whether a later retry may succeed.
     pub fn is_temporary(&self) -> bool {
         match self {
             #[cfg(feature = "remote-mint")]
@@ -211,49 +211,49 @@ impl MintError {
     }
 }
 
-/// Why a token is refused. The text starts with the machine-readable [`reason`](Self::reason) and shows
-/// nothing of the token.
+/// The reason for which a token was rejected. The text starts with the machine-readable [`reason`](Self::reason) and
+/// contains nothing of the token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// The token is longer than any that is minted.
-    #[error("too_large: the token has {bytes} bytes, at most {limit} are read")]
+    /// The token is too long.
+    #[error("too_large: the token has {bytes} bytes, at most {limit} are allowed")]
     TooLarge {
         /// Its size, in bytes.
         bytes: usize,
-        /// The most that is read, in bytes.
+        /// The maximum, in bytes.
         limit: usize,
     },
     /// The text is not a token.
     #[error("malformed: {problem}")]
     Malformed {
-        /// What is wrong with it.
+        /// The problem.
         problem: &'static str,
     },
-    /// A name occurs twice in one object, so that two readers could see two values.
-    #[error("duplicate_claim: a name occurs twice in the token's {part}")]
+    /// An object has a duplicate name, which different parsers could resolve differently.
+    #[error("duplicate_claim: duplicate name in the token's {part}")]
     Duplicate {
         /// Where: `header` or `claims`.
         part: &'static str,
     },
-    /// The token is signed in another way, or not at all.
+    /// The token is unsigned, or signed with another algorithm.
     #[error("wrong_algorithm: only HS256 is accepted, the token names {found}")]
     WrongAlgorithm {
-        /// What it names, as far as that is a name.
+        /// The algorithm, if it is a plausible name.
         found: String,
     },
-    /// The signature is not of this secret over these claims.
+    /// The signature does not match the secret and the claims.
     #[error(
         "bad_signature: the signature does not match; check that both sides have the same service secret"
     )]
     BadSignature,
-    /// The token has ended.
-    #[error("expired: the token ended {seconds} s ago; mint a new one")]
+    /// The token has expired.
+    #[error("expired: the token expired {seconds} s ago; mint a new one")]
     Expired {
         /// How long ago, in seconds.
         seconds: u64,
     },
-    /// The token claims to be minted later than now.
+    /// The token was issued in the future.
     #[error(
         "issued_in_the_future: the token was minted {seconds} s ahead of this machine's clock; check the clocks"
     )]
@@ -261,22 +261,22 @@ pub enum TokenError {
         /// How far ahead, in seconds.
         seconds: u64,
     },
-    /// A claim that every token has is not there.
+    /// A required claim is missing.
     #[error("claim_missing: the token has no `{claim}`")]
     ClaimMissing {
         /// The claim.
         claim: &'static str,
     },
-    /// A claim has a value of another kind.
+    /// A claim has a value of the wrong type.
     #[error("claim_invalid: the token's `{claim}` is not {expected}")]
     ClaimInvalid {
         /// The claim.
         claim: &'static str,
-        /// What it should be.
+        /// The expected value.
         expected: &'static str,
     },
-    /// The token is for somebody else.
-    #[error("scope_mismatch: the token's `{claim}` is another one's")]
+    /// The token belongs to another scope.
+    #[error("scope_mismatch: the token's `{claim}` belongs to another scope")]
     ScopeMismatch {
         /// The claim that differs.
         claim: &'static str,
@@ -284,7 +284,7 @@ pub enum TokenError {
 }
 
 impl TokenError {
-    /// The machine-readable reason.
+    /// Returns the machine-readable reason.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::TooLarge { .. } => "too_large",

@@ -1,4 +1,4 @@
-//! The local mint: signs with the entity's secret.
+//! The local mint, which signs with the entity's secret.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,23 +18,23 @@ use super::{
 use crate::jwt;
 use crate::verify::{Secret, SecretSource};
 
-/// `{"alg":"HS256","typ":"JWT"}` and the dot behind it.
+/// The encoded header `{"alg":"HS256","typ":"JWT"}` with its trailing dot.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.";
 
-/// Signs tokens in this process, with the service secret.
+/// Signs tokens in this process with the service secret.
 ///
-/// A secret from a file or a variable is looked at again once a second at most, one from a callback once a
-/// minute, so a rotated secret is found; while it cannot be had, the last one stays in use.
+/// Follows a rotated secret: a file or a variable is read again at most once a second, a callback is called again at
+/// most once a minute. If loading fails, the last secret stays in use.
 pub struct LocalMint {
     scope: SessionScope,
     key: Rotating<EncodingKey>,
 }
 
 impl LocalMint {
-    /// A mint for one scope. The secret is got at once, on this thread.
+    /// Creates a mint for one scope. Loads the secret on the current thread.
     ///
     /// # Errors
-    /// When the secret cannot be had or used, or an id of the scope is blank.
+    /// If the secret is missing or invalid, or an id of the scope is blank.
     pub fn new(secret: SecretSource, scope: SessionScope) -> Result<Self, MintConfigError> {
         jwt::choose_provider();
         scope.check()?;
@@ -62,8 +62,8 @@ impl LocalMint {
     }
 }
 
-/// The key is the text as it is, not what its hexadecimal digits mean.
-#[allow(clippy::unnecessary_wraps, reason = "other values of a secret are refused")]
+/// Creates the key from the bytes of the text; hexadecimal digits are not decoded.
+#[allow(clippy::unnecessary_wraps, reason = "other uses of a secret can reject it")]
 fn key(secret: &Secret) -> Result<EncodingKey, Unusable> {
     Ok(EncodingKey::from_secret(secret.expose().as_bytes()))
 }
@@ -82,7 +82,7 @@ impl fmt::Debug for LocalMint {
     }
 }
 
-/// The claims as they are signed, in the order of the page.
+/// The claims as they are signed, in the order of the protocol page.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_holds_the_claims_of_the_page_in_its_order_and_nothing_that_was_not_said() {
+    fn a_token_has_exactly_the_given_claims_in_protocol_order() {
         let token = signed(SessionClaims::for_user("usr_7")).unwrap();
         assert_eq!(
             BASE64URL_NOPAD.decode(HEADER.trim_end_matches('.').as_bytes()).unwrap(),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_that_no_header_takes_are_refused_and_the_largest_is_named() {
+    fn too_large_claims_are_rejected_and_the_largest_is_named() {
         let error = signed(SessionClaims::for_user("usr_7").claim("story", "s3cret".repeat(2_000)));
         let error = error.unwrap_err().to_string();
         assert!(error.contains("`story`") && !error.contains("s3crets3cret"), "{error}");

@@ -1,4 +1,4 @@
-//! The one interface over all mints.
+//! The interface of all mints.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,10 +34,10 @@ use crate::SecretSource;
 /// ```
 #[async_trait]
 pub trait Mint: Send + Sync + 'static {
-    /// Mints a token with these claims, which break no rule.
+    /// Mints a token with these validated claims.
     ///
     /// # Errors
-    /// When there is no token to be had. The error's text goes into logs and must not hold a secret.
+    /// If minting fails. The error's text is logged and must not contain secrets.
     async fn mint(&self, claims: &CheckedClaims) -> Result<SessionToken, MintError>;
 }
 
@@ -48,27 +48,27 @@ impl<M: Mint + ?Sized> Mint for Arc<M> {
     }
 }
 
-/// Session tokens for the users of one entity, whichever mint they come from. Clones share the mint.
+/// Mints session tokens for the users of one entity, with any [`Mint`]. Clones share the mint.
 #[derive(Clone)]
 pub struct SessionTokens {
     mint: Arc<dyn Mint>,
 }
 
 impl SessionTokens {
-    /// Tokens from any mint, such as a `RemoteMint`.
+    /// Uses any mint, such as a `RemoteMint`.
     pub fn new(mint: impl Mint) -> Self {
         Self { mint: Arc::new(mint) }
     }
 
-    /// Tokens that this process signs with the entity's secret; see [`LocalMint`].
+    /// Signs tokens in this process with the entity's secret; see [`LocalMint`].
     ///
     /// # Errors
-    /// When the secret cannot be had or used, or an id of the scope is blank.
+    /// If the secret is missing or invalid, or an id of the scope is blank.
     pub fn local(secret: SecretSource, scope: SessionScope) -> Result<Self, MintConfigError> {
         Ok(Self::new(LocalMint::new(secret, scope)?))
     }
 
-    /// Hands out a token again while most of its life is left; see [`CachingMint`].
+    /// Caches tokens until a fifth of their lifetime is left; see [`CachingMint`].
     pub fn cached(self, capacity: usize) -> Self {
         Self::new(CachingMint::new(self.mint, capacity))
     }
@@ -76,7 +76,7 @@ impl SessionTokens {
     /// Mints a token.
     ///
     /// # Errors
-    /// When the claims break a rule, or the mint has no token to give.
+    /// If the claims are invalid, or minting fails.
     pub async fn mint(&self, claims: SessionClaims) -> Result<SessionToken, MintError> {
         self.mint.mint(&claims.check()?).await
     }

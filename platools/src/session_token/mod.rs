@@ -1,8 +1,7 @@
-//! Session tokens: what a backend gives its frontend, so that the service secret stays where it is
-//! (feature `jwt`).
+//! Session tokens for frontends, so that the service secret stays in the backend (feature `jwt`).
 //!
-//! A frontend talks to Platos with a short-lived token, in the header `X-Platos-Session-Token`. The backend
-//! mints it, for the user that its own login knows:
+//! A frontend authenticates to Platos with a short-lived token in the header `X-Platos-Session-Token`. The backend
+//! mints it for the user of its own login:
 //!
 //! ```
 //! use platools::session_token::{SessionClaims, SessionScope, SessionTokens};
@@ -19,16 +18,15 @@
 //! # }
 //! ```
 //!
-//! * **Who signs.** [`LocalMint`] signs with the entity's secret. A newer platform accepts only tokens that it
-//!   signed itself: `RemoteMint` (feature `remote-mint`) asks it for them. [`SessionTokens`] is one interface
-//!   over both, and over any other [`Mint`]; [`CachingMint`] hands out a token again while most of its life
-//!   is left.
-//! * **Who reads.** [`TokenVerifier`] verifies what the entity signed, for tests and for a look inside;
-//!   [`decode_unverified`] only looks.
-//! * **The endpoint.** `session_token_router` (feature `http`) answers `POST /api/platos-session`.
-//! * **The command.** [`print_token`] mints from the environment and prints the token alone.
+//! * **Minting.** [`LocalMint`] signs with the entity's secret. Newer platforms accept only tokens that they signed
+//!   themselves: `RemoteMint` (feature `remote-mint`) requests them. [`SessionTokens`] wraps either of them, or any
+//!   other [`Mint`]; [`CachingMint`] caches tokens.
+//! * **Reading.** [`TokenVerifier`] verifies tokens that the entity signed, for tests and inspection;
+//!   [`decode_unverified`] only decodes.
+//! * **Endpoint.** `session_token_router` (feature `http`) answers `POST /api/platos-session`.
+//! * **Command.** [`print_token`] mints a token from environment variables and prints it.
 //!
-//! This room must not know tools, calls or connections.
+//! This module must not know tools, calls or connections.
 
 mod caching;
 mod claims;
@@ -68,7 +66,7 @@ pub use verify::{SessionTokenClaims, TokenVerifier};
 /// The header in which a client sends its token to the platform.
 pub const SESSION_TOKEN_HEADER: &str = "X-Platos-Session-Token";
 
-/// Seconds since 1970; 0 for a clock before.
+/// Converts a time to seconds since 1970; 0 for earlier times.
 fn unix_seconds(time: std::time::SystemTime) -> u64 {
     time.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

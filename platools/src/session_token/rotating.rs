@@ -1,4 +1,4 @@
-//! A secret in use that may change where it is kept: looked at again now and then, and never in anybody's way.
+//! A value derived from a secret that is reloaded periodically, without blocking other requests.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -6,30 +6,30 @@ use std::time::{Duration, Instant};
 
 use crate::verify::{Secret, SecretError, SecretSource};
 
-/// How often a file or a variable is looked at again. A secret file is small, and a look costs a read.
-const QUICK: Duration = Duration::from_secs(1);
+/// Reload interval of files and variables, which are cheap to read.
+const FILE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often a callback is asked again.
-const SLOW: Duration = Duration::from_secs(60);
+/// Reload interval of callbacks.
+const CALLBACK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How long a look may take; then the last secret stays in use.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time limit of a reload; after it the last secret stays in use.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A value made of a secret.
+/// A value derived from a secret.
 pub(super) struct Rotating<T> {
     source: SecretSource,
     prepare: fn(&Secret) -> Result<T, Unusable>,
     current: RwLock<Arc<T>>,
-    /// How often there is something to look at; `None` for what never changes.
+    /// Reload interval; `None` for a fixed secret.
     every: Option<Duration>,
     started: Instant,
-    /// When to look again, in milliseconds from the start.
-    next_look: AtomicU64,
-    /// Whether the last look failed, so that the log hears of it once.
+    /// Time of the next reload, in milliseconds since the start.
+    next_reload: AtomicU64,
+    /// Whether the last reload failed, to log the failure once.
     failing: AtomicBool,
 }
 
-/// A secret that cannot be had, or not be used.
+/// A secret that is missing or invalid.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
     #[error(transparent)]
@@ -40,26 +40,26 @@ pub(super) enum Unusable {
 }
 
 impl<T: Send + Sync + 'static> Rotating<T> {
-    /// Gets the secret a first time, on this thread.
+    /// Loads the secret for the first time, on the current thread.
     pub(super) fn new(
         source: SecretSource,
         prepare: fn(&Secret) -> Result<T, Unusable>,
     ) -> Result<Self, Unusable> {
         let every = match () {
             () if source.is_constant() => None,
-            () if source.is_slow() => Some(SLOW),
-            () => Some(QUICK),
+            () if source.is_slow() => Some(CALLBACK_INTERVAL),
+            () => Some(FILE_INTERVAL),
         };
-        Self::looking(source, prepare, every)
+        Self::with_interval(source, prepare, every)
     }
 
-    fn looking(
+    fn with_interval(
         source: SecretSource,
         prepare: fn(&Secret) -> Result<T, Unusable>,
         every: Option<Duration>,
     ) -> Result<Self, Unusable> {
         let current = prepare(&source.load()?)?;
-        let next_look = AtomicU64::new(every.unwrap_or_default().as_millis() as u64);
+        let next_reload = AtomicU64::new(every.unwrap_or_default().as_millis() as u64);
         let current = RwLock::new(Arc::new(current));
         Ok(Self {
             source,
@@ -67,33 +67,33 @@ impl<T: Send + Sync + 'static> Rotating<T> {
             current,
             every,
             started: Instant::now(),
-            next_look,
+            next_reload,
             failing: AtomicBool::new(false),
         })
     }
 
-    /// The value as it is now. The first who asks when it is time for a look waits for it; all others get what
-    /// there is.
+    /// Returns the current value. The first caller after the interval waits for the reload; all others get the present
+    /// value.
     pub(super) async fn get(&self) -> Arc<T> {
         if let Some(every) = self.every {
             let now = self.started.elapsed().as_millis() as u64;
-            let due = self.next_look.load(Ordering::Relaxed);
+            let due = self.next_reload.load(Ordering::Relaxed);
             let next = now.saturating_add(every.as_millis() as u64);
             let claimed =
-                || self.next_look.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+                || self.next_reload.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
             if now >= due && claimed() {
-                self.look().await;
+                self.reload().await;
             }
         }
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Gets the secret again. Without it the last one stays: a file is missing for a moment when it is replaced.
-    async fn look(&self) {
+    /// Reloads the secret. On failure the last one stays in use: a file can be missing briefly while it is replaced.
+    async fn reload(&self) {
         let (source, prepare) = (self.source.clone(), self.prepare);
         let load = move || prepare(&source.load()?);
         let loaded = match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => match tokio::time::timeout(PATIENCE, runtime.spawn_blocking(load)).await {
+            Ok(runtime) => match tokio::time::timeout(RELOAD_TIMEOUT, runtime.spawn_blocking(load)).await {
                 Ok(Ok(loaded)) => loaded.map_err(|error| error.to_string()),
                 Ok(Err(_)) => Err(format!("{} panicked", self.source)),
                 Err(_) => Err(format!("{} took too long", self.source)),
@@ -114,45 +114,45 @@ impl<T: Send + Sync + 'static> Rotating<T> {
 mod tests {
     use super::*;
 
-    #[allow(clippy::unnecessary_wraps, reason = "others refuse some")]
+    #[allow(clippy::unnecessary_wraps, reason = "other functions can fail")]
     fn text(secret: &Secret) -> Result<String, Unusable> {
         Ok(secret.expose().to_owned())
     }
 
     #[tokio::test]
-    async fn a_rotated_secret_is_found_and_a_missing_one_changes_nothing() {
+    async fn a_rotated_secret_is_loaded_and_a_missing_one_is_ignored() {
         let path = std::env::temp_dir().join(format!("platools-rotating-{}", std::process::id()));
         std::fs::write(&path, "the-first-s3cret\n").unwrap();
         let source = SecretSource::file(&path);
-        let rotating = Rotating::looking(source.clone(), text, Some(Duration::ZERO)).unwrap();
+        let rotating = Rotating::with_interval(source.clone(), text, Some(Duration::ZERO)).unwrap();
         let rarely = Rotating::new(source, text).unwrap();
         assert_eq!(*rotating.get().await, "the-first-s3cret");
-        // Of the same length: size and time of a file need not tell.
+        // Same length, since size and modification time may not change.
         std::fs::write(&path, "the-other-s3cret\n").unwrap();
         assert_eq!(*rotating.get().await, "the-other-s3cret");
         std::fs::remove_file(&path).unwrap();
         assert_eq!(*rotating.get().await, "the-other-s3cret");
-        assert_eq!(*rarely.get().await, "the-first-s3cret", "not before its second is over");
-        assert_eq!(rarely.every, Some(QUICK));
+        assert_eq!(*rarely.get().await, "the-first-s3cret", "not before the interval has passed");
+        assert_eq!(rarely.every, Some(FILE_INTERVAL));
     }
 
     #[tokio::test]
-    async fn a_text_is_never_looked_at_again_and_a_callback_seldom() {
+    async fn a_text_is_never_reloaded_and_a_callback_rarely() {
         let rotating = Rotating::new(SecretSource::text("the-only-s3cret-1"), text).unwrap();
         assert_eq!(rotating.every, None);
         assert_eq!(*rotating.get().await, "the-only-s3cret-1");
         let callback = SecretSource::callback(|| Ok("the-called-s3cret".to_owned()));
-        assert_eq!(Rotating::new(callback, text).unwrap().every, Some(SLOW));
+        assert_eq!(Rotating::new(callback, text).unwrap().every, Some(CALLBACK_INTERVAL));
     }
 
     #[tokio::test]
-    async fn a_callback_that_panics_later_changes_nothing() {
+    async fn a_later_panic_of_a_callback_is_ignored() {
         let asked = AtomicU64::new(0);
         let source = SecretSource::callback(move || match asked.fetch_add(1, Ordering::Relaxed) {
             0 => Ok("the-called-s3cret".to_owned()),
             _ => panic!("sealed"),
         });
-        let rotating = Rotating::looking(source, text, Some(Duration::ZERO)).unwrap();
+        let rotating = Rotating::with_interval(source, text, Some(Duration::ZERO)).unwrap();
         assert_eq!(*rotating.get().await, "the-called-s3cret");
     }
 }

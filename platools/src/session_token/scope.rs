@@ -1,9 +1,9 @@
-//! What all tokens of one mint belong to.
+//! The scope of all tokens of one mint.
 
 use super::ClaimsError;
 use crate::wire::Scope;
 
-/// The organization, project and environment that a token is for, and the entity that answers for it.
+/// The organization, project and environment of a token, and the entity that issues it.
 ///
 /// ```
 /// use platools::session_token::SessionScope;
@@ -25,7 +25,7 @@ pub struct SessionScope {
 }
 
 impl SessionScope {
-    /// A scope, from the outside in. A blank id is refused when a mint is made with it.
+    /// Creates a scope. Blank ids are rejected when a mint is created with it.
     pub fn new(
         organization_id: impl Into<String>,
         project_id: impl Into<String>,
@@ -40,7 +40,7 @@ impl SessionScope {
         }
     }
 
-    /// The ids under their names in a token.
+    /// Returns the ids with their names in a token.
     pub(super) fn ids(&self) -> [(&'static str, &str); 4] {
         [
             ("organizationId", &self.organization_id),
@@ -50,7 +50,7 @@ impl SessionScope {
         ]
     }
 
-    /// Holds the ids against the rules.
+    /// Checks that no id is blank.
     pub(super) fn check(&self) -> Result<(), ClaimsError> {
         match self.ids().into_iter().find(|(_, id)| id.trim().is_empty()) {
             Some((field, _)) => Err(ClaimsError::Blank { field }),
@@ -62,7 +62,7 @@ impl SessionScope {
 impl TryFrom<Scope> for SessionScope {
     type Error = ClaimsError;
 
-    /// The scope of a connection, as the platform's welcome stated it.
+    /// Converts the scope of a connection, from the platform's `welcome`.
     ///
     /// ```
     /// use platools::session_token::SessionScope;
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_blank_id_is_refused_by_its_name() {
+    fn a_blank_id_is_rejected_and_named() {
         for (at, field) in ["organizationId", "projectId", "environmentId", "entityId"].iter().enumerate() {
             for blank in ["", " \t"] {
                 let mut ids = ["a"; 4];

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::unix_seconds;
 
-/// A session token, and when it ends. Its `Debug` does not show it; as JSON it is what a frontend expects:
+/// A session token and its expiry. `Debug` redacts the token; it serializes as frontends expect it:
 /// `{"token":"…","expiresAt":…}`.
 ///
 /// ```
@@ -25,22 +25,22 @@ pub struct SessionToken {
 }
 
 impl SessionToken {
-    /// A token that some mint made. `expires_at` is in seconds since 1970.
+    /// Wraps a minted token. `expires_at` is in seconds since 1970.
     pub fn new(token: impl Into<String>, expires_at: u64) -> Self {
         Self { token: token.into(), expires_at }
     }
 
-    /// The token: for the user it was minted for, and nobody else.
+    /// Returns the token. Send it only to the user it was minted for.
     pub fn as_str(&self) -> &str {
         &self.token
     }
 
-    /// When it ends, in seconds since 1970.
+    /// Returns the expiry, in seconds since 1970.
     pub fn expires_at(&self) -> u64 {
         self.expires_at
     }
 
-    /// How long it still lives by this machine's clock, in whole seconds; zero when it has ended.
+    /// Returns the remaining lifetime by this machine's clock, in whole seconds; zero if the token has expired.
     pub fn remaining(&self) -> Duration {
         Duration::from_secs(self.expires_at.saturating_sub(unix_seconds(SystemTime::now())))
     }

@@ -1,5 +1,4 @@
-//! Verifies tokens that the entity signed: for tests, for a look inside, for a backend that wants to know its
-//! own tokens.
+//! Verifies tokens that the entity signed, for tests, inspection, and backends that accept their own tokens.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -12,13 +11,13 @@ use super::{SessionScope, TokenError, UserIdentity, UserMeta, unix_seconds};
 use crate::jwt;
 use crate::verify::Secret;
 
-/// How far ahead of this machine's clock a token may have been minted, in seconds.
+/// Maximum time by which a token may have been issued ahead of this machine's clock, in seconds.
 const MAX_AHEAD_SECONDS: u64 = 60;
 
 /// Verifies tokens signed with one secret.
 ///
-/// Accepted is HS256 and nothing else, with every required claim; a token ends on the second, unless there is
-/// a [`leeway`](Self::leeway), and may have been minted at most 60 s ahead of this machine's clock.
+/// Accepts only HS256, and requires every mandatory claim. A token expires on the second, unless a
+/// [`leeway`](Self::leeway) is set, and may have been issued at most 60 s ahead of this machine's clock.
 ///
 /// ```
 /// use platools::verify::Secret;
@@ -37,40 +36,40 @@ pub struct TokenVerifier {
 }
 
 impl TokenVerifier {
-    /// A verifier for tokens of any scope.
+    /// Creates a verifier for tokens of any scope.
     pub fn new(secret: &Secret) -> Self {
         jwt::choose_provider();
         Self { key: DecodingKey::from_secret(secret.expose().as_bytes()), leeway: 0, scope: None }
     }
 
-    /// Accepts a token for this much longer than it lives, in whole seconds. None unless said otherwise.
+    /// Accepts expired tokens for this much longer, in whole seconds. Default: zero.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway.as_secs();
         self
     }
 
-    /// Accepts tokens of one scope only.
+    /// Accepts only tokens of this scope.
     pub fn scope(mut self, scope: SessionScope) -> Self {
         self.scope = Some(scope);
         self
     }
 
-    /// The claims of a token that holds now.
+    /// Verifies a token at the current time and returns its claims.
     ///
     /// # Errors
-    /// When the token is not one, is signed otherwise, has ended, or lacks something.
+    /// If the token is malformed, has an invalid signature, has expired, or lacks a claim.
     pub fn verify(&self, token: &str) -> Result<SessionTokenClaims, TokenError> {
         self.verify_at(token, SystemTime::now())
     }
 
-    /// The claims of a token that holds at a moment.
+    /// Verifies a token at the time `now` and returns its claims.
     ///
     /// # Errors
     /// As [`verify`](Self::verify).
     pub fn verify_at(&self, token: &str, now: SystemTime) -> Result<SessionTokenClaims, TokenError> {
         let parts = Parts::split(token)?;
         parts.pin_algorithm()?;
-        // Before the claims are looked at. The comparison inside takes the same time for every signature.
+        // Verified before the claims are decoded. The comparison is constant-time.
         let signed = parts.signed.as_bytes();
         match jsonwebtoken::crypto::verify(parts.signature, signed, &self.key, Algorithm::HS256) {
             Ok(true) => {}
@@ -111,7 +110,7 @@ impl fmt::Debug for TokenVerifier {
     }
 }
 
-/// What a verified token says. Its `Debug` shows nothing secret or personal.
+/// The claims of a verified token. `Debug` shows nothing secret or personal.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SessionTokenClaims {
@@ -119,21 +118,21 @@ pub struct SessionTokenClaims {
     pub scope: SessionScope,
     /// The user.
     pub user_id: String,
-    /// The opaque proof of the user.
+    /// The opaque credential of the user.
     pub user_token: Option<String>,
-    /// The one agent that the token is for.
+    /// The agent that the token is restricted to.
     pub agent_id: Option<String>,
-    /// How the user is called.
+    /// The user's name and e-mail address.
     pub user_meta: Option<UserMeta>,
-    /// Who the user is on other channels.
+    /// The user's identities on other channels.
     pub user_identities: Vec<UserIdentity>,
-    /// The permissions, where they are limited.
+    /// The permissions, if they are limited.
     pub permissions: Option<Vec<String>>,
-    /// Who says to have signed it: `entity` or `platos-platform`.
+    /// The issuer: `entity` or `platos-platform`.
     pub issuer: Option<String>,
-    /// When it was minted, in seconds since 1970.
+    /// When it was issued, in seconds since 1970.
     pub issued_at: u64,
-    /// When it ends, in seconds since 1970.
+    /// When it expires, in seconds since 1970.
     pub expires_at: u64,
     /// All other claims.
     pub extra: Map<String, Value>,
@@ -165,7 +164,7 @@ impl SessionTokenClaims {
     }
 }
 
-/// The claims that nobody has taken yet.
+/// The claims that were not read yet.
 struct Rest(Map<String, Value>);
 
 impl Rest {

@@ -1,4 +1,4 @@
-//! Reads what the mint answered, and holds it against what was asked for.
+//! Parses the mint's response and checks it against the request.
 
 use std::time::SystemTime;
 
@@ -9,13 +9,13 @@ use serde::Deserialize;
 use super::RemoteMintError;
 use crate::session_token::{CheckedClaims, SessionScope, SessionToken, TokenError, decode_unverified};
 
-/// How far the platform's clock may be ahead, in seconds.
-const CLOCKS_APART: u64 = 300;
+/// Tolerated clock skew of the platform, in seconds.
+const MAX_CLOCK_SKEW: u64 = 300;
 
-/// The most of the platform's own words that an error repeats, in characters.
+/// Maximum length of the platform's message in an error, in characters.
 const MAX_MESSAGE: usize = 200;
 
-/// The token in an answer, at a time in seconds since 1970.
+/// Returns the token of a response; `now` is in seconds since 1970.
 pub(super) fn read(
     answer: &Response<Vec<u8>>,
     scope: &SessionScope,
@@ -64,7 +64,7 @@ fn token(
     let inside =
         decode_unverified(&minted.token).map_err(|error: TokenError| not_a_token(&error.to_string()))?;
 
-    // Who the token is for has to be said; of the scope, whatever is said has to be right.
+    // The user is required; members of the scope are checked if present.
     if inside.text("userId") != Some(claims.user_id()) {
         return Err(RemoteMintError::AnotherToken { claim: "userId" });
     }
@@ -73,16 +73,16 @@ fn token(
             return Err(RemoteMintError::AnotherToken { claim });
         }
     }
-    // Without its pin the token would open more than was asked for.
+    // Without the requested agent, the token would permit more than requested.
     if claims.agent_id().is_some() && inside.text("agentId") != claims.agent_id() {
         return Err(RemoteMintError::AnotherToken { claim: "agentId" });
     }
     let ends = inside.number("exp").ok_or_else(|| not_a_token("a token without `exp`"))?;
-    // The platform may make a life shorter; one that is longer than was asked for, clocks aside, opens more.
-    if ends > now.saturating_add(claims.lifetime_seconds()).saturating_add(CLOCKS_APART) {
+    // The platform may shorten the lifetime; a longer one, beyond clock skew, would permit more than requested.
+    if ends > now.saturating_add(claims.lifetime_seconds()).saturating_add(MAX_CLOCK_SKEW) {
         return Err(RemoteMintError::AnotherToken { claim: "exp" });
     }
-    // Whichever is earlier: a frontend that believes it renews in time either way.
+    // The earlier of the two, so that a frontend renews in time.
     let expires_at = ends.min(minted.expires_at);
     if expires_at <= now {
         return Err(RemoteMintError::Expired);
@@ -100,10 +100,10 @@ fn message(body: &[u8], claims: &CheckedClaims) -> String {
     let said: Option<Said> = serde_json::from_slice(body).ok();
     let texts = said.into_iter().flat_map(|said| [said.message, said.error]).flatten();
     let text = texts.into_iter().find_map(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
-    // A server that repeats what it was sent would put it into the log.
+    // A message that echoes secrets of the request must not reach the log.
     let repeats = text.contains("plt_ent_") || claims.user_token().is_some_and(|token| text.contains(token));
     if text.trim().is_empty() || repeats {
-        return "it does not say which; check the ids of organization, project and environment".to_owned();
+        return "it gave no reason; check the ids of organization, project and environment".to_owned();
     }
     text.chars().filter(|character| !character.is_control()).take(MAX_MESSAGE).collect()
 }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_platforms_words_are_repeated_unless_they_repeat_a_secret() {
+    fn the_platforms_message_is_quoted_unless_it_contains_a_secret() {
         assert_eq!(message_of(r#"{"error":"userId is\n required"}"#), "userId is required");
         assert_eq!(message_of(r#"{"error":{"code":1},"message":"no"}"#), "no");
         assert_eq!(message_of(&format!(r#"{{"error":"{}"}}"#, "x".repeat(9_000))).len(), MAX_MESSAGE);
@@ -127,7 +127,7 @@ mod tests {
             ["", "<html>", "{}", r#"{"error":"bad opaque-s3cret"}"#, r#"{"error":"plt_ent_s3cret"}"#]
         {
             let message = message_of(silent);
-            assert!(message.contains("does not say") && !message.contains("s3cret"), "{message}");
+            assert!(message.contains("gave no reason") && !message.contains("s3cret"), "{message}");
         }
     }
 }

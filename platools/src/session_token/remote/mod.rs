@@ -1,8 +1,8 @@
-//! The remote mint: asks the platform for tokens that it signs.
+//! The remote mint, which requests tokens signed by the platform.
 //!
-//! Minting has no side effect, so a request may be sent again. It is, at most twice, when nobody was reached, when
-//! no whole answer came, or when a gateway or the platform said 502, 503, 504 or 429; all within one time limit, with
-//! a random pause, or the one that `Retry-After` asks for where that is short. Nothing else is tried again.
+//! Minting has no side effects, so requests are retried: at most twice, within one deadline, after connection errors,
+//! incomplete responses, and the statuses 502, 503, 504 and 429. The delay is random, or `Retry-After` if that is
+//! short. No other errors are retried.
 
 mod answer;
 mod error;
@@ -31,23 +31,23 @@ use super::{
 use crate::SecretSource;
 use crate::verify::{Secret, SecretError};
 
-/// What a bearer of the mint starts with. A service secret does not, and must not be sent.
+/// Prefix of the mint's bearer. A service secret has no such prefix and must not be sent.
 const BEARER_PREFIX: &str = "plt_ent_";
 
-/// How long a request may take with all its attempts.
+/// Default time limit of a request with all its attempts.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest of all times that somebody may ask for.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(3_600);
+/// Maximum configurable time limit.
+const MAX_TIMEOUT: Duration = Duration::from_secs(3_600);
 
-/// The longest a connection may take.
+/// Time limit of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The most of an answer that is read, in bytes.
+/// Maximum size of a response, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// How often a request is sent at most.
-const ATTEMPTS: u32 = 3;
+/// Maximum number of attempts.
+const MAX_ATTEMPTS: u32 = 3;
 
 /// The longest pause that a server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -71,8 +71,8 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), LONGEST_PAUSE)
 /// # }
 /// ```
 ///
-/// What comes back is not believed blindly: it has to be a token for this user, scope and agent that has not
-/// ended. Its signature is the platform's, for which a backend has no key.
+/// The returned token must be for this user, scope and agent and must not have expired. Its signature is not verified,
+/// since a backend does not have the platform's key.
 pub struct RemoteMint {
     scope: SessionScope,
     url: String,
@@ -81,7 +81,7 @@ pub struct RemoteMint {
     timeout: Duration,
 }
 
-/// Sets up a [`RemoteMint`].
+/// Builds a [`RemoteMint`].
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct RemoteMintBuilder {
@@ -94,9 +94,9 @@ pub struct RemoteMintBuilder {
 }
 
 impl RemoteMint {
-    /// A mint of the platform at `url`, such as `https://platos.example`; a path is kept in front of the
-    /// mint's own. `bearer` is the entity's key for it, `plt_ent_…`, and **not** the service secret, which is
-    /// refused. It is looked at again as the secret of a [`LocalMint`](super::LocalMint).
+    /// Creates a builder for the mint of the platform at `url`, such as `https://platos.example`; a path in `url` is
+    /// kept as a prefix. `bearer` is the entity's key for the mint, `plt_ent_…`, **not** the service secret, which is
+    /// rejected. It is reloaded like the secret of a [`LocalMint`](super::LocalMint).
     pub fn builder(url: impl Into<String>, bearer: SecretSource, scope: SessionScope) -> RemoteMintBuilder {
         let url = url.into();
         RemoteMintBuilder { url, bearer, scope, ca_file: None, allow_insecure: false, timeout: TIMEOUT }
@@ -104,29 +104,29 @@ impl RemoteMint {
 }
 
 impl RemoteMintBuilder {
-    /// Trusts the certificates in this PEM file beside the system's own.
+    /// Trusts the CA certificates in this PEM file in addition to the system's.
     pub fn ca_file(mut self, path: impl AsRef<Path>) -> Self {
         self.ca_file = Some(path.as_ref().to_owned());
         self
     }
 
-    /// Permits `http://` to other machines, with the bearer and the tokens in the clear.
+    /// Permits `http://` to other machines, which sends the bearer and the tokens unencrypted.
     pub fn allow_insecure(mut self, allow: bool) -> Self {
         self.allow_insecure = allow;
         self
     }
 
-    /// How long minting may take with all its attempts; 10 s unless said otherwise, an hour at most. One
-    /// attempt gets half of it.
+    /// Sets the time limit of minting with all attempts. Default: 10 s; at most an hour. A single attempt may take half
+    /// of it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout.min(LONGEST_TIMEOUT);
+        self.timeout = timeout.min(MAX_TIMEOUT);
         self
     }
 
-    /// The mint. The bearer is got at once, on this thread; nothing is dialled.
+    /// Builds the mint. Loads the bearer on the current thread; does not connect.
     ///
     /// # Errors
-    /// When URL, bearer, scope or certificates cannot be used.
+    /// If the URL, the bearer, the scope or the certificates are invalid.
     pub fn build(self) -> Result<RemoteMint, MintConfigError> {
         self.scope.check()?;
         let entity = &self.scope.entity_id;
@@ -153,7 +153,7 @@ impl RemoteMintBuilder {
     }
 }
 
-/// The header that shows the bearer. It is marked so that nothing prints it.
+/// Returns the authorization header, marked as sensitive.
 fn bearer(secret: &Secret) -> Result<HeaderValue, Unusable> {
     if !secret.expose().starts_with(BEARER_PREFIX) {
         return Err(Unusable::Refused("does not start with `plt_ent_`: is it the service secret?"));
@@ -171,7 +171,7 @@ fn url_problem(error: &UrlError) -> String {
     }
 }
 
-/// What is wrong with a bearer, in words that do not call it a service secret.
+/// Describes an invalid bearer without calling it a service secret.
 fn bearer_problem(unusable: &Unusable) -> String {
     match unusable {
         Unusable::Refused(problem) => (*problem).to_owned(),
@@ -181,7 +181,7 @@ fn bearer_problem(unusable: &Unusable) -> String {
         Unusable::Secret(SecretError::Unreadable { path, problem }) => {
             format!("cannot be read from `{path}`: {problem}")
         }
-        Unusable::Secret(SecretError::Callback { problem }) => format!("cannot be had: {problem}"),
+        Unusable::Secret(SecretError::Callback { problem }) => format!("cannot be loaded: {problem}"),
         Unusable::Secret(_) => {
             "is empty, too short, or not plain text: copy the entity's `plt_ent_…` key alone".to_owned()
         }
@@ -255,7 +255,7 @@ impl RemoteMint {
     }
 }
 
-/// How long to wait before another attempt, or `None` when another one is of no use.
+/// Returns the delay before a retry, or `None` if the error is not retried.
 fn pause(error: &RemoteMintError, attempt: u32) -> Option<Duration> {
     match error.retry_after() {
         Some(wanted) => (wanted <= LONGEST_PAUSE).then_some(wanted),
@@ -271,15 +271,15 @@ impl Mint for RemoteMint {
         let deadline = Instant::now() + self.timeout;
         let mut attempt = 1;
         loop {
-            // Half of the time, so that a server that says nothing leaves some for the next attempt.
+            // Half of the time, so that an unresponsive server leaves time for another attempt.
             let left = deadline.saturating_duration_since(Instant::now());
             let error = match self.attempt(&body, claims, left.min(self.timeout / 2)).await {
                 Ok(token) => return Ok(token),
                 Err(error) => error,
             };
             let pause = pause(&error, attempt).filter(|pause| Instant::now() + *pause < deadline);
-            let Some(pause) = pause.filter(|_| attempt < ATTEMPTS) else { return Err(error.into()) };
-            tracing::debug!(%error, attempt, "minting is tried again");
+            let Some(pause) = pause.filter(|_| attempt < MAX_ATTEMPTS) else { return Err(error.into()) };
+            tracing::debug!(%error, attempt, "retrying to mint");
             tokio::time::sleep(pause).await;
             attempt += 1;
         }

@@ -1,4 +1,4 @@
-//! What the endpoint answers.
+//! Responses of the endpoint.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use serde_json::json;
 
 use crate::session_token::SessionToken;
 
-/// Why there is no token.
+/// The reason for which a request gets no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     Method,
     BodyTooLarge,
     Unauthenticated,
     TooMany(Duration),
-    /// A page of another origin asks.
+    /// The request comes from a page of another origin.
     Foreign,
     Unavailable(Option<Duration>),
     Internal,
 }
 
 impl Refusal {
-    /// The answer; `preflights` says whether `OPTIONS` is a method here.
+    /// Returns the response; `preflights` says whether `OPTIONS` is allowed.
     pub(super) fn answer(self, preflights: bool) -> Response {
         let (status, error, message) = match self {
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "use POST"),
@@ -35,12 +35,10 @@ impl Refusal {
             Self::TooMany(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests: use the token you have")
             }
-            Self::Foreign => (StatusCode::FORBIDDEN, "foreign_origin", "pages of this origin may not ask"),
-            Self::Unavailable(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "no token can be minted now: try again later",
-            ),
+            Self::Foreign => (StatusCode::FORBIDDEN, "foreign_origin", "this origin is not allowed"),
+            Self::Unavailable(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "no token can be minted now: retry later")
+            }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "no token could be minted"),
         };
         let mut response =
@@ -51,7 +49,7 @@ impl Refusal {
                 let allowed = if preflights { "POST, OPTIONS" } else { "POST" };
                 headers.insert(ALLOW, HeaderValue::from_static(allowed));
             }
-            // What of the body is on its way already is not waited for.
+            // Closes the connection instead of reading the rest of the body.
             Self::BodyTooLarge => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -64,12 +62,12 @@ impl Refusal {
     }
 }
 
-/// A token.
+/// Returns the response with a token.
 pub(super) fn token(token: &SessionToken) -> Response {
     no_store(Json(token).into_response())
 }
 
-/// The answer to a browser that asks whether it may ask; the headers about origins say it.
+/// Returns the response to a CORS preflight request; the CORS headers are added separately.
 pub(super) fn preflight() -> Response {
     no_store(StatusCode::NO_CONTENT.into_response())
 }

@@ -1,4 +1,4 @@
-//! Which pages of other origins may ask: none, or those that are named.
+//! CORS: the allowed origins, none by default.
 
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -7,10 +7,10 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-/// How long a browser may remember that it may ask, in seconds.
+/// Time for which a browser may cache a preflight response, in seconds.
 const MAX_AGE: u32 = 600;
 
-/// The origins that may ask.
+/// The allowed origins and headers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cors {
     origins: Vec<HeaderValue>,
@@ -38,20 +38,20 @@ impl Cors {
         !self.origins.is_empty()
     }
 
-    /// The origin of a request, if it may ask.
+    /// Returns the origin of a request, if it is allowed.
     pub(super) fn allowed(&self, request: &HeaderMap) -> Option<HeaderValue> {
         let origin = request.get(ORIGIN)?;
         self.origins.iter().find(|allowed| *allowed == origin).cloned()
     }
 
-    /// Whether a browser says that the request comes from a page of another origin, which none of the allowed
-    /// ones is. Such a page could not read the answer, but the token would be minted.
+    /// Returns whether a browser's request comes from a page of another origin that is not allowed. Such a page could
+    /// not read the response, but the token would be minted.
     pub(super) fn is_foreign(&self, request: &HeaderMap) -> bool {
         let site = request.get("sec-fetch-site").map(HeaderValue::as_bytes);
         matches!(site, Some(b"cross-site" | b"same-site")) && self.allowed(request).is_none()
     }
 
-    /// Says on an answer who may see it.
+    /// Adds the CORS headers to a response.
     pub(super) fn mark(&self, answer: &mut HeaderMap, origin: Option<HeaderValue>) {
         if !self.is_configured() {
             return;
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_exact_origin_is_taken() {
+    fn only_an_exact_origin_is_allowed() {
         for origin in ["https://app.example", "http://localhost:3000", "https://app.example:8443"] {
             let mut cors = Cors::default();
             cors.allow_origin(origin);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_origin_is_refused_where_it_is_written() {
+    fn an_invalid_origin_panics_when_it_is_configured() {
         for origin in [
             "*",
             "null",

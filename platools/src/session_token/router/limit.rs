@@ -1,4 +1,4 @@
-//! How often one user or one address may ask, in memory that does not grow.
+//! Rate limits per user and per address, in bounded memory.
 
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,11 +10,11 @@ use quick_cache::sync::Cache;
 use crate::run::rate::{self, Quota, Rate};
 use crate::tool::RateLimit;
 
-/// How many users or addresses are remembered; some 200 bytes each. Beyond it those that ask least are
-/// forgotten, and may start anew.
-const REMEMBERED: usize = 20_000;
+/// Maximum number of tracked users or addresses, about 200 bytes each. Beyond it the least active are evicted, which
+/// resets their limit.
+const CAPACITY: usize = 20_000;
 
-/// A limit for each key.
+/// A rate limit per key.
 pub(super) struct Limit<K> {
     quota: Quota,
     rates: Cache<K, Arc<Rate>>,
@@ -22,10 +22,10 @@ pub(super) struct Limit<K> {
 
 impl<K: Hash + Eq + Clone> Limit<K> {
     pub(super) fn new(rate: RateLimit) -> Self {
-        Self { quota: Quota::new(rate), rates: Cache::new(REMEMBERED) }
+        Self { quota: Quota::new(rate), rates: Cache::new(CAPACITY) }
     }
 
-    /// Counts one request, or says how long to wait for the next one.
+    /// Admits one request, or returns the time until the next one is allowed.
     pub(super) fn check(&self, key: &K) -> Result<(), Duration> {
         let new = || Ok::<_, std::convert::Infallible>(Arc::new(Rate::new(self.quota)));
         let Ok(rate) = self.rates.get_or_insert_with(key, new);
@@ -33,7 +33,7 @@ impl<K: Hash + Eq + Clone> Limit<K> {
     }
 }
 
-/// What counts as one client: an IPv4 address, or the /64 of an IPv6 one, which one household has whole.
+/// Returns the key of a client: an IPv4 address, or the /64 of an IPv6 address, which one client usually owns.
 pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_key_has_its_own_limit_and_is_told_how_long_to_wait() {
+    fn each_key_has_its_own_limit_and_wait_time() {
         let limit = Limit::new(RateLimit::per(2, Duration::from_secs(60)));
         for key in ["a", "b"] {
             limit.check(&key).unwrap();
@@ -57,16 +57,16 @@ mod tests {
     }
 
     #[test]
-    fn strangers_without_end_neither_fill_the_memory_nor_free_the_one_who_is_limited() {
+    fn many_other_keys_neither_fill_the_memory_nor_reset_a_limited_key() {
         let limit = Limit::new(RateLimit::per(1, Duration::from_secs(3_600)));
         limit.check(&0_u32).unwrap();
-        for stranger in 1..5 * REMEMBERED as u32 {
+        for stranger in 1..5 * CAPACITY as u32 {
             let _ = limit.check(&stranger);
             if stranger % 100 == 0 {
                 assert!(limit.check(&0).is_err(), "{stranger}");
             }
         }
-        assert!(limit.rates.len() <= REMEMBERED);
+        assert!(limit.rates.len() <= CAPACITY);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The endpoint from which a frontend gets its token: `POST /api/platos-session` on the backend's own server.
+//! The endpoint that gives a frontend its token: `POST /api/platos-session` on the backend's own server.
 //!
-//! Who the user is, the backend's own login says, from the head of the request. The body is never read, so it
-//! cannot choose anything. It must not know how a user logs in, nor how a token is made.
+//! The backend's own login determines the user from the head of the request. The body is never read, so it cannot
+//! influence the token. This module must not know how a user logs in or how a token is minted.
 
 mod answer;
 mod cors;
@@ -32,10 +32,10 @@ use self::limit::{Limit, network};
 use super::{SessionClaims, SessionTokens};
 use crate::tool::{BoxError, RateLimit};
 
-/// Where frontends expect the endpoint.
+/// Default path of the endpoint.
 pub const SESSION_TOKEN_PATH: &str = "/api/platos-session";
 
-/// The largest body that a request may announce, in bytes. It is not read either way.
+/// Maximum `Content-Length` of a request, in bytes. The body is never read.
 const MAX_BODY: u64 = 4 * 1024;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -44,11 +44,11 @@ type Authenticated = Result<Option<SessionClaims>, BoxError>;
 type Authenticate = dyn Fn(Parts) -> Pin<Box<dyn Future<Output = Authenticated> + Send>> + Send + Sync;
 type ClientAddress = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 
-/// The endpoint `POST /api/platos-session`, to be merged into a backend's own router.
+/// Returns the endpoint `POST /api/platos-session`, to merge into a backend's own router.
 ///
-/// `authenticate` is the backend's own login: it gets the head of the request, such as its cookies, and says
-/// for whom a token is minted, and with what in it. `Ok(None)` means that nobody is logged in (401); an error
-/// is logged and answered with 500. There is no default, since without it anyone would get a token for anyone.
+/// `authenticate` is the backend's own login: it receives the head of the request, such as its cookies, and returns the
+/// claims of the token. `Ok(None)` means that no user is logged in (401); an error is logged and answered with 500.
+/// There is no default, since without authentication anyone would get a token for anyone.
 ///
 /// ```
 /// use axum::Router;
@@ -73,15 +73,14 @@ type ClientAddress = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 /// # }
 /// ```
 ///
-/// An extractor of axum does as well: `parts.extract::<CurrentUser>().await`, with
-/// [`axum::RequestPartsExt`].
+/// Extractors of axum work too: `parts.extract::<CurrentUser>().await`, with [`axum::RequestPartsExt`].
 ///
-/// A user gets 30 tokens a minute, an address 120, then 429 with `Retry-After`; see
-/// [`per_user`](SessionTokenRouter::per_user) and [`per_address`](SessionTokenRouter::per_address). The address is
-/// known only where the server is made with `into_make_service_with_connect_info::<SocketAddr>()`; see
-/// [`client_address`](SessionTokenRouter::client_address). Every answer has `Cache-Control: no-store`. Pages of other origins get
-/// nothing (403) unless
-/// [`allow_origin`](SessionTokenRouter::allow_origin) names them.
+/// Requests are limited to 30 per minute and user and 120 per minute and address, then answered with 429 and
+/// `Retry-After`; see [`per_user`](SessionTokenRouter::per_user) and
+/// [`per_address`](SessionTokenRouter::per_address). The address is known only if the server is created with
+/// `into_make_service_with_connect_info::<SocketAddr>()`; see
+/// [`client_address`](SessionTokenRouter::client_address). Every response has `Cache-Control: no-store`. Requests from
+/// pages of other origins are rejected (403) unless [`allow_origin`](SessionTokenRouter::allow_origin) allows them.
 pub fn session_token_router<A, F, E>(tokens: SessionTokens, authenticate: A) -> SessionTokenRouter
 where
     A: Fn(Parts) -> F + Send + Sync + 'static,
@@ -104,8 +103,8 @@ where
     }
 }
 
-/// The endpoint with its settings, made by [`session_token_router`]. It becomes an [`axum::Router`] by
-/// `Router::merge` or `Router::from`.
+/// The endpoint with its settings, created by [`session_token_router`]. `Router::merge` or `Router::from` converts it
+/// to an [`axum::Router`].
 #[derive(Clone)]
 #[must_use = "it does nothing until it is merged into a router"]
 pub struct SessionTokenRouter {
@@ -119,52 +118,52 @@ pub struct SessionTokenRouter {
 }
 
 impl SessionTokenRouter {
-    /// Another path than [`SESSION_TOKEN_PATH`].
+    /// Sets the path. Default: [`SESSION_TOKEN_PATH`].
     ///
     /// # Panics
-    /// When the router is made and the path does not begin with a slash.
+    /// When the router is created, if the path does not begin with a slash.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
     }
 
-    /// How many tokens one user gets.
+    /// Sets the rate limit per user.
     pub fn per_user(mut self, limit: RateLimit) -> Self {
         self.per_user = limit;
         self
     }
 
-    /// How many requests one address makes, before anybody asks who it is. IPv6 addresses count by their /64.
+    /// Sets the rate limit per address, checked before authentication. IPv6 addresses are counted by their /64.
     pub fn per_address(mut self, limit: RateLimit) -> Self {
         self.per_address = limit;
         self
     }
 
-    /// How the client's address is found. Unless said otherwise it is the peer of the connection, which axum
-    /// knows with `into_make_service_with_connect_info::<SocketAddr>()`; without that there is no limit per
-    /// address, which the log says once. Behind a proxy every request has the proxy's address: read what the proxy sets, and only what
-    /// the proxy sets, since a client can send the same header.
+    /// Sets how to find the client's address. Default: the peer of the connection, which axum provides with
+    /// `into_make_service_with_connect_info::<SocketAddr>()`; without it there is no limit per address, which is logged
+    /// once. Behind a proxy, every request has the proxy's address: read the header that the proxy sets, and make sure
+    /// that the proxy overwrites it, since clients can send the same header.
     pub fn client_address(mut self, find: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
         self.client_address = Arc::new(find);
         self
     }
 
-    /// Lets pages of this origin, such as `https://app.example`, ask for tokens with the user's cookies.
-    /// Only that very origin; there are no patterns.
+    /// Allows pages of this origin, such as `https://app.example`, to request tokens with the user's cookies. The
+    /// origin must match exactly; patterns are not supported.
     ///
     /// # Panics
-    /// When the text is not an origin: scheme and host, with a port where it is not the scheme's own, and
-    /// nothing behind. A `*` is not one.
+    /// If the text is not an origin: scheme and host, a port if it is not the scheme's default, and no path. `*` is not
+    /// an origin.
     pub fn allow_origin(mut self, origin: &str) -> Self {
         self.cors.allow_origin(origin);
         self
     }
 
-    /// Lets pages of the allowed origins send this header beside `Authorization` and `Content-Type`, such as
-    /// one against request forgery.
+    /// Allows pages of the allowed origins to send this header in addition to `Authorization` and `Content-Type`, such
+    /// as a CSRF token.
     ///
     /// # Panics
-    /// When the text is not a header's name.
+    /// If the text is not a header name.
     pub fn allow_header(mut self, name: &str) -> Self {
         self.cors.allow_header(name);
         self
@@ -203,7 +202,7 @@ impl<S: Clone + Send + Sync + 'static> From<SessionTokenRouter> for Router<S> {
     }
 }
 
-/// The peer of the connection, where axum was asked to remember it.
+/// Returns the peer of the connection, if axum provides it.
 fn peer(parts: &Parts) -> Option<IpAddr> {
     parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip())
 }
@@ -214,14 +213,14 @@ struct Endpoint {
     client_address: Arc<ClientAddress>,
     users: Limit<String>,
     addresses: Limit<IpAddr>,
-    /// Whether the log has it that somebody came without an address.
+    /// Whether a request without an address was already logged.
     has_warned: AtomicBool,
     cors: Cors,
 }
 
 impl Endpoint {
     async fn answer(&self, request: Request<Body>) -> Response {
-        // The body goes here, unread.
+        // Drops the body unread.
         let (parts, _) = request.into_parts();
         let origin = self.cors.allowed(&parts.headers);
         let mut response = if parts.method == Method::OPTIONS && self.cors.is_configured() {
@@ -266,15 +265,15 @@ impl Endpoint {
                 return Err(Refusal::Internal);
             }
             Ok(Err(error)) => {
-                tracing::error!(%error, "whether a user is logged in could not be found out");
+                tracing::error!(%error, "the login failed");
                 return Err(Refusal::Internal);
             }
         };
         let user_id = claims.user_id().to_owned();
         self.users.check(&user_id).map_err(Refusal::TooMany)?;
         self.tokens.mint(claims).await.map_err(|error| {
-            // The frontend is told nothing about how the backend is set up.
-            tracing::error!(%error, user_id, "no session token was minted");
+            // The response reveals nothing about the backend's configuration.
+            tracing::error!(%error, user_id, "minting a session token failed");
             if error.is_temporary() { Refusal::Unavailable(error.retry_after()) } else { Refusal::Internal }
         })
     }
