@@ -68,7 +68,7 @@ impl SessionTokens {
     /// ```
     ///
     /// # Errors
-    /// As [`from_env`](Self::from_env).
+    /// See [`from_env`](Self::from_env).
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, MintConfigError> {
         let get = |variable: &str| lookup(variable).filter(|value| !value.is_empty());
         let required = |what, variable| get(variable).ok_or(MintConfigError::Missing { what, variable });

@@ -65,7 +65,7 @@ impl TokenVerifier {
     /// Verifies a token at the time `now` and returns its claims.
     ///
     /// # Errors
-    /// As [`verify`](Self::verify).
+    /// See [`verify`](Self::verify).
     pub fn verify_at(&self, token: &str, now: SystemTime) -> Result<SessionTokenClaims, TokenError> {
         let parts = Parts::split(token)?;
         parts.pin_algorithm()?;

@@ -39,13 +39,13 @@ pub enum RemoteMintError {
     /// 401 or 403: the platform rejected the bearer.
     #[error(
         "the platform's mint rejected the bearer: it is invalid, expired, revoked, or of another scope than \
-         organization, project, environment and entity say; take a new `plt_ent_…` key from the entity's page"
+         the configured one; create a new `plt_ent_…` key on the entity's page"
     )]
     Unauthorized,
     /// 404: the mint does not exist.
     #[error(
         "the platform has no mint at this URL for this entity (404): check PLATOS_MINT_URL and PLATOS_ENTITY, and \
-         that the platform signs tokens at all; older ones need the local mint"
+         whether the platform signs tokens; older platforms need the local mint"
     )]
     NotFound,
     /// 3xx: the bearer is sent only to the configured URL.

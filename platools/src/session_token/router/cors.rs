@@ -23,7 +23,7 @@ impl Cors {
         assert!(
             normal.as_deref() == Ok(origin) && origin.starts_with("http"),
             "`{origin}` is not an origin: write scheme and host, as in https://app.example, in lower case, with the \
-             port where it is not the usual one, and without a path"
+             port if it is not the default, and without a path"
         );
         let origin = HeaderValue::try_from(origin).expect("a serialized origin is ASCII");
         self.origins.push(origin);

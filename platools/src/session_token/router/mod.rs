@@ -246,9 +246,8 @@ impl Endpoint {
             Some(address) => self.addresses.check(&network(address)).map_err(Refusal::TooMany)?,
             None if self.has_warned.swap(true, Ordering::Relaxed) => {}
             None => tracing::warn!(
-                "a client's address is not known, so there is no limit per address: make the server with \
-                 `into_make_service_with_connect_info::<SocketAddr>()`, or say where the address is with \
-                 `client_address`"
+                "the client's address is unknown, so there is no limit per address: create the server with \
+                 `into_make_service_with_connect_info::<SocketAddr>()`, or set `client_address`"
             ),
         }
         let announced = parts.headers.get(CONTENT_LENGTH);

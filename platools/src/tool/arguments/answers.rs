@@ -405,7 +405,7 @@ fn a_missing_argument_is_described() {
 #[test]
 fn without_a_schema_no_rust_type_is_named() {
     fn said<T: serde::de::DeserializeOwned>(text: &str) -> String {
-        super::explain::parse::<T>(text, "value").err().expect("refused").into_problem()
+        super::explain::parse::<T>(text, "value").err().expect("rejected").into_problem()
     }
     let cases = [
         (said::<Either>("[]"), "`value`: matches none of the accepted forms"),

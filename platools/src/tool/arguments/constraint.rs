@@ -329,7 +329,7 @@ impl Unit {
     note = "for numbers use `range(min = …, max = …)`"
 )]
 pub trait Measured {
-    /// What the length counts.
+    /// The unit of the length.
     const UNIT: Unit;
     /// Returns the length; `None` for an omitted optional value.
     fn measure(&self) -> Option<usize>;

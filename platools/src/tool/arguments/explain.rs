@@ -286,7 +286,7 @@ mod tests {
     }
 
     fn rejected<T: DeserializeOwned>(text: &str) -> String {
-        parse::<T>(text, "filter").err().expect("refused").into_problem()
+        parse::<T>(text, "filter").err().expect("rejected").into_problem()
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl Constraints {
             .map(|problem| {
                 format!(
                     "the default of `{}` breaks its own constraint: {problem}; \
-                     every call that leaves it out would be refused",
+                     every call without it would be rejected",
                     self.name
                 )
             })
@@ -187,7 +187,7 @@ mod tests {
         let broken = |problem: &str| {
             vec![format!(
                 "the default of `value` breaks its own constraint: {problem}; \
-                 every call that leaves it out would be refused"
+                 every call without it would be rejected"
             )]
         };
         let ten = range(None, whole(10));
