@@ -1,4 +1,4 @@
-//! Who is knocking: entity, environment and secret of a connection (tool-sync §2).
+//! Who is knocking: entity, environment and secret of a connection (protocol §2).
 
 use platools::wire::close;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, Uri};
@@ -62,7 +62,7 @@ impl Credentials {
         }
     }
 
-    /// The entity and environment that these credentials open, checked in the order of tool-sync §2.
+    /// The entity and environment that these credentials open, checked in the order of protocol §2.
     pub(crate) fn check(&self, state: &State) -> Result<EntityKey, Refusal> {
         let refuse = |error, reason| Refusal { error, reason };
         let Some(secret) = &self.secret else {

@@ -1,4 +1,4 @@
-//! One connection of a host: authentication, frames both ways, and its end (tool-sync §2–§4).
+//! One connection of a host: authentication, frames both ways, and its end (protocol §2–§4).
 
 use std::pin::pin;
 use std::sync::Arc;

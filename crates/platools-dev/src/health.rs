@@ -1,4 +1,4 @@
-//! How a host's tools are doing, as its heartbeats tell (tool-sync §3): the latest word, and how it came to
+//! How a host's tools are doing, as its heartbeats tell (protocol §3): the latest word, and how it came to
 //! that.
 
 use std::collections::{BTreeMap, VecDeque};

@@ -1,4 +1,4 @@
-//! Names: entities, and the environments they connect to (tool-sync §1, §2).
+//! Names: entities, and the environments they connect to (protocol §1, §2).
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Calls that wait for their answer (tool-sync §3).
+//! Calls that wait for their answer (protocol §3).
 //!
 //! An answer belongs to a call by the call's id and by entity and environment, whatever connection it
 //! comes on.

@@ -1,4 +1,4 @@
-//! Declarations of tools: complete each time, and not too often (tool-sync §3, §4).
+//! Declarations of tools: complete each time, and not too often (protocol §3, §4).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -13,7 +13,7 @@ const LOCAL: &str = "local";
 
 /// The caller of a call and the user it acts for. Cheap to clone.
 ///
-/// A tool that takes a `CallContext` needs a complete context (tool-sync §5): otherwise the call is answered with
+/// A tool that takes a `CallContext` needs a complete context (protocol §5): otherwise the call is answered with
 /// `denied: call context incomplete: agentId`, and an `Option<CallContext>` is `None`. Calls from other doors (MCP,
 /// command line, tests) have their own context, in which every unset id is `local`.
 ///

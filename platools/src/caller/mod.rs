@@ -1,6 +1,6 @@
 //! The caller of a call: context from the platform, verified identity, and values that the host shares with handlers.
 //!
-//! The platform's signature does not cover the identities in a call's envelope (tool-sync §6). The backend's
+//! The platform's signature does not cover the identities in a call's envelope (protocol §6). The backend's
 //! [`Authenticator`] verifies the tokens that a call carries and returns an [`Identity`]. Each door describes a call
 //! in a `CallScope`, from which handlers extract parameters by type: [`CallContext`], [`State`], [`Progress`],
 //! [`Identity`], a cancellation token. This module must not know how calls arrive or run.

@@ -213,7 +213,7 @@ impl CallScope {
     }
 }
 
-/// Decodes `_context`; an invalid one counts as absent (tool-sync §6).
+/// Decodes `_context`; an invalid one counts as absent (protocol §6).
 fn map(text: &str) -> Map<String, Value> {
     json::members(text)
         .filter_map(|member| Some((member.name()?.into_owned(), serde_json::from_str(member.value).ok()?)))

@@ -1,4 +1,4 @@
-//! The envelope of a call that came over HTTP: one header a member (tool-sync §6).
+//! The envelope of a call that came over HTTP: one header a member (protocol §6).
 
 use std::borrow::Cow;
 

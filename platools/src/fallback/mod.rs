@@ -1,4 +1,4 @@
-//! Calls over HTTP, for a platform that cannot reach the host over its WebSocket (tool-sync §6).
+//! Calls over HTTP, for a platform that cannot reach the host over its WebSocket (protocol §6).
 //!
 //! A router for the backend's own HTTP server. A request's headers and body go to the host's intake, as a frame of the
 //! WebSocket does, and the answer becomes a response. This room must not know how a call is verified or run.

@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt: full jitter over a doubling bound (tool-sync §2).
+//! How long to wait before the next attempt: full jitter over a doubling bound (protocol §2).
 
 use std::time::Duration;
 

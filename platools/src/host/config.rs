@@ -16,7 +16,7 @@ const HEARTBEATS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duratio
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
 /// What to do when another process connects as the same entity and environment, and takes over
-/// (tool-sync §2).
+/// (protocol §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum WhenSuperseded {

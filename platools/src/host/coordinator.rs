@@ -140,7 +140,7 @@ impl KeptAnswer {
         self.0.texts().0
     }
 
-    /// The frame that answers it (tool-sync §3).
+    /// The frame that answers it (protocol §3).
     pub fn frame(&self) -> &str {
         self.0.texts().1
     }

@@ -101,7 +101,7 @@ impl Status {
     }
 
     /// Counts a registration, or says when the next one is allowed: the platform takes 6 a minute
-    /// (tool-sync §3), over all connections.
+    /// (protocol §3), over all connections.
     pub(super) fn reserve_registration(&mut self, now: Instant) -> Result<(), Instant> {
         while self.registrations.front().is_some_and(|at| *at + MINUTE <= now) {
             self.registrations.pop_front();

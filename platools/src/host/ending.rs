@@ -1,4 +1,4 @@
-//! How a connection ended, and what that means (the table of tool-sync §2).
+//! How a connection ended, and what that means (the table of protocol §2).
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
 //! Answers on their way out. They outlive the connection their call came over: the platform takes an
-//! answer on any connection of the same entity and environment while the call is pending (tool-sync §3).
+//! answer on any connection of the same entity and environment while the call is pending (protocol §3).
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};

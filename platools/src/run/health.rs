@@ -1,4 +1,4 @@
-//! How well a tool has been doing, for the heartbeat (tool-sync §3).
+//! How well a tool has been doing, for the heartbeat (protocol §3).
 //!
 //! | figure | meaning |
 //! | --- | --- |

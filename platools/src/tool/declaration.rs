@@ -1,4 +1,4 @@
-//! The declaration of tools to the platform (tool-sync §3).
+//! The declaration of tools to the platform (protocol §3).
 
 use super::{Tool, ToolSpec};
 use crate::wire::{MAX_FRAME_BYTES, RegisterEntry, outbound};

@@ -52,7 +52,7 @@ impl ToolErrorKind {
         }
     }
 
-    /// Returns the prefix of the answer (tool-sync §3).
+    /// Returns the prefix of the answer (protocol §3).
     fn prefix(self) -> &'static str {
         match self {
             Self::InvalidArguments => "invalid arguments: ",

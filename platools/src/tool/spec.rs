@@ -13,7 +13,7 @@ use super::schema::InputSchema;
 /// Maximum length of a tool's name, in characters.
 const MAX_NAME_LENGTH: usize = 64;
 
-/// The caller that a tool requires (tool-sync §3).
+/// The caller that a tool requires (protocol §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Auth {
     /// Anyone.

@@ -1,4 +1,4 @@
-//! Verifies calls: signature, age, replay and scope (tool-sync §1, §2, §6); and loads the service secret.
+//! Verifies calls: signature, age, replay and scope (protocol §1, §2, §6); and loads the service secret.
 //!
 //! The signature covers the tool's name, the arguments with `_context`, the timestamp and the nonce. It does **not**
 //! cover the identities in the envelope: to verify the caller, give the host an

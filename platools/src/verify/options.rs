@@ -14,7 +14,7 @@ pub enum VerificationMode {
     Off,
 }
 
-/// Options of verification; the default is strict, as in tool-sync §6.
+/// Options of verification; the default is strict, as in protocol §6.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifierOptions {

@@ -1,4 +1,4 @@
-//! The reasons for which verification rejects a call (tool-sync §6).
+//! The reasons for which verification rejects a call (protocol §6).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The replay guard: remembers nonces, so that no signed call runs twice (tool-sync §6).
+//! The replay guard: remembers nonces, so that no signed call runs twice (protocol §6).
 //!
 //! Bounded by time and by number. A nonce is evicted when its timestamp leaves the window of accepted timestamps, or
 //! when the capacity is exceeded. Eviction removes all nonces of the oldest timestamp together, and calls with that

@@ -1,4 +1,4 @@
-//! The service secret (tool-sync §1).
+//! The service secret (protocol §1).
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use http::header::InvalidHeaderValue;
 use platools_net::SecretText;
 use thiserror::Error;
 
-/// The fewest characters that a service secret has (tool-sync §1).
+/// The fewest characters that a service secret has (protocol §1).
 pub const MIN_SECRET_CHARACTERS: usize = 16;
 
 /// A service secret. Its memory is wiped when it goes, and its `Debug` shows nothing of it.

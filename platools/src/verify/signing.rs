@@ -1,4 +1,4 @@
-//! The signature of a call (tool-sync §6): HMAC-SHA256 over timestamp, nonce and body.
+//! The signature of a call (protocol §6): HMAC-SHA256 over timestamp, nonce and body.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Verifies a call (tool-sync §6): signature, age, nonce and scope.
+//! Verifies a call (protocol §6): signature, age, nonce and scope.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
@@ -119,7 +119,7 @@ impl Verifier {
         check_scope(envelope, scope)
     }
 
-    /// Checks signature, age and nonce in the order of tool-sync §6. `verifies` checks signature, timestamp and nonce
+    /// Checks signature, age and nonce in the order of protocol §6. `verifies` checks signature, timestamp and nonce
     /// against the signed text.
     fn check_signature(
         &self,

@@ -1,4 +1,4 @@
-//! The `tool_call` frame (tool-sync §4), borrowed from its text.
+//! The `tool_call` frame (protocol §4), borrowed from its text.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The body of an HTTP call (tool-sync §6), borrowed from its text.
+//! The body of an HTTP call (protocol §6), borrowed from its text.
 
 use thiserror::Error;
 

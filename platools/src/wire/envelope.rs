@@ -1,4 +1,4 @@
-//! The envelope `__platos` with the caller of a call (tool-sync §5), and the scope of a connection (§4).
+//! The envelope `__platos` with the caller of a call (protocol §5), and the scope of a connection (§4).
 //!
 //! Parsing never fails: a member that is missing, of the wrong type or not valid Unicode counts as absent, and the
 //! last duplicate wins. Verification and the call context decide what an absent member means.
@@ -86,7 +86,7 @@ macro_rules! envelope {
     };
 }
 
-/// Whether a typed call context requires a member (tool-sync §5), and whether logs may show it.
+/// Whether a typed call context requires a member (protocol §5), and whether logs may show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
     Required,
@@ -181,7 +181,7 @@ impl fmt::Debug for Envelope {
     }
 }
 
-/// The scope of a connection, from `welcome` (tool-sync §4). Older platforms omit some members.
+/// The scope of a connection, from `welcome` (protocol §4). Older platforms omit some members.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// The organization.

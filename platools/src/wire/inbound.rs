@@ -1,4 +1,4 @@
-//! Frames from the platform (tool-sync §4).
+//! Frames from the platform (protocol §4).
 //!
 //! Tolerant where platforms differ: unknown types and members are ignored, an optional member of the wrong type
 //! counts as absent, and the last duplicate wins, as in JavaScript. Calls borrow from the frame's text; other frames,

@@ -1,4 +1,4 @@
-//! The wire protocol: parses and writes frames and envelopes (tool-sync §2–§5).
+//! The wire protocol: parses and writes frames and envelopes (protocol §2–§6).
 //!
 //! [`Inbound::parse`] parses frames from the platform, borrowing calls from the frame's text; [`outbound`] writes
 //! frames of the host. [`platform`] implements the platform's side, for a development platform and tests.
@@ -29,34 +29,34 @@ pub use outbound::{HealthStatus, RegisterEntry, ToolHealth};
 pub use params::Params;
 pub use url::{ConnectUrl, UrlError};
 
-/// Maximum size of a frame, in bytes. The platform drops the connection above it (tool-sync §2).
+/// Maximum size of a frame, in bytes. The platform drops the connection above it (protocol §2).
 pub const MAX_FRAME_BYTES: usize = 10 * 1024 * 1024;
 
-/// Maximum size of a result, in bytes of JSON, that the platform forwards untruncated (tool-sync §3).
+/// Maximum size of a result, in bytes of JSON, that the platform forwards untruncated (protocol §3).
 pub const MAX_RESULT_BYTES: usize = 256 * 1024;
 
-/// Time for which the platform waits for the answer to a call (tool-sync §3).
+/// Time for which the platform waits for the answer to a call (protocol §3).
 pub const CALL_PENDING: Duration = Duration::from_secs(30);
 
-/// Maximum number of registrations per minute (tool-sync §3).
+/// Maximum number of registrations per minute (protocol §3).
 pub const REGISTRATIONS_PER_MINUTE: u32 = 6;
 
-/// Default interval of heartbeats (tool-sync §3).
+/// Default interval of heartbeats (protocol §3).
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Number of characters of an error that the platform logs (tool-sync §3).
+/// Number of characters of an error that the platform logs (protocol §3).
 pub const LOGGED_ERROR_CHARACTERS: usize = 500;
 
-/// The path at which the platform accepts WebSocket connections (tool-sync §2).
+/// The path at which the platform accepts WebSocket connections (protocol §2).
 pub const SOCKET_PATH: &str = "/ws/sdk";
 
-/// The member of `params` with the envelope of the call (tool-sync §5).
+/// The member of `params` with the envelope of the call (protocol §5).
 pub(crate) const ENVELOPE_MEMBER: &str = "__platos";
 
-/// The member of `params` that the agent's configuration fills (tool-sync §5).
+/// The member of `params` that the agent's configuration fills (protocol §5).
 pub(crate) const CONTEXT_MEMBER: &str = "_context";
 
-/// Close codes and reasons of the platform (tool-sync §2), exactly as they are sent.
+/// Close codes and reasons of the platform (protocol §2), exactly as they are sent.
 pub mod close {
     /// A normal closure; also the code of [`SUPERSEDED`].
     pub const NORMAL: u16 = 1000;

@@ -1,4 +1,4 @@
-//! Frames from the host (tool-sync §3).
+//! Frames from the host (protocol §3).
 //!
 //! Each function writes one text frame. Results and schemas are written unchanged; callers decide what to send and
 //! check the size.
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::wire::json::push_string;
 
-/// The declaration of one tool: exactly the seven members of tool-sync §3.
+/// The declaration of one tool: exactly the seven members of protocol §3.
 #[derive(Debug, Clone, Copy)]
 pub struct RegisterEntry<'a> {
     /// The tool's name.

@@ -1,4 +1,4 @@
-//! The `params` of a call: the arguments and the members `__platos` and `_context` (tool-sync §5).
+//! The `params` of a call: the arguments and the members `__platos` and `_context` (protocol §5).
 //!
 //! The platform signs the text of `params` without `__platos`, so the text is never rebuilt: the signed text is the
 //! two slices around that member. This module must not know keys, clocks or what a tool expects.

@@ -1,6 +1,6 @@
 //! The platform's side of the protocol, for a development platform and tests.
 //!
-//! Text is written as by `JSON.stringify`: compact, in the order of tool-sync §4, with `_context` and then `__platos`
+//! Text is written as by `JSON.stringify`: compact, in the order of protocol §4, with `_context` and then `__platos`
 //! last.
 
 use std::borrow::Cow;

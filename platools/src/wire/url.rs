@@ -1,4 +1,4 @@
-//! From the configured URL to the one that is dialled (tool-sync §2).
+//! From the configured URL to the one that is dialled (protocol §2).
 //!
 //! Must not know sockets or TLS. Errors never quote the URL: people paste secrets into the wrong
 //! variable.
@@ -66,7 +66,7 @@ pub enum UrlError {
 }
 
 impl ConnectUrl {
-    /// Applies the rules of tool-sync §2 to a configured URL. `entity` and `environment` count only
+    /// Applies the rules of protocol §2 to a configured URL. `entity` and `environment` count only
     /// where the URL's query does not name one.
     ///
     /// A host's name is ASCII: one of other letters is written as its `xn--…`. An IPv4 address is four decimal

@@ -1,4 +1,4 @@
-//! Sending a signed call, and waiting for its answer (tool-sync §3).
+//! Sending a signed call, and waiting for its answer (protocol §3).
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

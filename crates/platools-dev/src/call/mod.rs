@@ -1,4 +1,4 @@
-//! Calling a tool: what is sent, what is waited for, and what came of it (tool-sync §4–§6).
+//! Calling a tool: what is sent, what is waited for, and what came of it (protocol §3–§6).
 
 mod exchange;
 mod report;

@@ -1,4 +1,4 @@
-//! What came of a call, and what its signature covers (tool-sync §3, §6).
+//! What came of a call, and what its signature covers (protocol §3, §6).
 
 use std::time::Duration;
 
@@ -142,7 +142,7 @@ impl CallReport {
     }
 }
 
-/// What the signature of a call covers, and the signature itself, as they stand in its frame (tool-sync §6).
+/// What the signature of a call covers, and the signature itself, as they stand in its frame (protocol §6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignatureParts {

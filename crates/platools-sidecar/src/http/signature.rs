@@ -1,7 +1,7 @@
 //! The sidecar's signature of a request, so that a backend can check that a call came through its sidecar, and for
 //! whom.
 //!
-//! The scheme is that of calls (tool-sync §6): HMAC-SHA256, in hexadecimal, over `{timestamp}.{nonce}.{text}`, under
+//! The scheme is that of calls (protocol §6): HMAC-SHA256, in hexadecimal, over `{timestamp}.{nonce}.{text}`, under
 //! a key of its own. The text is the request line, the `x-platos-` headers sorted by name, an empty line, and the
 //! body:
 //!

@@ -17,7 +17,7 @@ pub(super) fn run(platools: Platools, options: &Schema, output: &Output) -> Resu
     } else if options.output {
         output.json(&spec.output_schema.clone().unwrap_or(Value::Null));
     } else {
-        // The seven members of tool-sync §3.
+        // The seven members of protocol §3.
         output.json(&json!({
             "name": spec.name,
             "description": spec.description,

@@ -13,7 +13,7 @@ use super::{Finding, MANY_NAMES, Rule, Severity};
 const MANY_PARAMETERS: usize = 10;
 /// The most tools that one request to OpenAI may carry.
 const MANY_TOOLS: usize = 128;
-/// How long the platform waits for any call (tool-sync §4).
+/// How long the platform waits for any call (protocol §3).
 const PLATFORM_WAITS: Duration = Duration::from_secs(30);
 
 /// Words in the name of a parameter that limits a result.

@@ -13,7 +13,7 @@ use super::report::{CaseReport, Outcome, SuiteReport};
 use super::subset::differences;
 use super::suite::Suite;
 
-/// The largest result that the platform passes on whole, in bytes (tool-sync §4).
+/// The largest result that the platform passes on whole, in bytes (protocol §4).
 const MAX_RESULT: usize = 256 << 10;
 /// The number of differences that one case lists at most.
 const MAX_DIFFERENCES: usize = 10;

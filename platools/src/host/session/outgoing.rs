@@ -3,7 +3,7 @@
 //! TCP takes bytes that never arrive when a connection breaks. So an answer is kept after it was written,
 //! until something proves that the platform has read it: the pong to a ping, or the acknowledgement of a
 //! heartbeat, that was sent behind it. What is not proven when the connection ends is sent again on the
-//! next one; the platform ignores an answer to a call that is settled (tool-sync §3).
+//! next one; the platform ignores an answer to a call that is settled (protocol §3).
 
 use std::collections::VecDeque;
 use std::task::Context;

@@ -1,4 +1,4 @@
-//! Every row of the table of refusals and closes (tool-sync §2), on a live connection.
+//! Every row of the table of refusals and closes (protocol §2), on a live connection.
 
 use std::time::{Duration, Instant};
 

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::{patient, told, works};
 use crate::support::{Folder, GUARD, Running, answer, builder, error};
 
-/// The registrations that the platform takes in a minute (tool-sync §3).
+/// The registrations that the platform takes in a minute (protocol §3).
 const IN_A_MINUTE: u64 = 6;
 /// How long a host is watched that should not register.
 const WATCHED: Duration = Duration::from_secs(2);
