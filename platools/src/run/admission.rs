@@ -78,11 +78,11 @@ impl Admission {
         if entry.tool.place() != ToolPlace::Local {
             return Ok(Ticket { place: Place::Running(Permits { _held: [const { None }; 3] }), presence });
         }
-        let blocking = entry.tool.is_blocking().then(|| Arc::clone(&self.blocking));
-        let gates = [entry.limits.concurrency.clone(), blocking, Some(Arc::clone(&self.running))];
-        let place = match try_pass(&gates) {
+        let blocking = entry.tool.is_blocking().then_some(&self.blocking);
+        let gates = [entry.limits.concurrency.as_ref(), blocking, Some(&self.running)];
+        let place = match try_pass(gates) {
             Some(permits) => Place::Running(permits),
-            None => Place::Waiting(self.wait()?, gates),
+            None => Place::Waiting(self.wait()?, gates.map(|gate| gate.map(Arc::clone))),
         };
         Ok(Ticket { place, presence })
     }
@@ -121,7 +121,7 @@ impl Admission {
     }
 }
 
-fn try_pass(gates: &Gates) -> Option<Permits> {
+fn try_pass(gates: [Option<&Arc<Semaphore>>; 3]) -> Option<Permits> {
     let mut held = [const { None }; 3];
     for (permit, gate) in held.iter_mut().zip(gates) {
         if let Some(gate) = gate {
