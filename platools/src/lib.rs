@@ -41,8 +41,8 @@
 //!   are enforced, and a tool can take the verified [`Identity`].
 //! * **The host.** [`Platools`] builds it from [`HostConfig`], [`Host::run`] keeps it connected, [`HostHandle`] watches
 //!   and stops it. [`Limits`] bounds what runs at the same time.
-//! * **MCP.** `mcp::McpServer` (feature `mcp`) serves the same tools to MCP clients, on standard input and output or over
-//!   HTTP; handlers tell them with [`Progress`] how far they are.
+//! * **MCP.** The crate `platools-mcp` serves the same tools to MCP clients, on standard input and output or over HTTP;
+//!   handlers report their progress to them with [`Progress`].
 //! * **Calls over HTTP.** `fallback::HttpFallback` (feature `http`) is a router that takes signed calls as requests.
 //! * **Frontends.** `SessionTokens` (feature `jwt`) mints the short-lived tokens with which a frontend talks to the
 //!   platform, here or, with `remote-mint`, at the platform; `session_token::session_token_router` (feature `http`)
@@ -100,7 +100,6 @@
 //! | `jwks` | the same with keys that are published at a URL |
 //! | `remote-mint` | `session_token::RemoteMint`: session tokens that the platform signs |
 //! | `http` | `session_token::session_token_router`: the endpoint that hands them out, for axum; `fallback::HttpFallback`: calls over HTTP |
-//! | `mcp` | `mcp::McpServer`: the same tools as a server of the Model Context Protocol |
 
 // Generated code says `::platools`, also in this crate's own tests.
 #[allow(unused_extern_crates, reason = "used by the macro")]
@@ -121,8 +120,6 @@ pub mod intake;
 mod jwt;
 #[cfg(feature = "logging")]
 pub mod logging;
-#[cfg(feature = "mcp")]
-pub mod mcp;
 mod observe;
 pub mod run;
 #[cfg(feature = "jwt")]
@@ -199,10 +196,6 @@ mod pages {
     #[cfg(feature = "logging")]
     #[doc = include_str!("../../docs/getting-started.md")]
     struct GettingStarted;
-
-    #[cfg(feature = "mcp")]
-    #[doc = include_str!("../../docs/mcp.md")]
-    struct Mcp;
 
     #[cfg(feature = "jwks")]
     #[doc = include_str!("../../docs/security.md")]

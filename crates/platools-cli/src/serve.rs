@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use platools::mcp::McpServer;
+use platools_mcp::McpServer;
 
 use crate::{Failure, sidecar};
 
@@ -31,7 +31,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     local.init_logging("info,rmcp=error");
     let tools = local.host().tools().len();
     let server = McpServer::new(local.host().door()).name("platools");
-    let failed = |error: platools::mcp::McpError| Failure::Failed(Some(error.to_string()));
+    let failed = |error: platools_mcp::McpError| Failure::Failed(Some(error.to_string()));
     if !options.http {
         tracing::info!(tools, "serving MCP on standard input and output");
         let outcome = server.serve_stdio().await.map_err(failed);

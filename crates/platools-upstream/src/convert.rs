@@ -103,7 +103,7 @@ fn part(block: ContentBlock) -> Result<Content, ToolError> {
 
 fn with_type(resource: EmbeddedResource, media_type: Option<String>) -> EmbeddedResource {
     match media_type {
-        Some(media_type) => resource.media_type(media_type),
+        Some(media_type) => resource.with_media_type(media_type),
         None => resource,
     }
 }

@@ -68,8 +68,7 @@ impl CallContext {
     }
 
     /// Returns a builder with the values of this context.
-    #[cfg(feature = "mcp")]
-    pub(crate) fn to_builder(&self) -> CallContextBuilder {
+    pub fn to_builder(&self) -> CallContextBuilder {
         CallContextBuilder {
             envelope: self.0.envelope.clone(),
             context: self.0.context.clone(),

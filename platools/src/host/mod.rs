@@ -50,7 +50,7 @@ pub use self::local::LocalHost;
 pub use self::machine::HostState;
 pub use self::probe::{CheckDepth, ConnectionCheck};
 pub(crate) use self::shared::Shared;
-pub(crate) use self::shutdown::Signals;
+pub use self::shutdown::Signals;
 use crate::caller::CallContext;
 use crate::intake::Door;
 use crate::run::ToolTable;

@@ -5,9 +5,32 @@ use std::io;
 
 use super::{HostError, Shared};
 
-/// SIGTERM and SIGINT, or Ctrl-C where there are no signals.
+/// The signals that stop a program: SIGTERM and SIGINT, or Ctrl-C where there are no signals.
+///
+/// [`Host::run`](crate::Host::run) listens to them. A door with a server of its own can do the same: the first signal
+/// ends it gracefully, the second one at once.
+///
+/// ```no_run
+/// # async fn serve(stop: platools::CancellationToken) {}
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use platools::CancellationToken;
+/// use platools::host::Signals;
+///
+/// let mut signals = Signals::new()?;
+/// let stop = CancellationToken::new();
+/// let serving = tokio::spawn(serve(stop.clone()));
+/// signals.next().await;
+/// stop.cancel();
+/// tokio::select! {
+///     _ = serving => {}
+///     () = signals.next() => {}
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub(crate) struct Signals {
+pub struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -15,29 +38,41 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
+    /// Registers for the signals, which no longer end the process by themselves.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime whose I/O is enabled.
     #[cfg(unix)]
-    pub(crate) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     #[cfg(unix)]
-    pub(crate) async fn next(&mut self) {
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
     }
 
+    /// Does nothing yet: [`next`](Self::next) registers for Ctrl-C.
+    ///
+    /// # Errors
+    /// Never on this system.
     #[cfg(not(unix))]
     #[expect(clippy::unnecessary_wraps, reason = "signals can fail elsewhere")]
-    pub(crate) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         Ok(Self {})
     }
 
+    /// Waits for the next Ctrl-C.
     #[cfg(not(unix))]
-    pub(crate) async fn next(&mut self) {
+    pub async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await
         }

@@ -90,7 +90,7 @@ impl fmt::Debug for Media {
 /// use platools::tool::EmbeddedResource;
 /// use platools::ToolOutput;
 ///
-/// let terms = EmbeddedResource::text("orders://terms", "Thirty days.").media_type("text/plain");
+/// let terms = EmbeddedResource::text("orders://terms", "Thirty days.").with_media_type("text/plain");
 /// let output = ToolOutput::content([terms.into()]);
 /// assert_eq!(output.to_value()["content"][0]["resource"]["uri"], "orders://terms");
 /// ```
@@ -101,10 +101,12 @@ pub struct EmbeddedResource {
     body: ResourceBody,
 }
 
-/// The body of a document.
+/// The body of an [`EmbeddedResource`].
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum ResourceBody {
+pub enum ResourceBody {
+    /// Text.
     Text(String),
+    /// Bytes, sent as base64.
     Bytes(Vec<u8>),
 }
 
@@ -120,7 +122,7 @@ impl EmbeddedResource {
     }
 
     /// Sets the media type, such as `text/markdown`.
-    pub fn media_type(mut self, media_type: impl Into<String>) -> Self {
+    pub fn with_media_type(mut self, media_type: impl Into<String>) -> Self {
         self.media_type = Some(media_type.into());
         self
     }
@@ -130,20 +132,36 @@ impl EmbeddedResource {
         &self.uri
     }
 
-    /// Returns the URI, the media type and the body.
-    #[cfg(feature = "mcp")]
-    pub(crate) fn into_parts(self) -> (String, Option<String>, ResourceBody) {
-        (self.uri, self.media_type, self.body)
+    /// Returns the media type, if it is set.
+    pub fn media_type(&self) -> Option<&str> {
+        self.media_type.as_deref()
+    }
+
+    /// Returns the body.
+    ///
+    /// ```
+    /// use platools::tool::{EmbeddedResource, ResourceBody};
+    ///
+    /// let terms = EmbeddedResource::text("orders://terms", "Thirty days.");
+    /// assert!(matches!(terms.body(), ResourceBody::Text(text) if text == "Thirty days."));
+    /// ```
+    pub fn body(&self) -> &ResourceBody {
+        &self.body
+    }
+}
+
+impl fmt::Debug for ResourceBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{} bytes of text", text.len()),
+            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+        }
     }
 }
 
 impl fmt::Debug for EmbeddedResource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = match &self.body {
-            ResourceBody::Text(text) => text.len(),
-            ResourceBody::Bytes(bytes) => bytes.len(),
-        };
-        write!(f, "EmbeddedResource({}, {bytes} bytes)", self.uri)
+        write!(f, "EmbeddedResource({}, {:?})", self.uri, self.body)
     }
 }
 
@@ -235,7 +253,7 @@ mod tests {
         let parts = [
             Content::text("a \"b\""),
             Media::png([1, 2, 3]).into(),
-            EmbeddedResource::text("x://a", "t").media_type("text/plain").into(),
+            EmbeddedResource::text("x://a", "t").with_media_type("text/plain").into(),
             EmbeddedResource::bytes("x://\"b", [1]).into(),
         ];
         let value: Value = serde_json::from_str(&to_json(&parts)).unwrap();

@@ -24,13 +24,9 @@ use std::sync::Arc;
 pub use self::arguments::{Arguments, ArgumentsError, nearest_name};
 pub(crate) use self::call::RequirementKind;
 pub use self::call::{FromCall, Requirement, ToolCall};
-#[cfg(feature = "mcp")]
-pub(crate) use self::content::ResourceBody;
-pub use self::content::{Content, EmbeddedResource, Media};
+pub use self::content::{Content, EmbeddedResource, Media, ResourceBody};
 pub use self::declaration::DeclarationError;
 pub use self::error::{BoxError, ToolError, ToolErrorKind, UserFacingError};
-#[cfg(feature = "mcp")]
-pub(crate) use self::output::Repr;
 pub use self::output::{IntoOutput, ToolOutput};
 pub use self::registry::{Registry, RegistryError};
 pub use self::spec::{Auth, InvalidRateLimit, Location, NameError, RateLimit, ToolSpec, check_name};

@@ -13,7 +13,7 @@ use super::{ToolError, content};
 pub struct ToolOutput(Repr);
 
 #[derive(Debug, Clone)]
-pub(crate) enum Repr {
+enum Repr {
     Json(String),
     Media(Media),
     Parts(Vec<Content>),
@@ -87,12 +87,6 @@ impl ToolOutput {
             Repr::Media(media) => media.to_json(),
             Repr::Parts(parts) => content::to_json(&parts),
         }
-    }
-
-    /// Returns the representation.
-    #[cfg(feature = "mcp")]
-    pub(crate) fn into_repr(self) -> Repr {
-        self.0
     }
 
     /// The JSON text; `None` for [`Media`] and [several parts](Self::content).

@@ -1,7 +1,7 @@
 //! `list` and `call` with the URL of an MCP server.
 
-use platools::mcp::McpServer;
 use platools::{Platools, tools};
+use platools_mcp::McpServer;
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;

@@ -205,8 +205,8 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::Mutex;
 
-    use platools::mcp::McpServer;
     use platools::{CancellationToken, Platools, ToolCall, ToolOutput};
+    use platools_mcp::McpServer;
 
     use super::*;
     use crate::config::Egress;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use platools::mcp::McpServer;
 use platools::{LocalHost, Platools, Tool, ToolCall, ToolOutput, ToolSpec};
 use platools_dev::{ConnectedEntity, DevPlatform};
+use platools_mcp::McpServer;
 use rustix::process::Signal;
 use serde_json::json;
 

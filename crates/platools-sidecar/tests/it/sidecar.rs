@@ -35,7 +35,7 @@ async fn a_server_of_its_own() {
     let Some(file) = std::env::var_os(SERVED) else { return };
     let local = platools_sidecar::local(Path::new(&file)).await.unwrap();
     local.init_logging("info");
-    platools::mcp::McpServer::new(local.host().door()).serve_stdio().await.unwrap();
+    platools_mcp::McpServer::new(local.host().door()).serve_stdio().await.unwrap();
     local.stop().await;
     std::process::exit(0);
 }

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use http::uri::Authority;
-use platools::mcp::{McpError, McpServer};
 use platools::{LocalHost, Platools};
+use platools_mcp::{McpError, McpServer};
 use platools_net::policy::is_loopback_address;
 use serde_json::{Value, json};
 

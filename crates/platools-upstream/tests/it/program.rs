@@ -6,10 +6,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use platools::mcp::McpServer;
 use platools::wire::HealthStatus;
 use platools::{CallContext, LocalHost, Platools, Tool};
 use platools_dev::{DevPlatform, Outcome};
+use platools_mcp::McpServer;
 use platools_upstream::{ServerProgram, Upstream, UpstreamConfig, UpstreamState, keep_in_step};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};

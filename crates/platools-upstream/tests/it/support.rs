@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use platools::mcp::McpServer;
 use platools::prelude::*;
 use platools::tool::Content;
 use platools::{LocalHost, Media, Platools, Progress, ToolError, ToolOutput, tools};
+use platools_mcp::McpServer;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 

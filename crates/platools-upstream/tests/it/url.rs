@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use platools::mcp::McpServer;
 use platools::{LocalHost, Tool, ToolOutput, ToolSpec};
+use platools_mcp::McpServer;
 use platools_upstream::{Bearer, Upstream, UpstreamConfig, UpstreamState, keep_in_step};
 use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest, ProgressNotificationParam};
 use rmcp::service::{NotificationContext, PeerRequestOptions};

@@ -65,6 +65,11 @@ impl Arguments {
         if let Err(error) = serde_json::from_str::<&RawValue>(&text) {
             return Err(ArgumentsError::Syntax(error.to_string()));
         }
+        Self::from_value_text(text)
+    }
+
+    /// Wraps text that is known to be JSON, if it is an object.
+    fn from_value_text(text: String) -> Result<Self, ArgumentsError> {
         match text.trim_start().as_bytes().first() {
             Some(b'{') => Ok(Self(text)),
             Some(b'[') => Err(ArgumentsError::NotAnObject("an array")),
@@ -109,6 +114,15 @@ impl Default for Arguments {
 impl From<Map<String, Value>> for Arguments {
     fn from(object: Map<String, Value>) -> Self {
         Self(Value::Object(object).to_string())
+    }
+}
+
+/// Takes text that `serde_json` has read already, without reading it again.
+impl TryFrom<&RawValue> for Arguments {
+    type Error = ArgumentsError;
+
+    fn try_from(value: &RawValue) -> Result<Self, Self::Error> {
+        Self::from_value_text(value.get().to_owned())
     }
 }
 

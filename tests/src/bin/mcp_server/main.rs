@@ -24,9 +24,9 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn};
 use platools::caller::{AuthenticationError, Credentials};
-use platools::mcp::{McpHttp, McpServer};
 use platools::prelude::*;
 use platools::{Limits, LocalHost, Platools};
+use platools_mcp::{McpHttp, McpServer};
 use tokio::net::TcpListener;
 
 use self::journal::Journal;

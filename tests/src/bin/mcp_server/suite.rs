@@ -48,7 +48,7 @@ async fn test_audio_content() -> Media {
 #[tool]
 async fn test_embedded_resource() -> ToolOutput {
     let text = "This is an embedded resource content.";
-    let resource = EmbeddedResource::text("test://embedded-resource", text).media_type("text/plain");
+    let resource = EmbeddedResource::text("test://embedded-resource", text).with_media_type("text/plain");
     ToolOutput::content([resource.into()])
 }
 
@@ -57,7 +57,7 @@ async fn test_embedded_resource() -> ToolOutput {
 async fn test_multiple_content_types() -> ToolOutput {
     let text = r#"{"test":"data","value":123}"#;
     let resource =
-        EmbeddedResource::text("test://mixed-content-resource", text).media_type("application/json");
+        EmbeddedResource::text("test://mixed-content-resource", text).with_media_type("application/json");
     ToolOutput::content([
         Content::text("Multiple content types test:"),
         Media::png(PNG).into(),

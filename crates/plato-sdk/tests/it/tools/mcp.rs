@@ -3,7 +3,7 @@
 use plato_sdk::testing::FakePlato;
 use plato_sdk::{Screenshot, Size};
 use platools::CancellationToken;
-use platools::mcp::McpServer;
+use platools_mcp::McpServer;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 

@@ -1,5 +1,5 @@
-//! Calls that end at once are answered with plain JSON, as the protocol lets a server do. What takes longer, or reports
-//! on its way, goes on as a stream of `rmcp`'s, to which a client can come back.
+//! Answers calls that end at once with plain JSON, which the protocol permits. A call that takes longer or reports
+//! progress continues as a stream of `rmcp`, which a client can resume.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,17 +15,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::presence::Presence;
 use super::{IDLE, SESSIONS};
-use crate::caller::{LogLevel, Progress};
-use crate::mcp::answer;
-use crate::mcp::calls::{self, Adopted, Running};
-use crate::mcp::plain::PlainCall;
-use crate::mcp::session::Shared;
+use crate::answer;
+use crate::calls::{self, Adopted, Running};
+use crate::plain::PlainCall;
+use crate::session::Shared;
+use platools::caller::{LogLevel, Progress};
 
-/// How long a call may take to end at once.
+/// How long a call may take to be answered with JSON.
 const AT_ONCE: Duration = Duration::from_millis(25);
-/// After how long a session's next call is a stream, so that `rmcp` knows that the session is in use.
+/// After this time a session's next call goes through `rmcp`, so that `rmcp` keeps the session open.
 const KNOWN_FOR: Duration = IDLE.checked_div(6).expect("six is not zero");
-/// Headers that say more than is understood here.
+/// Headers that only `rmcp` understands.
 const UNUSUAL: [HeaderName; 2] = [HeaderName::from_static("mcp-method"), HeaderName::from_static("mcp-name")];
 
 type SessionId = Arc<str>;
@@ -33,23 +33,23 @@ type SessionId = Arc<str>;
 pub(super) struct Quick {
     shared: Arc<Shared>,
     sessions: Arc<LocalSessionManager>,
-    /// Calls that `rmcp` may not know yet, so that they can be taken back.
+    /// Calls that `rmcp` may not know yet, to be cancelled by id.
     calls: Arc<Mutex<HashMap<(SessionId, RequestId), CancellationToken>>>,
-    /// When `rmcp` last saw a session's call.
+    /// When `rmcp` last saw a call of each session.
     streamed: Mutex<HashMap<SessionId, Instant>>,
 }
 
-/// What became of a message.
+/// The outcome of a message.
 pub(super) enum Outcome {
-    /// It is nothing for this place.
+    /// The message is for `rmcp`.
     Passed,
-    /// The body of the answer, which is JSON.
+    /// The body of the answer, as JSON.
     Answered(Bytes),
-    /// A call that is still running.
+    /// The call is still running.
     Begun(Adopted, Known),
 }
 
-/// A call that can be taken back by its id.
+/// Registers a call for cancellation by id until it is dropped.
 pub(super) struct Known {
     calls: Arc<Mutex<HashMap<(SessionId, RequestId), CancellationToken>>>,
     call: (SessionId, RequestId),
@@ -66,12 +66,12 @@ impl Quick {
         Self { shared, sessions, calls: Arc::default(), streamed: Mutex::default() }
     }
 
-    /// Runs the call in `body`, if it is an ordinary one.
+    /// Runs the call in `body` if it is an ordinary one.
     pub(super) async fn take(&self, headers: &HeaderMap, body: &[u8], presence: Presence) -> Outcome {
         let session = headers.get("mcp-session-id").and_then(|id| id.to_str().ok());
         let Some(session) = session.filter(|_| is_usual(headers)) else { return Outcome::Passed };
         if memmem::find(body, b"notifications/cancelled").is_some() {
-            self.take_back(session, body);
+            self.cancel(session, body);
             return Outcome::Passed;
         }
         let Some(call) = PlainCall::read(body, &self.shared) else { return Outcome::Passed };
@@ -97,11 +97,11 @@ impl Quick {
     ) -> Outcome {
         let PlainCall { id, name, arguments, meta, structure } = call;
         let context = calls::context(&self.shared.server.caller, meta.traceparent.as_deref(), Some(headers));
-        // What the session wants to hear is known later.
+        // The level of the session is not known here.
         let heard = Some(Progress::channel(false, Some(LogLevel::Debug)));
         let mut running = Running::start(&self.shared, name, arguments, context, Some(presence), heard);
         let call = (session, id.clone());
-        locked(&self.calls).insert(call.clone(), running.taken_back());
+        locked(&self.calls).insert(call.clone(), running.cancellation());
         let known = Known { calls: Arc::clone(&self.calls), call };
         match running.ends_within(AT_ONCE).await {
             Some(answer) => Outcome::Answered(answer::message(&id, answer, structure).into()),
@@ -109,8 +109,8 @@ impl Quick {
         }
     }
 
-    /// The client cancels a request. `rmcp` is told, too.
-    fn take_back(&self, session: &str, body: &[u8]) {
+    /// Cancels a call at the request of the client. `rmcp` receives the request as well.
+    fn cancel(&self, session: &str, body: &[u8]) {
         if let Ok(JsonRpcMessage::Notification(notification)) =
             serde_json::from_slice::<ClientJsonRpcMessage>(body)
             && let ClientNotification::CancelledNotification(cancelled) = notification.notification
@@ -121,7 +121,7 @@ impl Quick {
         }
     }
 
-    /// Whether `rmcp` has seen a call of the session lately. If not, it is to see this one.
+    /// Returns whether `rmcp` has seen a call of the session lately. If not, it has to see this one.
     async fn is_known(&self, session: &SessionId) -> bool {
         let now = Instant::now();
         {
@@ -135,19 +135,19 @@ impl Quick {
                 return false;
             }
         }
-        // Most of these are gone.
+        // Most of these sessions have ended.
         let sessions = self.sessions.sessions.read().await;
         locked(&self.streamed).retain(|session, _| sessions.contains_key(session));
         false
     }
 }
 
-/// Whether the headers are those of a session's ordinary request.
+/// Returns whether the headers are those of an ordinary request of a session.
 fn is_usual(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let version = headers.get("mcp-protocol-version").map(HeaderValue::as_bytes);
     let accepts = |kind| accept.split(',').any(|accepted| accepted.trim() == kind);
-    // With weights and the like, the header is read by the library.
+    // `rmcp` parses headers with weights and the like.
     accepts("application/json")
         && accepts("text/event-stream")
         && is_json(headers)
@@ -159,7 +159,7 @@ fn is_usual(headers: &HeaderMap) -> bool {
         && !UNUSUAL.iter().any(|name| headers.contains_key(name))
 }
 
-/// Whether the body says that it is JSON.
+/// Returns whether the body is declared as JSON.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = value.split_once(';').map_or(value, |(essence, _)| essence);

@@ -1,6 +1,6 @@
-//! Who may use the endpoint: the host that is named, the page that asks, and the token.
+//! Access to the endpoint: checks the host, the origin and the token.
 //!
-//! A server on loopback is reached by every page that its user's browser shows, unless it looks at these.
+//! Without these checks, any page in a browser on this machine could use a server on loopback.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,11 +16,11 @@ use subtle::ConstantTimeEq as _;
 
 use super::refusal::plain;
 
-/// How long a browser may remember what it may ask, in seconds.
+/// How long a browser may cache a preflight response, in seconds.
 const REMEMBERED: &str = "600";
 
 pub(super) struct Guard {
-    /// A digest, so that a comparison takes the same time whatever the lengths.
+    /// A digest, so that the time of a comparison does not depend on the length of the token.
     token: [u8; 32],
     hosts: BTreeSet<String>,
     origins: BTreeSet<String>,
@@ -33,10 +33,10 @@ impl Guard {
         Self { token: digest(token.as_bytes()), hosts: lower(hosts), origins: lower(origins) }
     }
 
-    /// The origin of the page that asks, if one does.
+    /// Checks a request; returns the origin of the page that sent it, if any.
     ///
     /// # Errors
-    /// The response, when the request may not go on.
+    /// The response to a request that is refused.
     pub(super) fn check(&self, request: &Request) -> Result<Option<HeaderValue>, Box<Response>> {
         let headers = request.headers();
         if !self.is_host_allowed(request) {
@@ -47,7 +47,7 @@ impl Guard {
             let text = "pages of this origin may not use this server";
             return Err(Box::new(plain(StatusCode::FORBIDDEN, text)));
         }
-        // A browser asks beforehand without the token.
+        // Preflight requests have no token.
         if request.method() != Method::OPTIONS && !self.has_token(headers) {
             let mut response = plain(
                 StatusCode::UNAUTHORIZED,
@@ -109,7 +109,7 @@ fn digest(token: &[u8]) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-/// Lets pages of `origin` read the response.
+/// Lets pages of `origin` read the response (CORS).
 pub(super) fn share(response: &mut Response, origin: HeaderValue) {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);

@@ -1,6 +1,6 @@
-//! One client's session, as `rmcp` wants it: what the server offers, and where its requests go.
+//! One client's session for `rmcp`: the capabilities of the server and the handlers of its requests.
 
-// Setting the level of log messages is gone from the protocol's newest version; older clients do it.
+// The newest version of the protocol cannot set the level of log messages; older versions can.
 #![expect(deprecated, reason = "clients of older versions set a level")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,28 +19,28 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::catalog::Catalog;
 use super::{McpServer, calls, messages};
-use crate::caller::LogLevel;
-use crate::run::ToolChanges;
+use platools::caller::LogLevel;
+use platools::run::ToolChanges;
 
-/// What all sessions of one server share.
+/// Shared by all sessions of one server.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) server: McpServer,
+pub(crate) struct Shared {
+    pub(crate) server: McpServer,
     changes: ToolChanges,
-    /// The tools as they were at that change.
+    /// The catalogue, and the version of the table that it was built from.
     catalog: RwLock<(u64, Arc<Catalog>)>,
 }
 
 impl Shared {
-    pub(super) fn new(server: McpServer) -> Self {
+    pub(crate) fn new(server: McpServer) -> Self {
         let changes = server.door.tools().changes();
         let version = changes.version();
         let catalog = Arc::new(Catalog::new(&server.door.tools().registry()));
         Self { server, changes, catalog: RwLock::new((version, catalog)) }
     }
 
-    /// The tools at this moment.
-    pub(super) fn catalog(&self) -> Arc<Catalog> {
+    /// Returns the current tools.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
         let version = self.changes.version();
         {
             let known = self.catalog.read().unwrap_or_else(PoisonError::into_inner);
@@ -48,19 +48,19 @@ impl Shared {
                 return Arc::clone(&known.1);
             }
         }
-        // Read after the version: at worst it is newer than that, and is read again.
+        // Read after the version: at worst it is newer, and is built once more.
         let catalog = Arc::new(Catalog::new(&self.server.door.tools().registry()));
         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = (version, Arc::clone(&catalog));
         catalog
     }
 }
 
-/// The least severe message that a client wants, until it says otherwise.
+/// The least severe level of log messages that a client wants. Default: `info`.
 #[derive(Debug, Clone)]
-pub(super) struct Level(Arc<Mutex<LogLevel>>);
+pub(crate) struct Level(Arc<Mutex<LogLevel>>);
 
 impl Level {
-    pub(super) fn get(&self) -> LogLevel {
+    pub(crate) fn get(&self) -> LogLevel {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -77,28 +77,28 @@ impl Default for Level {
 
 /// One client, from its first request to its end.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     shared: Arc<Shared>,
     level: Level,
-    /// Whether the client has said that it is ready. Once counts.
+    /// Set by the first `notifications/initialized`.
     is_ready: AtomicBool,
     ended: CancellationToken,
     _end: DropGuard,
 }
 
 impl Session {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         let ended = CancellationToken::new();
         let (shared, end) = (Arc::clone(shared), ended.clone().drop_guard());
         Self { shared, level: Level::default(), is_ready: AtomicBool::new(false), ended, _end: end }
     }
 
-    /// Shared with whoever answers calls of this session itself.
-    pub(super) fn wanted_level(&self) -> &Level {
+    /// Returns the level, shared with calls that bypass `rmcp`.
+    pub(crate) fn wanted_level(&self) -> &Level {
         &self.level
     }
 
-    /// From which level on the client of this request wants messages.
+    /// Returns the least severe level that the client of this request wants.
     fn level(&self, request: &RequestContext<RoleServer>) -> Option<LogLevel> {
         let by_request = request
             .protocol_version()
@@ -159,7 +159,7 @@ impl ServerHandler for Session {
         Ok(())
     }
 
-    /// What `rmcp` cannot read as a request that it knows.
+    /// Answers a request that `rmcp` could not parse.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
@@ -209,8 +209,8 @@ impl ServerHandler for Session {
     }
 }
 
-/// Says whether the method is unknown or its parameters are wrong.
-pub(super) fn unreadable(request: &CustomRequest) -> ErrorData {
+/// Explains whether the method is unknown or its parameters are invalid.
+pub(crate) fn unreadable(request: &CustomRequest) -> ErrorData {
     fn problem<T: DeserializeOwned>(params: &Value) -> String {
         serde_json::from_value::<T>(params.clone()).err().map(|error| error.to_string()).unwrap_or_default()
     }

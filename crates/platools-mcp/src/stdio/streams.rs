@@ -1,4 +1,4 @@
-//! Standard input and output, taken from the rest of the program.
+//! Takes standard input and output away from the rest of the program.
 
 use std::io;
 use std::pin::Pin;
@@ -8,20 +8,20 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 
 type Reader = Pin<Box<dyn AsyncRead + Send>>;
 type Writer = Pin<Box<dyn AsyncWrite + Send>>;
-/// Ends when nobody reads the output any more, if that can be seen.
+/// Ends when the reader of the output is gone, where that can be detected.
 type Gone = BoxFuture<'static, ()>;
 
-/// How much of the input waits between its thread and the runtime, in bytes.
+/// The size of the buffer between the reading thread and the runtime, in bytes.
 const BUFFER: usize = 64 << 10;
 
-/// Input and output for the protocol alone.
+/// Takes input and output for the protocol.
 #[cfg(unix)]
 pub(super) fn take() -> io::Result<(Reader, Writer, Gone)> {
     use std::os::fd::AsFd as _;
 
     let input = io::stdin().as_fd().try_clone_to_owned()?;
     let output = io::stdout().as_fd().try_clone_to_owned()?;
-    // Tools that read find nothing, and what they print lands in the log.
+    // Tools read an empty input, and print to standard error.
     rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
     rustix::stdio::dup2_stdout(io::stderr())?;
     let reader = unix::reader(input)?;
@@ -29,14 +29,14 @@ pub(super) fn take() -> io::Result<(Reader, Writer, Gone)> {
     Ok((reader, writer, gone))
 }
 
-/// Input and output as they are: there is no way to take them away from the rest of the program.
+/// Returns input and output, shared with the rest of the program: they cannot be taken away on this system.
 #[cfg(not(unix))]
 pub(super) fn take() -> io::Result<(Reader, Writer, Gone)> {
     let reader = read_in_thread(io::stdin())?;
     Ok((Box::pin(reader), Box::pin(tokio::io::stdout()), Box::pin(std::future::pending())))
 }
 
-/// Reads in a thread of its own, which does not keep the process from ending as a thread of the runtime would.
+/// Reads in a thread of its own, which unlike a thread of the runtime does not keep the process from ending.
 fn read_in_thread(mut from: impl io::Read + Send + 'static) -> io::Result<DuplexStream> {
     use tokio::io::AsyncWriteExt as _;
 
@@ -65,7 +65,7 @@ fn read_in_thread(mut from: impl io::Read + Send + 'static) -> io::Result<Duplex
 
 #[cfg(unix)]
 mod unix {
-    //! Pipes and sockets, which is what clients start servers with, are waited for without a thread.
+    //! Pipes and sockets, which clients usually start servers with, need no thread.
 
     use std::fs::File;
     use std::io;
@@ -112,10 +112,10 @@ mod unix {
         if kind.is_socket() {
             let (reader, writer) = socket(file)?.into_split();
             let gone = async move {
-                // Nobody sends anything this way: it can be read only when it is closed.
+                // No data comes in this direction: it is readable only once it is closed.
                 let _ = reader.ready(Interest::READABLE).await;
-                // A client may close its own direction alone, and read on. The other one is in the answer only when
-                // it is asked for, and this wait is over at once.
+                // A client may close its own direction alone and read on. Readiness for writing is reported only
+                // when it is asked for; this wait ends at once.
                 let both = reader.ready(Interest::READABLE | Interest::WRITABLE).await;
                 if !both.is_ok_and(Ready::is_write_closed) {
                     std::future::pending::<()>().await;
@@ -126,8 +126,8 @@ mod unix {
         Ok((Box::pin(tokio::fs::File::from_std(file)), Box::pin(std::future::pending())))
     }
 
-    /// Where Linux lets a pipe be opened again: so it can be non-blocking here without being so for other processes
-    /// that share it.
+    /// Returns the path under which Linux reopens a pipe, so that it can be non-blocking here without being so for
+    /// other processes that share it.
     fn own_path(file: &File) -> String {
         format!("/proc/self/fd/{}", file.as_raw_fd())
     }
@@ -138,7 +138,7 @@ mod unix {
         UnixStream::from_std(socket)
     }
 
-    /// A pipe that is written to here and watched elsewhere.
+    /// A pipe that is written here and watched elsewhere.
     struct SharedPipe(Arc<pipe::Sender>);
 
     impl AsyncWrite for SharedPipe {

@@ -1,6 +1,6 @@
-//! What handlers report on their way, to the client.
+//! Sends the reports of handlers to the client as notifications.
 
-// The protocol's newest version has no messages of this kind any more; the older ones live on.
+// The newest version of the protocol has no log messages; older versions do.
 #![expect(deprecated, reason = "clients of older versions take log messages")]
 
 use rmcp::RoleServer;
@@ -11,19 +11,19 @@ use rmcp::model::{
 use rmcp::service::Peer;
 use tokio_util::sync::CancellationToken;
 
-use crate::caller::{LogLevel, Report, Reports};
+use platools::caller::{LogLevel, Report, Reports};
 
-/// Who hears the reports of a call.
-pub(super) struct Client<'a> {
-    pub(super) peer: &'a Peer<RoleServer>,
-    pub(super) token: Option<ProgressToken>,
-    /// The least severe message that it wants.
-    pub(super) level: Option<LogLevel>,
-    pub(super) tool: &'a str,
+/// The recipient of the reports of a call.
+pub(crate) struct Client<'a> {
+    pub(crate) peer: &'a Peer<RoleServer>,
+    pub(crate) token: Option<ProgressToken>,
+    /// The least severe level that it wants.
+    pub(crate) level: Option<LogLevel>,
+    pub(crate) tool: &'a str,
 }
 
-/// Sends reports as they come, and at `stop` those that wait.
-pub(super) async fn forward(
+/// Sends reports as they come until `stop`, then those that are left.
+pub(crate) async fn forward(
     mut first: Option<Report>,
     reports: &mut Reports,
     client: &Client<'_>,
@@ -37,24 +37,24 @@ pub(super) async fn forward(
                 None => return,
             },
         };
-        // A call that began before its session was known takes every level.
+        // A call that was started before the level was known reports every level.
         let is_wanted = match &report {
             Report::Message { level, .. } => client.level.is_some_and(|least| *level >= least),
-            Report::Step { .. } => true,
+            _ => true,
         };
         if !is_wanted {
             continue;
         }
         let Some(notification) = notification(report, client.token.as_ref(), client.tool) else { continue };
         if client.peer.send_notification(notification).await.is_err() {
-            // Nobody listens; the call goes on.
+            // The client is gone; the call goes on.
             reports.close();
             return;
         }
     }
 }
 
-/// The next report, until those that wait at `stop` are through.
+/// Returns the next report; after `stop`, those that are left.
 async fn next(reports: &mut Reports, stop: &CancellationToken) -> Option<Report> {
     tokio::select! {
         biased;
@@ -66,8 +66,8 @@ async fn next(reports: &mut Reports, stop: &CancellationToken) -> Option<Report>
     }
 }
 
-/// A report as the protocol has it; a step is for a client that gave a token.
-pub(super) fn notification(
+/// Converts a report into a notification; a step needs the token that the client gave.
+pub(crate) fn notification(
     report: Report,
     token: Option<&ProgressToken>,
     tool: &str,
@@ -83,6 +83,8 @@ pub(super) fn notification(
             let message = LoggingMessageNotificationParam::new(wire(level), text.into()).with_logger(tool);
             ServerNotification::LoggingMessageNotification(LoggingMessageNotification::new(message))
         }
+        // MCP has no other kinds.
+        _ => return None,
     })
 }
 
@@ -99,8 +101,8 @@ fn wire(level: LogLevel) -> LoggingLevel {
     }
 }
 
-/// The level that a client asked for.
-pub(super) fn level(level: LoggingLevel) -> LogLevel {
+/// Converts the level that a client asked for.
+pub(crate) fn level(level: LoggingLevel) -> LogLevel {
     match level {
         LoggingLevel::Debug => LogLevel::Debug,
         LoggingLevel::Info => LogLevel::Info,

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use platools::caller::LogLevel;
-use platools::mcp::{McpError, McpServer};
 use platools::prelude::*;
 use platools::tool::Content;
 use platools::{CallContext, LocalHost, Progress, Tool, ToolSpec, tools};
+use platools_mcp::{McpError, McpServer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf};
 use tokio::sync::Semaphore;

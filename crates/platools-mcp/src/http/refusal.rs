@@ -1,4 +1,4 @@
-//! Responses to requests that go no further.
+//! Responses to refused requests.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::time::timeout;
 
-/// How much is read of a body that nobody wants, in bytes: more than a client's first message has.
+/// How much of an unwanted body is read, in bytes: more than a client's first message has.
 const UNWANTED: usize = 64 << 10;
 /// How long that may take.
 const UNWANTED_TIME: Duration = Duration::from_secs(1);
 
-/// A line of text.
+/// Creates a response of plain text.
 pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Response {
     let mut response = Response::new(Body::from(text.into()));
     *response.status_mut() = status;
@@ -25,10 +25,10 @@ pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Response {
     response
 }
 
-/// The response to a request that is refused before its body. A body that is left unread ends the connection, and the
-/// next request would go there and be lost: so it is read, or the client is told.
+/// Prepares the response to a request that is refused before its body is read. An unread body ends the connection, and
+/// the next request on it would be lost. So a short body is read; otherwise the response closes the connection.
 pub(super) async fn before(request: Request, response: Response) -> Response {
-    // Who asks whether to send it is not told to.
+    // A client that waits for `100 Continue` is not told to go on.
     let asks = request.headers().contains_key(EXPECT);
     let body = request.into_body();
     if asks || body.size_hint().lower() > UNWANTED as u64 {
@@ -40,13 +40,13 @@ pub(super) async fn before(request: Request, response: Response) -> Response {
     }
 }
 
-/// The last response on its connection.
+/// Marks the response as the last one on its connection.
 pub(super) fn last(mut response: Response) -> Response {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-/// What is wrong with a body that is no message, as JSON-RPC says it.
+/// Creates the JSON-RPC error for a body that is no message.
 pub(super) fn unreadable(body: &[u8]) -> Response {
     let first = body.trim_ascii_start().first();
     let (code, message) = match serde_json::from_slice::<IgnoredAny>(body) {

@@ -1,4 +1,6 @@
-//! Tools as MCP declares them, made once for each change of the tools.
+//! The tools in the form of MCP, built once for each change of the tools.
+//!
+//! Must not know sessions or calls.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,57 +10,57 @@ use data_encoding::BASE64URL_NOPAD as BASE64;
 use rmcp::model::{JsonObject, MetaObject, Tool as McpTool, ToolAnnotations};
 use serde_json::{Map, Value, json};
 
-use crate::tool::{Tool, ToolSpec};
+use platools::tool::{Tool, ToolSpec};
 
-/// Annotations that have a place of their own in MCP.
+/// Annotations with a field of their own in MCP.
 const KNOWN: [&str; 5] = ["title", "readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
 
-/// How a tool's results become structured.
+/// How `structuredContent` is made of a tool's results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Structure {
-    /// Nothing is declared: objects are structured as they are.
+pub(crate) enum Structure {
+    /// No output schema: objects are used as they are.
     Open,
-    /// An object is declared.
+    /// The output schema describes an object.
     Object,
-    /// Something else is declared, which stands in an object as `result`.
+    /// The output schema describes something else, which is wrapped as `{"result":…}`.
     Wrapped,
 }
 
-/// The tools at one moment, in the order of their names.
+/// The tools at one moment, sorted by name.
 #[derive(Debug)]
-pub(super) struct Catalog {
+pub(crate) struct Catalog {
     tools: Vec<McpTool>,
     structures: HashMap<String, Structure>,
 }
 
-/// A cursor that this server did not hand out.
+/// A cursor that this server did not issue.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct InvalidCursor;
+pub(crate) struct InvalidCursor;
 
 impl Catalog {
-    /// A catalogue of tools in the order of their names.
-    pub(super) fn new<'a>(tools: impl IntoIterator<Item = &'a Tool> + Clone) -> Self {
+    /// Builds the catalogue of tools that are sorted by name.
+    pub(crate) fn new<'a>(tools: impl IntoIterator<Item = &'a Tool> + Clone) -> Self {
         let named = |tool: &Tool| (tool.name().to_owned(), structure(tool.spec()));
         let structures = tools.clone().into_iter().map(named).collect();
         Self { tools: tools.into_iter().map(|tool| declared(tool.spec())).collect(), structures }
     }
 
-    /// How the results of a tool become structured; `None` when there is no such tool.
-    pub(super) fn structure(&self, name: &str) -> Option<Structure> {
+    /// Returns how results of the tool are structured; `None` for an unknown tool.
+    pub(crate) fn structure(&self, name: &str) -> Option<Structure> {
         self.structures.get(name).copied()
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.tools.iter().map(|tool| tool.name.as_ref())
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&McpTool> {
+    pub(crate) fn get(&self, name: &str) -> Option<&McpTool> {
         self.tools.binary_search_by(|tool| tool.name.as_ref().cmp(name)).ok().map(|index| &self.tools[index])
     }
 
-    /// The page behind `cursor`, and the cursor of the next one. A cursor names the last tool of its page, so that
-    /// it stays good when tools come and go.
-    pub(super) fn page(
+    /// Returns the page after `cursor` and the cursor of the next page. A cursor names the last tool of its page, so
+    /// it stays valid when tools are added or removed.
+    pub(crate) fn page(
         &self,
         cursor: Option<&str>,
         size: usize,
@@ -117,7 +119,7 @@ fn structure(spec: &ToolSpec) -> Structure {
     }
 }
 
-/// Whether every value that fits the schema is an object, which MCP asks of an output schema.
+/// Returns whether the schema describes an object, which MCP requires of an output schema.
 fn is_of_object(schema: &Value) -> bool {
     schema.get("type").is_some_and(|name| name == "object")
 }
@@ -131,7 +133,7 @@ fn output_schema(spec: &ToolSpec) -> Option<JsonObject> {
     let mut outer = Map::new();
     outer.insert("type".to_owned(), "object".into());
     if let Some(members) = inner.as_object_mut() {
-        // References start at the root, and so the definitions stay there.
+        // References are relative to the root, so definitions stay there.
         for keyword in ["$schema", "$defs"] {
             if let Some(value) = members.remove(keyword) {
                 outer.insert(keyword.to_owned(), value);
@@ -146,7 +148,7 @@ fn output_schema(spec: &ToolSpec) -> Option<JsonObject> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tool::ToolOutput;
+    use platools::tool::ToolOutput;
 
     fn tool(spec: ToolSpec) -> Tool {
         Tool::new(spec, |_| async { Ok(ToolOutput::null()) })

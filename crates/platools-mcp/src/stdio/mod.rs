@@ -1,4 +1,4 @@
-//! MCP over a pair of streams: one message a line. On standard input and output when a client starts the program.
+//! MCP over a pair of streams, one message per line: standard input and output, or any other pair.
 
 mod direct;
 mod lines;
@@ -17,22 +17,21 @@ use self::direct::Direct;
 use self::lines::Lines;
 use super::session::Session;
 use super::{McpError, McpServer};
-use crate::host::Signals;
+use platools::host::Signals;
 
-/// What a call may take beyond its own time until its answer is written.
+/// How long writing an answer may take after the call has timed out.
 const ANSWERING: Duration = Duration::from_secs(2);
 
 impl McpServer {
-    /// Serves the client that started this program, on standard input and output, until the end of input, or SIGTERM
-    /// or SIGINT. What is in flight then is answered first, in the time that a call may take. A client that is gone
-    /// ends it at once, and its calls with it.
+    /// Serves the client that started this program, on standard input and output, until the end of input, SIGTERM or
+    /// SIGINT. Calls in flight then are answered first, within the call timeout. When the client closes its end of
+    /// the output, the server and its calls end at once; a second signal does the same.
     ///
-    /// Standard output is the protocol's alone: what a tool prints goes to standard error, and what it reads is
-    /// empty. (On other systems than Unix, a tool that prints breaks the protocol.) A second signal ends it without
-    /// waiting.
+    /// Standard output is reserved for the protocol: output of tools goes to standard error, and their input is empty.
+    /// On systems other than Unix, a tool that prints breaks the protocol.
     ///
     /// # Errors
-    /// When the streams or signals cannot be used, or the client does not begin as the protocol says.
+    /// When the streams or signals cannot be used, or the client does not begin with a valid handshake.
     pub async fn serve_stdio(self) -> Result<(), McpError> {
         let mut signals = Signals::new().map_err(McpError::Signals)?;
         let streams = streams::take().map_err(McpError::Stdio)?;
@@ -52,14 +51,15 @@ impl McpServer {
         }
     }
 
-    /// Serves one client on any pair of streams, until the end of input or until `stop` is cancelled. What is in
-    /// flight then is answered first, in the time that a call may take.
+    /// Serves one client on any pair of streams until the end of input or until `stop` is cancelled. Calls in flight
+    /// then are answered first, within the call timeout.
     ///
     /// # Errors
-    /// When the client does not begin as the protocol says.
+    /// When the client does not begin with a valid handshake.
     ///
     /// ```
-    /// # use platools::{CancellationToken, Platools, mcp::McpServer};
+    /// # use platools::{CancellationToken, Platools};
+    /// # use platools_mcp::McpServer;
     /// use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
@@ -87,7 +87,7 @@ impl McpServer {
     }
 }
 
-/// Serves until the end of input, `stop`, or the moment when the client is `gone`.
+/// Serves until the end of input, until `stop`, or until the client is `gone`.
 async fn serve<R, W>(
     server: McpServer,
     reader: R,
@@ -101,7 +101,7 @@ where
 {
     let patience = server.door.call_timeout() + ANSWERING;
     let shared = server.shared();
-    // Cancelled when nobody reads the answers any more.
+    // Cancelled when the client reads no more answers.
     let dead = CancellationToken::new();
     let session = Session::new(&shared);
     let direct = Direct::new(&shared, session.wanted_level());
@@ -109,7 +109,7 @@ where
     let serving = async {
         match serve_server_with_ct(session, lines, dead.clone()).await {
             Ok(service) => ended(service.waiting().await),
-            // Nobody was there, or nobody stayed.
+            // The client left before or during the handshake.
             Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(()),
             Err(error) => Err(McpError::Handshake(error.to_string())),
         }

@@ -1,4 +1,4 @@
-//! The server of the endpoint: connections within limits, and an end that answers what was asked.
+//! The HTTP server: limits of connections, and a shutdown that answers calls in flight.
 
 use std::fmt;
 use std::future::Future;
@@ -14,36 +14,36 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Door, McpHttp, PATH};
-use crate::host::Signals;
-use crate::mcp::McpError;
+use super::{Endpoint, McpHttp, PATH};
+use crate::McpError;
+use platools::host::Signals;
 
-/// How long the headers of a request may take.
+/// How long the headers of a request may take to arrive.
 const HEADER_TIME: Duration = Duration::from_secs(10);
-/// How many headers a request may have.
+/// The maximum number of headers of a request.
 const HEADERS: usize = 100;
-/// What the headers of a request may take, in bytes.
+/// The maximum size of the headers of a request, in bytes.
 const HEADER_BYTES: usize = 64 << 10;
-/// How many connections there are at the same time; more wait.
+/// The maximum number of connections; more wait.
 const CONNECTIONS: usize = 1_024;
-/// How long running calls may take once the server shuts down.
+/// How long running calls may take after the shutdown began.
 const GRACE: Duration = Duration::from_secs(25);
 /// How long connections may take to close after that.
 const CLOSING: Duration = Duration::from_secs(2);
 
-/// A server that listens, and answers once it is told to [`serve`](Self::serve).
+/// A bound MCP server, which answers once [`serve`](Self::serve) is called.
 pub struct McpListener {
     listener: TcpListener,
     address: SocketAddr,
-    door: Door,
+    endpoint: Endpoint,
 }
 
 impl McpHttp {
-    /// Listens on an address; port 0 takes any that is free. On another address than loopback, clients have to
-    /// name a host that [`allow_host`](Self::allow_host) allows.
+    /// Listens on an address; port 0 picks a free port. Unless the address is loopback, clients have to use a host name
+    /// that [`allow_host`](Self::allow_host) allows.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
+    /// When listening on the address fails.
     pub async fn bind(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<McpListener, McpError> {
         let mut shown = format!("{address:?}");
         let found = lookup_host(address).await.map(Iterator::collect::<Vec<_>>);
@@ -53,26 +53,26 @@ impl McpHttp {
         let bind_error = |source| McpError::Bind { address: shown.clone(), source };
         let listener = TcpListener::bind(&*found.map_err(bind_error)?).await.map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
-        Ok(McpListener { listener, address, door: self.door() })
+        Ok(McpListener { listener, address, endpoint: self.endpoint() })
     }
 }
 
 impl McpListener {
-    /// The address that it listens on.
+    /// Returns the bound address.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// The endpoint's URL.
+    /// Returns the URL of the endpoint.
     pub fn url(&self) -> String {
         format!("http://{}{PATH}", self.address)
     }
 
-    /// Serves until SIGTERM or SIGINT. Calls in flight then are answered within 25 s, new ones are refused. A second
-    /// signal ends it without waiting.
+    /// Serves until SIGTERM or SIGINT. Then new calls are refused and calls in flight have 25 s to end. A second signal
+    /// ends the server at once.
     ///
     /// # Errors
-    /// When signals cannot be heard.
+    /// When registering for the signals fails.
     pub async fn serve(self) -> Result<(), McpError> {
         let mut signals = Signals::new().map_err(McpError::Signals)?;
         let stop = CancellationToken::new();
@@ -90,11 +90,12 @@ impl McpListener {
         }
     }
 
-    /// The same, but deaf to signals: until `stop` is ready.
+    /// Serves until `stop` is ready and ignores signals. The shutdown is that of [`serve`](Self::serve).
     pub async fn serve_until(self, stop: impl Future<Output = ()>) {
-        let Self { listener, door, .. } = self;
-        let (answering, closing, end) = (door.answering.clone(), door.closing.clone(), door.end.clone());
-        let service = TowerToHyperService::new(door.router());
+        let Self { listener, endpoint, .. } = self;
+        let (answering, closing, end) =
+            (endpoint.answering.clone(), endpoint.closing.clone(), endpoint.end.clone());
+        let service = TowerToHyperService::new(endpoint.router());
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let mut stop = std::pin::pin!(stop);
@@ -108,7 +109,7 @@ impl McpListener {
                     Ok((connection, _)) => (place, connection),
                     Err(error) => {
                         tracing::warn!(%error, "a connection cannot be accepted");
-                        // Out of descriptors, most likely: others have to close first.
+                        // Most likely out of file descriptors: other connections have to close first.
                         sleep(Duration::from_millis(100)).await;
                         continue;
                     }

@@ -1,6 +1,6 @@
 //! Calls per second over MCP: this crate's server beside a bare `rmcp` server with the same tool, in one run.
 //!
-//! `cargo bench -p platools --features mcp --bench mcp`. The program starts itself again as each server, so that the
+//! `cargo bench -p platools-mcp --bench mcp`. The program starts itself again as each server, so that the
 //! streams are real pipes and the two sides share no runtime. Rounds alternate; medians are printed.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a program for developers")]
 
@@ -12,9 +12,9 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use axum::serve::ListenerExt as _;
-use platools::mcp::McpServer;
 use platools::prelude::*;
 use platools::tools;
+use platools_mcp::McpServer;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData, ServerCapabilities,
     ServerConfig,

@@ -1,7 +1,6 @@
-//! Whether the client of a session is still there: whether any exchange with it is open.
+//! Detects clients that are gone: those without an open exchange for a while.
 //!
-//! A stream that breaks is no sign by itself, since the protocol lets a client come back and read on. A client that
-//! holds no stream and makes no request for a while is gone.
+//! A broken stream alone does not mean that, since the protocol lets a client resume it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,13 +19,12 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::quick::Known;
 
-/// How long a client may be away before its calls end. Clients are told to come back after three seconds.
+/// How long a client may be away before its calls are cancelled. Clients are told to reconnect after three seconds.
 const AWAY: Duration = Duration::from_secs(10);
 
-/// How long a client may be away before its session makes room for another one's.
+/// How long a client may be away before its session may be closed in favour of a new one.
 const FORGETTABLE: Duration = Duration::from_secs(60);
-/// How many sessions without a client are remembered. Requests may name any, and those that there never were are
-/// among them.
+/// How many sessions without a client are remembered. Requests may name any session, even ones that never existed.
 const REMEMBERED: usize = 4_096;
 
 type Sessions = Arc<Mutex<Inner>>;
@@ -34,15 +32,15 @@ type Sessions = Arc<Mutex<Inner>>;
 #[derive(Default)]
 struct Inner {
     attended: HashMap<String, Attendance>,
-    /// When the clients left whose sessions are not attended.
+    /// When the clients of the other sessions left.
     left: HashMap<String, Instant>,
 }
 
-/// A session, for as long as anybody is interested in it.
+/// A session with open exchanges or running calls.
 #[derive(Default)]
 struct Attendance {
     members: usize,
-    /// How many exchanges are open.
+    /// The number of open exchanges.
     open: Arc<watch::Sender<usize>>,
 }
 
@@ -50,14 +48,14 @@ struct Attendance {
 #[derive(Clone, Default)]
 pub(super) struct Presences(Sessions);
 
-/// The client of one session, for the calls that it made.
+/// The presence of one session's client, held by its exchanges and calls.
 #[derive(Clone)]
-pub(in super::super) struct Presence(Arc<Member>);
+pub(crate) struct Presence(Arc<Member>);
 
 struct Member {
     sessions: Sessions,
     session: String,
-    /// How many exchanges are open.
+    /// The number of open exchanges.
     open: Arc<watch::Sender<usize>>,
 }
 
@@ -65,7 +63,7 @@ struct Member {
 pub(super) struct Exchange(Presence);
 
 impl Presences {
-    /// Notes that the session's client has begun an exchange.
+    /// Opens an exchange with the session's client.
     pub(super) fn attend(&self, session: &str) -> Exchange {
         let open = {
             let mut sessions = locked(&self.0);
@@ -81,8 +79,8 @@ impl Presences {
 }
 
 impl Presences {
-    /// Of the sessions that are `open`, the one whose client has been away for longest, if that is long enough to
-    /// give it up.
+    /// Returns the session among those that are `open` whose client has been away for longest, if that is long enough
+    /// to close it.
     pub(super) fn longest_away(&self, open: impl Fn(&str) -> bool) -> Option<String> {
         let mut sessions = locked(&self.0);
         sessions.left.retain(|session, _| open(session));
@@ -105,7 +103,7 @@ impl Drop for Exchange {
 
 impl Presence {
     /// Ends when the client has been away for too long.
-    pub(in super::super) async fn gone(&self) {
+    pub(crate) async fn gone(&self) {
         let mut open = self.0.open.subscribe();
         loop {
             if open.wait_for(|open| *open == 0).await.is_err() {
@@ -144,7 +142,7 @@ fn locked(sessions: &Sessions) -> MutexGuard<'_, Inner> {
     sessions.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The body of a response, which keeps its exchange open until it is written or dropped.
+/// A response body that keeps its exchange open until it is written or dropped.
 pub(super) struct Attended {
     body: BoxBody<Bytes, Infallible>,
     _exchange: Option<Exchange>,

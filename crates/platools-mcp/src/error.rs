@@ -1,35 +1,35 @@
-//! How serving fails.
+//! The errors of serving.
 
 use std::io;
 
-/// Why a server cannot serve, or stopped.
+/// An error that keeps a server from serving or ends it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum McpError {
     /// Standard input or output cannot be used.
     #[error("standard input and output cannot be used for MCP: {0}")]
     Stdio(#[source] io::Error),
-    /// The client did not begin as the protocol says.
+    /// The client did not begin with a valid handshake.
     #[error("the MCP client did not begin with `initialize`: {0}")]
     Handshake(String),
-    /// No token is given for HTTP.
+    /// The token for HTTP is too short, or has characters other than visible ASCII.
     #[error("MCP over HTTP needs a bearer token of at least {min} visible ASCII characters, without spaces")]
     Token {
-        /// How many characters a token has at least.
+        /// The minimum length, in characters.
         min: usize,
     },
-    /// The address cannot be listened on.
+    /// Listening on the address failed.
     #[error("cannot listen on {address}: {source}{}", advice(source))]
     Bind {
         /// The address.
         address: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// Signals cannot be heard.
+    /// Registering for signals failed.
     #[error("signals cannot be heard: {0}")]
     Signals(#[source] io::Error),
-    /// A task of the server is gone.
+    /// A task of the server ended unexpectedly.
     #[error("the server broke: {0}")]
     Broken(String),
 }

@@ -1,5 +1,5 @@
-//! Calls that have nothing unusual about them, once a session stands: run in one task, answered with one line.
-//! Whatever else there is goes through `rmcp`, and means the same.
+//! Runs ordinary calls of an initialized session in one task each, without `rmcp`. Other messages go through `rmcp`, with
+//! the same results.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,11 +10,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::lines::line_of;
 use super::waiting::Waiting;
-use crate::caller::{Progress, Report, ReportSink};
-use crate::intake::CallRequest;
-use crate::mcp::plain::PlainCall;
-use crate::mcp::session::{Level, Shared};
-use crate::mcp::{answer, calls, messages};
+use crate::plain::PlainCall;
+use crate::session::{Level, Shared};
+use crate::{answer, calls, messages};
+use platools::caller::{Progress, Report, ReportSink};
+use platools::intake::CallRequest;
 
 /// Runs calls of one client.
 pub(super) struct Direct {
@@ -27,12 +27,12 @@ impl Direct {
         Self { shared: Arc::clone(shared), level: level.clone() }
     }
 
-    /// Starts the call in `line`, if it is one that needs nobody else. Its answer goes to `output`.
+    /// Starts the call in `line` if it is an ordinary one; its answer goes to `output`. Returns whether it did.
     pub(super) fn takes(&self, line: &[u8], waiting: &Arc<Waiting>, output: &mpsc::Sender<Vec<u8>>) -> bool {
         let Some(call) = PlainCall::read(line, &self.shared) else { return false };
-        let Some(taken_back) = waiting.add_call(&call.id) else { return false };
+        let Some(cancelled) = waiting.add_call(&call.id) else { return false };
         let (shared, level) = (Arc::clone(&self.shared), self.level.clone());
-        tokio::spawn(run(shared, level, call, taken_back, Arc::clone(waiting), output.clone()));
+        tokio::spawn(run(shared, level, call, cancelled, Arc::clone(waiting), output.clone()));
         true
     }
 }
@@ -41,7 +41,7 @@ async fn run(
     shared: Arc<Shared>,
     level: Level,
     call: PlainCall,
-    mut taken_back: oneshot::Receiver<()>,
+    mut cancelled: oneshot::Receiver<()>,
     waiting: Arc<Waiting>,
     output: mpsc::Sender<Vec<u8>>,
 ) {
@@ -55,30 +55,30 @@ async fn run(
     });
     let progress = Progress::to(Arc::clone(&reports), steps, Some(level.get()));
     let until = async {
-        let _ = (&mut taken_back).await;
+        let _ = (&mut cancelled).await;
     };
     let request = CallRequest::new(name, arguments, context).progress(progress);
     let answer = shared.server.door.run_until(request, until).await;
     reports.end();
     let line = answer::message(&id, answer, structure);
-    // The place in the queue comes first: a request that is no longer waiting has its line there.
+    // Reserved first: once a request no longer waits, its answer is in the queue.
     if let Ok(place) = output.reserve().await
-        && waiting.remove_call(&id, &mut taken_back)
+        && waiting.remove_call(&id, &mut cancelled)
     {
         place.send(line);
     }
 }
 
-/// Where reports of one call go: among the answers, and before its own.
+/// Writes the reports of one call among the answers, before its own.
 struct Reports {
-    /// Until the call has ended.
+    /// `None` once the call has ended.
     output: Mutex<Option<mpsc::Sender<Vec<u8>>>>,
     token: Option<ProgressToken>,
     tool: String,
 }
 
 impl Reports {
-    /// No report comes behind the answer.
+    /// Drops all further reports, so that none follows the answer.
     fn end(&self) {
         drop(self.output.lock().unwrap_or_else(PoisonError::into_inner).take());
     }

@@ -1,4 +1,4 @@
-//! Messages as lines. What is written together goes out together, and the end of input waits for the answers.
+//! A transport of one message per line. Writes are batched, and the end of input waits for the answers.
 
 use std::io;
 use std::sync::Arc;
@@ -19,25 +19,25 @@ use tokio_util::sync::CancellationToken;
 
 use super::direct::Direct;
 use super::waiting::Waiting;
-use crate::mcp::session::unreadable;
+use crate::session::unreadable;
 
-/// The longest line that is read, in bytes.
+/// The longest accepted line, in bytes.
 const LONGEST: usize = 16 << 20;
-/// How many messages wait for the writer; beyond that, answers wait.
+/// How many messages may wait for the writer; beyond that, senders wait.
 const WAITING: usize = 256;
-/// How many bytes go out in one write, when that many wait.
+/// The target size of one write, in bytes.
 const TOGETHER: usize = 64 << 10;
 
 /// One client on a pair of streams.
 pub(super) struct Lines<R> {
     reader: BufReader<R>,
-    /// A line that has not ended yet. It stays here, since a read may be dropped half-way.
+    /// The incomplete line. It is kept here because a read may be dropped half-way.
     line: Vec<u8>,
-    /// Whether the rest of a line that is too long is being skipped.
+    /// Set while the rest of an overlong line is skipped.
     skipping: bool,
     phase: Phase,
     direct: Direct,
-    /// The answer to a line that is no message, until there is room for it. It stays here as the line does.
+    /// The answer to an invalid line, until there is room for it. Kept here for the same reason as `line`.
     unsent: Option<Vec<u8>>,
     output: Option<mpsc::Sender<Vec<u8>>>,
     writer: Option<JoinHandle<()>>,
@@ -45,31 +45,31 @@ pub(super) struct Lines<R> {
     stop: CancellationToken,
     dead: CancellationToken,
     patience: Duration,
-    /// Until when there is time for answers, once nothing is read any more.
+    /// The deadline for answers, set when reading ends.
     deadline: Option<Instant>,
 }
 
 impl<R> Drop for Lines<R> {
     fn drop(&mut self) {
-        // Nobody is left to answer.
+        // No answers can be sent any more.
         self.waiting.clear();
     }
 }
 
-/// How far a session is.
+/// The phase of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Nothing that begins one has come: what is no request has no meaning.
+    /// The session has not begun: only requests that begin one are accepted.
     Silent,
-    /// Each request says which version it speaks.
+    /// Each request names its protocol version; there is no handshake.
     Inline,
     /// The client has sent `initialize`.
     Handshake,
-    /// It has said that it is ready, too.
-    Stands,
+    /// The client has sent `notifications/initialized`.
+    Initialized,
 }
 
-/// What was read.
+/// The outcome of a read.
 enum Read {
     Line,
     TooLong,
@@ -77,7 +77,7 @@ enum Read {
 }
 
 impl<R: AsyncRead + Send + Unpin> Lines<R> {
-    /// Reads until `stop`, cancels `dead` when nothing can be written any more, and waits `patience` for answers.
+    /// Creates a transport that reads until `stop`, cancels `dead` when writing fails, and waits `patience` for answers.
     pub(super) fn new<W: AsyncWrite + Send + Unpin + 'static>(
         reader: R,
         writer: W,
@@ -112,7 +112,7 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
     async fn read(&mut self) -> Read {
         loop {
             let chunk = match self.reader.fill_buf().await {
-                // The last line may lack its end.
+                // The last line may lack its line break.
                 Ok([]) if self.line.is_empty() => return Read::End,
                 Ok([]) => return Read::Line,
                 Ok(chunk) => chunk,
@@ -139,13 +139,13 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
         }
     }
 
-    /// The message of the line that was read, or what to answer instead.
+    /// Parses the line that was read, unless it is a call that is run directly.
     fn message(&mut self) -> Result<Option<RxJsonRpcMessage<RoleServer>>, Refusal> {
         let line = self.line.trim_ascii();
         if line.is_empty() {
             return Ok(None);
         }
-        if self.phase == Phase::Stands
+        if self.phase == Phase::Initialized
             && let Some(output) = &self.output
             && self.direct.takes(line, &self.waiting, output)
         {
@@ -185,7 +185,7 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
                         ));
                     }
                 }
-                // A subscription ends with the connection, and not the other way round.
+                // A subscription lasts as long as the connection, so the end of input does not wait for it.
                 let is_subscription = matches!(request.request, ClientRequest::SubscriptionsListenRequest(_));
                 if !is_subscription && !self.waiting.add(&id) {
                     let reason = "another request with this id has no answer yet: give each an id of its own";
@@ -203,7 +203,7 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
                     }
                 }
                 ClientNotification::InitializedNotification(_) if self.phase == Phase::Handshake => {
-                    self.phase = Phase::Stands;
+                    self.phase = Phase::Initialized;
                 }
                 _ => {}
             },
@@ -214,14 +214,14 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
 
     fn refuse(&mut self, refusal: Refusal) {
         tracing::warn!("an MCP message is refused: {}", refusal.reason);
-        // What is not even JSON is not answered: whoever sends that would not understand.
+        // Text that is not JSON is not answered: its sender would not understand.
         self.unsent = refusal.answer.map(|answer| {
             let (id, error) = *answer;
             line_of(&TxJsonRpcMessage::<RoleServer>::error(error, id))
         });
     }
 
-    /// Sends the answer to the line before.
+    /// Sends the answer to the previous line, if it was refused.
     async fn answer_refused(&mut self) {
         if self.unsent.is_some()
             && let Some(output) = &self.output
@@ -307,7 +307,7 @@ impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleServer> for Lines<R> {
         }
     }
 
-    /// Returns when everything is written, or the client has not read it for long enough.
+    /// Waits until everything is written or the deadline has passed.
     async fn close(&mut self) -> Result<(), io::Error> {
         self.waiting.clear();
         drop(self.output.take());
@@ -321,10 +321,10 @@ impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleServer> for Lines<R> {
     }
 }
 
-/// A line that is no message.
+/// The refusal of a line that is no valid message.
 struct Refusal {
     reason: String,
-    /// What is answered, and to which request.
+    /// The request and the error to answer it with.
     answer: Option<Box<(Option<RequestId>, ErrorData)>>,
 }
 
@@ -342,7 +342,7 @@ impl Refusal {
     }
 
     fn of(line: &[u8], error: &serde_json::Error) -> Self {
-        /// As much of a message as it takes to answer it.
+        /// The part of a message that is needed to answer it.
         #[derive(Deserialize)]
         struct Known {
             #[serde(default)]
@@ -363,7 +363,7 @@ impl Refusal {
 pub(super) fn line_of(message: &TxJsonRpcMessage<RoleServer>) -> Vec<u8> {
     let mut line = Vec::with_capacity(256);
     if let Err(error) = serde_json::to_writer(&mut line, message) {
-        // Made of texts and JSON values alone, a message can be written.
+        // Texts and JSON values can always be written.
         tracing::error!(%error, "a message cannot be written");
         line.clear();
     }
@@ -371,7 +371,7 @@ pub(super) fn line_of(message: &TxJsonRpcMessage<RoleServer>) -> Vec<u8> {
     line
 }
 
-/// Writes what there is, as much of it as possible at once.
+/// Writes lines, as many as possible at once.
 async fn write<W: AsyncWrite + Unpin>(
     mut writer: W,
     mut lines: mpsc::Receiver<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! The requests that have no answer yet, so that the end of input can wait for them, and calls can be taken back.
+//! The requests without an answer: the end of input waits for them, and calls among them can be cancelled.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,13 +7,13 @@ use rmcp::model::RequestId;
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot};
 
-/// How many requests wait for answers; beyond that, nothing is read.
+/// How many requests may wait for answers; beyond that, reading pauses.
 const MOST: usize = 8_192;
 
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     requests: Mutex<HashMap<RequestId, Option<oneshot::Sender<()>>>>,
-    /// Of none that is left, and of the first place in a full house.
+    /// Notified when the map empties or a full map frees a slot.
     fewer: Notify,
 }
 
@@ -22,7 +22,7 @@ impl Waiting {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request came whose end somebody else sees to. Returns whether no other one of that id is waiting.
+    /// Adds a request that `rmcp` answers. Returns `false` if a request with that id is waiting.
     pub(super) fn add(&self, id: &RequestId) -> bool {
         let mut requests = self.requests();
         let is_new = !requests.contains_key(id);
@@ -32,19 +32,18 @@ impl Waiting {
         is_new
     }
 
-    /// A call came. What is returned ends when nobody wants its answer any more; `None` when a request of that id is
-    /// waiting already.
+    /// Adds a call. The returned receiver ends when the call is cancelled; `None` if a request with that id is waiting.
     pub(super) fn add_call(&self, id: &RequestId) -> Option<oneshot::Receiver<()>> {
         let mut requests = self.requests();
         if requests.contains_key(id) {
             return None;
         }
-        let (wanted, taken_back) = oneshot::channel();
+        let (wanted, cancelled) = oneshot::channel();
         requests.insert(id.clone(), Some(wanted));
-        Some(taken_back)
+        Some(cancelled)
     }
 
-    /// It was answered, or nobody wants its answer. Returns whether it was still waiting.
+    /// Removes a request that was answered or cancelled. Returns whether it was waiting.
     pub(super) fn remove(&self, id: &RequestId) -> bool {
         let mut requests = self.requests();
         let was_waiting = requests.remove(id).is_some();
@@ -52,10 +51,10 @@ impl Waiting {
         was_waiting
     }
 
-    /// The same for the call that `taken_back` was made for, and not for a later one of its id.
-    pub(super) fn remove_call(&self, id: &RequestId, taken_back: &mut oneshot::Receiver<()>) -> bool {
+    /// Removes the call that `cancelled` belongs to, but not a later one with the same id. Returns whether it was waiting.
+    pub(super) fn remove_call(&self, id: &RequestId, cancelled: &mut oneshot::Receiver<()>) -> bool {
         let mut requests = self.requests();
-        let was_waiting = taken_back.try_recv() == Err(TryRecvError::Empty) && requests.remove(id).is_some();
+        let was_waiting = cancelled.try_recv() == Err(TryRecvError::Empty) && requests.remove(id).is_some();
         self.tell(requests.len());
         was_waiting
     }
@@ -66,7 +65,7 @@ impl Waiting {
         }
     }
 
-    /// Nobody wants any answer any more.
+    /// Removes all requests, which cancels the calls among them.
     pub(super) fn clear(&self) {
         self.requests().clear();
         self.fewer.notify_waiters();
@@ -77,9 +76,9 @@ impl Waiting {
         self.fewer_than(1).await;
     }
 
-    /// Waits until there is a place for one more request.
+    /// Waits until there is room for one more request.
     pub(super) async fn room(&self) {
-        // What is nearly always so costs no place in a list.
+        // The common case does not register as a waiter.
         if self.requests().len() >= MOST {
             self.fewer_than(MOST).await;
         }

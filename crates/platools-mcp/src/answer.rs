@@ -1,4 +1,6 @@
-//! From what a call ended with to what an MCP client gets.
+//! Converts answers of calls into MCP results.
+//!
+//! Must not know transports.
 
 use data_encoding::BASE64;
 use rmcp::model::{
@@ -7,78 +9,74 @@ use rmcp::model::{
 use serde_json::{Value, json};
 
 use super::catalog::Structure;
-use crate::intake::Answer;
-use crate::tool::{Content, EmbeddedResource, Media, Repr, ResourceBody, ToolOutput};
-use crate::wire::json::push_string;
+use platools::intake::Answer;
+use platools::tool::{Content, EmbeddedResource, Media, ResourceBody, ToolOutput};
 
-/// The result of a call.
-pub(super) fn of(answer: Answer, structure: Structure) -> CallToolResult {
+/// Converts an answer into the result of `tools/call`.
+pub(crate) fn of(answer: Answer, structure: Structure) -> CallToolResult {
     match answer.outcome {
         Ok(output) => finished(output, structure, &answer.call_id),
         Err(failure) => CallToolResult::error(vec![ContentBlock::text(failure.text())]),
     }
 }
 
-/// The whole answer to request `id` of a session, with the line break that ends it on streams.
-pub(super) fn message(id: &RequestId, answer: Answer, structure: Structure) -> Vec<u8> {
+/// Writes the response to request `id`, followed by the line break that ends a message on streams.
+pub(crate) fn message(id: &RequestId, answer: Answer, structure: Structure) -> Vec<u8> {
     let text = answer.outcome.as_ref().ok().and_then(ToolOutput::as_json);
     text.and_then(|text| line(id, text, structure)).unwrap_or_else(|| {
         let mut result = of(answer, structure);
-        // Versions with sessions know no other results than complete ones.
+        // Versions with sessions have complete results only.
         result.result_type = None;
         let answer = ServerJsonRpcMessage::response(ServerResult::CallToolResult(result), id.clone());
-        // Made of texts and JSON values alone, it can be written.
+        // Texts and JSON values can always be written.
         let mut line = serde_json::to_vec(&answer).unwrap_or_default();
         line.push(b'\n');
         line
     })
 }
 
-/// The same for a result that is JSON text; others are left to [`of`].
+/// Writes the response without parsing the result; returns `None` for a result that needs [`of`].
 fn line(id: &RequestId, text: &str, structure: Structure) -> Option<Vec<u8>> {
     let first = text.bytes().find(|byte| !byte.is_ascii_whitespace())?;
     // A line break would end the message.
     if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_some() {
         return None;
     }
-    let mut line = String::with_capacity(2 * text.len() + 160);
-    line.push_str(r#"{"jsonrpc":"2.0","id":"#);
-    match id {
-        RequestId::Number(number) => line.push_str(&number.to_string()),
-        RequestId::String(text) => push_string(&mut line, text),
-    }
-    line.push_str(r#","result":{"content":[{"type":"text","text":"#);
+    let mut line = Vec::with_capacity(2 * text.len() + 160);
+    line.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+    serde_json::to_writer(&mut line, id).ok()?;
+    line.extend_from_slice(br#","result":{"content":[{"type":"text","text":"#);
     match first {
-        b'"' => line.push_str(text),
-        _ => push_string(&mut line, text),
+        b'"' => line.extend_from_slice(text.as_bytes()),
+        _ => serde_json::to_writer(&mut line, text).ok()?,
     }
-    line.push_str("}]");
+    line.extend_from_slice(b"}]");
     match (structure, first) {
         (Structure::Wrapped, _) => {
             for part in [r#","structuredContent":{"result":"#, text, "}"] {
-                line.push_str(part);
+                line.extend_from_slice(part.as_bytes());
             }
         }
         (_, b'{') => {
             for part in [r#","structuredContent":"#, text] {
-                line.push_str(part);
+                line.extend_from_slice(part.as_bytes());
             }
         }
         _ => {}
     }
-    line.push_str(",\"isError\":false}}\n");
-    Some(line.into_bytes())
+    line.extend_from_slice(b",\"isError\":false}}\n");
+    Some(line)
 }
 
 fn finished(output: ToolOutput, structure: Structure, call_id: &str) -> CallToolResult {
-    match output.into_repr() {
-        Repr::Json(text) => json_result(text, structure),
-        Repr::Media(media) => CallToolResult::success(vec![media_block(&media, call_id, 0)]),
-        Repr::Parts(parts) => {
-            let blocks = parts.into_iter().enumerate();
-            CallToolResult::success(blocks.map(|(index, part)| block(part, call_id, index)).collect())
-        }
+    if let Some(media) = output.as_media() {
+        return CallToolResult::success(vec![media_block(media, call_id, 0)]);
     }
+    if let Some(parts) = output.as_content() {
+        let blocks = parts.iter().enumerate();
+        return CallToolResult::success(blocks.map(|(index, part)| block(part, call_id, index)).collect());
+    }
+    json_result(output.into_json(), structure)
 }
 
 fn json_result(text: String, structure: Structure) -> CallToolResult {
@@ -88,7 +86,7 @@ fn json_result(text: String, structure: Structure) -> CallToolResult {
         (_, Some(b'{')) => Some(value(&text)),
         _ => None,
     };
-    // A text is shown as it is, not in quotes.
+    // A string is shown without its quotes.
     let shown = match first {
         Some(b'"') => serde_json::from_str(&text).unwrap_or(text),
         _ => text,
@@ -102,16 +100,17 @@ fn value(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or(Value::Null)
 }
 
-fn block(part: Content, call_id: &str, index: usize) -> ContentBlock {
+fn block(part: &Content, call_id: &str, index: usize) -> ContentBlock {
     match part {
         Content::Text(text) => ContentBlock::text(text),
-        Content::Media(media) => media_block(&media, call_id, index),
+        Content::Media(media) => media_block(media, call_id, index),
         Content::Resource(resource) => resource_block(resource),
+        // A kind of part that a later `platools` adds is shown as the JSON that the platform receives.
+        other => ContentBlock::text(ToolOutput::content([other.clone()]).into_json()),
     }
 }
 
-/// Images and sounds have content of their own. Everything else has to have an address, and gets one that says
-/// which call it came from.
+/// Images and audio have content types of their own. Anything else becomes a resource, whose URI names the call.
 fn media_block(media: &Media, call_id: &str, index: usize) -> ContentBlock {
     let (data, media_type) = (BASE64.encode(media.bytes()), media.media_type());
     match media.content_type() {
@@ -124,14 +123,13 @@ fn media_block(media: &Media, call_id: &str, index: usize) -> ContentBlock {
     }
 }
 
-fn resource_block(resource: EmbeddedResource) -> ContentBlock {
-    let (uri, media_type, body) = resource.into_parts();
-    let contents = match body {
-        ResourceBody::Text(text) => ResourceContents::text(text, uri),
-        ResourceBody::Bytes(bytes) => ResourceContents::blob(BASE64.encode(&bytes), uri),
+fn resource_block(resource: &EmbeddedResource) -> ContentBlock {
+    let contents = match resource.body() {
+        ResourceBody::Text(text) => ResourceContents::text(text, resource.uri()),
+        ResourceBody::Bytes(bytes) => ResourceContents::blob(BASE64.encode(bytes), resource.uri()),
     };
-    // Without one, `text` assumes plain text and `blob` nothing.
-    ContentBlock::resource(match media_type {
+    // Without a media type, `text` assumes plain text and `blob` nothing.
+    ContentBlock::resource(match resource.media_type() {
         Some(media_type) => contents.with_mime_type(media_type),
         None => contents,
     })
@@ -142,7 +140,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::tool::{ToolError, ToolResult};
+    use platools::tool::{ToolError, ToolResult};
 
     fn shown(result: ToolResult, structure: Structure) -> Value {
         let mut value = serde_json::to_value(of(Answer::new("call-1", result, false), structure)).unwrap();
@@ -213,7 +211,7 @@ mod tests {
             Media::png([1]).into(),
             Media::new("audio/wav", [1]).into(),
             Media::new("application/pdf", [1]).into(),
-            EmbeddedResource::text("x://a", "t").media_type("text/markdown").into(),
+            EmbeddedResource::text("x://a", "t").with_media_type("text/markdown").into(),
         ];
         let content = &shown(Ok(ToolOutput::content(parts)), Structure::Open)["content"];
         let expected = json!([

@@ -1,7 +1,7 @@
-//! MCP over HTTP ("Streamable HTTP"): the endpoint, who may use it, and its server.
+//! MCP over HTTP ("Streamable HTTP"): the endpoint, its access rules and its server.
 //!
-//! The sessions and their streams are `rmcp`'s; what is in front of them (host, origin, token, limits), behind (whose
-//! client is gone, what is still to be answered at the end) and beside (calls that end at once) is here.
+//! `rmcp` implements sessions and their streams. This module adds access checks and limits, cancels calls whose client
+//! is gone, answers calls in flight at shutdown, and answers short calls with plain JSON.
 
 mod guard;
 mod presence;
@@ -29,7 +29,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::guard::Guard;
-pub(super) use self::presence::Presence;
+pub(crate) use self::presence::Presence;
 use self::presence::{Attended, Exchange, Presences};
 use self::quick::{Known, Outcome, Quick, is_json};
 use self::refusal::{before, last, plain, unreadable};
@@ -40,34 +40,33 @@ use ::http::{HeaderValue, Method, StatusCode, header};
 
 /// The path of the endpoint.
 const PATH: &str = "/mcp";
-/// The most that a request's body may have, in bytes, unless said otherwise.
+/// The default limit of a request's body, in bytes.
 const BODY_LIMIT: usize = 4 << 20;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// The shortest token, in characters.
 const SHORTEST_TOKEN: usize = 16;
-/// How many sessions there are at the same time.
+/// The maximum number of sessions.
 const SESSIONS: usize = 1_024;
-/// After how long without any message a session ends.
+/// How long a session lasts without a message.
 const IDLE: Duration = Duration::from_secs(3_600);
 
-/// An [`McpServer`] over HTTP, at `/mcp`. Made by [`McpServer::http`].
+/// An [`McpServer`] over HTTP at `/mcp`, created by [`McpServer::http`].
 ///
 /// | status | when |
 /// | --- | --- |
-/// | 400 | the body is no JSON-RPC message, or a session is missing |
+/// | 400 | the body is no JSON-RPC message, or the session header is missing |
 /// | 401 | the token is missing or wrong; with `WWW-Authenticate` |
 /// | 403 | `Host` or `Origin` is not an allowed one |
-/// | 404 | the session is unknown, or has ended: begin again |
-/// | 406, 415 | the headers `Accept` or `Content-Type` are not as the protocol says |
+/// | 404 | the session is unknown or has ended: begin a new one |
+/// | 406, 415 | the header `Accept` or `Content-Type` does not follow the protocol |
 /// | 408, 413 | the body took longer than 30 s, or is too large |
-/// | 503 | too many sessions whose clients are there, or the server is shutting down |
+/// | 503 | too many sessions with connected clients, or the server is shutting down |
 ///
-/// Requests have to name a loopback host, and pages of loopback origins alone may read the answers, unless
-/// [`allow_host`](Self::allow_host) and [`allow_origin`](Self::allow_origin) say more. `X-Platos-Entity-Token` and
-/// `X-Platos-User-Token` become the tokens of the call's context. A client that is gone for ten seconds loses its
-/// running calls. A call that ends within 25 ms, without reports, is answered with JSON; any other with a stream of
-/// events, to which the client can come back.
+/// Only loopback values of `Host` and `Origin` are accepted, and those that [`allow_host`](Self::allow_host) and
+/// [`allow_origin`](Self::allow_origin) add. `X-Platos-Entity-Token` and `X-Platos-User-Token` become the tokens of the
+/// call's context. When a client has been gone for ten seconds, its running calls are cancelled. A call that ends within
+/// 25 ms and without reports is answered with JSON; any other with a stream of events, which the client can resume.
 #[derive(Clone)]
 #[must_use = "it does nothing before `bind` or `into_router`"]
 pub struct McpHttp {
@@ -79,13 +78,14 @@ pub struct McpHttp {
 }
 
 impl McpServer {
-    /// The server over HTTP, for whoever has `token`.
+    /// Prepares the server for HTTP. Every request has to present `token` as its bearer token.
     ///
     /// # Errors
-    /// When the token has fewer than 16 characters, or others than visible ASCII.
+    /// When the token has fewer than 16 characters, or characters other than visible ASCII.
     ///
     /// ```no_run
-    /// # use platools::{Platools, mcp::McpServer};
+    /// # use platools::Platools;
+    /// # use platools_mcp::McpServer;
     /// # #[tokio::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let local = Platools::builder().build_local()?;
@@ -107,33 +107,33 @@ impl McpServer {
 }
 
 impl McpHttp {
-    /// Another host name under which clients reach the server, such as `tools.internal`, with or without a port.
+    /// Allows another host name of the server, such as `tools.internal`, with or without a port.
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
         self.hosts.insert(host.into());
         self
     }
 
-    /// The origin of pages that may use the server from a browser, such as `https://inspector.example`.
+    /// Allows pages of another origin to use the server from a browser, such as `https://inspector.example`.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.insert(origin.into());
         self
     }
 
-    /// The most that a request's body may have, in bytes; 4 MiB unless said otherwise.
+    /// Sets the limit of a request's body, in bytes. Default: 4 MiB.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self
     }
 
-    /// The router, with one route: `/mcp`. For a server of one's own; [`bind`](Self::bind) brings one.
+    /// Returns a router with the route `/mcp`, for a server of your own; [`bind`](Self::bind) has one built in.
     pub fn into_router(self) -> Router {
-        self.door().router()
+        self.endpoint().router()
     }
 
-    fn door(self) -> Door {
+    fn endpoint(self) -> Endpoint {
         let end = CancellationToken::new();
         let config = StreamableHttpServerConfig::default()
-            // The guard in front has looked at hosts and origins.
+            // The guard has checked host and origin already.
             .disable_allowed_hosts()
             .with_max_request_body_bytes(self.body_limit)
             .with_cancellation_token(end.clone());
@@ -147,7 +147,7 @@ impl McpHttp {
         let quick = Arc::new(Quick::new(Arc::clone(&shared), Arc::clone(&sessions)));
         let service =
             StreamableHttpService::new(move || Ok(Session::new(&shared)), Arc::clone(&sessions), config);
-        Door {
+        Endpoint {
             service,
             quick,
             sessions,
@@ -172,24 +172,24 @@ impl fmt::Debug for McpHttp {
     }
 }
 
-/// What every request goes through.
+/// The endpoint: every request goes through [`answer`](Self::answer).
 #[derive(Clone)]
-struct Door {
+struct Endpoint {
     service: StreamableHttpService<Session, LocalSessionManager>,
     quick: Arc<Quick>,
     sessions: Arc<LocalSessionManager>,
     guard: Arc<Guard>,
     body_limit: usize,
     presences: Presences,
-    /// Requests whose answers are not written yet.
+    /// Tracks requests whose answers are not written yet.
     answering: TaskTracker,
-    /// Cancelled when no new requests are taken.
+    /// Cancelled when new requests are refused.
     closing: CancellationToken,
-    /// Cancelled when sessions and streams have to end.
+    /// Cancelled when sessions and streams must end.
     end: CancellationToken,
 }
 
-impl Door {
+impl Endpoint {
     fn router(self) -> Router {
         Router::new().route(PATH, any(enter)).with_state(self)
     }
@@ -199,7 +199,7 @@ impl Door {
             let ends = request.method() == Method::DELETE;
             let exchange = self.exchange(&request);
             let mut response = self.pass(request.map(|_| Full::default()), exchange, None, None).await;
-            // The session is gone, and not only about to be; clients complain of 202.
+            // The session has ended by now; clients complain of 202.
             if ends && response.status() == StatusCode::ACCEPTED {
                 *response.status_mut() = StatusCode::NO_CONTENT;
             }
@@ -232,7 +232,7 @@ impl Door {
         };
         let (mut request, mut known) = (Request::from_parts(parts, Full::new(body.clone())), None);
         let (exchange, answering) = (self.exchange(&request), self.answering.token());
-        // Either the end waits for this one, or it is over already: while the body came.
+        // The shutdown either waits for this request or has begun while the body arrived.
         if self.closing.is_cancelled() {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down");
         }
@@ -254,15 +254,15 @@ impl Door {
         }
         let is_json = is_json(request.headers());
         let response = self.pass(request, exchange, Some(answering), known).await;
-        // The library says 415 of a body that it cannot read, too.
+        // `rmcp` answers 415 for a body that it cannot read, too.
         if is_json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             return unreadable(&body);
         }
         response
     }
 
-    /// Whether there is room for another session. One whose client has been away for long makes some: few clients end
-    /// theirs.
+    /// Returns whether there is room for another session, if need be by closing one whose client has been away for
+    /// long: few clients end their sessions.
     async fn has_room(&self) -> bool {
         let away = {
             let open = self.sessions.sessions.read().await;
@@ -276,7 +276,7 @@ impl Door {
         self.sessions.close_session(&session.into()).await.is_ok()
     }
 
-    /// The exchange that a request with a session opens.
+    /// Opens the exchange of a request that has a session.
     fn exchange<B>(&self, request: &Request<B>) -> Option<Exchange> {
         let session = request.headers().get("mcp-session-id").and_then(|id| id.to_str().ok());
         session.map(|session| self.presences.attend(session))
@@ -297,14 +297,14 @@ impl Door {
     }
 }
 
-async fn enter(State(door): State<Door>, request: Request) -> Response {
-    let origin = match door.guard.check(&request) {
+async fn enter(State(endpoint): State<Endpoint>, request: Request) -> Response {
+    let origin = match endpoint.guard.check(&request) {
         Ok(origin) => origin,
         Err(response) => return before(request, *response).await,
     };
     let mut response = match request.method() {
         &Method::OPTIONS => plain(StatusCode::NO_CONTENT, ""),
-        _ => door.answer(request).await,
+        _ => endpoint.answer(request).await,
     };
     if let Some(origin) = origin {
         guard::share(&mut response, origin);

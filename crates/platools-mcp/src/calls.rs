@@ -1,4 +1,4 @@
-//! One `tools/call`: who is calling, how far it is, and when nobody waits for it any more.
+//! Runs one `tools/call`: the caller, the reports, the cancellation.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,20 +16,20 @@ use super::answer;
 use super::http::Presence;
 use super::messages::{self, Client};
 use super::session::Shared;
-use crate::caller::{CallContext, LogLevel, Progress, Report, Reports};
-use crate::intake::{Answer, CallRequest};
-use crate::tool::{Arguments, nearest_name};
+use platools::caller::{CallContext, LogLevel, Progress, Report, Reports};
+use platools::intake::{Answer, CallRequest};
+use platools::tool::{Arguments, nearest_name};
 
-/// The header with an access token that the entity issued.
+/// The header for an access token issued by the entity.
 const ENTITY_TOKEN: &str = "X-Platos-Entity-Token";
-/// The header with the user's token.
+/// The header for the user's token.
 const USER_TOKEN: &str = "X-Platos-User-Token";
 
-/// Runs a call that came through `rmcp`. Messages of at least `level` go to the client.
+/// Runs a call that came through `rmcp`. Log messages of at least `level` are sent to the client.
 ///
 /// # Errors
-/// When there is no such tool. A call that fails is a result.
-pub(super) async fn call(
+/// When the tool is unknown. A failed call is a result.
+pub(crate) async fn call(
     shared: &Shared,
     params: CallToolRequestParams,
     request: RequestContext<RoleServer>,
@@ -53,23 +53,23 @@ pub(super) async fn call(
     Ok(answer::of(answer, structure))
 }
 
-/// A call on its way. Dropped, it is taken back.
-pub(super) struct Running {
+/// A running call. Dropping it cancels the call.
+pub(crate) struct Running {
     call: JoinHandle<Answer>,
-    /// Its answer, when that is known already.
+    /// The answer, if the call has ended already.
     ended: Option<Answer>,
-    /// A report that is not sent yet, and those behind it.
+    /// The oldest report that is not sent yet; later ones are in `reports`.
     first: Option<Report>,
     reports: Option<Reports>,
-    taken_back: DropGuard,
+    cancel: DropGuard,
 }
 
-/// A call that began before `rmcp` knew of it, for whoever takes it first.
+/// A call that was started before `rmcp` saw the request; the first to take it gets it.
 #[derive(Clone)]
-pub(super) struct Adopted(Arc<Mutex<Option<Running>>>);
+pub(crate) struct Adopted(Arc<Mutex<Option<Running>>>);
 
 impl Adopted {
-    pub(super) fn new(running: Running) -> Self {
+    pub(crate) fn new(running: Running) -> Self {
         Self(Arc::new(Mutex::new(Some(running))))
     }
 
@@ -79,7 +79,7 @@ impl Adopted {
 }
 
 impl Running {
-    pub(super) fn start(
+    pub(crate) fn start(
         shared: &Shared,
         name: String,
         arguments: Arguments,
@@ -90,20 +90,20 @@ impl Running {
         let door = shared.server.door.clone();
         let (progress, reports) =
             heard.map_or_else(Default::default, |(progress, reports)| (progress, Some(reports)));
-        let taken_back = CancellationToken::new();
-        let until = unwanted(taken_back.clone(), presence);
+        let cancel = CancellationToken::new();
+        let until = cancelled(cancel.clone(), presence);
         let request = CallRequest::new(name, arguments, context).progress(progress);
         let call = tokio::spawn(async move { door.run_until(request, until).await });
-        Self { call, ended: None, first: None, reports, taken_back: taken_back.drop_guard() }
+        Self { call, ended: None, first: None, reports, cancel: cancel.drop_guard() }
     }
 
-    /// What takes the call back.
-    pub(super) fn taken_back(&self) -> CancellationToken {
-        self.taken_back.token().clone()
+    /// Returns the token that cancels the call.
+    pub(crate) fn cancellation(&self) -> CancellationToken {
+        self.cancel.token().clone()
     }
 
-    /// The answer, if it comes within `time` and before any report.
-    pub(super) async fn ends_within(&mut self, time: Duration) -> Option<Answer> {
+    /// Returns the answer if the call ends within `time` and without a report.
+    pub(crate) async fn ends_within(&mut self, time: Duration) -> Option<Answer> {
         tokio::select! {
             biased;
             report = reported(&mut self.reports) => self.first = Some(report),
@@ -120,7 +120,7 @@ impl Running {
         None
     }
 
-    /// The answer, with all reports before it.
+    /// Sends the reports of the call and returns its answer.
     async fn end(
         self,
         request: &RequestContext<RoleServer>,
@@ -128,7 +128,7 @@ impl Running {
         level: Option<LogLevel>,
         name: &str,
     ) -> Result<Answer, ErrorData> {
-        let Self { mut call, ended, first, reports, taken_back, .. } = self;
+        let Self { mut call, ended, first, reports, cancel, .. } = self;
         let stop = CancellationToken::new();
         let call = async {
             let _stop = stop.clone().drop_guard();
@@ -138,19 +138,19 @@ impl Running {
             tokio::select! {
                 biased;
                 ended = &mut call => return ended.map_err(lost),
-                () = request.ct.cancelled() => drop(taken_back),
+                () = request.ct.cancelled() => drop(cancel),
             }
             call.await.map_err(lost)
         };
         let Some(mut reports) = reports else { return call.await };
-        // Reports are sent while the call runs, and what waits at its end goes out before the result.
+        // Reports are sent while the call runs; those left at its end are sent before the result.
         let to = Client { peer: &request.peer, token, level, tool: name };
         let forward = messages::forward(first, &mut reports, &to, &stop);
         tokio::join!(call, forward).0
     }
 }
 
-/// The next report.
+/// Returns the next report; never ends without one.
 async fn reported(reports: &mut Option<Reports>) -> Report {
     if let Some(reports) = reports
         && let Some(report) = reports.next().await
@@ -160,14 +160,14 @@ async fn reported(reports: &mut Option<Reports>) -> Report {
     std::future::pending().await
 }
 
-/// A call panics nowhere, so its task ends without an answer only with the runtime.
+/// Describes a task that ended without an answer: calls are panic-isolated, so only the end of the runtime does that.
 fn lost(error: JoinError) -> ErrorData {
     tracing::error!("a call ended without an answer: {error}");
     ErrorData::internal_error("the call ended without an answer", None)
 }
 
-/// Who is calling: as the server was told, as far as the request does not say otherwise.
-pub(super) fn context(
+/// Builds the context of a call: the server's caller, overridden by the headers of the request.
+pub(crate) fn context(
     caller: &CallContext,
     traceparent: Option<&str>,
     headers: Option<&HeaderMap>,
@@ -189,8 +189,8 @@ pub(super) fn context(
     context.build()
 }
 
-/// Ends when the call is taken back, or its client is gone.
-async fn unwanted(taken_back: CancellationToken, presence: Option<Presence>) {
+/// Ends when the call is cancelled or its client is gone.
+async fn cancelled(cancel: CancellationToken, presence: Option<Presence>) {
     let gone = async {
         match &presence {
             Some(presence) => presence.gone().await,
@@ -198,7 +198,7 @@ async fn unwanted(taken_back: CancellationToken, presence: Option<Presence>) {
         }
     };
     tokio::select! {
-        () = taken_back.cancelled() => {}
+        () = cancel.cancelled() => {}
         () = gone => {}
     }
 }

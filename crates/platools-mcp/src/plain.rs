@@ -1,5 +1,5 @@
-//! A `tools/call` that has nothing unusual about it, read in one pass. `rmcp` tries one form of a message after the
-//! other, and makes trees of values.
+//! Reads an ordinary `tools/call` in one pass. `rmcp` tries one form of a message after the other and builds trees of
+//! values.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,18 +14,18 @@ use serde_json::value::RawValue;
 
 use super::catalog::Structure;
 use super::session::Shared;
-use crate::tool::Arguments;
+use platools::tool::Arguments;
 
-/// A call of a tool that there is.
-pub(super) struct PlainCall {
-    pub(super) id: RequestId,
-    pub(super) name: String,
-    pub(super) arguments: Arguments,
-    pub(super) meta: Meta,
-    pub(super) structure: Structure,
+/// A call of a known tool.
+pub(crate) struct PlainCall {
+    pub(crate) id: RequestId,
+    pub(crate) name: String,
+    pub(crate) arguments: Arguments,
+    pub(crate) meta: Meta,
+    pub(crate) structure: Structure,
 }
 
-/// A request without anything that is not understood here.
+/// A request without unknown members.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request<'a> {
@@ -47,17 +47,17 @@ struct Params<'a> {
     meta: Option<Object<Meta>>,
 }
 
-/// What a request says about itself.
+/// The `_meta` of a request.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Meta {
+pub(crate) struct Meta {
     #[serde(rename = "progressToken", default)]
-    pub(super) progress_token: Option<ProgressToken>,
+    pub(crate) progress_token: Option<ProgressToken>,
     #[serde(default)]
-    pub(super) traceparent: Option<String>,
+    pub(crate) traceparent: Option<String>,
 }
 
-/// What is written as an object. Derived readers take an array of members in their order, too, which is no message.
+/// Accepts objects only: derived readers accept arrays of members too, which is no valid message.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -81,8 +81,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
 }
 
 impl PlainCall {
-    /// The call in `message`; `None` when it is anything else, or means anything more.
-    pub(super) fn read(message: &[u8], shared: &Shared) -> Option<Self> {
+    /// Reads the call in `message`; returns `None` for any other message and for members that it does not know.
+    pub(crate) fn read(message: &[u8], shared: &Shared) -> Option<Self> {
         memmem::find(message, b"\"tools/call\"")?;
         let Object(Request { jsonrpc, id, method, params: Object(params) }) =
             serde_json::from_slice(message).ok()?;
@@ -90,11 +90,7 @@ impl PlainCall {
             return None;
         }
         let structure = shared.catalog().structure(&params.name)?;
-        let arguments = match params.arguments.map(RawValue::get) {
-            None => Arguments::empty(),
-            Some(object) if object.starts_with('{') => Arguments::from_object_text(object.to_owned()),
-            Some(_) => return None,
-        };
+        let arguments = params.arguments.map_or_else(|| Ok(Arguments::empty()), Arguments::try_from).ok()?;
         let (name, meta) =
             (params.name.into_owned(), params.meta.map(|Object(meta)| meta).unwrap_or_default());
         Some(Self { id, name, arguments, meta, structure })

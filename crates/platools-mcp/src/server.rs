@@ -1,0 +1,104 @@
+//! The server and what it says about itself. Must not know transports.
+
+use std::fmt;
+use std::sync::Arc;
+
+use platools::CallContext;
+use platools::intake::Door;
+
+use crate::session::Shared;
+
+/// The default number of tools on a page of `tools/list`.
+const PAGE: usize = 1_000;
+
+/// An MCP server for the tools of a host; see the [crate](crate).
+///
+/// Clients always see the current tools: inserting, removing or disabling a tool of the host notifies them.
+#[derive(Clone)]
+#[must_use = "a server does nothing before `serve_stdio`, `serve_io` or `http`"]
+pub struct McpServer {
+    pub(crate) door: Door,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) title: Option<String>,
+    pub(crate) instructions: Option<String>,
+    pub(crate) page: usize,
+    pub(crate) caller: CallContext,
+}
+
+impl McpServer {
+    /// Creates a server that calls tools through `door`, which is `host.door()` of a
+    /// [`LocalHost`](platools::LocalHost) or of a [`HostHandle`](platools::HostHandle). With the latter, limits count the
+    /// calls of the platform and of MCP clients together.
+    pub fn new(door: Door) -> Self {
+        Self {
+            door,
+            name: "platools".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            title: None,
+            instructions: None,
+            page: PAGE,
+            caller: CallContext::builder().build(),
+        }
+    }
+
+    /// Sets the server's name, which clients show. Default: `platools`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets the server's version. Default: the version of this crate.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// Sets a human-readable name.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Sets the instructions: what the model should know about the tools as a whole.
+    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
+        self.instructions = Some(instructions.into());
+        self
+    }
+
+    /// Sets the number of tools on a page of `tools/list`. Default: 1 000. Zero counts as one.
+    pub fn page_size(mut self, tools: usize) -> Self {
+        self.page = tools.max(1);
+        self
+    }
+
+    /// Sets the caller of every call: user, agent, tokens, `_context`. Headers of a request override its tokens. Each
+    /// call gets an id of its own.
+    ///
+    /// ```
+    /// # use platools::{CallContext, Platools};
+    /// # use platools_mcp::McpServer;
+    /// # let local = Platools::builder().tools([]).build_local()?;
+    /// let caller = CallContext::builder().user_id("usr_7").build();
+    /// let server = McpServer::new(local.door()).caller(caller);
+    /// # Ok::<(), platools::Error>(())
+    /// ```
+    pub fn caller(mut self, caller: CallContext) -> Self {
+        self.caller = caller;
+        self
+    }
+
+    pub(crate) fn shared(self) -> Arc<Shared> {
+        Arc::new(Shared::new(self))
+    }
+}
+
+impl fmt::Debug for McpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("McpServer")
+            .field("name", &self.name)
+            .field("version", &self.version)
+            .field("caller", &self.caller)
+            .finish_non_exhaustive()
+    }
+}
