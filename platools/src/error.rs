@@ -2,12 +2,8 @@
 
 use std::fmt;
 
-#[cfg(feature = "jwt")]
-use crate::caller::JwtKeyError;
 use crate::host::{ConfigError, HostError};
 use crate::run::{AccessError, MissingState, TableError};
-#[cfg(feature = "jwt")]
-use crate::session_token::{MintConfigError, MintError};
 use crate::tool::{DeclarationError, RegistryError};
 
 /// A result whose error reads well when `main` returns it.
@@ -30,17 +26,8 @@ pub enum Error {
     Declaration(DeclarationError),
     /// The platform refused the connection for good.
     Host(HostError),
-    /// An error of a crate above this one, or of the program; see [`Error::other`].
+    /// An error of session tokens, of keys, of a crate above this one, or of the program; see [`Error::other`].
     Other(Box<dyn std::error::Error + Send + Sync>),
-    /// The keys of users' tokens cannot be used.
-    #[cfg(feature = "jwt")]
-    JwtKey(JwtKeyError),
-    /// Session tokens cannot be set up.
-    #[cfg(feature = "jwt")]
-    MintConfig(MintConfigError),
-    /// No session token was minted.
-    #[cfg(feature = "jwt")]
-    Mint(MintError),
 }
 
 impl Error {
@@ -69,12 +56,6 @@ impl Error {
             Self::Declaration(error) => error,
             Self::Host(error) => error,
             Self::Other(error) => &**error,
-            #[cfg(feature = "jwt")]
-            Self::JwtKey(error) => error,
-            #[cfg(feature = "jwt")]
-            Self::MintConfig(error) => error,
-            #[cfg(feature = "jwt")]
-            Self::Mint(error) => error,
         }
     }
 }
@@ -114,6 +95,7 @@ from! {
     Declaration(DeclarationError)
     Host(HostError)
 }
+
 impl From<TableError> for Error {
     fn from(error: TableError) -> Self {
         match error {
@@ -122,26 +104,5 @@ impl From<TableError> for Error {
             TableError::Access(error) => error.into(),
             TableError::Declaration(error) => error.into(),
         }
-    }
-}
-
-#[cfg(feature = "jwt")]
-from! {
-    JwtKey(JwtKeyError)
-    MintConfig(MintConfigError)
-    Mint(MintError)
-}
-
-#[cfg(all(test, feature = "jwt"))]
-mod tests {
-    use super::*;
-    use crate::caller::JwtAuthenticator;
-
-    #[test]
-    fn a_key_that_cannot_be_used_reads_well_when_main_returns_it() {
-        let main =
-            || -> Result<()> { JwtAuthenticator::shared_secret("short").map(drop).map_err(Into::into) };
-        let shown = format!("{:?}", main().unwrap_err());
-        assert!(shown.starts_with("the shared secret has 5 bytes; "), "{shown}");
     }
 }

@@ -6,34 +6,42 @@
 
 use std::time::Duration;
 
+/// Runs its code only with the feature `metrics`.
+#[cfg(feature = "metrics")]
+macro_rules! figure {
+    ($code:expr) => {
+        $code
+    };
+}
+#[cfg(not(feature = "metrics"))]
+macro_rules! figure {
+    ($code:expr) => {};
+}
+
 /// A call has its answer.
 pub(crate) fn call_finished(tool: &str, outcome: &'static str, latency: Duration) {
-    #[cfg(feature = "metrics")]
-    {
+    figure!({
         metrics::counter!("platools_calls_total", "tool" => tool.to_owned(), "outcome" => outcome)
             .increment(1);
         metrics::histogram!("platools_call_duration_seconds", "tool" => tool.to_owned()).record(latency);
-    }
+    });
 }
 
 // The gauges go up and down instead of being set, so that several hosts of one process add up.
 
 /// A call is in flight, or is so no longer.
 pub(crate) fn call_in_flight(is_so: bool) {
-    #[cfg(feature = "metrics")]
-    step(&metrics::gauge!("platools_calls_in_flight"), is_so);
+    figure!(step(&metrics::gauge!("platools_calls_in_flight"), is_so));
 }
 
 /// A call waits for its place, or does so no longer.
 pub(crate) fn call_waiting(is_so: bool) {
-    #[cfg(feature = "metrics")]
-    step(&metrics::gauge!("platools_calls_waiting"), is_so);
+    figure!(step(&metrics::gauge!("platools_calls_waiting"), is_so));
 }
 
 /// A host is in a state, or is so no longer.
 pub(crate) fn host_state(state: &'static str, is_so: bool) {
-    #[cfg(feature = "metrics")]
-    step(&metrics::gauge!("platools_hosts", "state" => state), is_so);
+    figure!(step(&metrics::gauge!("platools_hosts", "state" => state), is_so));
 }
 
 #[cfg(feature = "metrics")]
@@ -43,36 +51,30 @@ fn step(gauge: &metrics::Gauge, up: bool) {
 
 /// A call was answered without running a handler.
 pub(crate) fn call_refused(reason: &'static str) {
-    #[cfg(feature = "metrics")]
-    metrics::counter!("platools_calls_refused_total", "reason" => reason).increment(1);
+    figure!(metrics::counter!("platools_calls_refused_total", "reason" => reason).increment(1));
 }
 
 /// A frame could not be read.
 pub(crate) fn frame_malformed() {
-    #[cfg(feature = "metrics")]
-    metrics::counter!("platools_frames_malformed_total").increment(1);
+    figure!(metrics::counter!("platools_frames_malformed_total").increment(1));
 }
 
 /// The platform said `welcome`.
 pub(crate) fn connected() {
-    #[cfg(feature = "metrics")]
-    metrics::counter!("platools_connections_total").increment(1);
+    figure!(metrics::counter!("platools_connections_total").increment(1));
 }
 
 /// A connection ended, or could not be made.
 pub(crate) fn disconnected() {
-    #[cfg(feature = "metrics")]
-    metrics::counter!("platools_disconnects_total").increment(1);
+    figure!(metrics::counter!("platools_disconnects_total").increment(1));
 }
 
 /// An answer was sent again on another connection.
 pub(crate) fn answer_redelivered() {
-    #[cfg(feature = "metrics")]
-    metrics::counter!("platools_answers_redelivered_total").increment(1);
+    figure!(metrics::counter!("platools_answers_redelivered_total").increment(1));
 }
 
 /// An answer could not be delivered in time.
 pub(crate) fn answer_lost() {
-    #[cfg(feature = "metrics")]
-    metrics::counter!("platools_answers_lost_total").increment(1);
+    figure!(metrics::counter!("platools_answers_lost_total").increment(1));
 }

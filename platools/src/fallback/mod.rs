@@ -7,8 +7,8 @@ mod answer;
 mod body;
 mod headers;
 
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
@@ -21,10 +21,13 @@ use tokio::time::Instant;
 use self::answer::{plain, refused, shutting_down, too_many};
 use self::body::{Bodies, Trouble};
 use crate::host::{HostHandle, Shared};
-use crate::intake::{Arrival, Failure, Incoming, PlatformAnswer, Received, Refused};
+use crate::intake::{Arrival, Failure, Incoming, PlatformAnswer, Received, Refused, is_unnamed};
 use crate::run::Admitted;
 use crate::verify::Refusal;
 use crate::wire::MAX_FRAME_BYTES;
+
+/// The pause between two readings of the secret because a signature is wrong.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// Answers signed calls that come as `POST` requests.
 ///
@@ -94,21 +97,24 @@ impl HttpFallback {
 
     /// The router, with one route at its root. Nest it where the platform's callback URL points.
     pub fn into_router(self) -> Router {
-        let door = Door { bodies: Bodies::new(self.body_limit), host: self.host };
-        Router::new().route("/", post(take)).with_state(door)
+        let bodies = Bodies::new(self.body_limit);
+        let route = Route { bodies, host: self.host, secret_read: Arc::default() };
+        Router::new().route("/", post(take)).with_state(route)
     }
 }
 
 #[derive(Clone)]
-struct Door {
+struct Route {
     host: HostHandle,
     bodies: Bodies,
+    /// When the secret was last read because a signature was wrong.
+    secret_read: Arc<Mutex<Option<Instant>>>,
 }
 
-async fn take(State(door): State<Door>, request: Request<Body>) -> Response {
-    match receive(&door, request).await {
+async fn take(State(route): State<Route>, request: Request<Body>) -> Response {
+    match receive(&route, request).await {
         // A task of its own, so that the call goes on when the client does not wait for it.
-        Ok(call) => tokio::spawn(run(Arc::clone(door.host.shared()), call)).await.map_or_else(
+        Ok(call) => tokio::spawn(run(Arc::clone(route.host.shared()), call)).await.map_or_else(
             |_| plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error".to_owned()),
             answer::of,
         ),
@@ -117,12 +123,12 @@ async fn take(State(door): State<Door>, request: Request<Body>) -> Response {
 }
 
 /// Reads a request and receives its call. Afterwards its body is gone, and with it its share of the budget.
-async fn receive(door: &Door, request: Request<Body>) -> Result<Admitted, Response> {
+async fn receive(route: &Route, request: Request<Body>) -> Result<Admitted, Response> {
     let refuse = |status, text: &str| plain(status, text.to_owned());
     let (parts, body) = request.into_parts();
     let announced = parts.headers.get(http::header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
-    let body = door.bodies.read(body, announced).await.map_err(|trouble| match trouble {
+    let body = route.bodies.read(body, announced).await.map_err(|trouble| match trouble {
         Trouble::TooLarge(limit) => {
             refuse(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body has more than {limit} bytes"))
         }
@@ -136,8 +142,8 @@ async fn receive(door: &Door, request: Request<Body>) -> Result<Admitted, Respon
         .map_err(|repeated| refuse(StatusCode::BAD_REQUEST, &format!("duplicate header `{repeated}`")))?;
     let call_id = envelope.call_id.as_deref().unwrap_or_default().to_owned();
     let call = Incoming::Request { envelope, body: text, traceparent };
-    let shared = door.host.shared();
-    let (reason, response) = match receive_verified(shared, &call) {
+    let shared = route.host.shared();
+    let (reason, response) = match receive_verified(route, &call) {
         Received::Run(call) => return Ok(call),
         // The id is not signed: an answer that is there already goes only to whoever asked for it.
         Received::Running | Received::Answered(_) => {
@@ -154,14 +160,36 @@ async fn receive(door: &Door, request: Request<Body>) -> Result<Admitted, Respon
 }
 
 /// Receives a call; once more with another secret, if that is why it was refused.
-fn receive_verified(shared: &Shared, call: &Incoming<'_, '_>) -> Received {
-    let scope = shared.scope();
+fn receive_verified(route: &Route, call: &Incoming<'_, '_>) -> Received {
+    let shared = route.host.shared();
+    let scope = shared.scope.read().unwrap_or_else(PoisonError::into_inner).clone();
     let arrival = Arrival { at: Instant::now(), wall: SystemTime::now(), scope: &scope };
     match shared.intake.receive(call, arrival) {
-        Received::Refused(Refused::NotVerified(Refusal::SignatureMismatch)) if shared.read_secret_again() => {
+        Received::Refused(Refused::NotVerified(Refusal::SignatureMismatch)) if read_secret(route) => {
             shared.intake.receive(call, arrival)
         }
         received => received,
+    }
+}
+
+/// Reads the secret again, unless that was done a moment ago or may take long: it may have been rotated, and the
+/// WebSocket, which would say so, may be the connection that is broken. Returns whether another try makes sense.
+fn read_secret(route: &Route) -> bool {
+    let shared = route.host.shared();
+    let mut last = route.secret_read.lock().unwrap_or_else(PoisonError::into_inner);
+    if shared.secret.is_slow() || last.is_some_and(|last| last.elapsed() < READ_AGAIN) {
+        return false;
+    }
+    *last = Some(Instant::now());
+    match shared.secret.load() {
+        Ok(secret) => {
+            shared.intake.verifier().replace_secret(&secret);
+            true
+        }
+        Err(error) => {
+            tracing::warn!("the secret cannot be read again: {error}");
+            false
+        }
     }
 }
 
@@ -169,8 +197,10 @@ fn receive_verified(shared: &Shared, call: &Incoming<'_, '_>) -> Received {
 async fn run(shared: Arc<Shared>, call: Admitted) -> Result<String, Failure> {
     let mut finished = call.run().await;
     let PlatformAnswer { outcome, frame } = shared.intake.answer(&mut finished);
-    // If the call comes again over the WebSocket, it gets the same answer there.
-    drop(shared.intake.remember([(&*finished.call_id, &*frame)], Instant::now()));
+    // If the call comes again over the WebSocket, it gets the same answer there. A call without an id cannot.
+    if !is_unnamed(&finished.call_id) {
+        drop(shared.intake.remember([(&*finished.call_id, &*frame)], Instant::now()));
+    }
     outcome
 }
 

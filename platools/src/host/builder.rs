@@ -245,8 +245,6 @@ impl Platools {
             shutdown: CancellationToken::new(),
             lead: watch::Sender::new(coordinator.is_none()),
             coordinator,
-            #[cfg(feature = "http")]
-            read_again: std::sync::Mutex::default(),
         };
         let (state, _) = watch::channel(HostState::Connecting);
         Ok(Host { shared: Arc::new(shared), secret, state })

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::outbox::Answer;
-use crate::intake::Door;
+use crate::intake::{Answer as Answered, Door, Failure};
 use crate::run::{Admitted, Sink as _, ToolTable};
 use crate::tool::{ToolError, ToolResult};
+use crate::wire::CALL_PENDING;
 
 /// Lets several processes share one connection; given to [`Platools::coordinator`](super::Platools::coordinator).
 ///
@@ -23,12 +24,12 @@ pub trait Coordinator: fmt::Debug + Send + Sync + 'static {
     /// Receives the host. Called once, when the host begins to run.
     fn attach(&self, gateway: Gateway);
 
-    /// Decides where a call runs that the platform sent to this process. Return it to run it here; keep it to have it
+    /// Decides where a call runs that came over the socket of this process. Return it to run it here; keep it to have it
     /// run elsewhere, and [answer](RoutedCall::answer) it then. Must not block.
     fn place(&self, call: RoutedCall) -> Option<RoutedCall>;
 
-    /// Takes answers that this process cannot send, since it lost the lead. The process that has it now sends them with
-    /// [`Gateway::send`]. Must not block.
+    /// Takes answers that this process cannot send because it lost the lead. The process that has the lead sends them
+    /// with [`Gateway::send`]. Must not block.
     fn keep(&self, answers: Vec<KeptAnswer>);
 }
 
@@ -59,16 +60,19 @@ impl Gateway {
         self.0.upgrade().map(|shared| shared.dispatcher().tools().clone())
     }
 
-    /// Sends an answer that another process kept. Returns `false` if the platform waits for it no longer or the host is
-    /// gone.
-    pub fn send(&self, answer: KeptAnswer) -> bool {
-        let Some(shared) = self.0.upgrade() else { return false };
-        if answer.time_left().is_zero() {
-            return false;
+    /// Sends an answer that another process kept.
+    ///
+    /// # Errors
+    /// When this process does not have the lead, the platform waits for the answer no longer, or the host is gone. The
+    /// answer is returned.
+    pub fn send(&self, answer: KeptAnswer) -> Result<(), KeptAnswer> {
+        match self.0.upgrade() {
+            Some(shared) if *shared.lead.borrow() && !answer.time_left().is_zero() => {
+                shared.outbox.push(answer.0);
+                Ok(())
+            }
+            _ => Err(answer),
         }
-        shared.outbox.push(answer.0);
-        shared.yield_answers();
-        true
     }
 }
 
@@ -78,7 +82,8 @@ impl fmt::Debug for Gateway {
     }
 }
 
-/// A call that a [`Coordinator`] places. If it is dropped, it is answered with an error of the kind `Unavailable`, so
+/// A call that a [`Coordinator`] places. It counts as in flight here until it is answered, so keep it no longer than its
+/// [time](Admitted::time_left). If it is dropped, it is answered with an error of the kind `Unavailable`, so
 /// that the platform does not wait for nothing.
 pub struct RoutedCall {
     call: Option<Admitted>,
@@ -102,9 +107,9 @@ impl RoutedCall {
         self.call.as_ref().expect("there until it is consumed")
     }
 
-    /// Answers the call with a result that was made elsewhere.
-    pub fn answer(mut self, result: ToolResult) {
-        self.finish(result);
+    /// Answers the call with what another process answered.
+    pub fn answer(mut self, answer: Answered) {
+        self.finish(answer.outcome.map_err(Failure::into_error));
     }
 
     fn finish(&mut self, result: ToolResult) {
@@ -130,9 +135,11 @@ impl fmt::Debug for RoutedCall {
 pub struct KeptAnswer(Answer);
 
 impl KeptAnswer {
-    /// An answer as another process kept it: the id of the call, the frame, and how long the platform waits for it.
+    /// An answer as another process kept it: the id of the call, the frame, and how long the platform waits for it, at
+    /// most 30 s (protocol §3).
     pub fn new(call_id: &str, frame: String, time_left: Duration) -> Self {
-        Self(Answer::expiring(call_id.into(), frame.into(), Instant::now() + time_left))
+        let expires = Instant::now() + time_left.min(CALL_PENDING);
+        Self(Answer::expiring(call_id.into(), frame.into(), expires))
     }
 
     /// The id of the call.

@@ -1,6 +1,7 @@
 //! The answer to a call, as a value that each door writes in its own way.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,11 @@ impl Failure {
         Self { kind: error.kind(), text, retry_after: error.retry_after() }
     }
 
+    /// The error of a call that was answered with this failure elsewhere. What broke inside is in the log there.
+    pub(crate) fn into_error(self) -> ToolError {
+        ToolError::answered(self.kind, self.text, self.retry_after)
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> ToolErrorKind {
         self.kind
@@ -67,9 +73,15 @@ impl Answer {
         Self { call_id, outcome, latency: Duration::ZERO }
     }
 
+    /// The answer to a finished call. Never panics, whatever the call holds.
     pub(super) fn of(finished: Finished, show_internal: bool) -> Self {
-        let latency = finished.latency();
-        Self { latency, ..Self::new(finished.call_id, finished.result, show_internal) }
+        let (latency, call_id) = (finished.latency(), Arc::clone(&finished.call_id));
+        let answer = || Self { latency, ..Self::new(finished.call_id, finished.result, show_internal) };
+        catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_panic| {
+            tracing::error!(call_id = &*call_id, "internal error: a value panicked when it was dropped");
+            let error = ToolError::internal("a value panicked when it was dropped");
+            Self { latency, ..Self::new(call_id, Err(error), show_internal) }
+        })
     }
 }
 
@@ -116,12 +128,9 @@ fn too_large(what: &str, bytes: usize) -> ToolError {
 
 /// Logs the first result of a tool that the platform will cut.
 fn warn_of_size(call: &Finished, bytes: usize) {
-    if bytes > MAX_RESULT_BYTES
-        && let Some(entry) = &call.entry
-        && entry.is_first_large_result()
-    {
+    if bytes > MAX_RESULT_BYTES && call.entry.is_first_large_result() {
         tracing::warn!(
-            tool = entry.name(),
+            tool = call.entry.name(),
             bytes,
             "a result is larger than the 256 KiB that the platform passes on whole; it will cut it short"
         );

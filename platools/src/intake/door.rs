@@ -58,7 +58,6 @@ pub struct CallRequest {
     arguments: Arguments,
     caller: CallContext,
     deadline: Option<Instant>,
-    cancellation: Option<CancellationToken>,
     progress: Progress,
 }
 
@@ -66,18 +65,12 @@ impl CallRequest {
     /// A call of `tool` by `caller`, whose context also has the id of the call and its trace context.
     pub fn new(tool: impl Into<String>, arguments: Arguments, caller: CallContext) -> Self {
         let tool = tool.into();
-        Self { tool, arguments, caller, deadline: None, cancellation: None, progress: Progress::default() }
+        Self { tool, arguments, caller, deadline: None, progress: Progress::default() }
     }
 
     /// The time at which the call ends at the latest. The host's own limit may end it earlier.
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
-        self
-    }
-
-    /// Cancels the call when this token is cancelled.
-    pub fn cancellation(mut self, token: CancellationToken) -> Self {
-        self.cancellation = Some(token);
         self
     }
 
@@ -93,12 +86,12 @@ impl Door {
         Self { dispatcher, show_internal }
     }
 
-    /// Admits a call. It begins when the returned future is polled.
+    /// Admits a call. It holds its place from then on, and begins when the returned future is polled.
     ///
     /// # Errors
     /// When the call does not run: there is no such tool, a limit is exceeded, the host is shutting down.
     pub fn call(&self, request: CallRequest) -> Result<RunningCall, Failure> {
-        let CallRequest { tool, arguments, caller, deadline, cancellation, progress } = request;
+        let CallRequest { tool, arguments, caller, deadline, progress } = request;
         let call_id: Arc<str> = caller.call_id().into();
         let admitted = self
             .dispatcher
@@ -106,7 +99,7 @@ impl Door {
             .map_err(|error| self.failure(&error, &call_id))?
             .until(deadline);
         let scope = Arc::clone(admitted.scope());
-        let cancel = cancellation.unwrap_or_default().child_token();
+        let cancel = CancellationToken::new();
         let cancelled = cancel.clone();
         let call = async move { admitted.run_until(cancelled.cancelled()).await };
         Ok(RunningCall {
@@ -121,21 +114,10 @@ impl Door {
     /// Runs a call to its answer, until `cancelled` is ready: then it is [cancelled](RunningCall::cancel). A call that is
     /// not admitted is answered with the failure.
     pub async fn run_until(&self, request: CallRequest, cancelled: impl Future<Output = ()>) -> Answer {
-        let CallRequest { tool, arguments, caller, deadline, cancellation, progress } = request;
+        let CallRequest { tool, arguments, caller, deadline, progress } = request;
         let call_id: Arc<str> = caller.call_id().into();
         let admitted =
             self.dispatcher.admit_local(&tool, arguments, caller, |scope| scope.with_progress(progress));
-        let cancelled = async {
-            match cancellation {
-                None => cancelled.await,
-                Some(token) => {
-                    tokio::select! {
-                        () = cancelled => {}
-                        () = token.cancelled() => {}
-                    }
-                }
-            }
-        };
         match admitted {
             Ok(call) => Answer::of(call.until(deadline).run_until(cancelled).await, self.show_internal),
             Err(error) => Answer::new(call_id, Err(error), self.show_internal),
@@ -230,8 +212,10 @@ impl Future for RunningCall {
 
 impl Drop for RunningCall {
     fn drop(&mut self) {
-        if self.call.take().is_some() {
+        if let Some(call) = self.call.take() {
+            // First, so that what the handler holds sees it when it is dropped.
             self.scope.cancel();
+            drop(call);
         }
     }
 }

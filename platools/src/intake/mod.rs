@@ -21,7 +21,7 @@ pub use self::answer::{Answer, Failure};
 use self::calls::{Calls, Finishing, Known};
 pub use self::door::{CallRequest, Door, RunningCall};
 use crate::caller::{CallScope, Surroundings};
-use crate::run::{Admitted, Asked, Dispatcher, Finished};
+use crate::run::{AdmissionRequest, Admitted, Dispatcher, Finished};
 use crate::tool::{Arguments, ToolError};
 use crate::verify::{Refusal, Verifier};
 use crate::wire::{CallBody, CallBodyError, CallFrame, Params, RawEnvelope, Scope, ToolName, outbound};
@@ -170,7 +170,7 @@ impl Intake {
         let admitted = match call.tool.exact() {
             Some(tool) => {
                 let bytes = call.params.text().len();
-                let asked = Asked { tool: &tool, user: call.user, bytes, arrived };
+                let asked = AdmissionRequest { tool: &tool, user: call.user, bytes, arrived };
                 self.dispatcher.admit(&asked, |surroundings| {
                     let call_id = claimed.clone().unwrap_or_else(unnamed);
                     let arguments = Arguments::from_object_text(call.params.arguments_text());
@@ -200,7 +200,7 @@ impl Intake {
     pub(crate) fn answer(&self, call: &mut Finished) -> PlatformAnswer {
         let written = catch_unwind(AssertUnwindSafe(|| PlatformAnswer::new(call, self.show_internal)));
         written.unwrap_or_else(|_panic| {
-            // A value of the handler's panicked when it was dropped.
+            tracing::error!(call_id = &*call.call_id, "internal error: a value panicked when it was dropped");
             let error = ToolError::internal("a value panicked when it was dropped");
             let failure = Failure::new(&error, &call.call_id, false);
             let frame = outbound::tool_error(&call.call_id, failure.text());
@@ -224,9 +224,18 @@ impl Intake {
     }
 }
 
-/// The id of a call that came without one.
+/// What the ids of calls begin with that came without one.
+const UNNAMED: &str = "http-";
+
+/// An id for a call that came without one.
 fn unnamed() -> Arc<str> {
-    format!("http-{:016x}", fastrand::u64(..)).into()
+    format!("{UNNAMED}{:016x}", fastrand::u64(..)).into()
+}
+
+/// Whether a call came without an id, so that it cannot come again.
+#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "every call over the socket has an id"))]
+pub(crate) fn is_unnamed(call_id: &str) -> bool {
+    call_id.starts_with(UNNAMED)
 }
 
 /// As much of an id as a log line needs.

@@ -20,6 +20,7 @@ pub(super) struct Admission {
     /// The arguments of all calls in flight, in bytes.
     bytes: AtomicUsize,
     max_bytes: usize,
+    max_in_flight: usize,
     in_flight: AtomicUsize,
     closed: AtomicBool,
     idle: Notify,
@@ -36,6 +37,15 @@ pub(super) struct Permits {
     _held: [Option<OwnedSemaphorePermit>; 3],
 }
 
+impl Permits {
+    /// No permits at all, for calls that run elsewhere.
+    const NONE: Self = Self { _held: [const { None }; 3] };
+}
+
+/// The place of a call while it is not decided whether the call runs here.
+#[derive(Debug)]
+pub(crate) struct LentPlace(Place);
+
 impl Admission {
     pub(super) fn new(limits: &Limits) -> Self {
         let places = |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
@@ -46,37 +56,55 @@ impl Admission {
             max_waiting: limits.max_waiting,
             bytes: AtomicUsize::new(0),
             max_bytes: limits.max_argument_bytes,
+            max_in_flight: limits.max_running.saturating_add(limits.max_waiting),
             in_flight: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             idle: Notify::new(),
         }
     }
 
-    /// Refuses when the host is shutting down.
-    pub(super) fn check_open(&self) -> Result<(), ToolError> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(ToolError::user("shutting down, retry: another host may take this call"));
-        }
-        Ok(())
+    /// Whether the host is shutting down.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
     }
 
     pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.closed.store(true, Ordering::SeqCst);
     }
 
-    /// A place among the running, or among the waiting, or none, for a call with so many bytes of arguments. A call that
-    /// runs in another process takes no place here, and counts as in flight.
-    pub(super) fn enter(self: &Arc<Self>, entry: &Entry, bytes: usize) -> Result<Ticket, ToolError> {
-        // Counted first, and given back by being dropped if there is no place.
+    /// Counts a call with so many bytes of arguments as in flight.
+    ///
+    /// # Errors
+    /// When the host is shutting down, or the arguments of all calls in flight exceed the limit. The call is no longer
+    /// counted then.
+    pub(super) fn count(self: &Arc<Self>, bytes: usize) -> Result<Presence, ToolError> {
+        // Counted first: either this sees that the host is closed, or the shutdown sees the call and waits for it.
         let presence = Presence::new(self, bytes);
+        if self.is_closed() {
+            return Err(ToolError::user("shutting down, retry: another host may take this call"));
+        }
         if self.bytes.load(Ordering::Relaxed) > self.max_bytes {
             let mebibytes = self.max_bytes >> 20;
             return Err(ToolError::overloaded(format!(
                 "the arguments of the calls in flight exceed {mebibytes} MiB, retry later"
             )));
         }
+        Ok(presence)
+    }
+
+    /// Gives a call a place among the running or the waiting. A call that runs in another process takes no place here.
+    ///
+    /// # Errors
+    /// When there is no place.
+    pub(super) fn enter(self: &Arc<Self>, entry: &Entry, presence: Presence) -> Result<Ticket, ToolError> {
         if entry.tool.place() != ToolPlace::Local {
-            return Ok(Ticket { place: Place::Running(Permits { _held: [const { None }; 3] }), presence });
+            if self.in_flight() > self.max_in_flight {
+                let most = self.max_in_flight;
+                return Err(ToolError::overloaded(format!(
+                    "{most} calls are in flight already, retry later"
+                )));
+            }
+            return Ok(Ticket { place: Place::Running(Permits::NONE), presence });
         }
         let blocking = entry.tool.is_blocking().then_some(&self.blocking);
         let gates = [entry.limits.concurrency.as_ref(), blocking, Some(&self.running)];
@@ -103,7 +131,7 @@ impl Admission {
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Acquire)
+        self.in_flight.load(Ordering::SeqCst)
     }
 
     /// Waits until no call is running or waiting.
@@ -149,6 +177,16 @@ impl Ticket {
     /// Whether the call may run at once.
     pub(super) fn is_running(&self) -> bool {
         matches!(self.place, Place::Running(_))
+    }
+
+    /// Takes the place out of the ticket.
+    pub(super) fn lend(&mut self) -> LentPlace {
+        LentPlace(std::mem::replace(&mut self.place, Place::Running(Permits::NONE)))
+    }
+
+    /// Puts the place back.
+    pub(super) fn take_back(&mut self, lent: LentPlace) {
+        self.place = lent.0;
     }
 
     /// The place to wait for, and the sign that the call is in flight.
@@ -204,7 +242,7 @@ pub(super) struct Presence {
 impl Presence {
     fn new(admission: &Arc<Admission>, bytes: usize) -> Self {
         admission.bytes.fetch_add(bytes, Ordering::Relaxed);
-        admission.in_flight.fetch_add(1, Ordering::Relaxed);
+        admission.in_flight.fetch_add(1, Ordering::SeqCst);
         observe::call_in_flight(true);
         Self { admission: Arc::clone(admission), bytes }
     }

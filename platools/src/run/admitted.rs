@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -13,11 +13,12 @@ use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
 use super::Core;
-use super::admission::{Presence, Ticket};
-use super::course::{Asking, Course, LAST_WORDS};
+use super::admission::{LentPlace, Presence, Ticket};
+use super::course::{CallerCheck, Course, LAST_WORDS};
 use super::entry::Entry;
 use super::handler::{self, Begun};
 use crate::caller::CallScope;
+use crate::observe;
 use crate::tool::{Arguments, Handler, ToolError, ToolResult, ToolSpec};
 use crate::wire::Envelope;
 
@@ -29,7 +30,7 @@ pub struct Admitted {
     pub(super) entry: Arc<Entry>,
     pub(super) ticket: Ticket,
     /// Who to ask about the caller, if the tool demands it.
-    pub(super) asking: Option<Asking>,
+    pub(super) check: Option<CallerCheck>,
     pub(super) arrived: Instant,
     /// How long the call may take from its arrival.
     pub(super) limit: Duration,
@@ -44,8 +45,7 @@ pub(crate) struct Finished {
     pub(crate) result: ToolResult,
     pub(crate) arrived: Instant,
     pub(crate) ended: Instant,
-    /// The tool; `None` if the library itself failed at the call.
-    pub(crate) entry: Option<Arc<Entry>>,
+    pub(crate) entry: Arc<Entry>,
     /// Given back when the answer is on its way.
     pub(super) _presence: Option<Presence>,
 }
@@ -97,12 +97,24 @@ impl Admitted {
         Self { limit, ..self }
     }
 
+    /// Takes the place out of the call, so that a call that runs elsewhere takes none here.
+    pub(crate) fn lend_place(&mut self) -> LentPlace {
+        self.ticket.lend()
+    }
+
+    /// Puts the place back into a call that runs here after all.
+    pub(crate) fn with_place(mut self, lent: LentPlace) -> Self {
+        self.ticket.take_back(lent);
+        self
+    }
+
     /// Ends the call with a result that was made elsewhere.
     pub(crate) fn finish(self, result: ToolResult) -> Finished {
         let Self { entry, ticket, arrived, limit, scope, .. } = self;
         let (_place, presence) = ticket.split();
-        let course = Course::new(entry, scope, arrived, limit);
-        course.finish(result, Instant::now(), presence)
+        let (course, ended) = (Course::new(entry, scope, arrived, limit), Instant::now());
+        course.record(arrived, ended, &result);
+        course.finish(result, ended, presence)
     }
 
     /// How long the first step holds its thread, if that is known to be short.
@@ -131,7 +143,7 @@ impl Admitted {
         context: &mut Context<'_>,
     ) -> Result<Finished, BoxFuture<'static, Finished>> {
         let handler = match self.entry.tool.handler() {
-            Handler::Async(handler) if self.asking.is_none() && self.ticket.is_running() => handler.clone(),
+            Handler::Async(handler) if self.check.is_none() && self.ticket.is_running() => handler.clone(),
             _ => return Err(self.unguarded_run().boxed()),
         };
         let Self { entry, ticket, arrived, limit, arguments, scope, .. } = self;
@@ -165,11 +177,11 @@ impl Admitted {
     }
 
     async fn unguarded_run(self) -> Finished {
-        let Self { core, entry, ticket, asking, arrived, limit, arguments, scope } = self;
+        let Self { core, entry, ticket, check, arrived, limit, arguments, scope } = self;
         let (place, presence) = ticket.split();
         let course = Course::new(entry, scope, arrived, limit);
         let run = async {
-            let permits = match course.before(place, asking.as_ref()).await {
+            let permits = match course.before(place, check.as_ref()).await {
                 Ok(permits) => permits,
                 Err(error) => return (Err(error.into_refusal()), Instant::now()),
             };
@@ -189,7 +201,8 @@ impl Admitted {
     pub(crate) async fn run_until(self, cancelled: impl Future<Output = ()>) -> Finished {
         let scope = Arc::clone(&self.scope);
         let (entry, arrived) = (Arc::clone(&self.entry), self.arrived);
-        let mut running = pin!(self.run());
+        // If this future is dropped, the handler is told before it is dropped too.
+        let mut running = CancelOnDrop { scope: Arc::clone(&scope), call: Some(self.run().boxed()) };
         tokio::select! {
             biased;
             finished = &mut running => return finished,
@@ -200,6 +213,8 @@ impl Admitted {
         {
             return finished;
         }
+        // What the handler holds may panic when it is dropped.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(running)));
         let (tool, call_id) = (entry.name(), scope.call_id());
         tracing::debug!(tool, call_id, "the caller cancelled the call");
         Finished::cancelled(entry, &scope, arrived)
@@ -221,16 +236,43 @@ impl fmt::Debug for Admitted {
     }
 }
 
+/// A call whose token is cancelled when it is dropped before its end.
+struct CancelOnDrop {
+    scope: Arc<CallScope>,
+    call: Option<BoxFuture<'static, Finished>>,
+}
+
+impl Future for CancelOnDrop {
+    type Output = Finished;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Finished> {
+        let Some(call) = &mut self.call else { return Poll::Pending };
+        let finished = ready!(call.as_mut().poll(context));
+        self.call = None;
+        Poll::Ready(finished)
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take() {
+            self.scope.cancel();
+            drop(call);
+        }
+    }
+}
+
 /// Enough of a call to answer it after a panic of the library or of a value that panicked when it was dropped. What
 /// a handler panics with is caught closer to it.
 struct Lost {
     call_id: Arc<str>,
+    entry: Arc<Entry>,
     arrived: Instant,
 }
 
 impl Lost {
     fn new(call: &Admitted) -> Self {
-        Self { call_id: call.scope.shared_call_id(), arrived: call.arrived }
+        Self { call_id: call.scope.shared_call_id(), entry: Arc::clone(&call.entry), arrived: call.arrived }
     }
 
     async fn guard(self, running: impl Future<Output = Finished>) -> Finished {
@@ -238,9 +280,16 @@ impl Lost {
     }
 
     fn finished(self) -> Finished {
-        let Self { call_id, arrived } = self;
-        let result = Err(ToolError::internal("a value panicked when it was dropped"));
-        Finished { call_id, result, arrived, ended: Instant::now(), entry: None, _presence: None }
+        let Self { call_id, entry, arrived } = self;
+        let (tool, ended) = (entry.name(), Instant::now());
+        tracing::error!(
+            tool,
+            call_id = &*call_id,
+            "internal error: the call panicked outside of its handler"
+        );
+        let error = ToolError::internal("the call panicked outside of its handler");
+        observe::call_finished(tool, error.kind().as_str(), ended.duration_since(arrived));
+        Finished { call_id, result: Err(error), arrived, ended, entry, _presence: None }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Asked, Dispatcher, Limits, Rules, ToolTable};
+use super::{AdmissionRequest, Dispatcher, Limits, Rules, ToolTable};
 use crate::caller::CallScope;
 use crate::tool::{Arguments, Registry, RegistryError, Tool};
 
@@ -32,7 +32,7 @@ impl Lookup {
 
     /// Gives a call its place and takes it back at once. Whether there was one.
     pub fn admit(&self, tool: &str, user: Option<&str>, bytes: usize, arrived: Instant) -> bool {
-        let asked = Asked { tool, user, bytes, arrived };
+        let asked = AdmissionRequest { tool, user, bytes, arrived };
         let parts = |surroundings| {
             (Arguments::empty(), CallScope::from_wire("call-1".into(), None, None, surroundings))
         };

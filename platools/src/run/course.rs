@@ -23,9 +23,9 @@ pub(super) const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// A caller who has to be authenticated before the call runs.
 #[derive(Debug)]
-pub(super) struct Asking {
+pub(super) struct CallerCheck {
     pub(super) authentication: Arc<Authentication>,
-    /// The user whom the door states, for a call that turns out to need no identity.
+    /// The user as the door states it; used when the tool turns out to need no identity.
     pub(super) stated: Option<String>,
 }
 
@@ -60,7 +60,11 @@ impl Course {
     }
 
     /// What has to be passed before the handler may run.
-    pub(super) async fn before(&self, place: Place, asking: Option<&Asking>) -> Result<Permits, ToolError> {
+    pub(super) async fn before(
+        &self,
+        place: Place,
+        check: Option<&CallerCheck>,
+    ) -> Result<Permits, ToolError> {
         let permits = match place {
             Place::Running(permits) => permits,
             waiting @ Place::Waiting(..) => {
@@ -68,7 +72,7 @@ impl Course {
                 permits.map_err(|_elapsed| ToolError::timed_out(self.limit))?
             }
         };
-        if let Some(Asking { authentication, stated }) = asking {
+        if let Some(CallerCheck { authentication, stated }) = check {
             let checked =
                 timeout_at(self.deadline(), self.entry.access.check(authentication, &self.scope)).await;
             checked.unwrap_or_else(|_elapsed| Err(ToolError::timed_out(self.limit)))?;
@@ -121,7 +125,7 @@ impl Course {
         }
         observe::call_finished(entry.name(), outcome, latency);
         let call_id = scope.shared_call_id();
-        Finished { call_id, result, arrived, ended, entry: Some(entry), _presence: Some(presence) }
+        Finished { call_id, result, arrived, ended, entry, _presence: Some(presence) }
     }
 }
 
@@ -208,6 +212,6 @@ impl Finished {
         let (call_id, ended) = (scope.shared_call_id(), Instant::now());
         let result = Err(ToolError::cancelled());
         observe::call_finished(entry.name(), outcome(&result), ended.duration_since(arrived));
-        Self { call_id, result, arrived, ended, entry: Some(entry), _presence: None }
+        Self { call_id, result, arrived, ended, entry, _presence: None }
     }
 }

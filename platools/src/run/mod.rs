@@ -40,7 +40,7 @@ pub use self::admitted::Admitted;
 pub(crate) use self::admitted::Finished;
 pub(crate) use self::batch::{Batch, Sink};
 use self::blocking::Threads;
-use self::course::Asking;
+use self::course::CallerCheck;
 pub use self::limits::Limits;
 pub use self::missing::MissingState;
 pub(crate) use self::table::Rules;
@@ -67,7 +67,7 @@ struct Core {
 
 /// A call that asks to be admitted.
 #[derive(Debug)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct AdmissionRequest<'a> {
     pub(crate) tool: &'a str,
     /// The user whom the door states.
     pub(crate) user: Option<&'a str>,
@@ -87,7 +87,7 @@ impl Dispatcher {
     ) -> Self {
         Self(Arc::new(Core {
             tools,
-            // Its token is cancelled when running calls have to end.
+            // The token in it is cancelled when running calls have to end.
             surroundings: Arc::new(Surroundings { states, cancellation: CancellationToken::new() }),
             authentication: authentication.map(Arc::new),
             admission: Arc::new(Admission::new(&limits)),
@@ -100,30 +100,31 @@ impl Dispatcher {
     /// Gives a call its place, or says why there is none. Never waits. `parts` is called once it has the place.
     pub(crate) fn admit(
         &self,
-        asked: &Asked<'_>,
+        asked: &AdmissionRequest<'_>,
         parts: impl FnOnce(Arc<Surroundings>) -> (Arguments, CallScope),
     ) -> Result<Admitted, ToolError> {
         let core = &self.0;
         let unknown = || ToolError::unknown_tool(asked.tool.to_owned());
         let entry = core.tools.find(asked.tool).ok_or_else(unknown)?;
-        core.admission.check_open()?;
         if let Handler::Withheld(reason) = entry.tool.handler() {
             return Err(ToolError::unavailable(reason.to_string()));
         }
+        // Counted before anything else is checked, so that a shutdown sees every call that may still run.
+        let presence = core.admission.count(asked.bytes)?;
         let authentication = core.authentication.clone().filter(|_| !entry.access.is_open());
         // A call whose user is authenticated counts once that is done, so that a stranger cannot use up a user's limit.
         if authentication.is_none() {
             entry.limits.check_rate(asked.user)?;
         }
-        let ticket = core.admission.enter(&entry, asked.bytes)?;
+        let ticket = core.admission.enter(&entry, presence)?;
         let stated = asked.user.map(str::to_owned);
-        let asking = authentication.map(|authentication| Asking { authentication, stated });
+        let check = authentication.map(|authentication| CallerCheck { authentication, stated });
         let (arguments, scope) = parts(Arc::clone(&core.surroundings));
         Ok(Admitted {
             core: Arc::clone(core),
             entry,
             ticket,
-            asking,
+            check,
             arrived: asked.arrived,
             limit: core.limits.call_timeout,
             arguments,
@@ -141,7 +142,7 @@ impl Dispatcher {
     ) -> Result<Admitted, ToolError> {
         let caller = context.clone();
         let (bytes, arrived) = (arguments.as_json().len(), Instant::now());
-        let asked = Asked { tool, user: Some(caller.user_id()), bytes, arrived };
+        let asked = AdmissionRequest { tool, user: Some(caller.user_id()), bytes, arrived };
         self.admit(&asked, |surroundings| (arguments, finish(CallScope::local(context, surroundings))))
     }
 
@@ -175,7 +176,7 @@ impl Dispatcher {
 
     /// Whether every call is refused.
     pub(crate) fn is_closed(&self) -> bool {
-        self.0.admission.check_open().is_err()
+        self.0.admission.is_closed()
     }
 
     /// Waits until no call is running or waiting.

@@ -120,10 +120,13 @@ impl ToolTable {
     /// As [`insert`](Self::insert), for any of the new tools. Nothing has changed then.
     pub fn replace(&self, gone: &[&str], new: Vec<Tool>) -> Result<(), TableError> {
         let Inner { states, rules, .. } = &*self.0;
+        if gone.is_empty() && new.is_empty() {
+            return Ok(());
+        }
         new.iter().try_for_each(Registry::check)?;
         MissingState::check(&new, states)?;
         AccessError::check(&new, rules.is_authenticated, rules.strict_access)?;
-        self.write(|entries| {
+        let old = self.write(|entries| {
             let mut next = entries.clone();
             for name in gone {
                 next.remove(*name);
@@ -137,9 +140,10 @@ impl ToolTable {
             if rules.is_declared {
                 declaration::check(next.values().map(|entry| (entry.name(), entry.declared_bytes)))?;
             }
-            *entries = next;
-            Ok::<_, TableError>(())
+            Ok::<_, TableError>(std::mem::replace(entries, next))
         })?;
+        // Not under the lock: what a handler holds may look at the table when it is dropped.
+        drop(old);
         self.tell();
         Ok(())
     }
@@ -215,7 +219,7 @@ impl ToolTable {
     }
 }
 
-/// One tool of a [`ToolTable`]. It tells of this moment, and goes on to do so when the tool has left the table.
+/// One tool of a [`ToolTable`]. It shows the present state, even after the tool has left the table.
 #[derive(Clone)]
 pub struct ToolEntry(Arc<Entry>);
 

@@ -20,7 +20,7 @@ fn dispatcher(tools: impl IntoIterator<Item = Tool>, limits: Limits) -> Dispatch
 
 /// Admits a call whose arguments are said to take so many bytes.
 fn admit(dispatcher: &Dispatcher, tool: &str, bytes: usize) -> Result<Admitted, ToolError> {
-    let asked = Asked { tool, user: None, bytes, arrived: Instant::now() };
+    let asked = AdmissionRequest { tool, user: None, bytes, arrived: Instant::now() };
     let context = CallContext::builder().call_id("call-1").build();
     dispatcher.admit(&asked, |surroundings| (Arguments::empty(), CallScope::local(context, surroundings)))
 }

@@ -151,6 +151,12 @@ pub enum MintConfigError {
     Tls(String),
 }
 
+impl From<MintConfigError> for crate::error::Error {
+    fn from(error: MintConfigError) -> Self {
+        Self::other(error)
+    }
+}
+
 #[cfg(feature = "remote-mint")]
 impl MintConfigError {
     pub(super) fn of_tls(error: TlsError) -> Self {
@@ -178,6 +184,12 @@ pub enum MintError {
     /// A custom mint failed.
     #[error("the mint failed: {0}")]
     Other(#[source] Arc<dyn Error + Send + Sync>),
+}
+
+impl From<MintError> for crate::error::Error {
+    fn from(error: MintError) -> Self {
+        Self::other(error)
+    }
 }
 
 impl MintError {

@@ -127,6 +127,12 @@ impl ToolError {
         Self { kind, message: message.into(), source: None, refusal: false, retry_after: None }
     }
 
+    /// Creates the error of a call that another process answered with this text.
+    pub(crate) fn answered(kind: ToolErrorKind, text: String, retry_after: Option<Duration>) -> Self {
+        let message = text.strip_prefix(kind.prefix()).map(str::to_owned).unwrap_or(text);
+        Self { retry_after, ..Self::new(kind, message) }
+    }
+
     /// Creates a failure whose text the model receives unchanged.
     pub fn user(message: impl fmt::Display) -> Self {
         Self::new(ToolErrorKind::Failed, message.to_string())

@@ -34,7 +34,7 @@ impl Board {
         self.gateway(index).set_lead(true);
         let kept = std::mem::take(&mut self.0.lock().unwrap().kept);
         for answer in kept {
-            assert!(self.gateway(index).send(answer));
+            self.gateway(index).send(answer).unwrap();
         }
     }
 }
@@ -64,8 +64,7 @@ impl Coordinator for Seat {
         let request = CallRequest::new(name, call.call().arguments().clone(), caller);
         let running = door.call(request).ok()?;
         tokio::spawn(async move {
-            let answer = running.await;
-            call.answer(answer.outcome.map_err(|failure| ToolError::user(failure.text())));
+            call.answer(running.await);
         });
         None
     }

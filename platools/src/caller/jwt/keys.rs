@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::JwtAlgorithm;
 use crate::caller::AuthenticationError;
+use crate::error::Error;
 
 /// Minimum length of a shared secret, in bytes.
 const MIN_SECRET_BYTES: usize = 16;
@@ -68,6 +69,12 @@ pub enum JwtKeyError {
         /// The problem.
         problem: String,
     },
+}
+
+impl From<JwtKeyError> for Error {
+    fn from(error: JwtKeyError) -> Self {
+        Self::other(error)
+    }
 }
 
 /// One key.

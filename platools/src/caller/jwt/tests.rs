@@ -64,6 +64,14 @@ async fn rejected(authenticator: &JwtAuthenticator, token: &str) -> String {
     reason
 }
 
+#[test]
+fn a_key_that_cannot_be_used_reads_well_when_main_returns_it() {
+    let main =
+        || -> crate::Result<()> { JwtAuthenticator::shared_secret("short").map(drop).map_err(Into::into) };
+    let shown = format!("{:?}", main().unwrap_err());
+    assert!(shown.starts_with("the shared secret has 5 bytes; "), "{shown}");
+}
+
 #[tokio::test]
 async fn a_valid_token_gives_the_user_roles_claims_and_expiry() {
     let identity = ask(&users(), &shared(json!({"name": "Ada"}))).await.unwrap();

@@ -378,6 +378,11 @@ impl<'a> Session<'a> {
                 match message {
                     Message::Close(_) => return Some(()),
                     Message::Pong(payload) => self.outgoing.on_pong(&payload),
+                    // A host that shuts down runs no more calls; one that only lost the lead does.
+                    Message::Text(text) if !self.status.is_draining() => {
+                        self.on_frame(&text);
+                        self.batch.start();
+                    }
                     _ => {}
                 }
             }
