@@ -199,7 +199,7 @@ mod tests {
         assert!(line(&id, "{\n}", Structure::Open).is_none());
         for result in [raw("{\n}"), Ok(ToolOutput::media(Media::png([1]))), Err(ToolError::user("no"))] {
             let message = message(&id, Answer::new("call-1", result, false), Structure::Open);
-            assert_eq!(message.iter().filter(|byte| **byte == b'\n').count(), 1);
+            assert_eq!(memchr::memchr_iter(b'\n', &message).count(), 1);
             assert!(serde_json::from_slice::<Value>(&message).is_ok());
         }
     }

@@ -137,10 +137,10 @@ impl Running {
             }
             tokio::select! {
                 biased;
-                ended = &mut call => return ended.map_err(lost),
+                ended = &mut call => return ended.map_err(|error| lost(&error)),
                 () = request.ct.cancelled() => drop(cancel),
             }
-            call.await.map_err(lost)
+            call.await.map_err(|error| lost(&error))
         };
         let Some(mut reports) = reports else { return call.await };
         // Reports are sent while the call runs; those left at its end are sent before the result.
@@ -161,7 +161,7 @@ async fn reported(reports: &mut Option<Reports>) -> Report {
 }
 
 /// Describes a task that ended without an answer: calls are panic-isolated, so only the end of the runtime does that.
-fn lost(error: JoinError) -> ErrorData {
+fn lost(error: &JoinError) -> ErrorData {
     tracing::error!("a call ended without an answer: {error}");
     ErrorData::internal_error("the call ended without an answer", None)
 }
