@@ -1,4 +1,4 @@
-//! Who may call a tool: its `auth` and `roles`, held against the verified identity.
+//! Access control: checks the verified identity against the `auth` and `roles` of a tool.
 
 use std::panic::AssertUnwindSafe;
 
@@ -9,18 +9,18 @@ use crate::caller::{Authentication, AuthenticationError, Identity};
 use crate::tool::error::chain;
 use crate::tool::{Auth, RequirementKind, Tool, ToolError, ToolSpec};
 
-/// What one tool demands of its callers.
+/// The access rules of one tool.
 #[derive(Debug, Clone)]
 pub(super) struct Access {
     auth: Auth,
-    /// Any one of them is enough; none are needed when it is empty.
+    /// Accepted roles: the user needs one of them, or none if the list is empty.
     roles: Vec<String>,
-    wish: Wish,
+    identity: IdentityUse,
 }
 
-/// Whether the handler takes an identity.
+/// How the handler uses the caller's identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Wish {
+enum IdentityUse {
     None,
     Optional,
     Required,
@@ -28,31 +28,31 @@ enum Wish {
 
 impl Access {
     pub(super) fn new(spec: &ToolSpec) -> Self {
-        let wishes = spec.requirements.iter().map(|requirement| match requirement.kind {
-            RequirementKind::State { .. } => Wish::None,
-            RequirementKind::Identity { optional: true } => Wish::Optional,
-            RequirementKind::Identity { optional: false } => Wish::Required,
+        let uses = spec.requirements.iter().map(|requirement| match requirement.kind {
+            RequirementKind::State { .. } => IdentityUse::None,
+            RequirementKind::Identity { optional: true } => IdentityUse::Optional,
+            RequirementKind::Identity { optional: false } => IdentityUse::Required,
         });
-        Self { auth: spec.auth, roles: spec.roles.clone(), wish: wishes.max().unwrap_or(Wish::None) }
+        Self { auth: spec.auth, roles: spec.roles.clone(), identity: uses.max().unwrap_or(IdentityUse::None) }
     }
 
-    /// Whether the tool says who may call it.
+    /// Returns whether the tool declares `auth` or `roles`.
     fn has_rules(&self) -> bool {
         self.auth != Auth::None || !self.roles.is_empty()
     }
 
-    /// Whether somebody has to be asked before the handler runs.
+    /// Returns whether calls need no authentication.
     pub(super) fn is_open(&self) -> bool {
-        !self.has_rules() && self.wish == Wish::None
+        !self.has_rules() && self.identity == IdentityUse::None
     }
 
-    /// Finds out who is calling and whether that is allowed.
+    /// Authenticates the caller and checks the access rules.
     pub(super) async fn check(
         &self,
         authentication: &Authentication,
         scope: &CallScope,
     ) -> Result<(), ToolError> {
-        let is_needed = self.has_rules() || self.wish == Wish::Required;
+        let is_needed = self.has_rules() || self.identity == IdentityUse::Required;
         if scope.identity().is_none() {
             match identify(authentication, scope).await {
                 Ok(identity) => scope.identify(identity),
@@ -79,12 +79,12 @@ impl Access {
             return Ok(());
         };
         let (subject, call_id) = (identity.subject(), scope.call_id());
-        tracing::warn!(subject, call_id, "a call is denied: it {missing}");
+        tracing::warn!(subject, call_id, "call denied: it {missing}");
         Err(ToolError::denied(missing))
     }
 }
 
-/// Asks who is calling. A panic of the authenticator stays inside.
+/// Authenticates the caller. A panic of the authenticator becomes an error.
 async fn identify(
     authentication: &Authentication,
     scope: &CallScope,
@@ -96,51 +96,52 @@ async fn identify(
         .unwrap_or_else(|_panic| Err(AuthenticationError::unavailable("the authenticator panicked")))
 }
 
-/// The answer to a call whose user is not known.
+/// Logs a failed authentication and returns the error that answers the call.
 fn refusal(error: &AuthenticationError, scope: &CallScope) -> ToolError {
     let call_id = scope.call_id();
     match error {
         AuthenticationError::NoCredentials => {
-            tracing::warn!(call_id, "a call is denied: it carries no user token");
+            tracing::warn!(call_id, "call denied: it carries no user token");
             ToolError::denied("needs a verified user, and the call carries no user token")
         }
         AuthenticationError::Rejected(reason) => {
-            tracing::warn!(call_id, "a call is denied: its user token was refused: {reason}");
+            tracing::warn!(call_id, "call denied: the user token was refused: {reason}");
             ToolError::denied(format!("the user token was refused: {reason}"))
         }
         AuthenticationError::Unavailable(cause) => {
-            tracing::error!(call_id, "a call is denied: its user cannot be verified: {}", chain(&**cause));
+            tracing::error!(call_id, "call denied: the authenticator failed: {}", chain(&**cause));
             ToolError::denied("the user cannot be verified at the moment, retry later")
         }
     }
 }
 
-/// Access that nothing would control.
+/// The error for access rules that the host cannot enforce.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccessError {
-    /// Tools take an `Identity`, and nobody verifies identities.
+    /// Tools take an `Identity`, but the host has no authenticator.
     #[error(
-        "tools that take `Identity`: {tools}; but nobody verifies who is calling: call `.authenticator(…)`, or take \
+        "tools that take `Identity` need an authenticator: {tools}; call `.authenticator(…)`, or take \
          `Option<Identity>`"
     )]
     NoAuthenticator {
-        /// Their names.
+        /// Names of the tools.
         tools: String,
     },
-    /// Tools declare `auth` or `roles`, nobody verifies identities, and strict access was asked for.
+    /// Tools declare `auth` or `roles`, the host has no authenticator, and `strict_access` is set.
     #[error(
-        "tools with `auth` or `roles` that nothing enforces: {tools}; call `.authenticator(…)`, or do without strict \
-         access"
+        "tools declare `auth` or `roles`, but no authenticator enforces them: {tools}; call `.authenticator(…)`, or \
+         turn off `strict_access`"
     )]
     NotEnforced {
-        /// Their names.
+        /// Names of the tools.
         tools: String,
     },
 }
 
 impl AccessError {
-    /// Whether the tools can be controlled as they say. What cannot, and may be so, goes to the log.
+    /// Checks that the host can enforce the access rules of `tools`; without `is_strict`, only logs a warning for
+    /// unenforced `auth` and `roles`.
     pub(crate) fn check<'a>(
         tools: impl IntoIterator<Item = &'a Tool>,
         is_authenticated: bool,
@@ -155,7 +156,7 @@ impl AccessError {
             let named = tools.iter().filter(|(_, access)| is_meant(access));
             named.map(|(tool, _)| format!("`{}`", tool.name())).collect::<Vec<_>>().join(", ")
         };
-        let takers = named(|access| access.wish == Wish::Required);
+        let takers = named(|access| access.identity == IdentityUse::Required);
         if !takers.is_empty() {
             return Err(Self::NoAuthenticator { tools: takers });
         }
@@ -168,7 +169,7 @@ impl AccessError {
         }
         tracing::warn!(
             tools = uncontrolled,
-            "these tools declare `auth` or `roles`, and nothing here enforces them: call `.authenticator(…)`"
+            "these tools declare `auth` or `roles`, but no authenticator enforces them: call `.authenticator(…)`"
         );
         Ok(())
     }
@@ -185,7 +186,7 @@ mod tests {
     use crate::run::{Dispatcher, Limits, Rules, ToolTable};
     use crate::tool::{Arguments, Registry, Requirement, ToolCall, ToolErrorKind, ToolOutput};
 
-    /// The token is the role; `sealed` and `panic` are what they say.
+    /// Takes the token as the role, except for the tokens that name a failure.
     async fn by_role(credentials: Credentials) -> Result<Identity, AuthenticationError> {
         match credentials.user_token() {
             None => Err(AuthenticationError::NoCredentials),
@@ -203,7 +204,7 @@ mod tests {
         Dispatcher::new(tools, Arc::default(), Some(authentication), limits)
     }
 
-    /// Runs a tool of this declaration; says how often its handler ran, and the answer.
+    /// Runs a tool of this declaration; returns how often its handler ran, and the answer.
     async fn call(spec: ToolSpec, context: CallContext) -> (usize, Result<String, String>) {
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&runs);

@@ -1,4 +1,4 @@
-//! Places: how many calls run, how many wait, and when there is none left.
+//! Admission: limits how many calls run and wait, and rejects calls beyond that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use super::entry::Entry;
 use crate::observe;
 use crate::tool::{Place as ToolPlace, ToolError};
 
-/// The places of one host.
+/// The admission control of one host.
 #[derive(Debug)]
 pub(super) struct Admission {
     running: Arc<Semaphore>,
@@ -26,12 +26,11 @@ pub(super) struct Admission {
     idle: Notify,
 }
 
-/// What a call has to pass before it runs, in this order: its tool's own places, a thread if it blocks,
-/// the host's places. So a call that waits for its own tool, or for a thread, takes no place away from
-/// others.
+/// The semaphores that a call acquires before it runs, in this order: that of its tool, that of blocking threads,
+/// that of the host. A call that waits for its own tool, or for a thread, thus holds no permit of the host.
 type Gates = [Option<Arc<Semaphore>>; 3];
 
-/// The right to run; held as long as the handler really runs.
+/// Permits to run, held until the handler has returned.
 #[derive(Debug)]
 pub(super) struct Permits {
     _held: [Option<OwnedSemaphorePermit>; 3],
@@ -124,7 +123,7 @@ impl Admission {
             }
             Err(waiting) => Err(ToolError::overloaded(format!(
                 "{} calls are running and {waiting} wait already, retry later",
-                // This one is counted too.
+                // This call is counted too.
                 self.in_flight().saturating_sub(waiting + 1)
             ))),
         }
@@ -139,7 +138,7 @@ impl Admission {
         loop {
             let idle = self.idle.notified();
             tokio::pin!(idle);
-            // Registered before the count is read, so that no end is missed in between.
+            // Registered before the count is read, so that no notification is missed.
             idle.as_mut().enable();
             if self.in_flight() == 0 {
                 return;
@@ -159,14 +158,14 @@ fn try_pass(gates: [Option<&Arc<Semaphore>>; 3]) -> Option<Permits> {
     Some(Permits { _held: held })
 }
 
-/// A call's place. Dropping it gives the place back.
+/// The place of an admitted call; released when dropped.
 #[derive(Debug)]
 pub(super) struct Ticket {
     place: Place,
     presence: Presence,
 }
 
-/// Among the running, or among the waiting.
+/// A place among the running or the waiting calls.
 #[derive(Debug)]
 pub(super) enum Place {
     Running(Permits),
@@ -174,7 +173,7 @@ pub(super) enum Place {
 }
 
 impl Ticket {
-    /// Whether the call may run at once.
+    /// Returns whether the call may run at once.
     pub(super) fn is_running(&self) -> bool {
         matches!(self.place, Place::Running(_))
     }
@@ -216,12 +215,12 @@ impl Place {
 async fn acquire(semaphore: Arc<Semaphore>) -> OwnedSemaphorePermit {
     match semaphore.acquire_owned().await {
         Ok(permit) => permit,
-        // Nobody closes these semaphores.
+        // These semaphores are never closed.
         Err(_closed) => std::future::pending().await,
     }
 }
 
-/// One of the waiting.
+/// Counts one waiting call, until dropped.
 #[derive(Debug)]
 pub(super) struct Waiting(Arc<Admission>);
 
@@ -232,7 +231,7 @@ impl Drop for Waiting {
     }
 }
 
-/// One of the calls in flight, from its admission to its answer.
+/// Counts one call in flight, from its admission to its answer.
 #[derive(Debug)]
 pub(super) struct Presence {
     admission: Arc<Admission>,

@@ -1,4 +1,4 @@
-//! A call that was admitted, and what comes of it: its first step here and now, the rest of it, its result.
+//! An admitted call, from its first poll to its result.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 
 use super::Core;
 use super::admission::{LentPlace, Presence, Ticket};
-use super::course::{CallerCheck, Course, LAST_WORDS};
+use super::course::{CallerCheck, Course, CANCEL_GRACE};
 use super::entry::Entry;
 use super::handler::{self, Begun};
 use crate::caller::CallScope;
@@ -32,7 +32,7 @@ pub struct Admitted {
     /// Who to ask about the caller, if the tool demands it.
     pub(super) check: Option<CallerCheck>,
     pub(super) arrived: Instant,
-    /// How long the call may take from its arrival.
+    /// The maximum duration of the call, from its arrival.
     pub(super) limit: Duration,
     pub(super) arguments: Arguments,
     pub(super) scope: Arc<CallScope>,
@@ -50,7 +50,7 @@ pub(crate) struct Finished {
     pub(super) _presence: Option<Presence>,
 }
 
-/// The part of a call behind its first step. It was not polled yet.
+/// The rest of a call after its first step. Not polled yet.
 pub(crate) type Rest = BoxFuture<'static, Finished>;
 
 impl Admitted {
@@ -64,12 +64,12 @@ impl Admitted {
         self.entry.tool.spec()
     }
 
-    /// The arguments as they came, unchecked.
+    /// The arguments, not validated yet.
     pub fn arguments(&self) -> &Arguments {
         &self.arguments
     }
 
-    /// Who is calling, as the platform states it.
+    /// The caller as stated by the platform, unverified.
     pub fn envelope(&self) -> &Envelope {
         self.scope.envelope()
     }
@@ -84,7 +84,7 @@ impl Admitted {
         self.scope.traceparent()
     }
 
-    /// How long the call may still take. The platform stops waiting shortly afterwards.
+    /// The time left until the call's deadline. The platform stops waiting shortly afterwards.
     pub fn time_left(&self) -> Duration {
         (self.arrived + self.limit).saturating_duration_since(Instant::now())
     }
@@ -117,13 +117,13 @@ impl Admitted {
         course.finish(result, ended, presence)
     }
 
-    /// How long the first step holds its thread, if that is known to be short.
+    /// Returns the estimated duration of the first step if the tool is known to be quick.
     pub(super) fn quick(&self) -> Option<Duration> {
         self.entry.pace.quick()
     }
 
-    /// Takes the first step of the call on this thread. Most calls end there and never become a task; the others
-    /// return the rest. A call that has to wait for its place takes no step yet.
+    /// Polls the call once on this thread. Most calls end there and never become a task; the others return the rest. A
+    /// call that has to wait for its place is not polled yet.
     ///
     /// `now` is the time at which the step begins, and afterwards the time at which it ended. Never panics.
     pub(super) fn step(self, now: &mut Instant, context: &mut Context<'_>) -> Result<Finished, Rest> {
@@ -171,7 +171,7 @@ impl Admitted {
         }
     }
 
-    /// Runs the call to its result, within its time, in a span of its own. Never panics.
+    /// Runs the call to its result, within its deadline, in its own span. Never panics.
     pub(crate) fn run(self) -> impl Future<Output = Finished> + Send + use<> {
         Lost::new(&self).guard(self.unguarded_run())
     }
@@ -196,8 +196,8 @@ impl Admitted {
         course.finish(result, ended, presence)
     }
 
-    /// Runs the call until the caller cancels it: then its token is cancelled, and a handler that does not end within
-    /// a moment is dropped.
+    /// Runs the call until the caller cancels it: then its token is cancelled, and a handler that does not return
+    /// within [`CANCEL_GRACE`] is dropped.
     pub(crate) async fn run_until(self, cancelled: impl Future<Output = ()>) -> Finished {
         let scope = Arc::clone(&self.scope);
         let (entry, arrived) = (Arc::clone(&self.entry), self.arrived);
@@ -209,7 +209,7 @@ impl Admitted {
             () = cancelled => {}
         }
         if scope.cancel()
-            && let Ok(finished) = timeout(LAST_WORDS, &mut running).await
+            && let Ok(finished) = timeout(CANCEL_GRACE, &mut running).await
         {
             return finished;
         }

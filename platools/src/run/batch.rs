@@ -1,22 +1,21 @@
-//! Calls that arrived together take their first steps together, in one task.
+//! Batches: polls calls that arrived together for the first time in one task.
 //!
-//! Most handlers end, or get to where they wait for something else, within microseconds. To give each of them a
-//! task costs more than that: an allocation, a turn of the scheduler and, for each answer, a wake-up of the
-//! connection. So the calls of one read are polled once, one after the other, in a task that is not the
-//! connection's; those that have their answer then hand it over together, and each of the others goes on in a task
-//! of its own.
+//! Most handlers finish, or reach their first `.await` that waits, within microseconds. A task for each costs more than
+//! that: an allocation, a turn of the scheduler and, for each answer, a wake-up of the connection. So the calls of one
+//! read are polled once, one after the other, in one task apart from the connection's; finished calls go to the sink
+//! together, and each pending call continues in its own task.
 //!
-//! What is guaranteed, whatever the handlers do:
-//! * Only calls of tools that were seen to be [quick](super::pace) share a task, and only so many that the last of
-//!   them should have its turn within [`TOGETHER`]. All others have a task of their own from the start.
-//! * A handler that holds its thread all the same, for ever if need be, holds up no other call and not the
-//!   connection for longer than two looks of the [watch](super::watch), 10 ms: then the calls behind it get tasks of
-//!   their own, the answers before it go out, and another worker takes over the sockets. That needs another worker
-//!   that is free, as on any runtime of tokio: on one thread, a handler that blocks stops everything.
-//! * Out of reach is what such a handler has woken itself before, in the same step, last of all: the runtime keeps
-//!   that task for the worker that woke it. A handler that adds a tool and then blocks without an `.await` between
-//!   them holds up the connection.
-//! * Each call is isolated: its timeout, its panic and its span are its own, in the first step as in the rest.
+//! Guarantees, whatever the handlers do:
+//! * Only calls of tools known to be [quick](super::pace) share a task, and only as many as are expected to take
+//!   [`BUDGET`] together. All others get their own task from the start.
+//! * A handler that blocks its thread nevertheless delays other calls and the connection for at most two ticks of the
+//!   [watch](super::watch), 10 ms: then the calls behind it get their own tasks, the answers before it are sent, and
+//!   another worker takes over the sockets. This needs a free worker: on a single-threaded runtime, a blocking handler
+//!   stops everything.
+//! * Exception: the task that such a handler itself woke last in the same step stays with the blocked worker, since
+//!   tokio keeps it there. A handler that adds a tool and then blocks without an `.await` in between delays the
+//!   connection.
+//! * Calls are isolated: each has its own timeout, panic guard and span, in the first step as in the rest.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,13 +28,13 @@ use tokio::time::Instant;
 use super::admitted::{Admitted, Finished, Rest};
 use super::watch::{Rescue, Watch};
 
-/// How long, by what is known of their tools, the calls of one batch may take altogether.
-const TOGETHER: Duration = Duration::from_micros(500);
+/// The expected total duration up to which calls share a batch.
+const BUDGET: Duration = Duration::from_micros(500);
 
 /// Takes finished calls.
 pub(crate) trait Sink: Send + Sync + 'static {
-    /// Takes calls that finished together. They keep their places until they are dropped, which the caller of this
-    /// does with those that are left in the list. Must not panic.
+    /// Takes calls that finished together. Each keeps its place until it is dropped; the caller drops those left in the
+    /// list. Must not panic.
     fn finished(&self, calls: &mut Vec<Finished>);
 }
 
@@ -44,9 +43,9 @@ pub(crate) struct Batch<S: Sink> {
     watch: Watch,
     sink: Arc<S>,
     together: State,
-    /// How long those together should take.
+    /// The expected total duration of the calls in `together`.
     expected: Duration,
-    /// Memory of an earlier batch, for the next one: so much in one piece is what an allocator is slow at.
+    /// The buffers of an earlier batch, reused since large allocations are slow.
     spare: Arc<Mutex<Option<State>>>,
 }
 
@@ -55,21 +54,21 @@ impl<S: Sink> Batch<S> {
         Self { watch, sink, together: State::default(), expected: Duration::ZERO, spare: Arc::default() }
     }
 
-    /// Adds a call. One of a tool that is not known to be quick starts at once, in a task of its own.
+    /// Adds a call. A call of a tool that is not known to be quick starts at once, in its own task.
     pub(crate) fn push(&mut self, call: Admitted) {
         let Some(quick) = call.quick() else {
             let alone = Alone { sink: Arc::clone(&self.sink), watch: self.watch.clone() };
             tokio::spawn(alone.run(call));
             return;
         };
-        if self.expected + quick > TOGETHER {
+        if self.expected + quick > BUDGET {
             self.start();
         }
         self.expected += quick;
         self.together.waiting.push_back(call);
     }
 
-    /// Starts what was added.
+    /// Starts the added calls.
     pub(crate) fn start(&mut self) {
         if self.together.waiting.is_empty() {
             return;
@@ -87,7 +86,7 @@ impl<S: Sink> Batch<S> {
     }
 }
 
-/// Calls that take their first steps together.
+/// Calls that are polled for the first time in one task.
 struct Together<S: Sink> {
     state: Mutex<State>,
     spare: Arc<Mutex<Option<State>>>,
@@ -96,13 +95,13 @@ struct Together<S: Sink> {
     runtime: Handle,
 }
 
-/// How far they are.
+/// The progress of a batch.
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Admitted>,
     finished: Vec<Finished>,
-    /// Those that wait for something, on their way to tasks of their own. Not spawned at once: the runtime keeps the
-    /// latest task for the worker that spawned it, and the next call may block that one.
+    /// Pending calls, before they get their own tasks. Not spawned at once: tokio keeps the latest task for the worker
+    /// that spawned it, and the next call may block that worker.
     pending: Vec<Rest>,
 }
 
@@ -118,7 +117,7 @@ impl<S: Sink> Together<S> {
     #[expect(clippy::unused_async, reason = "it is a task")]
     async fn run(self: Arc<Self>) {
         let watched = self.watch.begin(Arc::clone(&self) as Arc<dyn Rescue>);
-        // Whoever is woken through this one polls again anyway, in a task of its own.
+        // A no-op waker suffices: a pending call is polled again when its own task starts.
         let mut context = Context::from_waker(Waker::noop());
         let mut now = Instant::now();
         let mut next = self.state().waiting.pop_front();
@@ -133,8 +132,8 @@ impl<S: Sink> Together<S> {
         }
         drop(watched);
         self.hand_over();
-        // Nothing is left in it: what was there has been taken out here or by the rescue, which may be under way still
-        // and then finds nothing.
+        // The state is empty by now: its calls were taken here or by the rescue. A rescue that is still running finds
+        // nothing.
         *lock(&self.spare) = Some(std::mem::take(&mut *self.state()));
     }
 
@@ -142,7 +141,7 @@ impl<S: Sink> Together<S> {
         Alone { sink: Arc::clone(&self.sink), watch: self.watch.clone() }
     }
 
-    /// Lets go of what has had its first step.
+    /// Spawns the pending calls and passes the finished ones to the sink.
     fn hand_over(&self) {
         let (pending, mut finished) = {
             let mut state = self.state();
@@ -163,10 +162,10 @@ impl<S: Sink> Together<S> {
 }
 
 impl<S: Sink> Rescue for Together<S> {
-    /// One of them does not end its first step: the others go on without it.
+    /// Moves the waiting calls to their own tasks, since one call blocks in its first step.
     fn rescue(self: Arc<Self>) {
         let runtime = self.runtime.clone();
-        // On a worker, since that is what has to wake up: one that is free polls the sockets afterwards.
+        // Spawned on the runtime, to wake a free worker, which polls the sockets afterwards.
         runtime.spawn(async move {
             let waiting = std::mem::take(&mut self.state().waiting);
             for call in waiting {
@@ -177,7 +176,7 @@ impl<S: Sink> Rescue for Together<S> {
     }
 }
 
-/// Runs a call in a task of its own.
+/// Runs a call in its own task.
 struct Alone<S: Sink> {
     sink: Arc<S>,
     watch: Watch,
@@ -206,7 +205,7 @@ impl<S: Sink> Alone<S> {
             rest.as_mut().poll(context)
         });
         let finished = finished.await;
-        // What the handler held is dropped before its result is seen.
+        // The handler's values are dropped before its result becomes visible.
         drop(rest);
         self.hand_over(finished);
     }
@@ -216,7 +215,7 @@ impl<S: Sink> Alone<S> {
     }
 }
 
-/// Another worker wakes up, and polls the sockets before it goes to sleep again.
+/// Wakes another worker, which polls the sockets before it parks again.
 struct WakeAnother(Handle);
 
 impl WakeAnother {
@@ -247,7 +246,7 @@ mod tests {
     const GUARD: Duration = Duration::from_secs(60);
     const QUICK: Option<Duration> = Some(Duration::from_micros(1));
 
-    /// Passes on the texts of calls that finished together.
+    /// Forwards the texts of calls that finished together.
     struct Texts(mpsc::UnboundedSender<Vec<String>>);
 
     impl Sink for Texts {
@@ -273,7 +272,7 @@ mod tests {
     }
 
     impl Bench {
-        /// Adds a call of a tool that runs `handler`, and whose first step is said to take so long.
+        /// Adds a call of a tool that runs `handler` and whose first step is expected to take `quick`.
         fn push(
             &mut self,
             quick: Option<Duration>,
@@ -346,9 +345,9 @@ mod tests {
     async fn a_batch_takes_only_what_it_has_time_for() {
         let (mut bench, mut answers) = bench();
         for _ in 0..10 {
-            bench.push(Some(TOGETHER / 10), async { "in time" });
+            bench.push(Some(BUDGET / 10), async { "in time" });
         }
-        bench.push(Some(TOGETHER / 10), async { "later" });
+        bench.push(Some(BUDGET / 10), async { "later" });
         bench.batch.start();
         assert_eq!(next(&mut answers).await, ["in time"; 10]);
         assert_eq!(next(&mut answers).await, ["later"]);
@@ -371,7 +370,7 @@ mod tests {
         };
         bench.push(QUICK, blocks);
         bench.push(QUICK, async { "behind" });
-        // From a worker, as a connection does it: the batch is where only that worker looks.
+        // Started from a worker, as a connection does: only that worker's queue holds the batch.
         tokio::spawn(async move { bench.batch.start() });
         let mut first = vec![];
         while first.len() < 2 {
@@ -386,7 +385,7 @@ mod tests {
         assert_eq!(next(&mut answers).await, ["blocks"]);
     }
 
-    /// The socket of a test stands for the connection: somebody has to poll it.
+    /// The socket of this test represents the connection: a worker has to poll it.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_handler_that_blocks_later_holds_up_no_socket() {
         let (mut bench, mut answers) = bench();

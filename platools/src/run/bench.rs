@@ -1,4 +1,4 @@
-//! How a call finds its tool and its place, for benchmarks.
+//! Tool lookup and admission, exposed for benchmarks.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use super::{AdmissionRequest, Dispatcher, Limits, Rules, ToolTable};
 use crate::caller::CallScope;
 use crate::tool::{Arguments, Registry, RegistryError, Tool};
 
-/// The tools of a host, without the host.
+/// The tools and the admission of a host, without a connection.
 #[derive(Debug)]
 pub struct Lookup(Dispatcher);
 
 impl Lookup {
-    /// Takes these tools, with the limits that a host has by itself.
+    /// Creates a lookup of these tools, with the default limits.
     ///
     /// # Errors
-    /// When two of them have one name, or one of them cannot be registered.
+    /// When two tools have the same name, or a tool cannot be registered.
     pub fn new(tools: impl IntoIterator<Item = Tool>) -> Result<Self, RegistryError> {
         let mut registry = Registry::new();
         registry.extend(tools)?;
@@ -25,12 +25,12 @@ impl Lookup {
         Ok(Self(Dispatcher::new(tools, Arc::default(), None, Limits::default())))
     }
 
-    /// Whether there is a tool of that name, enabled.
+    /// Returns whether there is an enabled tool of that name.
     pub fn has(&self, name: &str) -> bool {
         self.0.tools().find(name).is_some()
     }
 
-    /// Gives a call its place and takes it back at once. Whether there was one.
+    /// Admits a call and drops it at once. Returns whether it was admitted.
     pub fn admit(&self, tool: &str, user: Option<&str>, bytes: usize, arrived: Instant) -> bool {
         let asked = AdmissionRequest { tool, user, bytes, arrived };
         let parts = |surroundings| {

@@ -1,19 +1,18 @@
-//! Threads for handlers that block, apart from the runtime's own.
+//! A thread pool for blocking handlers, separate from the runtime's own.
 //!
-//! A runtime that shuts down waits for its blocking threads, for ever if need be. These are left alone: a
-//! handler that does not return keeps its thread and its permits, and the process can end all the same.
+//! A runtime that shuts down waits for its blocking threads without a limit. It does not wait for these: a handler that
+//! does not return keeps its thread and its permits, but the process can exit.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long a thread without work stays.
+/// The idle time after which a thread exits.
 const IDLE: Duration = Duration::from_secs(10);
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// As many threads as there are handlers that block at the same time. Whoever hands work in has made sure
-/// that it is not too many.
+/// An unbounded pool: one thread for each job that runs at the same time. The caller limits the number of jobs.
 #[derive(Default)]
 pub(super) struct Threads(Arc<Shared>);
 
@@ -25,10 +24,10 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    /// Each with a number, to find it again.
+    /// Jobs with the numbers that identify them.
     jobs: VecDeque<(u64, Job)>,
     numbers: u64,
-    /// Threads that wait for work.
+    /// The number of idle threads.
     idle: usize,
 }
 
@@ -37,7 +36,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next job; `None` when there was none for a while.
+    /// Waits for the next job; returns `None` after the idle time.
     fn next(&self) -> Option<Job> {
         let mut queue = self.queue();
         if let Some(job) = queue.jobs.pop_front() {
@@ -54,7 +53,7 @@ impl Shared {
 }
 
 impl Threads {
-    /// Runs `job` on a thread that is idle, or on a new one.
+    /// Runs `job` on an idle thread or on a new one.
     pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
         let (number, has_thread) = {
             let mut queue = self.0.queue();
@@ -77,7 +76,7 @@ impl Threads {
             let mut queue = self.0.queue();
             let waiting = queue.jobs.len();
             queue.jobs.retain(|(other, _)| *other != number);
-            // Another thread may have taken it meanwhile; then all is well.
+            // If another thread has taken the job meanwhile, this is no failure.
             if queue.jobs.len() < waiting {
                 return Err(error);
             }

@@ -1,4 +1,4 @@
-//! The course of one call through its limits: places, access, rate, time; and the figures and log lines at its end.
+//! The stages of one call: permits, access, rate limit, timeout; then its metrics and log lines.
 
 use std::any::Any;
 use std::pin::pin;
@@ -18,10 +18,10 @@ use crate::caller::{Authentication, CallScope, Identity};
 use crate::observe;
 use crate::tool::{Arguments, ToolCall, ToolError, ToolErrorKind, ToolResult};
 
-/// How long a handler that listens to its cancellation has to answer once its time is up.
-pub(super) const LAST_WORDS: Duration = Duration::from_millis(250);
+/// The time in which a handler may still answer after its token was cancelled.
+pub(super) const CANCEL_GRACE: Duration = Duration::from_millis(250);
 
-/// A caller who has to be authenticated before the call runs.
+/// A pending authentication of the caller.
 #[derive(Debug)]
 pub(super) struct CallerCheck {
     pub(super) authentication: Arc<Authentication>,
@@ -29,13 +29,13 @@ pub(super) struct CallerCheck {
     pub(super) stated: Option<String>,
 }
 
-/// A call on its way to its result.
+/// A call between its admission and its result.
 pub(super) struct Course {
     pub(super) entry: Arc<Entry>,
     pub(super) scope: Arc<CallScope>,
     pub(super) span: Span,
     arrived: Instant,
-    /// How long it may take from there.
+    /// The maximum duration from the arrival.
     limit: Duration,
 }
 
@@ -50,7 +50,7 @@ impl Course {
         if self.span.is_disabled() { step() } else { self.span.in_scope(step) }
     }
 
-    /// The call as its handler sees it.
+    /// Returns the call as passed to its handler.
     pub(super) fn call(&self, arguments: Arguments) -> ToolCall {
         ToolCall::new(arguments, Arc::clone(&self.scope) as Arc<dyn Any + Send + Sync>)
     }
@@ -83,8 +83,8 @@ impl Course {
         Ok(permits)
     }
 
-    /// What comes of a handler that was `started`, in the time that it has; and when. `first` is told when the first
-    /// poll is over.
+    /// Runs a handler that was `started` until its deadline; returns its result and the end. Calls `first` after the
+    /// first poll.
     pub(super) async fn within_time(
         &self,
         started: Instant,
@@ -98,21 +98,21 @@ impl Course {
         let mut running = pin!(running);
         let (mut result, mut ended) = until(deadline, running.as_mut(), first).await;
         if result.is_none() && self.scope.cancel() {
-            // The handler was told, and may have something better to say than that its time is up.
-            (result, ended) = until(ended + LAST_WORDS, running, |_| {}).await;
+            // A handler that listens to its token may return a better result than a timeout.
+            (result, ended) = until(ended + CANCEL_GRACE, running, |_| {}).await;
         }
         let result = result.unwrap_or_else(|| Err(ToolError::timed_out(limit)));
         self.record(started, ended, &result);
         (result, ended)
     }
 
-    /// Counts what the handler ended with.
+    /// Records the result of the handler in the tool's health.
     pub(super) fn record(&self, started: Instant, ended: Instant, result: &ToolResult) {
         let error = result.as_ref().err().filter(|error| !error.is_refusal());
         self.entry.health.record(started, ended, error, self.scope.call_id());
     }
 
-    /// The call has its answer.
+    /// Finishes the call: completes its span, log lines and metrics.
     pub(super) fn finish(self, result: ToolResult, ended: Instant, presence: Presence) -> Finished {
         let Self { entry, scope, span, arrived, .. } = self;
         let (outcome, latency) = (outcome(&result), ended.duration_since(arrived));
@@ -129,9 +129,10 @@ impl Course {
     }
 }
 
-/// What comes of `future`, or `None` at the deadline; and when. `first` is told when the first poll is over.
+/// Awaits `future` until the deadline; returns its output, or `None` at the deadline, and the time. Calls `first` after
+/// the first poll.
 ///
-/// A future that is ready at once needs no timer, and the clock is read once.
+/// A future that is ready at once needs no timer and reads the clock once.
 async fn until<F: Future>(
     deadline: Instant,
     future: F,
@@ -146,7 +147,7 @@ async fn until<F: Future>(
             first(now);
             match polled {
                 Poll::Ready(output) => return Poll::Ready((Some(output), now)),
-                // Unconstrained, so that it is looked at also when the future has used up its turn.
+                // Unconstrained, so that the timer is polled even if the future has used up the task's budget.
                 Poll::Pending => timer.set(Some(unconstrained(sleep_until(deadline)))),
             }
         } else if let Poll::Ready(output) = polled {
@@ -158,7 +159,8 @@ async fn until<F: Future>(
     .await
 }
 
-/// The span of a call: who and what, `subject` only if verified, and at its end how it went. No arguments, no tokens, no results.
+/// Creates the span of a call. `subject` is recorded once it is verified, `outcome` and `latency_ms` at the end.
+/// Arguments, tokens and results are never recorded.
 fn span(entry: &Entry, scope: &CallScope) -> Span {
     let span = tracing::info_span!(
         "call",
@@ -187,7 +189,7 @@ fn span(entry: &Entry, scope: &CallScope) -> Span {
     span
 }
 
-/// How a call went, in one word.
+/// Returns the outcome as one word, for logs and metrics.
 fn outcome(result: &ToolResult) -> &'static str {
     match result {
         Ok(_) => "ok",
@@ -195,7 +197,7 @@ fn outcome(result: &ToolResult) -> &'static str {
     }
 }
 
-/// Writes what the model must not see into the log.
+/// Logs a failed call, with the internal error that the model must not see.
 fn report(entry: &Entry, scope: &CallScope, result: &ToolResult) {
     let Err(error) = result else { return };
     let (tool, call_id) = (entry.tool.name(), scope.call_id());
@@ -207,7 +209,7 @@ fn report(entry: &Entry, scope: &CallScope, result: &ToolResult) {
 }
 
 impl Finished {
-    /// A call whose handler was dropped since its caller cancelled it.
+    /// Finishes a cancelled call whose handler was dropped.
     pub(super) fn cancelled(entry: Arc<Entry>, scope: &CallScope, arrived: Instant) -> Self {
         let (call_id, ended) = (scope.shared_call_id(), Instant::now());
         let result = Err(ToolError::cancelled());

@@ -1,4 +1,4 @@
-//! How a handler is run: on the runtime or on a thread, with its call at hand, and a panic stays inside.
+//! Runs handlers, on the runtime or on a thread, in the scope of their call; catches panics.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,15 +14,15 @@ use super::blocking::Threads;
 use crate::caller::{CURRENT, CallScope};
 use crate::tool::{Handler, HandlerFuture, ToolCall, ToolError, ToolResult};
 
-/// A handler that has taken its first step.
+/// The outcome of a handler's first poll.
 pub(super) enum Begun {
-    /// It was its last.
+    /// The handler returned.
     Ended(ToolResult),
-    /// It waits for something.
+    /// The handler is pending.
     Waits(HandlerFuture),
 }
 
-/// Takes the first step of a handler.
+/// Polls a handler for the first time.
 pub(super) fn begin(
     handler: &(dyn Fn(ToolCall) -> HandlerFuture + Send + Sync),
     call: ToolCall,
@@ -40,10 +40,10 @@ pub(super) fn begin(
         .unwrap_or_else(|payload| Begun::Ended(panicked(payload)))
 }
 
-/// What comes of a handler that runs on the runtime. `held` is dropped when it has ended.
+/// Runs an asynchronous handler to its result, then drops `held`.
 ///
-/// The scope is around it from here on, not from the first poll: a handler that has begun finds its call also when it
-/// is dropped without another poll.
+/// The scope is set from here on, not from the next poll: a handler that has begun can access its call even when it is
+/// dropped without another poll.
 pub(super) fn go_on(
     running: impl Future<Output = ToolResult>,
     scope: Arc<CallScope>,
@@ -75,20 +75,21 @@ pub(super) async fn run(
                 let _inside = (span.enter(), runtime.enter());
                 let run = || catch_unwind(AssertUnwindSafe(|| handler(call))).unwrap_or_else(panicked);
                 let result = CURRENT.sync_scope(scope, run);
-                // Held until the function has returned, even when its time was up before.
+                // Held until the function has returned, even after a timeout.
                 drop(permits);
-                // Nobody listens any more when its time is up.
+                // Fails after a timeout, when the receiver is gone.
                 let _ = sender.send(result);
             });
             match started {
-                Ok(()) => {
-                    answer.await.unwrap_or_else(|_| Err(ToolError::internal("the handler's thread is gone")))
-                }
+                Ok(()) => answer.await.unwrap_or_else(|_| {
+                    Err(ToolError::internal("the thread of the handler ended without a result"))
+                }),
                 Err(error) => Err(ToolError::internal(error)),
             }
         }
         Handler::Remote => {
-            Err(ToolError::unavailable("it runs in another process, and none took the call").into_refusal())
+            Err(ToolError::unavailable("the tool runs in another process, and no process took the call")
+                .into_refusal())
         }
         Handler::Withheld(reason) => Err(ToolError::unavailable(reason.to_string()).into_refusal()),
     }

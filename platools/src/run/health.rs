@@ -1,15 +1,14 @@
-//! How well a tool has been doing, for the heartbeat (protocol §3).
+//! The health of a tool, for the heartbeat (protocol §3).
 //!
 //! | figure | meaning |
 //! | --- | --- |
 //! | average latency | moving average of the handler's time, each call weighing a tenth |
-//! | errors | what handlers ended with in the last hour: an error of either kind, a panic, a timeout |
+//! | errors | handlers that failed in the last hour: an error of either kind, a panic, a timeout |
 //! | `down` | at least 5 calls in the last hour, and half of them or more failed |
-//! | `down`, too | while the tool itself says so ([`Tool::down_while`](crate::Tool::down_while)) |
+//! | `down` | also while the tool's health probe returns a reason ([`Tool::down_while`](crate::Tool::down_while)) |
 //! | `degraded` | at least a tenth of the last hour's calls failed |
 //!
-//! Refusals before the handler (limits, wrong arguments, an incomplete context) say nothing about the
-//! tool and do not count.
+//! Rejections before the handler (limits, wrong arguments, an incomplete context) do not count.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +19,7 @@ use tokio::time::Instant;
 use crate::tool::ToolError;
 use crate::wire::{HealthStatus, LOGGED_ERROR_CHARACTERS, ToolHealth};
 
-/// What is said of a tool that was never called, if something is.
+/// The report on a tool that was never called, once one is due.
 const NEVER_CALLED: ToolHealth =
     ToolHealth { status: HealthStatus::Healthy, avg_latency_ms: 0, error_count_1h: 0, last_error: None };
 
@@ -54,7 +53,7 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts one call that a handler ended, with its error if it failed.
+    /// Counts one call that ran its handler, with its error if it failed.
     pub(super) fn record(&self, started: Instant, ended: Instant, error: Option<&ToolError>, call_id: &str) {
         let mut record = self.record_mut();
         let took = ended.duration_since(started).as_secs_f64() * 1_000.0;
@@ -74,15 +73,14 @@ impl Health {
         }
     }
 
-    /// The health at this moment. While `down` gives a reason, the tool is down. `None` if the tool was never called
-    /// and is not down.
+    /// Returns the current health: `Down` if `down` is a reason; `None` if the tool was never called and is not down.
     pub(super) fn current(&self, down: Option<String>) -> Option<ToolHealth> {
         let mut record = self.record_mut();
         record.expire(Instant::now());
         record.report(down)
     }
 
-    /// The health at this moment, if it differs from what was reported last.
+    /// Returns the current health if it differs from the last report, and records it as reported.
     pub(super) fn changed(&self, down: Option<String>) -> Option<ToolHealth> {
         let mut record = self.record_mut();
         record.expire(Instant::now());
@@ -95,7 +93,7 @@ impl Health {
         Some(report)
     }
 
-    /// Forgets what was said, so that a new connection hears all of it.
+    /// Forgets the last report, so that a new connection gets a full one.
     pub(super) fn forget_reported(&self) {
         self.record_mut().reported = None;
     }
@@ -119,7 +117,7 @@ impl Record {
         }
     }
 
-    /// The health by the calls alone; `None` for a tool that was never called.
+    /// Returns the health by the calls alone; `None` for a tool that was never called.
     fn counted(&self) -> Option<ToolHealth> {
         let average = self.average_ms?;
         let sum =

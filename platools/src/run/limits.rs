@@ -1,4 +1,4 @@
-//! What the host allows: numbers for all calls together, and each tool's own.
+//! Limits of the host for all calls together, and of each tool.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +13,18 @@ use crate::tool::{RateLimit, ToolError, ToolSpec};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How many calls run at the same time; 1 024 unless said otherwise.
+    /// Maximum number of calls that run at the same time. Default: 1 024.
     pub max_running: usize,
-    /// How many calls wait for a place; one more is answered `overloaded`. 4 096 unless said otherwise.
+    /// Maximum number of waiting calls; further ones are answered `overloaded`. Default: 4 096.
     pub max_waiting: usize,
-    /// How many bytes the arguments of running and waiting calls may take together; 256 MiB unless said
-    /// otherwise. A call beyond it is answered `overloaded`.
+    /// Maximum total size of the arguments of running and waiting calls, in bytes; further calls are answered
+    /// `overloaded`. Default: 256 MiB.
     pub max_argument_bytes: usize,
-    /// How many blocking handlers have a thread at the same time; 256 unless said otherwise. A handler
-    /// that ran out of time keeps its thread until it returns.
+    /// Maximum number of threads for blocking handlers. A handler that timed out keeps its thread until it returns.
+    /// Default: 256.
     pub max_blocking: usize,
-    /// How long a call may take from its arrival, waiting included; 28 s unless said otherwise, since
-    /// the platform waits 30 s. A tool's own timeout ends it earlier.
+    /// Maximum duration of a call from its arrival, waiting included. A tool's own timeout may end it earlier. Default:
+    /// 28 s, since the platform waits 30 s.
     pub call_timeout: Duration,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct ToolLimits {
     pub(super) concurrency: Option<Arc<Semaphore>>,
 }
 
-/// What counts calls.
+/// The state of a rate limit.
 #[derive(Debug)]
 enum Counter {
     Together(Rate),
@@ -69,7 +69,7 @@ impl ToolLimits {
         Self { rate, concurrency: spec.concurrency.map(places) }
     }
 
-    /// Counts one call of `user` against the rate limit.
+    /// Admits one call of `user`, or returns a `rate limited` error.
     pub(super) fn check_rate(&self, user: Option<&str>) -> Result<(), ToolError> {
         let Some((limit, counter)) = &self.rate else { return Ok(()) };
         let checked = match counter {
@@ -84,7 +84,7 @@ impl ToolLimits {
     }
 }
 
-/// To whole milliseconds, or seconds where there are some, so that a retry at that time is not too early.
+/// Rounds up to whole milliseconds, or to whole seconds from 1 s, so that a retry after that time is not too early.
 fn rounded_up(wait: Duration) -> Duration {
     let milliseconds = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
     if milliseconds < 1_000 {

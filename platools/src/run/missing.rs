@@ -1,16 +1,16 @@
-//! Whether the host holds the state that its tools take.
+//! Checks that the host holds the state that its tools take.
 
 use std::fmt;
 
 use crate::caller::States;
 use crate::tool::Tool;
 
-/// Tools that ask for state that nobody registered.
+/// The error for tools that take state that is not registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingState(Vec<String>);
 
 impl MissingState {
-    /// What is missing for `tools`, if anything.
+    /// Checks that every state that `tools` take is registered.
     pub(crate) fn check<'a>(tools: impl IntoIterator<Item = &'a Tool>, states: &States) -> Result<(), Self> {
         let missing: Vec<String> = tools
             .into_iter()

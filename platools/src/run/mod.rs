@@ -1,8 +1,7 @@
-//! How a call runs: admitted within the limits, run with a timeout and isolated from all other calls, finished once.
+//! Runs calls: admits them within the limits, runs each with a timeout and isolated from the others, finishes it once.
 //!
-//! Every door enters here through [`intake`](crate::intake), after it has verified the caller; there is no second way to
-//! run a tool. This room must not know sockets, frames or doors, and it never calls up: finished calls go to a
-//! [`Sink`].
+//! Every door enters here through [`intake`](crate::intake), after it has verified the caller; there is no other way to
+//! run a tool. This room must not know sockets, frames or doors; finished calls go to a [`Sink`].
 //!
 //! | step | what happens | errors |
 //! | --- | --- | --- |
@@ -53,7 +52,7 @@ use crate::tool::{Arguments, Handler, ToolError, ToolResult};
 #[derive(Debug, Clone)]
 pub(crate) struct Dispatcher(Arc<Core>);
 
-/// What all calls of one host share.
+/// The state that all calls of one host share.
 #[derive(Debug)]
 struct Core {
     tools: ToolTable,
@@ -65,20 +64,20 @@ struct Core {
     watch: Watch,
 }
 
-/// A call that asks to be admitted.
+/// A request to admit a call.
 #[derive(Debug)]
 pub(crate) struct AdmissionRequest<'a> {
     pub(crate) tool: &'a str,
-    /// The user whom the door states.
+    /// The user as stated by the door, unverified.
     pub(crate) user: Option<&'a str>,
-    /// The size of the arguments.
+    /// The size of the arguments, in bytes.
     pub(crate) bytes: usize,
-    /// The time of the call counts from here.
+    /// The arrival of the call, from which its timeout counts.
     pub(crate) arrived: Instant,
 }
 
 impl Dispatcher {
-    /// A dispatcher of the tools in the table. Access rules are enforced when there is an `authentication`.
+    /// Creates a dispatcher for the tools in the table. Access rules are enforced if there is an `authentication`.
     pub(crate) fn new(
         tools: ToolTable,
         states: Arc<States>,
@@ -97,7 +96,7 @@ impl Dispatcher {
         }))
     }
 
-    /// Gives a call its place, or says why there is none. Never waits. `parts` is called once it has the place.
+    /// Admits a call, or returns the error that answers it. Never waits. `parts` is called once the call has its place.
     pub(crate) fn admit(
         &self,
         asked: &AdmissionRequest<'_>,
@@ -112,7 +111,7 @@ impl Dispatcher {
         // Counted before anything else is checked, so that a shutdown sees every call that may still run.
         let presence = core.admission.count(asked.bytes)?;
         let authentication = core.authentication.clone().filter(|_| !entry.access.is_open());
-        // A call whose user is authenticated counts once that is done, so that a stranger cannot use up a user's limit.
+        // If the tool needs authentication, the call counts after it, so that a stranger cannot use up a user's limit.
         if authentication.is_none() {
             entry.limits.check_rate(asked.user)?;
         }
@@ -146,12 +145,12 @@ impl Dispatcher {
         self.admit(&asked, |surroundings| (arguments, finish(CallScope::local(context, surroundings))))
     }
 
-    /// Runs one call that came over no wire, in the context that it brings.
+    /// Runs one call of this process, with the given context.
     pub(crate) async fn call(&self, tool: &str, arguments: Arguments, context: CallContext) -> ToolResult {
         self.admit_local(tool, arguments, context, std::convert::identity)?.run().await.result
     }
 
-    /// Gathers calls that are started together; `sink` takes their results.
+    /// Creates a batch, for calls that are started together; `sink` takes their results.
     pub(crate) fn batch<S: Sink>(&self, sink: Arc<S>) -> Batch<S> {
         Batch::new(self.0.watch.clone(), sink)
     }
@@ -160,7 +159,7 @@ impl Dispatcher {
         &self.0.tools
     }
 
-    /// Whether there is an authenticator.
+    /// Returns whether there is an authenticator.
     pub(crate) fn is_authenticated(&self) -> bool {
         self.0.authentication.is_some()
     }
@@ -169,12 +168,12 @@ impl Dispatcher {
         &self.0.limits
     }
 
-    /// Refuses every call from now on.
+    /// Rejects every call from now on.
     pub(crate) fn close(&self) {
         self.0.admission.close();
     }
 
-    /// Whether every call is refused.
+    /// Returns whether every call is rejected.
     pub(crate) fn is_closed(&self) -> bool {
         self.0.admission.is_closed()
     }
@@ -184,12 +183,12 @@ impl Dispatcher {
         self.0.admission.drained().await;
     }
 
-    /// How many calls are running or waiting.
+    /// Returns the number of running and waiting calls.
     pub(crate) fn in_flight(&self) -> usize {
         self.0.admission.in_flight()
     }
 
-    /// Tells running calls to end: their tokens are cancelled.
+    /// Cancels the tokens of all running calls.
     pub(crate) fn cancel(&self) {
         self.0.surroundings.cancellation.cancel();
     }

@@ -1,15 +1,15 @@
-//! How long the handlers of a tool hold their thread before they first wait, as far as is known.
+//! Estimates the duration of the first poll of a tool's handlers.
 //!
-//! A host polls calls of quick tools one after the other in one task, which saves a task and a wake-up for each;
-//! so it must know which tools are quick. The estimate goes up at once and down slowly: one slow call is followed
-//! by calls in tasks of their own until a few dozen of them were quick again.
+//! A host polls calls of quick tools one after the other in one task, which saves a task and a wake-up for each. The
+//! estimate rises at once and falls slowly: after one slow call, calls of the tool get their own tasks until a few
+//! dozen of them were quick again.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// Up to here calls may share a task.
+/// The estimate up to which calls may share a task.
 const QUICK: Duration = Duration::from_micros(50);
-/// Nothing is known yet.
+/// The value before the first call.
 const UNKNOWN: u32 = u32::MAX;
 
 /// The estimate for one tool.
@@ -23,7 +23,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Takes in one more first poll. Of two at the same time one may be lost, which is no harm to an estimate.
+    /// Updates the estimate with one more first poll. A concurrent update may be lost, which an estimate tolerates.
     pub(super) fn record(&self, took: Duration) {
         let took = u32::try_from(took.as_nanos()).unwrap_or(UNKNOWN - 1).min(UNKNOWN - 1);
         let before = self.0.load(Ordering::Relaxed);
@@ -33,7 +33,7 @@ impl Pace {
         }
     }
 
-    /// How long a first poll takes at most, when that is short.
+    /// Returns the estimate if the tool is known to be quick.
     pub(super) fn quick(&self) -> Option<Duration> {
         let nanos = self.0.load(Ordering::Relaxed);
         Some(Duration::from_nanos(nanos.into())).filter(|estimate| nanos != UNKNOWN && *estimate <= QUICK)

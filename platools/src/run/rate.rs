@@ -1,8 +1,7 @@
-//! How often something may happen: the generic cell rate algorithm.
+//! Rate limiting by the generic cell rate algorithm (GCRA).
 //!
-//! A limit is two spans: the time in which one call is refilled, and how far calls may run ahead of that. All that is
-//! kept is one moment, at which the whole allowance is there again. Must not know tools or errors; the time comes from
-//! the caller.
+//! A limit consists of the emission interval and the burst tolerance. The only state is the theoretical arrival time
+//! (TAT). This module must not know tools or errors; the current time is a parameter.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,82 +10,83 @@ use std::time::{Duration, Instant};
 
 use crate::tool::RateLimit;
 
-/// A moment, in nanoseconds since the first one that this process asked for.
+/// A time, in nanoseconds since this process first read the clock.
 pub(crate) type Nanoseconds = u64;
 
-/// The moment it is. It never goes back.
+/// Returns the current time. It is monotonic.
 pub(crate) fn now() -> Nanoseconds {
     static FIRST: OnceLock<Instant> = OnceLock::new();
     nanoseconds(FIRST.get_or_init(Instant::now).elapsed())
 }
 
-/// Enough for 584 years; what is longer is as long.
+/// Converts a duration; saturates after 584 years.
 fn nanoseconds(duration: Duration) -> Nanoseconds {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The burst may come at once, and is refilled evenly over the period.
+/// A rate: a burst is admitted at once, and is refilled evenly over the period.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Quota {
-    /// The time in which one call is refilled.
-    refill: Nanoseconds,
-    /// How far ahead of the clock a call may begin: the time in which the rest of the burst is refilled.
-    ahead: Nanoseconds,
+    /// The emission interval: the time in which one call is refilled.
+    interval: Nanoseconds,
+    /// The burst tolerance: how far the TAT may be ahead of the clock when a call is admitted.
+    tolerance: Nanoseconds,
 }
 
 impl Quota {
     pub(crate) fn new(limit: RateLimit) -> Self {
-        let refill = nanoseconds(limit.period() / limit.count().get()).max(1);
-        Self { refill, ahead: refill.saturating_mul(u64::from(limit.calls_at_once().get() - 1)) }
+        let interval = nanoseconds(limit.period() / limit.count().get()).max(1);
+        let tolerance = interval.saturating_mul(u64::from(limit.calls_at_once().get() - 1));
+        Self { interval, tolerance }
     }
 
-    /// Counts one call at `now`, when the allowance is whole again at `whole`. The moment when it is so after this call.
+    /// Admits one call at `now`; returns the new theoretical arrival time.
     ///
     /// # Errors
-    /// How long to wait until a call is allowed, when this one is not.
-    fn count(self, whole: Nanoseconds, now: Nanoseconds) -> Result<Nanoseconds, Duration> {
-        let begins = whole.max(now);
-        match (begins - now).checked_sub(self.ahead) {
-            None | Some(0) => Ok(begins.saturating_add(self.refill)),
+    /// The time until the next call is admitted, if this one is not.
+    fn admit(self, tat: Nanoseconds, now: Nanoseconds) -> Result<Nanoseconds, Duration> {
+        let tat = tat.max(now);
+        match (tat - now).checked_sub(self.tolerance) {
+            None | Some(0) => Ok(tat.saturating_add(self.interval)),
             Some(early) => Err(Duration::from_nanos(early)),
         }
     }
 }
 
-/// One limit for all calls. No call waits for another one.
+/// One limit for all calls. Lock-free.
 #[derive(Debug)]
 pub(crate) struct Rate {
     quota: Quota,
-    /// When the allowance is whole again.
-    whole: AtomicU64,
+    /// The theoretical arrival time.
+    tat: AtomicU64,
 }
 
 impl Rate {
     pub(crate) fn new(quota: Quota) -> Self {
-        Self { quota, whole: AtomicU64::new(0) }
+        Self { quota, tat: AtomicU64::new(0) }
     }
 
-    /// Counts one call.
+    /// Admits one call.
     ///
     /// # Errors
-    /// How long to wait until a call is allowed, when this one is not; it does not count then.
+    /// The time until the next call is admitted, if this one is not. A rejected call does not count.
     pub(crate) fn check(&self, now: Nanoseconds) -> Result<(), Duration> {
-        // Only this number is shared, so no order with other memory is needed.
-        let mut whole = self.whole.load(Ordering::Relaxed);
+        // No other memory depends on this number, so `Relaxed` is enough.
+        let mut tat = self.tat.load(Ordering::Relaxed);
         loop {
-            let next = self.quota.count(whole, now)?;
-            match self.whole.compare_exchange_weak(whole, next, Ordering::Relaxed, Ordering::Relaxed) {
+            let next = self.quota.admit(tat, now)?;
+            match self.tat.compare_exchange_weak(tat, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Ok(()),
-                Err(other) => whole = other,
+                Err(other) => tat = other,
             }
         }
     }
 }
 
-/// How many users are remembered before those that have been quiet are looked for.
+/// The number of users below which none are evicted.
 const MANY_USERS: usize = 10_000;
 
-/// A limit for each user. One whose allowance is whole again is as good as new, and is forgotten when there are many.
+/// A separate limit for each user. Users with a full allowance are evicted when there are many.
 #[derive(Debug)]
 pub(crate) struct RatePerUser {
     quota: Quota,
@@ -95,36 +95,36 @@ pub(crate) struct RatePerUser {
 
 #[derive(Debug)]
 struct Users {
-    /// When the allowance of each is whole again.
-    whole: HashMap<Box<str>, Nanoseconds>,
-    /// The number of users at which they are looked through. It is twice what the last look left, so that the looking
-    /// costs each new user the same, however many there are.
-    many: usize,
+    /// The theoretical arrival time of each user.
+    tats: HashMap<Box<str>, Nanoseconds>,
+    /// The number of users that triggers an eviction: twice as many as the last one left, so that its cost per new
+    /// user is constant.
+    evict_at: usize,
 }
 
 impl RatePerUser {
     pub(crate) fn new(quota: Quota) -> Self {
-        Self { quota, users: Mutex::new(Users { whole: HashMap::new(), many: MANY_USERS }) }
+        Self { quota, users: Mutex::new(Users { tats: HashMap::new(), evict_at: MANY_USERS }) }
     }
 
-    /// Counts one call of `user`.
+    /// Admits one call of `user`.
     ///
     /// # Errors
-    /// How long this user has to wait until a call is allowed, when this one is not; it does not count then.
+    /// The time until the next call of this user is admitted, if this one is not. A rejected call does not count.
     pub(crate) fn check(&self, user: &str, now: Nanoseconds) -> Result<(), Duration> {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(whole) = users.whole.get_mut(user) {
-            *whole = self.quota.count(*whole, now)?;
+        if let Some(tat) = users.tats.get_mut(user) {
+            *tat = self.quota.admit(*tat, now)?;
             return Ok(());
         }
-        if users.whole.len() >= users.many {
-            users.whole.retain(|_, whole| *whole > now);
-            let many = MANY_USERS.max(2 * users.whole.len());
-            users.whole.shrink_to(many);
-            users.many = many;
+        if users.tats.len() >= users.evict_at {
+            users.tats.retain(|_, tat| *tat > now);
+            let evict_at = MANY_USERS.max(2 * users.tats.len());
+            users.tats.shrink_to(evict_at);
+            users.evict_at = evict_at;
         }
-        let whole = self.quota.count(0, now)?;
-        users.whole.insert(user.into(), whole);
+        let tat = self.quota.admit(0, now)?;
+        users.tats.insert(user.into(), tat);
         Ok(())
     }
 }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_burst_comes_at_once_and_the_next_call_is_told_its_moment() {
+    fn the_burst_is_admitted_at_once_and_the_next_call_learns_when_to_retry() {
         let rate = Rate::new(quota("3/min"));
         for _ in 0..3 {
             rate.check(7 * SECOND).unwrap();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_looked_at_the_clock_before_another_and_is_counted_after_it_does_no_harm() {
+    fn calls_may_be_admitted_out_of_clock_order() {
         let rate = Rate::new(quota("2/min"));
         rate.check(60 * SECOND).unwrap();
         assert_eq!(rate.check(59 * SECOND), Err(Duration::from_secs(1)));
@@ -219,25 +219,25 @@ mod tests {
     }
 
     #[test]
-    fn users_without_end_do_not_fill_the_memory_and_who_is_limited_stays_so() {
+    fn idle_users_are_evicted_and_limited_users_stay_limited() {
         let users = RatePerUser::new(quota("1/h"));
         users.check("limited", 0).unwrap();
         let mut most = 0;
         for stranger in 0..20 * MANY_USERS as u64 {
-            // Ten a second: at any time some 36 000 of them are limited.
+            // Ten new users a second: about 36 000 of them are limited at any time.
             let now = stranger * SECOND / 10;
             users.check(&stranger.to_string(), now).unwrap();
             if now < 3_600 * SECOND && stranger % 100 == 0 {
                 assert!(users.check("limited", now).is_err(), "{now}");
             }
-            most = most.max(users.users.lock().unwrap().whole.len());
+            most = most.max(users.users.lock().unwrap().tats.len());
         }
         assert!(most <= 80_000, "{most}");
 
-        // A day later none of them is.
+        // A day later all of them are evicted.
         for stranger in 0..8 * MANY_USERS {
             users.check(&format!("later {stranger}"), 100_000 * SECOND).unwrap();
         }
-        assert!(users.users.lock().unwrap().whole.keys().all(|user| user.starts_with("later")));
+        assert!(users.users.lock().unwrap().tats.keys().all(|user| user.starts_with("later")));
     }
 }

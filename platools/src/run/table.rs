@@ -1,6 +1,6 @@
 //! The table of tools: registration, MCP listing and dispatch all read this one.
 //!
-//! It must not know connections or doors; whoever shows the tools elsewhere watches [`ToolTable::changes`].
+//! It must not know connections or doors; they watch [`ToolTable::changes`].
 
 use std::collections::HashMap;
 use std::fmt;
@@ -54,7 +54,7 @@ struct Inner {
 
 type Entries = HashMap<String, Arc<Entry>, RandomState>;
 
-/// What the tools of a host have to satisfy, beside their own names and schemas.
+/// Checks that the tools of a host must pass, beside those of names and schemas.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     /// The host verifies who is calling.
@@ -117,7 +117,7 @@ impl ToolTable {
     /// their limits and figures.
     ///
     /// # Errors
-    /// As [`insert`](Self::insert), for any of the new tools. Nothing has changed then.
+    /// When [`insert`](Self::insert) would fail for any of the new tools. Nothing has changed then.
     pub fn replace(&self, gone: &[&str], new: Vec<Tool>) -> Result<(), TableError> {
         let Inner { states, rules, .. } = &*self.0;
         if gone.is_empty() && new.is_empty() {
@@ -158,7 +158,7 @@ impl ToolTable {
         changed.is_some()
     }
 
-    /// The tools in the order of their names, with those that are disabled.
+    /// Returns the tools sorted by name, including disabled ones.
     pub fn list(&self) -> Vec<ToolEntry> {
         let mut list: Vec<_> = self.entries().into_iter().map(ToolEntry).collect();
         list.sort_unstable_by(|left, right| left.name().cmp(right.name()));
@@ -176,12 +176,12 @@ impl ToolTable {
         Registry::of_checked(enabled.map(|entry| entry.tool.clone()))
     }
 
-    /// How many tools there are, with those that are disabled.
+    /// Returns the number of tools, including disabled ones.
     pub fn len(&self) -> usize {
         self.read(Entries::len)
     }
 
-    /// Whether there are none.
+    /// Returns whether the table is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -201,7 +201,7 @@ impl ToolTable {
         self.read(|entries| entries.get(name).filter(|entry| entry.is_enabled()).map(Arc::clone))
     }
 
-    /// All tools, in no order.
+    /// All tools, in no particular order.
     pub(crate) fn entries(&self) -> Vec<Arc<Entry>> {
         self.read(|entries| entries.values().map(Arc::clone).collect())
     }
@@ -244,12 +244,12 @@ impl ToolEntry {
         self.0.tool.place()
     }
 
-    /// Whether it is enabled: declared, listed and called.
+    /// Returns whether the tool is enabled: declared, listed and callable.
     pub fn is_enabled(&self) -> bool {
         self.0.is_enabled()
     }
 
-    /// How it has been doing in the last hour; `None` if it was never called and is not down.
+    /// The current health, over the last hour; `None` if the tool was never called and is not down.
     pub fn health(&self) -> Option<ToolHealth> {
         self.0.current_health()
     }

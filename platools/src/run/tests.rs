@@ -18,7 +18,7 @@ fn dispatcher(tools: impl IntoIterator<Item = Tool>, limits: Limits) -> Dispatch
     Dispatcher::new(tools, Arc::default(), None, limits)
 }
 
-/// Admits a call whose arguments are said to take so many bytes.
+/// Admits a call with the given size of arguments.
 fn admit(dispatcher: &Dispatcher, tool: &str, bytes: usize) -> Result<Admitted, ToolError> {
     let asked = AdmissionRequest { tool, user: None, bytes, arrived: Instant::now() };
     let context = CallContext::builder().call_id("call-1").build();
@@ -193,7 +193,7 @@ async fn a_handler_that_is_dropped_after_its_first_step_still_knows_its_call() {
     let dispatcher = dispatcher([tool], Limits::default());
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let rest = admit(&dispatcher, "waits", 2).unwrap().step(&mut Instant::now(), &mut context);
-    // As a runtime does that ends before it has polled the task.
+    // As when a runtime shuts down before it has polled the task.
     drop(rest.err().unwrap());
     assert_eq!(told.recv().await.unwrap().as_deref(), Some("call-1"));
     assert_eq!(dispatcher.in_flight(), 0);
@@ -320,7 +320,7 @@ async fn a_thousand_interleaved_calls_never_see_each_others_context() {
             let met = Arc::clone(&met);
             async move {
                 met.fetch_add(1, Ordering::Relaxed);
-                // Everyone is inside before anyone looks.
+                // All calls are running before any of them checks.
                 while met.load(Ordering::Relaxed) < 1_000 {
                     tokio::task::yield_now().await;
                 }
@@ -358,7 +358,7 @@ fn calls_are_counted_by_tool_and_outcome() {
     let fails = Tool::new(ToolSpec::new("fails"), |_| async { Err(ToolError::user("no")) });
     let dispatcher = dispatcher([answering(ToolSpec::new("fast"), json!(1)), fails], Limits::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // The recorder is this thread's own, and so is the runtime.
+    // Recorder and runtime are local to this thread.
     metrics::with_local_recorder(&recorder, || {
         runtime.block_on(async {
             call(&dispatcher, "fast").await.unwrap();

@@ -1,22 +1,21 @@
-//! A look, from a thread of its own, at what runs on the runtime's workers for too long.
+//! A watchdog thread for handlers that block a worker of the runtime.
 //!
-//! A handler should never block the thread that polls it; one that does takes with it what only that thread would
-//! have done next: poll the sockets, and run the task that it woke last, which no other worker may steal. While
-//! nothing is blocked, nobody can tell, and handing over beforehand would cost a wake-up for each call. So whoever
-//! polls a handler says so here, and says what is to be done if that poll does not end soon.
+//! A handler should never block the thread that polls it. If one does, the tasks that only this worker would run are
+//! stuck: polling the sockets, and the task that the worker woke last, which no other worker may steal. Handing these
+//! over before each poll would cost a wake-up for each call. Instead, each poll of a handler is registered here with a
+//! [`Rescue`] that is called if the poll does not end soon.
 //!
-//! The thread looks every few milliseconds while there is something to look at, sleeps while there is not, and
-//! ends when that lasts.
+//! The thread checks every few milliseconds while polls are registered, sleeps otherwise, and exits after being idle.
 
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How often it looks. What is still running at the second look has run for one to two of these.
+/// The interval of the checks. A poll is late at the second check, after one to two intervals.
 const TICK: Duration = Duration::from_millis(5);
-/// How long the thread stays without work.
+/// The idle time after which the thread exits.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// What helps when a poll does not end: run on the watching thread, so it must be short and must not block.
+/// The reaction to a late poll. Runs on the watchdog thread, so it must be short and must not block.
 pub(super) trait Rescue: Send + Sync {
     fn rescue(self: Arc<Self>);
 }
@@ -34,7 +33,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     polls: Vec<Poll>,
-    /// How many polls there were so far; each has its number, to find it again.
+    /// The number of polls so far, which identifies each.
     begun: u64,
     thread: Thread,
 }
@@ -42,7 +41,7 @@ struct State {
 struct Poll {
     number: u64,
     rescue: Arc<dyn Rescue>,
-    looked_at: bool,
+    was_checked: bool,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -53,27 +52,26 @@ enum Thread {
     Asleep,
 }
 
-/// A poll that is under way; it ends when this is dropped.
+/// A registered poll; dropping it unregisters the poll.
 pub(super) struct Watched<'a> {
     shared: &'a Shared,
     number: u64,
 }
 
 impl Watch {
-    /// The one of this process: hosts have workers in common, and a thread for each host would be many that look
-    /// at little.
+    /// Returns the watch of this process. Hosts share the workers of the runtime, so one thread is enough.
     pub(super) fn of_process() -> Self {
         static WATCH: LazyLock<Watch> = LazyLock::new(Watch::default);
         WATCH.clone()
     }
 
-    /// A poll begins. When it takes long, `rescue` is called once.
+    /// Registers a poll. If it is late, `rescue` is called once.
     pub(super) fn begin(&self, rescue: Arc<dyn Rescue>) -> Watched<'_> {
         let (number, thread) = {
             let mut state = self.0.state();
             state.begun += 1;
             let number = state.begun;
-            state.polls.push(Poll { number, rescue, looked_at: false });
+            state.polls.push(Poll { number, rescue, was_checked: false });
             (number, std::mem::replace(&mut state.thread, Thread::Looking))
         };
         match thread {
@@ -88,7 +86,7 @@ impl Watch {
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        // There are no more of them than workers, or not many more.
+        // Linear, since there are about as many polls as workers.
         if let Some(index) = state.polls.iter().position(|poll| poll.number == self.number) {
             state.polls.swap_remove(index);
         }
@@ -107,7 +105,7 @@ impl Shared {
         if let Err(error) = started {
             // The next poll tries again.
             self.state().thread = Thread::None;
-            tracing::debug!("no thread to watch handlers that block: {error}");
+            tracing::debug!("the thread that watches for blocking handlers cannot be started: {error}");
         }
     }
 
@@ -118,11 +116,11 @@ impl Shared {
             let mut late = Vec::new();
             let mut state = self.state();
             for poll in &mut state.polls {
-                if std::mem::replace(&mut poll.looked_at, true) {
+                if std::mem::replace(&mut poll.was_checked, true) {
                     late.push(Arc::clone(&poll.rescue));
                 }
             }
-            // What was helped once is left alone.
+            // Each late poll is rescued once.
             state.polls.retain(|poll| !late.iter().any(|late| Arc::ptr_eq(late, &poll.rescue)));
             if late.is_empty() && state.polls.is_empty() && state.begun == seen {
                 state.thread = Thread::Asleep;
