@@ -1,4 +1,4 @@
-//! From a call's end to an HTTP answer.
+//! Turns the outcome of a call into an HTTP response.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use http::{HeaderValue, StatusCode};
 use crate::intake::{Failure, Refused};
 use crate::tool::ToolErrorKind;
 
-/// When a call that found no place may come again.
-const SOON: Duration = Duration::from_secs(1);
+/// The `Retry-After` of responses without a more specific time.
+const DEFAULT_RETRY: Duration = Duration::from_secs(1);
 
-/// The answer to a call that ran.
+/// Creates the response to a call that ran.
 pub(super) fn of(outcome: Result<String, Failure>) -> Response {
     match outcome {
         Ok(json) => respond(StatusCode::OK, "application/json", json, None),
@@ -21,7 +21,7 @@ pub(super) fn of(outcome: Result<String, Failure>) -> Response {
     }
 }
 
-/// The answer to a call that does not run.
+/// Creates the response to a rejected call.
 pub(super) fn refused(refused: &Refused) -> Response {
     let text = refused.to_string();
     match refused {
@@ -31,10 +31,10 @@ pub(super) fn refused(refused: &Refused) -> Response {
     }
 }
 
-/// The answer of a host that shuts down.
+/// Creates the response of a host that is shutting down.
 pub(super) fn shutting_down() -> Response {
     let text = "shutting down, retry: another host may take this call".to_owned();
-    respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text, Some(SOON))
+    respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text, Some(DEFAULT_RETRY))
 }
 
 fn failed(kind: ToolErrorKind, text: String, retry_after: Option<Duration>) -> Response {
@@ -43,9 +43,11 @@ fn failed(kind: ToolErrorKind, text: String, retry_after: Option<Duration>) -> R
         ToolErrorKind::Denied => (StatusCode::FORBIDDEN, None),
         ToolErrorKind::NotFound => (StatusCode::NOT_FOUND, None),
         ToolErrorKind::Failed => (StatusCode::UNPROCESSABLE_ENTITY, None),
-        ToolErrorKind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, Some(retry_after.unwrap_or(SOON))),
+        ToolErrorKind::RateLimited => {
+            (StatusCode::TOO_MANY_REQUESTS, Some(retry_after.unwrap_or(DEFAULT_RETRY)))
+        }
         ToolErrorKind::Overloaded | ToolErrorKind::Unavailable => {
-            (StatusCode::SERVICE_UNAVAILABLE, Some(retry_after.unwrap_or(SOON)))
+            (StatusCode::SERVICE_UNAVAILABLE, Some(retry_after.unwrap_or(DEFAULT_RETRY)))
         }
         ToolErrorKind::TimedOut => (StatusCode::GATEWAY_TIMEOUT, None),
         ToolErrorKind::Internal | ToolErrorKind::Cancelled => (StatusCode::INTERNAL_SERVER_ERROR, None),
@@ -53,13 +55,13 @@ fn failed(kind: ToolErrorKind, text: String, retry_after: Option<Duration>) -> R
     respond(status, "text/plain; charset=utf-8", text, retry_after)
 }
 
-/// The answer when too much arrives at once.
+/// Creates the response for an exhausted body budget.
 pub(super) fn too_many() -> Response {
-    let text = "too much is arriving at once, retry".to_owned();
-    respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text, Some(SOON))
+    let text = "too many request bodies are arriving, retry".to_owned();
+    respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text, Some(DEFAULT_RETRY))
 }
 
-/// A text for a person or a model.
+/// Creates a plain-text response.
 pub(super) fn plain(status: StatusCode, text: String) -> Response {
     respond(status, "text/plain; charset=utf-8", text, None)
 }

@@ -1,7 +1,6 @@
-//! Bodies on their way in: each within its limit and its time, and all together within a budget.
+//! Reads request bodies: each within a size limit and a timeout, and all together within a memory budget.
 //!
-//! Whoever sends one has not shown yet who they are, so what it costs has to be bounded before. It must not know
-//! what a body says.
+//! Bodies are not verified while they are read, so their cost must be bounded. This module must not know their content.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +10,10 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// How long a body may take to arrive.
-const TIME: Duration = Duration::from_secs(30);
+/// The timeout for reading a body.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The most that all bodies together take that are not verified yet, in bytes; more only where one alone may.
+/// Maximum total size of unverified bodies, in bytes. Raised to the limit of a single body if that is larger.
 const BUDGET: usize = 64 << 20;
 
 /// Reads bodies. Clones share the budget.
@@ -24,26 +23,26 @@ pub(super) struct Bodies {
     budget: Arc<Semaphore>,
 }
 
-/// A body, with its share of the budget.
+/// A body and its share of the budget.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) bytes: Vec<u8>,
     share: Option<OwnedSemaphorePermit>,
 }
 
-/// Why there is no body.
+/// The reason for which a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// It has more than this many bytes.
+    /// The body exceeds this limit, in bytes.
     TooLarge(usize),
-    /// The budget is used up by others.
+    /// Other bodies use up the budget.
     TooMany,
     TooSlow,
     Broken,
 }
 
 impl Bodies {
-    /// Of at most `limit` bytes each.
+    /// Creates a reader of bodies of at most `limit` bytes each.
     pub(super) fn new(limit: usize) -> Self {
         Self::within(limit, BUDGET)
     }
@@ -53,12 +52,12 @@ impl Bodies {
         Self { limit, budget: Arc::new(Semaphore::new(budget)) }
     }
 
-    /// Reads a body, unless it announces more than it may have.
+    /// Reads a body, unless its announced length exceeds the limit.
     pub(super) async fn read(&self, body: Body, announced: Option<u64>) -> Result<Received, Trouble> {
         if announced.is_some_and(|length| length > self.limit as u64) {
             return Err(Trouble::TooLarge(self.limit));
         }
-        timeout(TIME, self.collect(body)).await.unwrap_or(Err(Trouble::TooSlow))
+        timeout(TIMEOUT, self.collect(body)).await.unwrap_or(Err(Trouble::TooSlow))
     }
 
     async fn collect(&self, body: Body) -> Result<Received, Trouble> {
@@ -70,7 +69,7 @@ impl Bodies {
             })?;
             let Ok(data) = frame.into_data() else { continue };
             let bytes = u32::try_from(data.len()).map_err(|_| Trouble::TooMany)?;
-            // As it arrives and not as it is announced: an announcement costs nothing.
+            // Charged as the bytes arrive: an announced length costs nothing.
             let share = Arc::clone(&self.budget).try_acquire_many_owned(bytes);
             let share = share.map_err(|_| Trouble::TooMany)?;
             match &mut received.share {
@@ -102,7 +101,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_never_ends_gives_itsshare_back() {
+    async fn a_body_that_never_ends_returns_its_share() {
         let bodies = Bodies::within(10, 10);
         let some = futures_util::stream::iter([Ok::<_, std::io::Error>("12345678")]);
         let never = futures_util::StreamExt::chain(some, futures_util::stream::pending());
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_body_may_take_what_it_may_have() {
+    async fn one_body_may_use_its_whole_limit() {
         assert!(Bodies::within(10, 5).read(vec![b'x'; 10].into(), Some(10)).await.is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! The envelope of a call that came over HTTP: one header a member (protocol §6).
+//! Reads the envelope of a call over HTTP: one header for each member (protocol §6).
 
 use std::borrow::Cow;
 
@@ -6,12 +6,12 @@ use http::HeaderMap;
 
 use crate::wire::RawEnvelope;
 
-/// The headers that make an envelope, and the trace that the call belongs to.
+/// Returns the envelope and the trace context in the headers.
 ///
-/// A value that is not text counts as absent.
+/// A value that is not UTF-8 counts as absent.
 ///
 /// # Errors
-/// The name of a header that stands there twice: which of the two was meant would be a guess.
+/// The name of a duplicate header, since it is ambiguous.
 pub(super) fn read(headers: &HeaderMap) -> Result<(RawEnvelope<'_>, Option<String>), &'static str> {
     let get = |name: &'static str| {
         let mut values = headers.get_all(name).into_iter();

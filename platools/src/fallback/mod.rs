@@ -1,7 +1,7 @@
-//! Calls over HTTP, for a platform that cannot reach the host over its WebSocket (protocol §6).
+//! Calls over HTTP, for when the platform cannot reach the host over its WebSocket (protocol §6).
 //!
-//! A router for the backend's own HTTP server. A request's headers and body go to the host's intake, as a frame of the
-//! WebSocket does, and the answer becomes a response. This room must not know how a call is verified or run.
+//! A router for the backend's own HTTP server. The headers and the body of a request go to the host's intake, like a
+//! frame of the WebSocket, and the answer becomes the response. This room must not know how a call is verified or run.
 
 mod answer;
 mod body;
@@ -31,28 +31,28 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// Answers signed calls that come as `POST` requests.
 ///
-/// The same secret, replay guard, limits and tools as on the WebSocket: a call that was received over one
-/// way is refused on the other. A request runs to its end even when its client goes away.
+/// It shares the secret, replay guard, limits and tools with the WebSocket: a call that was received over one is
+/// rejected on the other. A call runs to its end even if the client disconnects.
 ///
 /// | status | when |
 /// | --- | --- |
 /// | 200 | the result, as JSON |
-/// | 400 | the request or the arguments cannot be read |
-/// | 401 | the call is not verified; the text starts with the reason |
+/// | 400 | the request or the arguments are invalid |
+/// | 401 | verification failed; the text starts with the reason |
 /// | 403 | `denied` |
-/// | 404 | there is no such tool |
+/// | 404 | `unknown tool` |
 /// | 405 | not a `POST` |
 /// | 408 | the body took longer than 30 s |
-/// | 409 | a call of this id is running or was answered |
+/// | 409 | a call with this id is running or was answered |
 /// | 413 | the body is too large |
-/// | 422 | the tool failed, with its own text |
+/// | 422 | the tool failed; the text is its error |
 /// | 429 | `rate limited`. `Retry-After` says when to try again, in seconds |
-/// | 503 | `overloaded`, shutting down, or more than 64 MiB of bodies are arriving; with `Retry-After` too |
-/// | 500 | internal; the cause is in the log, under the call's id |
-/// | 504 | timed out |
+/// | 503 | `overloaded`, shutting down, or more than 64 MiB of bodies are arriving; with `Retry-After` |
+/// | 500 | internal error; the log has the cause, with the call's id |
+/// | 504 | `timed out` |
 ///
-/// Everything but 200 is plain text, the same as on the WebSocket. Put it behind TLS: the headers carry the
-/// user's token, and the ids in them are not signed.
+/// All responses except 200 are plain text, with the error texts of the WebSocket. Serve it over TLS: the headers carry
+/// the user's token, and the ids in them are not signed.
 ///
 /// ```no_run
 /// use platools::fallback::HttpFallback;
@@ -67,7 +67,7 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 ///     let handle = host.handle();
 ///     let app = axum::Router::new().nest("/platos/calls", HttpFallback::new(&handle).into_router());
 ///     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-///     // The server goes after the host, so that every answer is written.
+///     // The server stops after the host, so that every answer is sent.
 ///     let stopped = async move {
 ///         handle.wait_for(HostState::Stopped).await;
 ///     };
@@ -84,18 +84,18 @@ pub struct HttpFallback {
 }
 
 impl HttpFallback {
-    /// Calls for this host. It takes them whether or not it is connected.
+    /// Creates a fallback for this host. It accepts calls whether or not the host is connected.
     pub fn new(host: &HostHandle) -> Self {
         Self { host: host.clone(), body_limit: MAX_FRAME_BYTES }
     }
 
-    /// The most that a body may have, in bytes; 10 MiB unless said otherwise.
+    /// Sets the maximum size of a body, in bytes. Default: 10 MiB.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self
     }
 
-    /// The router, with one route at its root. Nest it where the platform's callback URL points.
+    /// Returns the router, with one route at its root. Nest it at the path of the platform's callback URL.
     pub fn into_router(self) -> Router {
         let bodies = Bodies::new(self.body_limit);
         let route = Route { bodies, host: self.host, secret_read: Arc::default() };
@@ -145,7 +145,7 @@ async fn receive(route: &Route, request: Request<Body>) -> Result<Admitted, Resp
     let shared = route.host.shared();
     let (reason, response) = match receive_verified(route, &call) {
         Received::Run(call) => return Ok(call),
-        // The id is not signed: an answer that is there already goes only to whoever asked for it.
+        // The id is not signed, so an existing answer must not be returned here.
         Received::Running | Received::Answered(_) => {
             let text = "a call of this id is running or was answered";
             ("known_call_id", refuse(StatusCode::CONFLICT, text))

@@ -93,7 +93,7 @@ impl Sent {
         self.headers[name].to_str().unwrap()
     }
 
-    /// Signs what is there now.
+    /// Signs the current fields.
     fn sign(self) -> Self {
         let key = SigningKey::new(&Secret::new(SECRET).unwrap());
         let (timestamp, nonce) = (self.header("x-platos-timestamp"), self.header("x-platos-nonce"));
@@ -101,7 +101,7 @@ impl Sent {
         self.with("x-platos-signature", &signature)
     }
 
-    /// Sends it, and gives the status, the headers and the text.
+    /// Sends the request; returns the status, the headers and the text.
     async fn to(&self, router: &Router) -> (u16, HeaderMap, String) {
         let mut request = Request::new(Body::from(self.body.clone()));
         *request.method_mut() = self.method.clone();
