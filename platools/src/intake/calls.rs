@@ -12,12 +12,12 @@ use tokio::time::Instant;
 
 use crate::wire::CALL_PENDING;
 
-/// How many bytes of answers are remembered; beyond it the oldest are forgotten.
+/// Maximum size of the remembered answers, in bytes; beyond it, the oldest are evicted.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// What an answer costs beside its own bytes.
+/// The overhead of an answer, in bytes.
 const OVERHEAD: usize = 96;
 
-/// What is known about a call id.
+/// The state of a call id.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Known {
     /// Nothing: the call may run, and counts as running under this id from now on.
@@ -76,8 +76,8 @@ impl Calls {
         drop(self.finish_all([(call_id, answer)], Instant::now()));
     }
 
-    /// Remembers the answers of several calls, by their ids and frames. Send the answers before the guard is dropped: until
-    /// then the calls count as running.
+    /// Remembers the answers of several calls, by their ids and frames. Send the answers before the guard is dropped:
+    /// until then the calls count as running.
     pub(super) fn finish_all<'a>(
         &self,
         answers: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -112,7 +112,7 @@ struct Answered {
     /// Ids and frames, one behind the other.
     texts: VecDeque<u8>,
     oldest_first: VecDeque<Span>,
-    /// How many were forgotten so far: the number of the oldest one that is left.
+    /// The number of evicted answers so far, which is the index of the oldest one left.
     forgotten: u64,
     /// The number of the answer whose id has this hash. When two ids have the same one, only the later is found;
     /// the other call would run again, if its nonce were not remembered elsewhere.
@@ -126,7 +126,7 @@ struct Span {
     at: Instant,
     /// The hash of its id.
     hash: u64,
-    /// How many bytes stood before it since the beginning.
+    /// The total size of all earlier answers, in bytes.
     start: u64,
     id: usize,
     frame: usize,

@@ -111,8 +111,8 @@ impl Door {
         })
     }
 
-    /// Runs a call to its answer, until `cancelled` is ready: then it is [cancelled](RunningCall::cancel). A call that is
-    /// not admitted is answered with the failure.
+    /// Runs a call to its answer, until `cancelled` is ready: then it is [cancelled](RunningCall::cancel). A call that
+    /// is not admitted is answered with the failure.
     pub async fn run_until(&self, request: CallRequest, cancelled: impl Future<Output = ()>) -> Answer {
         let CallRequest { tool, arguments, caller, deadline, progress } = request;
         let call_id: Arc<str> = caller.call_id().into();
@@ -129,12 +129,12 @@ impl Door {
         self.dispatcher.tools()
     }
 
-    /// How many calls are running or waiting, over all doors.
+    /// Returns the number of running and waiting calls, over all doors.
     pub fn in_flight(&self) -> usize {
         self.dispatcher.in_flight()
     }
 
-    /// Whether calls are admitted: `false` once the host shuts down.
+    /// Returns whether calls are admitted: `false` once the host shuts down.
     pub fn is_open(&self) -> bool {
         !self.dispatcher.is_closed()
     }
@@ -144,17 +144,17 @@ impl Door {
         self.dispatcher.drained().await;
     }
 
-    /// How long any call may take, waiting included.
+    /// Returns the maximum duration of a call, waiting included.
     pub fn call_timeout(&self) -> Duration {
         self.dispatcher.limits().call_timeout
     }
 
-    /// Whether the host has an authenticator, which enforces the `auth` and `roles` of the tools.
+    /// Returns whether the host has an authenticator, which enforces the `auth` and `roles` of the tools.
     pub fn is_authenticated(&self) -> bool {
         self.dispatcher.is_authenticated()
     }
 
-    /// Whether callers may read what broke inside; for development.
+    /// Returns whether answers contain the texts of internal errors; for development.
     pub fn shows_internal_errors(&self) -> bool {
         self.show_internal
     }

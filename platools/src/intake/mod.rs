@@ -26,7 +26,7 @@ use crate::tool::{Arguments, ToolError};
 use crate::verify::{Refusal, Verifier};
 use crate::wire::{CallBody, CallBodyError, CallFrame, Params, RawEnvelope, Scope, ToolName, outbound};
 
-/// How much of a text from the platform a log line shows, in characters.
+/// Maximum length of a text from the platform in a log line, in characters.
 const LOGGED: usize = 200;
 
 /// Where the calls of one host come in.
@@ -55,7 +55,7 @@ pub(crate) struct Arrival<'a> {
     pub(crate) scope: &'a Scope,
 }
 
-/// What becomes of a call that was received.
+/// The outcome of receiving a call.
 #[derive(Debug)]
 pub(crate) enum Received {
     /// It runs.
@@ -90,7 +90,7 @@ impl Refused {
     }
 }
 
-/// What a verified call consists of.
+/// The parts of a verified call.
 struct Verified<'a, 'f> {
     call_id: Option<&'f str>,
     user: Option<&'f str>,
@@ -190,8 +190,8 @@ impl Intake {
         }
     }
 
-    /// Whether a refusal may be answered under this id: while a call of the same id runs, the platform would take the
-    /// refusal for its answer.
+    /// Returns whether a refusal may be sent under this id: while a call of the same id runs, the platform would take
+    /// the refusal for its answer.
     pub(crate) fn may_refuse(&self, call_id: &str) -> bool {
         !self.calls.is_running(call_id)
     }
@@ -238,7 +238,7 @@ pub(crate) fn is_unnamed(call_id: &str) -> bool {
     call_id.starts_with(UNNAMED)
 }
 
-/// As much of an id as a log line needs.
+/// Shortens an id for a log line.
 pub(crate) fn shorten(id: &str) -> &str {
     id.char_indices().nth(LOGGED).map_or(id, |(end, _)| &id[..end])
 }
