@@ -1,30 +1,30 @@
-//! How long to wait before the next attempt: full jitter over a doubling bound (protocol §2).
+//! Delays before the next attempt to connect: exponential backoff with full jitter (protocol §2).
 
 use std::time::Duration;
 
 use platools_net::Backoff;
 
-/// The waits after a lost connection.
+/// The backoff after a lost connection.
 const LOST: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-/// The longest standby behind a connection that took over.
+/// The maximum standby after another host took over.
 const LONGEST_STANDBY_MS: u64 = 15 * 60_000;
 
-/// A time up to a bound that doubles with every `attempt`, from 1 s to 60 s.
+/// Returns a random delay up to a bound that doubles with every `attempt`, from 1 s to 60 s.
 pub(super) fn after_failure(attempt: u32, random: &mut fastrand::Rng) -> Duration {
     LOST.wait_with(attempt, random)
 }
 
-/// 0.5 to 5 s: the platform is being deployed and will soon be back.
+/// Returns 0.5 to 5 s: a platform that is being deployed returns soon.
 pub(super) fn after_deploy(random: &mut fastrand::Rng) -> Duration {
     Duration::from_millis(random.u64(500..=5_000))
 }
 
-/// 30 to 60 s: a refused secret is not mended by asking often.
+/// Returns 30 to 60 s: a rejected secret needs a person or a rotation, not frequent retries.
 pub(super) fn after_refusal(random: &mut fastrand::Rng) -> Duration {
     Duration::from_millis(random.u64(30_000..=60_000))
 }
 
-/// 30 to 60 s, doubling to 15 minutes each `time` that another host takes over.
+/// Returns 30 to 60 s, doubled each `time` that another host takes over, up to 15 minutes.
 pub(super) fn standby(time: u32, random: &mut fastrand::Rng) -> Duration {
     let wait = random.u64(30_000..=60_000);
     let wait = wait.checked_mul(1 << time.min(8)).unwrap_or(LONGEST_STANDBY_MS);

@@ -1,4 +1,4 @@
-//! From tools and a configuration to a host, with everything checked that can be checked beforehand.
+//! Builds a host from tools and a configuration, and validates both.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,8 +22,8 @@ use crate::wire::Scope;
 
 /// Builds a [`Host`].
 ///
-/// Every `#[tool]` function of the program is registered by itself, unless [`tools`](Self::tools) gives
-/// an explicit list.
+/// Every `#[tool]` function of the program is registered automatically, unless [`tools`](Self::tools) sets an explicit
+/// list.
 ///
 /// ```no_run
 /// # struct Db;
@@ -46,12 +46,12 @@ impl Platools {
     /// Starts from the environment variables that [`HostConfig`] lists.
     ///
     /// # Errors
-    /// When a variable has a value that cannot be read.
+    /// When a variable has an invalid value.
     pub fn from_env() -> Result<Self, Error> {
         Ok(Self::new(HostConfig::from_env()?))
     }
 
-    /// Starts from nothing but defaults; the environment is not read.
+    /// Starts from the defaults, without reading the environment.
     pub fn builder() -> Self {
         Self::new(HostConfig::default())
     }
@@ -68,78 +68,78 @@ impl Platools {
         }
     }
 
-    /// The platform's URL, such as `wss://platos.example/tools/sync?entity=orders-prod`.
+    /// Sets the platform's URL, such as `wss://platos.example/tools/sync?entity=orders-prod`.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.config.url = Some(url.into());
         self
     }
 
-    /// The service secret itself; see [`secret_source`](Self::secret_source) for better places.
+    /// Sets the service secret; see [`secret_source`](Self::secret_source) to keep it out of the program.
     pub fn secret(self, secret: impl Into<String>) -> Self {
         self.secret_source(SecretSource::text(secret))
     }
 
-    /// Where the service secret comes from. It is asked again when the platform rotates the secret.
+    /// Sets the source of the service secret. It is read again when the platform rotates the secret.
     pub fn secret_source(mut self, source: SecretSource) -> Self {
         self.config.secret = Some(source);
         self
     }
 
-    /// The entity, where the URL does not name it.
+    /// Sets the entity, if the URL does not name it.
     pub fn entity(mut self, entity: impl Into<String>) -> Self {
         self.config.entity = Some(entity.into());
         self
     }
 
-    /// The environment, where the URL does not name it.
+    /// Sets the environment, if the URL does not name it.
     pub fn environment(mut self, environment: impl Into<String>) -> Self {
         self.config.environment = Some(environment.into());
         self
     }
 
-    /// A PEM file with certificates that are trusted beside the system's own.
+    /// Sets a PEM file of certificates to trust in addition to the system's.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.config.ca_file = Some(path.into());
         self
     }
 
-    /// How often the host says that it is alive, within 10 %.
+    /// Sets the heartbeat interval, which is jittered by 10 %.
     pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
         self.config.heartbeat_interval = interval;
         self
     }
 
-    /// How long running calls may take to finish once the host shuts down.
+    /// Sets the grace period for running calls when the host shuts down.
     pub fn shutdown_grace(mut self, grace: Duration) -> Self {
         self.config.shutdown_grace = grace;
         self
     }
 
-    /// What to do when another process connects as the same entity and environment.
+    /// Sets the reaction when another process connects as the same entity and environment.
     pub fn when_superseded(mut self, policy: WhenSuperseded) -> Self {
         self.config.when_superseded = policy;
         self
     }
 
-    /// How many calls run and wait, and how long.
+    /// Sets the limits on the number and the duration of calls.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
         self
     }
 
-    /// How strictly calls are verified. Anything but the default is logged at start.
+    /// Sets the verification of calls. Weaker settings than the default are logged at start.
     pub fn verification(mut self, options: VerifierOptions) -> Self {
         self.config.verification = options;
         self
     }
 
-    /// Who finds out who is calling. From then on the `auth` and `roles` of the tools are enforced, and tools
-    /// can take an [`Identity`](crate::Identity).
+    /// Sets the authenticator, which verifies users. With one, the `auth` and `roles` of the tools are enforced, and
+    /// tools can take an [`Identity`](crate::Identity).
     pub fn authenticator(self, authenticator: impl Authenticator) -> Self {
         self.shared_authenticator(Arc::new(authenticator))
     }
 
-    /// The same, for an authenticator that is shared already.
+    /// Sets an authenticator that is already in an `Arc`.
     pub fn shared_authenticator(mut self, authenticator: Arc<dyn Authenticator>) -> Self {
         self.authenticator = Some(authenticator);
         self
@@ -151,55 +151,53 @@ impl Platools {
         self
     }
 
-    /// How long a verified identity is remembered; see [`HostConfig::identity_ttl`].
+    /// Sets the time for which a verified identity is cached; see [`HostConfig::identity_ttl`].
     pub fn identity_ttl(mut self, ttl: Duration) -> Self {
         self.config.identity_ttl = ttl;
         self
     }
 
-    /// Whether to refuse to start when tools declare `auth` or `roles` and there is no authenticator to
-    /// enforce them.
+    /// Sets whether building fails if tools declare `auth` or `roles` and there is no authenticator to enforce them.
     pub fn strict_access(mut self, strict: bool) -> Self {
         self.config.strict_access = strict;
         self
     }
 
-    /// Whether the model is told what broke inside. For development only.
+    /// Sets whether answers contain the texts of internal errors. For development only.
     pub fn show_internal_errors(mut self, show: bool) -> Self {
         self.config.show_internal_errors = show;
         self
     }
 
-    /// A value for every handler with a `State<T>` parameter. Of two of one type the later one counts.
+    /// Adds a value for every handler with a `State<T>` parameter. A later value of the same type replaces it.
     pub fn state<T: Send + Sync + 'static>(self, value: T) -> Self {
         self.shared_state(Arc::new(value))
     }
 
-    /// A value that is shared already, or a trait object: `.shared_state::<dyn Repository>(repository)`.
+    /// Adds a state that is already in an `Arc`, or a trait object: `.shared_state::<dyn Repository>(repository)`.
     pub fn shared_state<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
         self.states.insert(value);
         self
     }
 
-    /// Exactly these tools, instead of every `#[tool]` function of the program: `.tools(tools![a, b])`.
+    /// Sets an explicit list of tools, instead of every `#[tool]` function of the program: `.tools(tools![a, b])`.
     pub fn tools(mut self, tools: impl IntoIterator<Item = Tool>) -> Self {
         self.explicit.get_or_insert_default().extend(tools);
         self
     }
 
-    /// One tool more, for example one whose shape is known only at run time.
+    /// Adds a tool, for example one whose schema is known only at run time.
     pub fn tool(mut self, tool: Tool) -> Self {
         self.more.push(tool);
         self
     }
 
-    /// The tools of a `#[toolset]`, beside the others.
+    /// Adds the tools of a `#[toolset]`.
     pub fn toolset<T: Toolset>(self, toolset: T) -> Self {
         self.toolset_with_prefix("", toolset)
     }
 
-    /// The tools of a `#[toolset]` under other names: each begins with `prefix`, so that several
-    /// instances fit into one host.
+    /// Adds the tools of a `#[toolset]` with `prefix` before each name, so that one host can have several instances.
     pub fn toolset_with_prefix<T: Toolset>(mut self, prefix: &str, toolset: T) -> Self {
         let tools = Arc::new(toolset).tools();
         self.more.extend(tools.into_iter().map(|tool| {
@@ -209,11 +207,11 @@ impl Platools {
         self
     }
 
-    /// Checks everything and makes the host. Nothing is dialled yet.
+    /// Validates the configuration and the tools, and builds the host. Does not connect.
     ///
     /// # Errors
-    /// When the URL or the secret is missing or cannot be used, two tools have one name, a tool's schema
-    /// cannot be built, its state or its authenticator is missing, or the declaration is larger than the platform takes.
+    /// When the URL or the secret is missing or invalid, two tools have the same name, a tool's schema cannot be built,
+    /// its state or its authenticator is missing, or the declaration exceeds the platform's limit.
     pub fn build(self) -> Result<Host, Error> {
         let url = self.config.connect_url()?;
         let source = self.config.secret.clone().ok_or(ConfigError::MissingSecret)?;
@@ -227,7 +225,7 @@ impl Platools {
             tracing::warn!("{weakness}");
         }
         if url.entity().is_none() {
-            tracing::warn!("no entity is named: set PLATOS_ENTITY or add `?entity=<slug>` to the URL");
+            tracing::warn!("no entity is configured: set PLATOS_ENTITY or add `?entity=<slug>` to the URL");
         }
         warn_of_oversights(&dispatcher.tools().registry(), &config.limits);
         let events = Events::default();
@@ -250,18 +248,18 @@ impl Platools {
         Ok(Host { shared: Arc::new(shared), secret, state })
     }
 
-    /// Checks the tools and makes something that runs them in this process, without a platform: URL and
-    /// secret are not needed.
+    /// Validates the tools and builds a host that runs them in this process, without a platform. Needs no URL and no
+    /// secret.
     ///
     /// # Errors
-    /// When two tools have one name, a tool's schema cannot be built, or its state or its authenticator is
+    /// When two tools have the same name, a tool's schema cannot be built, or its state or its authenticator is
     /// missing.
     pub fn build_local(self) -> Result<LocalHost, Error> {
         let (dispatcher, config) = self.assemble(false)?;
         Ok(LocalHost { dispatcher, show_internal_errors: config.show_internal_errors })
     }
 
-    /// Checks the tools, and makes what runs them.
+    /// Validates the tools and builds the dispatcher.
     fn assemble(self, is_declared: bool) -> Result<(Dispatcher, HostConfig), Error> {
         let Self { config, explicit, more, states, authenticator, .. } = self;
         config.check()?;
@@ -289,7 +287,7 @@ impl Platools {
     /// Builds the host and runs it until SIGTERM or SIGINT; see [`Host::run`].
     ///
     /// # Errors
-    /// As [`build`](Self::build) and [`Host::run`].
+    /// When [`build`](Self::build) or [`Host::run`] fails.
     pub async fn run(self) -> Result<(), Error> {
         Ok(self.build()?.run().await?)
     }
@@ -308,20 +306,29 @@ impl fmt::Debug for Platools {
     }
 }
 
-/// Says in the log what is allowed and probably not meant.
+/// Logs warnings about valid settings that are probably mistakes.
 fn warn_of_oversights(registry: &Registry, limits: &Limits) {
     let named = |tools: Vec<&Tool>| tools.iter().map(|tool| tool.name()).collect::<Vec<_>>().join(", ");
     let mute: Vec<_> = registry.iter().filter(|tool| tool.spec().description.trim().is_empty()).collect();
     if !mute.is_empty() {
-        tracing::warn!(tools = named(mute), "tools without a description are hardly ever found by an agent");
+        tracing::warn!(
+            tools = named(mute),
+            "tools without a description: agents rarely choose them, add one"
+        );
     }
     let too_slow = |tool: &&Tool| tool.spec().timeout.is_some_and(|timeout| timeout > limits.call_timeout);
     let slow: Vec<_> = registry.iter().filter(too_slow).collect();
     if !slow.is_empty() {
         let limit = limits.call_timeout;
-        tracing::warn!(tools = named(slow), ?limit, "timeouts above the host's own limit never come to bear");
+        tracing::warn!(
+            tools = named(slow),
+            ?limit,
+            "timeouts above the host's call timeout have no effect: raise `limits.call_timeout` or lower them"
+        );
     }
     if registry.is_empty() {
-        tracing::warn!("no tools are registered; tools of a crate that nothing refers to are not linked");
+        tracing::warn!(
+            "no tools are registered: refer to the crate that defines them, or list them with `tools![…]`"
+        );
     }
 }

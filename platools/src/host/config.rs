@@ -1,4 +1,4 @@
-//! What a host has to know before it connects, from the environment or from code.
+//! The configuration of a host, from the environment or from code.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -9,28 +9,27 @@ use crate::run::Limits;
 use crate::verify::{SecretSource, VerifierOptions};
 use crate::wire::HEARTBEAT_INTERVAL;
 
-/// How often a host may say that it is alive.
+/// The allowed heartbeat intervals.
 const HEARTBEATS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3_600);
 
-/// The longest of all other times.
+/// The maximum of all other durations.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
-/// What to do when another process connects as the same entity and environment, and takes over
+/// The reaction when another process connects as the same entity and environment and takes over the connection
 /// (protocol §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum WhenSuperseded {
-    /// Wait 30 to 60 s, doubling to 15 minutes while it keeps happening, and then look again.
+    /// Wait before reconnecting: 30 to 60 s, doubling up to 15 minutes while it keeps happening.
     #[default]
     StandBy,
-    /// Give up: [`Host::run`](super::Host::run) returns [`HostError::Superseded`](super::HostError).
+    /// Stop: [`Host::run`](super::Host::run) returns [`HostError::Superseded`](super::HostError).
     Exit,
-    /// Take over again after the usual backoff. For a host that is sure to be the only right one; two that
-    /// both do this evict each other for ever.
+    /// Take over again after the usual backoff. Two hosts with this policy keep evicting each other.
     TakeOver,
 }
 
-/// The variables that are read.
+/// The environment variables that configure a host.
 const VARIABLES: [&str; 8] = [
     "PLATOS_URL",
     "PLATOS_SECRET",
@@ -42,13 +41,13 @@ const VARIABLES: [&str; 8] = [
     "PLATOOLS_HEARTBEAT_INTERVAL",
 ];
 
-/// The configuration of a host. `Default` is complete but for URL and secret.
+/// The configuration of a host. `Default` lacks only the URL and the secret.
 ///
 /// | field | variable |
 /// | --- | --- |
 /// | `url` | `PLATOS_URL` |
 /// | `secret` | `PLATOS_SECRET`, or `PLATOS_SECRET_FILE` |
-/// | `entity`, `environment` | `PLATOS_ENTITY`, `PLATOS_ENV`; what the URL's query says wins |
+/// | `entity`, `environment` | `PLATOS_ENTITY`, `PLATOS_ENV`; the URL's query takes precedence |
 /// | `ca_file` | `PLATOS_CA_FILE` |
 /// | `allow_insecure` | `PLATOS_ALLOW_INSECURE=1` |
 /// | `heartbeat_interval` | `PLATOOLS_HEARTBEAT_INTERVAL`, for example `1s` |
@@ -59,36 +58,36 @@ const VARIABLES: [&str; 8] = [
 pub struct HostConfig {
     /// The platform's URL.
     pub url: Option<String>,
-    /// Where the service secret comes from.
+    /// The source of the service secret.
     pub secret: Option<SecretSource>,
-    /// The entity, where the URL does not name it.
+    /// The entity, if the URL does not name it.
     pub entity: Option<String>,
-    /// The environment, where the URL does not name it; the platform takes `dev` when nobody does.
+    /// The environment, if the URL does not name it. Platform default: `dev`.
     pub environment: Option<String>,
-    /// Certificates, in PEM, that are trusted beside the system's own.
+    /// PEM file of certificates to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
-    /// Whether `ws://` may leave this machine, with the secret in the clear.
+    /// Whether to allow `ws://` to other machines, which sends the secret unencrypted.
     pub allow_insecure: bool,
-    /// How often the host says that it is alive, within 10 %; 30 s unless said otherwise. A connection on
-    /// which nothing arrives for two of these is dead.
+    /// The heartbeat interval, jittered by 10 %. A connection on which nothing arrives for two intervals is dead.
+    /// Default: 30 s.
     pub heartbeat_interval: Duration,
-    /// How long dialling, handshake and authentication may take together; 15 s unless said otherwise.
+    /// The timeout for dialling, handshake and authentication together. Default: 15 s.
     pub connect_timeout: Duration,
-    /// How long running calls may take to finish once the host shuts down; 25 s unless said otherwise.
+    /// The grace period for running calls when the host shuts down. Default: 25 s.
     pub shutdown_grace: Duration,
-    /// What to do when another process connects as the same entity and environment.
+    /// The reaction when another process connects as the same entity and environment.
     pub when_superseded: WhenSuperseded,
-    /// How many calls run and wait, and how long.
+    /// The limits on the number and the duration of calls.
     pub limits: Limits,
-    /// How strictly calls are verified.
+    /// The options of verification.
     pub verification: VerifierOptions,
-    /// How long a verified identity is remembered, never beyond its own end; 60 s unless said otherwise. As
-    /// long may a user go on who was just blocked. Zero asks the authenticator at every call.
+    /// The time for which a verified identity is cached, at most until it expires. A user blocked meanwhile can keep
+    /// calling for that long. Zero authenticates every call. Default: 60 s.
     pub identity_ttl: Duration,
-    /// Whether the host refuses to start when tools declare `auth` or `roles` and there is no authenticator
-    /// to enforce them. Otherwise the log says so, once.
+    /// Whether building fails if tools declare `auth` or `roles` and there is no authenticator to enforce them. If
+    /// `false`, a warning is logged.
     pub strict_access: bool,
-    /// Whether the model is told what broke inside; for development only.
+    /// Whether answers contain the texts of internal errors. For development only.
     pub show_internal_errors: bool,
 }
 
@@ -118,19 +117,19 @@ impl HostConfig {
     /// Reads the environment variables of this process.
     ///
     /// # Errors
-    /// When a variable has a value that cannot be read. What is missing is an error only when the host is
-    /// built, since code may still supply it.
+    /// When a variable has an invalid value. A missing value is an error only when the host is built, since code may
+    /// still supply it.
     pub fn from_env() -> Result<Self, ConfigError> {
         for variable in VARIABLES {
             if std::env::var_os(variable).is_some_and(|value| value.to_str().is_none()) {
                 let value = "(not shown)".to_owned();
-                return Err(ConfigError::Variable { variable, value, expected: "it has to be valid UTF-8" });
+                return Err(ConfigError::Variable { variable, value, expected: "must be valid UTF-8" });
             }
         }
         Self::from_lookup(|variable| std::env::var(variable).ok())
     }
 
-    /// Holds what was set in code against its bounds.
+    /// Validates the settings made in code.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if !HEARTBEATS.contains(&self.heartbeat_interval) {
             return Err(ConfigError::Setting { setting: "heartbeat_interval", expected: "10 ms to 1 h" });
@@ -148,7 +147,7 @@ impl HostConfig {
         Ok(())
     }
 
-    /// Reads the same variables through `lookup`.
+    /// Reads the environment variables through `lookup`.
     ///
     /// ```
     /// use platools::HostConfig;
@@ -163,7 +162,7 @@ impl HostConfig {
     /// ```
     ///
     /// # Errors
-    /// When a variable has a value that cannot be read.
+    /// When a variable has an invalid value.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let get = |variable: &str| lookup(variable).filter(|value| !value.is_empty());
         let file = get("PLATOS_SECRET_FILE");

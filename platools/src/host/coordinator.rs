@@ -16,8 +16,8 @@ use crate::wire::CALL_PENDING;
 /// Lets several processes share one connection; given to [`Platools::coordinator`](super::Platools::coordinator).
 ///
 /// The platform keeps one connection for an entity and environment. A coordinator elects the process that holds it,
-/// hands calls to the others, and passes answers to whichever process holds it next. Without a coordinator a host dials,
-/// runs all calls itself and keeps its answers until it is connected again.
+/// hands calls to the others, and passes answers to whichever process holds it next. Without a coordinator a host
+/// dials, runs all calls itself and keeps its answers until it is connected again.
 ///
 /// A host with a coordinator does not dial before [`Gateway::set_lead`] allows it.
 pub trait Coordinator: fmt::Debug + Send + Sync + 'static {
@@ -33,7 +33,7 @@ pub trait Coordinator: fmt::Debug + Send + Sync + 'static {
     fn keep(&self, answers: Vec<KeptAnswer>);
 }
 
-/// What a [`Coordinator`] may do with the host of its process. Cheap to clone.
+/// The interface of a [`Coordinator`] to the host of its process. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway(Weak<Shared>);
 
@@ -152,7 +152,7 @@ impl KeptAnswer {
         self.0.texts().1
     }
 
-    /// How long the platform still waits for it.
+    /// The time for which the platform still waits for the answer.
     pub fn time_left(&self) -> Duration {
         self.0.expires().saturating_duration_since(Instant::now())
     }

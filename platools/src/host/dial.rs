@@ -1,4 +1,4 @@
-//! From a URL to an open WebSocket.
+//! Opens the WebSocket for a URL.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::ending::Ending;
 use crate::verify::Secret;
 use crate::wire::{ConnectUrl, MAX_FRAME_BYTES};
 
-/// Opens the socket. It is open before the platform looks at the secret.
+/// Opens the WebSocket. The platform checks the secret only afterwards.
 pub(super) async fn dial(
     url: &ConnectUrl,
     tls: Option<&Arc<ClientConfig>>,
@@ -23,13 +23,13 @@ pub(super) async fn dial(
     upgrade(url, connection, secret).await
 }
 
-/// Opens the connection, with TLS if there is a configuration of it. Nothing is sent over it yet.
+/// Opens the TCP connection, with TLS if configured. Sends no request yet.
 pub(super) async fn reach(url: &ConnectUrl, tls: Option<&Arc<ClientConfig>>) -> Result<Connection, Ending> {
     let connected = dial::connect(&url.host(), url.port(), tls).await;
     connected.map_err(|error| Ending::Lost(error.to_string()))
 }
 
-/// Makes a WebSocket of a connection.
+/// Upgrades a connection to a WebSocket.
 pub(super) async fn upgrade(
     url: &ConnectUrl,
     connection: Connection,
@@ -39,8 +39,9 @@ pub(super) async fn upgrade(
         Ending::Lost(format!("no WebSocket with {}:{}: {error}", url.host(), url.port()))
     };
     let mut request = url.as_str().into_client_request().map_err(lost)?;
-    let bearer =
-        secret.bearer().map_err(|_| Ending::Lost("the secret cannot go into a header".to_owned()))?;
+    let bearer = secret
+        .bearer()
+        .map_err(|_| Ending::Lost("the secret has characters that a header cannot hold".to_owned()))?;
     request.headers_mut().insert(AUTHORIZATION, bearer);
     request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(platools_net::USER_AGENT));
 

@@ -1,4 +1,4 @@
-//! Connection after connection, until somebody says stop or nothing helps.
+//! The reconnect loop: runs connections until the host is shut down or fails permanently.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,28 +18,28 @@ use crate::verify::{Secret, SecretError, SecretSource};
 use crate::wire::REGISTRATIONS_PER_MINUTE;
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// How long a callback may take to get the secret.
-const SECRET_TIME: Duration = Duration::from_secs(10);
-/// How often a secret that the platform no longer takes is looked at again.
+/// The timeout for a callback that loads the secret.
+const SECRET_TIMEOUT: Duration = Duration::from_secs(10);
+/// The interval for reloading a secret that the platform rejected.
 const SECRET_WATCH: Duration = Duration::from_secs(2);
 
-/// What outlives a connection: the machine, the clock of a shutdown, and how often tools were declared.
+/// State that outlives a connection: the state machine, the shutdown deadlines, and the recent registrations.
 pub(super) struct Status {
     shared: Arc<Shared>,
     machine: Machine,
     state: watch::Sender<HostState>,
     drain: Option<Drain>,
     registrations: VecDeque<Instant>,
-    /// When the present connection was welcome.
+    /// When the current connection was welcomed.
     welcomed_at: Option<Instant>,
 }
 
-/// A shutdown under way.
+/// The stage of a shutdown.
 #[derive(Debug, Clone, Copy)]
 enum Drain {
-    /// Running calls may finish until then.
+    /// Running calls may finish until this time.
     Grace(Instant),
-    /// They were told to stop, and have until then.
+    /// Running calls are cancelled and may answer until this time.
     Farewell(Instant),
 }
 
@@ -50,7 +50,7 @@ impl Status {
         Self { shared, machine, state, drain: None, registrations: VecDeque::new(), welcomed_at: None }
     }
 
-    /// Tells the machine what happened, and everyone who watches what follows.
+    /// Passes an event to the machine, and publishes a change of state.
     pub(super) fn on(&mut self, event: Event) -> Action {
         if matches!(event, Event::Welcomed) {
             self.welcomed_at = Some(Instant::now());
@@ -70,7 +70,7 @@ impl Status {
         self.drain.is_some()
     }
 
-    /// Starts the shutdown: no new calls, and a clock for those that run.
+    /// Starts the shutdown: rejects new calls and sets the deadline for running ones.
     pub(super) fn begin_drain(&mut self, shared: &Shared) {
         self.on(Event::Shutdown);
         shared.dispatcher().close();
@@ -78,12 +78,12 @@ impl Status {
         tracing::info!(running = shared.dispatcher().in_flight(), "shutting down");
     }
 
-    /// When the shutdown goes on to its next step by itself.
+    /// Returns the deadline of the current stage of the shutdown.
     pub(super) fn drain_due(&self) -> Option<Instant> {
         self.drain.map(|(Drain::Grace(due) | Drain::Farewell(due))| due)
     }
 
-    /// Goes on with the shutdown, if its time has come.
+    /// Advances the shutdown if the deadline of its stage has passed.
     pub(super) fn on_drain_time(&mut self, shared: &Shared, now: Instant) -> Option<Ending> {
         match self.drain? {
             Drain::Grace(due) if due <= now => {
@@ -93,14 +93,17 @@ impl Status {
             }
             Drain::Farewell(due) if due <= now => {
                 let running = shared.dispatcher().in_flight();
-                tracing::warn!(running, "the grace period is over, running calls are left without an answer");
+                tracing::warn!(
+                    running,
+                    "the grace period is over, running calls are dropped without an answer"
+                );
                 Some(Ending::Drained)
             }
             Drain::Grace(_) | Drain::Farewell(_) => None,
         }
     }
 
-    /// Counts a registration, or says when the next one is allowed: the platform takes 6 a minute
+    /// Counts a registration, or returns the time at which the next one is allowed: the platform accepts 6 a minute
     /// (protocol §3), over all connections.
     pub(super) fn reserve_registration(&mut self, now: Instant) -> Result<(), Instant> {
         while self.registrations.front().is_some_and(|at| *at + MINUTE <= now) {
@@ -135,15 +138,15 @@ pub(super) async fn drive(
             return Ok(());
         }
         let ending = connect(&shared, &mut status, &secret).await;
-        // Every wait ends with a look at the secret; only here does it decide what follows.
+        // The secret is reloaded after every wait too; here, the result decides the next step.
         let about_secret = matches!(ending, Ending::SecretRotated | Ending::SecretRefused);
         let new_secret = about_secret && refresh(&shared, &mut secret).await;
         let lasted = status.welcomed_at.map_or(Duration::ZERO, |at| at.elapsed());
-        tell(&shared, &ending);
+        report(&shared, &ending);
         match status.on(Event::Ended { ending, new_secret, lasted }) {
             Action::Continue | Action::Dial => {}
             Action::Wait(wait) => {
-                tracing::info!(?wait, state = %status.machine.state(), "connecting again later");
+                tracing::info!(?wait, state = %status.machine.state(), "reconnecting after a wait");
                 let until = Instant::now() + wait;
                 let watched = about_secret.then_some(&mut secret);
                 if pause(&shared, &mut status, until, watched).await {
@@ -162,7 +165,7 @@ pub(super) async fn drive(
     }
 }
 
-/// Waits until this process may hold the connection. `true` when the host is to stop instead.
+/// Waits until this process may hold the connection. Returns `true` if the host is to stop instead.
 async fn stand_by(shared: &Shared, status: &mut Status) -> bool {
     status.on(Event::StoodBy);
     shared.yield_answers();
@@ -189,7 +192,7 @@ async fn stand_by(shared: &Shared, status: &mut Status) -> bool {
     }
 }
 
-/// Dials and runs one connection. Dialling and the wait for `welcome` share one deadline.
+/// Dials and runs one connection, with one deadline for dialling and `welcome`.
 async fn connect(shared: &Arc<Shared>, status: &mut Status, secret: &Secret) -> Ending {
     let deadline = Instant::now() + shared.config.connect_timeout;
     let mut dialling = std::pin::pin!(timeout_at(deadline, dial(&shared.url, shared.tls.as_ref(), secret)));
@@ -216,8 +219,8 @@ async fn connect(shared: &Arc<Shared>, status: &mut Status, secret: &Secret) -> 
     }
 }
 
-/// Waits until it is time to dial again, or until there is another secret than the one that is `watched`.
-/// `true` when the host is to stop instead.
+/// Waits until it is time to redial, or until the `watched` secret has changed. Returns `true` if the host is to stop
+/// instead.
 async fn pause(
     shared: &Arc<Shared>,
     status: &mut Status,
@@ -252,24 +255,23 @@ async fn pause(
     }
 }
 
-/// Whether a host that is shutting down without a connection has something that another one could still
-/// deliver.
+/// Returns whether a disconnected host that is shutting down should wait for another connection to deliver answers.
 fn is_worth_waiting(shared: &Shared, status: &Status, until: Instant) -> bool {
-    // Read before the outbox is: a call puts its answer there before it stops being in flight.
+    // Read before the outbox: a call stores its answer there before it leaves the in-flight count.
     let idle = shared.dispatcher().in_flight() == 0;
     let unsent = shared.outbox.last_expiry().is_some_and(|expiry| expiry > until.max(Instant::now()));
     let in_time = status.drain_due().is_none_or(|due| until < due);
     if idle && !(unsent && in_time) {
         let lost = shared.outbox.len();
         if lost > 0 {
-            tracing::warn!(lost, "stopping without a connection; these answers could not be delivered");
+            tracing::warn!(lost, "stopping without a connection, unsent answers are lost");
         }
         return false;
     }
     true
 }
 
-/// When the shutdown goes on to its next step, if one is under way.
+/// Waits for the deadline of the current stage of the shutdown; forever without one.
 async fn drain_due(status: &Status) {
     match status.drain_due() {
         Some(due) => sleep_until(due).await,
@@ -277,57 +279,59 @@ async fn drain_due(status: &Status) {
     }
 }
 
-/// Looks at the secret again. `true` when it is another one.
+/// Reloads the secret. Returns `true` if it has changed.
 async fn refresh(shared: &Shared, secret: &mut Secret) -> bool {
     let loaded = tokio::select! {
         biased;
-        // A host that stops needs no other secret.
+        // A host that is shutting down needs no new secret.
         () = shared.shutdown.cancelled() => return false,
         loaded = load(&shared.secret) => loaded,
     };
     match loaded {
         Ok(fresh) if fresh.matches(secret.expose()) => false,
         Ok(fresh) => {
-            tracing::info!("the secret has changed, the new one is used");
+            tracing::info!("secret reloaded, using the new one");
             shared.intake.verifier().replace_secret(&fresh);
             *secret = fresh;
             true
         }
         Err(error) => {
-            tracing::warn!("the secret cannot be read again, the old one is kept: {error}");
+            tracing::warn!("the secret cannot be reloaded, keeping the old one: {error}");
             false
         }
     }
 }
 
-/// Gets the secret, on a thread of its own where that may take a while.
+/// Loads the secret, on a separate thread if that may block.
 async fn load(source: &SecretSource) -> Result<Secret, SecretError> {
     if !source.is_slow() {
         return source.load();
     }
     let (sender, loaded) = oneshot::channel();
     let source = source.clone();
-    // Not on the runtime's pool, which a runtime that shuts down waits for.
+    // Not on the runtime's blocking pool, since a runtime that shuts down waits for that.
     let thread = std::thread::Builder::new().name("platools-secret".to_owned());
     if let Err(error) = thread.spawn(move || sender.send(source.load())) {
         return Err(SecretError::Callback { problem: error.to_string() });
     }
-    match timeout(SECRET_TIME, loaded).await {
+    match timeout(SECRET_TIMEOUT, loaded).await {
         Ok(Ok(loaded)) => loaded,
         Ok(Err(_gone)) => Err(SecretError::Callback { problem: "it panicked".to_owned() }),
-        Err(_elapsed) => Err(SecretError::Callback { problem: format!("no answer within {SECRET_TIME:?}") }),
+        Err(_elapsed) => {
+            Err(SecretError::Callback { problem: format!("no answer within {SECRET_TIMEOUT:?}") })
+        }
     }
 }
 
-/// Says in the log how a connection ended.
-fn tell(shared: &Shared, ending: &Ending) {
+/// Logs and publishes the end of a connection.
+fn report(shared: &Shared, ending: &Ending) {
     observe::disconnected();
     shared.events.tell(HostEvent::Disconnected { reason: ending.to_string() });
     match ending {
         Ending::Lost(why) => tracing::warn!("disconnected: {why}"),
         Ending::GoingAway => tracing::info!("disconnected: the platform is being deployed"),
         Ending::Superseded => tracing::warn!(
-            "disconnected: another process connected as the same entity and environment; standing by behind it. \
+            "disconnected: another process connected as the same entity and environment; standing by. \
              Give every process its own entity or environment, or run only one"
         ),
         Ending::SecretRotated => tracing::warn!("disconnected: the secret was regenerated"),

@@ -1,13 +1,13 @@
-//! How a connection ended, and what that means (the table of protocol §2).
+//! The ways in which a connection ends, from close codes and reasons (protocol §2).
 
 use std::fmt;
 
 use crate::wire::close;
 
-/// How a connection ended.
+/// The way in which a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// The network, or an end that means nothing in particular. The text is for the log.
+    /// The network failed, or the close has no specific meaning. The text is for the log.
     Lost(String),
     /// The platform is being deployed.
     GoingAway,
@@ -15,13 +15,13 @@ pub(super) enum Ending {
     Superseded,
     /// The secret was regenerated.
     SecretRotated,
-    /// The secret is unknown, or the entity is.
+    /// The platform does not know the secret or the entity.
     SecretRefused,
-    /// Something in the configuration is wrong.
+    /// The configuration is wrong.
     Misconfigured(Misconfiguration),
     /// The coordinator gave the connection to another process.
     LeadLost,
-    /// The host shut down, and everything that could be sent is sent.
+    /// The host shut down and has sent what it could.
     Drained,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for Ending {
             Self::Superseded => "another process connected as the same entity and environment",
             Self::SecretRotated => "the secret was regenerated",
             Self::SecretRefused => "the platform refused the secret",
-            Self::Misconfigured(Misconfiguration::SecretNotSent) => "the platform got no secret",
+            Self::Misconfigured(Misconfiguration::SecretNotSent) => "the platform received no secret",
             Self::Misconfigured(Misconfiguration::MissingEntity) => "no entity was named",
             Self::Misconfigured(Misconfiguration::UnknownEnvironment) => {
                 "the platform does not know the environment"
@@ -44,7 +44,7 @@ impl fmt::Display for Ending {
     }
 }
 
-/// What the platform found wrong with the configuration.
+/// A configuration error reported by the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Misconfiguration {
     SecretNotSent,
@@ -52,12 +52,12 @@ pub(super) enum Misconfiguration {
     UnknownEnvironment,
 }
 
-/// The meaning of a close frame. `error` is the message of the last `error` frame before `welcome`, for
+/// Returns the meaning of a close frame. `error` is the message of the last `error` frame before `welcome`, for
 /// platforms that close without a reason.
 pub(super) fn of_close(code: Option<u16>, reason: &str, error: Option<&str>) -> Ending {
     match code {
         Some(close::REFUSED) => {
-            // Some platforms say why only in the frame before.
+            // Some platforms state the reason only in the preceding `error` frame.
             let why = if reason.is_empty() { error.unwrap_or_default() } else { reason };
             of_refusal(why).unwrap_or_else(|| Ending::Lost(format!("refused: {}", quote(why))))
         }

@@ -1,11 +1,11 @@
-//! Why a host does not start, and why it gives up.
+//! The errors for which a host does not start or stops.
 
 use std::path::PathBuf;
 
 use crate::verify::SecretError;
 use crate::wire::UrlError;
 
-/// A configuration that no connection can be made with.
+/// The error for an invalid configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -15,68 +15,68 @@ pub enum ConfigError {
          wss://platos.example/tools/sync?entity=orders-prod, or call `.url(…)`"
     )]
     MissingUrl,
-    /// The URL cannot be used.
+    /// The URL is invalid.
     #[error("PLATOS_URL: {0}")]
     Url(#[from] UrlError),
-    /// The URL would send the secret in the clear.
+    /// The URL would send the secret unencrypted.
     #[error(
-        "the platform's URL is not encrypted (ws:// to a host that is not this machine), so anyone on the way could \
+        "the platform's URL is not encrypted (ws:// to a host that is not this machine), so others could \
          read the secret: use wss://, or set PLATOS_ALLOW_INSECURE=1 if the network is trusted"
     )]
     Insecure,
     /// No secret was given.
     #[error("no service secret: set PLATOS_SECRET or PLATOS_SECRET_FILE, or call `.secret(…)`")]
     MissingSecret,
-    /// The secret cannot be had or used.
+    /// The secret cannot be loaded or is invalid.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// The file with certificates cannot be used.
+    /// The certificate file is unreadable or invalid.
     #[error("PLATOS_CA_FILE: {path}: {problem}", path = path.display())]
     CaFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
-    /// A setting is out of its bounds.
+    /// A setting is out of bounds.
     #[error("`{setting}` is out of bounds: {expected}")]
     Setting {
         /// The setting.
         setting: &'static str,
-        /// Its bounds.
+        /// The allowed range.
         expected: &'static str,
     },
-    /// A variable has a value that cannot be read.
+    /// An environment variable has an invalid value.
     #[error("{variable} is `{value}`: {expected}")]
     Variable {
         /// The variable.
         variable: &'static str,
         /// Its value.
         value: String,
-        /// What it should look like.
+        /// The expected form.
         expected: &'static str,
     },
 }
 
-/// Why a host gave up.
+/// The reason for which a running host stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostError {
-    /// The platform did not get a secret.
+    /// The platform received no secret.
     #[error(
-        "the platform says that no secret was sent; check what stands between this host and the platform"
+        "the platform says that no secret was sent; check whether a proxy removes the `Authorization` header"
     )]
     SecretNotSent,
-    /// The platform was not told which entity this is.
+    /// The connection named no entity.
     #[error(
         "the platform was not told which entity this is: add `?entity=<slug>` to PLATOS_URL or set PLATOS_ENTITY \
          (the secret was not even checked)"
     )]
     MissingEntity,
-    /// The platform does not know the secret, or not the entity.
+    /// The platform does not know the secret or the entity.
     #[error(
         "the platform refused the secret for entity `{entity}`: check PLATOS_SECRET against the entity's page, and \
          that the entity exists in that project"
@@ -100,13 +100,13 @@ pub enum HostError {
         /// The entity that was named.
         entity: String,
     },
-    /// A second signal came while the host was shutting down.
+    /// A second signal arrived while the host was shutting down.
     #[error("stopped at once by a second signal; {running} calls were running")]
     Interrupted {
-        /// How many calls were running or waiting.
+        /// The number of running and waiting calls.
         running: usize,
     },
-    /// Signals cannot be listened to.
-    #[error("signals cannot be listened to: {0}")]
+    /// Signal handlers cannot be installed.
+    #[error("signal handlers cannot be installed: {0}")]
     Signals(#[source] std::io::Error),
 }

@@ -1,4 +1,4 @@
-//! What happens to a host, for whoever wants to know. Nobody who listens slowly delays the host.
+//! Events of a host, for observers. A slow receiver misses events and never delays the host.
 
 use std::time::Duration;
 
@@ -8,28 +8,28 @@ use tokio::sync::broadcast::error::RecvError;
 use super::HostState;
 use crate::wire::Scope;
 
-/// How many events wait for a slow listener; beyond it the oldest are missed.
+/// The number of events buffered for a slow receiver; beyond it, the oldest are dropped.
 const CAPACITY: usize = 256;
 
-/// One thing that happened to a host.
+/// An event of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HostEvent {
-    /// The connection is in another state.
+    /// The state of the connection changed.
     State(HostState),
     /// The platform said `welcome`.
     Connected {
-        /// What the connection belongs to, as far as the platform says.
+        /// The scope of the connection, as stated by the platform.
         scope: Scope,
     },
-    /// A connection ended, or could not be made.
+    /// A connection ended or failed.
     Disconnected {
-        /// Why, in words.
+        /// The reason, as text.
         reason: String,
     },
     /// The platform applied a declaration of tools.
     Registered {
-        /// How many tools it has now, if it says.
+        /// The number of registered tools, if the platform states it.
         tools: Option<u64>,
     },
     /// The platform did not apply a declaration; it is sent again after the delay.
@@ -41,9 +41,9 @@ pub enum HostEvent {
     CallRefused {
         /// The call.
         call_id: String,
-        /// The tool that was asked for, as far as it could be read.
+        /// The name of the tool, if it could be read.
         tool: Option<String>,
-        /// Why, in one word: `signature_mismatch`, `overloaded`, …
+        /// The reason, as one word: `signature_mismatch`, `overloaded`, …
         reason: &'static str,
     },
     /// An answer could not be delivered while the platform waited for it.
@@ -51,11 +51,11 @@ pub enum HostEvent {
         /// The call.
         call_id: String,
     },
-    /// A frame arrived that cannot be read.
+    /// A malformed frame arrived.
     MalformedFrame,
 }
 
-/// The events of a host, from the moment this was made.
+/// A subscription to the events of a host, from its creation on.
 #[derive(Debug)]
 pub struct HostEvents {
     receiver: broadcast::Receiver<HostEvent>,
@@ -63,7 +63,7 @@ pub struct HostEvents {
 }
 
 impl HostEvents {
-    /// The next event; `None` when the host is gone.
+    /// Waits for the next event; returns `None` when the host is dropped.
     pub async fn next(&mut self) -> Option<HostEvent> {
         loop {
             match self.receiver.recv().await {
@@ -74,13 +74,13 @@ impl HostEvents {
         }
     }
 
-    /// How many events were missed for listening too slowly.
+    /// Returns the number of events missed because the receiver was too slow.
     pub fn missed(&self) -> u64 {
         self.missed
     }
 }
 
-/// Where events are told.
+/// The sender of events.
 #[derive(Debug, Clone)]
 pub(super) struct Events(broadcast::Sender<HostEvent>);
 
@@ -91,9 +91,9 @@ impl Default for Events {
 }
 
 impl Events {
-    /// Tells everyone who listens, if anyone does.
+    /// Sends an event to all subscriptions.
     pub(super) fn tell(&self, event: HostEvent) {
-        // The only error is that nobody listens.
+        // Fails only without subscriptions.
         let _ = self.0.send(event);
     }
 

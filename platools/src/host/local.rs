@@ -1,4 +1,4 @@
-//! The tools of a program without a platform.
+//! A host without a platform.
 
 use std::time::Duration;
 
@@ -8,8 +8,9 @@ use crate::run::{Dispatcher, ToolTable};
 use crate::tool::{Arguments, ToolResult};
 
 /// Runs the tools of a program in this process, without a platform: for tests and for the command line.
-/// Made by [`Platools::build_local`](super::Platools::build_local). Limits, timeouts, access rules and panic isolation are the same as for
-/// calls from the platform.
+///
+/// Built by [`Platools::build_local`](super::Platools::build_local). Limits, timeouts, access rules and panic isolation
+/// apply as to calls from the platform.
 ///
 /// ```
 /// use platools::prelude::*;
@@ -38,12 +39,12 @@ pub struct LocalHost {
 }
 
 impl LocalHost {
-    /// The tools, which may change at any time.
+    /// Returns the tool table, which may change at any time.
     pub fn tools(&self) -> &ToolTable {
         self.dispatcher.tools()
     }
 
-    /// The door for calls whose caller is verified elsewhere, such as those of an MCP client.
+    /// Returns the door for calls whose caller is verified elsewhere, such as those of an MCP client.
     pub fn door(&self) -> Door {
         Door::new(self.dispatcher.clone(), self.show_internal_errors)
     }
@@ -51,22 +52,22 @@ impl LocalHost {
     /// Runs one call of a tool.
     ///
     /// # Errors
-    /// What the call was answered with.
+    /// When the call is not admitted or the tool fails.
     pub async fn call(&self, tool: &str, arguments: Arguments, context: CallContext) -> ToolResult {
         self.dispatcher.call(tool, arguments, context).await
     }
 
-    /// Whether there is an authenticator, which enforces the `auth` and `roles` of the tools.
+    /// Returns whether there is an authenticator, which enforces the `auth` and `roles` of the tools.
     pub fn is_authenticated(&self) -> bool {
         self.dispatcher.is_authenticated()
     }
 
-    /// How long any call may take, waiting included.
+    /// Returns the maximum duration of a call, waiting included.
     pub fn call_timeout(&self) -> Duration {
         self.dispatcher.limits().call_timeout
     }
 
-    /// How many calls are running or waiting.
+    /// Returns the number of running and waiting calls.
     pub fn in_flight(&self) -> usize {
         self.dispatcher.in_flight()
     }

@@ -1,4 +1,4 @@
-//! The states of a host's connection and the ways between them. Pure: no clock, no socket.
+//! The state machine of a host's connection. Pure: no clock, no socket.
 //!
 //! ```text
 //!              ┌──────────────── wait over ────────────────┐
@@ -26,27 +26,27 @@ pub enum HostState {
     Authenticating,
     /// Connected: calls are answered.
     Active,
-    /// The connection broke; the next attempt waits for its time.
+    /// The connection was lost; waiting before the next attempt.
     BackingOff,
-    /// Another process is connected as this entity and environment; this one waits behind it.
+    /// Another process is connected as this entity and environment; this one waits.
     Standby,
-    /// Shutting down: running calls finish, new ones are refused.
+    /// Shutting down: running calls finish, new ones are rejected.
     Draining,
-    /// Given up, for a reason that only a person can mend.
+    /// Stopped permanently, for a reason that needs a person.
     Fatal,
     /// Shut down.
     Stopped,
 }
 
 impl HostState {
-    /// Whether no other state will follow.
+    /// Returns whether the state is final.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Fatal | Self::Stopped)
     }
 }
 
 impl HostState {
-    /// The state in words, as it appears in logs and metrics.
+    /// Returns the name of the state, as used in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connecting => "connecting",
@@ -67,44 +67,43 @@ impl fmt::Display for HostState {
     }
 }
 
-/// What happened.
+/// An input of the machine.
 #[derive(Debug, Clone)]
 pub(super) enum Event {
     /// The socket is open.
     Opened,
     /// The platform said `welcome`.
     Welcomed,
-    /// The connection has lasted, so what went wrong before counts no longer.
+    /// The connection is stable, which resets the backoff.
     Lasted,
-    /// The connection ended after it had been welcome for `lasted`. `new_secret`: the source now gives
-    /// another secret than the one that was used.
+    /// The connection ended, `lasted` after its welcome. `new_secret`: the source now returns a different secret.
     Ended { ending: Ending, new_secret: bool, lasted: Duration },
     /// Another process holds the connection.
     StoodBy,
     /// The wait is over.
     WaitOver,
-    /// Somebody wants the host to stop.
+    /// A shutdown was requested.
     Shutdown,
-    /// Nothing is left to do before stopping.
+    /// The shutdown is complete.
     Drained,
 }
 
-/// What to do about it.
+/// The action that follows an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
     /// Go on.
     Continue,
-    /// Dial, now.
+    /// Dial at once.
     Dial,
     /// Dial after this time.
     Wait(Duration),
-    /// Stop: everything is done.
+    /// Stop normally.
     Stop,
-    /// Stop: nothing helps.
+    /// Stop with an error.
     GiveUp(GiveUp),
 }
 
-/// Why nothing helps.
+/// The reason for a permanent failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GiveUp {
     Misconfigured(Misconfiguration),
@@ -116,16 +115,16 @@ pub(super) enum GiveUp {
 #[derive(Debug)]
 pub(super) struct Machine {
     state: HostState,
-    /// Failed attempts since a connection lasted.
+    /// Failed attempts since the last stable connection.
     failures: u32,
-    /// How often another host took over without this one having had its turn for long.
+    /// How often another host took over since the last long connection.
     superseded: u32,
-    /// How long the last standby was.
+    /// The duration of the last standby.
     standby: Duration,
-    /// Whether a rotated secret was used at once since the last welcome.
+    /// Whether a rotated secret was already tried at once since the last welcome.
     rotated: bool,
     when_superseded: WhenSuperseded,
-    /// Whether the platform ever said `welcome`: if so, the configuration was right once.
+    /// Whether the platform ever sent `welcome`, so that the configuration was valid once.
     was_welcome: bool,
     random: fastrand::Rng,
 }
@@ -171,7 +170,7 @@ impl Machine {
             Event::Drained | Event::Ended { ending: Ending::Drained, .. } => {
                 self.go(HostState::Stopped, Action::Stop)
             }
-            // Answers may still be waiting: whether it is worth another attempt is for the driver.
+            // Answers may still be waiting: the driver decides whether to reconnect.
             Event::Ended { ending, new_secret, lasted } => match self.after(&ending, new_secret, lasted) {
                 (_, Action::Wait(wait)) if draining => Action::Wait(wait),
                 (_, Action::Dial) if draining => Action::Dial,
@@ -186,7 +185,7 @@ impl Machine {
         action
     }
 
-    /// What follows the end of a connection.
+    /// Returns the state and the action after the end of a connection.
     fn after(&mut self, ending: &Ending, new_secret: bool, lasted: Duration) -> (HostState, Action) {
         let random = &mut self.random;
         match ending {
@@ -197,7 +196,7 @@ impl Machine {
             Ending::SecretRefused if !new_secret => {
                 (HostState::BackingOff, Action::Wait(backoff::after_refusal(random)))
             }
-            // At once, but only once: a source that gives another secret each time must not spin without a welcome.
+            // Only once per welcome: a source that returns a different secret each time must not cause a busy loop.
             Ending::SecretRotated if new_secret && !self.rotated => {
                 self.rotated = true;
                 (HostState::Connecting, Action::Dial)
@@ -208,7 +207,7 @@ impl Machine {
                 (HostState::Fatal, Action::GiveUp(GiveUp::Superseded))
             }
             Ending::Superseded if self.when_superseded == WhenSuperseded::StandBy => {
-                // The other host stood by about as long; only a clearly longer turn means that it is gone.
+                // The other host stands by for about as long: only a clearly longer connection shows that it is gone.
                 if lasted > self.standby * 3 {
                     self.superseded = 0;
                 }
@@ -350,7 +349,7 @@ mod tests {
     }
 
     impl Machine {
-        /// The same machine with another future.
+        /// Copies the machine with another random sequence.
         fn probe(&mut self) -> Machine {
             Machine { random: self.random.fork(), ..*self }
         }

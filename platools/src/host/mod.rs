@@ -1,18 +1,17 @@
-//! The connection: it is dialled, kept and, when it breaks, dialled again; calls come in over it and
-//! answers go out.
+//! The connection to the platform: dials it, keeps it alive, redials it, reads calls and writes answers.
 //!
-//! | file | what it is for |
+//! | file | purpose |
 //! | --- | --- |
-//! | `builder`, `config`, `local` | what a host is made of, checked before anything is dialled |
-//! | `probe` | a look at the connection without being a host |
-//! | `machine`, `backoff`, `ending` | the states of a connection and what follows each end; pure |
+//! | `builder`, `config`, `local` | building a host and validating its configuration before it dials |
+//! | `probe` | checks of the connection without a host |
+//! | `machine`, `backoff`, `ending` | the state machine of the connection; pure |
 //! | `dial` | from a URL to an open WebSocket |
 //! | `session` | one connection from its opening to its end |
-//! | `shared` | what all connections of a host share; takes finished calls and puts their answers into the outbox |
-//! | `outbox` | answers, which outlive the connection their call came over |
+//! | `shared` | state shared by all connections of a host; puts the answers of finished calls into the outbox |
+//! | `outbox` | unsent answers, which outlive their connection |
 //! | `coordinator` | the seam for several processes behind one connection |
-//! | `driver`, `shutdown` | connection after connection, until somebody says stop |
-//! | `events` | what happens, for whoever wants to know |
+//! | `driver`, `shutdown` | the reconnect loop, and signals |
+//! | `events` | events for observers |
 //!
 //! This room must not know how a call is verified or run: it hands frames to `intake` and takes finished calls.
 
@@ -57,7 +56,7 @@ use crate::run::ToolTable;
 use crate::tool::{Arguments, ToolResult};
 use crate::verify::Secret;
 
-/// A host that is ready to connect: its configuration is complete, its tools are checked.
+/// A host that is ready to connect, with a validated configuration and tools.
 ///
 /// Built by [`Platools::build`]. [`run`](Self::run) connects and stays connected until the process is
 /// told to stop.
@@ -69,37 +68,35 @@ pub struct Host {
 }
 
 impl Host {
-    /// The tools, which may change at any time.
+    /// Returns the tool table, which may change at any time.
     pub fn tools(&self) -> &ToolTable {
         self.shared.dispatcher().tools()
     }
 
-    /// The URL that is dialled.
+    /// Returns the URL that the host dials.
     pub fn url(&self) -> &str {
         self.shared.url.as_str()
     }
 
-    /// A handle that outlives [`run`](Self::run): to see the state, and to shut down.
+    /// Returns a handle that outlives [`run`](Self::run), to observe the host and to shut it down.
     pub fn handle(&self) -> HostHandle {
         HostHandle { shared: Arc::clone(&self.shared), state: self.state.subscribe() }
     }
 
-    /// Runs one call of a tool here, without the platform, through the same limits, timeouts and panic
-    /// isolation.
+    /// Runs one call of a tool without the platform, with the host's limits, timeouts and panic isolation.
     ///
     /// # Errors
-    /// What the call was answered with.
+    /// When the call is not admitted or the tool fails.
     pub async fn call(&self, tool: &str, arguments: Arguments, context: CallContext) -> ToolResult {
         self.shared.dispatcher().call(tool, arguments, context).await
     }
 
-    /// Connects and answers calls until SIGTERM or SIGINT (Ctrl-C), then shuts down in order: new calls
-    /// are refused, running ones finish within the grace period, answers are flushed. A second signal
-    /// stops at once.
+    /// Connects and answers calls until SIGTERM or SIGINT (Ctrl-C), then shuts down gracefully: new calls are rejected,
+    /// running ones finish within the grace period, answers are flushed. A second signal stops it at once.
     ///
     /// # Errors
-    /// When the platform refuses the connection for a reason that only a person can mend, such as a wrong
-    /// secret, or a second signal comes. A broken connection is no error; it is dialled again.
+    /// When the platform rejects the connection for a reason that needs a person, such as an invalid secret, or a
+    /// second signal arrives. A lost connection is not an error; the host reconnects.
     pub async fn run(self) -> Result<(), HostError> {
         let signals = Signals::new().map_err(HostError::Signals)?;
         let shared = Arc::clone(&self.shared);
@@ -107,10 +104,10 @@ impl Host {
         signals.guard(&shared, driver).await
     }
 
-    /// Like [`run`](Self::run), but deaf to signals: until `stop` is ready, or the handle shuts it down.
+    /// Runs the host until `stop` is ready or the handle shuts it down. Ignores signals, unlike [`run`](Self::run).
     ///
     /// # Errors
-    /// As [`run`](Self::run).
+    /// When the platform rejects the connection permanently, as for [`run`](Self::run).
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), HostError> {
         let shutdown = self.shared.shutdown.clone();
         let driver = on_a_worker(driver::drive(self.shared, self.secret, self.state));
@@ -125,10 +122,10 @@ impl Host {
     }
 }
 
-/// Runs the driver in a task of its own, which ends when this is dropped.
+/// Runs the driver in its own task, which is aborted when this future is dropped.
 ///
-/// The thread in `block_on`, where `main` is, is none of the runtime's workers: each call would cost a switch to
-/// one of them, and each answer a switch back.
+/// The thread of `block_on`, which runs `main`, is not a worker of the runtime: each call would cost a switch to a
+/// worker, and each answer a switch back.
 async fn on_a_worker(
     driver: impl Future<Output = Result<(), HostError>> + Send + 'static,
 ) -> Result<(), HostError> {
@@ -136,13 +133,13 @@ async fn on_a_worker(
         Ok(result) => result,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down, and this task with it.
+            // The runtime is shutting down, including this task.
             Err(_cancelled) => std::future::pending().await,
         },
     }
 }
 
-/// Watches and stops a running host. Cheap to clone.
+/// Observes and stops a running host. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct HostHandle {
     shared: Arc<Shared>,
@@ -155,22 +152,22 @@ impl HostHandle {
         &self.shared
     }
 
-    /// The tools, which may change at any time.
+    /// Returns the tool table, which may change at any time.
     pub fn tools(&self) -> &ToolTable {
         self.shared.dispatcher().tools()
     }
 
-    /// The door for calls that do not come from the platform. They share the limits of those that do.
+    /// Returns the door for calls that do not come from the platform. All calls share the limits of the host.
     pub fn door(&self) -> Door {
         self.shared.intake.door()
     }
 
-    /// The state of the connection at this moment.
+    /// Returns the current state of the connection.
     pub fn state(&self) -> HostState {
         *self.state.borrow()
     }
 
-    /// Waits until the connection is in `state`. Returns `false` when the host stops before.
+    /// Waits until the connection is in `state`. Returns `false` if the host stops first.
     pub async fn wait_for(&self, state: HostState) -> bool {
         self.state
             .clone()
@@ -179,23 +176,23 @@ impl HostHandle {
             .is_ok_and(|now| *now == state)
     }
 
-    /// What happens to the host from now on.
+    /// Subscribes to the events of the host, from now on.
     pub fn events(&self) -> HostEvents {
         self.shared.events.listen()
     }
 
-    /// How many calls are running or waiting.
+    /// Returns the number of running and waiting calls.
     pub fn in_flight(&self) -> usize {
         self.shared.dispatcher().in_flight()
     }
 
-    /// Shuts the host down in order, as SIGTERM does, and waits until it has stopped.
+    /// Shuts the host down gracefully, like SIGTERM, and waits until it has stopped.
     pub async fn shutdown(&self) {
         self.shared.shutdown.cancel();
-        // An error means that the host is gone, which is what was asked for.
+        // An error means that the host was dropped, so it has stopped.
         let _ = self.state.clone().wait_for(|now| now.is_final()).await;
     }
 }
 
-/// How long a closing handshake may take, and how long handlers that were told to stop.
+/// The timeout of the closing handshake, and the time in which cancelled handlers may still answer.
 const FAREWELL: Duration = Duration::from_secs(2);

@@ -1,5 +1,5 @@
-//! Answers on their way out. They outlive the connection their call came over: the platform takes an
-//! answer on any connection of the same entity and environment while the call is pending (protocol §3).
+//! Unsent answers, which outlive the connection of their call: the platform accepts an answer on any connection of the
+//! same entity and environment while the call is pending (protocol §3).
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,68 +16,69 @@ use crate::intake::shorten;
 use crate::observe;
 use crate::wire::{CALL_PENDING, MAX_FRAME_BYTES};
 
-/// How many bytes of answers wait for a connection; beyond it the oldest are given up.
+/// Maximum size of the waiting answers, in bytes; beyond it, the oldest are dropped.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// From here on nothing should be started that adds to it.
+/// The size, in bytes, from which no further calls should be started.
 const CROWDED_BYTES: usize = MAX_BYTES / 2;
-/// How many lost answers are logged one by one.
-const FEW: u64 = 1_000;
+/// The number of lost answers that are logged individually.
+const LOGGED_LOSSES: u64 = 1_000;
+/// The number of answers from which no further calls should be started.
 const CROWDED_ANSWERS: usize = 16_384;
 
-/// One answer, written.
+/// An answer, as a frame.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) call_id: Arc<str>,
     pub(super) frame: Utf8Bytes,
-    /// When the platform has given up on the call.
+    /// The time at which the platform stops waiting.
     expires: Instant,
-    /// Whether it was written to a connection before.
+    /// Whether it was already written to a connection.
     sent: bool,
 }
 
 impl Answer {
-    /// The answer to a call that arrived at `arrived`.
+    /// Creates the answer to a call that arrived at `arrived`.
     pub(super) fn new(call_id: Arc<str>, frame: Utf8Bytes, arrived: Instant) -> Self {
         Self { call_id, frame, expires: arrived + CALL_PENDING, sent: false }
     }
 
-    /// An answer that is worth nothing from `expires` on.
+    /// Creates an answer that expires at `expires`.
     pub(super) fn expiring(call_id: Arc<str>, frame: Utf8Bytes, expires: Instant) -> Self {
         Self { call_id, frame, expires, sent: false }
     }
 
-    /// When the platform has given up on the call.
+    /// Returns the time at which the platform stops waiting.
     pub(super) fn expires(&self) -> Instant {
         self.expires
     }
 
-    /// The call's id and the frame.
+    /// Returns the call's id and the frame.
     pub(super) fn texts(&self) -> (&str, &str) {
         (&self.call_id, &self.frame)
     }
 
-    /// Whether it was written to a connection before.
+    /// Returns whether the answer was already written to a connection.
     pub(super) fn was_sent(&self) -> bool {
         self.sent
     }
 
-    /// What it takes in memory, in bytes.
+    /// Returns the size in memory, in bytes.
     fn size(&self) -> usize {
         self.call_id.len() + self.frame.len()
     }
 
-    /// The same answer, once it is written.
+    /// Marks the answer as written.
     pub(super) fn sent(self) -> Self {
         Self { sent: true, ..self }
     }
 
-    /// Whether the platform has given up on the call.
+    /// Returns whether the platform has stopped waiting for the answer.
     pub(super) fn is_expired(&self, now: Instant) -> bool {
         self.expires <= now
     }
 }
 
-/// Answers that wait to be sent.
+/// A bounded queue of unsent answers.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: Mutex<Waiting>,
@@ -93,7 +94,7 @@ struct Waiting {
 }
 
 impl Outbox {
-    /// An outbox that tells `events` of answers that are lost.
+    /// Creates an outbox that reports lost answers to `events`.
     pub(super) fn new(events: Events) -> Self {
         Self { events, ..Self::default() }
     }
@@ -102,16 +103,16 @@ impl Outbox {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts an answer behind the others and wakes the connection.
+    /// Appends an answer and wakes the connection.
     pub(super) fn push(&self, answer: Answer) {
         self.push_all([answer], Instant::now());
     }
 
-    /// Puts answers behind the others and wakes the connection, once.
+    /// Appends answers and wakes the connection once.
     pub(super) fn push_all(&self, answers: impl IntoIterator<Item = Answer>, now: Instant) {
         let dropped = {
             let mut waiting = self.waiting();
-            // Only a call's own id can be that long; the frame would cost the connection.
+            // Possible only for a huge call id. The platform would close the connection.
             let mut dropped = Vec::new();
             for answer in answers {
                 if answer.frame.len() > MAX_FRAME_BYTES {
@@ -128,24 +129,24 @@ impl Outbox {
         self.lose(dropped);
     }
 
-    /// Takes all that wait, oldest first, in exchange for `taken`, which is empty and has room for the next ones.
+    /// Swaps all waiting answers, oldest first, with the empty `taken`, whose memory is reused.
     pub(super) fn poll_take(&self, context: &Context<'_>, taken: &mut VecDeque<Answer>) {
         debug_assert!(taken.is_empty());
-        // Registered before looking, so that a push in between is not missed.
+        // Registered before the queue is read, so that no push is missed.
         self.sender.register(context.waker());
         let mut waiting = self.waiting();
         waiting.bytes = 0;
         std::mem::swap(&mut waiting.answers, taken);
     }
 
-    /// Takes all that wait, oldest first.
+    /// Takes all waiting answers, oldest first.
     pub(super) fn take_all(&self) -> VecDeque<Answer> {
         let mut waiting = self.waiting();
         waiting.bytes = 0;
         std::mem::take(&mut waiting.answers)
     }
 
-    /// Puts back what was taken and may not have arrived, before what came since.
+    /// Puts back answers that may not have arrived, before the newer ones.
     pub(super) fn put_back(&self, answers: VecDeque<Answer>) {
         let dropped = {
             let mut waiting = self.waiting();
@@ -158,18 +159,18 @@ impl Outbox {
         self.lose(dropped);
     }
 
-    /// Gives answers up, and says so.
+    /// Drops answers, and reports those that were never sent as lost.
     pub(super) fn lose(&self, answers: impl IntoIterator<Item = Answer>) {
         for answer in answers {
-            // One that was written before may well have arrived.
+            // An answer that was written may have arrived.
             if answer.was_sent() {
                 continue;
             }
-            // Each is logged, unless there is a flood of them.
+            // In a flood, only every 2^n-th loss is logged.
             let so_far = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
-            if so_far <= FEW || so_far.is_power_of_two() {
+            if so_far <= LOGGED_LOSSES || so_far.is_power_of_two() {
                 let call_id = shorten(&answer.call_id);
-                tracing::warn!(call_id, so_far, "an answer is lost: it came too late, or too many wait");
+                tracing::warn!(call_id, so_far, "answer lost: it expired, or too many answers were waiting");
             }
             observe::answer_lost();
             self.events.tell(HostEvent::AnswerLost { call_id: answer.call_id.to_string() });
@@ -184,20 +185,20 @@ impl Outbox {
         self.waiting().answers.len()
     }
 
-    /// Whether so many answers wait that nothing should be started that adds to them.
+    /// Returns whether no further calls should be started until answers are sent.
     pub(super) fn is_crowded(&self) -> bool {
         let waiting = self.waiting();
         waiting.bytes >= CROWDED_BYTES || waiting.answers.len() >= CROWDED_ANSWERS
     }
 
-    /// When the last answer that waits is worth nothing any more.
+    /// Returns the time at which the last waiting answer expires.
     pub(super) fn last_expiry(&self) -> Option<Instant> {
         self.waiting().answers.iter().map(|answer| answer.expires).max()
     }
 }
 
 impl Waiting {
-    /// Takes out what is too much or too late, oldest first.
+    /// Removes expired and excess answers, oldest first.
     fn shrink(&mut self, now: Instant) -> Vec<Answer> {
         let mut dropped = Vec::new();
         while self.bytes > MAX_BYTES || self.answers.front().is_some_and(|oldest| oldest.is_expired(now)) {

@@ -1,5 +1,5 @@
-//! A look at the connection without being a host: is the configuration complete, is the platform there, does it
-//! take the secret? Nothing is registered, so nothing is lost at the platform.
+//! Checks the connection without running a host: configuration, reachability and secret. Registers no tools, so the
+//! platform keeps the registered ones.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,31 +17,30 @@ use crate::tool::error::format_duration;
 use crate::verify::Secret;
 use crate::wire::{ConnectUrl, Inbound};
 
-/// How one thing was found.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionCheck {
-    /// What was looked at, such as `URL` or `TLS`.
+    /// The subject of the check, such as `URL` or `TLS`.
     pub what: &'static str,
-    /// What there is, or what is wrong and what to do.
+    /// The finding, or the problem and its fix.
     pub found: Result<String, String>,
 }
 
-/// How far to go.
+/// The depth of a connection check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum CheckDepth {
     /// Up to an open connection. The secret is not sent.
     #[default]
     Reach,
-    /// Up to the platform's welcome. A host that is connected as the same entity and environment is put aside
-    /// for it, and stands by for up to a minute.
+    /// Up to the platform's welcome. This disconnects a host that is connected as the same entity and environment,
+    /// which then stands by for up to a minute.
     Authenticate,
 }
 
 impl HostConfig {
-    /// Looks at URL, entity, secret and connection, one after the other, until something is wrong that what
-    /// follows needs.
+    /// Checks URL, entity, secret, TLS and connection in this order; stops at a failure that later checks depend on.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -63,7 +62,7 @@ impl HostConfig {
         };
         let secret =
             self.secret.as_ref().ok_or(ConfigError::MissingSecret).and_then(|source| Ok(source.load()?));
-        let found = secret.as_ref().map(|secret| format!("there, {} characters", secret.expose().len()));
+        let found = secret.as_ref().map(|secret| format!("set, {} characters", secret.expose().len()));
         let found_secret = found.map_err(explain);
         let url = match self.connect_url() {
             Ok(url) => url,
@@ -95,7 +94,7 @@ impl HostConfig {
         let reached = match timeout(self.connect_timeout, reach(&url, tls.as_ref())).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(ending)) => Err(ending.to_string()),
-            Err(_) => Err(format!("nothing answers within {}", format_duration(self.connect_timeout))),
+            Err(_) => Err(format!("no answer within {}", format_duration(self.connect_timeout))),
         };
         let stream = match reached {
             Ok(stream) => stream,
@@ -111,27 +110,27 @@ impl HostConfig {
             let welcomed = timeout(self.connect_timeout, welcome(&url, stream, &secret));
             note(
                 "welcome",
-                welcomed.await.unwrap_or_else(|_| Err("the platform does not say welcome".to_owned())),
+                welcomed.await.unwrap_or_else(|_| Err("the platform sent no welcome in time".to_owned())),
             );
         }
         checks
     }
 
-    /// The entity, wherever it is named.
+    /// Returns the entity, from the URL or the configuration.
     #[cfg(feature = "jwt")]
     pub(crate) fn named_entity(&self) -> Option<String> {
         let url = self.url.as_deref().and_then(|url| ConnectUrl::new(url, None, None).ok());
         url.and_then(|url| url.entity()).or_else(|| self.entity.clone())
     }
 
-    /// The URL that is dialled.
+    /// Returns the URL to dial.
     pub(super) fn connect_url(&self) -> Result<ConnectUrl, ConfigError> {
         let url = self.url.as_deref().ok_or(ConfigError::MissingUrl)?;
         let url = ConnectUrl::new(url, self.entity.as_deref(), self.environment.as_deref())?;
         if url.is_exposed() && !self.allow_insecure { Err(ConfigError::Insecure) } else { Ok(url) }
     }
 
-    /// The TLS configuration for a URL, where it asks for TLS.
+    /// Returns the TLS configuration for a URL, if it needs TLS.
     pub(super) fn tls(&self, url: &ConnectUrl) -> Result<Option<Arc<rustls::ClientConfig>>, ConfigError> {
         if !url.is_tls() {
             return Ok(None);
@@ -144,7 +143,7 @@ impl HostConfig {
     }
 }
 
-/// What is wrong with the configuration, for those who look at it from outside and have no code to change.
+/// Describes a configuration error without advice to change code.
 fn explain(error: &ConfigError) -> String {
     match error {
         ConfigError::MissingUrl => {
@@ -156,7 +155,7 @@ fn explain(error: &ConfigError) -> String {
     }
 }
 
-/// Waits for the platform's welcome, and says who it takes us for.
+/// Waits for the platform's welcome; returns the entity and environment that it names.
 async fn welcome(url: &ConnectUrl, stream: Connection, secret: &Secret) -> Result<String, String> {
     let mut socket = upgrade(url, stream, secret).await.map_err(|ending| ending.to_string())?;
     let mut last_error = None;
@@ -180,5 +179,5 @@ async fn welcome(url: &ConnectUrl, stream: Connection, secret: &Secret) -> Resul
             _ => {}
         }
     }
-    Err("the connection ended before a welcome".to_owned())
+    Err("the connection ended before the welcome".to_owned())
 }

@@ -1,4 +1,4 @@
-//! What all connections of one host share.
+//! State shared by all connections of one host.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -35,7 +35,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// What runs the tools.
+    /// Returns the dispatcher, which runs the tools.
     pub(crate) fn dispatcher(&self) -> &Dispatcher {
         self.intake.dispatcher()
     }

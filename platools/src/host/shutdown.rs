@@ -1,11 +1,11 @@
-//! Signals: the first one asks for an orderly end, the second one for any end.
+//! Signals: the first one starts a graceful shutdown, the second one stops the host at once.
 
 use std::future::Future;
 use std::io;
 
 use super::{HostError, Shared};
 
-/// The signals that stop a program: SIGTERM and SIGINT, or Ctrl-C where there are no signals.
+/// Receives the signals that stop a program: SIGTERM and SIGINT; Ctrl-C on platforms without signals.
 ///
 /// [`Host::run`](crate::Host::run) listens to them. A door with a server of its own can do the same: the first signal
 /// ends it gracefully, the second one at once.
@@ -78,7 +78,7 @@ impl Signals {
         }
     }
 
-    /// Runs the host. The first signal asks it to shut down, the second one drops it.
+    /// Runs the host until it ends. The first signal shuts it down, the second one drops it.
     pub(super) async fn guard(
         mut self,
         shared: &Shared,

@@ -1,4 +1,4 @@
-//! What comes in on one connection: each frame, and the calls among them.
+//! Handles the inbound frames of one connection.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,20 +12,20 @@ use crate::observe;
 use crate::tool::ToolError;
 use crate::wire::{CallFrame, FrameError, Inbound, MAX_FRAME_BYTES, outbound};
 
-/// How long to wait before registering again when the platform does not say.
+/// The delay before a throttled registration is retried, if the platform states none.
 const REGISTER_AGAIN: Duration = Duration::from_secs(15);
-/// The longest that the platform may put off a registration: its own window is a minute.
+/// Maximum delay that the platform may request; its own window is one minute.
 const LONGEST_THROTTLE: Duration = Duration::from_secs(300);
-/// How many calls may come before `welcome`.
+/// Maximum number of calls buffered before `welcome`.
 const MAX_EARLY: usize = 256;
-/// How much of a text from the platform a log line shows, in characters.
+/// Maximum length of a text from the platform in a log line, in characters.
 const LOGGED: usize = 200;
 
 impl Session<'_> {
-    /// Acts on one frame. `true` when the timers are other ones now.
+    /// Handles one frame. Returns `true` if it changed the timers.
     pub(super) fn on_frame(&mut self, text: &str) -> bool {
         match Inbound::parse(text) {
-            // What it may call is known only with the welcome.
+            // The scope of calls is known only after `welcome`.
             Ok(Inbound::ToolCall(call)) if !self.welcomed => self.keep_early(&call, text),
             Ok(Inbound::ToolCall(call)) => self.on_call(&call, self.read_at, self.read_at_wall),
             Ok(Inbound::HeartbeatAck) => self.outgoing.on_heartbeat_ack(),
@@ -40,34 +40,34 @@ impl Session<'_> {
             }
             Ok(Inbound::RegisterThrottled(throttled)) => {
                 let wait = throttled.retry_after.unwrap_or(REGISTER_AGAIN).min(LONGEST_THROTTLE);
-                tracing::warn!(?wait, "registered too often, trying again later");
+                tracing::warn!(?wait, "registration throttled by the platform, retrying later");
                 self.shared.events.tell(HostEvent::RegistrationThrottled { retry_after: wait });
                 self.timers.register = Some(Instant::now() + wait);
                 return true;
             }
             Ok(Inbound::ToolHealthAlert(alert)) => {
-                tracing::warn!(tool = alert.tool, status = ?alert.status, "the platform says a tool is unwell");
+                tracing::warn!(tool = alert.tool, status = ?alert.status, "the platform reports a tool as unhealthy");
             }
             Ok(Inbound::Error(error)) => {
                 let message: String = error.message.chars().take(LOGGED).collect();
-                tracing::warn!(message = ?message, "the platform reports an error");
+                tracing::warn!(message = ?message, "error from the platform");
                 if !self.welcomed {
                     self.last_error = Some(message);
                 }
             }
-            Ok(unknown) => tracing::debug!(?unknown, "a frame of an unknown type is ignored"),
+            Ok(unknown) => tracing::debug!(?unknown, "frame of an unknown type ignored"),
             Err(error) => self.on_broken_frame(&error),
         }
         false
     }
 
-    /// Keeps a call that comes before `welcome` until then.
+    /// Buffers a call that arrives before `welcome`.
     fn keep_early(&mut self, call: &CallFrame<'_>, text: &str) {
         let bytes: usize = self.early.iter().map(|(_, text)| text.len()).sum();
         if self.early.len() < MAX_EARLY && bytes < MAX_FRAME_BYTES {
             self.early.push((self.read_at, text.to_owned()));
         } else {
-            let error = ToolError::overloaded("too many calls came before the welcome").to_string();
+            let error = ToolError::overloaded("too many calls arrived before the welcome").to_string();
             self.refuse(call.call_id(), None, "overloaded", &error);
         }
     }
@@ -79,7 +79,7 @@ impl Session<'_> {
         }
     }
 
-    /// Counts a frame that cannot be read, and logs the first, second, fourth, … of them.
+    /// Counts a malformed frame; logs the first, second, fourth, … of them.
     pub(super) fn count_malformed(&mut self, what: &dyn std::fmt::Display) {
         self.malformed += 1;
         observe::frame_malformed();
@@ -89,7 +89,7 @@ impl Session<'_> {
         }
     }
 
-    /// Receives a call and starts it, or answers why it does not run.
+    /// Receives a call and starts it, or answers it with the reason for its rejection.
     pub(super) fn on_call(&mut self, call: &CallFrame<'_>, at: Instant, wall: SystemTime) {
         let arrival = Arrival { at, wall, scope: &self.scope };
         match self.shared.intake.receive(&Incoming::Frame(call), arrival) {
@@ -104,22 +104,22 @@ impl Session<'_> {
             }
             Received::Running => {
                 let call_id = shorten(call.call_id());
-                tracing::warn!(call_id, "a call came again while it is running; it is answered once");
+                tracing::warn!(call_id, "duplicate of a running call ignored, it is answered once");
             }
             Received::Answered(frame) => {
                 let call_id = shorten(call.call_id());
-                tracing::warn!(call_id, "a call came again after it was answered; it gets the same answer");
+                tracing::warn!(call_id, "duplicate of an answered call, sending the same answer again");
                 self.shared.outbox.push(Answer::new(call.call_id().into(), frame.into(), at));
             }
         }
     }
 
-    /// Answers a call that does not run.
+    /// Answers a rejected call.
     fn refuse(&mut self, call_id: &str, tool: Option<&str>, reason: &'static str, error: &str) {
         self.shared.note_refusal(call_id, tool, reason);
         if !self.shared.intake.may_refuse(call_id) {
             let call_id = shorten(call_id);
-            tracing::warn!(call_id, "the refusal is not sent, since a call of this id is running");
+            tracing::warn!(call_id, "refusal not sent: another call with this id is running");
             return;
         }
         let frame = outbound::tool_error(call_id, error).into();

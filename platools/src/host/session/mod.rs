@@ -1,8 +1,8 @@
-//! One connection, from its opening to its end.
+//! One connection, from the open socket to its end.
 //!
-//! One task reads, writes and keeps time, without ever waiting for one of them alone: frames are read as
-//! long as there are any, answers are written as long as the socket takes them, and the socket is flushed
-//! once when there is nothing more to write. Calls run in other tasks; those of one read are started together.
+//! One task reads, writes and handles timers without blocking on any of them: it reads all available frames, writes
+//! answers while the socket accepts them, and flushes once when nothing is left to write. Calls run in other tasks;
+//! those of one read are started together.
 
 mod incoming;
 mod outgoing;
@@ -32,17 +32,17 @@ use crate::run::Batch;
 use crate::tool::declaration::format_bytes;
 use crate::wire::{CALL_PENDING, Inbound, Scope, Welcome, outbound};
 
-/// How many frames are read before time and shutdown are looked at again.
+/// The number of frames read before timers and shutdown are polled again.
 const READ_BUDGET: usize = 256;
-/// After how many frames the clocks are read again.
+/// The number of frames after which the clocks are read again.
 const CLOCK_EVERY: usize = 16;
-/// How many answers may be taken and unsent before no further calls are read.
+/// The number of unsent answers at which no further calls are read.
 const UNSENT_LIMIT: usize = 16_384;
-/// How long further changes of the tools are waited for before they are declared.
+/// The delay after a change of the tools before they are declared.
 const DEBOUNCE: Duration = Duration::from_millis(200);
-/// How long a change waits for further ones that never pause.
+/// Maximum delay of a declaration while changes continue.
 const LONGEST_DEBOUNCE: Duration = Duration::from_secs(2);
-/// How long a connection has to last before earlier failures count no longer.
+/// The time after which a connection is stable and earlier failures no longer count.
 const LASTING: Duration = Duration::from_secs(30);
 
 /// One connection.
@@ -57,22 +57,22 @@ pub(super) struct Session<'a> {
     last_error: Option<String>,
     last_inbound: Instant,
     timers: Timers,
-    /// The first change of the tools that is not declared yet.
+    /// The time of the first undeclared change of the tools.
     changed: Option<Instant>,
-    /// Frames that could not be read.
+    /// The number of malformed frames.
     malformed: u64,
-    /// Calls that came before `welcome`, as they came.
+    /// Calls that arrived before `welcome`.
     early: Vec<(Instant, String)>,
-    /// Whether no calls are read, since too many answers wait to be written.
+    /// Whether reading is paused, since too many answers wait to be written.
     held_back: bool,
     /// Calls that were read and not started yet.
     batch: Batch<Shared>,
-    /// The time on both clocks, a few frames old at most.
+    /// The time on both clocks, at most a few frames old.
     read_at: Instant,
     read_at_wall: SystemTime,
 }
 
-/// When something is due, if it is.
+/// The deadlines of the session.
 #[derive(Debug, Default)]
 struct Timers {
     welcome: Option<Instant>,
@@ -82,17 +82,17 @@ struct Timers {
     silence: Option<Instant>,
 }
 
-/// What makes the session look up from its socket.
+/// An outcome of polling the socket that the session loop handles.
 enum Noticed {
     Ended(Ending),
-    /// The timers are other ones now.
+    /// The timers changed.
     Welcome,
     /// Everything is written and flushed, and no call is running.
     AllSent,
 }
 
 impl<'a> Session<'a> {
-    /// A session on a socket that was just opened; `welcome` has to come before `deadline`.
+    /// Creates a session on a socket that was just opened; `welcome` must arrive before `deadline`.
     pub(super) fn new(
         shared: &'a Arc<Shared>,
         status: &'a mut Status,
@@ -120,7 +120,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Runs the connection to its end. Answers that may not have arrived are back in the outbox then.
+    /// Runs the connection to its end, and returns unproven answers to the outbox.
     pub(super) async fn run(mut self) -> Ending {
         let shared = Arc::clone(self.shared);
         let mut changes = shared.dispatcher().tools().changes();
@@ -149,7 +149,7 @@ impl<'a> Session<'a> {
                     Noticed::Welcome => {}
                 },
                 () = time => match self.on_time() {
-                    // The time of a shutdown is over; what is written should still arrive.
+                    // The shutdown deadline has passed; written answers should still arrive.
                     Some(Ending::Drained) => {
                         self.say_goodbye().await;
                         break Ending::Drained;
@@ -185,15 +185,15 @@ impl<'a> Session<'a> {
         let ending = self.poll_read(context, &mut welcome);
         self.batch.start();
         if let Some(ending) = ending {
-            // The reply to a close goes out with what is written already.
+            // Sends the reply to a close, and everything written before.
             let _ = Pin::new(&mut self.socket).poll_flush(context);
             return Poll::Ready(Noticed::Ended(ending));
         }
-        // Read before the outbox is: a call puts its answer there before it stops being in flight.
+        // Read before the outbox: a call stores its answer there before it leaves the in-flight count.
         let idle = self.shared.dispatcher().in_flight() == 0;
         let written = self.poll_write(context);
         if self.held_back && !self.is_backed_up() {
-            // Nothing was read, so nothing else would wake the task for what can be read now.
+            // Reading was paused, so the socket did not register a waker.
             context.waker().wake_by_ref();
         }
         match written {
@@ -204,8 +204,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Whether so many answers are unsent that no further calls should be read: a platform that takes no
-    /// answers gets no more work done.
+    /// Returns whether reading should pause because of unsent answers: backpressure on a platform that reads none.
     fn is_backed_up(&self) -> bool {
         self.outgoing.unsent() >= UNSENT_LIMIT || self.shared.outbox.is_crowded()
     }
@@ -215,7 +214,7 @@ impl<'a> Session<'a> {
             if index % CLOCK_EVERY == 0 {
                 (self.read_at, self.read_at_wall) = (Instant::now(), SystemTime::now());
             }
-            // Before the welcome nothing can be sent, so there is nothing to wait for.
+            // Before `welcome` nothing can be sent, so pausing would wait forever.
             self.held_back = self.welcomed && self.is_backed_up();
             if self.held_back {
                 return None;
@@ -242,12 +241,12 @@ impl<'a> Session<'a> {
                 Message::Ping(_) | Message::Frame(_) => {}
             }
         }
-        // There is more; come back after the others had their turn.
+        // There may be more: yield to the other branches first.
         context.waker().wake_by_ref();
         None
     }
 
-    /// Writes what there is to write. `true` when all of it is flushed.
+    /// Writes all pending messages. Returns `true` when everything is flushed.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Result<bool, SocketError> {
         let now = Instant::now();
         loop {
@@ -258,7 +257,7 @@ impl<'a> Session<'a> {
                 return Ok(false);
             }
             let Some(message) = self.outgoing.next(&self.shared.outbox, now) else {
-                // All that was taken may have expired while more came in.
+                // All taken answers may have expired while others arrived.
                 if self.welcomed && !self.shared.outbox.is_empty() {
                     continue;
                 }
@@ -296,7 +295,7 @@ impl<'a> Session<'a> {
             silence: Some(now + interval * 2),
         };
         self.last_error = None;
-        // A host that is about to go has nothing to declare.
+        // A host that is shutting down declares no tools.
         if !self.status.is_draining() {
             self.register(now);
         }
@@ -319,7 +318,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Does what is due.
+    /// Handles the timers that are due.
     fn on_time(&mut self) -> Option<Ending> {
         let now = Instant::now();
         let is_due = |timer: Option<Instant>| timer.is_some_and(|due| due <= now);
@@ -333,7 +332,7 @@ impl<'a> Session<'a> {
                     "nothing arrived for {allowed:?}, the connection is dead"
                 )));
             }
-            // What went out before such a ping is of no use any more.
+            // The calls answered before such an old ping are no longer pending.
             let allowed_pong = allowed.max(CALL_PENDING);
             if self.outgoing.pinged().is_some_and(|since| since + allowed_pong <= now) {
                 return Some(Ending::Lost(format!(
@@ -359,7 +358,7 @@ impl<'a> Session<'a> {
         self.status.on_drain_time(self.shared, now)
     }
 
-    /// The sign of life, with the health of the tools for which it changed.
+    /// Returns the heartbeat, with the health of the tools for which it changed.
     fn heartbeat(&self) -> String {
         let entries = self.shared.dispatcher().tools().entries();
         let changed: Vec<_> =
@@ -367,8 +366,8 @@ impl<'a> Session<'a> {
         outbound::heartbeat(changed.iter().map(|(name, health)| (*name, health)))
     }
 
-    /// Closes in order. `true` when the platform closed too, so that it has read everything before. A pong in the
-    /// meantime proves what it proves at any time.
+    /// Closes the connection. Returns `true` if the platform replied, which proves that it has read everything. Pongs
+    /// still count meanwhile.
     async fn say_goodbye(&mut self) -> bool {
         let close =
             CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::from_static("host shutting down") };

@@ -1,9 +1,8 @@
-//! What goes out on one connection, and what is known to have arrived.
+//! Outbound frames of one connection, and the delivery of answers.
 //!
-//! TCP takes bytes that never arrive when a connection breaks. So an answer is kept after it was written,
-//! until something proves that the platform has read it: the pong to a ping, or the acknowledgement of a
-//! heartbeat, that was sent behind it. What is not proven when the connection ends is sent again on the
-//! next one; the platform ignores an answer to a call that is settled (protocol §3).
+//! Bytes written to a TCP socket are lost if the connection breaks. So a written answer is kept until the platform is
+//! proven to have read it: by the pong to a later ping, or by the acknowledgement of a later heartbeat. Unproven
+//! answers are sent again on the next connection; the platform ignores duplicates of an answer (protocol §3).
 
 use std::collections::VecDeque;
 use std::task::Context;
@@ -15,48 +14,48 @@ use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 use crate::host::outbox::{Answer, Outbox};
 use crate::observe;
 
-/// How many bytes of written answers are kept for a platform that never proves anything.
+/// Maximum size of the unproven answers, in bytes.
 const MAX_UNPROVEN_BYTES: usize = 16 * 1024 * 1024;
-/// How long it takes at least from one ping to the next. The last answers of a flood may go without one; the ping
-/// behind the next frame, a heartbeat at the latest, is for them too.
+/// Minimum time between pings. Answers written within it are covered by the ping after the next frame, which is a
+/// heartbeat at the latest.
 const PING_PAUSE: Duration = Duration::from_millis(10);
-/// So many bytes of written answers are worth a ping at once.
+/// The size of unproven answers, in bytes, that triggers a ping at once.
 const MUCH_UNPROVEN_BYTES: usize = 1024 * 1024;
-/// For how many answers there is room between two reads.
+/// The capacity, in answers, that is kept after a flood.
 const KEPT_ROOM: usize = 256;
-/// How many heartbeats wait for their acknowledgement. Once there are so many, which one an acknowledgement
-/// belongs to is no longer known, and only pings prove anything.
+/// Maximum number of tracked unacknowledged heartbeats. At this number, an acknowledgement can no longer be matched to
+/// its heartbeat, and only pongs prove delivery.
 const MAX_HEARTBEATS: usize = 64;
 
-/// What goes out on one connection.
+/// The outbound queue of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
-    /// Frames that go before all answers.
+    /// Frames that are sent before all answers.
     control: VecDeque<Utf8Bytes>,
-    /// Answers taken out of the outbox and not written yet.
+    /// Answers taken from the outbox and not written yet.
     answers: VecDeque<Answer>,
-    /// Answers that are written and not known to have arrived, oldest first.
+    /// Answers that are written but not proven to have arrived, oldest first.
     unproven: VecDeque<Answer>,
     unproven_bytes: usize,
-    /// How many of the unproven ones went out before the ping that is not answered yet.
+    /// The number of unproven answers covered by the pending ping.
     ping: Option<usize>,
-    /// The same for the heartbeats that are not acknowledged yet, oldest first, and when they went out.
+    /// The number of unproven answers covered by each unacknowledged heartbeat, oldest first, and when it was sent.
     heartbeats: VecDeque<(usize, Instant)>,
-    /// When the ping went out that is not answered yet.
+    /// When the pending ping was sent.
     pinged: Option<Instant>,
-    /// When the last one went out.
+    /// When the last ping was sent.
     last_ping: Option<Instant>,
-    /// Tells a ping's pong from that of an earlier one.
+    /// The number of pings so far; the payload that identifies each.
     pings: u64,
 }
 
 impl Outgoing {
-    /// Puts a frame before all answers.
+    /// Queues a frame before all answers.
     pub(super) fn push_control(&mut self, frame: Utf8Bytes) {
         self.control.push_back(frame);
     }
 
-    /// Puts a heartbeat before all answers that are not written yet.
+    /// Queues a heartbeat before all answers that are not written yet.
     pub(super) fn push_heartbeat(&mut self, frame: Utf8Bytes) {
         if self.heartbeats.len() < MAX_HEARTBEATS {
             self.heartbeats.push_back((self.unproven.len(), Instant::now()));
@@ -64,21 +63,21 @@ impl Outgoing {
         self.control.push_back(frame);
     }
 
-    /// How many answers are taken and not written.
+    /// Returns the number of answers taken and not written.
     pub(super) fn unsent(&self) -> usize {
         self.answers.len()
     }
 
-    /// Takes what waits in the outbox, if nothing is left of what was taken before.
+    /// Takes the waiting answers from the outbox, if all taken before are written.
     pub(super) fn refill(&mut self, outbox: &Outbox, context: &Context<'_>) {
         if self.answers.is_empty() {
-            // A flood leaves no room behind that nobody needs.
+            // Frees the memory that a flood has left.
             self.answers.shrink_to(KEPT_ROOM);
             outbox.poll_take(context, &mut self.answers);
         }
     }
 
-    /// The next message to write: control frames, then answers, then a ping behind them.
+    /// Returns the next message to write: control frames, then answers, then a ping that covers them.
     pub(super) fn next(&mut self, outbox: &Outbox, now: Instant) -> Option<Message> {
         if let Some(frame) = self.control.pop_front() {
             return Some(Message::Text(frame));
@@ -118,7 +117,7 @@ impl Outgoing {
         }
     }
 
-    /// The platform has read everything before this pong's ping.
+    /// Handles a pong: everything before its ping has arrived.
     pub(super) fn on_pong(&mut self, payload: &[u8]) {
         if payload == self.pings.to_be_bytes()
             && let Some(covered) = self.ping.take()
@@ -128,7 +127,7 @@ impl Outgoing {
         }
     }
 
-    /// The platform has read everything before the oldest heartbeat that it had not acknowledged.
+    /// Handles an acknowledgement: everything before the oldest unacknowledged heartbeat has arrived.
     pub(super) fn on_heartbeat_ack(&mut self) {
         if self.heartbeats.len() == MAX_HEARTBEATS {
             return;
@@ -141,12 +140,12 @@ impl Outgoing {
         }
     }
 
-    /// Since when a ping is not answered, if there is one.
+    /// Returns the time at which the pending ping was sent.
     pub(super) fn pinged(&self) -> Option<Instant> {
         self.pinged
     }
 
-    /// Lets the oldest `count` go.
+    /// Drops the oldest `count` unproven answers.
     fn prove(&mut self, count: usize) {
         for answer in self.unproven.drain(..count.min(self.unproven.len())) {
             self.unproven_bytes -= answer.frame.len();
@@ -157,16 +156,16 @@ impl Outgoing {
         }
     }
 
-    /// Whether answers were written that may not have arrived, and that somebody still waits for.
+    /// Returns whether unproven answers are left that have not expired.
     pub(super) fn has_unproven(&self, now: Instant) -> bool {
         self.unproven.iter().any(|answer| !answer.is_expired(now))
     }
 
-    /// What has to be sent on another connection, oldest first.
+    /// Returns the answers to send on another connection, oldest first.
     pub(super) fn into_unproven(self) -> VecDeque<Answer> {
         let now = Instant::now();
         let Self { mut unproven, mut answers, .. } = self;
-        // Written already: too late for another attempt is no loss worth a word.
+        // Expired answers were written and may have arrived, so they are not reported as lost.
         unproven.retain(|answer| !answer.is_expired(now));
         unproven.append(&mut answers);
         unproven

@@ -1,4 +1,4 @@
-//! A session over a pipe instead of a network, on a clock of its own.
+//! Sessions over an in-memory pipe, with paused time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,7 +23,7 @@ fn host() -> Host {
     builder.tools([tool]).build().unwrap()
 }
 
-/// A host's session, and the platform's end of its connection.
+/// Runs a host's session on its end of the pipe.
 async fn run(host: Host, stream: DuplexStream) -> Ending {
     let stream: Connection = Box::new(stream);
     let socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
@@ -32,7 +32,7 @@ async fn run(host: Host, stream: DuplexStream) -> Ending {
     Session::new(&host.shared, &mut status, socket, deadline).run().await
 }
 
-/// A platform that says `welcome` and then acknowledges heartbeats, as long as it is asked to.
+/// A platform that sends `welcome` and acknowledges heartbeats while `acknowledge` returns `true`.
 async fn platform(stream: DuplexStream, heartbeats: &AtomicUsize, acknowledge: impl Fn(usize) -> bool) {
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
     socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
@@ -47,7 +47,7 @@ async fn platform(stream: DuplexStream, heartbeats: &AtomicUsize, acknowledge: i
     }
 }
 
-/// Nothing is kept of an idle connection.
+/// Asserts that an idle connection holds no state.
 fn keeps_nothing(handle: &HostHandle) {
     assert!(handle.in_flight() == 0 && handle.shared.outbox.is_empty());
 }
@@ -63,7 +63,7 @@ async fn three_idle_hours_change_nothing() {
         () = tokio::time::sleep(HOUR * 3) => {}
     }
     assert_eq!(handle.state(), HostState::Active);
-    // One in 30 s, within 10 %.
+    // One every 30 s, within 10 %.
     let heartbeats = heartbeats.into_inner();
     assert!((324..=400).contains(&heartbeats), "{heartbeats}");
     keeps_nothing(&handle);
