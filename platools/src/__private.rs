@@ -1,4 +1,4 @@
-//! What generated code refers to. Nothing here is for people, and all of it may change in any release.
+//! Items that generated code refers to. Not part of the public API; may change in any release.
 
 pub use inventory;
 pub use regex::Regex;
@@ -22,23 +22,23 @@ pub struct Registration {
 
 inventory::collect!(Registration);
 
-/// What `#[tool]` gives to a type of the function's name, so that `tools![…]` finds the tool.
+/// Implemented by `#[tool]` for a type with the name of the function, so that `tools![…]` finds the tool.
 pub trait ToolDefinition {
     /// Makes the tool.
     fn tool() -> Tool;
 }
 
-/// What a parameter of type `T` needs the host to hold.
+/// Returns the requirement of a parameter of type `T` on the host.
 pub fn requirement<T: FromCall>() -> Option<Requirement> {
     T::requirement()
 }
 
-/// Marks an error as said before the handler ran, so that it does not count against the tool's health.
+/// Marks an error as a rejection before the handler, so that it does not count against the tool's health.
 pub fn refusal(error: ToolError) -> ToolError {
     error.into_refusal()
 }
 
-/// A regular expression that was checked when the tool was compiled.
+/// Compiles a regular expression that the macro has validated.
 ///
 /// # Panics
 /// When the compiled expression exceeds the size limit of `regex`.
@@ -46,7 +46,7 @@ pub fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).unwrap_or_else(|error| panic!("the pattern `{pattern}` of a tool argument: {error}"))
 }
 
-/// A value from the reader, which has one unless its `finish` said why not.
+/// Unwraps a value from the reader, which is present unless its `finish` returned an error.
 pub fn read<T>(value: Option<T>) -> Result<T, ToolError> {
     value.ok_or_else(|| ToolError::invalid_arguments("an argument could not be read"))
 }

@@ -1,4 +1,4 @@
-//! What can go wrong before or while a host runs, as one type for `main`.
+//! The error type of the crate, for `main`: everything that can stop a host.
 
 use std::fmt;
 
@@ -6,25 +6,25 @@ use crate::host::{ConfigError, HostError};
 use crate::run::{AccessError, MissingState, TableError};
 use crate::tool::{DeclarationError, RegistryError};
 
-/// A result whose error reads well when `main` returns it.
+/// A `Result` with [`Error`], which prints as a readable message when `main` returns it.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a host did not start, or gave up.
+/// The reason for which a host did not start or stopped.
 ///
-/// Its `Debug` is the message for people, since that is what a `main` that returns it prints.
+/// `Debug` prints the message too, since a `main` that returns an error prints its `Debug` form.
 #[non_exhaustive]
 pub enum Error {
-    /// The configuration is incomplete or wrong.
+    /// The configuration is incomplete or invalid.
     Config(ConfigError),
     /// A tool cannot be registered.
     Registry(RegistryError),
-    /// A tool asks for state that nobody registered.
+    /// A tool takes state that is not registered.
     MissingState(MissingState),
-    /// Access to a tool would not be controlled as the tool needs it.
+    /// The host cannot enforce the access rules of a tool.
     Access(AccessError),
     /// The declaration of the tools is too large.
     Declaration(DeclarationError),
-    /// The platform refused the connection for good.
+    /// The platform rejected the connection permanently, or the host was stopped.
     Host(HostError),
     /// An error of session tokens, of keys, of a crate above this one, or of the program; see [`Error::other`].
     Other(Box<dyn std::error::Error + Send + Sync>),

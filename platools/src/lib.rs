@@ -21,85 +21,84 @@
 //! }
 //! ```
 //!
-//! Types of your own are arguments and results once they derive `serde::Deserialize` or `serde::Serialize` and
-//! `schemars::JsonSchema`; for those derives `serde` and `schemars` (version 1) have to be dependencies too.
+//! Your own types can be arguments if they derive `serde::Deserialize` and `schemars::JsonSchema`, and results if they
+//! derive `serde::Serialize` and `schemars::JsonSchema`. These derives need `serde` and `schemars` (version 1) as
+//! dependencies.
 //!
 //! # A tour
 //!
-//! * **Tools.** [`#[tool]`](macro@tool) makes a tool of a function, [`#[toolset]`](macro@toolset) of the methods of an
-//!   `impl` block. Arguments are whatever is `Deserialize` and [`JsonSchema`](schemars::JsonSchema); results are
-//!   whatever is `Serialize`, [`Media`], or a `Result` of it. A [`Tool`] whose shape is known only at run time is made
-//!   by hand.
+//! * **Tools.** [`#[tool]`](macro@tool) turns a function into a tool, [`#[toolset]`](macro@toolset) the methods of an
+//!   `impl` block. Arguments implement `Deserialize` and [`JsonSchema`](schemars::JsonSchema); results are `Serialize`,
+//!   [`Media`], or a `Result` of either. [`Tool::new`] creates a tool whose schema is known only at run time.
 //! * **Errors.** The model reads the text of a [`ToolError::user`], a `String`, or a type marked [`UserFacingError`].
-//!   Every other error is internal: the model reads `internal error (call …)`, the log has the whole chain.
-//! * **The caller.** [`CallContext`] is who is calling, [`State`] is what the host shares, a [`CancellationToken`]
-//!   says when the call has to end, at its timeout or at the end of a shutdown's grace period, a moment before its
-//!   future is dropped; all are parameters taken by type. [`current_user_id`] and its siblings reach the
-//!   same from anywhere inside a call.
-//! * **Who may call.** What the platform says about the user is not signed. An [`Authenticator`] verifies the user's
-//!   token: a closure, or `caller::JwtAuthenticator` (feature `jwt`). From then on the `auth` and `roles` of the tools
-//!   are enforced, and a tool can take the verified [`Identity`].
+//!   Every other error is internal: the model reads `internal error (call …)`, the log shows the whole error chain.
+//! * **The caller.** Parameters injected by type: [`CallContext`] describes the caller, [`State`] is a value shared by
+//!   the host, and a [`CancellationToken`] is cancelled shortly before the call's future is dropped, at its timeout or
+//!   at the end of a shutdown's grace period. [`current_user_id`](caller::current_user_id) and its siblings return the
+//!   caller anywhere inside a call.
+//! * **Access control.** The platform's statements about the user are not signed. An [`Authenticator`] verifies the
+//!   user's token: a closure, or `caller::JwtAuthenticator` (feature `jwt`). With one, the `auth` and `roles` of the
+//!   tools are enforced, and a tool can take the verified [`Identity`].
 //! * **The host.** [`Platools`] builds it from [`HostConfig`], [`Host::run`] keeps it connected, [`HostHandle`] watches
-//!   and stops it. [`Limits`] bounds what runs at the same time.
+//!   and stops it. [`Limits`] bounds concurrent calls.
 //! * **MCP.** The crate `platools-mcp` serves the same tools to MCP clients, on standard input and output or over HTTP;
 //!   handlers report their progress to them with [`Progress`].
-//! * **Calls over HTTP.** `fallback::HttpFallback` (feature `http`) is a router that takes signed calls as requests.
-//! * **Frontends.** `SessionTokens` (feature `jwt`) mints the short-lived tokens with which a frontend talks to the
-//!   platform, here or, with `remote-mint`, at the platform; `session_token::session_token_router` (feature `http`)
-//!   hands them out behind the backend's own login.
-//! * **Before agents see them.** The crate `platools-toolkit` finds what keeps agents from choosing or calling a tool,
-//!   runs cases of a YAML file against the tools, and is a command line for the backend's own program.
-//! * **Beneath.** [`wire`] is the wire, [`verify`] verifies calls; both are usable by themselves.
+//! * **Calls over HTTP.** `fallback::HttpFallback` (feature `http`) is a router that accepts signed calls as requests.
+//! * **Frontends.** `SessionTokens` (feature `jwt`) mints the short-lived tokens with which a frontend calls the
+//!   platform; with `remote-mint`, the platform mints them. `session_token::session_token_router` (feature `http`)
+//!   serves them behind the backend's own login.
+//! * **Checks.** The crate `platools-toolkit` finds problems that keep agents from choosing or calling a tool, runs
+//!   test cases from a YAML file, and adds a command line to the backend's program.
+//! * **Building blocks.** [`wire`] has the types of the wire, [`verify`] verifies calls; both can be used alone.
 //!
 //! # Registration
 //!
-//! Every `#[tool]` function that is linked into the program registers itself. A crate that nothing refers to is **not**
-//! linked, and its tools are missing without a word: name something of that crate (`use orders as _;` is enough), or
-//! give the list with [`tools!`]. A host with an explicit list has exactly those tools.
+//! Every `#[tool]` function that is linked into the program registers itself. A crate that the program does not refer
+//! to is **not** linked, and its tools are missing without an error: refer to the crate (`use orders as _;` is enough),
+//! or list the tools with [`tools!`]. A host with an explicit list has exactly those tools.
 //!
 //! # Secrets in logs
 //!
-//! At `trace`, the WebSocket library prints headers and frames, and with them the service secret and users' tokens.
+//! At `trace`, the WebSocket library logs headers and frames, which contain the service secret and users' tokens.
 //! Cap `tungstenite`, `tokio_tungstenite`, `hyper`, `reqwest`, `rmcp` and `rustls` at `info` in your subscriber, or use
-//! `logging::init` (feature `logging`), which does. This crate logs neither at any level.
+//! `logging::init` (feature `logging`), which does so. This crate logs neither secrets nor tokens at any level.
 //!
-//! # What can be observed
+//! # Observability
 //!
-//! [`HostHandle`] tells the state and the events of a connection. Each call runs in a `tracing` span called `call`,
+//! [`HostHandle`] reports the state and the events of a connection. Each call runs in a `tracing` span called `call`,
 //! at level `info`, with `tool`, `call_id`, `user_id`, `agent_id`, `thread_id`, `subject` (of the verified identity),
-//! `traceparent`, and at its end `outcome` and
-//! `latency_ms`; never with arguments, tokens or results. A call that succeeds logs no line. With the feature
-//! `metrics`, these figures go to whatever recorder the program installs:
+//! `traceparent`, and at its end `outcome` and `latency_ms`; never with arguments, tokens or results. A successful call
+//! logs no line. With the feature `metrics`, the recorder that the program installs gets these metrics:
 //!
 //! | name | kind | labels | meaning |
 //! | --- | --- | --- | --- |
-//! | `platools_calls_total` | counter | `tool`, `outcome` | calls that have their answer; the outcome is `ok` or the kind of the error |
+//! | `platools_calls_total` | counter | `tool`, `outcome` | answered calls; the outcome is `ok` or the kind of the error |
 //! | `platools_call_duration_seconds` | histogram | `tool` | from a call's admission to its answer, waiting included |
-//! | `platools_calls_in_flight` | gauge | | calls that run or wait |
-//! | `platools_calls_waiting` | gauge | | calls among them that wait for their place |
-//! | `platools_calls_refused_total` | counter | `reason` | calls answered without running a handler: the verification's reason, or the kind of the error |
-//! | `platools_frames_malformed_total` | counter | | frames that could not be read |
+//! | `platools_calls_in_flight` | gauge | | running and waiting calls |
+//! | `platools_calls_waiting` | gauge | | waiting calls |
+//! | `platools_calls_refused_total` | counter | `reason` | calls answered without running a handler; the reason of the verification, or the kind of the error |
+//! | `platools_frames_malformed_total` | counter | | malformed frames |
 //! | `platools_connections_total` | counter | | connections that the platform welcomed |
-//! | `platools_disconnects_total` | counter | | connections that ended, or could not be made |
-//! | `platools_hosts` | gauge | `state` | hosts of this process that are in that state, such as `active` |
-//! | `platools_answers_redelivered_total` | counter | | answers sent again on another connection |
+//! | `platools_disconnects_total` | counter | | connections that ended or failed |
+//! | `platools_hosts` | gauge | `state` | hosts of this process in that state, such as `active` |
+//! | `platools_answers_redelivered_total` | counter | | answers resent on another connection |
 //! | `platools_answers_lost_total` | counter | | answers that could not be delivered in time |
 //!
-//! The heartbeat tells the platform how each tool is doing, for the tools where that changed: the moving average of
-//! its latency, the errors of the last hour, the text of the last one, and a word. `down` means at least 5 calls in
-//! the last hour of which half or more failed, `degraded` that at least a tenth failed. Only what a handler ends with
-//! is an error (an `Err`, a panic, a timeout); refusals before the handler are not.
+//! The heartbeat reports the health of each tool for which it changed: the moving average of the latency, the number of
+//! errors in the last hour, the text of the last error, and a status. `down` means at least 5 calls in the last hour of
+//! which half or more failed, `degraded` that at least a tenth failed. Errors are failures of the handler (an `Err`, a
+//! panic, a timeout); rejections before the handler do not count.
 //!
 //! # Features
 //!
-//! | feature | what it adds |
+//! | feature | adds |
 //! | --- | --- |
 //! | `logging` | `logging::init`, a subscriber for programs that keeps secrets out of the log |
-//! | `metrics` | figures about calls and connections, through the `metrics` facade |
-//! | `jwt` | `session_token`: session tokens for frontends, minted and verified; `caller::JwtAuthenticator`: users known by a JSON Web Token |
-//! | `jwks` | the same with keys that are published at a URL |
-//! | `remote-mint` | `session_token::RemoteMint`: session tokens that the platform signs |
-//! | `http` | `session_token::session_token_router`: the endpoint that hands them out, for axum; `fallback::HttpFallback`: calls over HTTP |
+//! | `metrics` | metrics of calls and connections, through the `metrics` facade |
+//! | `jwt` | `session_token`: session tokens for frontends, minted and verified; `caller::JwtAuthenticator`: authenticates users by JSON Web Tokens |
+//! | `jwks` | `caller::JwtAuthenticator` with keys published at a URL (JWKS) |
+//! | `remote-mint` | `session_token::RemoteMint`: session tokens minted by the platform |
+//! | `http` | `session_token::session_token_router`: an axum endpoint that serves session tokens; `fallback::HttpFallback`: calls over HTTP |
 
 // Generated code says `::platools`, also in this crate's own tests.
 #[allow(unused_extern_crates, reason = "used by the macro")]
@@ -141,7 +140,7 @@ pub use crate::tool::{
 };
 pub use crate::verify::SecretSource;
 
-/// What most programs use: `use platools::prelude::*`.
+/// The items that most programs need: `use platools::prelude::*`.
 pub mod prelude {
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};
@@ -154,10 +153,10 @@ pub mod prelude {
     };
 }
 
-/// The tools made of the named `#[tool]` functions, as a list. Where the compiler says "expected type, found
-/// function", the function lacks its `#[tool]`.
+/// Lists the tools of the named `#[tool]` functions. The compiler error "expected type, found function" means that a
+/// function lacks `#[tool]`.
 ///
-/// For two hosts in one process, for tests, and wherever automatic registration is not wanted:
+/// For several hosts in one process, for tests, and in place of automatic registration:
 ///
 /// ```
 /// use platools::{tool, tools};
@@ -184,7 +183,7 @@ macro_rules! tools {
     };
 }
 
-/// Compiles the examples of the pages as documentation tests.
+/// Compiles the examples in the Markdown pages as documentation tests.
 #[cfg(doctest)]
 mod pages {
     #[doc = include_str!("../../README.md")]

@@ -1,8 +1,8 @@
-//! Logging for programs, with the one precaution that a host needs (feature `logging`).
+//! A `tracing` subscriber for programs that keeps secrets out of the log (feature `logging`).
 //!
-//! At `trace`, the libraries below the connection print headers and frames, and with them the service
-//! secret and users' tokens. Whatever `RUST_LOG` says, they are capped at `info` here. A program that
-//! sets up its own subscriber does well to do the same; [`is_safe`] is the rule.
+//! At `trace`, the libraries below the connection log headers and frames, which contain the service secret and users'
+//! tokens. They are capped at `info` here, whatever `RUST_LOG` says. A program with its own subscriber should filter by
+//! [`is_safe`].
 
 use std::io::IsTerminal as _;
 
@@ -11,7 +11,7 @@ use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Libraries that print what they carry.
+/// Crates that log headers or payloads below `info`.
 const CAPPED: [&str; 9] = [
     "tungstenite",
     "tokio_tungstenite",
@@ -24,8 +24,8 @@ const CAPPED: [&str; 9] = [
     "tokio_rustls",
 ];
 
-/// Logs to standard error as `RUST_LOG` says, `info` without it. Does nothing when the program has a
-/// subscriber already.
+/// Installs a subscriber that logs to standard error, filtered by `RUST_LOG`; `info` if unset. Does nothing if the
+/// program already has a subscriber.
 ///
 /// ```
 /// platools::logging::init();
@@ -35,12 +35,12 @@ pub fn init() {
     init_with_default("info");
 }
 
-/// The same, for a program that says `default` where `RUST_LOG` says nothing.
+/// Installs the subscriber of [`init`], with the filter `default` if `RUST_LOG` is unset.
 pub fn init_with_default(default: &str) {
     let wanted = match std::env::var(EnvFilter::DEFAULT_ENV) {
         Ok(wanted) if !wanted.is_empty() => EnvFilter::try_new(&wanted).unwrap_or_else(|error| {
-            // The one line that no subscriber can take.
-            eprintln!("RUST_LOG is not understood, `{default}` is used: {error}");
+            // There is no subscriber yet.
+            eprintln!("RUST_LOG is invalid, using `{default}`: {error}");
             EnvFilter::new(default)
         }),
         _ => EnvFilter::new(default),
@@ -49,11 +49,11 @@ pub fn init_with_default(default: &str) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     let subscriber = tracing_subscriber::registry().with(wanted).with(filter_fn(is_safe)).with(lines);
-    // The only error is that somebody was faster.
+    // Fails only if there already is a subscriber.
     let _ = subscriber.try_init();
 }
 
-/// Whether an event may be logged: `false` for what could print a secret.
+/// Returns whether an event may be logged: `false` if it could contain a secret.
 pub fn is_safe(metadata: &Metadata<'_>) -> bool {
     let crate_name = metadata.target().split("::").next().unwrap_or_default();
     *metadata.level() <= Level::INFO || !CAPPED.contains(&crate_name)

@@ -1,6 +1,6 @@
-//! Figures about calls and connections, for `metrics` (feature `metrics`; without it nothing is counted).
+//! Metrics of calls and connections (feature `metrics`; without it, these functions do nothing).
 //!
-//! The table of all of them is in the documentation of the crate.
+//! The documentation of the crate lists all metrics.
 
 #![cfg_attr(not(feature = "metrics"), allow(unused_variables, reason = "nothing is counted"))]
 
@@ -49,32 +49,32 @@ fn step(gauge: &metrics::Gauge, up: bool) {
     if up { gauge.increment(1.0) } else { gauge.decrement(1.0) }
 }
 
-/// A call was answered without running a handler.
+/// Counts a call that was answered without running a handler.
 pub(crate) fn call_refused(reason: &'static str) {
     figure!(metrics::counter!("platools_calls_refused_total", "reason" => reason).increment(1));
 }
 
-/// A frame could not be read.
+/// Counts a malformed frame.
 pub(crate) fn frame_malformed() {
     figure!(metrics::counter!("platools_frames_malformed_total").increment(1));
 }
 
-/// The platform said `welcome`.
+/// Counts a connection that the platform welcomed.
 pub(crate) fn connected() {
     figure!(metrics::counter!("platools_connections_total").increment(1));
 }
 
-/// A connection ended, or could not be made.
+/// Counts a connection that ended or failed.
 pub(crate) fn disconnected() {
     figure!(metrics::counter!("platools_disconnects_total").increment(1));
 }
 
-/// An answer was sent again on another connection.
+/// Counts an answer that was resent on another connection.
 pub(crate) fn answer_redelivered() {
     figure!(metrics::counter!("platools_answers_redelivered_total").increment(1));
 }
 
-/// An answer could not be delivered in time.
+/// Counts an answer that could not be delivered in time.
 pub(crate) fn answer_lost() {
     figure!(metrics::counter!("platools_answers_lost_total").increment(1));
 }
