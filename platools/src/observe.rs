@@ -18,7 +18,7 @@ macro_rules! figure {
     ($code:expr) => {};
 }
 
-/// A call has its answer.
+/// Records an answered call.
 pub(crate) fn call_finished(tool: &str, outcome: &'static str, latency: Duration) {
     figure!({
         metrics::counter!("platools_calls_total", "tool" => tool.to_owned(), "outcome" => outcome)
@@ -29,19 +29,19 @@ pub(crate) fn call_finished(tool: &str, outcome: &'static str, latency: Duration
 
 // The gauges go up and down instead of being set, so that several hosts of one process add up.
 
-/// A call is in flight, or is so no longer.
-pub(crate) fn call_in_flight(is_so: bool) {
-    figure!(step(&metrics::gauge!("platools_calls_in_flight"), is_so));
+/// Counts a call in flight, or no longer.
+pub(crate) fn call_in_flight(entered: bool) {
+    figure!(step(&metrics::gauge!("platools_calls_in_flight"), entered));
 }
 
-/// A call waits for its place, or does so no longer.
-pub(crate) fn call_waiting(is_so: bool) {
-    figure!(step(&metrics::gauge!("platools_calls_waiting"), is_so));
+/// Counts a waiting call, or no longer.
+pub(crate) fn call_waiting(entered: bool) {
+    figure!(step(&metrics::gauge!("platools_calls_waiting"), entered));
 }
 
-/// A host is in a state, or is so no longer.
-pub(crate) fn host_state(state: &'static str, is_so: bool) {
-    figure!(step(&metrics::gauge!("platools_hosts", "state" => state), is_so));
+/// Counts a host in a state, or no longer.
+pub(crate) fn host_state(state: &'static str, entered: bool) {
+    figure!(step(&metrics::gauge!("platools_hosts", "state" => state), entered));
 }
 
 #[cfg(feature = "metrics")]

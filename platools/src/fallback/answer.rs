@@ -25,9 +25,9 @@ pub(super) fn of(outcome: Result<String, Failure>) -> Response {
 pub(super) fn refused(refused: &Refused) -> Response {
     let text = refused.to_string();
     match refused {
-        Refused::NotVerified(_) => plain(StatusCode::UNAUTHORIZED, text),
-        Refused::NotReadable(_) => plain(StatusCode::BAD_REQUEST, text),
-        Refused::NotAdmitted(error) => failed(error.kind(), text, error.retry_after()),
+        Refused::Verification(_) => plain(StatusCode::UNAUTHORIZED, text),
+        Refused::Body(_) => plain(StatusCode::BAD_REQUEST, text),
+        Refused::Admission(error) => failed(error.kind(), text, error.retry_after()),
     }
 }
 

@@ -150,7 +150,7 @@ async fn receive(route: &Route, request: Request<Body>) -> Result<Admitted, Resp
             let text = "a call of this id is running or was answered";
             ("known_call_id", refuse(StatusCode::CONFLICT, text))
         }
-        Received::Refused(Refused::NotAdmitted(_)) if shared.dispatcher().is_closed() => {
+        Received::Refused(Refused::Admission(_)) if shared.dispatcher().is_closed() => {
             ("shutting_down", shutting_down())
         }
         Received::Refused(refusal) => (refusal.reason(), refused(&refusal)),
@@ -165,7 +165,7 @@ fn receive_verified(route: &Route, call: &Incoming<'_, '_>) -> Received {
     let scope = shared.scope.read().unwrap_or_else(PoisonError::into_inner).clone();
     let arrival = Arrival { at: Instant::now(), wall: SystemTime::now(), scope: &scope };
     match shared.intake.receive(call, arrival) {
-        Received::Refused(Refused::NotVerified(Refusal::SignatureMismatch)) if read_secret(route) => {
+        Received::Refused(Refused::Verification(Refusal::SignatureMismatch)) if read_secret(route) => {
             shared.intake.receive(call, arrival)
         }
         received => received,

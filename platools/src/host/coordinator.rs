@@ -83,8 +83,8 @@ impl fmt::Debug for Gateway {
 }
 
 /// A call that a [`Coordinator`] places. It counts as in flight here until it is answered, so keep it no longer than its
-/// [time](Admitted::time_left). If it is dropped, it is answered with an error of the kind `Unavailable`, so
-/// that the platform does not wait for nothing.
+/// [time](Admitted::time_left). Dropping it answers the call with an error of the kind
+/// `Unavailable`, so that the platform does not wait in vain.
 pub struct RoutedCall {
     call: Option<Admitted>,
     shared: Arc<Shared>,

@@ -39,6 +39,7 @@ pub(crate) struct Intake {
 }
 
 /// A call as the platform sent it, unverified.
+#[expect(clippy::large_enum_variant, reason = "it is passed on at once and stored nowhere")]
 pub(crate) enum Incoming<'a, 'f> {
     /// A frame of the socket.
     Frame(&'f CallFrame<'a>),
@@ -72,20 +73,20 @@ pub(crate) enum Received {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
     #[error(transparent)]
-    NotVerified(#[from] Refusal),
+    Verification(#[from] Refusal),
     #[error(transparent)]
-    NotReadable(#[from] CallBodyError),
+    Body(#[from] CallBodyError),
     #[error("{0}")]
-    NotAdmitted(ToolError),
+    Admission(ToolError),
 }
 
 impl Refused {
     /// The reason as one word, for logs and metrics.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
-            Self::NotVerified(refusal) => refusal.reason(),
-            Self::NotReadable(_) => "malformed",
-            Self::NotAdmitted(error) => error.kind().as_str(),
+            Self::Verification(refusal) => refusal.reason(),
+            Self::Body(_) => "malformed",
+            Self::Admission(error) => error.kind().as_str(),
         }
     }
 }
@@ -185,7 +186,7 @@ impl Intake {
                 if let Some(call_id) = claimed {
                     self.calls.release(&call_id);
                 }
-                Received::Refused(Refused::NotAdmitted(error))
+                Received::Refused(Refused::Admission(error))
             }
         }
     }

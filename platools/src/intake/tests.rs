@@ -75,7 +75,7 @@ async fn requests_and_frames_are_calls_of_one_kind() {
         assert_eq!(call.run().await.result.unwrap().to_value(), json!("{\"a\":1}"));
     }
     let broken = Incoming::Request { envelope: RawEnvelope::default(), body: "[]", traceparent: None };
-    assert!(matches!(intake.receive(&broken, arrival), Received::Refused(Refused::NotReadable(_))));
+    assert!(matches!(intake.receive(&broken, arrival), Received::Refused(Refused::Body(_))));
 }
 
 #[tokio::test]

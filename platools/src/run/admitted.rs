@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 
 use super::Core;
 use super::admission::{LentPlace, Presence, Ticket};
-use super::course::{CallerCheck, Course, CANCEL_GRACE};
+use super::course::{CANCEL_GRACE, CallerCheck, Course};
 use super::entry::Entry;
 use super::handler::{self, Begun};
 use crate::caller::CallScope;
