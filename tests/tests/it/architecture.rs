@@ -25,7 +25,8 @@ fn every_function_and_type_that_the_page_names_is_where_it_says() {
     for (shown, path) in links {
         let code = std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
         // A file or a folder is shown by its own path.
-        if shown.contains('/') || shown.ends_with(".rs") || path.ends_with(&format!("/{shown}.rs")) {
+        let is_path = shown.contains('/') || path.ends_with(&format!("/{shown}"));
+        if is_path || path.ends_with(&format!("/{shown}.rs")) {
             continue;
         }
         for name in shown.split("::") {

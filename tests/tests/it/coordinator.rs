@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use platools::caller::CallContext;
 use platools::host::{Coordinator, Gateway, HostState, KeptAnswer, RoutedCall};
 use platools::intake::CallRequest;
-use platools::prelude::*;
 use platools::tool::Place;
 use platools::{Tool, ToolCall, ToolOutput, ToolSpec};
 use platools_dev::DevPlatform;
