@@ -215,7 +215,7 @@ async fn nobody_gets_in_where_they_do_not_belong_and_no_door_prints_a_secret() {
     hidden.extend([viewer, support, admin, "entity-t0ken".to_owned(), "b0dy-s3cret".to_owned()]);
     let log = host.finish().await;
     for line in [
-        "its user token was refused: it has expired",
+        "the user token was refused: it has expired",
         "needs an admin",
         "nonce_replay",
         "not minted",
