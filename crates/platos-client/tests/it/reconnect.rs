@@ -163,7 +163,7 @@ async fn a_platform_that_is_not_there_is_tried_and_then_reported_with_nothing_se
     let (events, error) = all(client.threads().send("thr_1", "Hi")).await;
     assert_eq!(short(&events), ["reconnecting"; 5].join(" "));
     let error = error.unwrap().to_string();
-    assert!(error.contains("no connection to 127.0.0.1:") && error.contains("nothing was sent"), "{error}");
+    assert!(error.contains("cannot connect to 127.0.0.1:") && error.contains("nothing was sent"), "{error}");
 }
 
 #[tokio::test]
