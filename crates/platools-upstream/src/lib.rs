@@ -13,9 +13,9 @@
 //! let host = Platools::builder().tools([]).build_local()?;
 //! let program = ServerProgram::new("mcp-server-filesystem").arg("/srv/files");
 //! let upstream = Upstream::start(UpstreamConfig::program("files", program));
-//! tokio::spawn(keep_in_step(upstream.tools(), host.clone(), |tool| tool));
+//! tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone(), |tool| tool));
 //! upstream.up().await;
-//! for (tool, _) in host.tools().iter() {
+//! for tool in host.tools().list() {
 //!     println!("{}", tool.name());
 //! }
 //! upstream.stop().await;

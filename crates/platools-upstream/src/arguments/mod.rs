@@ -19,7 +19,7 @@ const NAMED: usize = 10;
 /// use serde_json::json;
 ///
 /// let schema = ArgumentSchema::new(json!({"properties": {"limit": {"type": "integer", "default": 10}}}))?;
-/// let filled = schema.check(&Arguments::try_from(json!({}))?)?;
+/// let filled = schema.check(&Arguments::try_from(json!({}))?).unwrap();
 /// assert_eq!(filled["limit"], 10);
 /// let error = schema.check(&Arguments::try_from(json!({"limti": 5}))?).unwrap_err();
 /// assert!(error.to_string().contains("did you mean `limit`?"));
