@@ -1,6 +1,6 @@
 //! The one way in and out for calls, whatever door they come through.
 //!
-//! A call of the platform, over the socket or over HTTP, is [received](Intake::receive): verified, looked up by its id,
+//! A call of the platform, over the socket or over HTTP, is received by `Intake::receive`: verified, looked up by its id,
 //! admitted. A call whose caller the door has verified itself enters by a [`Door`]. What comes out is an [`Answer`], a
 //! value that each door writes in its own way. This room must not know sockets, HTTP or MCP.
 

@@ -1,7 +1,7 @@
 //! Runs calls: admits them within the limits, runs each with a timeout and isolated from the others, finishes it once.
 //!
 //! Every door enters here through [`intake`](crate::intake), after it has verified the caller; there is no other way to
-//! run a tool. This room must not know sockets, frames or doors; finished calls go to a [`Sink`].
+//! run a tool. This room must not know sockets, frames or doors; finished calls go to a `Sink`.
 //!
 //! | step | what happens | errors |
 //! | --- | --- | --- |
