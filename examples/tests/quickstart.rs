@@ -1,4 +1,4 @@
-//! What a newcomer does first: run the quickstart, and paste what it suggests.
+//! Runs quickstart as a newcomer does, and pastes its first suggestion.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not inside of a test function")]
 

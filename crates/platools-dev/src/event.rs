@@ -156,7 +156,7 @@ pub enum Event {
     MalformedFrame {
         /// From whom.
         key: EntityKey,
-        /// What is wrong with it.
+        /// The problem with the value.
         problem: String,
     },
 }

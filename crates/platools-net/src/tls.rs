@@ -19,7 +19,7 @@ pub enum TlsError {
     CaFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with the value.
         problem: String,
     },
     /// TLS cannot be set up.

@@ -26,9 +26,9 @@ pub(crate) struct Definition {
 
 /// How the function is called from the handler.
 pub(crate) enum Call {
-    /// As a free function, by its name.
+    /// Calls a free function by its name.
     Function,
-    /// As an associated function of `Self`; the variable holds the toolset.
+    /// Calls an associated function of `Self`; the variable holds the toolset.
     Method(Ident),
 }
 

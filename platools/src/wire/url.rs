@@ -48,7 +48,7 @@ pub enum UrlError {
          wss://platos.example/tools/sync"
     )]
     Malformed {
-        /// What is wrong with it.
+        /// The problem with the value.
         problem: String,
     },
     /// The URL is of another kind.

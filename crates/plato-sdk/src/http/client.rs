@@ -33,7 +33,7 @@ pub(crate) enum Method {
 /// One request.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
-    /// What it is called in errors.
+    /// The name of the request in error texts.
     pub(crate) operation: &'static str,
     pub(crate) method: Method,
     pub(crate) url: Url,

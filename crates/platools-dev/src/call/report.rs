@@ -1,4 +1,4 @@
-//! What came of a call, and what its signature covers (protocol §3, §6).
+//! The outcome of a call, and the parts that its signature covers (protocol §3, §6).
 
 use std::time::Duration;
 
@@ -142,7 +142,7 @@ impl CallReport {
     }
 }
 
-/// What the signature of a call covers, and the signature itself, as they stand in its frame (protocol §6).
+/// The signature of a call and the texts that it covers, as they appear in the frame (protocol §6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignatureParts {

@@ -39,7 +39,7 @@ pub(super) fn server(text: &str, rules: &Egress) -> Result<Url, String> {
 /// Splits a URL with placeholders into its server, and what the arguments fill.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns the problem with the text, for the line of the file that holds it.
 pub(super) fn split(text: &str, rules: &Egress) -> Result<(Url, UrlTemplate), String> {
     let behind_scheme = text.find("://").map(|at| at + 3).ok_or_else(|| {
         "this is not a whole URL: write one such as \"http://127.0.0.1:8080/orders/{id}\", or name a `backend`".to_owned()
@@ -58,7 +58,7 @@ pub(super) fn split(text: &str, rules: &Egress) -> Result<(Url, UrlTemplate), St
 /// Reads what stands behind a server: a path and a query.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns the problem with the text, for the line of the file that holds it.
 pub(super) fn rest(text: &str) -> Result<UrlTemplate, String> {
     if text.contains('#') {
         return Err("a `#` and what follows it never reaches a server: leave it out, or write %23".to_owned());

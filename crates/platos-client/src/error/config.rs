@@ -50,7 +50,7 @@ pub enum ConfigError {
     Header {
         /// What the value is.
         what: &'static str,
-        /// What is wrong with it.
+        /// The problem with the value.
         problem: &'static str,
     },
     /// An id cannot be part of a path.
@@ -58,7 +58,7 @@ pub enum ConfigError {
     Id {
         /// What the id is of.
         what: &'static str,
-        /// What is wrong with it.
+        /// The problem with the value.
         problem: &'static str,
     },
     /// A path for a raw request cannot be used.
@@ -80,7 +80,7 @@ pub enum ConfigError {
     CaFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with the value.
         problem: String,
     },
     /// A file with a credential cannot be read.
