@@ -2,9 +2,11 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use platools::wire::platform::{RegistrationCounts, heartbeat_ack, tools_registered, welcome};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -12,24 +14,30 @@ use super::{push_frame, scope};
 
 /// Ends a measurement that hangs.
 const SILENCE: Duration = Duration::from_secs(60);
+/// How much is read at once, in bytes.
+const ROOM: usize = 256 << 10;
+
+static HEARTBEAT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"heartbeat\""));
+/// `"call_000000000017"`, and not `"call_id"`.
+static CALL_ID: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"call_0"));
 
 /// A host that is connected and has declared its tools.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// What was received and not read yet.
-    received: Vec<u8>,
-    /// Where what was not read begins.
-    read: usize,
+    /// What was received, and room for more.
+    buffer: Vec<u8>,
+    /// Where what was received and not read begins, and where it ends.
+    received: Range<usize>,
 }
 
 /// A frame from the host.
 #[derive(Debug)]
-pub enum Frame {
+enum Frame<'a> {
     /// Most of them: answers and heartbeats.
-    Text(Vec<u8>),
+    Text(&'a [u8]),
     /// A ping that wants to be answered.
-    Ping(Vec<u8>),
+    Ping(&'a [u8]),
     /// Anything else.
     Other,
 }
@@ -50,20 +58,20 @@ impl Connection {
     pub fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE))?;
-        let mut connection = Self { stream, received: Vec::new(), read: 0 };
+        let mut connection = Self { stream, buffer: vec![0; ROOM], received: 0..0 };
         connection.shake_hands()?;
         Ok(connection)
     }
 
     fn shake_hands(&mut self) -> io::Result<()> {
         let end = loop {
-            if let Some(end) = memmem::find(&self.received, b"\r\n\r\n") {
+            if let Some(end) = memmem::find(&self.buffer[..self.received.end], b"\r\n\r\n") {
                 break end + 4;
             }
             self.receive()?;
         };
-        let head = String::from_utf8_lossy(&self.received[..end]).into_owned();
-        self.read = end;
+        let head = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
+        self.received.start = end;
         let key = head.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case("sec-websocket-key").then(|| value.trim())
@@ -78,7 +86,7 @@ impl Connection {
         self.send(&answer)?;
         loop {
             match self.frame() {
-                Some(Frame::Text(text)) if memmem::find(&text, b"tool_register").is_some() => break,
+                Some(Frame::Text(text)) if memmem::find(text, b"tool_register").is_some() => break,
                 Some(_) => {}
                 None => self.receive()?,
             }
@@ -110,11 +118,13 @@ impl Connection {
     /// # Errors
     /// When the host hung up, or says nothing for a minute.
     pub fn receive(&mut self) -> io::Result<()> {
-        self.received.drain(..std::mem::take(&mut self.read));
-        let old = self.received.len();
-        self.received.resize(old + (256 << 10), 0);
-        let read = self.stream.read(&mut self.received[old..])?;
-        self.received.truncate(old + read);
+        self.buffer.copy_within(self.received.clone(), 0);
+        self.received = 0..self.received.len();
+        if self.buffer.len() < self.received.end + ROOM / 2 {
+            self.buffer.resize(self.received.end + ROOM, 0);
+        }
+        let read = self.stream.read(&mut self.buffer[self.received.end..])?;
+        self.received.end += read;
         if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
@@ -122,8 +132,8 @@ impl Connection {
     ///
     /// # Panics
     /// When it is a close: nobody who measures expects one.
-    pub fn frame(&mut self) -> Option<Frame> {
-        let bytes = &self.received[self.read..];
+    fn frame(&mut self) -> Option<Frame<'_>> {
+        let bytes = &mut self.buffer[self.received.clone()];
         let (opcode, short) = (bytes.first()? & 0x0f, usize::from(bytes.get(1)? & 0x7f));
         let (length, start) = match short {
             126 => (usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)), 4),
@@ -132,15 +142,15 @@ impl Connection {
         };
         let (mask, start) = (bytes.get(start..start + 4)?, start + 4);
         let mask: [u8; 4] = mask.try_into().ok()?;
-        let mut payload = bytes.get(start..start + length)?.to_vec();
+        let payload = bytes.get_mut(start..start + length)?;
         for chunk in payload.chunks_mut(4) {
             chunk.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
         }
-        self.read += start + length;
+        self.received.start += start + length;
         Some(match opcode {
             1 => Frame::Text(payload),
             9 => Frame::Ping(payload),
-            8 => panic!("the host closed: {}", String::from_utf8_lossy(&payload)),
+            8 => panic!("the host closed: {}", String::from_utf8_lossy(payload)),
             _ => Frame::Other,
         })
     }
@@ -151,13 +161,13 @@ impl Connection {
         let mut replies = Vec::new();
         while let Some(frame) = self.frame() {
             match frame {
-                Frame::Text(text) if memmem::find(&text, b"\"heartbeat\"").is_some() => {
+                Frame::Text(text) if HEARTBEAT.find(text).is_some() => {
                     push_frame(&mut replies, &heartbeat_ack());
                 }
-                Frame::Text(text) => answer(&text),
+                Frame::Text(text) => answer(text),
                 Frame::Ping(payload) => {
                     replies.extend_from_slice(&[0x8a, payload.len() as u8]);
-                    replies.extend_from_slice(&payload);
+                    replies.extend_from_slice(payload);
                 }
                 Frame::Other => {}
             }
@@ -168,8 +178,7 @@ impl Connection {
 
 /// The number of the call that a frame answers.
 pub fn call_number(text: &[u8]) -> Option<usize> {
-    // `"call_000000000017"`, and not `"call_id"`.
-    let at = memmem::find(text, b"\"call_0")?;
+    let at = CALL_ID.find(text)?;
     let digits = text.get(at + 6..at + 18)?;
     std::str::from_utf8(digits).ok()?.parse().ok()
 }

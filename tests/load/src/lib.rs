@@ -7,4 +7,4 @@ mod calls;
 mod connection;
 
 pub use self::calls::{Calls, SECRET, call, push_frame, scope};
-pub use self::connection::{Connection, Frame, call_number};
+pub use self::connection::{Connection, call_number};

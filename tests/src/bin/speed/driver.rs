@@ -1,14 +1,21 @@
 //! The platform's side of one connection: as little work as possible for each call, and every answer checked.
 
 use std::net::TcpListener;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use load::{Calls, Connection, call_number};
-use memchr::memmem;
+use memchr::memmem::Finder;
 use tests::process::Process;
 
 use super::ARGUMENTS;
 use super::process::{self, Kind};
+
+/// How long before a call is due its sender no longer sleeps.
+const SPIN: Duration = Duration::from_micros(200);
+
+static THREE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"result\":3"));
+static SPACED_THREE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"result\": 3"));
 
 /// A host, connected.
 pub(crate) struct Driver {
@@ -41,6 +48,24 @@ impl Round {
             per_second: middle(rounds.iter().map(|round| round.per_second).collect()),
             cpu_micros: middle(rounds.iter().map(|round| round.cpu_micros).collect()),
         }
+    }
+}
+
+/// How long calls took, from the time at which each was due to its answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Latencies {
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+}
+
+impl Latencies {
+    pub(crate) fn median(rounds: &[Self]) -> Self {
+        let middle = |of: fn(&Self) -> Duration| {
+            let mut figures: Vec<_> = rounds.iter().map(of).collect();
+            figures.sort_unstable();
+            figures[figures.len() / 2]
+        };
+        Self { p50: middle(|round| round.p50), p99: middle(|round| round.p99) }
     }
 }
 
@@ -90,9 +115,46 @@ impl Driver {
     }
 }
 
+impl Driver {
+    /// Makes `count` calls, one `every` so often. A call that is late because the one before took long counts from the
+    /// time at which it was due.
+    ///
+    /// # Panics
+    /// When an answer is not 3, or does not come.
+    pub(crate) fn paced(&mut self, tool: &str, every: Duration, count: usize) -> Latencies {
+        let calls = Calls::new(tool, ARGUMENTS, count, self.next);
+        let first = self.next;
+        self.next += count;
+        let started = Instant::now() + every;
+        let mut latencies: Vec<Duration> = (0..count)
+            .map(|index| {
+                let due = started + every * index as u32;
+                // A sleep ends late by more than a call takes.
+                std::thread::sleep((due - SPIN).saturating_duration_since(Instant::now()));
+                while Instant::now() < due {
+                    std::hint::spin_loop();
+                }
+                self.connection.send(calls.frames(index, index + 1)).unwrap();
+                let mut is_answered = false;
+                while !is_answered {
+                    self.connection.receive().expect("an answer in time");
+                    let replies =
+                        self.connection.answers(|text| is_answered |= answered(text) == first + index);
+                    if !replies.is_empty() {
+                        self.connection.send(&replies).unwrap();
+                    }
+                }
+                due.elapsed()
+            })
+            .collect();
+        latencies.sort_unstable();
+        Latencies { p50: latencies[count / 2], p99: latencies[count * 99 / 100] }
+    }
+}
+
 /// The number of the call that is answered, with a result of 3.
 fn answered(text: &[u8]) -> usize {
-    let is_three = memmem::find(text, b"\"result\":3").or_else(|| memmem::find(text, b"\"result\": 3"));
+    let is_three = THREE.find(text).or_else(|| SPACED_THREE.find(text));
     let number = call_number(text).filter(|_| is_three.is_some());
     number.unwrap_or_else(|| panic!("not the answer: {}", String::from_utf8_lossy(text)))
 }

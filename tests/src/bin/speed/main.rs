@@ -27,13 +27,15 @@ use std::time::{Duration, Instant};
 
 use load::Calls;
 
-use self::driver::{Driver, Round};
+use self::driver::{Driver, Latencies, Round};
 use self::process::Kind;
 
 /// What every call is made with.
 const ARGUMENTS: &str = r#"{"a":1,"b":2,"note":"hi"}"#;
 /// The most calls of one run: what fits into memory with room to spare.
 const MOST: usize = 400_000;
+/// The time from one call to the next where it is measured how long one takes.
+const EVERY: Duration = Duration::from_millis(1);
 
 const USAGE: &str = "usage: speed [--rounds N] [--seconds S] [--windows N,N,…]";
 
@@ -110,6 +112,11 @@ fn measure(options: &Options) {
             None => println!("{:>14}", "–"),
         }
     }
+    println!("from a call to its answer, one call every {EVERY:?}:");
+    for (kind, latencies) in kinds.iter().zip(paced(&mut drivers, options)) {
+        let Latencies { p50, p99 } = latencies;
+        println!("{:>10}: p50 {:>4} µs, p99 {:>4} µs", kind.name(), p50.as_micros(), p99.as_micros());
+    }
     let full = kinds.iter().position(|kind| *kind == Kind::Full).unwrap();
     let nap = alternate(&mut drivers[full..=full], "nap", 64, options)[0];
     let floor = naps(64, options.time);
@@ -121,6 +128,18 @@ fn measure(options: &Options) {
         floor,
         floor / 6_400.0
     );
+}
+
+/// How long single calls take on each host.
+fn paced(drivers: &mut [Driver], options: &Options) -> Vec<Latencies> {
+    let count = options.time.div_duration_f64(EVERY) as usize;
+    let mut rounds = vec![vec![]; drivers.len()];
+    for _ in 0..options.rounds {
+        for (driver, rounds) in drivers.iter_mut().zip(&mut rounds) {
+            rounds.push(driver.paced("add", EVERY, count));
+        }
+    }
+    rounds.iter().map(|rounds| Latencies::median(rounds)).collect()
 }
 
 /// How often, a second, so many tasks can wait 10 ms: the timers of tokio tick in milliseconds.
