@@ -99,7 +99,7 @@ impl PlatformAnswer {
     pub(super) fn new(call: &mut Finished, show_internal: bool) -> Self {
         let latency = call.latency();
         // Taken out, so that what the call holds besides stays until the answer is on its way.
-        let result = std::mem::replace(&mut call.result, Ok(ToolOutput::null()));
+        let result = std::mem::replace(&mut call.result, Ok(ToolOutput::TAKEN));
         let failure = match result {
             Ok(output) => {
                 let json = output.into_json();

@@ -20,6 +20,9 @@ enum Repr {
 }
 
 impl ToolOutput {
+    /// What stands where an answer was taken out. Not JSON.
+    pub(crate) const TAKEN: Self = Self(Repr::Json(String::new()));
+
     /// Creates a JSON answer.
     ///
     /// # Errors

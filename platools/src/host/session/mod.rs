@@ -32,8 +32,11 @@ use crate::run::Batch;
 use crate::tool::declaration::format_bytes;
 use crate::wire::{CALL_PENDING, Inbound, Scope, Welcome, outbound};
 
-/// The number of frames read before timers and shutdown are polled again.
-const READ_BUDGET: usize = 256;
+/// The number of frames read before timers and shutdown are polled again. To yield costs much: tokio wakes another worker,
+/// which may take the session over.
+const READ_BUDGET: usize = 1_024;
+/// The number of frames after which the calls among them start.
+const START_EVERY: usize = 256;
 /// The number of frames after which the clocks are read again.
 const CLOCK_EVERY: usize = 16;
 /// The number of unsent answers at which no further calls are read.
@@ -213,6 +216,9 @@ impl<'a> Session<'a> {
         for index in 0..READ_BUDGET {
             if index % CLOCK_EVERY == 0 {
                 (self.read_at, self.read_at_wall) = (Instant::now(), SystemTime::now());
+                if index % START_EVERY == 0 {
+                    self.batch.start();
+                }
             }
             // Before `welcome` nothing can be sent, so pausing would wait forever.
             self.held_back = self.welcomed && self.is_backed_up();
