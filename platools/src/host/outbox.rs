@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 
+use bytes::BytesMut;
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -24,6 +25,28 @@ const CROWDED_BYTES: usize = MAX_BYTES / 2;
 const LOGGED_LOSSES: u64 = 1_000;
 /// The number of answers from which no further calls should be started.
 const CROWDED_ANSWERS: usize = 16_384;
+
+/// Maximum size of a frame that shares its memory with others, in bytes.
+const SMALL_FRAME: usize = 1_024;
+/// The size of shared memory, in bytes.
+const SHARED_FRAMES: usize = 16 * 1_024;
+
+/// Makes frames out of texts. Small ones share one allocation, since they are usually sent, proven and freed together.
+#[derive(Default)]
+pub(super) struct Frames(BytesMut);
+
+impl Frames {
+    pub(super) fn make(&mut self, text: String) -> Utf8Bytes {
+        if text.len() > SMALL_FRAME {
+            return text.into();
+        }
+        if self.0.capacity() < text.len() {
+            self.0 = BytesMut::with_capacity(SHARED_FRAMES);
+        }
+        self.0.extend_from_slice(text.as_bytes());
+        Utf8Bytes::try_from(self.0.split().freeze()).unwrap_or_else(|_never| text.into())
+    }
+}
 
 /// An answer, as a frame.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::coordinator::{Coordinator, RoutedCall};
 use super::events::Events;
-use super::outbox::{Answer, Outbox};
+use super::outbox::{Answer, Frames, Outbox};
 use super::{HostConfig, HostEvent};
 use crate::intake::{Intake, shorten};
 use crate::observe;
@@ -94,11 +94,12 @@ impl Sink for Shared {
     /// has every answer there; and before the calls count as answered, so that nothing else is answered under the id
     /// of a running call.
     fn finished(&self, calls: &mut Vec<Finished>) {
+        let mut frames = Frames::default();
         let answers: Vec<Answer> = calls
             .iter_mut()
             .map(|call| {
-                let frame = self.intake.answer(call).frame;
-                Answer::new(Arc::clone(&call.call_id), frame.into(), call.arrived)
+                let frame = frames.make(self.intake.answer(call).frame);
+                Answer::new(Arc::clone(&call.call_id), frame, call.arrived)
             })
             .collect();
         let now = Instant::now();
