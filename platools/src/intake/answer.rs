@@ -88,7 +88,7 @@ impl Answer {
 /// An answer within the limits of the platform, as JSON.
 #[derive(Debug)]
 pub(crate) struct PlatformAnswer {
-    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "the socket needs the frame alone"))]
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "the socket needs the frame alone"))]
     pub(crate) outcome: Result<String, Failure>,
     /// The frame that carries it.
     pub(crate) frame: String,

@@ -43,7 +43,7 @@ pub(crate) struct Intake {
 pub(crate) enum Incoming<'a, 'f> {
     /// A frame of the socket.
     Frame(&'f CallFrame<'a>),
-    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only the feature `http` has that door"))]
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only the feature `http` has that door"))]
     /// An HTTP request: what its headers say, the text that was signed, and the W3C trace context.
     Request { envelope: RawEnvelope<'a>, body: &'a str, traceparent: Option<String> },
 }
@@ -234,7 +234,7 @@ fn unnamed() -> Arc<str> {
 }
 
 /// Whether a call came without an id, so that it cannot come again.
-#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "every call over the socket has an id"))]
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "every call over the socket has an id"))]
 pub(crate) fn is_unnamed(call_id: &str) -> bool {
     call_id.starts_with(UNNAMED)
 }

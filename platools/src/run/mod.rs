@@ -116,10 +116,8 @@ impl Dispatcher {
             entry.limits.check_rate(asked.user)?;
         }
         let ticket = core.admission.enter(&entry, presence)?;
-        let check = authentication.map(|authentication| CallerCheck {
-            authentication,
-            stated: asked.user.map(str::to_owned),
-        });
+        let check = authentication
+            .map(|authentication| CallerCheck { authentication, stated: asked.user.map(str::to_owned) });
         let (arguments, scope) = parts(Arc::clone(&core.surroundings));
         Ok(Admitted {
             core: Arc::clone(core),

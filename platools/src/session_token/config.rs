@@ -2,9 +2,7 @@
 
 use std::io::Write;
 
-#[cfg(feature = "remote-mint")]
-use super::RemoteMint;
-use super::{MintConfigError, MintError, SessionClaims, SessionScope, SessionTokens};
+use super::{MintConfigError, MintError, SessionClaims, SessionScope, SessionTokens, remote};
 use crate::{HostConfig, SecretSource};
 
 /// The supported variables; [`HostConfig`] reads the ones that a host uses too.
@@ -100,7 +98,7 @@ impl SessionTokens {
                         return Err(MintConfigError::Missing { what, variable });
                     }
                 };
-                remote(&url, bearer, scope, &shared)
+                remote::tokens(&url, bearer, scope, &shared)
             }
             Some(other) => Err(MintConfigError::Variable {
                 variable: "PLATOS_MINT",
@@ -109,34 +107,6 @@ impl SessionTokens {
             }),
         }
     }
-}
-
-#[cfg(feature = "remote-mint")]
-fn remote(
-    url: &str,
-    bearer: SecretSource,
-    scope: SessionScope,
-    shared: &HostConfig,
-) -> Result<SessionTokens, MintConfigError> {
-    let mut mint = RemoteMint::builder(url, bearer, scope).allow_insecure(shared.allow_insecure);
-    if let Some(file) = &shared.ca_file {
-        mint = mint.ca_file(file);
-    }
-    Ok(SessionTokens::new(mint.build()?))
-}
-
-#[cfg(not(feature = "remote-mint"))]
-fn remote(
-    _: &str,
-    _: SecretSource,
-    _: SessionScope,
-    _: &HostConfig,
-) -> Result<SessionTokens, MintConfigError> {
-    Err(MintConfigError::Variable {
-        variable: "PLATOS_MINT",
-        value: "remote".to_owned(),
-        expected: "this program was built without the feature `remote-mint` of platools: enable it",
-    })
 }
 
 /// Implements a command `mint`: mints a token for a user with the variables of [`SessionTokens::from_env`], read
@@ -167,12 +137,12 @@ pub async fn print_token(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::session_token::TokenVerifier;
     use crate::verify::Secret;
 
-    const ALL: [(&str, &str); 8] = [
+    pub(crate) const ALL: [(&str, &str); 8] = [
         ("PLATOS_ORGANIZATION_ID", "org_1"),
         ("PLATOS_PROJECT_ID", "proj_1"),
         ("PLATOS_ENVIRONMENT_ID", "env_1"),
@@ -184,7 +154,7 @@ mod tests {
     ];
 
     /// Creates a mint from all variables, with one of them changed.
-    fn tokens(variable: &str, value: &str) -> Result<SessionTokens, MintConfigError> {
+    pub(crate) fn tokens(variable: &str, value: &str) -> Result<SessionTokens, MintConfigError> {
         SessionTokens::from_lookup(|wanted| {
             if wanted == variable {
                 return Some(value.to_owned());
@@ -211,39 +181,6 @@ mod tests {
         let error = tokens("PLATOS_SECRET", "s3cret").unwrap_err().to_string();
         assert!(error.contains("at least 16") && !error.contains("s3cret"), "{error}");
         assert!(tokens("PLATOS_ENTITY", " ").unwrap_err().to_string().contains("`entityId`"));
-    }
-
-    #[cfg(feature = "remote-mint")]
-    #[test]
-    fn the_remote_mint_is_used_if_configured_completely() {
-        let remote = |variable: &str, value: &str| {
-            SessionTokens::from_lookup(|wanted| match wanted {
-                _ if wanted == variable => Some(value.to_owned()),
-                "PLATOS_MINT" => Some("remote".to_owned()),
-                _ => ALL.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned()),
-            })
-        };
-        remote("PLATOS_SECRET", "").unwrap();
-        for (variable, value, part) in [
-            ("PLATOS_MINT_URL", "", "PLATOS_MINT_URL"),
-            ("PLATOS_MINT_URL", "http://10.0.0.1", "not encrypted"),
-            ("PLATOS_MINT_URL", "https://s3cret@h", "user name or password"),
-            ("PLATOS_MINT_BEARER", "", "PLATOS_MINT_BEARER"),
-            ("PLATOS_MINT_BEARER", "s3cret-s3cret-s3cret", "plt_ent_"),
-            ("PLATOS_ENTITY", "orders/../../admin", "`entityId`"),
-            ("PLATOS_CA_FILE", "/nowhere/ca.pem", "/nowhere/ca.pem"),
-        ] {
-            let error = remote(variable, value).unwrap_err().to_string();
-            assert!(error.contains(part), "{variable}={value}: {error}");
-            assert!(!error.contains("s3cret"), "{error}");
-        }
-    }
-
-    #[cfg(not(feature = "remote-mint"))]
-    #[test]
-    fn without_the_feature_the_remote_mint_is_an_error() {
-        let error = tokens("PLATOS_MINT", "remote").unwrap_err().to_string();
-        assert!(error.contains("`remote-mint`"), "{error}");
     }
 
     #[tokio::test]

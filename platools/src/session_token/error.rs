@@ -6,9 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "remote-mint")]
-use platools_net::tls::TlsError;
-
 use crate::host::ConfigError;
 use crate::tool::BoxError;
 use crate::verify::SecretError;
@@ -157,16 +154,6 @@ impl From<MintConfigError> for crate::error::Error {
     }
 }
 
-#[cfg(feature = "remote-mint")]
-impl MintConfigError {
-    pub(super) fn of_tls(error: TlsError) -> Self {
-        match error {
-            TlsError::CaFile { path, problem } => Self::CaFile { path, problem },
-            TlsError::Setup(problem) => Self::Tls(problem),
-        }
-    }
-}
-
 /// An error of minting.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -175,7 +162,6 @@ pub enum MintError {
     #[error("the claims of a session token: {0}")]
     Claims(#[from] ClaimsError),
     /// The platform's mint failed.
-    #[cfg(feature = "remote-mint")]
     #[error(transparent)]
     Remote(#[from] super::RemoteMintError),
     /// A custom mint is temporarily unavailable.
@@ -206,7 +192,6 @@ impl MintError {
     /// Returns the time after which the platform's mint allows a retry, if it said so.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            #[cfg(feature = "remote-mint")]
             Self::Remote(error) => error.retry_after(),
             _ => None,
         }
@@ -215,7 +200,6 @@ impl MintError {
     /// Returns whether a later retry may succeed.
     pub fn is_temporary(&self) -> bool {
         match self {
-            #[cfg(feature = "remote-mint")]
             Self::Remote(error) => error.is_temporary(),
             Self::Unavailable(_) => true,
             Self::Claims(_) | Self::Other(_) => false,

@@ -38,6 +38,10 @@ mod local;
 mod mint;
 #[cfg(feature = "remote-mint")]
 mod remote;
+#[cfg(not(feature = "remote-mint"))]
+#[path = "without_remote.rs"]
+mod remote;
+mod remote_error;
 mod rotating;
 #[cfg(feature = "http")]
 mod router;
@@ -56,7 +60,8 @@ pub use identity::{MAX_IDENTITIES, UserIdentity, UserMeta};
 pub use local::LocalMint;
 pub use mint::{Mint, SessionTokens};
 #[cfg(feature = "remote-mint")]
-pub use remote::{RemoteMint, RemoteMintBuilder, RemoteMintError};
+pub use remote::{RemoteMint, RemoteMintBuilder};
+pub use remote_error::RemoteMintError;
 #[cfg(feature = "http")]
 pub use router::{SESSION_TOKEN_PATH, SessionTokenRouter, session_token_router};
 pub use scope::SessionScope;

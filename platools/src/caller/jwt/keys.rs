@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Header};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::JwtAlgorithm;
+use super::{JwtAlgorithm, Keys};
 use crate::caller::AuthenticationError;
 use crate::error::Error;
 
@@ -79,7 +80,7 @@ impl From<JwtKeyError> for Error {
 
 /// One key.
 #[derive(Clone)]
-struct Key {
+pub(super) struct Key {
     id: Option<String>,
     /// The supported and the permitted algorithms.
     supported: Vec<Algorithm>,
@@ -155,15 +156,14 @@ impl KeySet {
         Ok(())
     }
 
-    /// Returns whether the set contains a key that a token with this header may refer to.
-    #[cfg(feature = "jwks")]
-    pub(super) fn knows(&self, header: &Header) -> bool {
-        self.0.iter().any(|key| key.matches(header))
+    /// Returns the keys that a token with this header may refer to.
+    pub(super) fn matching(&self, header: &Header) -> impl Iterator<Item = &Key> {
+        self.0.iter().filter(|key| key.matches(header))
     }
 
     /// Returns the keys that a token with this header may be signed with.
     pub(super) fn fitting(&self, header: &Header) -> Result<Vec<Arc<DecodingKey>>, AuthenticationError> {
-        let mut matching = self.0.iter().filter(|key| key.matches(header)).peekable();
+        let mut matching = self.matching(header).peekable();
         if matching.peek().is_none() {
             return Err(AuthenticationError::rejected("it is signed with an unknown key"));
         }
@@ -175,6 +175,17 @@ impl KeySet {
             return Err(AuthenticationError::rejected("it is signed with an unexpected algorithm"));
         }
         Ok(fitting)
+    }
+}
+
+#[async_trait]
+impl Keys for KeySet {
+    fn pin(&mut self, algorithms: &[JwtAlgorithm]) -> Result<(), JwtKeyError> {
+        self.pin(algorithms)
+    }
+
+    async fn fitting(&self, header: &Header) -> Result<Vec<Arc<DecodingKey>>, AuthenticationError> {
+        self.fitting(header)
     }
 }
 

@@ -9,17 +9,16 @@ mod published;
 mod rules;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use data_encoding::BASE64URL_NOPAD;
-use jsonwebtoken::decode_header;
+use jsonwebtoken::{DecodingKey, Header, decode_header};
 
 pub use self::algorithm::JwtAlgorithm;
 pub use self::keys::JwtKeyError;
 use self::keys::KeySet;
-#[cfg(feature = "jwks")]
-use self::published::Published;
 use self::rules::Rules;
 use super::{AuthenticationError, Authenticator, Credentials, Identity};
 use crate::jwt::choose_provider;
@@ -47,16 +46,19 @@ const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// # Ok::<(), platools::caller::JwtKeyError>(())
 /// ```
 pub struct JwtAuthenticator {
-    keys: Keys,
+    keys: Box<dyn Keys>,
     rules: Rules,
     token: Token,
 }
 
 /// The source of the keys.
-enum Keys {
-    Fixed(KeySet),
-    #[cfg(feature = "jwks")]
-    Published(Box<Published>),
+#[async_trait]
+trait Keys: Send + Sync {
+    /// Restricts the keys to these algorithms.
+    fn pin(&mut self, algorithms: &[JwtAlgorithm]) -> Result<(), JwtKeyError>;
+
+    /// Returns the keys that a token with this header may be signed with.
+    async fn fitting(&self, header: &Header) -> Result<Vec<Arc<DecodingKey>>, AuthenticationError>;
 }
 
 /// The token of the call to verify.
@@ -67,9 +69,9 @@ enum Token {
 }
 
 impl JwtAuthenticator {
-    fn new(keys: Keys) -> Self {
+    fn new(keys: impl Keys + 'static) -> Self {
         choose_provider();
-        Self { keys, rules: Rules::default(), token: Token::User }
+        Self { keys: Box::new(keys), rules: Rules::default(), token: Token::User }
     }
 
     /// Accepts tokens signed with a secret that this backend shares with their issuer. The default algorithm is HS256;
@@ -78,7 +80,7 @@ impl JwtAuthenticator {
     /// # Errors
     /// If the secret has less than 16 bytes.
     pub fn shared_secret(secret: impl AsRef<[u8]>) -> Result<Self, JwtKeyError> {
-        Ok(Self::new(Keys::Fixed(KeySet::shared_secret(secret.as_ref())?)))
+        Ok(Self::new(KeySet::shared_secret(secret.as_ref())?))
     }
 
     /// Accepts tokens that verify with this public key in PEM. The default algorithm is RS256, ES256, ES384 or
@@ -87,7 +89,7 @@ impl JwtAuthenticator {
     /// # Errors
     /// If the text is not a public key of one of these kinds.
     pub fn public_key_pem(pem: &str) -> Result<Self, JwtKeyError> {
-        Ok(Self::new(Keys::Fixed(KeySet::public_key_pem(pem)?)))
+        Ok(Self::new(KeySet::public_key_pem(pem)?))
     }
 
     /// Accepts tokens that verify with a key of this JSON Web Key Set. Symmetric keys, keys of unknown kinds and keys
@@ -96,21 +98,7 @@ impl JwtAuthenticator {
     /// # Errors
     /// If the text is not a key set, or contains no usable key.
     pub fn jwks_json(json: &str) -> Result<Self, JwtKeyError> {
-        Ok(Self::new(Keys::Fixed(KeySet::jwks(json.as_bytes())?)))
-    }
-
-    /// Accepts tokens that verify with a key that an issuer publishes at `url`, such as
-    /// `https://accounts.example/.well-known/jwks.json`.
-    ///
-    /// The keys are fetched for the first token, again after an hour, and when a token names an unknown key, but at
-    /// most every 10 s. If fetching fails, cached keys are used for up to a day; without cached keys, calls are denied
-    /// until fetching succeeds. Redirects are not followed.
-    ///
-    /// # Errors
-    /// If the URL is not `https://` (or `http://` to loopback).
-    #[cfg(feature = "jwks")]
-    pub fn jwks_url(url: &str) -> Result<Self, JwtKeyError> {
-        Ok(Self::new(Keys::Published(Box::new(Published::new(url)?))))
+        Ok(Self::new(KeySet::jwks(json.as_bytes())?))
     }
 
     /// Sets the permitted algorithms. A key of a key set that declares its own algorithm is used only with that one.
@@ -122,11 +110,7 @@ impl JwtAuthenticator {
         algorithms: impl IntoIterator<Item = JwtAlgorithm>,
     ) -> Result<Self, JwtKeyError> {
         let algorithms: Vec<_> = algorithms.into_iter().collect();
-        match &mut self.keys {
-            Keys::Fixed(keys) => keys.pin(&algorithms)?,
-            #[cfg(feature = "jwks")]
-            Keys::Published(keys) => keys.pin(&algorithms)?,
-        }
+        self.keys.pin(&algorithms)?;
         Ok(self)
     }
 
@@ -195,11 +179,7 @@ impl Authenticator for JwtAuthenticator {
             ));
         }
         check_claims(token)?;
-        let keys = match &self.keys {
-            Keys::Fixed(keys) => keys.fitting(&header)?,
-            #[cfg(feature = "jwks")]
-            Keys::Published(keys) => keys.fitting(&header).await?,
-        };
+        let keys = self.keys.fitting(&header).await?;
         self.rules.check(token, header.alg, &keys)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use http::{Request, StatusCode};
 use jsonwebtoken::{DecodingKey, Header};
 use platools_net::client::{self, HttpClient};
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::keys::KeySet;
-use super::{JwtAlgorithm, JwtKeyError};
+use super::{JwtAlgorithm, JwtAuthenticator, JwtKeyError, Keys};
 use crate::caller::AuthenticationError;
 
 /// Time until fetched keys are refreshed.
@@ -31,7 +32,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_BODY: usize = 1 << 20;
 
 /// The keys at one URL.
-pub(super) struct Published {
+struct Published {
     source: Source,
     known: Arc<RwLock<Option<Known>>>,
     /// When the last fetch ended. Locked during a fetch.
@@ -56,19 +57,24 @@ struct Known {
     fetched: Instant,
 }
 
-impl Published {
-    pub(super) fn new(url: &str) -> Result<Self, JwtKeyError> {
-        let url = http_url(url, false).map_err(|error| JwtKeyError::Url { problem: error.to_string() })?;
-        let client = tls::client_config(None)
-            .and_then(|tls| client::build(client::client_builder(tls).connect_timeout(TIMEOUT / 2)))
-            .map_err(|error| JwtKeyError::Tls { problem: error.to_string() })?;
-        let client = HttpClient::new(client, MAX_BODY);
-        let source = Source { shown: without_query(&url), url: url.into(), client, pinned: None };
-        Ok(Self { source, known: Arc::default(), fetched_at: Arc::default(), is_failing: Arc::default() })
+impl JwtAuthenticator {
+    /// Accepts tokens that verify with a key that an issuer publishes at `url`, such as
+    /// `https://accounts.example/.well-known/jwks.json`.
+    ///
+    /// The keys are fetched for the first token, again after an hour, and when a token names an unknown key, but at
+    /// most every 10 s. If fetching fails, cached keys are used for up to a day; without cached keys, calls are denied
+    /// until fetching succeeds. Redirects are not followed.
+    ///
+    /// # Errors
+    /// If the URL is not `https://` (or `http://` to loopback).
+    pub fn jwks_url(url: &str) -> Result<Self, JwtKeyError> {
+        Ok(Self::new(Published::new(url)?))
     }
+}
 
-    /// Restricts the keys to these algorithms.
-    pub(super) fn pin(&mut self, algorithms: &[JwtAlgorithm]) -> Result<(), JwtKeyError> {
+#[async_trait]
+impl Keys for Published {
+    fn pin(&mut self, algorithms: &[JwtAlgorithm]) -> Result<(), JwtKeyError> {
         use JwtAlgorithm::{HS256, HS384, HS512};
         // Published symmetric keys are ignored, so no key will ever support these.
         if algorithms.iter().all(|algorithm| [HS256, HS384, HS512].contains(algorithm)) {
@@ -78,17 +84,17 @@ impl Published {
         Ok(())
     }
 
-    /// Returns the keys that a token with this header may be signed with.
-    pub(super) async fn fitting(
-        &self,
-        header: &Header,
-    ) -> Result<Vec<Arc<DecodingKey>>, AuthenticationError> {
-        let is_enough = |known: &Known| known.fetched.elapsed() < REFRESH_AFTER && known.keys.knows(header);
+    async fn fitting(&self, header: &Header) -> Result<Vec<Arc<DecodingKey>>, AuthenticationError> {
+        let is_enough = |known: &Known| {
+            known.fetched.elapsed() < REFRESH_AFTER && known.keys.matching(header).next().is_some()
+        };
         if let Some(known) = self.known().filter(&is_enough) {
             return known.keys.fitting(header);
         }
         // After a failed fetch, calls use the cached keys and refresh in the background instead of waiting.
-        let is_usable = |known: &Known| known.fetched.elapsed() < STALE_AFTER && known.keys.knows(header);
+        let is_usable = |known: &Known| {
+            known.fetched.elapsed() < STALE_AFTER && known.keys.matching(header).next().is_some()
+        };
         if let Some(known) =
             self.known().filter(is_usable).filter(|_| self.is_failing.load(Ordering::Relaxed))
         {
@@ -113,6 +119,18 @@ impl Published {
                 Err(AuthenticationError::unavailable(format!("no keys of the tokens' issuer: {problem}")))
             }
         }
+    }
+}
+
+impl Published {
+    fn new(url: &str) -> Result<Self, JwtKeyError> {
+        let url = http_url(url, false).map_err(|error| JwtKeyError::Url { problem: error.to_string() })?;
+        let client = tls::client_config(None)
+            .and_then(|tls| client::build(client::client_builder(tls).connect_timeout(TIMEOUT / 2)))
+            .map_err(|error| JwtKeyError::Tls { problem: error.to_string() })?;
+        let client = HttpClient::new(client, MAX_BODY);
+        let source = Source { shown: without_query(&url), url: url.into(), client, pinned: None };
+        Ok(Self { source, known: Arc::default(), fetched_at: Arc::default(), is_failing: Arc::default() })
     }
 
     /// Fetches the keys, unless they were fetched within [`PAUSE`]; the task returns the problem, if any. It is a task

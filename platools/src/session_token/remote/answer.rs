@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 use platools_net::retry_after;
 use serde::Deserialize;
 
-use super::RemoteMintError;
+use crate::session_token::RemoteMintError;
 use crate::session_token::{CheckedClaims, SessionScope, SessionToken, TokenError, decode_unverified};
 
 /// Tolerated clock skew of the platform, in seconds.

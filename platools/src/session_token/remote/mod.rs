@@ -5,7 +5,6 @@
 //! short. No other errors are retried.
 
 mod answer;
-mod error;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,22 +13,21 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request};
+use platools_net::Backoff;
 use platools_net::client::{self, HttpClient, HttpError};
 use platools_net::policy::{UrlError, http_url};
-use platools_net::{Backoff, tls};
+use platools_net::tls::{self, TlsError};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-pub use error::RemoteMintError;
-
 use super::rotating::{Rotating, Unusable};
 use super::{
-    CheckedClaims, ClaimsError, Mint, MintConfigError, MintError, SessionScope, SessionToken, UserIdentity,
-    UserMeta, unix_seconds,
+    CheckedClaims, ClaimsError, Mint, MintConfigError, MintError, RemoteMintError, SessionScope,
+    SessionToken, SessionTokens, UserIdentity, UserMeta, unix_seconds,
 };
-use crate::SecretSource;
 use crate::verify::{Secret, SecretError};
+use crate::{HostConfig, SecretSource};
 
 /// Prefix of the mint's bearer. A service secret has no such prefix and must not be sent.
 const BEARER_PREFIX: &str = "plt_ent_";
@@ -147,7 +145,10 @@ impl RemoteMintBuilder {
                 let connect_timeout = CONNECT_TIMEOUT.min(self.timeout);
                 client::build(client::client_builder(tls).connect_timeout(connect_timeout))
             })
-            .map_err(MintConfigError::of_tls)?;
+            .map_err(|error| match error {
+                TlsError::CaFile { path, problem } => MintConfigError::CaFile { path, problem },
+                TlsError::Setup(problem) => MintConfigError::Tls(problem),
+            })?;
         let client = HttpClient::new(client, MAX_ANSWER);
         Ok(RemoteMint { scope: self.scope, url: url.into(), bearer, client, timeout: self.timeout })
     }
@@ -286,11 +287,56 @@ impl Mint for RemoteMint {
     }
 }
 
+/// Creates what mints with the platform.
+pub(super) fn tokens(
+    url: &str,
+    bearer: SecretSource,
+    scope: SessionScope,
+    shared: &HostConfig,
+) -> Result<SessionTokens, MintConfigError> {
+    let mut mint = RemoteMint::builder(url, bearer, scope).allow_insecure(shared.allow_insecure);
+    if let Some(file) = &shared.ca_file {
+        mint = mint.ca_file(file);
+    }
+    Ok(SessionTokens::new(mint.build()?))
+}
+
 impl fmt::Debug for RemoteMint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteMint")
             .field("scope", &self.scope)
             .field("url", &self.url)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::session_token::SessionTokens;
+    use crate::session_token::config::tests::ALL;
+
+    #[test]
+    fn the_remote_mint_is_used_if_configured_completely() {
+        let remote = |variable: &str, value: &str| {
+            SessionTokens::from_lookup(|wanted| match wanted {
+                _ if wanted == variable => Some(value.to_owned()),
+                "PLATOS_MINT" => Some("remote".to_owned()),
+                _ => ALL.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned()),
+            })
+        };
+        remote("PLATOS_SECRET", "").unwrap();
+        for (variable, value, part) in [
+            ("PLATOS_MINT_URL", "", "PLATOS_MINT_URL"),
+            ("PLATOS_MINT_URL", "http://10.0.0.1", "not encrypted"),
+            ("PLATOS_MINT_URL", "https://s3cret@h", "user name or password"),
+            ("PLATOS_MINT_BEARER", "", "PLATOS_MINT_BEARER"),
+            ("PLATOS_MINT_BEARER", "s3cret-s3cret-s3cret", "plt_ent_"),
+            ("PLATOS_ENTITY", "orders/../../admin", "`entityId`"),
+            ("PLATOS_CA_FILE", "/nowhere/ca.pem", "/nowhere/ca.pem"),
+        ] {
+            let error = remote(variable, value).unwrap_err().to_string();
+            assert!(error.contains(part), "{variable}={value}: {error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
     }
 }
