@@ -83,6 +83,7 @@
 //! | `platools_hosts` | gauge | `state` | hosts of this process in that state, such as `active` |
 //! | `platools_answers_redelivered_total` | counter | | answers resent on another connection |
 //! | `platools_answers_lost_total` | counter | | answers that could not be delivered in time |
+//! | `platools_answers_replaced_total` | counter | | results that had no room among the unsent ones, answered with an error |
 //!
 //! The heartbeat reports the health of each tool for which it changed: the moving average of the latency, the number of
 //! errors in the last hour, the text of the last error, and a status. `down` means at least 5 calls in the last hour of

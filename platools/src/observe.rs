@@ -78,3 +78,8 @@ pub(crate) fn answer_redelivered() {
 pub(crate) fn answer_lost() {
     figure!(metrics::counter!("platools_answers_lost_total").increment(1));
 }
+
+/// Counts a result that had no room and was replaced by an error.
+pub(crate) fn answer_replaced() {
+    figure!(metrics::counter!("platools_answers_replaced_total").increment(1));
+}

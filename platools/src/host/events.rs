@@ -51,6 +51,13 @@ pub enum HostEvent {
         /// The call.
         call_id: String,
     },
+    /// A result had no room among those that wait to be sent; the call was answered with an error instead.
+    AnswerReplaced {
+        /// The call.
+        call_id: String,
+        /// The size of the result, in bytes.
+        bytes: usize,
+    },
     /// A malformed frame arrived.
     MalformedFrame,
 }

@@ -28,6 +28,7 @@ mod local;
 mod machine;
 mod outbox;
 mod probe;
+mod room;
 mod session;
 mod shared;
 mod shutdown;

@@ -13,17 +13,17 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::HostEvent;
 use super::events::Events;
+use super::room::{Budget, Room};
 use crate::intake::shorten;
 use crate::observe;
-use crate::wire::{CALL_PENDING, MAX_FRAME_BYTES};
+use crate::run::Limits;
+use crate::tool::ToolError;
+use crate::tool::declaration::format_bytes;
+use crate::wire::{CALL_PENDING, MAX_FRAME_BYTES, outbound};
 
-/// Maximum size of the waiting answers, in bytes; beyond it, the oldest are dropped.
-const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// The size, in bytes, from which no further calls should be started.
-const CROWDED_BYTES: usize = MAX_BYTES / 2;
-/// The number of lost answers that are logged individually.
+/// The number of lost or replaced answers that are logged individually.
 const LOGGED_LOSSES: u64 = 1_000;
-/// The number of answers from which no further calls should be started.
+/// The number of answers from which no further calls should be read.
 const CROWDED_ANSWERS: usize = 16_384;
 
 /// Maximum size of a frame that shares its memory with others, in bytes.
@@ -57,17 +57,18 @@ pub(super) struct Answer {
     expires: Instant,
     /// Whether it was already written to a connection.
     sent: bool,
+    room: Option<Room>,
 }
 
 impl Answer {
     /// Creates the answer to a call that arrived at `arrived`.
     pub(super) fn new(call_id: Arc<str>, frame: Utf8Bytes, arrived: Instant) -> Self {
-        Self { call_id, frame, expires: arrived + CALL_PENDING, sent: false }
+        Self::expiring(call_id, frame, arrived + CALL_PENDING)
     }
 
     /// Creates an answer that expires at `expires`.
     pub(super) fn expiring(call_id: Arc<str>, frame: Utf8Bytes, expires: Instant) -> Self {
-        Self { call_id, frame, expires, sent: false }
+        Self { call_id, frame, expires, sent: false, room: None }
     }
 
     /// Returns the time at which the platform stops waiting.
@@ -91,8 +92,16 @@ impl Answer {
     }
 
     /// Marks the answer as written.
-    pub(super) fn sent(self) -> Self {
-        Self { sent: true, ..self }
+    pub(super) fn sent(mut self) -> Self {
+        self.sent = true;
+        self.count_as_sent(true);
+        self
+    }
+
+    fn count_as_sent(&mut self, sent: bool) {
+        if let Some(room) = &mut self.room {
+            room.set_sent(sent);
+        }
     }
 
     /// Returns whether the platform has stopped waiting for the answer.
@@ -102,50 +111,93 @@ impl Answer {
 }
 
 /// A bounded queue of unsent answers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Outbox {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<VecDeque<Answer>>,
     sender: AtomicWaker,
     events: Events,
+    budget: Arc<Budget>,
     lost: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    answers: VecDeque<Answer>,
-    bytes: usize,
+    replaced: AtomicU64,
 }
 
 impl Outbox {
-    /// Creates an outbox that reports lost answers to `events`.
-    pub(super) fn new(events: Events) -> Self {
-        Self { events, ..Self::default() }
+    /// Creates an outbox that reports lost and replaced answers to `events`.
+    pub(super) fn new(events: Events, limits: &Limits) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            sender: AtomicWaker::new(),
+            events,
+            budget: Budget::new(limits),
+            lost: AtomicU64::new(0),
+            replaced: AtomicU64::new(0),
+        }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Answer>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes room for an answer. Without room, the answer is replaced by an error that says so.
+    pub(super) fn fit(&self, answer: Answer) -> Answer {
+        let bytes = answer.size();
+        match self.budget.take(bytes) {
+            Ok(room) => Answer { room: Some(room), ..answer },
+            Err(_) if bytes <= SMALL_FRAME => Answer { room: Some(self.budget.insist(bytes)), ..answer },
+            Err(kept) => self.replace(answer, kept),
+        }
+    }
+
+    fn replace(&self, answer: Answer, kept: usize) -> Answer {
+        let bytes = answer.frame.len();
+        // In a flood, only every 2^n-th is logged.
+        let so_far = self.replaced.fetch_add(1, Ordering::Relaxed) + 1;
+        if so_far <= LOGGED_LOSSES || so_far.is_power_of_two() {
+            let call_id = shorten(&answer.call_id);
+            tracing::warn!(
+                call_id,
+                bytes,
+                kept,
+                so_far,
+                "answer replaced by an error: too much waits to be sent"
+            );
+        }
+        observe::answer_replaced();
+        self.events.tell(HostEvent::AnswerReplaced { call_id: answer.call_id.to_string(), bytes });
+        let (bytes, kept) = (format_bytes(bytes), format_bytes(kept));
+        let error = ToolError::overloaded(format!(
+            "the tool ran, but its result of {bytes} was dropped, since {kept} of results wait to be sent; ask for \
+             less, or later"
+        ));
+        let frame: Utf8Bytes = outbound::tool_error(&answer.call_id, &error.to_string()).into();
+        let answer = Answer { frame, ..answer };
+        Answer { room: Some(self.budget.insist(answer.size())), ..answer }
+    }
+
+    /// Whether no further calls should start.
+    pub(super) fn is_full(&self) -> bool {
+        self.budget.is_full()
+    }
+
+    /// Waits until further calls may start.
+    pub(super) async fn has_room(&self) {
+        self.budget.has_room().await;
     }
 
     /// Appends an answer and wakes the connection.
     pub(super) fn push(&self, answer: Answer) {
-        self.push_all([answer], Instant::now());
+        self.push_all([self.fit(answer)], Instant::now());
     }
 
-    /// Appends answers and wakes the connection once.
+    /// Appends answers that [fit](Self::fit), and wakes the connection once.
     pub(super) fn push_all(&self, answers: impl IntoIterator<Item = Answer>, now: Instant) {
         let dropped = {
             let mut waiting = self.waiting();
             // Possible only for a huge call id. The platform would close the connection.
-            let mut dropped = Vec::new();
-            for answer in answers {
-                if answer.frame.len() > MAX_FRAME_BYTES {
-                    dropped.push(answer);
-                    continue;
-                }
-                waiting.bytes += answer.size();
-                waiting.answers.push_back(answer);
-            }
-            dropped.append(&mut waiting.shrink(now));
+            let (mut dropped, fitting): (Vec<_>, Vec<_>) =
+                answers.into_iter().partition(|answer| answer.frame.len() > MAX_FRAME_BYTES);
+            waiting.extend(fitting);
+            dropped.append(&mut expired(&mut waiting, now));
             dropped
         };
         self.sender.wake();
@@ -157,27 +209,23 @@ impl Outbox {
         debug_assert!(taken.is_empty());
         // Registered before the queue is read, so that no push is missed.
         self.sender.register(context.waker());
-        let mut waiting = self.waiting();
-        waiting.bytes = 0;
-        std::mem::swap(&mut waiting.answers, taken);
+        std::mem::swap(&mut *self.waiting(), taken);
     }
 
     /// Takes all waiting answers, oldest first.
     pub(super) fn take_all(&self) -> VecDeque<Answer> {
-        let mut waiting = self.waiting();
-        waiting.bytes = 0;
-        std::mem::take(&mut waiting.answers)
+        std::mem::take(&mut *self.waiting())
     }
 
     /// Puts back answers that may not have arrived, before the newer ones.
     pub(super) fn put_back(&self, answers: VecDeque<Answer>) {
         let dropped = {
             let mut waiting = self.waiting();
-            for answer in answers.into_iter().rev() {
-                waiting.bytes += answer.size();
-                waiting.answers.push_front(answer);
+            for mut answer in answers.into_iter().rev() {
+                answer.count_as_sent(false);
+                waiting.push_front(answer);
             }
-            waiting.shrink(Instant::now())
+            expired(&mut waiting, Instant::now())
         };
         self.lose(dropped);
     }
@@ -193,7 +241,11 @@ impl Outbox {
             let so_far = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
             if so_far <= LOGGED_LOSSES || so_far.is_power_of_two() {
                 let call_id = shorten(&answer.call_id);
-                tracing::warn!(call_id, so_far, "answer lost: it expired, or too many answers were waiting");
+                tracing::warn!(
+                    call_id,
+                    so_far,
+                    "answer lost: it could not be sent while the platform waited for it"
+                );
             }
             observe::answer_lost();
             self.events.tell(HostEvent::AnswerLost { call_id: answer.call_id.to_string() });
@@ -201,36 +253,31 @@ impl Outbox {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting().answers.is_empty()
+        self.waiting().is_empty()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.waiting().answers.len()
+        self.waiting().len()
     }
 
-    /// Returns whether no further calls should be started until answers are sent.
+    /// Returns whether no further calls should be read until answers are sent.
     pub(super) fn is_crowded(&self) -> bool {
-        let waiting = self.waiting();
-        waiting.bytes >= CROWDED_BYTES || waiting.answers.len() >= CROWDED_ANSWERS
+        self.budget.unsent() >= self.budget.max_unsent() / 2 || self.waiting().len() >= CROWDED_ANSWERS
     }
 
     /// Returns the time at which the last waiting answer expires.
     pub(super) fn last_expiry(&self) -> Option<Instant> {
-        self.waiting().answers.iter().map(|answer| answer.expires).max()
+        self.waiting().iter().map(|answer| answer.expires).max()
     }
 }
 
-impl Waiting {
-    /// Removes expired and excess answers, oldest first.
-    fn shrink(&mut self, now: Instant) -> Vec<Answer> {
-        let mut dropped = Vec::new();
-        while self.bytes > MAX_BYTES || self.answers.front().is_some_and(|oldest| oldest.is_expired(now)) {
-            let Some(answer) = self.answers.pop_front() else { break };
-            self.bytes -= answer.size();
-            dropped.push(answer);
-        }
-        dropped
+/// Takes out the answers that have expired, oldest first.
+fn expired(waiting: &mut VecDeque<Answer>, now: Instant) -> Vec<Answer> {
+    let mut expired = Vec::new();
+    while waiting.front().is_some_and(|oldest| oldest.is_expired(now)) {
+        expired.extend(waiting.pop_front());
     }
+    expired
 }
 
 #[cfg(test)]
@@ -251,7 +298,7 @@ mod tests {
 
     #[test]
     fn what_may_not_have_arrived_goes_before_what_came_since() {
-        let outbox = Outbox::default();
+        let outbox = Outbox::new(Events::default(), &Limits::default());
         outbox.push(answer("a", 1));
         outbox.push(answer("b", 1));
         let mut taken = VecDeque::new();
@@ -264,19 +311,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_bounded_in_bytes_and_tells_what_it_drops() {
+    async fn beyond_the_bound_answers_become_errors_that_are_told_and_none_is_dropped() {
         let events = Events::default();
         let mut told = events.listen();
-        let outbox = Outbox::new(events);
-        for index in 0..20 {
+        let outbox = Outbox::new(events, &Limits::default());
+        for index in 0..30 {
             outbox.push(answer(&index.to_string(), 7 << 20));
         }
-        assert!(outbox.is_crowded());
-        for index in 0..11 {
+        assert!(outbox.is_crowded() && outbox.is_full());
+        for index in 27..30 {
             let call_id = index.to_string();
-            assert_eq!(told.next().await, Some(HostEvent::AnswerLost { call_id }));
+            assert_eq!(told.next().await, Some(HostEvent::AnswerReplaced { call_id, bytes: 7 << 20 }));
         }
-        assert_eq!(take(&outbox), ["11", "12", "13", "14", "15", "16", "17", "18", "19"]);
+        let mut taken = VecDeque::new();
+        outbox.poll_take(&Context::from_waker(Waker::noop()), &mut taken);
+        assert_eq!(taken.len(), 30);
+        let error = &taken[27].frame;
+        assert!(
+            error.contains(r#""tool_error","call_id":"27""#) && error.contains("7.0 MiB was dropped"),
+            "{error}"
+        );
+        assert!(outbox.is_full(), "they are taken, and not sent");
+        drop(taken);
         assert!(!outbox.is_crowded());
     }
 }

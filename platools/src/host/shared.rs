@@ -90,6 +90,14 @@ pub(super) async fn becomes(lead: &mut watch::Receiver<bool>, wanted: bool) {
 }
 
 impl Sink for Shared {
+    fn is_full(&self) -> bool {
+        self.outbox.is_full()
+    }
+
+    fn has_room(&self) -> impl Future<Output = ()> + Send {
+        self.outbox.has_room()
+    }
+
     /// The answers are in the outbox before the calls give up their places, so that a host without calls in flight
     /// has every answer there; and before the calls count as answered, so that nothing else is answered under the id
     /// of a running call.
@@ -99,7 +107,7 @@ impl Sink for Shared {
             .iter_mut()
             .map(|call| {
                 let frame = frames.make(self.intake.answer(call).frame);
-                Answer::new(Arc::clone(&call.call_id), frame, call.arrived)
+                self.outbox.fit(Answer::new(Arc::clone(&call.call_id), frame, call.arrived))
             })
             .collect();
         let now = Instant::now();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument as _;
 
 use super::Core;
@@ -106,6 +106,17 @@ impl Admitted {
     pub(crate) fn with_place(mut self, lent: LentPlace) -> Self {
         self.ticket.take_back(lent);
         self
+    }
+
+    /// Waits until the call may start, or for its deadline, at which it ends without running.
+    pub(super) async fn once(self, start: impl Future<Output = ()>) -> Result<Self, Finished> {
+        match timeout_at(self.arrived + self.limit, start).await {
+            Ok(()) => Ok(self),
+            Err(_elapsed) => {
+                let error = ToolError::timed_out(self.limit).into_refusal();
+                Err(self.finish(Err(error)))
+            }
+        }
     }
 
     /// Ends the call with a result that was made elsewhere.

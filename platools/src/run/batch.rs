@@ -33,6 +33,12 @@ const BUDGET: Duration = Duration::from_micros(500);
 
 /// Takes finished calls.
 pub(crate) trait Sink: Send + Sync + 'static {
+    /// Whether no further calls should start, since what finished before waits to be sent.
+    fn is_full(&self) -> bool;
+
+    /// Waits until further calls may start.
+    fn has_room(&self) -> impl Future<Output = ()> + Send;
+
     /// Takes calls that finished together. Each keeps its place until it is dropped; the caller drops those left in the
     /// list. Must not panic.
     fn finished(&self, calls: &mut Vec<Finished>);
@@ -122,6 +128,11 @@ impl<S: Sink> Together<S> {
         let mut now = Instant::now();
         let mut next = self.state().waiting.pop_front();
         while let Some(call) = next {
+            if self.sink.is_full() {
+                self.runtime.spawn(self.alone().run(call));
+                next = self.state().waiting.pop_front();
+                continue;
+            }
             let stepped = call.step(&mut now, &mut context);
             let mut state = self.state();
             match stepped {
@@ -183,9 +194,17 @@ struct Alone<S: Sink> {
 }
 
 impl<S: Sink> Alone<S> {
-    /// Runs a call from its start.
+    /// Runs a call from its start, once its answer is likely to have room.
     async fn run(self, call: Admitted) {
         let mut call = Some(call);
+        if self.sink.is_full()
+            && let Some(waiting) = call.take()
+        {
+            match waiting.once(self.sink.has_room()).await {
+                Ok(may_start) => call = Some(may_start),
+                Err(late) => return self.hand_over(late),
+            }
+        }
         let stepped = std::future::poll_fn(|context| {
             let _watched = self.watch.begin(WakeAnother::here());
             Poll::Ready(call.take().map(|call| call.step(&mut Instant::now(), context)))
@@ -234,7 +253,7 @@ impl Rescue for WakeAnother {
 mod tests {
     use std::sync::mpsc as blocking;
 
-    use tokio::sync::{mpsc, oneshot};
+    use tokio::sync::{mpsc, oneshot, watch};
     use tokio::task::yield_now;
     use tokio::time::timeout;
 
@@ -247,19 +266,33 @@ mod tests {
     const QUICK: Option<Duration> = Some(Duration::from_micros(1));
 
     /// Forwards the texts of calls that finished together.
-    struct Texts(mpsc::UnboundedSender<Vec<String>>);
+    struct Texts {
+        finished: mpsc::UnboundedSender<Vec<String>>,
+        full: watch::Receiver<bool>,
+    }
 
     impl Sink for Texts {
+        fn is_full(&self) -> bool {
+            *self.full.borrow()
+        }
+
+        async fn has_room(&self) {
+            let _ = self.full.clone().wait_for(|full| !full).await;
+        }
+
         fn finished(&self, calls: &mut Vec<Finished>) {
-            let text =
-                |call: &Finished| call.result.as_ref().unwrap().to_value().as_str().unwrap().to_owned();
-            self.0.send(calls.iter().map(text).collect()).unwrap();
+            let text = |call: &Finished| match &call.result {
+                Ok(output) => output.to_value().as_str().unwrap().to_owned(),
+                Err(error) => error.to_string(),
+            };
+            self.finished.send(calls.iter().map(text).collect()).unwrap();
         }
     }
 
     struct Bench {
         dispatcher: Dispatcher,
         batch: Batch<Texts>,
+        full: watch::Sender<bool>,
     }
 
     fn bench() -> (Bench, mpsc::UnboundedReceiver<Vec<String>>) {
@@ -267,8 +300,10 @@ mod tests {
         let rules = Rules { is_authenticated: false, strict_access: false, is_declared: false };
         let tools = ToolTable::new(Registry::new(), Arc::default(), rules).unwrap();
         let dispatcher = Dispatcher::new(tools, Arc::default(), None, Limits::default());
-        let batch = Batch::new(Watch::default(), Arc::new(Texts(sender)));
-        (Bench { dispatcher, batch }, finished)
+        let full = watch::Sender::new(false);
+        let sink = Texts { finished: sender, full: full.subscribe() };
+        let batch = Batch::new(Watch::default(), Arc::new(sink));
+        (Bench { dispatcher, batch, full }, finished)
     }
 
     impl Bench {
@@ -312,6 +347,32 @@ mod tests {
         bench.batch.start();
         assert_eq!(next(&mut answers).await, ["d"]);
         assert!(answers.try_recv().is_err(), "each once");
+    }
+
+    #[tokio::test]
+    async fn nothing_starts_while_the_sink_is_full() {
+        let (mut bench, mut answers) = bench();
+        bench.full.send_replace(true);
+        bench.push(QUICK, async { "quick" });
+        bench.push(None, async { "slow" });
+        bench.batch.start();
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        assert!(answers.try_recv().is_err());
+        bench.full.send_replace(false);
+        let mut both = [next(&mut answers).await, next(&mut answers).await].concat();
+        both.sort_unstable();
+        assert_eq!(both, ["quick", "slow"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_whose_answer_finds_no_room_in_time_times_out_without_running() {
+        let (mut bench, mut answers) = bench();
+        bench.full.send_replace(true);
+        bench.push(None, async { "runs" });
+        tokio::time::sleep(Limits::default().call_timeout).await;
+        assert_eq!(next(&mut answers).await, ["timed out after 28 s"]);
     }
 
     #[tokio::test]

@@ -23,6 +23,12 @@ pub struct Limits {
     /// Maximum number of threads for blocking handlers. A handler that timed out keeps its thread until it returns.
     /// Default: 256.
     pub max_blocking: usize,
+    /// Total size of the unsent answers, in bytes, from which no further call starts: a platform that reads slowly slows
+    /// the calls down. Default: 64 MiB.
+    pub max_unsent_bytes: usize,
+    /// Maximum total size of the answers in memory, in bytes; beyond it, the answer of a call that ends is replaced by an
+    /// error. Only many calls that end at once get there. Default: 192 MiB.
+    pub max_kept_bytes: usize,
     /// Maximum duration of a call from its arrival, waiting included. A tool's own timeout may end it earlier. Default:
     /// 28 s, since the platform waits 30 s.
     pub call_timeout: Duration,
@@ -35,6 +41,8 @@ impl Default for Limits {
             max_waiting: 4_096,
             max_argument_bytes: 256 << 20,
             max_blocking: 256,
+            max_unsent_bytes: 64 << 20,
+            max_kept_bytes: 192 << 20,
             call_timeout: Duration::from_secs(28),
         }
     }

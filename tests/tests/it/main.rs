@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not inside of a test function")]
 
+mod answers;
 mod architecture;
 mod browser;
 mod calls;

@@ -14,8 +14,8 @@ use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 use crate::host::outbox::{Answer, Outbox};
 use crate::observe;
 
-/// Maximum size of the unproven answers, in bytes.
-const MAX_UNPROVEN_BYTES: usize = 16 * 1024 * 1024;
+/// Maximum size of the unproven answers, in bytes. A platform that reads proves far less than this at a time.
+const MAX_UNPROVEN_BYTES: usize = 64 * 1024 * 1024;
 /// Minimum time between pings. Answers written within it are covered by the ping after the next frame, which is a
 /// heartbeat at the latest.
 const PING_PAUSE: Duration = Duration::from_millis(10);
@@ -175,6 +175,8 @@ impl Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::events::Events;
+    use crate::run::Limits;
 
     fn outgoing(call_ids: &[&str]) -> Outgoing {
         let answers = call_ids.iter().map(|call_id| answer(call_id));
@@ -185,9 +187,13 @@ mod tests {
         Answer::new(call_id.into(), call_id.to_owned().into(), Instant::now())
     }
 
+    fn outbox() -> Outbox {
+        Outbox::new(Events::default(), &Limits::default())
+    }
+
     /// Writes everything, and returns it: texts as they are, pings as their number.
     fn write(outgoing: &mut Outgoing) -> Vec<String> {
-        std::iter::from_fn(|| outgoing.next(&Outbox::default(), Instant::now()))
+        std::iter::from_fn(|| outgoing.next(&outbox(), Instant::now()))
             .map(|message| match message {
                 Message::Text(text) => text.to_string(),
                 Message::Ping(payload) => format!("ping {}", payload[7]),
@@ -260,7 +266,7 @@ mod tests {
     async fn order_is_kept_over_connections() {
         let mut outgoing = outgoing(&["a", "b", "c"]);
         outgoing.push_control(Utf8Bytes::from_static("register"));
-        let first = outgoing.next(&Outbox::default(), Instant::now());
+        let first = outgoing.next(&outbox(), Instant::now());
         assert!(matches!(first, Some(Message::Text(text)) if text == "register"));
         write(&mut outgoing);
         assert_eq!(left(outgoing), ["a", "b", "c"]);
@@ -270,7 +276,7 @@ mod tests {
     async fn it_is_bounded_for_a_platform_that_proves_nothing() {
         let mut outgoing = outgoing(&[]);
         for _ in 0..5_000 {
-            outgoing.answers.push_back(Answer::new("a".into(), "x".repeat(10_000).into(), Instant::now()));
+            outgoing.answers.push_back(Answer::new("a".into(), "x".repeat(50_000).into(), Instant::now()));
             write(&mut outgoing);
         }
         assert!(outgoing.unproven_bytes <= MAX_UNPROVEN_BYTES);

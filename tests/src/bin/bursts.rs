@@ -1,0 +1,120 @@
+//! Bursts of large answers: whether each call is answered, and what the host's memory comes to.
+//!
+//! ```sh
+//! cargo run --release -p tests --bin bursts -- [--calls N] [--bytes N] [--pause S] [--later MS]
+//! ```
+//!
+//! Without options: a thousand answers of 200 KB and four hundred of 1 MiB, to a platform that reads and to one that
+//! first pauses for 6 s; from handlers that return at once, and from handlers that all wait for 20 ms first. Exit code 1
+//! when a call is not answered, or when a handler that returns at once is answered with an error. Handlers that end in
+//! the same moment may together exceed `max_kept_bytes`. Memory is read from `/proc`, so only Linux has it.
+#![allow(clippy::unwrap_used, reason = "a program for developers")]
+
+use std::net::TcpListener;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use load::{Calls, Connection, SECRET, call_number};
+use memchr::memmem;
+use platools::prelude::*;
+use platools::tools;
+use tests::process::Process;
+
+const USAGE: &str = "usage: bursts [--calls N] [--bytes N] [--pause S] [--later MS]";
+
+/// So many bytes, after so many milliseconds.
+#[tool(register = false)]
+async fn large(bytes: usize, later: u64) -> String {
+    if later > 0 {
+        tokio::time::sleep(Duration::from_millis(later)).await;
+    }
+    "x".repeat(bytes)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Burst {
+    calls: usize,
+    bytes: usize,
+    pause: u64,
+    later: u64,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let ["host", address] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        host(address);
+        return ExitCode::SUCCESS;
+    }
+    let mut bursts = Vec::new();
+    if arguments.is_empty() {
+        for (calls, bytes) in [(1_000, 200_000), (400, 1 << 20)] {
+            for (pause, later) in [(0, 0), (0, 20), (6, 0), (6, 20)] {
+                bursts.push(Burst { calls, bytes, pause, later });
+            }
+        }
+    } else {
+        let mut burst = Burst { calls: 1_000, bytes: 200_000, pause: 0, later: 0 };
+        for pair in arguments.chunks(2) {
+            let [name, value] = pair else { panic!("{USAGE}") };
+            match name.as_str() {
+                "--calls" => burst.calls = value.parse().expect(USAGE),
+                "--bytes" => burst.bytes = value.parse().expect(USAGE),
+                "--pause" => burst.pause = value.parse().expect(USAGE),
+                "--later" => burst.later = value.parse().expect(USAGE),
+                _ => panic!("{USAGE}"),
+            }
+        }
+        bursts.push(burst);
+    }
+    println!(
+        "{:>6} {:>9} {:>7} {:>8} {:>8} {:>7} {:>11} {:>7} {:>9}",
+        "calls", "bytes", "pause", "later", "results", "errors", "unanswered", "time", "peak"
+    );
+    let sound = bursts.into_iter().map(measure).filter(|sound| !sound).count() == 0;
+    if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn host(address: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let url = format!("ws://{address}?entity=bursts");
+    runtime.block_on(async {
+        let host = Platools::builder().url(url).secret(SECRET).tools(tools![large]).build().unwrap();
+        host.run().await.unwrap();
+    });
+}
+
+/// Makes all calls at once. Returns whether all is as it should be.
+fn measure(burst: Burst) -> bool {
+    let Burst { calls: count, bytes, pause, later } = burst;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["host", &listener.local_addr().unwrap().to_string()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+    let process = Process::new(command.spawn().unwrap());
+    let mut connection = Connection::accept(&listener).expect("a host that connects");
+    let calls = Calls::new("large", &format!(r#"{{"bytes":{bytes},"later":{later}}}"#), count, 0);
+    let started = Instant::now();
+    connection.send(calls.frames(0, count)).unwrap();
+    std::thread::sleep(Duration::from_secs(pause));
+    let (mut results, mut errors) = (0, 0);
+    let mut is_answered = vec![false; count];
+    let last = started + Duration::from_secs(30);
+    while results + errors < count && Instant::now() < last {
+        connection.receive().expect("an answer in time");
+        let replies = connection.answers(|text| {
+            let number = call_number(&text[..text.len().min(200)]).unwrap();
+            assert!(!std::mem::replace(&mut is_answered[number], true), "call {number} is answered twice");
+            if memmem::find(&text[..30], b"tool_result").is_some() { results += 1 } else { errors += 1 }
+        });
+        if !replies.is_empty() {
+            connection.send(&replies).unwrap();
+        }
+    }
+    let (unanswered, peak) = (count - results - errors, process.peak().unwrap());
+    println!(
+        "{count:>6} {bytes:>9} {pause:>5} s {later:>5} ms {results:>8} {errors:>7} {unanswered:>11} {:>5.1} s {:>5} MiB",
+        started.elapsed().as_secs_f64(),
+        peak >> 20,
+    );
+    unanswered == 0 && (later > 0 || errors == 0)
+}

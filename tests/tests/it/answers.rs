@@ -1,0 +1,103 @@
+//! Bursts of large answers: each call gets its result, or an error that says why not.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use load::{Calls, Connection, SECRET, call_number};
+use platools::host::{HostEvent, HostEvents};
+use platools::run::Limits;
+use platools::{Platools, Tool, ToolOutput, ToolSpec};
+use tokio::sync::Semaphore;
+
+/// A host with the tool `large`, which answers `bytes` bytes once the gate lets it, and what the platform sees of it.
+struct Burst {
+    started: Arc<AtomicUsize>,
+    gate: Arc<Semaphore>,
+    events: HostEvents,
+    /// Blocks; a host is connected to it.
+    connection: Connection,
+}
+
+async fn burst(bytes: usize, limits: Limits) -> Burst {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let (started, gate) = (Arc::<AtomicUsize>::default(), Arc::new(Semaphore::new(0)));
+    let (count, open) = (Arc::clone(&started), Arc::clone(&gate));
+    let tool = Tool::new(ToolSpec::new("large"), move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let open = Arc::clone(&open);
+        async move {
+            let _open = open.acquire().await.unwrap();
+            Ok(ToolOutput::text("x".repeat(bytes)))
+        }
+    });
+    let url = format!("ws://{}?entity=bursts", listener.local_addr().unwrap());
+    let host = Platools::builder().url(url).secret(SECRET).limits(limits).tools([tool]).build().unwrap();
+    let events = host.handle().events();
+    tokio::spawn(host.run());
+    let connection = tokio::task::spawn_blocking(move || Connection::accept(&listener)).await.unwrap();
+    Burst { started, gate, events, connection: connection.unwrap() }
+}
+
+/// Reads the answers of `count` calls: the number of results, and the texts of the errors.
+fn read(connection: &mut Connection, count: usize) -> (usize, Vec<String>) {
+    let (mut results, mut errors, mut is_answered) = (0, Vec::new(), vec![false; count]);
+    while results + errors.len() < count {
+        connection.receive().expect("an answer");
+        let replies = connection.answers(|text| {
+            let number = call_number(&text[..text.len().min(200)]).unwrap();
+            assert!(!std::mem::replace(&mut is_answered[number], true), "call {number} is answered twice");
+            if text.starts_with(b"{\"type\":\"tool_result\"") {
+                results += 1;
+            } else {
+                errors.push(String::from_utf8_lossy(text).into_owned());
+            }
+        });
+        connection.send(&replies).unwrap();
+    }
+    (results, errors)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_large_answers_is_slowed_down_and_each_call_gets_its_result() {
+    const COUNT: usize = 400;
+    let Burst { started, gate, mut connection, .. } = burst(256 << 10, Limits::default()).await;
+    gate.add_permits(COUNT);
+    let answers = tokio::task::spawn_blocking(move || {
+        connection.send(Calls::new("large", "{}", COUNT, 0).frames(0, COUNT)).unwrap();
+        while started.load(Ordering::SeqCst) < COUNT / 2 {
+            std::thread::yield_now();
+        }
+        read(&mut connection, COUNT)
+    });
+    assert_eq!(answers.await.unwrap(), (COUNT, vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_end_at_once_beyond_all_bounds_are_answered_with_an_error_that_says_so() {
+    const COUNT: usize = 40;
+    let mut limits = Limits::default();
+    (limits.max_unsent_bytes, limits.max_kept_bytes) = (4 << 20, 16 << 20);
+    let Burst { started, gate, mut events, mut connection } = burst(1 << 20, limits).await;
+    connection.send(Calls::new("large", "{}", COUNT, 0).frames(0, COUNT)).unwrap();
+    while started.load(Ordering::SeqCst) < COUNT {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    gate.add_permits(COUNT);
+    // Nothing is read before: what the host holds is all that ended, but for what the socket takes.
+    let replaced = loop {
+        match events.next().await {
+            Some(HostEvent::AnswerReplaced { call_id, bytes }) => break (call_id, bytes),
+            Some(_) => {}
+            None => panic!("the host is gone"),
+        }
+    };
+    assert!(replaced.1 > 1 << 20, "{replaced:?}");
+    let answers = tokio::task::spawn_blocking(move || read(&mut connection, COUNT));
+    let (results, errors) = answers.await.unwrap();
+    assert!(results >= 15 && !errors.is_empty(), "{results} results, {} errors", errors.len());
+    for error in errors {
+        assert!(error.contains("overloaded: the tool ran, but its result of 1.0 MiB was dropped"), "{error}");
+    }
+}
