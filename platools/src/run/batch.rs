@@ -68,16 +68,17 @@ impl<S: Sink> Batch<S> {
             return;
         };
         if self.expected + quick > BUDGET {
-            self.start();
+            self.start(None);
         }
         self.expected += quick;
         self.together.waiting.push_back(call);
     }
 
-    /// Starts the added calls.
-    pub(crate) fn start(&mut self) {
+    /// Starts the added calls. Returns whether any of them share a task; that task wakes `after` at its end, or when one
+    /// of the calls blocks it.
+    pub(crate) fn start(&mut self, after: Option<&Waker>) -> bool {
         if self.together.waiting.is_empty() {
-            return;
+            return false;
         }
         self.expected = Duration::ZERO;
         let room = lock(&self.spare).take().unwrap_or_default();
@@ -87,8 +88,10 @@ impl<S: Sink> Batch<S> {
             sink: Arc::clone(&self.sink),
             watch: self.watch.clone(),
             runtime: Handle::current(),
+            after: after.cloned(),
         };
         tokio::spawn(Arc::new(together).run());
+        true
     }
 }
 
@@ -99,6 +102,7 @@ struct Together<S: Sink> {
     sink: Arc<S>,
     watch: Watch,
     runtime: Handle,
+    after: Option<Waker>,
 }
 
 /// The progress of a batch.
@@ -152,7 +156,7 @@ impl<S: Sink> Together<S> {
         Alone { sink: Arc::clone(&self.sink), watch: self.watch.clone() }
     }
 
-    /// Spawns the pending calls and passes the finished ones to the sink.
+    /// Spawns the pending calls, passes the finished ones to the sink, and wakes who waits for that.
     fn hand_over(&self) {
         let (pending, mut finished) = {
             let mut state = self.state();
@@ -168,6 +172,10 @@ impl<S: Sink> Together<S> {
         let mut state = self.state();
         if state.finished.is_empty() {
             state.finished = finished;
+        }
+        drop(state);
+        if let Some(after) = &self.after {
+            after.wake_by_ref();
         }
     }
 }
@@ -340,11 +348,11 @@ mod tests {
         for name in ["a", "b", "c"] {
             bench.push(QUICK, async move { name });
         }
-        bench.batch.start();
-        bench.batch.start();
+        bench.batch.start(None);
+        bench.batch.start(None);
         assert_eq!(next(&mut answers).await, ["a", "b", "c"]);
         bench.push(QUICK, async { "d" });
-        bench.batch.start();
+        bench.batch.start(None);
         assert_eq!(next(&mut answers).await, ["d"]);
         assert!(answers.try_recv().is_err(), "each once");
     }
@@ -355,7 +363,7 @@ mod tests {
         bench.full.send_replace(true);
         bench.push(QUICK, async { "quick" });
         bench.push(None, async { "slow" });
-        bench.batch.start();
+        bench.batch.start(None);
         for _ in 0..100 {
             yield_now().await;
         }
@@ -386,7 +394,7 @@ mod tests {
         };
         bench.push(QUICK, waits);
         bench.push(QUICK, async { "quick" });
-        bench.batch.start();
+        bench.batch.start(None);
         assert_eq!(next(&mut answers).await, ["quick"]);
         go_on.send(()).unwrap();
         assert_eq!(next(&mut answers).await, ["waits"]);
@@ -398,7 +406,7 @@ mod tests {
         bench.push(QUICK, async { "quick" });
         bench.push(None, async { "slow" });
         assert_eq!(next(&mut answers).await, ["slow"], "before the batch is started");
-        bench.batch.start();
+        bench.batch.start(None);
         assert_eq!(next(&mut answers).await, ["quick"]);
     }
 
@@ -409,7 +417,7 @@ mod tests {
             bench.push(Some(BUDGET / 10), async { "in time" });
         }
         bench.push(Some(BUDGET / 10), async { "later" });
-        bench.batch.start();
+        bench.batch.start(None);
         assert_eq!(next(&mut answers).await, ["in time"; 10]);
         assert_eq!(next(&mut answers).await, ["later"]);
     }
@@ -432,7 +440,7 @@ mod tests {
         bench.push(QUICK, blocks);
         bench.push(QUICK, async { "behind" });
         // Started from a worker, as a connection does: only that worker's queue holds the batch.
-        tokio::spawn(async move { bench.batch.start() });
+        tokio::spawn(async move { bench.batch.start(None) });
         let mut first = vec![];
         while first.len() < 2 {
             first.append(&mut next(&mut answers).await);

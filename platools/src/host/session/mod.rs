@@ -32,11 +32,8 @@ use crate::run::Batch;
 use crate::tool::declaration::format_bytes;
 use crate::wire::{CALL_PENDING, Inbound, Scope, Welcome, outbound};
 
-/// The number of frames read before timers and shutdown are polled again. To yield costs much: tokio wakes another worker,
-/// which may take the session over.
-const READ_BUDGET: usize = 1_024;
-/// The number of frames after which the calls among them start.
-const START_EVERY: usize = 256;
+/// The number of frames read at once. Then their calls run, and are answered while the platform sends more.
+const READ_BUDGET: usize = 128;
 /// The number of frames after which the clocks are read again.
 const CLOCK_EVERY: usize = 16;
 /// The number of unsent answers at which no further calls are read.
@@ -68,6 +65,8 @@ pub(super) struct Session<'a> {
     early: Vec<(Instant, String)>,
     /// Whether reading is paused, since too many answers wait to be written.
     held_back: bool,
+    /// Whether there may be more to read.
+    more: bool,
     /// Calls that were read and not started yet.
     batch: Batch<Shared>,
     /// The time on both clocks, at most a few frames old.
@@ -117,6 +116,7 @@ impl<'a> Session<'a> {
             malformed: 0,
             early: Vec::new(),
             held_back: false,
+            more: false,
             batch: shared.dispatcher().batch(Arc::clone(shared)),
             read_at: Instant::now(),
             read_at_wall: SystemTime::now(),
@@ -186,7 +186,13 @@ impl<'a> Session<'a> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Noticed> {
         let mut welcome = false;
         let ending = self.poll_read(context, &mut welcome);
-        self.batch.start();
+        // After the calls that were read it goes on, on the same worker. To wake this task at once would also wake another
+        // worker, which may take it over.
+        let more = std::mem::take(&mut self.more);
+        let continued = self.batch.start(more.then(|| context.waker()));
+        if more && !continued {
+            context.waker().wake_by_ref();
+        }
         if let Some(ending) = ending {
             // Sends the reply to a close, and everything written before.
             let _ = Pin::new(&mut self.socket).poll_flush(context);
@@ -216,9 +222,6 @@ impl<'a> Session<'a> {
         for index in 0..READ_BUDGET {
             if index % CLOCK_EVERY == 0 {
                 (self.read_at, self.read_at_wall) = (Instant::now(), SystemTime::now());
-                if index % START_EVERY == 0 {
-                    self.batch.start();
-                }
             }
             // Before `welcome` nothing can be sent, so pausing would wait forever.
             self.held_back = self.welcomed && self.is_backed_up();
@@ -247,8 +250,7 @@ impl<'a> Session<'a> {
                 Message::Ping(_) | Message::Frame(_) => {}
             }
         }
-        // There may be more: yield to the other branches first.
-        context.waker().wake_by_ref();
+        self.more = true;
         None
     }
 
@@ -386,7 +388,7 @@ impl<'a> Session<'a> {
                     // A host that shuts down runs no more calls; one that only lost the lead does.
                     Message::Text(text) if !self.status.is_draining() => {
                         self.on_frame(&text);
-                        self.batch.start();
+                        self.batch.start(None);
                     }
                     _ => {}
                 }
