@@ -101,3 +101,19 @@ async fn calls_that_end_at_once_beyond_all_bounds_are_answered_with_an_error_tha
         assert!(error.contains("overloaded: the tool ran, but its result of 1.0 MiB was dropped"), "{error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_superseded_host_answers_the_calls_that_it_runs() {
+    const COUNT: usize = 20;
+    let Burst { started, gate, mut connection, .. } = burst(100_000, Limits::default()).await;
+    connection.send(Calls::new("large", "{}", COUNT, 0).frames(0, COUNT)).unwrap();
+    while started.load(Ordering::SeqCst) < COUNT {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut close = vec![0x88, 30, 0x03, 0xe8];
+    close.extend_from_slice(b"superseded by new connection");
+    connection.send(&close).unwrap();
+    gate.add_permits(COUNT);
+    let answers = tokio::task::spawn_blocking(move || read(&mut connection, COUNT));
+    assert_eq!(answers.await.unwrap(), (COUNT, vec![]));
+}

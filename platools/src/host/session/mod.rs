@@ -6,6 +6,7 @@
 
 mod incoming;
 mod outgoing;
+mod superseded;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -67,6 +68,8 @@ pub(super) struct Session<'a> {
     held_back: bool,
     /// Whether there may be more to read.
     more: bool,
+    /// Whether everything written is on its way.
+    flushed: bool,
     /// Calls that were read and not started yet.
     batch: Batch<Shared>,
     /// The time on both clocks, at most a few frames old.
@@ -117,6 +120,7 @@ impl<'a> Session<'a> {
             early: Vec::new(),
             held_back: false,
             more: false,
+            flushed: true,
             batch: shared.dispatcher().batch(Arc::clone(shared)),
             read_at: Instant::now(),
             read_at_wall: SystemTime::now(),
@@ -175,6 +179,9 @@ impl<'a> Session<'a> {
                 () = shared.dispatcher().drained(), if draining && shared.dispatcher().in_flight() > 0 => {}
             }
         };
+        if ending == Ending::Superseded && self.may_finish_superseded() {
+            self.finish_superseded().await;
+        }
         shared.outbox.put_back(self.outgoing.into_unproven());
         if ending == Ending::Drained && !shared.outbox.is_empty() {
             tracing::warn!(answers = shared.outbox.len(), "stopped with answers that may not have arrived");
@@ -195,7 +202,9 @@ impl<'a> Session<'a> {
         }
         if let Some(ending) = ending {
             // Sends the reply to a close, and everything written before.
-            let _ = Pin::new(&mut self.socket).poll_flush(context);
+            if ending != Ending::Superseded || !self.may_finish_superseded() {
+                let _ = Pin::new(&mut self.socket).poll_flush(context);
+            }
             return Poll::Ready(Noticed::Ended(ending));
         }
         // Read before the outbox: a call stores its answer there before it leaves the in-flight count.
@@ -271,10 +280,11 @@ impl<'a> Session<'a> {
                 }
                 break;
             };
+            self.flushed = false;
             Pin::new(&mut self.socket).start_send(message)?;
         }
-        let flushed = Pin::new(&mut self.socket).poll_flush(context)?.is_ready();
-        Ok(flushed && self.shared.outbox.is_empty())
+        self.flushed = Pin::new(&mut self.socket).poll_flush(context)?.is_ready();
+        Ok(self.flushed && self.shared.outbox.is_empty())
     }
 
     fn on_welcome(&mut self, welcome: Welcome) {

@@ -145,6 +145,11 @@ impl Outgoing {
         self.pinged
     }
 
+    /// Handles the end of a connection on which the platform has read everything.
+    pub(super) fn on_all_read(&mut self) {
+        self.prove(self.unproven.len());
+    }
+
     /// Drops the oldest `count` unproven answers.
     fn prove(&mut self, count: usize) {
         for answer in self.unproven.drain(..count.min(self.unproven.len())) {

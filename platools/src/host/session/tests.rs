@@ -188,3 +188,80 @@ async fn the_end_of_a_shutdowns_time_is_said_to_the_platform() {
     );
     drop(stubborn);
 }
+
+/// A platform that has another connection closes the old one, and still reads what comes before the reply.
+#[tokio::test(start_paused = true)]
+async fn a_superseded_connection_answers_its_running_calls_before_it_closes() {
+    let (near, far) = duplex(64 * 1024);
+    let host = host();
+    let (shared, gate) = (Arc::clone(&host.shared), Arc::new(tokio::sync::Semaphore::new(0)));
+    let open = Arc::clone(&gate);
+    let tool = Tool::new(ToolSpec::new("slow"), move |_| {
+        let open = Arc::clone(&open);
+        async move {
+            let _open = open.acquire().await;
+            Ok(ToolOutput::null())
+        }
+    });
+    shared.dispatcher().tools().insert(tool).unwrap();
+    let dispatcher = shared.dispatcher().clone();
+    let context = CallContext::builder().build();
+    let running = tokio::spawn(async move { dispatcher.call("slow", Arguments::empty(), context).await });
+    let answer = |call_id: &str| Answer::new(call_id.into(), call_id.to_owned().into(), Instant::now());
+    let platform = async {
+        let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+        socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
+        let registration = socket.next().await.unwrap().unwrap();
+        assert!(registration.to_text().unwrap().contains("tool_register"));
+        let reason = Utf8Bytes::from_static(crate::wire::close::SUPERSEDED);
+        socket.close(Some(CloseFrame { code: CloseCode::Normal, reason })).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let mut seen = Vec::new();
+        for call_id in ["first", "second"] {
+            shared.outbox.push(answer(call_id));
+            seen.push(socket.next().await.unwrap().unwrap());
+        }
+        shared.outbox.push(answer("last"));
+        gate.add_permits(1);
+        while let Some(Ok(message)) = socket.next().await {
+            seen.push(message);
+        }
+        seen
+    };
+    let (ending, seen) = tokio::join!(run(host, near), platform);
+    assert_eq!(ending, Ending::Superseded);
+    running.await.unwrap().unwrap();
+    let texts: Vec<_> =
+        seen.iter().filter(|message| message.is_text()).map(|text| text.to_text().unwrap()).collect();
+    assert_eq!(texts, ["first", "second", "last"]);
+    assert!(seen.last().unwrap().is_close());
+    assert!(shared.outbox.is_empty(), "the platform has read everything");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_superseded_connection_waits_no_longer_than_the_platform() {
+    let (near, far) = duplex(64 * 1024);
+    let host = host();
+    let shared = Arc::clone(&host.shared);
+    let tool = Tool::new(ToolSpec::new("endless"), |_| std::future::pending());
+    shared.dispatcher().tools().insert(tool).unwrap();
+    let dispatcher = shared.dispatcher().clone();
+    let context = CallContext::builder().build();
+    let platform = async {
+        let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+        socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
+        let _registration = socket.next().await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let call = tokio::spawn(async move { dispatcher.call("endless", Arguments::empty(), context).await });
+        tokio::task::yield_now().await;
+        let reason = Utf8Bytes::from_static(crate::wire::close::SUPERSEDED);
+        socket.close(Some(CloseFrame { code: CloseCode::Normal, reason })).await.unwrap();
+        let closed = Instant::now();
+        while socket.next().await.is_some_and(|message| message.is_ok()) {}
+        call.abort();
+        closed.elapsed()
+    };
+    let (ending, waited) = tokio::join!(run(host, near), platform);
+    assert_eq!(ending, Ending::Superseded);
+    assert!((28..30).contains(&waited.as_secs()), "{waited:?}");
+}

@@ -1,0 +1,102 @@
+//! The last answers on a connection that another process has taken over.
+//!
+//! The platform takes answers from a superseded connection until the close handshake ends, and waits up to 30 s for it
+//! (protocol §2). So the handshake is answered only when the running calls are: a rolling update loses none of them.
+//!
+//! After a Close, the WebSocket library refuses to write, and sends its reply with the next read or flush. Answers are
+//! therefore written to the stream directly, and nothing is read meanwhile.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+use super::Session;
+use crate::host::{FAREWELL, WhenSuperseded};
+
+/// Maximum time for the running calls, within the 30 s that the platform waits.
+const FINISH_WITHIN: Duration = Duration::from_secs(28);
+
+impl Session<'_> {
+    /// Returns whether running calls are still answered here. Not if the host takes the connection back, which serves
+    /// their answers too; and not in the middle of a frame, since frames cannot be written around the library then.
+    pub(super) fn may_finish_superseded(&self) -> bool {
+        self.flushed && self.shared.config.when_superseded != WhenSuperseded::TakeOver
+    }
+
+    /// Answers the running calls, then the close.
+    pub(super) async fn finish_superseded(&mut self) {
+        let running = self.shared.dispatcher().in_flight();
+        if running > 0 {
+            tracing::info!(running, "another process took the connection over, finishing the running calls");
+        }
+        match timeout_at(Instant::now() + FINISH_WITHIN, self.write_last_answers()).await {
+            Ok(Ok(())) => {
+                let hang_up = async {
+                    let _ = self.socket.flush().await;
+                    loop {
+                        match self.socket.next().await {
+                            Some(Ok(_)) => {}
+                            Some(Err(_)) => return false,
+                            None => return true,
+                        }
+                    }
+                };
+                if timeout(FAREWELL, hang_up).await == Ok(true) {
+                    self.outgoing.on_all_read();
+                }
+            }
+            Ok(Err(error)) => tracing::debug!("the superseded connection broke: {error}"),
+            Err(_elapsed) => {
+                let running = self.shared.dispatcher().in_flight();
+                tracing::warn!(running, "the time for calls of the superseded connection is over");
+            }
+        }
+    }
+
+    async fn write_last_answers(&mut self) -> io::Result<()> {
+        let shared = Arc::clone(self.shared);
+        loop {
+            // Read before the outbox: a call stores its answer there before it leaves the in-flight count.
+            let idle = shared.dispatcher().in_flight() == 0;
+            while let Some(message) = self.outgoing.next(&shared.outbox, Instant::now()) {
+                // Nobody would answer a ping any more.
+                if let Message::Text(text) = message {
+                    self.socket.get_mut().write_all(&text_frame(text)?).await?;
+                    self.socket.get_mut().flush().await?;
+                }
+            }
+            if idle && shared.outbox.is_empty() {
+                return Ok(());
+            }
+            let outgoing = &mut self.outgoing;
+            let more = poll_fn(|context| {
+                outgoing.refill(&shared.outbox, context);
+                if outgoing.unsent() > 0 { Poll::Ready(()) } else { Poll::Pending }
+            });
+            tokio::select! {
+                biased;
+                () = more => {}
+                () = shared.dispatcher().drained(), if !idle => {}
+                () = shared.shutdown.cancelled(), if !self.status.is_draining() => self.status.begin_drain(&shared),
+            }
+        }
+    }
+}
+
+/// The bytes of a text frame from a client.
+fn text_frame(text: Utf8Bytes) -> io::Result<Vec<u8>> {
+    let mut frame = Frame::message(text, OpCode::Data(Data::Text), true);
+    frame.header_mut().mask = Some(fastrand::u32(..).to_ne_bytes());
+    let mut bytes = Vec::with_capacity(frame.len());
+    frame.format(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes)
+}
