@@ -81,6 +81,7 @@
 //! | `platools_connections_total` | counter | | connections that the platform welcomed |
 //! | `platools_disconnects_total` | counter | | connections that ended or failed |
 //! | `platools_hosts` | gauge | `state` | hosts of this process in that state, such as `active` |
+//! | `platools_registrations_rejected_total` | counter | | declarations of tools that the platform refused |
 //! | `platools_answers_redelivered_total` | counter | | answers resent on another connection |
 //! | `platools_answers_lost_total` | counter | | answers that could not be delivered in time |
 //! | `platools_answers_replaced_total` | counter | | results that had no room among the unsent ones, answered with an error |

@@ -83,3 +83,8 @@ pub(crate) fn answer_lost() {
 pub(crate) fn answer_replaced() {
     figure!(metrics::counter!("platools_answers_replaced_total").increment(1));
 }
+
+/// Counts a declaration of tools that the platform refused.
+pub(crate) fn registration_rejected() {
+    figure!(metrics::counter!("platools_registrations_rejected_total").increment(1));
+}

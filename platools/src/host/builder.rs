@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -236,6 +236,7 @@ impl Platools {
             scope: scope.into(),
             url,
             secret: source,
+            registration: RwLock::default(),
             outbox: Outbox::new(events.clone(), &config.limits),
             config,
             tls,

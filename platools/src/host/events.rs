@@ -37,6 +37,13 @@ pub enum HostEvent {
         /// The delay.
         retry_after: Duration,
     },
+    /// The platform refused a declaration of tools, so that the ones declared before still apply.
+    RegistrationRejected {
+        /// The platform's reason, such as `duplicate_tool_name:lookup_order`.
+        reason: String,
+        /// The delay after which it is declared again; `None` if the same declaration would be refused again.
+        retry_after: Option<Duration>,
+    },
     /// A call was answered without running a handler.
     CallRefused {
         /// The call.

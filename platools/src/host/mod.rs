@@ -8,7 +8,7 @@
 //! | `dial` | from a URL to an open WebSocket |
 //! | `session` | one connection from its opening to its end |
 //! | `shared` | state shared by all connections of a host; puts the answers of finished calls into the outbox |
-//! | `outbox` | unsent answers, which outlive their connection |
+//! | `outbox`, `room` | unsent answers, which outlive their connection, and the bounds of their memory |
 //! | `coordinator` | the seam for several processes behind one connection |
 //! | `driver`, `shutdown` | the reconnect loop, and signals |
 //! | `events` | events for observers |
@@ -34,7 +34,7 @@ mod shared;
 mod shutdown;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -147,6 +147,27 @@ pub struct HostHandle {
     state: watch::Receiver<HostState>,
 }
 
+/// What became of the latest declaration of the tools.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Registration {
+    /// None was sent yet.
+    #[default]
+    None,
+    /// It was sent, and the platform has not answered yet.
+    Sent,
+    /// The platform applied it.
+    Applied {
+        /// The number of registered tools, if the platform states it.
+        tools: Option<u64>,
+    },
+    /// The platform refused it, so that the tools declared before still apply.
+    Rejected {
+        /// The platform's reason, such as `duplicate_tool_name:lookup_order`.
+        reason: String,
+    },
+}
+
 impl HostHandle {
     #[cfg(feature = "http")]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -175,6 +196,11 @@ impl HostHandle {
             .wait_for(|now| *now == state || now.is_final())
             .await
             .is_ok_and(|now| *now == state)
+    }
+
+    /// Returns what became of the latest declaration of the tools.
+    pub fn registration(&self) -> Registration {
+        self.shared.registration.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Subscribes to the events of the host, from now on.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::coordinator::{Coordinator, RoutedCall};
 use super::events::Events;
 use super::outbox::{Answer, Frames, Outbox};
-use super::{HostConfig, HostEvent};
+use super::{HostConfig, HostEvent, Registration};
 use crate::intake::{Intake, shorten};
 use crate::observe;
 use crate::run::{Admitted, Dispatcher, Finished, Sink};
@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(super) outbox: Outbox,
     /// What the latest `welcome` said; before it, what the configuration says.
     pub(crate) scope: RwLock<Scope>,
+    /// What became of the latest declaration of the tools.
+    pub(super) registration: RwLock<Registration>,
     pub(super) shutdown: CancellationToken,
     pub(super) coordinator: Option<Arc<dyn Coordinator>>,
     /// Whether this process may hold the connection.
@@ -38,6 +40,10 @@ impl Shared {
     /// Returns the dispatcher, which runs the tools.
     pub(crate) fn dispatcher(&self) -> &Dispatcher {
         self.intake.dispatcher()
+    }
+
+    pub(super) fn set_registration(&self, registration: Registration) {
+        *self.registration.write().unwrap_or_else(PoisonError::into_inner) = registration;
     }
 
     pub(super) fn set_scope(&self, scope: Scope) {

@@ -166,6 +166,10 @@ async fn follow(handle: HostHandle, entity: String, registered: Arc<AtomicBool>)
             // Asked for: the host says itself that it has stopped.
             HostEvent::Disconnected { .. } if is_draining => {}
             HostEvent::Disconnected { reason } => tracing::warn!(entity, reason, "disconnected"),
+            HostEvent::RegistrationRejected { reason, .. } => {
+                registered.store(false, Ordering::Release);
+                tracing::error!(entity, reason, "the platform refused the tools");
+            }
             HostEvent::RegistrationThrottled { retry_after } => {
                 tracing::warn!(entity, ?retry_after, "the platform takes the tools later");
             }

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::Session;
-use crate::host::HostEvent;
 use crate::host::outbox::Answer;
+use crate::host::{HostEvent, Registration};
 use crate::intake::{Arrival, Incoming, Received, shorten};
 use crate::observe;
 use crate::tool::ToolError;
@@ -16,6 +16,12 @@ use crate::wire::{CallFrame, FrameError, Inbound, MAX_FRAME_BYTES, outbound};
 const REGISTER_AGAIN: Duration = Duration::from_secs(15);
 /// Maximum delay that the platform may request; its own window is one minute.
 const LONGEST_THROTTLE: Duration = Duration::from_secs(300);
+/// How the error begins that says that a declaration was refused.
+const REJECTED: &str = "tool_register failed:";
+/// The delay before a declaration is repeated that was refused; it doubles with each further refusal.
+const DECLARE_AGAIN: Duration = Duration::from_secs(30);
+/// Maximum delay before a refused declaration is repeated.
+const DECLARE_AGAIN_AT_MOST: Duration = Duration::from_secs(900);
 /// Maximum number of calls buffered before `welcome`.
 const MAX_EARLY: usize = 256;
 /// Maximum length of a text from the platform in a log line, in characters.
@@ -34,6 +40,8 @@ impl Session<'_> {
                 return true;
             }
             Ok(Inbound::ToolsRegistered(done)) => {
+                self.shared.set_registration(Registration::Applied { tools: done.count });
+                self.rejections = 0;
                 let (tools, new) = (done.count, done.new_tools);
                 tracing::info!(tools, new, updated = done.updated, pruned = done.pruned, "tools registered");
                 self.shared.events.tell(HostEvent::Registered { tools });
@@ -48,6 +56,10 @@ impl Session<'_> {
             Ok(Inbound::ToolHealthAlert(alert)) => {
                 tracing::warn!(tool = alert.tool, status = ?alert.status, "the platform reports a tool as unhealthy");
             }
+            Ok(Inbound::Error(error)) if self.welcomed && error.message.starts_with(REJECTED) => {
+                self.on_rejection(error.message[REJECTED.len()..].trim());
+                return true;
+            }
             Ok(Inbound::Error(error)) => {
                 let message: String = error.message.chars().take(LOGGED).collect();
                 tracing::warn!(message = ?message, "error from the platform");
@@ -59,6 +71,27 @@ impl Session<'_> {
             Err(error) => self.on_broken_frame(&error),
         }
         false
+    }
+
+    /// Handles a declaration that was not applied (protocol §3). It is repeated if that may help.
+    fn on_rejection(&mut self, reason: &str) {
+        let reason: String = reason.chars().take(LOGGED).collect();
+        // The same declaration would be refused again.
+        let is_permanent =
+            reason.starts_with("duplicate_tool_name") || reason.starts_with("tool_name_required");
+        let wait = DECLARE_AGAIN.saturating_mul(1 << self.rejections.min(8)).min(DECLARE_AGAIN_AT_MOST);
+        let retry_after = (!is_permanent).then_some(wait);
+        self.rejections += 1;
+        match retry_after {
+            None => tracing::error!(reason, "the platform refused the declaration of the tools: change them"),
+            Some(wait) => {
+                tracing::error!(reason, ?wait, "the platform refused the declaration of the tools, retrying");
+            }
+        }
+        self.timers.register = retry_after.map(|wait| Instant::now() + wait);
+        observe::registration_rejected();
+        self.shared.set_registration(Registration::Rejected { reason: reason.clone() });
+        self.shared.events.tell(HostEvent::RegistrationRejected { reason, retry_after });
     }
 
     /// Buffers a call that arrives before `welcome`.

@@ -27,7 +27,7 @@ use super::driver::Status;
 use super::ending::{self, Ending};
 use super::machine::Event;
 use super::shared::becomes;
-use super::{FAREWELL, HostEvent, Shared};
+use super::{FAREWELL, HostEvent, Registration, Shared};
 use crate::observe;
 use crate::run::Batch;
 use crate::tool::declaration::format_bytes;
@@ -62,12 +62,11 @@ pub(super) struct Session<'a> {
     changed: Option<Instant>,
     /// The number of malformed frames.
     malformed: u64,
+    /// The number of declarations that were refused one after the other.
+    rejections: u32,
     /// Calls that arrived before `welcome`.
     early: Vec<(Instant, String)>,
-    /// Whether reading is paused, since too many answers wait to be written.
-    held_back: bool,
-    /// Whether there may be more to read.
-    more: bool,
+    reading: Reading,
     /// Whether everything written is on its way.
     flushed: bool,
     /// Calls that were read and not started yet.
@@ -75,6 +74,17 @@ pub(super) struct Session<'a> {
     /// The time on both clocks, at most a few frames old.
     read_at: Instant,
     read_at_wall: SystemTime,
+}
+
+/// How far the last read got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Everything was read.
+    Done,
+    /// There may be more.
+    More,
+    /// Paused, since too many answers wait to be written.
+    HeldBack,
 }
 
 /// The deadlines of the session.
@@ -117,9 +127,9 @@ impl<'a> Session<'a> {
             timers: Timers { welcome: Some(deadline), ..Timers::default() },
             changed: None,
             malformed: 0,
+            rejections: 0,
             early: Vec::new(),
-            held_back: false,
-            more: false,
+            reading: Reading::Done,
             flushed: true,
             batch: shared.dispatcher().batch(Arc::clone(shared)),
             read_at: Instant::now(),
@@ -195,7 +205,7 @@ impl<'a> Session<'a> {
         let ending = self.poll_read(context, &mut welcome);
         // After the calls that were read it goes on, on the same worker. To wake this task at once would also wake another
         // worker, which may take it over.
-        let more = std::mem::take(&mut self.more);
+        let more = self.reading == Reading::More;
         let continued = self.batch.start(more.then(|| context.waker()));
         if more && !continued {
             context.waker().wake_by_ref();
@@ -210,7 +220,7 @@ impl<'a> Session<'a> {
         // Read before the outbox: a call stores its answer there before it leaves the in-flight count.
         let idle = self.shared.dispatcher().in_flight() == 0;
         let written = self.poll_write(context);
-        if self.held_back && !self.is_backed_up() {
+        if self.reading == Reading::HeldBack && !self.is_backed_up() {
             // Reading was paused, so the socket did not register a waker.
             context.waker().wake_by_ref();
         }
@@ -228,13 +238,14 @@ impl<'a> Session<'a> {
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>, welcome: &mut bool) -> Option<Ending> {
+        self.reading = Reading::Done;
         for index in 0..READ_BUDGET {
             if index % CLOCK_EVERY == 0 {
                 (self.read_at, self.read_at_wall) = (Instant::now(), SystemTime::now());
             }
             // Before `welcome` nothing can be sent, so pausing would wait forever.
-            self.held_back = self.welcomed && self.is_backed_up();
-            if self.held_back {
+            if self.welcomed && self.is_backed_up() {
+                self.reading = Reading::HeldBack;
                 return None;
             }
             let message = match Pin::new(&mut self.socket).poll_next(context) {
@@ -259,7 +270,7 @@ impl<'a> Session<'a> {
                 Message::Ping(_) | Message::Frame(_) => {}
             }
         }
-        self.more = true;
+        self.reading = Reading::More;
         None
     }
 
@@ -330,6 +341,7 @@ impl<'a> Session<'a> {
             Ok(()) => {
                 self.timers.register = None;
                 self.changed = None;
+                self.shared.set_registration(Registration::Sent);
                 self.outgoing.push_control(self.shared.dispatcher().tools().declaration().into());
             }
             Err(allowed_at) => self.timers.register = Some(allowed_at),

@@ -265,3 +265,46 @@ async fn a_superseded_connection_waits_no_longer_than_the_platform() {
     assert_eq!(ending, Ending::Superseded);
     assert!((28..30).contains(&waited.as_secs()), "{waited:?}");
 }
+
+/// Answers every declaration with an error, and counts the declarations.
+async fn refuse_declarations(stream: DuplexStream, reason: &str, declarations: &AtomicUsize) {
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+    socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
+    while let Some(Ok(message)) = socket.next().await {
+        let Message::Text(text) = message else { continue };
+        if text.contains(r#""type":"heartbeat""#) {
+            socket.send(Message::text(platform::heartbeat_ack())).await.unwrap();
+        } else if text.contains("tool_register") {
+            declarations.fetch_add(1, Ordering::Relaxed);
+            let error = format!(r#"{{"type":"error","error":"tool_register failed: {reason}"}}"#);
+            socket.send(Message::text(error)).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_declaration_is_told_and_repeated_only_if_that_may_help() {
+    for (reason, repeated) in
+        [("duplicate_tool_name:nothing", 1..=1), ("tool_name_required", 1..=1), ("deadlock detected", 6..=9)]
+    {
+        let (near, far) = duplex(64 * 1024);
+        let (host, declarations) = (host(), AtomicUsize::new(0));
+        let handle = host.handle();
+        let mut events = handle.events();
+        tokio::select! {
+            ending = run(host, near) => panic!("{ending}"),
+            () = refuse_declarations(far, reason, &declarations) => panic!("the host hung up"),
+            () = tokio::time::sleep(HOUR) => {}
+        }
+        assert_eq!(handle.registration(), Registration::Rejected { reason: reason.to_owned() });
+        let told = loop {
+            if let HostEvent::RegistrationRejected { reason, retry_after } = events.next().await.unwrap() {
+                break (reason, retry_after);
+            }
+        };
+        let is_permanent = repeated == (1..=1);
+        assert_eq!(told, (reason.to_owned(), (!is_permanent).then_some(Duration::from_secs(30))));
+        let declarations = declarations.into_inner();
+        assert!(repeated.contains(&declarations), "{reason}: {declarations} declarations in an hour");
+    }
+}
