@@ -32,6 +32,9 @@ pub(super) struct Status {
     registrations: VecDeque<Instant>,
     /// When the current connection was welcomed.
     welcomed_at: Option<Instant>,
+    /// Whether the platform may still hold an earlier connection of this entity: one of this process that did not end
+    /// with a close of both sides, or one of another process.
+    pub(super) predecessor_may_be_open: bool,
 }
 
 /// The stage of a shutdown.
@@ -47,7 +50,15 @@ impl Status {
     pub(super) fn new(shared: Arc<Shared>, state: watch::Sender<HostState>) -> Self {
         observe::host_state(state.borrow().as_str(), true);
         let machine = Machine::new(shared.config.when_superseded, fastrand::Rng::new());
-        Self { shared, machine, state, drain: None, registrations: VecDeque::new(), welcomed_at: None }
+        Self {
+            shared,
+            machine,
+            state,
+            drain: None,
+            registrations: VecDeque::new(),
+            welcomed_at: None,
+            predecessor_may_be_open: true,
+        }
     }
 
     /// Passes an event to the machine, and publishes a change of state.
@@ -141,6 +152,9 @@ pub(super) async fn drive(
         // The secret is reloaded after every wait too; here, the result decides the next step.
         let about_secret = matches!(ending, Ending::SecretRotated | Ending::SecretRefused);
         let new_secret = about_secret && refresh(&shared, &mut secret).await;
+        if status.welcomed_at.is_some() {
+            status.predecessor_may_be_open = !matches!(ending, Ending::GoingAway | Ending::SecretRotated);
+        }
         let lasted = status.welcomed_at.map_or(Duration::ZERO, |at| at.elapsed());
         report(&shared, &ending);
         match status.on(Event::Ended { ending, new_secret, lasted }) {

@@ -88,6 +88,7 @@ impl Session<'_> {
                 tracing::error!(reason, ?wait, "the platform refused the declaration of the tools, retrying");
             }
         }
+        self.repeats.clear();
         self.timers.register = retry_after.map(|wait| Instant::now() + wait);
         observe::registration_rejected();
         self.shared.set_registration(Registration::Rejected { reason: reason.clone() });

@@ -8,6 +8,7 @@ mod incoming;
 mod outgoing;
 mod superseded;
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -43,6 +44,11 @@ const UNSENT_LIMIT: usize = 16_384;
 const DEBOUNCE: Duration = Duration::from_millis(200);
 /// Maximum delay of a declaration while changes continue.
 const LONGEST_DEBOUNCE: Duration = Duration::from_secs(2);
+/// When the tools are declared again after `welcome`, if the connection before may still be open at the platform. Its
+/// close, up to 30 s later, hides the tools until the next declaration (protocol §2). Together with the first declaration
+/// these are five of the six that the platform accepts in a minute.
+const DECLARE_AGAIN_AFTER: [Duration; 4] =
+    [Duration::from_secs(5), Duration::from_secs(12), Duration::from_secs(21), Duration::from_secs(33)];
 /// The time after which a connection is stable and earlier failures no longer count.
 const LASTING: Duration = Duration::from_secs(30);
 
@@ -58,6 +64,8 @@ pub(super) struct Session<'a> {
     last_error: Option<String>,
     last_inbound: Instant,
     timers: Timers,
+    /// When the tools are declared again although they did not change, soonest first.
+    repeats: VecDeque<Instant>,
     /// The time of the first undeclared change of the tools.
     changed: Option<Instant>,
     /// The number of malformed frames.
@@ -125,6 +133,7 @@ impl<'a> Session<'a> {
             last_error: None,
             last_inbound: Instant::now(),
             timers: Timers { welcome: Some(deadline), ..Timers::default() },
+            repeats: VecDeque::new(),
             changed: None,
             malformed: 0,
             rejections: 0,
@@ -178,7 +187,9 @@ impl<'a> Session<'a> {
                     let now = Instant::now();
                     let latest = *self.changed.get_or_insert(now) + LONGEST_DEBOUNCE;
                     let soon = (now + DEBOUNCE).min(latest);
-                    self.timers.register = Some(self.timers.register.map_or(soon, |due| due.max(soon)));
+                    // A repeat may come sooner than planned; what waits for the platform's limit may not.
+                    let due = self.timers.register.filter(|due| self.repeats.front() != Some(due));
+                    self.timers.register = Some(due.map_or(soon, |due| due.max(soon)));
                 }
                 () = becomes(&mut lead, false), if shared.coordinator.is_some() => {
                     self.say_goodbye().await;
@@ -327,6 +338,10 @@ impl<'a> Session<'a> {
         // A host that is shutting down declares no tools.
         if !self.status.is_draining() {
             self.register(now);
+            if self.status.predecessor_may_be_open {
+                self.repeats.extend(DECLARE_AGAIN_AFTER.map(|after| now + after));
+                self.timers.register = earlier(self.timers.register, self.repeats.front());
+            }
         }
         for (arrived, text) in std::mem::take(&mut self.early) {
             if let Ok(Inbound::ToolCall(call)) = Inbound::parse(&text) {
@@ -339,7 +354,8 @@ impl<'a> Session<'a> {
     fn register(&mut self, now: Instant) {
         match self.status.reserve_registration(now) {
             Ok(()) => {
-                self.timers.register = None;
+                self.repeats.retain(|due| *due > now);
+                self.timers.register = self.repeats.front().copied();
                 self.changed = None;
                 self.shared.set_registration(Registration::Sent);
                 self.outgoing.push_control(self.shared.dispatcher().tools().declaration().into());
@@ -423,6 +439,11 @@ impl<'a> Session<'a> {
         }
         heard
     }
+}
+
+/// The earlier of two times, either of which may be missing.
+fn earlier(one: Option<Instant>, other: Option<&Instant>) -> Option<Instant> {
+    one.into_iter().chain(other.copied()).min()
 }
 
 impl Timers {

@@ -308,3 +308,40 @@ async fn a_refused_declaration_is_told_and_repeated_only_if_that_may_help() {
         assert!(repeated.contains(&declarations), "{reason}: {declarations} declarations in an hour");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_tools_are_declared_again_while_the_connection_before_may_still_be_closed() {
+    for (predecessor_may_be_open, count) in [(true, 5), (false, 1)] {
+        let (near, far) = duplex(64 * 1024);
+        let host = host();
+        let mut status = Status::new(Arc::clone(&host.shared), host.state);
+        status.predecessor_may_be_open = predecessor_may_be_open;
+        let declared = std::sync::Mutex::new(Vec::new());
+        let started = Instant::now();
+        let platform = async {
+            let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+            socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
+            while let Some(Ok(message)) = socket.next().await {
+                match message {
+                    Message::Text(text) if text.contains("tool_register") => {
+                        declared.lock().unwrap().push(started.elapsed());
+                    }
+                    Message::Text(_) => socket.send(Message::text(platform::heartbeat_ack())).await.unwrap(),
+                    _ => {}
+                }
+            }
+        };
+        let stream: Connection = Box::new(near);
+        let socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+        let deadline = Instant::now() + Duration::from_secs(15);
+        tokio::select! {
+            ending = Session::new(&host.shared, &mut status, socket, deadline).run() => panic!("{ending}"),
+            () = platform => panic!("the host hung up"),
+            () = tokio::time::sleep(HOUR) => {}
+        }
+        let declared = declared.into_inner().unwrap();
+        assert_eq!(declared.len(), count, "{declared:?}");
+        let last = declared.last().unwrap();
+        assert!(!predecessor_may_be_open || (30..45).contains(&last.as_secs()), "{declared:?}");
+    }
+}
