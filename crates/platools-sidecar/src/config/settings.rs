@@ -34,6 +34,10 @@ pub(crate) struct Entity {
     pub(crate) max_running: Option<usize>,
     /// How many calls wait behind them; 4096.
     pub(crate) max_waiting: Option<usize>,
+    /// How many bytes of unsent answers stop further calls from starting; 67108864.
+    pub(crate) max_unsent_bytes: Option<usize>,
+    /// How many bytes of answers are kept in memory; beyond, an answer becomes an error; 201326592.
+    pub(crate) max_kept_bytes: Option<usize>,
 }
 
 /// What to do when another process connects as the same entity.

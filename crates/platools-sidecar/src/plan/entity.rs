@@ -109,11 +109,20 @@ impl Planner<'_> {
         if let Some(waiting) = file.max_waiting {
             config.limits.max_waiting = waiting;
         }
+        if let Some(bytes) = file.max_unsent_bytes {
+            config.limits.max_unsent_bytes = bytes;
+        }
+        if let Some(bytes) = file.max_kept_bytes {
+            config.limits.max_kept_bytes = bytes;
+        }
         if let Some(grace) = self.sections.sidecar.shutdown_grace {
             config.shutdown_grace = grace.0;
         }
         if file.max_running == Some(0) {
             self.wrong(&at.key("max_running"), "no call could ever run: write 1 or more");
+        }
+        if file.max_unsent_bytes == Some(0) {
+            self.wrong(&at.key("max_unsent_bytes"), "no call could ever start: write 1 or more");
         }
         is_there?;
         // The library judges URL, certificates and bounds.
