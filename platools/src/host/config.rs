@@ -47,7 +47,7 @@ const VARIABLES: [&str; 8] = [
 /// | --- | --- |
 /// | `url` | `PLATOS_URL` |
 /// | `secret` | `PLATOS_SECRET`, or `PLATOS_SECRET_FILE` |
-/// | `entity`, `environment` | `PLATOS_ENTITY`, `PLATOS_ENV`; the URL's query takes precedence |
+/// | `entity`, `environment` | `PLATOS_ENTITY`, `PLATOS_ENV`; an error if the URL's query names others |
 /// | `ca_file` | `PLATOS_CA_FILE` |
 /// | `allow_insecure` | `PLATOS_ALLOW_INSECURE=1` |
 /// | `heartbeat_interval` | `PLATOOLS_HEARTBEAT_INTERVAL`, for example `1s` |

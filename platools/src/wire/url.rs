@@ -28,7 +28,7 @@ const MAX_NAME_BYTES: usize = 254;
 /// ```
 /// use platools::wire::ConnectUrl;
 ///
-/// let url = ConnectUrl::new("https://platos.example/tools/sync?env=prod", Some("orders"), Some("dev"))?;
+/// let url = ConnectUrl::new("https://platos.example/tools/sync?env=prod", Some("orders"), None)?;
 /// assert_eq!(url.as_str(), "wss://platos.example/tools/sync/ws/sdk?env=prod&entity=orders");
 /// # Ok::<(), platools::wire::UrlError>(())
 /// ```
@@ -63,17 +63,31 @@ pub enum UrlError {
          give the service secret by itself"
     )]
     Credentials,
+    /// URL and configuration name different entities or environments.
+    #[error(
+        "the platform's URL names the {what} `{in_url}`, and the configuration `{configured}`: name one of them, or the \
+         same twice"
+    )]
+    Conflict {
+        /// What they name: `entity` or `environment`.
+        what: &'static str,
+        /// The name in the URL.
+        in_url: String,
+        /// The name in the configuration.
+        configured: String,
+    },
 }
 
 impl ConnectUrl {
-    /// Applies the rules of protocol §2 to a configured URL. `entity` and `environment` count only
-    /// where the URL's query does not name one.
+    /// Applies the rules of protocol §2 to a configured URL. `entity` and `environment` are added where the URL's query
+    /// does not name one.
     ///
     /// A host's name is ASCII: one of other letters is written as its `xn--…`. An IPv4 address is four decimal
     /// numbers.
     ///
     /// # Errors
-    /// When `configured` is not a `ws`, `wss`, `http` or `https` URL, or contains credentials.
+    /// When `configured` is not a `ws`, `wss`, `http` or `https` URL, contains credentials, or names another entity or
+    /// environment than the one given.
     pub fn new(configured: &str, entity: Option<&str>, environment: Option<&str>) -> Result<Self, UrlError> {
         let configured = configured.trim();
         if configured.is_empty() {
@@ -102,16 +116,18 @@ impl ConnectUrl {
         url.set_path(&path);
 
         let mut connect = Self(url);
-        connect.fill(&ENTITY_PARAMETERS, entity);
-        connect.fill(&[ENVIRONMENT_PARAMETER], environment);
+        connect.fill("entity", &ENTITY_PARAMETERS, entity)?;
+        connect.fill("environment", &[ENVIRONMENT_PARAMETER], environment)?;
         Ok(connect)
     }
 
-    /// Puts a value into the query under the first of `names`, unless one of them has a value there.
-    fn fill(&mut self, names: &[&str], value: Option<&str>) {
-        let Some(value) = value.filter(|value| !value.is_empty()) else { return };
-        if self.parameter(names).is_some() {
-            return;
+    /// Puts a value into the query under the first of `names`, unless one of them has that value there.
+    fn fill(&mut self, what: &'static str, names: &[&str], value: Option<&str>) -> Result<(), UrlError> {
+        let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(()) };
+        match self.parameter(names) {
+            Some(in_url) if in_url == value => return Ok(()),
+            Some(in_url) => return Err(UrlError::Conflict { what, in_url, configured: value.to_owned() }),
+            None => {}
         }
         // An empty parameter would be found first by the platform, and hide the value.
         let mut pairs: Vec<&str> = self
@@ -126,6 +142,7 @@ impl ConnectUrl {
         pairs.push(&filled);
         let query = pairs.join("&");
         self.0.set_query(Some(&query));
+        Ok(())
     }
 
     fn query(&self) -> &str {
@@ -264,12 +281,25 @@ mod tests {
     fn entity_and_environment_are_filled_in_where_the_url_names_none() {
         let filled = |configured| ConnectUrl::new(configured, Some("a&b"), Some("prod")).unwrap().to_string();
         assert_eq!(filled("ws://h"), "ws://h/ws/sdk?entity=a%26b&env=prod");
-        assert_eq!(filled("ws://h?entity=x"), "ws://h/ws/sdk?entity=x&env=prod");
-        assert_eq!(filled("ws://h?source=x&env=dev"), "ws://h/ws/sdk?source=x&env=dev");
+        assert_eq!(filled("ws://h?entity=a%26b"), "ws://h/ws/sdk?entity=a%26b&env=prod");
+        assert_eq!(filled("ws://h?source=a%26b&env=prod"), "ws://h/ws/sdk?source=a%26b&env=prod");
         assert_eq!(filled("ws://h?entity=&k=v"), "ws://h/ws/sdk?k=v&entity=a%26b&env=prod");
         assert_eq!(ConnectUrl::new("ws://h", Some(""), None).unwrap().as_str(), "ws://h/ws/sdk");
         let url = ConnectUrl::new("ws://h?source=x%20y", None, None).unwrap();
         assert_eq!((url.entity().as_deref(), url.environment()), (Some("x y"), None));
+    }
+
+    #[test]
+    fn a_url_and_a_configuration_that_name_different_entities_are_an_error() {
+        let new = |url| ConnectUrl::new(url, Some("orders"), Some("prod")).unwrap_err().to_string();
+        for url in ["ws://h?entity=local", "ws://h?source=local"] {
+            assert!(
+                new(url).contains("names the entity `local`, and the configuration `orders`"),
+                "{}",
+                new(url)
+            );
+        }
+        assert!(new("ws://h?env=dev").contains("names the environment `dev`, and the configuration `prod`"));
     }
 
     #[test]
