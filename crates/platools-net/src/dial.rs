@@ -26,6 +26,10 @@ const EACH_ADDRESS: Duration = Duration::from_secs(4);
 /// message slower.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
+/// How much of what was written may wait for a peer that does not read, in bytes, besides one message of the greatest
+/// size. Without a bound, the replies to a flood of pings would pile up.
+const WRITE_BUFFER_BYTES: usize = 1024 * 1024;
+
 /// A byte stream, encrypted or not.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
@@ -122,21 +126,28 @@ pub async fn upgrade(
     connection: Connection,
     max_message: usize,
 ) -> Result<WebSocket, WebSocketError> {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .max_message_size(Some(max_message))
-        .max_frame_size(Some(max_message));
-    let opened = tokio_tungstenite::client_async_with_config(request, connection, Some(config)).await;
+    let opened =
+        tokio_tungstenite::client_async_with_config(request, connection, Some(config(max_message))).await;
     opened.map(|(socket, _response)| socket)
+}
+
+fn config(max_message: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .max_write_buffer_size(max_message.saturating_add(WRITE_BUFFER_BYTES))
+        .max_message_size(Some(max_message))
+        .max_frame_size(Some(max_message))
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::{SinkExt as _, StreamExt as _};
     use rustls::ServerConfig;
     use rustls::pki_types::PrivateKeyDer;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+    use tokio_tungstenite::tungstenite::protocol::Role;
 
     use super::*;
     use crate::tls;
@@ -204,5 +215,34 @@ mod tests {
         drop(listener);
         let Err(error) = connect("127.0.0.1", port, None).await else { panic!("connected") };
         assert!(error.to_string().starts_with(&format!("cannot connect to 127.0.0.1:{port}: ")), "{error}");
+    }
+
+    /// The peer pings, and reads none of the replies before it is done.
+    #[tokio::test]
+    async fn the_replies_to_a_flood_of_pings_are_bounded() {
+        const MAX_MESSAGE: usize = 64 * 1024;
+        let (near, mut far) = tokio::io::duplex(64 * 1024);
+        let connection: Connection = Box::new(near);
+        let mut socket =
+            WebSocketStream::from_raw_socket(connection, Role::Client, Some(config(MAX_MESSAGE))).await;
+        let client = async move {
+            while socket.next().await.is_some_and(|message| message.is_ok_and(|message| !message.is_text())) {
+            }
+            let _ = socket.flush().await;
+        };
+        let peer = async move {
+            let mut ping = vec![0x89, 125];
+            ping.resize(127, b'x');
+            for _ in 0..40_000 {
+                far.write_all(&ping).await.unwrap();
+            }
+            far.write_all(&[0x81, 1, b'x']).await.unwrap();
+            let mut replies = Vec::new();
+            far.read_to_end(&mut replies).await.unwrap();
+            replies.len()
+        };
+        let ((), replies) = tokio::join!(client, peer);
+        let bound = MAX_MESSAGE + WRITE_BUFFER_BYTES + 64 * 1024;
+        assert!((bound / 2..2 * bound).contains(&replies), "{replies} bytes, of 5 MB");
     }
 }

@@ -29,6 +29,8 @@ pub struct Connection {
     buffer: Vec<u8>,
     /// Where what was received and not read begins, and where it ends.
     received: Range<usize>,
+    /// What the host said when it closed.
+    closed: Option<String>,
 }
 
 /// A frame from the host.
@@ -38,6 +40,8 @@ enum Frame<'a> {
     Text(&'a [u8]),
     /// A ping that wants to be answered.
     Ping(&'a [u8]),
+    /// The end, with what the host says.
+    Close(&'a [u8]),
     /// Anything else.
     Other,
 }
@@ -58,7 +62,7 @@ impl Connection {
     pub fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE))?;
-        let mut connection = Self { stream, buffer: vec![0; ROOM], received: 0..0 };
+        let mut connection = Self { stream, buffer: vec![0; ROOM], received: 0..0, closed: None };
         connection.shake_hands()?;
         Ok(connection)
     }
@@ -116,8 +120,11 @@ impl Connection {
     /// Waits for more from the host.
     ///
     /// # Errors
-    /// When the host hung up, or says nothing for a minute.
+    /// When the host closed or hung up, or says nothing for a minute.
     pub fn receive(&mut self) -> io::Result<()> {
+        if let Some(reason) = &self.closed {
+            return Err(io::Error::other(format!("the host closed: {reason}")));
+        }
         self.buffer.copy_within(self.received.clone(), 0);
         self.received = 0..self.received.len();
         if self.buffer.len() < self.received.end + ROOM / 2 {
@@ -129,9 +136,6 @@ impl Connection {
     }
 
     /// The next whole frame of what was received.
-    ///
-    /// # Panics
-    /// When it is a close: nobody who measures expects one.
     fn frame(&mut self) -> Option<Frame<'_>> {
         let bytes = &mut self.buffer[self.received.clone()];
         let (opcode, short) = (bytes.first()? & 0x0f, usize::from(bytes.get(1)? & 0x7f));
@@ -150,7 +154,7 @@ impl Connection {
         Some(match opcode {
             1 => Frame::Text(payload),
             9 => Frame::Ping(payload),
-            8 => panic!("the host closed: {}", String::from_utf8_lossy(payload)),
+            8 => Frame::Close(payload),
             _ => Frame::Other,
         })
     }
@@ -168,6 +172,11 @@ impl Connection {
                 Frame::Ping(payload) => {
                     replies.extend_from_slice(&[0x8a, payload.len() as u8]);
                     replies.extend_from_slice(payload);
+                }
+                Frame::Close(payload) => {
+                    let reason = String::from_utf8_lossy(payload.get(2..).unwrap_or_default());
+                    self.closed = Some(reason.into_owned());
+                    break;
                 }
                 Frame::Other => {}
             }
