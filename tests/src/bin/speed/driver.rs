@@ -130,7 +130,7 @@ impl Driver {
             .map(|index| {
                 let due = started + every * index as u32;
                 // A sleep ends late by more than a call takes.
-                std::thread::sleep((due - SPIN).saturating_duration_since(Instant::now()));
+                std::thread::sleep(due.saturating_duration_since(Instant::now() + SPIN));
                 while Instant::now() < due {
                     std::hint::spin_loop();
                 }

@@ -132,7 +132,7 @@ fn measure(options: &Options) {
 
 /// How long single calls take on each host.
 fn paced(drivers: &mut [Driver], options: &Options) -> Vec<Latencies> {
-    let count = options.time.div_duration_f64(EVERY) as usize;
+    let count = (options.time.as_micros() / EVERY.as_micros()) as usize;
     let mut rounds = vec![vec![]; drivers.len()];
     for _ in 0..options.rounds {
         for (driver, rounds) in drivers.iter_mut().zip(&mut rounds) {
