@@ -78,8 +78,9 @@ pub enum HostError {
     MissingEntity,
     /// The platform does not know the secret or the entity.
     #[error(
-        "the platform refused the secret for entity `{entity}`: check PLATOS_SECRET against the entity's page, and \
-         that the entity exists in that project"
+        "the platform refused the secret for entity `{entity}`, which has three causes that look alike: the secret is \
+         another one (compare PLATOS_SECRET with the entity's page), the secret belongs to another environment \
+         (PLATOS_ENV; each has its own), or the entity is of kind `mcp`, to which no host connects"
     )]
     InvalidSecret {
         /// The entity that was named.
