@@ -147,7 +147,7 @@ pub struct HostHandle {
     state: watch::Receiver<HostState>,
 }
 
-/// What became of the latest declaration of the tools.
+/// Whether the platform has applied the latest `tool_register` of a host, the declaration of its tools.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Registration {
@@ -198,7 +198,7 @@ impl HostHandle {
             .is_ok_and(|now| *now == state)
     }
 
-    /// Returns what became of the latest declaration of the tools.
+    /// Returns whether the platform has applied the latest declaration of the tools.
     pub fn registration(&self) -> Registration {
         self.shared.registration.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

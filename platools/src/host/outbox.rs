@@ -150,9 +150,7 @@ impl Outbox {
 
     fn replace(&self, answer: Answer, kept: usize) -> Answer {
         let bytes = answer.frame.len();
-        // In a flood, only every 2^n-th is logged.
-        let so_far = self.replaced.fetch_add(1, Ordering::Relaxed) + 1;
-        if so_far <= LOGGED_LOSSES || so_far.is_power_of_two() {
+        if let Some(so_far) = count(&self.replaced) {
             let call_id = shorten(&answer.call_id);
             tracing::warn!(
                 call_id,
@@ -237,9 +235,7 @@ impl Outbox {
             if answer.was_sent() {
                 continue;
             }
-            // In a flood, only every 2^n-th loss is logged.
-            let so_far = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
-            if so_far <= LOGGED_LOSSES || so_far.is_power_of_two() {
+            if let Some(so_far) = count(&self.lost) {
                 let call_id = shorten(&answer.call_id);
                 tracing::warn!(
                     call_id,
@@ -269,6 +265,12 @@ impl Outbox {
     pub(super) fn last_expiry(&self) -> Option<Instant> {
         self.waiting().iter().map(|answer| answer.expires).max()
     }
+}
+
+/// Counts one more, and returns the count if it is to be logged: in a flood, only every 2^n-th is.
+fn count(counter: &AtomicU64) -> Option<u64> {
+    let so_far = counter.fetch_add(1, Ordering::Relaxed) + 1;
+    (so_far <= LOGGED_LOSSES || so_far.is_power_of_two()).then_some(so_far)
 }
 
 /// Takes out the answers that have expired, oldest first.

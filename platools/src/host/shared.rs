@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     pub(super) outbox: Outbox,
     /// What the latest `welcome` said; before it, what the configuration says.
     pub(crate) scope: RwLock<Scope>,
-    /// What became of the latest declaration of the tools.
+    /// Whether the platform has applied the latest declaration of the tools.
     pub(super) registration: RwLock<Registration>,
     pub(super) shutdown: CancellationToken,
     pub(super) coordinator: Option<Arc<dyn Coordinator>>,

@@ -20,7 +20,7 @@ enum Repr {
 }
 
 impl ToolOutput {
-    /// What stands where an answer was taken out. Not JSON.
+    /// The placeholder that replaces an output moved out of its call. It allocates nothing, and is not valid JSON.
     pub(crate) const TAKEN: Self = Self(Repr::Json(String::new()));
 
     /// Creates a JSON answer.

@@ -69,7 +69,7 @@ pub enum UrlError {
          same twice"
     )]
     Conflict {
-        /// What they name: `entity` or `environment`.
+        /// The kind of name that differs: `entity` or `environment`.
         what: &'static str,
         /// The name in the URL.
         in_url: String,

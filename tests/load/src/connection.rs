@@ -26,11 +26,11 @@ static CALL_ID: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"call
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// What was received, and room for more.
+    /// The read buffer: the bytes in `received`, and free space behind them.
     buffer: Vec<u8>,
     /// Where what was received and not read begins, and where it ends.
     received: Range<usize>,
-    /// What the host said when it closed.
+    /// The reason in the close frame of the host, once it has closed the connection.
     closed: Option<String>,
 }
 
