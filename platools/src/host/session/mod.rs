@@ -337,11 +337,10 @@ impl<'a> Session<'a> {
         self.last_error = None;
         // A host that is shutting down declares no tools.
         if !self.status.is_draining() {
-            self.register(now);
             if self.status.predecessor_may_be_open {
                 self.repeats.extend(DECLARE_AGAIN_AFTER.map(|after| now + after));
-                self.timers.register = earlier(self.timers.register, self.repeats.front());
             }
+            self.register(now);
         }
         for (arrived, text) in std::mem::take(&mut self.early) {
             if let Ok(Inbound::ToolCall(call)) = Inbound::parse(&text) {
@@ -439,11 +438,6 @@ impl<'a> Session<'a> {
         }
         heard
     }
-}
-
-/// The earlier of two times, either of which may be missing.
-fn earlier(one: Option<Instant>, other: Option<&Instant>) -> Option<Instant> {
-    one.into_iter().chain(other.copied()).min()
 }
 
 impl Timers {
