@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Shared;
-use super::outbox::Answer;
-use crate::intake::{Answer as Answered, Door, Failure};
+use super::outbox::AnswerFrame;
+use crate::intake::{Answer, Door, Failure};
 use crate::run::{Admitted, Sink as _, ToolTable};
 use crate::tool::{ToolError, ToolResult};
 use crate::wire::CALL_PENDING;
@@ -108,7 +108,7 @@ impl RoutedCall {
     }
 
     /// Answers the call with what another process answered.
-    pub fn answer(mut self, answer: Answered) {
+    pub fn answer(mut self, answer: Answer) {
         self.finish(answer.outcome.map_err(Failure::into_error));
     }
 
@@ -132,14 +132,14 @@ impl fmt::Debug for RoutedCall {
 }
 
 /// An answer that could not be sent yet.
-pub struct KeptAnswer(Answer);
+pub struct KeptAnswer(AnswerFrame);
 
 impl KeptAnswer {
     /// An answer as another process kept it: the id of the call, the frame, and how long the platform waits for it, at
     /// most 30 s (protocol §3).
     pub fn new(call_id: &str, frame: String, time_left: Duration) -> Self {
         let expires = Instant::now() + time_left.min(CALL_PENDING);
-        Self(Answer::expiring(call_id.into(), frame.into(), expires))
+        Self(AnswerFrame::expiring(call_id.into(), frame.into(), expires))
     }
 
     /// The id of the call.
@@ -158,8 +158,8 @@ impl KeptAnswer {
     }
 }
 
-impl From<Answer> for KeptAnswer {
-    fn from(answer: Answer) -> Self {
+impl From<AnswerFrame> for KeptAnswer {
+    fn from(answer: AnswerFrame) -> Self {
         Self(answer)
     }
 }

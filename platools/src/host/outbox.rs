@@ -48,9 +48,9 @@ impl Frames {
     }
 }
 
-/// An answer, as a frame.
+/// An answer as the frame that carries it, until the platform has it.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct AnswerFrame {
     pub(super) call_id: Arc<str>,
     pub(super) frame: Utf8Bytes,
     /// The time at which the platform stops waiting.
@@ -60,7 +60,7 @@ pub(super) struct Answer {
     room: Option<Room>,
 }
 
-impl Answer {
+impl AnswerFrame {
     /// Creates the answer to a call that arrived at `arrived`.
     pub(super) fn new(call_id: Arc<str>, frame: Utf8Bytes, arrived: Instant) -> Self {
         Self::expiring(call_id, frame, arrived + CALL_PENDING)
@@ -113,7 +113,7 @@ impl Answer {
 /// A bounded queue of unsent answers.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    waiting: Mutex<VecDeque<Answer>>,
+    waiting: Mutex<VecDeque<AnswerFrame>>,
     sender: AtomicWaker,
     events: Events,
     budget: Arc<Budget>,
@@ -134,21 +134,21 @@ impl Outbox {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Answer>> {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<AnswerFrame>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes room for an answer. Without room, the answer is replaced by an error that says so.
-    pub(super) fn fit(&self, answer: Answer) -> Answer {
+    pub(super) fn fit(&self, answer: AnswerFrame) -> AnswerFrame {
         let bytes = answer.size();
         match self.budget.take(bytes) {
-            Ok(room) => Answer { room: Some(room), ..answer },
-            Err(_) if bytes <= SMALL_FRAME => Answer { room: Some(self.budget.insist(bytes)), ..answer },
+            Ok(room) => AnswerFrame { room: Some(room), ..answer },
+            Err(_) if bytes <= SMALL_FRAME => AnswerFrame { room: Some(self.budget.insist(bytes)), ..answer },
             Err(kept) => self.replace(answer, kept),
         }
     }
 
-    fn replace(&self, answer: Answer, kept: usize) -> Answer {
+    fn replace(&self, answer: AnswerFrame, kept: usize) -> AnswerFrame {
         let bytes = answer.frame.len();
         if let Some(so_far) = count(&self.replaced) {
             let call_id = shorten(&answer.call_id);
@@ -168,8 +168,8 @@ impl Outbox {
              less, or later"
         ));
         let frame: Utf8Bytes = outbound::tool_error(&answer.call_id, &error.to_string()).into();
-        let answer = Answer { frame, ..answer };
-        Answer { room: Some(self.budget.insist(answer.size())), ..answer }
+        let answer = AnswerFrame { frame, ..answer };
+        AnswerFrame { room: Some(self.budget.insist(answer.size())), ..answer }
     }
 
     /// Whether no further calls should start.
@@ -183,12 +183,12 @@ impl Outbox {
     }
 
     /// Appends an answer and wakes the connection.
-    pub(super) fn push(&self, answer: Answer) {
+    pub(super) fn push(&self, answer: AnswerFrame) {
         self.push_all([self.fit(answer)], Instant::now());
     }
 
     /// Appends answers that [fit](Self::fit), and wakes the connection once.
-    pub(super) fn push_all(&self, answers: impl IntoIterator<Item = Answer>, now: Instant) {
+    pub(super) fn push_all(&self, answers: impl IntoIterator<Item = AnswerFrame>, now: Instant) {
         let dropped = {
             let mut waiting = self.waiting();
             // Possible only for a huge call id. The platform would close the connection.
@@ -203,7 +203,7 @@ impl Outbox {
     }
 
     /// Swaps all waiting answers, oldest first, with the empty `taken`, whose memory is reused.
-    pub(super) fn poll_take(&self, context: &Context<'_>, taken: &mut VecDeque<Answer>) {
+    pub(super) fn poll_take(&self, context: &Context<'_>, taken: &mut VecDeque<AnswerFrame>) {
         debug_assert!(taken.is_empty());
         // Registered before the queue is read, so that no push is missed.
         self.sender.register(context.waker());
@@ -211,12 +211,12 @@ impl Outbox {
     }
 
     /// Takes all waiting answers, oldest first.
-    pub(super) fn take_all(&self) -> VecDeque<Answer> {
+    pub(super) fn take_all(&self) -> VecDeque<AnswerFrame> {
         std::mem::take(&mut *self.waiting())
     }
 
     /// Puts back answers that may not have arrived, before the newer ones.
-    pub(super) fn put_back(&self, answers: VecDeque<Answer>) {
+    pub(super) fn put_back(&self, answers: VecDeque<AnswerFrame>) {
         let dropped = {
             let mut waiting = self.waiting();
             for mut answer in answers.into_iter().rev() {
@@ -229,7 +229,7 @@ impl Outbox {
     }
 
     /// Drops answers, and reports those that were never sent as lost.
-    pub(super) fn lose(&self, answers: impl IntoIterator<Item = Answer>) {
+    pub(super) fn lose(&self, answers: impl IntoIterator<Item = AnswerFrame>) {
         for answer in answers {
             // An answer that was written may have arrived.
             if answer.was_sent() {
@@ -274,7 +274,7 @@ fn count(counter: &AtomicU64) -> Option<u64> {
 }
 
 /// Takes out the answers that have expired, oldest first.
-fn expired(waiting: &mut VecDeque<Answer>, now: Instant) -> Vec<Answer> {
+fn expired(waiting: &mut VecDeque<AnswerFrame>, now: Instant) -> Vec<AnswerFrame> {
     let mut expired = Vec::new();
     while waiting.front().is_some_and(|oldest| oldest.is_expired(now)) {
         expired.extend(waiting.pop_front());
@@ -288,8 +288,8 @@ mod tests {
 
     use super::*;
 
-    fn answer(call_id: &str, bytes: usize) -> Answer {
-        Answer::new(call_id.into(), "x".repeat(bytes).into(), Instant::now())
+    fn answer(call_id: &str, bytes: usize) -> AnswerFrame {
+        AnswerFrame::new(call_id.into(), "x".repeat(bytes).into(), Instant::now())
     }
 
     fn take(outbox: &Outbox) -> Vec<String> {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::coordinator::{Coordinator, RoutedCall};
 use super::events::Events;
-use super::outbox::{Answer, Frames, Outbox};
+use super::outbox::{AnswerFrame, Frames, Outbox};
 use super::{HostConfig, HostEvent, Registration};
 use crate::intake::{Intake, shorten};
 use crate::observe;
@@ -109,15 +109,15 @@ impl Sink for Shared {
     /// of a running call.
     fn finished(&self, calls: &mut Vec<Finished>) {
         let mut frames = Frames::default();
-        let answers: Vec<Answer> = calls
+        let answers: Vec<AnswerFrame> = calls
             .iter_mut()
             .map(|call| {
                 let frame = frames.make(self.intake.answer(call).frame);
-                self.outbox.fit(Answer::new(Arc::clone(&call.call_id), frame, call.arrived))
+                self.outbox.fit(AnswerFrame::new(Arc::clone(&call.call_id), frame, call.arrived))
             })
             .collect();
         let now = Instant::now();
-        let guard = self.intake.remember(answers.iter().map(Answer::texts), now);
+        let guard = self.intake.remember(answers.iter().map(AnswerFrame::texts), now);
         self.outbox.push_all(answers, now);
         drop(guard);
         self.yield_answers();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Failure};
 use crate::caller::{CallContext, CallScope, Progress};
-use crate::run::{Dispatcher, Finished, ToolTable};
+use crate::run::{Admitted, Dispatcher, ToolTable};
 use crate::tool::{Arguments, ToolError};
 
 /// Lets calls in that do not come from the platform. Cheap to clone.
@@ -91,37 +91,28 @@ impl Door {
     /// # Errors
     /// When the call does not run: there is no such tool, a limit is exceeded, the host is shutting down.
     pub fn call(&self, request: CallRequest) -> Result<RunningCall, Failure> {
-        let CallRequest { tool, arguments, caller, deadline, progress } = request;
-        let call_id: Arc<str> = caller.call_id().into();
-        let admitted = self
-            .dispatcher
-            .admit_local(&tool, arguments, caller, |scope| scope.with_progress(progress))
-            .map_err(|error| self.failure(&error, &call_id))?
-            .until(deadline);
-        let scope = Arc::clone(admitted.scope());
-        let cancel = CancellationToken::new();
+        let call_id: Arc<str> = request.caller.call_id().into();
+        let call = self.admit(request).map_err(|error| self.failure(&error, &call_id))?;
+        let (cancel, show_internal) = (CancellationToken::new(), self.show_internal);
         let cancelled = cancel.clone();
-        let call = async move { admitted.run_until(cancelled.cancelled()).await };
-        Ok(RunningCall {
-            call_id,
-            call: Some(call.boxed()),
-            scope,
-            cancel,
-            show_internal: self.show_internal,
-        })
+        let answer = async move { Answer::of(call.run_until(cancelled.cancelled()).await, show_internal) };
+        Ok(RunningCall { call_id, answer: answer.boxed(), cancel })
     }
 
     /// Runs a call to its answer, until `cancelled` is ready: then it is [cancelled](RunningCall::cancel). A call that
     /// is not admitted is answered with the failure.
     pub async fn run_until(&self, request: CallRequest, cancelled: impl Future<Output = ()>) -> Answer {
-        let CallRequest { tool, arguments, caller, deadline, progress } = request;
-        let call_id: Arc<str> = caller.call_id().into();
-        let admitted =
-            self.dispatcher.admit_local(&tool, arguments, caller, |scope| scope.with_progress(progress));
-        match admitted {
-            Ok(call) => Answer::of(call.until(deadline).run_until(cancelled).await, self.show_internal),
+        let call_id: Arc<str> = request.caller.call_id().into();
+        match self.admit(request) {
+            Ok(call) => Answer::of(call.run_until(cancelled).await, self.show_internal),
             Err(error) => Answer::new(call_id, Err(error), self.show_internal),
         }
+    }
+
+    fn admit(&self, request: CallRequest) -> Result<Admitted, ToolError> {
+        let CallRequest { tool, arguments, caller, deadline, progress } = request;
+        let scope = |scope: CallScope| scope.with_progress(progress);
+        Ok(self.dispatcher.admit_local(&tool, arguments, caller, scope)?.until(deadline))
     }
 
     /// The tools, to list and to watch.
@@ -173,10 +164,8 @@ impl Door {
 #[must_use = "a call does nothing unless it is polled"]
 pub struct RunningCall {
     call_id: Arc<str>,
-    call: Option<BoxFuture<'static, Finished>>,
-    scope: Arc<CallScope>,
+    answer: BoxFuture<'static, Answer>,
     cancel: CancellationToken,
-    show_internal: bool,
 }
 
 impl RunningCall {
@@ -203,20 +192,7 @@ impl Future for RunningCall {
     /// # Panics
     /// When it is polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        let call = self.call.as_mut().expect("not polled after it was ready");
-        let finished = ready!(call.as_mut().poll(context));
-        self.call = None;
-        Poll::Ready(Answer::of(finished, self.show_internal))
-    }
-}
-
-impl Drop for RunningCall {
-    fn drop(&mut self) {
-        if let Some(call) = self.call.take() {
-            // First, so that what the handler holds sees it when it is dropped.
-            self.scope.cancel();
-            drop(call);
-        }
+        self.answer.as_mut().poll(context)
     }
 }
 

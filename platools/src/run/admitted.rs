@@ -230,11 +230,6 @@ impl Admitted {
         tracing::debug!(tool, call_id, "the caller cancelled the call");
         Finished::cancelled(entry, &scope, arrived)
     }
-
-    /// The scope, to cancel the call by it.
-    pub(crate) fn scope(&self) -> &Arc<CallScope> {
-        &self.scope
-    }
 }
 
 impl fmt::Debug for Admitted {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::Session;
-use crate::host::outbox::Answer;
+use crate::host::outbox::AnswerFrame;
 use crate::host::{HostEvent, Registration};
 use crate::intake::{Arrival, Incoming, Received, shorten};
 use crate::observe;
@@ -143,7 +143,7 @@ impl Session<'_> {
             Received::Answered(frame) => {
                 let call_id = shorten(call.call_id());
                 tracing::warn!(call_id, "duplicate of an answered call, sending the same answer again");
-                self.shared.outbox.push(Answer::new(call.call_id().into(), frame.into(), at));
+                self.shared.outbox.push(AnswerFrame::new(call.call_id().into(), frame.into(), at));
             }
         }
     }
@@ -157,6 +157,6 @@ impl Session<'_> {
             return;
         }
         let frame = outbound::tool_error(call_id, error).into();
-        self.shared.outbox.push(Answer::new(call_id.into(), frame, Instant::now()));
+        self.shared.outbox.push(AnswerFrame::new(call_id.into(), frame, Instant::now()));
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 
-use crate::host::outbox::{Answer, Outbox};
+use crate::host::outbox::{AnswerFrame, Outbox};
 use crate::observe;
 
 /// Maximum size of the unproven answers, in bytes. A platform that reads proves far less than this at a time.
@@ -33,9 +33,9 @@ pub(super) struct Outgoing {
     /// Frames that are sent before all answers.
     control: VecDeque<Utf8Bytes>,
     /// Answers taken from the outbox and not written yet.
-    answers: VecDeque<Answer>,
+    answers: VecDeque<AnswerFrame>,
     /// Answers that are written but not proven to have arrived, oldest first.
-    unproven: VecDeque<Answer>,
+    unproven: VecDeque<AnswerFrame>,
     unproven_bytes: usize,
     /// The number of unproven answers covered by the pending ping.
     ping: Option<usize>,
@@ -105,7 +105,7 @@ impl Outgoing {
         None
     }
 
-    fn keep(&mut self, answer: Answer, now: Instant) {
+    fn keep(&mut self, answer: AnswerFrame, now: Instant) {
         self.unproven_bytes += answer.frame.len();
         self.unproven.push_back(answer.sent());
         while self
@@ -167,7 +167,7 @@ impl Outgoing {
     }
 
     /// Returns the answers to send on another connection, oldest first.
-    pub(super) fn into_unproven(self) -> VecDeque<Answer> {
+    pub(super) fn into_unproven(self) -> VecDeque<AnswerFrame> {
         let now = Instant::now();
         let Self { mut unproven, mut answers, .. } = self;
         // Expired answers were written and may have arrived, so they are not reported as lost.
@@ -188,8 +188,8 @@ mod tests {
         Outgoing { answers: answers.collect(), ..Outgoing::default() }
     }
 
-    fn answer(call_id: &str) -> Answer {
-        Answer::new(call_id.into(), call_id.to_owned().into(), Instant::now())
+    fn answer(call_id: &str) -> AnswerFrame {
+        AnswerFrame::new(call_id.into(), call_id.to_owned().into(), Instant::now())
     }
 
     fn outbox() -> Outbox {
@@ -226,7 +226,7 @@ mod tests {
         assert!(write(&mut outgoing).is_empty(), "the last ping was just now");
         tokio::time::advance(PING_PAUSE).await;
         assert_eq!(write(&mut outgoing), ["ping 2"], "for what came since");
-        outgoing.answers.push_back(Answer::new(
+        outgoing.answers.push_back(AnswerFrame::new(
             "d".into(),
             "d".repeat(MUCH_UNPROVEN_BYTES).into(),
             Instant::now(),
@@ -281,7 +281,11 @@ mod tests {
     async fn it_is_bounded_for_a_platform_that_proves_nothing() {
         let mut outgoing = outgoing(&[]);
         for _ in 0..5_000 {
-            outgoing.answers.push_back(Answer::new("a".into(), "x".repeat(50_000).into(), Instant::now()));
+            outgoing.answers.push_back(AnswerFrame::new(
+                "a".into(),
+                "x".repeat(50_000).into(),
+                Instant::now(),
+            ));
             write(&mut outgoing);
         }
         assert!(outgoing.unproven_bytes <= MAX_UNPROVEN_BYTES);

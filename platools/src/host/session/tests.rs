@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::*;
 use crate::caller::CallContext;
-use crate::host::outbox::Answer;
+use crate::host::outbox::AnswerFrame;
 use crate::host::{Host, HostState};
 use crate::tool::{Arguments, Tool, ToolOutput, ToolSpec};
 use crate::wire::platform;
@@ -96,7 +96,7 @@ async fn a_platform_that_sends_and_reads_nothing_is_left() {
     let (near, far) = duplex(64 * 1024);
     let host = host();
     let started = Instant::now();
-    host.shared.outbox.push(Answer::new("c1".into(), "{}".into(), started));
+    host.shared.outbox.push(AnswerFrame::new("c1".into(), "{}".into(), started));
     let platform = async {
         let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
         socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
@@ -120,7 +120,8 @@ async fn a_crowded_outbox_is_no_obstacle_to_the_next_welcome() {
     let (host, heartbeats) = (host(), AtomicUsize::new(0));
     let handle = host.handle();
     for index in 0..5 {
-        let answer = Answer::new(format!("call-{index}").into(), "x".repeat(7 << 20).into(), Instant::now());
+        let answer =
+            AnswerFrame::new(format!("call-{index}").into(), "x".repeat(7 << 20).into(), Instant::now());
         host.shared.outbox.push(answer);
     }
     assert!(host.shared.outbox.is_crowded());
@@ -139,7 +140,7 @@ async fn a_pong_in_a_shutdown_proves_the_answers_where_nobody_answers_the_close(
     let (near, far) = duplex(64 * 1024);
     let host = host();
     let shared = Arc::clone(&host.shared);
-    let answer = |call_id: &str| Answer::new(call_id.into(), call_id.to_owned().into(), Instant::now());
+    let answer = |call_id: &str| AnswerFrame::new(call_id.into(), call_id.to_owned().into(), Instant::now());
     let platform = async {
         let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
         socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
@@ -207,7 +208,7 @@ async fn a_superseded_connection_answers_its_running_calls_before_it_closes() {
     let dispatcher = shared.dispatcher().clone();
     let context = CallContext::builder().build();
     let running = tokio::spawn(async move { dispatcher.call("slow", Arguments::empty(), context).await });
-    let answer = |call_id: &str| Answer::new(call_id.into(), call_id.to_owned().into(), Instant::now());
+    let answer = |call_id: &str| AnswerFrame::new(call_id.into(), call_id.to_owned().into(), Instant::now());
     let platform = async {
         let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
         socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
