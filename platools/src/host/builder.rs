@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::coordinator::Coordinator;
 use super::events::Events;
 use super::outbox::Outbox;
-use super::{ConfigError, Host, HostConfig, HostState, LocalHost, Shared, WhenSuperseded};
+use super::{ConfigError, Host, HostConfig, HostState, LocalHost, Shared, StateDir, WhenSuperseded};
 use crate::caller::{Authentication, Authenticator, States};
 use crate::error::Error;
 use crate::intake::Intake;
@@ -100,6 +100,12 @@ impl Platools {
     /// Sets a PEM file of certificates to trust in addition to the system's.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.config.ca_file = Some(path.into());
+        self
+    }
+
+    /// Sets the directory for what must outlive the process; see [`StateDir`].
+    pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config.state_dir = Some(path.into());
         self
     }
 
@@ -211,12 +217,15 @@ impl Platools {
     ///
     /// # Errors
     /// When the URL or the secret is missing or invalid, two tools have the same name, a tool's schema cannot be built,
-    /// its state or its authenticator is missing, or the declaration exceeds the platform's limit.
+    /// its state or its authenticator is missing, the declaration exceeds the platform's limit, or the state directory cannot be used.
     pub fn build(self) -> Result<Host, Error> {
         let url = self.config.connect_url()?;
         let source = self.config.secret.clone().ok_or(ConfigError::MissingSecret)?;
         let secret = source.load().map_err(ConfigError::from)?;
         let tls = self.config.tls(&url)?;
+        if let Some(path) = &self.config.state_dir {
+            StateDir::open(path)?;
+        }
 
         let coordinator = self.coordinator.clone();
         let (dispatcher, config) = self.assemble(true)?;

@@ -30,7 +30,7 @@ pub enum WhenSuperseded {
 }
 
 /// The environment variables that configure a host.
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 9] = [
     "PLATOS_URL",
     "PLATOS_SECRET",
     "PLATOS_SECRET_FILE",
@@ -39,6 +39,7 @@ const VARIABLES: [&str; 8] = [
     "PLATOS_CA_FILE",
     "PLATOS_ALLOW_INSECURE",
     "PLATOOLS_HEARTBEAT_INTERVAL",
+    "PLATOOLS_STATE_DIR",
 ];
 
 /// The configuration of a host. `Default` lacks only the URL and the secret.
@@ -51,6 +52,7 @@ const VARIABLES: [&str; 8] = [
 /// | `ca_file` | `PLATOS_CA_FILE` |
 /// | `allow_insecure` | `PLATOS_ALLOW_INSECURE=1` |
 /// | `heartbeat_interval` | `PLATOOLS_HEARTBEAT_INTERVAL`, for example `1s` |
+/// | `state_dir` | `PLATOOLS_STATE_DIR` |
 ///
 /// An empty variable counts as unset.
 #[derive(Debug, Clone)]
@@ -68,6 +70,9 @@ pub struct HostConfig {
     pub ca_file: Option<PathBuf>,
     /// Whether to allow `ws://` to other machines, which sends the secret unencrypted.
     pub allow_insecure: bool,
+    /// The directory for what must outlive the process, see [`StateDir`](super::StateDir). Created where it is missing.
+    /// Default: none.
+    pub state_dir: Option<PathBuf>,
     /// The heartbeat interval, jittered by 10 %. A connection on which nothing arrives for two intervals is dead.
     /// Default: 30 s.
     pub heartbeat_interval: Duration,
@@ -100,6 +105,7 @@ impl Default for HostConfig {
             environment: None,
             ca_file: None,
             allow_insecure: false,
+            state_dir: None,
             heartbeat_interval: HEARTBEAT_INTERVAL,
             connect_timeout: Duration::from_secs(15),
             shutdown_grace: Duration::from_secs(25),
@@ -183,6 +189,7 @@ impl HostConfig {
             entity: get("PLATOS_ENTITY"),
             environment: get("PLATOS_ENV"),
             ca_file: get("PLATOS_CA_FILE").map(PathBuf::from),
+            state_dir: get("PLATOOLS_STATE_DIR").map(PathBuf::from),
             ..Self::default()
         };
         if let Some(value) = get("PLATOS_ALLOW_INSECURE") {
@@ -222,8 +229,9 @@ mod tests {
 
     #[test]
     fn an_empty_variable_counts_as_unset() {
-        let config = config(&[("PLATOS_URL", ""), ("PLATOS_SECRET", ""), ("PLATOS_ENV", "")]).unwrap();
-        assert!(config.url.is_none() && config.secret.is_none() && config.environment.is_none());
+        let config =
+            config(&[("PLATOS_URL", ""), ("PLATOS_SECRET", ""), ("PLATOOLS_STATE_DIR", "")]).unwrap();
+        assert!(config.url.is_none() && config.secret.is_none() && config.state_dir.is_none());
         assert_eq!(config.heartbeat_interval, Duration::from_secs(30));
     }
 

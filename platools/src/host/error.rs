@@ -38,6 +38,18 @@ pub enum ConfigError {
         /// The problem.
         problem: String,
     },
+    /// The state directory cannot be used.
+    #[error(
+        "the state directory {path} (PLATOOLS_STATE_DIR or `state_dir`) {problem}: name a directory that this process may \
+         write",
+        path = path.display()
+    )]
+    StateDir {
+        /// The directory.
+        path: PathBuf,
+        /// The problem.
+        problem: String,
+    },
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),

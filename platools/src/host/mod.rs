@@ -12,6 +12,7 @@
 //! | `coordinator` | the seam for several processes behind one connection |
 //! | `driver`, `shutdown` | the reconnect loop, and signals |
 //! | `events` | events for observers |
+//! | `state_dir` | the directory for what must outlive the process |
 //!
 //! This room must not know how a call is verified or run: it hands frames to `intake` and takes finished calls.
 
@@ -32,6 +33,7 @@ mod room;
 mod session;
 mod shared;
 mod shutdown;
+mod state_dir;
 
 use std::future::Future;
 use std::sync::{Arc, PoisonError};
@@ -51,6 +53,7 @@ pub use self::machine::HostState;
 pub use self::probe::{CheckDepth, ConnectionCheck};
 pub(crate) use self::shared::Shared;
 pub use self::shutdown::Signals;
+pub use self::state_dir::StateDir;
 use crate::caller::CallContext;
 use crate::intake::Door;
 use crate::run::ToolTable;

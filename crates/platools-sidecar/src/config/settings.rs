@@ -371,11 +371,13 @@ pub(crate) struct Running {
     pub(crate) watch: bool,
     /// How long running calls may take to finish at the end; 25s.
     pub(crate) shutdown_grace: Option<Time>,
+    /// The directory for what must outlive the sidecar; by default, the variable `PLATOOLS_STATE_DIR`.
+    pub(crate) state_dir: Option<PathBuf>,
 }
 
 impl Default for Running {
     fn default() -> Self {
-        Self { watch: true, shutdown_grace: None }
+        Self { watch: true, shutdown_grace: None, state_dir: None }
     }
 }
 

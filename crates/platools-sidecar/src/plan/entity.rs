@@ -1,5 +1,7 @@
 //! `[[entity]]`: the connections to the platform.
 
+use std::path::Path;
+
 use platools::host::WhenSuperseded;
 use platools::{HostConfig, SecretSource};
 
@@ -20,7 +22,7 @@ pub(crate) struct EntityPlan {
 
 impl Planner<'_> {
     /// All of them that are right; the environment's where the file has none.
-    pub(super) fn entities(&mut self) -> Vec<EntityPlan> {
+    pub(super) fn entities(&mut self, state_dir: Option<&Path>) -> Vec<EntityPlan> {
         let sections = self.sections;
         let mut seen: Vec<(&str, Option<&str>)> = Vec::new();
         for Entry { at, value } in &sections.entities {
@@ -30,10 +32,15 @@ impl Planner<'_> {
             }
             seen.push(key);
         }
-        if sections.entities.is_empty() {
-            return self.entity_of_environment().into_iter().collect();
+        let mut planned: Vec<EntityPlan> = if sections.entities.is_empty() {
+            self.entity_of_environment().into_iter().collect()
+        } else {
+            sections.entities.iter().filter_map(|entry| self.entity(entry)).collect()
+        };
+        for entity in &mut planned {
+            entity.config.state_dir = state_dir.map(Path::to_owned);
         }
-        sections.entities.iter().filter_map(|entry| self.entity(entry)).collect()
+        planned
     }
 
     /// The entity that the PLATOS_… variables name, where they name one.

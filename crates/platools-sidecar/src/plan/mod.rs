@@ -49,6 +49,7 @@ pub(crate) struct Plan {
     pub(crate) admin: Option<Admin>,
     pub(crate) log: Log,
     pub(crate) traces: Option<TracesPlan>,
+    /// With the state directory that applies: of the file, or of the variable.
     pub(crate) running: Running,
     /// What is allowed and probably not meant.
     pub(crate) warnings: Vec<Problem>,
@@ -98,7 +99,8 @@ pub(crate) async fn plan(
         files,
         names: BTreeMap::new(),
     };
-    let entities = planner.entities();
+    let state_dir = planner.state_dir();
+    let entities = planner.entities(state_dir.as_deref());
     let mut tools = planner.http_tools();
     tools.extend(planner.command_tools());
     tools.extend(planner.openapi_tools().await);
@@ -127,7 +129,7 @@ pub(crate) async fn plan(
         admin,
         log: sections.log.clone(),
         traces,
-        running: sections.sidecar.clone(),
+        running: Running { state_dir, ..sections.sidecar.clone() },
         warnings,
     })
 }
@@ -173,6 +175,23 @@ impl Planner<'_> {
         let path = self.folder.join(path);
         self.files.note(path.clone());
         path
+    }
+
+    /// The directory of the file, or of the variable `PLATOOLS_STATE_DIR`. Not created here: a check may run as another user.
+    fn state_dir(&mut self) -> Option<PathBuf> {
+        let at = Path::default().key("sidecar").key("state_dir");
+        let Some(path) = &self.sections.sidecar.state_dir else {
+            return std::env::var_os("PLATOOLS_STATE_DIR").filter(|path| !path.is_empty()).map(PathBuf::from);
+        };
+        if path.as_os_str().is_empty() {
+            self.wrong(&at, "name a directory, or leave this key out");
+            return None;
+        }
+        let path = self.folder.join(path);
+        if path.exists() && !path.is_dir() {
+            self.wrong(&at, format!("`{}` is no directory", path.display()));
+        }
+        Some(path)
     }
 
     /// The text of a file.

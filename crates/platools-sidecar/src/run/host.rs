@@ -53,7 +53,10 @@ pub(crate) fn check(
     tools: &[&PlannedTool],
     authenticator: Option<&AuthenticatorPlan>,
 ) -> Result<(), String> {
-    quietly(|| builder(entity, tools, authenticator).build()).map(drop).map_err(|error| error.to_string())
+    let mut entity = entity.clone();
+    // The process that runs has it, and a check leaves nothing behind.
+    entity.config.state_dir = None;
+    quietly(|| builder(&entity, tools, authenticator).build()).map(drop).map_err(|error| error.to_string())
 }
 
 impl RunningHost {

@@ -1,0 +1,168 @@
+//! The directory for what must outlive the process.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::ConfigError;
+
+/// A directory for files that outlive the process, such as what protects a restarted host from replayed calls.
+///
+/// Only the user of the process can read and write the files. They are replaced as a whole, so that a crash or a full
+/// disk leaves the file as it was.
+///
+/// ```
+/// use platools::host::StateDir;
+///
+/// # let path = std::env::temp_dir().join(format!("platools-state-{}", std::process::id()));
+/// let state = StateDir::open(&path)?;
+/// assert_eq!(state.read("notes")?, None);
+/// state.replace("notes", b"remember this")?;
+/// assert_eq!(state.read("notes")?.as_deref(), Some(b"remember this".as_slice()));
+/// # std::fs::remove_dir_all(path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateDir(PathBuf);
+
+impl StateDir {
+    /// Opens the directory, and creates it where it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be created, is no directory, or cannot be written.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, ConfigError> {
+        let path = path.into();
+        let problem = |problem: String| ConfigError::StateDir { path: path.clone(), problem };
+        if path.exists() && !path.is_dir() {
+            return Err(problem("is not a directory".to_owned()));
+        }
+        create(&path).map_err(|error| problem(format!("cannot be created: {error}")))?;
+        // Permissions do not tell: the file system may be read-only, or full.
+        let probe = path.join(format!(".probe-{}-{:08x}", std::process::id(), fastrand::u32(..)));
+        let written = write(&probe, b"probe");
+        let _ = fs::remove_file(&probe);
+        written.map_err(|error| problem(format!("cannot be written: {error}")))?;
+        Ok(Self(path))
+    }
+
+    /// Returns the path of the directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Reads a file; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the file exists and cannot be read.
+    pub fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(self.0.join(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Replaces a file, or creates it: after a crash it has either the old or the new content. Blocks until the content
+    /// is on the disk.
+    ///
+    /// # Errors
+    /// When the file cannot be written; it is as it was then.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let new = self.0.join(format!(".{name}.new-{:08x}", fastrand::u32(..)));
+        let replaced = write(&new, bytes).and_then(|()| fs::rename(&new, self.0.join(name)));
+        if replaced.is_err() {
+            let _ = fs::remove_file(&new);
+            return replaced;
+        }
+        // The rename is on the disk only when the directory is. Not all file systems can do that, and the file is whole
+        // in any case.
+        let _ = File::open(&self.0).and_then(|directory| directory.sync_all());
+        Ok(())
+    }
+}
+
+fn create(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Writes a new file that others cannot read, to the disk.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = private().write(true).create_new(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Options for a file that others cannot read.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Self {
+            let name = format!("platools-state-{}-{:016x}", std::process::id(), fastrand::u64(..));
+            Self(std::env::temp_dir().join(name))
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn files_are_replaced_as_a_whole_and_nothing_is_left_beside_them() {
+        let folder = Folder::new();
+        let state = StateDir::open(folder.0.join("a/b")).unwrap();
+        assert_eq!(state.read("notes").unwrap(), None);
+        for text in ["one", "", "a longer text"] {
+            state.replace("notes", text.as_bytes()).unwrap();
+            assert_eq!(state.read("notes").unwrap().as_deref(), Some(text.as_bytes()));
+        }
+        let names: Vec<_> =
+            fs::read_dir(state.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["notes"]);
+        fs::create_dir(state.path().join("taken")).unwrap();
+        assert!(state.replace("taken", b"x").is_err());
+        assert_eq!(fs::read_dir(state.path()).unwrap().count(), 2, "the new file is removed");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_user_of_the_process_may_read() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = Folder::new();
+        let state = StateDir::open(&folder.0).unwrap();
+        state.replace("notes", b"secret").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder.0), mode(&folder.0.join("notes"))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_used_is_named_with_what_to_do() {
+        let folder = Folder::new();
+        fs::create_dir(&folder.0).unwrap();
+        let file = folder.0.join("file");
+        fs::write(&file, "x").unwrap();
+        for (path, problem) in [(file.clone(), "not a directory"), (file.join("below"), "cannot be created")]
+        {
+            let error = StateDir::open(&path).unwrap_err().to_string();
+            assert!(error.contains(problem) && error.contains(&path.display().to_string()), "{error}");
+            assert!(error.contains("PLATOOLS_STATE_DIR"), "{error}");
+        }
+    }
+}
