@@ -287,7 +287,7 @@ impl Connection<'_> {
 
     fn receive(&self, text: &str) {
         match HostFrame::parse(text) {
-            Ok(HostFrame::ToolRegister(tools)) => self.register(tools),
+            Ok(HostFrame::ToolRegister(declaration)) => self.register(declaration.tools),
             Ok(HostFrame::ToolResult(result)) => {
                 let content = Ok(result.result.to_owned());
                 let answer = Answer { content, host_latency: result.latency, frame: text.to_owned() };

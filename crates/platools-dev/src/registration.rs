@@ -95,7 +95,7 @@ mod tests {
             .collect();
         let frame = format!(r#"{{"type":"tool_register","tools":[{}]}}"#, tools.join(","));
         match HostFrame::parse(&frame).unwrap() {
-            HostFrame::ToolRegister(tools) => tools,
+            HostFrame::ToolRegister(declaration) => declaration.tools,
             other => panic!("{other:?}"),
         }
     }

@@ -5,6 +5,8 @@
 //! `tokio-tungstenite`, `reqwest` and `url` are part of its API on purpose; the crates that use it keep them out of
 //! theirs. It must not know tools, calls or what a server is asked.
 //!
+//! * [`address`]: which IP addresses are public.
+//! * [`callback`]: which URLs the platform calls a host at.
 //! * [`policy`]: loopback detection, and which URLs may be dialled in plain text.
 //! * [`tls`]: the client configuration of TLS.
 //! * [`dial`]: TCP and TLS connections, WebSocket handshakes.
@@ -13,7 +15,9 @@
 //! * [`reason`]: the innermost reason of a chain of errors.
 //! * [`secret`]: strings that are never shown.
 
+pub mod address;
 pub mod backoff;
+pub mod callback;
 #[cfg(feature = "http-client")]
 pub mod client;
 pub mod dial;

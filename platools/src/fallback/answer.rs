@@ -1,4 +1,6 @@
-//! Turns the outcome of a call into an HTTP response.
+//! Turns the outcome of a call into an HTTP response, as the platform takes it (protocol §6).
+//!
+//! The platform takes the JSON of a 200 as the result itself, and the text of every other status reaches the model.
 
 use std::time::Duration;
 
@@ -43,10 +45,11 @@ fn failed(kind: ToolErrorKind, text: String, retry_after: Option<Duration>) -> R
         ToolErrorKind::Denied => (StatusCode::FORBIDDEN, None),
         ToolErrorKind::NotFound => (StatusCode::NOT_FOUND, None),
         ToolErrorKind::Failed => (StatusCode::UNPROCESSABLE_ENTITY, None),
-        ToolErrorKind::RateLimited => {
+        // The one status whose `Retry-After` the platform passes on.
+        ToolErrorKind::RateLimited | ToolErrorKind::Overloaded => {
             (StatusCode::TOO_MANY_REQUESTS, Some(retry_after.unwrap_or(DEFAULT_RETRY)))
         }
-        ToolErrorKind::Overloaded | ToolErrorKind::Unavailable => {
+        ToolErrorKind::Unavailable => {
             (StatusCode::SERVICE_UNAVAILABLE, Some(retry_after.unwrap_or(DEFAULT_RETRY)))
         }
         ToolErrorKind::TimedOut => (StatusCode::GATEWAY_TIMEOUT, None),
@@ -57,8 +60,8 @@ fn failed(kind: ToolErrorKind, text: String, retry_after: Option<Duration>) -> R
 
 /// Creates the response for an exhausted body budget.
 pub(super) fn too_many() -> Response {
-    let text = "too many request bodies are arriving, retry".to_owned();
-    respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text, Some(DEFAULT_RETRY))
+    let text = "overloaded: too many calls are arriving, retry".to_owned();
+    respond(StatusCode::TOO_MANY_REQUESTS, "text/plain; charset=utf-8", text, Some(DEFAULT_RETRY))
 }
 
 /// Creates a plain-text response.

@@ -46,12 +46,14 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 /// | 409 | a call with this id is running or was answered |
 /// | 413 | the body is too large |
 /// | 422 | the tool failed; the text is its error |
-/// | 429 | `rate limited`. `Retry-After` says when to try again, in seconds |
-/// | 503 | `overloaded`, shutting down, or more than 64 MiB of bodies are arriving; with `Retry-After` |
+/// | 429 | `rate limited`, `overloaded`, or more than 64 MiB of bodies are arriving. `Retry-After` says when to try again, in
+/// whole seconds |
+/// | 503 | the tool is unavailable, or the host is shutting down; with `Retry-After` |
 /// | 500 | internal error; the log has the cause, with the call's id |
 /// | 504 | `timed out` |
 ///
-/// All responses except 200 are plain text, with the error texts of the WebSocket. Serve it over TLS: the headers carry
+/// All responses except 200 are plain text, with the error texts of the WebSocket; the platform passes them on to the
+/// model. The platform calls the URL in [`HostConfig::callback_url`](crate::HostConfig::callback_url). Serve it over TLS: the headers carry
 /// the user's token, and the ids in them are not signed.
 ///
 /// ```no_run
@@ -63,7 +65,8 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 ///
 /// #[tokio::main]
 /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
-///     let host = Platools::from_env()?.build()?;
+///     // Or PLATOS_CALLBACK_URL.
+///     let host = Platools::from_env()?.callback_url("https://tools.example/platos/calls").build()?;
 ///     let handle = host.handle();
 ///     let app = axum::Router::new().nest("/platos/calls", HttpFallback::new(&handle).into_router());
 ///     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
@@ -129,15 +132,16 @@ async fn receive(route: &Route, request: Request<Body>) -> Result<Admitted, Resp
     let announced = parts.headers.get(http::header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
     let body = route.bodies.read(body, announced).await.map_err(|trouble| match trouble {
-        Trouble::TooLarge(limit) => {
-            refuse(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body has more than {limit} bytes"))
-        }
+        Trouble::TooLarge(limit) => refuse(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &format!("the call has more than {limit} bytes: shorten its arguments"),
+        ),
         Trouble::TooMany => too_many(),
-        Trouble::TooSlow => refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
-        Trouble::Broken => refuse(StatusCode::BAD_REQUEST, "the body ended too early"),
+        Trouble::TooSlow => refuse(StatusCode::REQUEST_TIMEOUT, "the call took too long to arrive, retry"),
+        Trouble::Broken => refuse(StatusCode::BAD_REQUEST, "the call arrived incomplete, retry"),
     })?;
     let text = std::str::from_utf8(&body.bytes)
-        .map_err(|_| refuse(StatusCode::BAD_REQUEST, "the body is not UTF-8"))?;
+        .map_err(|_| refuse(StatusCode::BAD_REQUEST, "the call is not UTF-8"))?;
     let (envelope, traceparent) = headers::read(&parts.headers)
         .map_err(|repeated| refuse(StatusCode::BAD_REQUEST, &format!("duplicate header `{repeated}`")))?;
     let call_id = envelope.call_id.as_deref().unwrap_or_default().to_owned();
@@ -147,7 +151,7 @@ async fn receive(route: &Route, request: Request<Body>) -> Result<Admitted, Resp
         Received::Run(call) => return Ok(call),
         // The id is not signed, so an existing answer must not be returned here.
         Received::Running | Received::Answered(_) => {
-            let text = "a call of this id is running or was answered";
+            let text = "this call is running or was answered already, it is not repeated";
             ("known_call_id", refuse(StatusCode::CONFLICT, text))
         }
         Received::Refused(Refused::Admission(_)) if shared.dispatcher().is_closed() => {

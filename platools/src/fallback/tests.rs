@@ -237,6 +237,41 @@ async fn a_rate_limit_says_when_to_come_again() {
 }
 
 #[tokio::test]
+async fn an_overload_is_429_so_that_the_platform_passes_the_wait_on() {
+    let limits = crate::Limits { max_running: 1, max_waiting: 0, ..crate::Limits::default() };
+    let host = Platools::builder().url("ws://127.0.0.1:1?entity=orders").secret(SECRET).limits(limits);
+    let host = host.tools(tools![fail, echo]).build().unwrap();
+    let router = router(&host);
+    let occupied = {
+        let router = router.clone();
+        tokio::spawn(async move { Sent::call("fail", r#"{"how":"slow"}"#).to(&router).await })
+    };
+    while host.handle().in_flight() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let (status, headers, body) = Sent::call("echo", r#"{"text":"hi"}"#).to(&router).await;
+    assert_eq!(status, 429, "{body}");
+    assert!(headers[RETRY_AFTER].to_str().unwrap().parse::<u64>().unwrap() >= 1);
+    assert!(body.starts_with("overloaded: "), "{body}");
+    occupied.abort();
+}
+
+#[tokio::test]
+async fn the_result_is_the_bare_json_value_whatever_it_is() {
+    let router = router(&host());
+    for (text, expected) in [("hi", r#""hi""#), ("", r#""""#), (r#"{\"a\":1}"#, r#""{\"a\":1}""#)] {
+        let (status, headers, body) =
+            Sent::call("echo", &format!(r#"{{"text":"{text}"}}"#)).to(&router).await;
+        assert_eq!((status, body.as_str()), (200, expected));
+        assert_eq!(headers[CONTENT_TYPE], "application/json");
+        serde_json::from_str::<serde_json::Value>(&body).unwrap();
+    }
+    // A tool without a result answers JSON too: an empty body would be a failure.
+    let (status, _, body) = Sent::call("rarely", "{}").to(&router).await;
+    assert_eq!((status, serde_json::from_str::<serde_json::Value>(&body).is_ok()), (200, true), "{body}");
+}
+
+#[tokio::test]
 async fn what_is_no_request_for_a_call_is_told_so() {
     let host = host();
     let router = router(&host);
@@ -253,7 +288,7 @@ async fn what_is_no_request_for_a_call_is_told_so() {
     let small = HttpFallback::new(&host.handle()).body_limit(100).into_router();
     let large = Sent::call("echo", &format!(r#"{{"text":"{}"}}"#, "x".repeat(100)));
     let (status, _, body) = large.to(&small).await;
-    assert_eq!((status, body.as_str()), (413, "the body has more than 100 bytes"));
+    assert_eq!((status, body.as_str()), (413, "the call has more than 100 bytes: shorten its arguments"));
     let lying = Sent::call("echo", "{}").with("content-length", "1000000000000");
     assert_eq!(lying.to(&small).await.0, 413);
 }
@@ -264,7 +299,10 @@ async fn a_call_id_runs_once() {
     let again = || Sent::call("echo", r#"{"text":"hi"}"#).with("x-platos-call-id", "call-1");
     assert_eq!(again().to(&router).await.0, 200);
     let (status, _, body) = again().to(&router).await;
-    assert_eq!((status, body.as_str()), (409, "a call of this id is running or was answered"));
+    assert_eq!(
+        (status, body.as_str()),
+        (409, "this call is running or was answered already, it is not repeated")
+    );
     let unnamed = || Sent::call("echo", r#"{"text":"hi"}"#).with("x-platos-call-id", "");
     assert_eq!((unnamed().to(&router).await.0, unnamed().to(&router).await.0), (200, 200));
     let refused = || Sent::call("echo", "{}").with("x-platos-call-id", "call-2");

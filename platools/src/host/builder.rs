@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::callback::Callback;
 use super::coordinator::Coordinator;
 use super::events::Events;
 use super::outbox::Outbox;
@@ -106,6 +107,20 @@ impl Platools {
     /// Sets the directory for what must outlive the process; see [`StateDir`].
     pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.config.state_dir = Some(path.into());
+        self
+    }
+
+    /// Sets whether to allow `ws://` to other machines, which sends the secret unencrypted, and a callback URL with
+    /// `http://`. For development.
+    pub fn allow_insecure(mut self, allow: bool) -> Self {
+        self.config.allow_insecure = allow;
+        self
+    }
+
+    /// Sets the URL at which the platform calls the tools over HTTP while the WebSocket is away; see
+    /// [`HostConfig::callback_url`].
+    pub fn callback_url(mut self, url: impl Into<String>) -> Self {
+        self.config.callback_url = Some(url.into());
         self
     }
 
@@ -216,8 +231,9 @@ impl Platools {
     /// Validates the configuration and the tools, and builds the host. Does not connect.
     ///
     /// # Errors
-    /// When the URL or the secret is missing or invalid, two tools have the same name, a tool's schema cannot be built,
-    /// its state or its authenticator is missing, the declaration exceeds the platform's limit, or the state directory cannot be used.
+    /// When the URL or the secret is missing or invalid, the platform would not call the callback URL, two tools have the
+    /// same name, a tool's schema cannot be built, its state or its authenticator is missing, the declaration exceeds the
+    /// platform's limit, or the state directory cannot be used.
     pub fn build(self) -> Result<Host, Error> {
         let url = self.config.connect_url()?;
         let source = self.config.secret.clone().ok_or(ConfigError::MissingSecret)?;
@@ -226,12 +242,16 @@ impl Platools {
         if let Some(path) = &self.config.state_dir {
             StateDir::open(path)?;
         }
+        let callback = self.config.callback()?;
 
         let coordinator = self.coordinator.clone();
         let (dispatcher, config) = self.assemble(true)?;
 
         for weakness in config.verification.weaknesses() {
             tracing::warn!("{weakness}");
+        }
+        if let Some(doubt) = callback.as_ref().and_then(Callback::doubt) {
+            tracing::warn!("{doubt}");
         }
         if url.entity().is_none() {
             tracing::warn!("no entity is configured: set PLATOS_ENTITY or add `?entity=<slug>` to the URL");
@@ -249,6 +269,7 @@ impl Platools {
             outbox: Outbox::new(events.clone(), &config.limits),
             config,
             tls,
+            callback,
             events,
             shutdown: CancellationToken::new(),
             lead: watch::Sender::new(coordinator.is_none()),

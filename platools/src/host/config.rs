@@ -30,7 +30,7 @@ pub enum WhenSuperseded {
 }
 
 /// The environment variables that configure a host.
-const VARIABLES: [&str; 9] = [
+const VARIABLES: [&str; 10] = [
     "PLATOS_URL",
     "PLATOS_SECRET",
     "PLATOS_SECRET_FILE",
@@ -38,6 +38,7 @@ const VARIABLES: [&str; 9] = [
     "PLATOS_ENV",
     "PLATOS_CA_FILE",
     "PLATOS_ALLOW_INSECURE",
+    "PLATOS_CALLBACK_URL",
     "PLATOOLS_HEARTBEAT_INTERVAL",
     "PLATOOLS_STATE_DIR",
 ];
@@ -51,6 +52,7 @@ const VARIABLES: [&str; 9] = [
 /// | `entity`, `environment` | `PLATOS_ENTITY`, `PLATOS_ENV`; an error if the URL's query names others |
 /// | `ca_file` | `PLATOS_CA_FILE` |
 /// | `allow_insecure` | `PLATOS_ALLOW_INSECURE=1` |
+/// | `callback_url` | `PLATOS_CALLBACK_URL` |
 /// | `heartbeat_interval` | `PLATOOLS_HEARTBEAT_INTERVAL`, for example `1s` |
 /// | `state_dir` | `PLATOOLS_STATE_DIR` |
 ///
@@ -68,11 +70,19 @@ pub struct HostConfig {
     pub environment: Option<String>,
     /// PEM file of certificates to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
-    /// Whether to allow `ws://` to other machines, which sends the secret unencrypted.
+    /// Whether to allow `ws://` to other machines, which sends the secret unencrypted, and a `callback_url` with
+    /// `http://`.
     pub allow_insecure: bool,
     /// The directory for what must outlive the process, see [`StateDir`](super::StateDir). Created where it is missing.
     /// Default: none.
     pub state_dir: Option<PathBuf>,
+    /// The URL at which the platform calls the tools over HTTP while the WebSocket is away (protocol §6). Without one,
+    /// agents do not see the tools meanwhile.
+    ///
+    /// An HTTP server of this process answers there, with `fallback::HttpFallback` (feature `http`). The platform calls
+    /// only `https` URLs without credentials, not at ports of other well-known services, and whose host resolves to
+    /// public addresses.
+    pub callback_url: Option<String>,
     /// The heartbeat interval, jittered by 10 %. A connection on which nothing arrives for two intervals is dead.
     /// Default: 30 s.
     pub heartbeat_interval: Duration,
@@ -106,6 +116,7 @@ impl Default for HostConfig {
             ca_file: None,
             allow_insecure: false,
             state_dir: None,
+            callback_url: None,
             heartbeat_interval: HEARTBEAT_INTERVAL,
             connect_timeout: Duration::from_secs(15),
             shutdown_grace: Duration::from_secs(25),
@@ -190,6 +201,7 @@ impl HostConfig {
             environment: get("PLATOS_ENV"),
             ca_file: get("PLATOS_CA_FILE").map(PathBuf::from),
             state_dir: get("PLATOOLS_STATE_DIR").map(PathBuf::from),
+            callback_url: get("PLATOS_CALLBACK_URL"),
             ..Self::default()
         };
         if let Some(value) = get("PLATOS_ALLOW_INSECURE") {

@@ -53,6 +53,9 @@ pub enum ConfigError {
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
+    /// The platform would not call the callback URL. The text does not quote it.
+    #[error("PLATOS_CALLBACK_URL: {0}")]
+    CallbackUrl(String),
     /// A setting is out of bounds.
     #[error("`{setting}` is out of bounds: {expected}")]
     Setting {

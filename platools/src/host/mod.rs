@@ -2,7 +2,7 @@
 //!
 //! | file | purpose |
 //! | --- | --- |
-//! | `builder`, `config`, `local` | building a host and validating its configuration before it dials |
+//! | `builder`, `config`, `callback`, `local` | building a host and validating its configuration before it dials |
 //! | `probe` | checks of the connection without a host |
 //! | `machine`, `backoff`, `ending` | the state machine of the connection; pure |
 //! | `dial` | from a URL to an open WebSocket |
@@ -18,6 +18,7 @@
 
 mod backoff;
 mod builder;
+mod callback;
 mod config;
 mod coordinator;
 mod dial;

@@ -40,7 +40,7 @@ pub enum CheckDepth {
 }
 
 impl HostConfig {
-    /// Checks URL, entity, secret, TLS and connection in this order; stops at a failure that later checks depend on.
+    /// Checks URL, entity, secret, callback URL, TLS and connection in this order; stops at a failure that later checks depend on.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -83,6 +83,19 @@ impl HostConfig {
             },
         );
         note("secret", found_secret);
+        match self.callback() {
+            Ok(None) => {}
+            Ok(Some(callback)) => {
+                let resolved = timeout(self.connect_timeout, callback.resolve()).await;
+                let found = resolved.unwrap_or_else(|_| {
+                    Err(format!("{}: the name was not resolved in time", callback.shown()))
+                });
+                note("callback", found);
+            }
+            Err(error) => {
+                note("callback", Err(error.to_string()));
+            }
+        }
         let tls = match self.tls(&url) {
             Ok(tls) => tls,
             Err(error) => {

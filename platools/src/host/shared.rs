@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::callback::Callback;
 use super::coordinator::{Coordinator, RoutedCall};
 use super::events::Events;
 use super::outbox::{AnswerFrame, Frames, Outbox};
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) secret: SecretSource,
     pub(super) config: HostConfig,
     pub(super) tls: Option<Arc<rustls::ClientConfig>>,
+    /// Where the platform calls while the WebSocket is away.
+    pub(super) callback: Option<Callback>,
     pub(crate) intake: Intake,
     pub(super) events: Events,
     pub(super) outbox: Outbox,

@@ -192,8 +192,10 @@ impl ToolTable {
     }
 
     /// The `tool_register` frame of the enabled tools.
-    pub(crate) fn declaration(&self) -> String {
-        declaration::frame(self.list().iter().filter(|entry| entry.is_enabled()).map(ToolEntry::tool))
+    pub(crate) fn declaration(&self, callback_url: Option<&str>) -> String {
+        let list = self.list();
+        let enabled = list.iter().filter(|entry| entry.is_enabled()).map(ToolEntry::tool);
+        declaration::frame(enabled, callback_url)
     }
 
     /// The tool that runs calls of this name.
@@ -306,7 +308,7 @@ mod tests {
     async fn changes_are_counted_and_declared() {
         let tools = table();
         let mut changes = tools.changes();
-        let declared = |name: &str| tools.declaration().contains(&format!("\"name\":\"{name}\""));
+        let declared = |name: &str| tools.declaration(None).contains(&format!("\"name\":\"{name}\""));
         tools.insert(tool("a", "")).unwrap();
         tools.insert(tool("b", "")).unwrap();
         assert!(changes.changed().await && declared("a") && declared("b"));
@@ -338,7 +340,7 @@ mod tests {
         assert_eq!((tools.changes().version(), names()), (before, "a b".to_owned()));
         tools.replace(&["a", "b"], vec![tool("c", ""), tool("a", "new")]).unwrap();
         assert_eq!(names(), "a c");
-        assert!(tools.declaration().contains("\"new\""), "a replaced tool is enabled");
+        assert!(tools.declaration(None).contains("\"new\""), "a replaced tool is enabled");
     }
 
     #[test]
@@ -348,6 +350,7 @@ mod tests {
         tools.insert(Tool::withheld(ToolSpec::new("later"), "it is starting")).unwrap();
         let places = tools.list().iter().map(ToolEntry::place).collect::<Vec<_>>();
         assert_eq!(places, [Place::Remote, Place::Withheld]);
-        assert!(tools.declaration().contains("elsewhere") && tools.declaration().contains("later"));
+        let declaration = tools.declaration(None);
+        assert!(declaration.contains("elsewhere") && declaration.contains("later"));
     }
 }

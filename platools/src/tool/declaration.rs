@@ -3,6 +3,9 @@
 use super::{Tool, ToolSpec};
 use crate::wire::{MAX_FRAME_BYTES, RegisterEntry, outbound};
 
+/// What a declaration may hold besides the tools, in bytes: its frame and the callback URL.
+const BESIDES: usize = 4 << 10;
+
 /// How many of the largest tools an error names.
 const NAMED: usize = 5;
 
@@ -20,20 +23,20 @@ pub struct DeclarationError {
 }
 
 /// The `tool_register` frame of `tools`, in their order, whatever its size.
-pub(crate) fn frame<'a>(tools: impl IntoIterator<Item = &'a Tool>) -> String {
-    outbound::tool_register(tools.into_iter().map(|tool| entry(tool.spec())))
+pub(crate) fn frame<'a>(tools: impl IntoIterator<Item = &'a Tool>, callback_url: Option<&str>) -> String {
+    outbound::tool_register(tools.into_iter().map(|tool| entry(tool.spec())), callback_url)
 }
 
 /// The bytes of a tool in a declaration.
 pub(crate) fn size(spec: &ToolSpec) -> usize {
-    outbound::tool_register([entry(spec)]).len()
+    outbound::tool_register([entry(spec)], None).len()
 }
 
 /// Checks that a declaration of tools with these names and sizes is not larger than the platform takes.
 pub(crate) fn check<'a>(tools: impl IntoIterator<Item = (&'a str, usize)>) -> Result<(), DeclarationError> {
     let mut sizes: Vec<(usize, &str)> = tools.into_iter().map(|(name, size)| (size, name)).collect();
     let total = sizes.iter().map(|(size, _)| size).sum();
-    if total <= MAX_FRAME_BYTES {
+    if total + BESIDES <= MAX_FRAME_BYTES {
         return Ok(());
     }
     sizes.sort_unstable_by(|left, right| right.cmp(left));

@@ -77,8 +77,12 @@ impl fmt::Display for HealthStatus {
     }
 }
 
-/// Writes the complete declaration of an entity's tools. The platform removes tools that are not in it.
-pub fn tool_register<'a>(tools: impl IntoIterator<Item = RegisterEntry<'a>>) -> String {
+/// Writes the complete declaration of an entity's tools. The platform removes tools that are not in it. It calls them at
+/// `callback_url` while the WebSocket is away (protocol §6).
+pub fn tool_register<'a>(
+    tools: impl IntoIterator<Item = RegisterEntry<'a>>,
+    callback_url: Option<&str>,
+) -> String {
     let mut frame = String::from(r#"{"type":"tool_register","tools":["#);
     push_separated(&mut frame, tools, |frame, tool| {
         frame.push_str(r#"{"name":"#);
@@ -101,7 +105,12 @@ pub fn tool_register<'a>(tools: impl IntoIterator<Item = RegisterEntry<'a>>) -> 
         });
         frame.push_str("}}");
     });
-    frame.push_str("]}");
+    frame.push(']');
+    if let Some(url) = callback_url {
+        frame.push_str(r#","callback_url":"#);
+        push_string(&mut frame, url);
+    }
+    frame.push('}');
     frame
 }
 
@@ -194,12 +203,14 @@ mod tests {
             annotations: &annotations,
         };
         assert_eq!(
-            tool_register([entry]),
+            tool_register([entry], None),
             r#"{"type":"tool_register","tools":[{"name":"lookup_order","description":"Look up \"one\" order by id.","input_schema":{"type":"object","properties":{}},"output_schema":null,"auth":"user","roles":["support","admin"],"annotations":{"category":"orders"}}]}"#
         );
-        assert_eq!(tool_register([]), r#"{"type":"tool_register","tools":[]}"#);
-        let two: Value = serde_json::from_str(&tool_register([entry, entry])).unwrap();
+        assert_eq!(tool_register([], None), r#"{"type":"tool_register","tools":[]}"#);
+        let two: Value =
+            serde_json::from_str(&tool_register([entry, entry], Some("https://a.example/?b\""))).unwrap();
         assert_eq!(two["tools"].as_array().unwrap().len(), 2);
+        assert_eq!(two["callback_url"], "https://a.example/?b\"");
     }
 
     #[test]

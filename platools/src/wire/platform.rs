@@ -20,7 +20,7 @@ use crate::wire::json::{self, push_string};
 #[non_exhaustive]
 pub enum HostFrame<'a> {
     /// The complete declaration of the host's tools.
-    ToolRegister(Vec<DeclaredTool>),
+    ToolRegister(HostDeclaration),
     /// The answer to a call.
     ToolResult(HostResult<'a>),
     /// The answer to a failed call.
@@ -29,6 +29,16 @@ pub enum HostFrame<'a> {
     Heartbeat(BTreeMap<String, ToolHealth>),
     /// A frame of an unknown type.
     Unknown(String),
+}
+
+/// The complete declaration of a host's tools.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct HostDeclaration {
+    /// The tools.
+    pub tools: Vec<DeclaredTool>,
+    /// Where the tools are called over HTTP while the WebSocket is away, if the host stated it.
+    pub callback_url: Option<String>,
 }
 
 /// The declaration of a tool by a host.
@@ -110,11 +120,12 @@ impl<'a> HostFrame<'a> {
         Ok(match &*kind {
             "tool_register" => {
                 let tools = member(text, "tools").and_then(|tools| serde_json::from_str(tools).ok());
-                Self::ToolRegister(tools.ok_or(FrameError::MemberMissing {
+                let tools = tools.ok_or(FrameError::MemberMissing {
                     frame: "tool_register",
                     member: "tools",
                     bytes: text.len(),
-                })?)
+                })?;
+                Self::ToolRegister(HostDeclaration { tools, callback_url: member_text(text, "callback_url") })
             }
             "tool_result" => Self::ToolResult(HostResult {
                 call_id: call_id("tool_result")?,
@@ -328,17 +339,20 @@ mod tests {
     #[test]
     fn the_platform_parses_frames_of_the_host() {
         let schema = json!({"type": "object"});
-        let declaration = outbound::tool_register([RegisterEntry {
+        let roles = ["r".to_owned()];
+        let entry = RegisterEntry {
             name: "t",
             description: "d",
             input_schema: &schema,
             output_schema: Some(&schema),
             auth: "admin",
-            roles: &["r".to_owned()],
+            roles: &roles,
             annotations: &Map::new(),
-        }]);
+        };
+        let declaration = outbound::tool_register([entry], Some("https://a.example/"));
         match HostFrame::parse(&declaration).unwrap() {
-            HostFrame::ToolRegister(tools) => {
+            HostFrame::ToolRegister(HostDeclaration { tools, callback_url }) => {
+                assert_eq!(callback_url.as_deref(), Some("https://a.example/"));
                 assert_eq!((tools.len(), &tools[0].name[..], &tools[0].input_schema), (1, "t", &schema));
                 assert_eq!((tools[0].auth.as_deref(), &tools[0].roles[0][..]), (Some("admin"), "r"));
             }

@@ -140,7 +140,9 @@ pub(crate) fn conformance_host(variables: &[(&str, &str)]) -> Child {
 /// A program with nothing of this process's configuration.
 pub(crate) fn program(path: &str, variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(path);
-    for variable in ["URL", "SECRET", "SECRET_FILE", "ENTITY", "ENV", "CA_FILE", "ALLOW_INSECURE"] {
+    for variable in
+        ["URL", "SECRET", "SECRET_FILE", "ENTITY", "ENV", "CA_FILE", "CALLBACK_URL", "ALLOW_INSECURE"]
+    {
         command.env_remove(format!("PLATOS_{variable}"));
     }
     command.env_remove("PLATOOLS_HEARTBEAT_INTERVAL").env_remove("RUST_LOG").env("RUST_BACKTRACE", "0");

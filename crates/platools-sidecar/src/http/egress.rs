@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use platools_net::address::reached_address;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
@@ -34,8 +35,8 @@ pub(crate) enum Refused {
 
 /// Judges an address.
 pub(crate) fn check(rules: &Egress, address: IpAddr) -> Result<(), Refused> {
-    let address = plain(address);
-    if rules.allow.iter().any(|allowed| plain(*allowed) == address) {
+    let address = reached_address(address);
+    if rules.allow.iter().any(|allowed| reached_address(*allowed) == address) {
         return Ok(());
     }
     if is_special(address) {
@@ -53,21 +54,6 @@ pub(crate) fn check_url(rules: &Egress, url: &Url) -> Result<(), Refused> {
         Some(Host::Ipv4(address)) => check(rules, address.into()),
         Some(Host::Ipv6(address)) => check(rules, address.into()),
         Some(Host::Domain(_)) | None => Ok(()),
-    }
-}
-
-/// The address that is reached in the end: IPv6 has several ways to write an IPv4 address.
-fn plain(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = address else { return address };
-    if let Some(v4) = v6.to_ipv4_mapped() {
-        return v4.into();
-    }
-    let embedded = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)).into();
-    match v6.segments() {
-        [0x64, 0xff9b, .., high, low] | [0x2002, high, low, ..] => embedded(high, low),
-        // Compatible addresses, of old; `::` and `::1` are none.
-        [0, 0, 0, 0, 0, 0, high, low] if high > 0 => embedded(high, low),
-        _ => address,
     }
 }
 

@@ -24,6 +24,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use self::outgoing::Outgoing;
+use super::callback::Callback;
 use super::driver::Status;
 use super::ending::{self, Ending};
 use super::machine::Event;
@@ -357,7 +358,9 @@ impl<'a> Session<'a> {
                 self.timers.register = self.repeats.front().copied();
                 self.changed = None;
                 self.shared.set_registration(Registration::Sent);
-                self.outgoing.push_control(self.shared.dispatcher().tools().declaration().into());
+                let callback_url = self.shared.callback.as_ref().map(Callback::as_str);
+                let declaration = self.shared.dispatcher().tools().declaration(callback_url);
+                self.outgoing.push_control(declaration.into());
             }
             Err(allowed_at) => self.timers.register = Some(allowed_at),
         }
