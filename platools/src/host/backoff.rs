@@ -19,7 +19,7 @@ pub(super) fn after_deploy(random: &mut fastrand::Rng) -> Duration {
     Duration::from_millis(random.u64(500..=5_000))
 }
 
-/// Returns 30 to 60 s: a rejected secret needs a person or a rotation, not frequent retries.
+/// Returns 30 to 60 s: what was refused needs a person or a rotation, not frequent retries.
 pub(super) fn after_refusal(random: &mut fastrand::Rng) -> Duration {
     Duration::from_millis(random.u64(30_000..=60_000))
 }

@@ -47,8 +47,15 @@ pub(super) async fn upgrade(
 
     match dial::upgrade(request, connection, MAX_FRAME_BYTES).await {
         Ok(socket) => Ok(socket),
+        // The platform upgrades first and refuses afterwards: this came from something in between, perhaps for a while.
         Err(SocketError::Http(response)) if matches!(response.status().as_u16(), 401 | 403) => {
-            Err(Ending::SecretRefused)
+            Err(Ending::UpgradeRefused(format!(
+                "{}:{} answered with HTTP {} instead of a WebSocket. Platos does not refuse a secret in this way: \
+                 look for a firewall, a proxy or another server at this address, and check the path of the URL",
+                url.host(),
+                url.port(),
+                response.status()
+            )))
         }
         Err(SocketError::Http(response)) => Err(Ending::Lost(format!(
             "{}:{} answered with HTTP {} instead of a WebSocket; check the path of the URL",

@@ -343,6 +343,7 @@ fn report(shared: &Shared, ending: &Ending) {
     shared.events.tell(HostEvent::Disconnected { reason: ending.to_string() });
     match ending {
         Ending::Lost(why) => tracing::warn!("disconnected: {why}"),
+        Ending::UpgradeRefused(why) => tracing::error!("disconnected: {why}"),
         Ending::GoingAway => tracing::info!("disconnected: the platform is being deployed"),
         Ending::Superseded => tracing::warn!(
             "disconnected: another process connected as the same entity and environment; standing by. \

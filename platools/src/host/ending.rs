@@ -17,6 +17,8 @@ pub(super) enum Ending {
     SecretRotated,
     /// The platform does not know the secret or the entity.
     SecretRefused,
+    /// Something in between refused the WebSocket. The text is for the log.
+    UpgradeRefused(String),
     /// The configuration is wrong.
     Misconfigured(Misconfiguration),
     /// The coordinator gave the connection to another process.
@@ -28,7 +30,7 @@ pub(super) enum Ending {
 impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Lost(why) => why,
+            Self::Lost(why) | Self::UpgradeRefused(why) => why,
             Self::GoingAway => "the platform is being deployed",
             Self::Superseded => "another process connected as the same entity and environment",
             Self::SecretRotated => "the secret was regenerated",

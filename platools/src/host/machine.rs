@@ -196,6 +196,9 @@ impl Machine {
             Ending::SecretRefused if !new_secret => {
                 (HostState::BackingOff, Action::Wait(backoff::after_refusal(random)))
             }
+            Ending::UpgradeRefused(_) => {
+                (HostState::BackingOff, Action::Wait(backoff::after_refusal(random)))
+            }
             // Only once per welcome: a source that returns a different secret each time must not cause a busy loop.
             Ending::SecretRotated if new_secret && !self.rotated => {
                 self.rotated = true;
@@ -289,6 +292,18 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_upgrade_is_tried_again_slowly() {
+        for mut machine in [machine(), welcomed()] {
+            for _ in 0..10 {
+                let slow = wait(ended(&mut machine, Ending::UpgradeRefused("403".to_owned()), false));
+                assert!((30..=60).contains(&slow.as_secs()), "{slow:?}");
+                assert_eq!(machine.state(), HostState::BackingOff);
+                machine.on(Event::WaitOver);
+            }
+        }
+    }
+
+    #[test]
     fn a_rotated_secret_is_used_at_once_when_there_is_a_new_one() {
         let mut rotating = welcomed();
         assert_eq!(ended(&mut rotating, Ending::SecretRotated, true), Action::Dial);
@@ -365,11 +380,12 @@ mod tests {
     }
 
     fn ending(kind: u8) -> Ending {
-        match kind % 6 {
+        match kind % 7 {
             0 => Ending::GoingAway,
             1 => Ending::Superseded,
             2 => Ending::SecretRotated,
             3 => Ending::SecretRefused,
+            5 => Ending::UpgradeRefused("403".to_owned()),
             4 => Ending::Misconfigured(Misconfiguration::MissingEntity),
             _ => lost(),
         }
@@ -407,7 +423,7 @@ mod tests {
                     }
                     Action::Stop | Action::GiveUp(_) => prop_assert!(machine.state().is_final()),
                     // Only a new secret is worth an attempt without a wait.
-                    Action::Dial => prop_assert!(matches!(step, Step::Ended(kind, true) if kind % 6 == 2)),
+                    Action::Dial => prop_assert!(matches!(step, Step::Ended(kind, true) if kind % 7 == 2)),
                     Action::Continue => {}
                 }
             }

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use platools::host::{HostError, HostState};
+use platools::host::{HostError, HostEvent, HostState};
 use platools::verify::Secret;
 use platools::{Platools, SecretSource};
 use platools_dev::{DevPlatform, DevPlatformOptions};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::support::{Folder, GUARD, Running, all_tools, answer, builder, connected};
@@ -207,4 +208,36 @@ async fn two_hosts_in_one_process_share_nothing() {
     second.handle.shutdown().await;
     assert_eq!(answer(&one, "add", json!({"a": 1, "b": 2})).await, json!(3));
     assert!(!two.is_connected());
+}
+
+#[tokio::test]
+async fn a_firewall_in_between_does_not_end_the_host() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/tools/sync?entity=orders", listener.local_addr().unwrap());
+    let firewall = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await.unwrap());
+        }
+        let answer = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    });
+    let host = Platools::builder()
+        .url(url)
+        .secret("0123456789abcdef0123456789abcdef")
+        .tools(all_tools())
+        .build()
+        .unwrap();
+    let mut events = host.handle().events();
+    let host = Running::start(host);
+    firewall.await.unwrap();
+    let reason = loop {
+        if let HostEvent::Disconnected { reason } = events.next().await.unwrap() {
+            break reason;
+        }
+    };
+    assert!(reason.contains("HTTP 403") && reason.contains("firewall"), "{reason}");
+    host.reaches(HostState::BackingOff).await;
+    assert!(!host.task.is_finished());
 }

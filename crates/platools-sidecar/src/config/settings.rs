@@ -274,6 +274,8 @@ pub(crate) struct Authenticator {
     pub(crate) issuer: Option<String>,
     /// Tokens for this audience.
     pub(crate) audience: Option<String>,
+    /// The type in the token's header, such as `at+jwt`; `JWT`, `at+jwt` or none.
+    pub(crate) token_type: Option<String>,
     /// The claim that names the user; `sub`.
     pub(crate) subject_claim: Option<String>,
     /// The claim with the roles; `roles`.

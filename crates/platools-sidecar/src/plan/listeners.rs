@@ -97,6 +97,9 @@ impl Planner<'_> {
         if let Some(audience) = &file.audience {
             authenticator = authenticator.audience(audience);
         }
+        if let Some(name) = &file.token_type {
+            authenticator = authenticator.token_type(name);
+        }
         if let Some(claim) = &file.subject_claim {
             authenticator = authenticator.subject_claim(claim);
         }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{DecodingKey, Header, decode_header};
+use serde_json::Value;
 
 pub use self::algorithm::JwtAlgorithm;
 pub use self::keys::JwtKeyError;
@@ -126,6 +127,14 @@ impl JwtAuthenticator {
         self
     }
 
+    /// Requires this type (`typ`) in the token's header, such as `at+jwt` for access tokens (RFC 9068). Call it
+    /// repeatedly to allow several types. Default: `JWT`, `at+jwt` or none, so that tokens made for another purpose
+    /// are rejected.
+    pub fn token_type(mut self, name: impl AsRef<str>) -> Self {
+        self.rules.types.push(rules::normal_type(name.as_ref()));
+        self
+    }
+
     /// Sets the tolerated clock skew between issuer and backend. Default: zero; at most an hour.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.rules.leeway = leeway.min(Duration::from_secs(3_600));
@@ -178,17 +187,20 @@ impl Authenticator for JwtAuthenticator {
                 "its header has critical extensions, which are not supported",
             ));
         }
+        self.rules.check_type(header.typ.as_deref())?;
         check_claims(token)?;
         let keys = self.keys.fitting(&header).await?;
         self.rules.check(token, header.alg, &keys)
     }
 }
 
-/// Rejects a token with a duplicate claim, of which issuer and verifier could read different values.
+/// Rejects a token with a duplicate claim, of which issuer and verifier could read different values, and one whose
+/// issuer is not a text (RFC 7519 §4.1.1): a list would match every issuer that it names.
 fn check_claims(token: &str) -> Result<(), AuthenticationError> {
     let payload = token.split('.').nth(1).and_then(|payload| BASE64URL_NOPAD.decode(payload.as_bytes()).ok());
     match unique::object(&payload.unwrap_or_default()) {
-        Ok(_) => Ok(()),
+        Ok(claims) if claims.get("iss").is_none_or(Value::is_string) => Ok(()),
+        Ok(_) => Err(AuthenticationError::rejected("its `iss` is not a text")),
         Err(Unreadable::Duplicate) => Err(AuthenticationError::rejected("it has a duplicate claim")),
         Err(Unreadable::NotAnObject) => Err(AuthenticationError::rejected("it is not a JSON Web Token")),
     }

@@ -12,11 +12,18 @@ use crate::caller::{AuthenticationError, Identity};
 /// The admin role of an [`Identity`].
 const ADMIN: &str = "admin";
 
+/// The subject of a token (RFC 7519 §4.1.2).
+const SUBJECT: &str = "sub";
+/// The types of tokens that say who somebody is: JSON Web Tokens in general, and access tokens (RFC 9068 §2.1).
+const DEFAULT_TYPES: [&str; 2] = ["jwt", "at+jwt"];
+
 /// Requirements on the claims, and their mapping to an identity.
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
     pub(super) issuers: Vec<String>,
     pub(super) audiences: Vec<String>,
+    /// Types (`typ`) in lower case without `application/`; none means those of [`DEFAULT_TYPES`], or no type.
+    pub(super) types: Vec<String>,
     pub(super) leeway: Duration,
     /// Paths of claims.
     pub(super) subject: String,
@@ -30,15 +37,34 @@ impl Default for Rules {
         Self {
             issuers: Vec::new(),
             audiences: Vec::new(),
+            types: Vec::new(),
             leeway: Duration::ZERO,
-            subject: "sub".to_owned(),
+            subject: SUBJECT.to_owned(),
             roles: "roles".to_owned(),
             admin: None,
         }
     }
 }
 
+/// Returns a type as it is compared: `application/` is optional, and case does not count (RFC 7515 §4.1.9).
+pub(super) fn normal_type(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    name.strip_prefix("application/").map_or_else(|| name.clone(), str::to_owned)
+}
+
 impl Rules {
+    /// Checks the type in the token's header, so that a token made for another purpose, such as a logout token, does
+    /// not name a user (RFC 8725 §3.11).
+    pub(super) fn check_type(&self, name: Option<&str>) -> Result<(), AuthenticationError> {
+        let known = match name.map(normal_type) {
+            Some(name) if self.types.is_empty() => DEFAULT_TYPES.contains(&name.as_str()),
+            Some(name) => self.types.contains(&name),
+            None => self.types.is_empty(),
+        };
+        let refusal = || AuthenticationError::rejected("it is a token of another type (`typ`)");
+        known.then_some(()).ok_or_else(refusal)
+    }
+
     /// Verifies a token with one of the keys and returns its identity.
     pub(super) fn check(
         &self,
@@ -80,8 +106,11 @@ impl Rules {
     fn identity(&self, claims: Map<String, Value>) -> Result<Identity, AuthenticationError> {
         let subject = match claim(&claims, &self.subject) {
             Some(Value::String(subject)) if !subject.is_empty() => subject.clone(),
-            // A number with a fraction or an exponent was rounded, so it could be the id of several users.
-            Some(Value::Number(subject)) if !subject.is_f64() => subject.to_string(),
+            // A number with a fraction or an exponent was rounded, so it could be the id of several users. `sub` itself
+            // is always a text (RFC 7519 §4.1.2).
+            Some(Value::Number(subject)) if !subject.is_f64() && self.subject != SUBJECT => {
+                subject.to_string()
+            }
             _ => {
                 let name = &self.subject;
                 return Err(AuthenticationError::rejected(format!("it does not name the user (`{name}`)")));

@@ -92,7 +92,7 @@ async fn claims_are_mapped_to_subject_roles_and_admin() {
     assert!(ask(&mapped, &token(json!(["superuser"]))).await.unwrap().is_admin());
     assert!(ask(&users(), &shared(json!({"roles": ["admin"]}))).await.unwrap().is_admin());
     assert_eq!(rejected(&mapped, &shared(json!({}))).await, "it does not name the user (`user.id`)");
-    for subject in [json!(""), json!(true), json!(7.0), json!(1e30), Value::Null] {
+    for subject in [json!(""), json!(true), json!(7), json!(7.0), json!(1e30), Value::Null] {
         assert!(rejected(&users(), &shared(json!({"sub": subject}))).await.contains("(`sub`)"));
     }
 }
@@ -109,6 +109,7 @@ async fn time_issuer_and_audience_are_validated() {
     };
     for (token, reason) in [
         (with("iss", json!("others")), "it comes from another issuer"),
+        (with("iss", json!(["us", "others"])), "its `iss` is not a text"),
         (with("iss", Value::Null), "it has no usable `iss`"),
         (with("aud", json!("billing")), "it is for another audience"),
         (with("aud", Value::Null), "it has no usable `aud`"),
@@ -124,6 +125,33 @@ async fn time_issuer_and_audience_are_validated() {
     assert_eq!(rejected(&users(), &shared(json!({"exp": now() - 2}))).await, "it has expired");
     let unexpected = rejected(&users(), &shared(json!({"aud": "orders"}))).await;
     assert_eq!(unexpected, "it has an audience (`aud`), and no audience is configured");
+}
+
+#[tokio::test]
+async fn a_token_made_for_another_purpose_names_nobody() {
+    let typed = |name: Option<&str>| {
+        let header = Header { typ: name.map(str::to_owned), ..Header::new(Algorithm::HS256) };
+        encode(&header, &claims(&json!({})), &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+    };
+    let access = users().token_type("application/at+jwt");
+    for (name, by_default, as_access) in [
+        (None, true, false),
+        (Some("JWT"), true, false),
+        (Some("jwt"), true, false),
+        (Some("at+JWT"), true, true),
+        (Some("application/at+jwt"), true, true),
+        (Some("logout+jwt"), false, false),
+        (Some("secevent+jwt"), false, false),
+        (Some("JOSE"), false, false),
+        (Some(""), false, false),
+    ] {
+        for (authenticator, accepted) in [(&users(), by_default), (&access, as_access)] {
+            let answer = ask(authenticator, &typed(name)).await.map(drop);
+            let expected =
+                if accepted { Ok(()) } else { Err("it is a token of another type (`typ`)".to_owned()) };
+            assert_eq!(answer, expected, "{name:?}");
+        }
+    }
 }
 
 #[tokio::test]
