@@ -28,7 +28,7 @@ impl Backoff {
     }
 
     /// Narrows the jitter to these fractions of the bound, such as `0.5..=1.0`. Negative fractions count as 0.
-    pub fn jitter(self, fractions: RangeInclusive<f64>) -> Self {
+    pub const fn jitter(self, fractions: RangeInclusive<f64>) -> Self {
         Self { least: fractions.start().max(0.0), most: fractions.end().max(0.0), ..self }
     }
 

@@ -29,14 +29,9 @@ pub(super) fn refused(refused: &Refused) -> Response {
     match refused {
         Refused::Verification(_) => plain(StatusCode::UNAUTHORIZED, text),
         Refused::Body(_) => plain(StatusCode::BAD_REQUEST, text),
+        Refused::ShuttingDown => failed(ToolErrorKind::Unavailable, text, None),
         Refused::Admission(error) => failed(error.kind(), text, error.retry_after()),
     }
-}
-
-/// Creates the response of a host that is shutting down.
-pub(super) fn shutting_down() -> Response {
-    let text = "shutting down, retry: another host may take this call".to_owned();
-    respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text, Some(DEFAULT_RETRY))
 }
 
 fn failed(kind: ToolErrorKind, text: String, retry_after: Option<Duration>) -> Response {

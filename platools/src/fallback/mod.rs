@@ -18,10 +18,10 @@ use axum::routing::post;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use self::answer::{plain, refused, shutting_down, too_many};
+use self::answer::{plain, refused, too_many};
 use self::body::{Bodies, Trouble};
 use crate::host::{HostHandle, Shared};
-use crate::intake::{Arrival, Failure, Incoming, PlatformAnswer, Received, Refused, is_unnamed};
+use crate::intake::{Arrival, Failure, Incoming, PlatformAnswer, Received, Refused};
 use crate::run::Admitted;
 use crate::verify::Refusal;
 use crate::wire::MAX_FRAME_BYTES;
@@ -154,9 +154,6 @@ async fn receive(route: &Route, request: Request<Body>) -> Result<Admitted, Resp
             let text = "this call is running or was answered already, it is not repeated";
             ("known_call_id", refuse(StatusCode::CONFLICT, text))
         }
-        Received::Refused(Refused::Admission(_)) if shared.dispatcher().is_closed() => {
-            ("shutting_down", shutting_down())
-        }
         Received::Refused(refusal) => (refusal.reason(), refused(&refusal)),
     };
     shared.note_refusal(&call_id, None, reason);
@@ -200,11 +197,14 @@ fn read_secret(route: &Route) -> bool {
 /// Runs a call to its end.
 async fn run(shared: Arc<Shared>, call: Admitted) -> Result<String, Failure> {
     let mut finished = call.run().await;
-    let PlatformAnswer { outcome, frame } = shared.intake.answer(&mut finished);
-    // If the call comes again over the WebSocket, it gets the same answer there. A call without an id cannot.
-    if !is_unnamed(&finished.call_id) {
-        drop(shared.intake.remember([(&*finished.call_id, &*frame)], Instant::now()));
-    }
+    // If the call comes again over the WebSocket, it gets the same answer there.
+    let make = |call: &crate::run::Finished, answer| (Arc::clone(&call.call_id), answer);
+    let (mut answers, guard) =
+        shared.intake.answer_all(std::slice::from_mut(&mut finished), make, |(call_id, answer)| {
+            (call_id, &answer.frame)
+        });
+    drop(guard);
+    let (_, PlatformAnswer { outcome, .. }) = answers.remove(0);
     outcome
 }
 

@@ -6,8 +6,10 @@ use platools_net::Backoff;
 
 /// The backoff after a lost connection.
 const LOST: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-/// The maximum standby after another host took over.
-const LONGEST_STANDBY_MS: u64 = 15 * 60_000;
+/// The least standby after another host took over.
+const STANDBY: Backoff = Backoff::new(Duration::from_secs(30), LONGEST_STANDBY).jitter(1.0..=2.0);
+/// The maximum standby.
+const LONGEST_STANDBY: Duration = Duration::from_secs(15 * 60);
 
 /// Returns a random delay up to a bound that doubles with every `attempt`, from 1 s to 60 s.
 pub(super) fn after_failure(attempt: u32, random: &mut fastrand::Rng) -> Duration {
@@ -26,9 +28,7 @@ pub(super) fn after_refusal(random: &mut fastrand::Rng) -> Duration {
 
 /// Returns 30 to 60 s, doubled each `time` that another host takes over, up to 15 minutes.
 pub(super) fn standby(time: u32, random: &mut fastrand::Rng) -> Duration {
-    let wait = random.u64(30_000..=60_000);
-    let wait = wait.checked_mul(1 << time.min(8)).unwrap_or(LONGEST_STANDBY_MS);
-    Duration::from_millis(wait.min(LONGEST_STANDBY_MS))
+    STANDBY.wait_with(time, random).min(LONGEST_STANDBY)
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ const HEARTBEATS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duratio
 
 /// The maximum of all other durations.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+/// The least bound of unsent answers, in bytes.
+const LEAST_UNSENT: usize = 64 * 1_024;
 
 /// The reaction when another process connects as the same entity and environment and takes over the connection
 /// (protocol §2).
@@ -160,6 +162,15 @@ impl HostConfig {
             if value > LONGEST {
                 return Err(ConfigError::Setting { setting, expected: "at most 24 h" });
             }
+        }
+        // Below it, a host could not even send errors.
+        if self.limits.max_unsent_bytes < LEAST_UNSENT {
+            let setting = "limits.max_unsent_bytes";
+            return Err(ConfigError::Setting { setting, expected: "at least 64 KiB" });
+        }
+        if self.limits.max_kept_bytes < self.limits.max_unsent_bytes {
+            let (setting, expected) = ("limits.max_kept_bytes", "at least `limits.max_unsent_bytes`");
+            return Err(ConfigError::Setting { setting, expected });
         }
         Ok(())
     }

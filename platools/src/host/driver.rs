@@ -286,7 +286,7 @@ fn is_worth_waiting(shared: &Shared, status: &Status, until: Instant) -> bool {
 }
 
 /// Waits for the deadline of the current stage of the shutdown; forever without one.
-async fn drain_due(status: &Status) {
+pub(super) async fn drain_due(status: &Status) {
     match status.drain_due() {
         Some(due) => sleep_until(due).await,
         None => std::future::pending().await,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::caller::CallContext;
-use crate::intake::Door;
+use crate::intake::{CallRequest, Door};
 use crate::run::{Dispatcher, ToolTable};
 use crate::tool::{Arguments, ToolResult};
 
@@ -54,7 +54,7 @@ impl LocalHost {
     /// # Errors
     /// When the call is not admitted or the tool fails.
     pub async fn call(&self, tool: &str, arguments: Arguments, context: CallContext) -> ToolResult {
-        self.dispatcher.call(tool, arguments, context).await
+        self.door().result(CallRequest::new(tool, arguments, context)).await
     }
 
     /// Returns whether there is an authenticator, which enforces the `auth` and `roles` of the tools.

@@ -8,7 +8,7 @@
 //! | `dial` | from a URL to an open WebSocket |
 //! | `session` | one connection from its opening to its end |
 //! | `shared` | state shared by all connections of a host; puts the answers of finished calls into the outbox |
-//! | `outbox`, `room` | unsent answers, which outlive their connection, and the bounds of their memory |
+//! | `outbox`, `budget` | unsent answers, which outlive their connection, and the bounds of their memory |
 //! | `coordinator` | the seam for several processes behind one connection |
 //! | `driver`, `shutdown` | the reconnect loop, and signals |
 //! | `events` | events for observers |
@@ -17,6 +17,7 @@
 //! This room must not know how a call is verified or run: it hands frames to `intake` and takes finished calls.
 
 mod backoff;
+mod budget;
 mod builder;
 mod callback;
 mod config;
@@ -30,7 +31,6 @@ mod local;
 mod machine;
 mod outbox;
 mod probe;
-mod room;
 mod session;
 mod shared;
 mod shutdown;
@@ -56,7 +56,7 @@ pub(crate) use self::shared::Shared;
 pub use self::shutdown::Signals;
 pub use self::state_dir::StateDir;
 use crate::caller::CallContext;
-use crate::intake::Door;
+use crate::intake::{CallRequest, Door};
 use crate::run::ToolTable;
 use crate::tool::{Arguments, ToolResult};
 use crate::verify::Secret;
@@ -93,7 +93,7 @@ impl Host {
     /// # Errors
     /// When the call is not admitted or the tool fails.
     pub async fn call(&self, tool: &str, arguments: Arguments, context: CallContext) -> ToolResult {
-        self.shared.dispatcher().call(tool, arguments, context).await
+        self.shared.intake.door().result(CallRequest::new(tool, arguments, context)).await
     }
 
     /// Connects and answers calls until SIGTERM or SIGINT (Ctrl-C), then shuts down gracefully: new calls are rejected,

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::HostEvent;
+use super::budget::{Budget, Share};
 use super::events::Events;
-use super::room::{Budget, Room};
 use crate::intake::shorten;
 use crate::observe;
 use crate::run::Limits;
@@ -24,7 +24,10 @@ use crate::wire::{CALL_PENDING, MAX_FRAME_BYTES, outbound};
 /// The number of lost or replaced answers that are logged individually.
 const LOGGED_LOSSES: u64 = 1_000;
 /// The number of answers from which no further calls should be read.
-const CROWDED_ANSWERS: usize = 16_384;
+pub(super) const CROWDED_ANSWERS: usize = 16_384;
+/// The size of answers that have room even beyond the bound, in bytes: an error that takes the place of one is not
+/// smaller.
+const ALWAYS_FITS: usize = 1_024;
 
 /// Maximum size of a frame that shares its memory with others, in bytes.
 const SMALL_FRAME: usize = 1_024;
@@ -57,7 +60,7 @@ pub(super) struct AnswerFrame {
     expires: Instant,
     /// Whether it was already written to a connection.
     sent: bool,
-    room: Option<Room>,
+    share: Option<Share>,
 }
 
 impl AnswerFrame {
@@ -68,7 +71,7 @@ impl AnswerFrame {
 
     /// Creates an answer that expires at `expires`.
     pub(super) fn expiring(call_id: Arc<str>, frame: Utf8Bytes, expires: Instant) -> Self {
-        Self { call_id, frame, expires, sent: false, room: None }
+        Self { call_id, frame, expires, sent: false, share: None }
     }
 
     /// Returns the time at which the platform stops waiting.
@@ -99,8 +102,8 @@ impl AnswerFrame {
     }
 
     fn count_as_sent(&mut self, sent: bool) {
-        if let Some(room) = &mut self.room {
-            room.set_sent(sent);
+        if let Some(share) = &mut self.share {
+            share.set_sent(sent);
         }
     }
 
@@ -138,12 +141,18 @@ impl Outbox {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes room for an answer. Without room, the answer is replaced by an error that says so.
+    /// Takes a share of the budget for an answer that has none. Without room, the answer is replaced by an error that
+    /// says so.
     pub(super) fn fit(&self, answer: AnswerFrame) -> AnswerFrame {
+        if answer.share.is_some() {
+            return answer;
+        }
         let bytes = answer.size();
         match self.budget.take(bytes) {
-            Ok(room) => AnswerFrame { room: Some(room), ..answer },
-            Err(_) if bytes <= SMALL_FRAME => AnswerFrame { room: Some(self.budget.insist(bytes)), ..answer },
+            Ok(share) => AnswerFrame { share: Some(share), ..answer },
+            Err(_) if bytes <= ALWAYS_FITS => {
+                AnswerFrame { share: Some(self.budget.insist(bytes)), ..answer }
+            }
             Err(kept) => self.replace(answer, kept),
         }
     }
@@ -169,7 +178,7 @@ impl Outbox {
         ));
         let frame: Utf8Bytes = outbound::tool_error(&answer.call_id, &error.to_string()).into();
         let answer = AnswerFrame { frame, ..answer };
-        AnswerFrame { room: Some(self.budget.insist(answer.size())), ..answer }
+        AnswerFrame { share: Some(self.budget.insist(answer.size())), ..answer }
     }
 
     /// Whether no further calls should start.
@@ -258,7 +267,7 @@ impl Outbox {
 
     /// Returns whether no further calls should be read until answers are sent.
     pub(super) fn is_crowded(&self) -> bool {
-        self.budget.unsent() >= self.budget.max_unsent() / 2 || self.waiting().len() >= CROWDED_ANSWERS
+        self.budget.is_crowded() || self.waiting().len() >= CROWDED_ANSWERS
     }
 
     /// Returns the time at which the last waiting answer expires.

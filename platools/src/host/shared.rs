@@ -12,7 +12,7 @@ use super::coordinator::{Coordinator, RoutedCall};
 use super::events::Events;
 use super::outbox::{AnswerFrame, Frames, Outbox};
 use super::{HostConfig, HostEvent, Registration};
-use crate::intake::{Intake, shorten};
+use crate::intake::{Intake, PlatformAnswer, shorten};
 use crate::observe;
 use crate::run::{Admitted, Dispatcher, Finished, Sink};
 use crate::verify::SecretSource;
@@ -112,16 +112,12 @@ impl Sink for Shared {
     /// of a running call.
     fn finished(&self, calls: &mut Vec<Finished>) {
         let mut frames = Frames::default();
-        let answers: Vec<AnswerFrame> = calls
-            .iter_mut()
-            .map(|call| {
-                let frame = frames.make(self.intake.answer(call).frame);
-                self.outbox.fit(AnswerFrame::new(Arc::clone(&call.call_id), frame, call.arrived))
-            })
-            .collect();
-        let now = Instant::now();
-        let guard = self.intake.remember(answers.iter().map(AnswerFrame::texts), now);
-        self.outbox.push_all(answers, now);
+        let make = |call: &Finished, answer: PlatformAnswer| {
+            let frame = frames.make(answer.frame);
+            self.outbox.fit(AnswerFrame::new(Arc::clone(&call.call_id), frame, call.arrived))
+        };
+        let (answers, guard) = self.intake.answer_all(calls, make, AnswerFrame::texts);
+        self.outbox.push_all(answers, Instant::now());
         drop(guard);
         self.yield_answers();
     }

@@ -8,6 +8,7 @@ use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::wire::CALL_PENDING;
@@ -30,12 +31,26 @@ pub(super) enum Known {
 
 /// The calls of one host.
 #[derive(Debug, Default)]
-pub(super) struct Calls(Mutex<Inner>);
+pub(super) struct Calls {
+    inner: Mutex<Inner>,
+    /// Told when no call is running.
+    answered: Notify,
+}
 
 /// Holds the memory locked until the answers are on their way.
 #[must_use]
 pub(crate) struct Finishing<'a> {
-    _locked: MutexGuard<'a, Inner>,
+    locked: Option<MutexGuard<'a, Inner>>,
+    answered: &'a Notify,
+}
+
+impl Drop for Finishing<'_> {
+    fn drop(&mut self) {
+        let idle = self.locked.take().is_some_and(|inner| inner.running.is_empty());
+        if idle {
+            self.answered.notify_waiters();
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +63,7 @@ struct Inner {
 
 impl Calls {
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Claims a call id: one that is new counts as running from now on.
@@ -65,9 +80,28 @@ impl Calls {
         self.inner().running.contains(call_id)
     }
 
+    /// The number of running calls.
+    pub(super) fn running(&self) -> usize {
+        self.inner().running.len()
+    }
+
+    /// Waits until all running calls are answered.
+    pub(super) async fn answered(&self) {
+        loop {
+            let mut answered = std::pin::pin!(self.answered.notified());
+            // Registered before the look, so that no change is missed.
+            answered.as_mut().enable();
+            if self.running() == 0 {
+                return;
+            }
+            answered.await;
+        }
+    }
+
     /// Releases a claimed id whose call does not run, so that it may come again.
     pub(super) fn release(&self, call_id: &str) {
         self.inner().running.remove(call_id);
+        drop(self.finish_all([], Instant::now()));
     }
 
     /// Remembers the answer of a running call, for as long as the platform may ask again.
@@ -89,7 +123,7 @@ impl Calls {
             inner.answered.push(call_id, answer, now);
         }
         inner.answered.forget(now);
-        Finishing { _locked: inner }
+        Finishing { locked: Some(inner), answered: &self.answered }
     }
 
     /// Forgets what is too old.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{Answer, Failure};
 use crate::caller::{CallContext, CallScope, Progress};
 use crate::run::{Admitted, Dispatcher, ToolTable};
-use crate::tool::{Arguments, ToolError};
+use crate::tool::{Arguments, ToolError, ToolResult};
 
 /// Lets calls in that do not come from the platform. Cheap to clone.
 ///
@@ -107,6 +107,11 @@ impl Door {
             Ok(call) => Answer::of(call.run_until(cancelled).await, self.show_internal),
             Err(error) => Answer::new(call_id, Err(error), self.show_internal),
         }
+    }
+
+    /// Runs a call to its result, without a way to cancel it but to drop the future.
+    pub(crate) async fn result(&self, request: CallRequest) -> ToolResult {
+        self.admit(request)?.run().await.result
     }
 
     fn admit(&self, request: CallRequest) -> Result<Admitted, ToolError> {

@@ -21,7 +21,7 @@ pub use self::answer::{Answer, Failure};
 use self::calls::{Calls, Finishing, Known};
 pub use self::door::{CallRequest, Door, RunningCall};
 use crate::caller::{CallScope, Surroundings};
-use crate::run::{AdmissionRequest, Admitted, Dispatcher, Finished};
+use crate::run::{AdmissionRequest, Admitted, Dispatcher, Finished, SHUTTING_DOWN};
 use crate::tool::{Arguments, ToolError};
 use crate::verify::{Refusal, Verifier};
 use crate::wire::{CallBody, CallBodyError, CallFrame, Params, RawEnvelope, Scope, ToolName, outbound};
@@ -78,6 +78,8 @@ pub(crate) enum Refused {
     Body(#[from] CallBodyError),
     #[error("{0}")]
     Admission(ToolError),
+    #[error("{SHUTTING_DOWN}")]
+    ShuttingDown,
 }
 
 impl Refused {
@@ -87,6 +89,7 @@ impl Refused {
             Self::Verification(refusal) => refusal.reason(),
             Self::Body(_) => "malformed",
             Self::Admission(error) => error.kind().as_str(),
+            Self::ShuttingDown => "shutting_down",
         }
     }
 }
@@ -186,7 +189,8 @@ impl Intake {
                 if let Some(call_id) = claimed {
                     self.calls.release(&call_id);
                 }
-                Received::Refused(Refused::Admission(error))
+                let closed = self.dispatcher.is_closed();
+                Received::Refused(if closed { Refused::ShuttingDown } else { Refused::Admission(error) })
             }
         }
     }
@@ -197,8 +201,28 @@ impl Intake {
         !self.calls.is_running(call_id)
     }
 
+    /// Writes the answers of finished calls, makes of each what the door sends, and remembers them: a call that comes
+    /// again gets the same answer. `texts` are the id of the call and the frame that answers it. Send the answers before
+    /// the guard is dropped: until then the calls count as running.
+    pub(crate) fn answer_all<A>(
+        &self,
+        calls: &mut [Finished],
+        mut make: impl FnMut(&Finished, PlatformAnswer) -> A,
+        texts: impl Fn(&A) -> (&str, &str),
+    ) -> (Vec<A>, Finishing<'_>) {
+        let answers: Vec<A> = calls
+            .iter_mut()
+            .map(|call| {
+                let answer = self.answer(call);
+                make(call, answer)
+            })
+            .collect();
+        let guard = self.calls.finish_all(answers.iter().map(texts), Instant::now());
+        (answers, guard)
+    }
+
     /// Writes the answer of a call. Never panics.
-    pub(crate) fn answer(&self, call: &mut Finished) -> PlatformAnswer {
+    fn answer(&self, call: &mut Finished) -> PlatformAnswer {
         let written = catch_unwind(AssertUnwindSafe(|| PlatformAnswer::new(call, self.show_internal)));
         written.unwrap_or_else(|_panic| {
             tracing::error!(call_id = &*call.call_id, "internal error: a value panicked when it was dropped");
@@ -209,14 +233,14 @@ impl Intake {
         })
     }
 
-    /// Remembers the frames that answer these calls. Send them before the guard is dropped: until then the calls
-    /// count as running.
-    pub(crate) fn remember<'a>(
-        &self,
-        answers: impl IntoIterator<Item = (&'a str, &'a str)>,
-        now: Instant,
-    ) -> Finishing<'_> {
-        self.calls.finish_all(answers, now)
+    /// The number of running calls of the platform.
+    pub(crate) fn running(&self) -> usize {
+        self.calls.running()
+    }
+
+    /// Waits until all running calls of the platform are answered.
+    pub(crate) async fn answered(&self) {
+        self.calls.answered().await;
     }
 
     /// Forgets answers that the platform asks for no more.
@@ -225,21 +249,12 @@ impl Intake {
     }
 }
 
-/// What the ids of calls begin with that came without one.
-const UNNAMED: &str = "http-";
-
 /// An id for a call that came without one.
 fn unnamed() -> Arc<str> {
-    format!("{UNNAMED}{:016x}", fastrand::u64(..)).into()
+    format!("http-{:016x}", fastrand::u64(..)).into()
 }
 
-/// Whether a call came without an id, so that it cannot come again.
-#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "every call over the socket has an id"))]
-pub(crate) fn is_unnamed(call_id: &str) -> bool {
-    call_id.starts_with(UNNAMED)
-}
-
-/// Shortens an id for a log line.
-pub(crate) fn shorten(id: &str) -> &str {
-    id.char_indices().nth(LOGGED).map_or(id, |(end, _)| &id[..end])
+/// Shortens a text of the platform for a log line.
+pub(crate) fn shorten(text: &str) -> &str {
+    text.char_indices().nth(LOGGED).map_or(text, |(end, _)| &text[..end])
 }

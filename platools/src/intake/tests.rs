@@ -44,11 +44,15 @@ async fn a_call_id_runs_once_and_a_refused_one_may_come_again() {
     let Received::Run(call) = receive(&intake, "call-1", "echo") else { panic!("it is new") };
     assert!(matches!(receive(&intake, "call-1", "echo"), Received::Running));
     assert!(!intake.may_refuse("call-1"), "nothing else is answered under the id of a running call");
-    let mut finished = call.run().await;
-    let frame = intake.answer(&mut finished).frame;
+    let mut finished = [call.run().await];
+    assert_eq!(intake.running(), 1);
+    let (frames, guard) =
+        intake.answer_all(&mut finished, |_, answer| answer.frame, |frame| ("call-1", frame.as_str()));
+    drop(guard);
+    let frame = &frames[0];
+    assert_eq!(intake.running(), 0);
     assert!(frame.starts_with(r#"{"type":"tool_result","call_id":"call-1","result":"{\"a\":1}""#), "{frame}");
-    drop(intake.remember([("call-1", &*frame)], Instant::now()));
-    assert!(matches!(receive(&intake, "call-1", "echo"), Received::Answered(again) if again == frame));
+    assert!(matches!(receive(&intake, "call-1", "echo"), Received::Answered(again) if again == *frame));
     for _ in 0..2 {
         let Received::Refused(refused) = receive(&intake, "call-2", "nope") else { panic!("no such tool") };
         assert_eq!((refused.reason(), refused.to_string().as_str()), ("not_found", "unknown tool: nope"));

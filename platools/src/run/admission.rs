@@ -45,6 +45,9 @@ impl Permits {
 #[derive(Debug)]
 pub(crate) struct LentPlace(Place);
 
+/// The answer to calls that come during the shutdown (protocol §3).
+pub(crate) const SHUTTING_DOWN: &str = "shutting down, retry: another host may take this call";
+
 impl Admission {
     pub(super) fn new(limits: &Limits) -> Self {
         let places = |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
@@ -80,7 +83,7 @@ impl Admission {
         // Counted first: either this sees that the host is closed, or the shutdown sees the call and waits for it.
         let presence = Presence::new(self, bytes);
         if self.is_closed() {
-            return Err(ToolError::user("shutting down, retry: another host may take this call"));
+            return Err(ToolError::user(SHUTTING_DOWN));
         }
         if self.bytes.load(Ordering::Relaxed) > self.max_bytes {
             let mebibytes = self.max_bytes >> 20;

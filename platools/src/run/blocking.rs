@@ -14,10 +14,10 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// An unbounded pool: one thread for each job that runs at the same time. The caller limits the number of jobs.
 #[derive(Default)]
-pub(super) struct Threads(Arc<Shared>);
+pub(super) struct Threads(Arc<Pool>);
 
 #[derive(Default)]
-struct Shared {
+struct Pool {
     queue: Mutex<Queue>,
     work: Condvar,
 }
@@ -31,7 +31,7 @@ struct Queue {
     idle: usize,
 }
 
-impl Shared {
+impl Pool {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::access::AccessError;
 use self::admission::Admission;
+pub(crate) use self::admission::SHUTTING_DOWN;
 pub use self::admitted::Admitted;
 pub(crate) use self::admitted::Finished;
 pub(crate) use self::batch::{Batch, Sink};
@@ -46,7 +47,7 @@ pub(crate) use self::table::Rules;
 pub use self::table::{TableError, ToolChanges, ToolEntry, ToolTable};
 use self::watch::Watch;
 use crate::caller::{Authentication, CallContext, CallScope, States, Surroundings};
-use crate::tool::{Arguments, Handler, ToolError, ToolResult};
+use crate::tool::{Arguments, Handler, ToolError};
 
 /// Runs the tools of one host. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -145,8 +146,13 @@ impl Dispatcher {
         self.admit(&asked, |surroundings| (arguments, finish(CallScope::local(context, surroundings))))
     }
 
-    /// Runs one call of this process, with the given context.
-    pub(crate) async fn call(&self, tool: &str, arguments: Arguments, context: CallContext) -> ToolResult {
+    #[cfg(test)]
+    pub(crate) async fn call(
+        &self,
+        tool: &str,
+        arguments: Arguments,
+        context: CallContext,
+    ) -> crate::tool::ToolResult {
         self.admit_local(tool, arguments, context, std::convert::identity)?.run().await.result
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::*;
-use crate::tool::{Registry, Tool, ToolCall, ToolErrorKind, ToolOutput, ToolSpec};
+use crate::tool::{Registry, Tool, ToolCall, ToolErrorKind, ToolOutput, ToolResult, ToolSpec};
 
 fn dispatcher(tools: impl IntoIterator<Item = Tool>, limits: Limits) -> Dispatcher {
     let mut registry = Registry::new();

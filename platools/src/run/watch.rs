@@ -22,10 +22,10 @@ pub(super) trait Rescue: Send + Sync {
 
 /// Watches polls. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct Watch(Arc<Shared>);
+pub(super) struct Watch(Arc<Watchdog>);
 
 #[derive(Default)]
-struct Shared {
+struct Watchdog {
     state: Mutex<State>,
     work: Condvar,
 }
@@ -54,7 +54,7 @@ enum Thread {
 
 /// A registered poll; dropping it unregisters the poll.
 pub(super) struct Watched<'a> {
-    shared: &'a Shared,
+    shared: &'a Watchdog,
     number: u64,
 }
 
@@ -93,7 +93,7 @@ impl Drop for Watched<'_> {
     }
 }
 
-impl Shared {
+impl Watchdog {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

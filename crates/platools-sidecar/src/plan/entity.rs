@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use platools::host::WhenSuperseded;
+use platools::host::{ConfigError, WhenSuperseded};
 use platools::{HostConfig, SecretSource};
 
 use super::fingerprint::{Fingerprint, Fingerprinter};
@@ -128,13 +128,16 @@ impl Planner<'_> {
         if file.max_running == Some(0) {
             self.wrong(&at.key("max_running"), "no call could ever run: write 1 or more");
         }
-        if file.max_unsent_bytes == Some(0) {
-            self.wrong(&at.key("max_unsent_bytes"), "no call could ever start: write 1 or more");
-        }
         is_there?;
         // The library judges URL, certificates and bounds.
         let built = quietly(|| platools::Platools::new(config.clone()).tools([]).build());
-        self.noted(&at.key("url"), built.map(drop).map_err(|error| error.to_string()))?;
+        let key = match &built {
+            Err(platools::Error::Config(ConfigError::Setting { setting, .. })) => {
+                setting.rsplit('.').next().unwrap_or(setting)
+            }
+            _ => "url",
+        };
+        self.noted(&at.key(key), built.map(drop).map_err(|error| error.to_string()))?;
         let inline = match &reference {
             crate::config::SecretRef::Inline(text) => Some(text.expose()),
             _ => None,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use platools_net::Backoff;
 use tokio::time::Instant;
 
 use super::Session;
@@ -18,14 +19,10 @@ const REGISTER_AGAIN: Duration = Duration::from_secs(15);
 const LONGEST_THROTTLE: Duration = Duration::from_secs(300);
 /// How the error begins that says that a declaration was refused.
 const REJECTED: &str = "tool_register failed:";
-/// The delay before a declaration is repeated that was refused; it doubles with each further refusal.
-const DECLARE_AGAIN: Duration = Duration::from_secs(30);
-/// Maximum delay before a refused declaration is repeated.
-const DECLARE_AGAIN_AT_MOST: Duration = Duration::from_secs(900);
+/// The delays before a refused declaration is repeated.
+const DECLARE_AGAIN: Backoff = Backoff::new(Duration::from_secs(30), Duration::from_secs(900));
 /// Maximum number of calls buffered before `welcome`.
 const MAX_EARLY: usize = 256;
-/// Maximum length of a text from the platform in a log line, in characters.
-const LOGGED: usize = 200;
 
 impl Session<'_> {
     /// Handles one frame. Returns `true` if it changed the timers.
@@ -61,7 +58,7 @@ impl Session<'_> {
                 return true;
             }
             Ok(Inbound::Error(error)) => {
-                let message: String = error.message.chars().take(LOGGED).collect();
+                let message = shorten(&error.message).to_owned();
                 tracing::warn!(message = ?message, "error from the platform");
                 if !self.welcomed {
                     self.last_error = Some(message);
@@ -75,11 +72,11 @@ impl Session<'_> {
 
     /// Handles a declaration that was not applied (protocol §3). It is repeated if that may help.
     fn on_rejection(&mut self, reason: &str) {
-        let reason: String = reason.chars().take(LOGGED).collect();
+        let reason = shorten(reason).to_owned();
         // The same declaration would be refused again.
         let is_permanent =
             reason.starts_with("duplicate_tool_name") || reason.starts_with("tool_name_required");
-        let wait = DECLARE_AGAIN.saturating_mul(1 << self.rejections.min(8)).min(DECLARE_AGAIN_AT_MOST);
+        let wait = DECLARE_AGAIN.bound(self.rejections);
         let retry_after = (!is_permanent).then_some(wait);
         self.rejections += 1;
         match retry_after {

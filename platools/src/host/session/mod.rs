@@ -28,6 +28,7 @@ use super::callback::Callback;
 use super::driver::Status;
 use super::ending::{self, Ending};
 use super::machine::Event;
+use super::outbox::CROWDED_ANSWERS;
 use super::shared::becomes;
 use super::{FAREWELL, HostEvent, Registration, Shared};
 use crate::observe;
@@ -39,8 +40,6 @@ use crate::wire::{CALL_PENDING, Inbound, Scope, Welcome, outbound};
 const READ_BUDGET: usize = 128;
 /// The number of frames after which the clocks are read again.
 const CLOCK_EVERY: usize = 16;
-/// The number of unsent answers at which no further calls are read.
-const UNSENT_LIMIT: usize = 16_384;
 /// The delay after a change of the tools before they are declared.
 const DEBOUNCE: Duration = Duration::from_millis(200);
 /// Maximum delay of a declaration while changes continue.
@@ -166,11 +165,11 @@ impl<'a> Session<'a> {
                 noticed = poll_fn(|context| self.poll(context)) => match noticed {
                     Noticed::Ended(ending) => break ending,
                     Noticed::AllSent => {
-                        let heard = self.say_goodbye().await;
-                        break if heard || !self.outgoing.has_unproven(Instant::now()) {
-                            Ending::Drained
-                        } else {
+                        self.say_goodbye().await;
+                        break if self.outgoing.has_unproven(Instant::now()) {
                             Ending::Lost("the last answers may not have arrived".to_owned())
+                        } else {
+                            Ending::Drained
                         };
                     }
                     Noticed::Welcome => {}
@@ -246,7 +245,7 @@ impl<'a> Session<'a> {
 
     /// Returns whether reading should pause because of unsent answers: backpressure on a platform that reads none.
     fn is_backed_up(&self) -> bool {
-        self.outgoing.unsent() >= UNSENT_LIMIT || self.shared.outbox.is_crowded()
+        self.outgoing.unsent() >= CROWDED_ANSWERS || self.shared.outbox.is_crowded()
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>, welcome: &mut bool) -> Option<Ending> {
@@ -278,8 +277,12 @@ impl<'a> Session<'a> {
                     return Some(ending::of_close(code, reason, self.last_error.as_deref()));
                 }
                 Message::Pong(payload) => self.outgoing.on_pong(&payload),
-                // The library answers pings.
-                Message::Ping(_) | Message::Frame(_) => {}
+                // The library answers pings, at the next flush. Part of a reply may stay in its buffer.
+                Message::Ping(_) => match Pin::new(&mut self.socket).poll_flush(context) {
+                    Poll::Ready(Err(error)) => return Some(lost(&error)),
+                    flushed => self.flushed = flushed.is_ready(),
+                },
+                Message::Frame(_) => {}
             }
         }
         self.reading = Reading::More;
@@ -414,9 +417,8 @@ impl<'a> Session<'a> {
         outbound::heartbeat(changed.iter().map(|(name, health)| (*name, health)))
     }
 
-    /// Closes the connection. Returns `true` if the platform replied, which proves that it has read everything. Pongs
-    /// still count meanwhile.
-    async fn say_goodbye(&mut self) -> bool {
+    /// Closes the connection. A reply proves that the platform has read everything; pongs still count meanwhile.
+    async fn say_goodbye(&mut self) {
         let close =
             CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::from_static("host shutting down") };
         let goodbye = async {
@@ -435,11 +437,11 @@ impl<'a> Session<'a> {
             }
             None
         };
-        let heard = matches!(timeout(FAREWELL, goodbye).await, Ok(Some(())));
-        if !heard {
+        if timeout(FAREWELL, goodbye).await == Ok(Some(())) {
+            self.outgoing.on_all_read();
+        } else {
             tracing::debug!("the platform did not answer the close");
         }
-        heard
     }
 }
 

@@ -20,21 +20,22 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::Session;
+use crate::host::driver::drain_due;
 use crate::host::{FAREWELL, WhenSuperseded};
 
 /// Maximum time for the running calls, within the 30 s that the platform waits.
 const FINISH_WITHIN: Duration = Duration::from_secs(28);
 
 impl Session<'_> {
-    /// Returns whether running calls are still answered here. Not if the host takes the connection back, which serves
+    /// Returns whether running calls are still answered here. Not before the welcome, nor if the host takes the connection back, which serves
     /// their answers too; and not in the middle of a frame, since frames cannot be written around the library then.
     pub(super) fn may_finish_superseded(&self) -> bool {
-        self.flushed && self.shared.config.when_superseded != WhenSuperseded::TakeOver
+        self.welcomed && self.flushed && self.shared.config.when_superseded != WhenSuperseded::TakeOver
     }
 
     /// Answers the running calls, then the close.
     pub(super) async fn finish_superseded(&mut self) {
-        let running = self.shared.dispatcher().in_flight();
+        let running = self.shared.intake.running();
         if running > 0 {
             tracing::info!(running, "another process took the connection over, finishing the running calls");
         }
@@ -56,7 +57,7 @@ impl Session<'_> {
             }
             Ok(Err(error)) => tracing::debug!("the superseded connection broke: {error}"),
             Err(_elapsed) => {
-                let running = self.shared.dispatcher().in_flight();
+                let running = self.shared.intake.running();
                 tracing::warn!(running, "the time for calls of the superseded connection is over");
             }
         }
@@ -65,8 +66,8 @@ impl Session<'_> {
     async fn write_last_answers(&mut self) -> io::Result<()> {
         let shared = Arc::clone(self.shared);
         loop {
-            // Read before the outbox: a call stores its answer there before it leaves the in-flight count.
-            let idle = shared.dispatcher().in_flight() == 0;
+            // Read before the outbox: a call stores its answer there before it counts as answered.
+            let idle = shared.intake.running() == 0;
             while let Some(message) = self.outgoing.next(&shared.outbox, Instant::now()) {
                 // Nobody would answer a ping any more.
                 if let Message::Text(text) = message {
@@ -85,8 +86,13 @@ impl Session<'_> {
             tokio::select! {
                 biased;
                 () = more => {}
-                () = shared.dispatcher().drained(), if !idle => {}
+                () = shared.intake.answered(), if !idle => {}
                 () = shared.shutdown.cancelled(), if !self.status.is_draining() => self.status.begin_drain(&shared),
+                () = drain_due(self.status), if self.status.is_draining() => {
+                    if self.status.on_drain_time(&shared, Instant::now()).is_some() {
+                        return Ok(());
+                    }
+                }
             }
         }
     }

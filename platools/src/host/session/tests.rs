@@ -11,15 +11,18 @@ use super::*;
 use crate::caller::CallContext;
 use crate::host::outbox::AnswerFrame;
 use crate::host::{Host, HostState};
+use crate::intake::CallRequest;
 use crate::tool::{Arguments, Tool, ToolOutput, ToolSpec};
-use crate::wire::platform;
+use crate::verify::{Secret, SigningKey};
+use crate::wire::{Envelope, platform};
 use crate::{HostHandle, Platools};
 
+const SECRET: &str = "0123456789abcdef";
 const HOUR: Duration = Duration::from_secs(3_600);
 
 fn host() -> Host {
     let tool = Tool::new(ToolSpec::new("nothing"), |_| async { Ok(ToolOutput::null()) });
-    let builder = Platools::builder().url("ws://127.0.0.1:9/?entity=local").secret("0123456789abcdef");
+    let builder = Platools::builder().url("ws://127.0.0.1:9/?entity=local").secret(SECRET);
     builder.tools([tool]).build().unwrap()
 }
 
@@ -190,40 +193,132 @@ async fn the_end_of_a_shutdowns_time_is_said_to_the_platform() {
     drop(stubborn);
 }
 
-/// A platform that has another connection closes the old one, and still reads what comes before the reply.
-#[tokio::test(start_paused = true)]
-async fn a_superseded_connection_answers_its_running_calls_before_it_closes() {
-    let (near, far) = duplex(64 * 1024);
-    let host = host();
-    let (shared, gate) = (Arc::clone(&host.shared), Arc::new(tokio::sync::Semaphore::new(0)));
+/// A platform that has welcomed the host and read its declaration.
+async fn welcomed(far: DuplexStream) -> WebSocketStream<DuplexStream> {
+    let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+    socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
+    let registration = socket.next().await.unwrap().unwrap();
+    assert!(registration.to_text().unwrap().contains("tool_register"));
+    socket
+}
+
+/// The close of a platform that has another connection of the same entity.
+fn superseded() -> CloseFrame {
+    CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::from_static(crate::wire::close::SUPERSEDED) }
+}
+
+/// A signed call without arguments, whose id is also its nonce.
+fn call(call_id: &str, tool: &str) -> Message {
+    let key = SigningKey::new(&Secret::new(SECRET).unwrap());
+    let timestamp = format!("{:.3}", jiff::Timestamp::now());
+    let envelope = Envelope {
+        signature: Some(key.sign_call(&timestamp, Some(call_id), tool, "{}")),
+        timestamp: Some(timestamp),
+        nonce: Some(call_id.to_owned()),
+        call_id: Some(call_id.to_owned()),
+        ..Envelope::default()
+    };
+    Message::text(platform::tool_call(call_id, tool, "{}", &envelope))
+}
+
+/// A host whose tool `slow` waits for the gate, and whose tool `endless` never ends.
+fn slow_host(grace: Duration) -> (Host, Arc<tokio::sync::Semaphore>) {
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
     let open = Arc::clone(&gate);
-    let tool = Tool::new(ToolSpec::new("slow"), move |_| {
+    let slow = Tool::new(ToolSpec::new("slow"), move |_| {
         let open = Arc::clone(&open);
         async move {
             let _open = open.acquire().await;
             Ok(ToolOutput::null())
         }
     });
-    shared.dispatcher().tools().insert(tool).unwrap();
-    let dispatcher = shared.dispatcher().clone();
-    let context = CallContext::builder().build();
-    let running = tokio::spawn(async move { dispatcher.call("slow", Arguments::empty(), context).await });
+    let endless = Tool::new(ToolSpec::new("endless"), |_| std::future::pending());
+    let builder = Platools::builder().url("ws://127.0.0.1:9/?entity=local").secret(SECRET);
+    (builder.shutdown_grace(grace).tools([slow, endless]).build().unwrap(), gate)
+}
+
+/// A call of `endless` that came by another door.
+fn endless(shared: &Arc<Shared>) -> tokio::task::JoinHandle<()> {
+    let request = CallRequest::new("endless", Arguments::empty(), CallContext::builder().build());
+    let running = shared.intake.door().call(request).unwrap();
+    tokio::spawn(async move { drop(running.await) })
+}
+
+/// A platform that has another connection closes the old one, and still reads what comes before the reply.
+#[tokio::test(start_paused = true)]
+async fn a_superseded_connection_answers_its_running_calls_before_it_closes() {
+    let (near, far) = duplex(64 * 1024);
+    let (host, gate) = slow_host(Duration::from_secs(25));
+    let shared = Arc::clone(&host.shared);
+    let elsewhere = endless(&shared);
     let answer = |call_id: &str| AnswerFrame::new(call_id.into(), call_id.to_owned().into(), Instant::now());
     let platform = async {
-        let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
-        socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
-        let registration = socket.next().await.unwrap().unwrap();
-        assert!(registration.to_text().unwrap().contains("tool_register"));
-        let reason = Utf8Bytes::from_static(crate::wire::close::SUPERSEDED);
-        socket.close(Some(CloseFrame { code: CloseCode::Normal, reason })).await.unwrap();
+        let mut socket = welcomed(far).await;
+        socket.send(call("slow-1", "slow")).await.unwrap();
+        socket.close(Some(superseded())).await.unwrap();
         tokio::time::sleep(Duration::from_secs(20)).await;
         let mut seen = Vec::new();
         for call_id in ["first", "second"] {
             shared.outbox.push(answer(call_id));
             seen.push(socket.next().await.unwrap().unwrap());
         }
-        shared.outbox.push(answer("last"));
         gate.add_permits(1);
+        let opened = Instant::now();
+        while let Some(Ok(message)) = socket.next().await {
+            seen.push(message);
+        }
+        assert!(opened.elapsed() < Duration::from_secs(1), "calls of other doors are not waited for");
+        seen
+    };
+    let (ending, seen) = tokio::join!(run(host, near), platform);
+    assert_eq!(ending, Ending::Superseded);
+    let texts: Vec<_> =
+        seen.iter().filter(|message| message.is_text()).map(|text| text.to_text().unwrap()).collect();
+    assert!(texts[..2] == ["first", "second"] && texts.len() == 3, "{texts:?}");
+    assert!(texts[2].contains(r#""type":"tool_result","call_id":"slow-1""#), "{texts:?}");
+    assert!(seen.last().unwrap().is_close());
+    assert!(shared.outbox.is_empty(), "the platform has read everything");
+    elsewhere.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_superseded_connection_waits_no_longer_than_the_platform_or_the_shutdown() {
+    for (grace, least, most) in [(25, 28, 30), (3, 13, 16)] {
+        let (near, far) = duplex(64 * 1024);
+        let (host, _gate) = slow_host(Duration::from_secs(grace));
+        let shared = Arc::clone(&host.shared);
+        let platform = async {
+            let mut socket = welcomed(far).await;
+            socket.send(call("endless-1", "endless")).await.unwrap();
+            socket.close(Some(superseded())).await.unwrap();
+            let closed = Instant::now();
+            let stop = async {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                shared.shutdown.cancel();
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                () = async { while socket.next().await.is_some_and(|message| message.is_ok()) {} } => {}
+                () = stop => unreachable!("it waits for ever"),
+            }
+            closed.elapsed()
+        };
+        let (ending, waited) = tokio::join!(run(host, near), platform);
+        assert_eq!(ending, Ending::Superseded);
+        assert!((least..most).contains(&waited.as_secs()), "{waited:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_superseded_before_its_welcome_gets_no_answers() {
+    let (near, far) = duplex(64 * 1024);
+    let host = host();
+    let shared = Arc::clone(&host.shared);
+    shared.outbox.push(AnswerFrame::new("kept".into(), "kept".into(), Instant::now()));
+    let platform = async {
+        let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+        socket.close(Some(superseded())).await.unwrap();
+        let mut seen = Vec::new();
         while let Some(Ok(message)) = socket.next().await {
             seen.push(message);
         }
@@ -231,40 +326,36 @@ async fn a_superseded_connection_answers_its_running_calls_before_it_closes() {
     };
     let (ending, seen) = tokio::join!(run(host, near), platform);
     assert_eq!(ending, Ending::Superseded);
-    running.await.unwrap().unwrap();
-    let texts: Vec<_> =
-        seen.iter().filter(|message| message.is_text()).map(|text| text.to_text().unwrap()).collect();
-    assert_eq!(texts, ["first", "second", "last"]);
-    assert!(seen.last().unwrap().is_close());
-    assert!(shared.outbox.is_empty(), "the platform has read everything");
+    assert!(seen.iter().all(Message::is_close), "{seen:?}");
+    assert_eq!(shared.outbox.len(), 1, "it is for the next connection");
 }
 
+/// The last answers of a flood go out without a ping; the reply to the close proves them.
 #[tokio::test(start_paused = true)]
-async fn a_superseded_connection_waits_no_longer_than_the_platform() {
+async fn an_answered_close_proves_that_the_last_answers_arrived() {
     let (near, far) = duplex(64 * 1024);
     let host = host();
     let shared = Arc::clone(&host.shared);
-    let tool = Tool::new(ToolSpec::new("endless"), |_| std::future::pending());
-    shared.dispatcher().tools().insert(tool).unwrap();
-    let dispatcher = shared.dispatcher().clone();
-    let context = CallContext::builder().build();
+    let answer = |call_id: &str| AnswerFrame::new(call_id.into(), call_id.to_owned().into(), Instant::now());
     let platform = async {
-        let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
-        socket.send(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
-        let _registration = socket.next().await;
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        let call = tokio::spawn(async move { dispatcher.call("endless", Arguments::empty(), context).await });
-        tokio::task::yield_now().await;
-        let reason = Utf8Bytes::from_static(crate::wire::close::SUPERSEDED);
-        socket.close(Some(CloseFrame { code: CloseCode::Normal, reason })).await.unwrap();
-        let closed = Instant::now();
-        while socket.next().await.is_some_and(|message| message.is_ok()) {}
-        call.abort();
-        closed.elapsed()
+        let mut socket = welcomed(far).await;
+        shared.outbox.push(answer("first"));
+        let mut last = false;
+        while let Some(Ok(message)) = socket.next().await {
+            match message {
+                Message::Ping(_) => {
+                    shared.outbox.push(answer("last"));
+                    shared.shutdown.cancel();
+                }
+                Message::Text(text) => last |= text == "last",
+                _ => {}
+            }
+        }
+        last
     };
-    let (ending, waited) = tokio::join!(run(host, near), platform);
-    assert_eq!(ending, Ending::Superseded);
-    assert!((28..30).contains(&waited.as_secs()), "{waited:?}");
+    let (ending, last) = tokio::join!(run(host, near), platform);
+    assert!(ending == Ending::Drained && last, "{ending:?}");
+    assert!(shared.outbox.is_empty());
 }
 
 /// Answers every declaration with an error, and counts the declarations.

@@ -1,4 +1,4 @@
-//! Room for answers: counts the bytes of answers in memory, so that a burst of large answers is slowed down and bounded.
+//! The budget for answers: counts the bytes of answers in memory, so that a burst of large answers is slowed down and bounded.
 //!
 //! Two bounds, both of [`Limits`]. While the *unsent* answers exceed the first, no further call starts; calls that run
 //! meanwhile still finish. Beyond the second, which also counts answers that were sent and not proven to have arrived, an
@@ -14,16 +14,18 @@ use crate::run::Limits;
 /// The bytes of all answers of one host.
 #[derive(Debug)]
 pub(super) struct Budget {
+    /// Bytes of answers that are not sent yet.
     unsent: AtomicUsize,
-    unproven: AtomicUsize,
+    /// Bytes of all answers in memory.
+    kept: AtomicUsize,
     max_unsent: usize,
     max_kept: usize,
     has_room: Notify,
 }
 
-/// The room of one answer, given back when dropped.
+/// The share of one answer, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Share {
     budget: Arc<Budget>,
     bytes: usize,
     sent: bool,
@@ -33,31 +35,25 @@ impl Budget {
     pub(super) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
             unsent: AtomicUsize::new(0),
-            unproven: AtomicUsize::new(0),
+            kept: AtomicUsize::new(0),
             max_unsent: limits.max_unsent_bytes,
             max_kept: limits.max_kept_bytes,
             has_room: Notify::new(),
         })
     }
 
-    /// The bytes of answers that are not sent yet.
-    pub(super) fn unsent(&self) -> usize {
+    fn unsent(&self) -> usize {
         self.unsent.load(Ordering::Relaxed)
-    }
-
-    /// The bytes of unsent answers from which no further call starts.
-    pub(super) fn max_unsent(&self) -> usize {
-        self.max_unsent
-    }
-
-    /// The bytes of all answers in memory.
-    fn kept(&self) -> usize {
-        self.unsent().saturating_add(self.unproven.load(Ordering::Relaxed))
     }
 
     /// Whether further calls should not start.
     pub(super) fn is_full(&self) -> bool {
         self.unsent() >= self.max_unsent
+    }
+
+    /// Whether no further calls should be read, and those that wait should not go on.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.unsent() >= self.max_unsent / 2
     }
 
     /// Waits until further calls may start.
@@ -72,49 +68,50 @@ impl Budget {
         }
     }
 
-    /// Takes room for an answer. Fails, with the bytes in memory, if there is none.
-    pub(super) fn take(self: &Arc<Self>, bytes: usize) -> Result<Room, usize> {
-        let room = self.insist(bytes);
-        let kept = self.kept();
-        if kept > self.max_kept { Err(kept - bytes) } else { Ok(room) }
-    }
-
-    /// Takes room for an answer, whether there is any or not.
-    pub(super) fn insist(self: &Arc<Self>, bytes: usize) -> Room {
+    /// Takes a share for an answer. Fails, with the bytes in memory, if there is no room.
+    pub(super) fn take(self: &Arc<Self>, bytes: usize) -> Result<Share, usize> {
+        let fits = |kept: usize| kept.checked_add(bytes).filter(|kept| *kept <= self.max_kept);
+        self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)?;
         self.unsent.fetch_add(bytes, Ordering::Relaxed);
-        Room { budget: Arc::clone(self), bytes, sent: false }
+        Ok(Share { budget: Arc::clone(self), bytes, sent: false })
     }
 
-    fn give_back_unsent(&self, bytes: usize) {
+    /// Takes a share for an answer, whether there is room or not.
+    pub(super) fn insist(self: &Arc<Self>, bytes: usize) -> Share {
+        self.kept.fetch_add(bytes, Ordering::Relaxed);
+        self.unsent.fetch_add(bytes, Ordering::Relaxed);
+        Share { budget: Arc::clone(self), bytes, sent: false }
+    }
+
+    /// Waiting calls go on only when there is room for many: all of them wake, and most would wait again otherwise.
+    fn count_as_sent(&self, bytes: usize) {
         let before = self.unsent.fetch_sub(bytes, Ordering::Relaxed);
-        if before >= self.max_unsent && before - bytes < self.max_unsent {
+        let enough = self.max_unsent.div_ceil(2);
+        if before >= enough && before - bytes < enough {
             self.has_room.notify_waiters();
         }
     }
 }
 
-impl Room {
+impl Share {
     /// Counts the answer as sent, or as unsent again.
     pub(super) fn set_sent(&mut self, sent: bool) {
         if std::mem::replace(&mut self.sent, sent) == sent {
             return;
         }
         if sent {
-            self.budget.unproven.fetch_add(self.bytes, Ordering::Relaxed);
-            self.budget.give_back_unsent(self.bytes);
+            self.budget.count_as_sent(self.bytes);
         } else {
             self.budget.unsent.fetch_add(self.bytes, Ordering::Relaxed);
-            self.budget.unproven.fetch_sub(self.bytes, Ordering::Relaxed);
         }
     }
 }
 
-impl Drop for Room {
+impl Drop for Share {
     fn drop(&mut self) {
-        if self.sent {
-            self.budget.unproven.fetch_sub(self.bytes, Ordering::Relaxed);
-        } else {
-            self.budget.give_back_unsent(self.bytes);
+        self.budget.kept.fetch_sub(self.bytes, Ordering::Relaxed);
+        if !self.sent {
+            self.budget.count_as_sent(self.bytes);
         }
     }
 }
@@ -128,6 +125,34 @@ mod tests {
         Budget::new(&limits)
     }
 
+    fn kept(budget: &Budget) -> usize {
+        budget.kept.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn calls_that_wait_go_on_when_half_of_the_room_is_free() {
+        let budget = budget();
+        let (mut large, small) = (budget.take(7).unwrap(), budget.take(4).unwrap());
+        let mut waiting = std::pin::pin!(budget.has_room());
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        drop(small);
+        assert!(futures_util::poll!(&mut waiting).is_pending(), "room for a few");
+        large.set_sent(true);
+        waiting.await;
+    }
+
+    #[test]
+    fn of_answers_that_come_together_as_many_as_fit_have_room() {
+        for _ in 0..100 {
+            let budget = budget();
+            let taken: Vec<_> = std::thread::scope(|threads| {
+                let takers: Vec<_> = (0..8).map(|_| threads.spawn(|| budget.take(5))).collect();
+                takers.into_iter().map(|taker| taker.join().unwrap()).collect()
+            });
+            assert_eq!(taken.iter().filter(|share| share.is_ok()).count(), 4);
+        }
+    }
+
     #[tokio::test]
     async fn calls_start_again_when_enough_was_sent_or_dropped() {
         let budget = budget();
@@ -139,13 +164,13 @@ mod tests {
             one.set_sent(true);
             waiting.await;
         }
-        assert_eq!((budget.unsent(), budget.kept()), (4, 13));
+        assert_eq!((budget.unsent(), kept(&budget)), (4, 13));
         one.set_sent(false);
         assert!(budget.is_full(), "it has to be sent again");
         drop(two);
         budget.has_room().await;
         drop(one);
-        assert_eq!(budget.kept(), 0);
+        assert_eq!(kept(&budget), 0);
     }
 
     #[test]
@@ -156,7 +181,7 @@ mod tests {
         assert!(!budget.is_full());
         assert_eq!(budget.take(6).unwrap_err(), 15);
         let _error = budget.insist(6);
-        assert_eq!(budget.kept(), 21);
+        assert_eq!(kept(&budget), 21);
         drop(sent);
         assert!(budget.take(14).is_ok());
     }
