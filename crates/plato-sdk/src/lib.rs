@@ -79,6 +79,8 @@ pub mod testing;
 pub mod tools;
 mod types;
 
+pub use platools_net::{ProxyConfig, ProxyError};
+
 pub use self::browser::{Flow, Login, LoginOptions, Step, StepKind};
 pub use self::client::Plato;
 pub use self::config::{ConfigError, PlatoBuilder, Retries};

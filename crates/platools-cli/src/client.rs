@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request, StatusCode};
+use platools_net::ProxyConfig;
 use platools_net::SecretText;
 use platools_net::client::{self, HttpClient, HttpError};
 use platools_net::tls::client_config;
@@ -128,9 +129,14 @@ impl Client {
                         .to_owned(),
                 )
             })?;
-        let http = client_config(None).and_then(|tls| client::build(client::client_builder(tls)));
+        let proxy = ProxyConfig::from_env();
+        let http = client_config(None).and_then(|tls| client::build(client::client_builder(tls, &proxy)));
         let http = http.map_err(|error| Failure::Usage(error.to_string()))?;
-        Ok(Self { http: HttpClient::new(http, MAX_ANSWER), base: target.url.clone(), token: token.into() })
+        Ok(Self {
+            http: HttpClient::new(http, MAX_ANSWER).through(proxy),
+            base: target.url.clone(),
+            token: token.into(),
+        })
     }
 
     /// Asks the API. `path` is taken in pieces, which are escaped.

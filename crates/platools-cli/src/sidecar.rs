@@ -105,6 +105,9 @@ fn print(report: &Report, output: &Output) {
             report.upstreams.join(", ")
         ));
     }
+    if let Some(proxy) = &report.proxy {
+        output.note(&format!("connections to other machines go through the proxy {proxy}"));
+    }
     let plural = |count: usize, one: &str, several: &str| {
         format!("{count} {}", if count == 1 { one } else { several })
     };
@@ -133,7 +136,14 @@ fn described(report: &Report) -> serde_json::Value {
         .iter()
         .map(|warning| json!({"line": warning.line, "key": warning.key, "message": warning.message}))
         .collect();
-    json!({"ok": true, "entities": report.entities, "tools": tools, "mcp": report.upstreams, "warnings": warnings})
+    json!({
+        "ok": true,
+        "entities": report.entities,
+        "tools": tools,
+        "mcp": report.upstreams,
+        "proxy": report.proxy,
+        "warnings": warnings,
+    })
 }
 
 fn init(file: &Path, output: &Output) -> Result<(), Failure> {

@@ -1,25 +1,66 @@
 //! An HTTP client for servers that a configuration names, with the suspicion that such a server deserves: redirects
-//! are not followed, requests are not repeated, no proxy of the environment sees a request, and answers are read up
-//! to a limit.
+//! are not followed, requests are not repeated, and answers are read up to a limit. Which proxy is used is decided in
+//! one place for these and for other connections.
 //!
 //! Must not know what is asked, nor what an answer means. Errors never quote a URL, a header or a body.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 use rustls::ClientConfig;
 
+use crate::dial::TunnelError;
+use crate::proxy::{Proxy, ProxyConfig};
 use crate::tls::TlsError;
 use crate::{USER_AGENT, innermost_reason};
 
-/// Starts a client that follows no redirects, repeats nothing and uses no proxies.
-pub fn client_builder(tls: ClientConfig) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
+/// Where requests go whose proxy cannot be used: nowhere, since going directly is not what was meant. Port 0 cannot be
+/// connected to.
+const NOWHERE: &str = "http://127.0.0.1:0/";
+
+/// Starts a client that follows no redirects and repeats nothing, through the proxies of `proxy`.
+///
+/// Whoever knows the URL beforehand asks [`ProxyConfig::for_url`] first, whose error says what is wrong with a
+/// variable of the environment. Here, requests that need it only fail to connect.
+pub fn client_builder(tls: ClientConfig, proxy: &ProxyConfig) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
-        .user_agent(USER_AGENT)
+        .user_agent(USER_AGENT);
+    // A client with a proxy asks for each request whether it goes there.
+    if proxy.is_direct() {
+        return builder;
+    }
+    let proxy = proxy.clone();
+    builder.proxy(reqwest::Proxy::custom(move |url| match proxy.for_url(url) {
+        Ok(proxy) => Some(proxy?.whole().to_owned()),
+        Err(_unusable) => Some(NOWHERE.to_owned()),
+    }))
+}
+
+/// Returns the reason why a request got no connection, which names the proxy if there was one on the way.
+pub fn connect_reason(error: &reqwest::Error, proxy: Option<&Proxy>) -> String {
+    let reason = innermost_reason(error);
+    let Some(proxy) = proxy else { return reason };
+    // The library keeps the type of its errors, and the status of a refusal, to itself.
+    let problem = match reason.strip_prefix("tunnel error: ") {
+        Some("proxy authorization required") if proxy.has_credentials() => TunnelError::CredentialsRefused,
+        Some("proxy authorization required") => TunnelError::CredentialsMissing,
+        Some("proxy response headers too long") => TunnelError::TooLarge,
+        Some(reason @ "unexpected end of file") => TunnelError::Broken(reason.to_owned()),
+        Some("unsuccessful") if proxy.has_credentials() => {
+            let refused = TunnelError::Refused(None);
+            return format!(
+                "the proxy {proxy} {refused}; or it refuses the user name and the password of its URL"
+            );
+        }
+        Some("unsuccessful") => TunnelError::Refused(None),
+        _ => return format!("{reason}, on the way through the proxy {proxy}"),
+    };
+    format!("the proxy {proxy} {problem}")
 }
 
 /// Finishes a client.
@@ -54,11 +95,11 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// Classifies an error of a request that was given `time`.
-    pub fn new(error: reqwest::Error, time: Duration) -> Self {
+    /// Classifies an error of a request that was given `time` and goes through a proxy or not.
+    fn new(error: reqwest::Error, proxy: Option<&Proxy>, time: Duration) -> Self {
         let error = error.without_url();
         if error.is_connect() {
-            Self::Connect(innermost_reason(&error))
+            Self::Connect(connect_reason(&error, proxy))
         } else if error.is_timeout() {
             Self::Timeout(time)
         } else if error.is_builder() {
@@ -73,13 +114,21 @@ impl HttpError {
 #[derive(Debug, Clone)]
 pub struct HttpClient {
     client: reqwest::Client,
+    proxy: Arc<ProxyConfig>,
     max_body: usize,
 }
 
 impl HttpClient {
     /// Uses a client, such as one of [`client_builder`]; of an answer's body at most `max_body` bytes are read.
     pub fn new(client: reqwest::Client, max_body: usize) -> Self {
-        Self { client, max_body }
+        Self { client, proxy: Arc::new(ProxyConfig::direct()), max_body }
+    }
+
+    /// Tells which proxies the client was built with, so that errors name them.
+    #[must_use]
+    pub fn through(mut self, proxy: ProxyConfig) -> Self {
+        self.proxy = Arc::new(proxy);
+        self
     }
 
     /// Sends a request within `time` and reads the answer, whatever its status is; a redirect is an answer too.
@@ -92,13 +141,16 @@ impl HttpClient {
         time: Duration,
     ) -> Result<Response<Vec<u8>>, HttpError> {
         let answer = async {
-            let request = reqwest::Request::try_from(request).map_err(|error| HttpError::new(error, time))?;
+            let request =
+                reqwest::Request::try_from(request).map_err(|error| HttpError::new(error, None, time))?;
+            let proxy = self.proxy.for_url(request.url());
+            let proxy = proxy.map_err(|error| HttpError::Connect(error.to_string()))?;
             let mut answer =
-                self.client.execute(request).await.map_err(|error| HttpError::new(error, time))?;
+                self.client.execute(request).await.map_err(|error| HttpError::new(error, proxy, time))?;
             let body = match read_body(&mut answer, self.max_body).await {
                 Ok(Some(body)) => body,
                 Ok(None) => return Err(HttpError::TooLarge { limit: self.max_body }),
-                Err(error) => return Err(HttpError::new(error, time)),
+                Err(error) => return Err(HttpError::new(error, proxy, time)),
             };
             let mut response = Response::new(body);
             *response.status_mut() = answer.status();
@@ -144,8 +196,14 @@ mod tests {
     const GUARD: Duration = Duration::from_secs(60);
 
     fn client(max_body: usize) -> HttpClient {
-        HttpClient::new(client_builder(tls::client_config(None).unwrap()).build().unwrap(), max_body)
+        through(&ProxyConfig::direct(), max_body)
     }
+
+    fn through(proxy: &ProxyConfig, max_body: usize) -> HttpClient {
+        let client = client_builder(tls::client_config(None).unwrap(), proxy).build().unwrap();
+        HttpClient::new(client, max_body).through(proxy.clone())
+    }
+
     /// A server that hands each connection to `answer`, after it has read a request's head.
     async fn server<F>(answer: impl Fn(TcpStream, String) -> F + Send + 'static) -> String
     where
@@ -236,5 +294,62 @@ mod tests {
         })
         .await;
         assert_eq!(get(&client(0), &url, GUARD).await.unwrap().status(), 200);
+    }
+
+    #[tokio::test]
+    async fn a_request_goes_through_the_proxy_with_its_credentials() {
+        let url = server(|mut stream, head| async move {
+            let is_whole = head.starts_with("GET http://target.invalid/x HTTP/1.1\r\n")
+                && head.to_ascii_lowercase().contains("proxy-authorization: basic yjpjqgq=\r\n");
+            let status = if is_whole { "200 OK" } else { "400 Bad Request" };
+            let _ =
+                stream.write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").as_bytes()).await;
+        })
+        .await;
+        let proxy = ProxyConfig::new(&url.replace("http://", "http://b:c%40d@")).unwrap();
+        let client = through(&proxy, 0);
+        assert_eq!(get(&client, "http://target.invalid/x", GUARD).await.unwrap().status(), 200);
+    }
+
+    #[tokio::test]
+    async fn what_a_proxy_does_wrong_is_said_of_the_proxy() {
+        for (answer, credentials, expected) in [
+            ("HTTP/1.1 407 No\r\n\r\n", "", "wants a user name and a password (407)"),
+            ("HTTP/1.1 407 No\r\n\r\n", "name:s3cret@", "refuses the user name and the password"),
+            ("HTTP/1.1 403 No\r\n\r\n", "", "does not connect to that host and port: have them allowed"),
+            ("SSH-2.0-OpenSSH_9.2\r\n", "", "does not connect to that host and port: have them allowed"),
+            ("", "", "ended the connection instead of answering"),
+        ] {
+            let url = server(says(answer)).await;
+            let proxy = ProxyConfig::new(&url.replace("http://", &format!("http://{credentials}"))).unwrap();
+            let error = get(&through(&proxy, 9), "https://target.invalid/", GUARD).await.unwrap_err();
+            let expected =
+                format!("no connection could be made: the proxy {} {expected}", url.trim_end_matches('/'));
+            assert!(error.to_string().starts_with(&expected), "{error}");
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        }
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let proxy = ProxyConfig::new(&format!("http://{free}")).unwrap();
+        let error = get(&through(&proxy, 9), "https://target.invalid/", GUARD).await.unwrap_err();
+        assert!(
+            error.to_string().ends_with(&format!(", on the way through the proxy http://{free}")),
+            "{error}"
+        );
+    }
+
+    /// Neither through it nor directly.
+    #[tokio::test]
+    async fn a_proxy_that_cannot_be_used_is_an_error_of_the_requests_that_need_it() {
+        let socks = ProxyConfig::from_lookup(|name| {
+            (name == "ALL_PROXY").then(|| "socks5://name:s3cret@127.0.0.1:1".to_owned())
+        });
+        let client = through(&socks, 9);
+        let error = get(&client, "http://192.0.2.1/", GUARD).await.unwrap_err();
+        assert!(error.to_string().contains("ALL_PROXY is a SOCKS proxy"), "{error}");
+        let bare = HttpClient { proxy: Arc::new(ProxyConfig::direct()), ..client.clone() };
+        let error = get(&bare, "http://192.0.2.1/", GUARD).await.unwrap_err();
+        assert!(matches!(error, HttpError::Connect(_)), "{error}");
+        let url = server(says("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")).await;
+        assert_eq!(get(&client, &url, GUARD).await.unwrap().status(), 200);
     }
 }

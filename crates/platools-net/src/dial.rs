@@ -1,4 +1,4 @@
-//! Connections: TCP, TLS, and the handshake of a WebSocket.
+//! Connections: TCP, TLS, through a proxy or not, and the handshake of a WebSocket.
 //!
 //! Must not know what is said over them. Errors do not quote URLs or headers.
 
@@ -17,7 +17,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error as WebSocketError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use crate::innermost_reason;
+pub use crate::tunnel::TunnelError;
+use crate::{Proxy, innermost_reason, tls, tunnel};
 
 /// The longest that one address of a host may take to answer.
 const EACH_ADDRESS: Duration = Duration::from_secs(4);
@@ -64,24 +65,63 @@ pub enum DialError {
         /// What TLS reports.
         source: io::Error,
     },
+    /// No connection to the proxy could be made.
+    #[error("the proxy {proxy} cannot be reached: {source}")]
+    Proxy {
+        /// The proxy's URL, without credentials.
+        proxy: String,
+        /// Why.
+        source: Box<DialError>,
+    },
+    /// The proxy gave no connection.
+    #[error("cannot connect to {host}:{port}: the proxy {proxy} {problem}")]
+    Tunnel {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// The proxy's URL, without credentials.
+        proxy: String,
+        /// Why.
+        problem: TunnelError,
+    },
 }
 
 impl DialError {
     /// Returns the reason alone, for hosts that must not be named.
     pub fn reason(&self) -> String {
-        let (Self::Connect { source, .. } | Self::Tls { source, .. }) = self;
-        innermost_reason(source)
+        match self {
+            Self::Connect { source, .. } | Self::Tls { source, .. } => innermost_reason(source),
+            Self::Proxy { .. } => self.to_string(),
+            Self::Tunnel { proxy, problem, .. } => format!("the proxy {proxy} {problem}"),
+        }
     }
 }
 
-/// Connects to a host, with TLS where a configuration is given. `host` is a name or an address, IPv6 without brackets.
+/// Connects to a host, with TLS where a configuration is given, and through a proxy where one is given. `host` is a
+/// name or an address, IPv6 without brackets. A proxy resolves the name itself.
 ///
 /// The addresses of the host are tried one after the other, each for a few seconds, so that one that swallows packets
 /// leaves time for the others.
 ///
 /// # Errors
-/// When no address accepts the connection, or the TLS handshake fails.
+/// When no address accepts the connection, the proxy gives none, or the TLS handshake fails.
 pub async fn connect(
+    host: &str,
+    port: u16,
+    tls: Option<&Arc<ClientConfig>>,
+    proxy: Option<&Proxy>,
+) -> Result<Connection, DialError> {
+    match proxy {
+        None => connect_directly(host, port, tls).await,
+        Some(proxy) => {
+            let stream = connect_through(proxy, host, port, tls).await?;
+            encrypt(host, port, stream, tls).await
+        }
+    }
+}
+
+async fn connect_directly(
     host: &str,
     port: u16,
     tls: Option<&Arc<ClientConfig>>,
@@ -91,7 +131,47 @@ pub async fn connect(
         port,
         source,
     })?;
-    let Some(tls) = tls else { return Ok(Box::new(stream)) };
+    encrypt(host, port, Box::new(stream), tls).await
+}
+
+/// Opens a connection to `host` through a proxy. `target_tls` is for an encrypted proxy as well: whoever trusts more
+/// certificates trusts them there too.
+async fn connect_through(
+    proxy: &Proxy,
+    host: &str,
+    port: u16,
+    target_tls: Option<&Arc<ClientConfig>>,
+) -> Result<Connection, DialError> {
+    let to_proxy = async {
+        let tls = match (proxy.is_tls(), target_tls) {
+            (false, _) => None,
+            (true, Some(tls)) => Some(Arc::clone(tls)),
+            (true, None) => Some(Arc::new(tls::client_config(None).map_err(|error| DialError::Tls {
+                host: proxy.host(),
+                port: proxy.port(),
+                source: io::Error::other(error),
+            })?)),
+        };
+        connect_directly(&proxy.host(), proxy.port(), tls.as_ref()).await
+    };
+    let mut stream = to_proxy
+        .await
+        .map_err(|source| DialError::Proxy { proxy: proxy.to_string(), source: Box::new(source) })?;
+    match tunnel::open(&mut stream, host, port, proxy).await {
+        Ok(()) => Ok(stream),
+        Err(problem) => {
+            Err(DialError::Tunnel { host: host.to_owned(), port, proxy: proxy.to_string(), problem })
+        }
+    }
+}
+
+async fn encrypt(
+    host: &str,
+    port: u16,
+    stream: Connection,
+    tls: Option<&Arc<ClientConfig>>,
+) -> Result<Connection, DialError> {
+    let Some(tls) = tls else { return Ok(stream) };
     let encrypted = connect_tls(host, stream, tls).await;
     encrypted.map_err(|source| DialError::Tls { host: host.to_owned(), port, source })
 }
@@ -112,7 +192,7 @@ async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     Err(failure)
 }
 
-async fn connect_tls(host: &str, stream: TcpStream, tls: &Arc<ClientConfig>) -> io::Result<Connection> {
+async fn connect_tls(host: &str, stream: Connection, tls: &Arc<ClientConfig>) -> io::Result<Connection> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     Ok(Box::new(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?))
 }
@@ -150,7 +230,7 @@ mod tests {
     use tokio_tungstenite::tungstenite::protocol::Role;
 
     use super::*;
-    use crate::tls;
+    use crate::{ProxyConfig, tls};
 
     /// A server of one connection that gets a byte and sends it back; with its port and its certificate.
     async fn echo() -> (u16, String) {
@@ -181,7 +261,7 @@ mod tests {
     async fn tls_is_spoken_with_a_server_whose_issuer_is_trusted() {
         let (port, pem) = echo().await;
         let trusting = tls::client_config_with(tls::certificates(pem.as_bytes()).unwrap()).unwrap();
-        let mut connection = connect("localhost", port, Some(&Arc::new(trusting))).await.unwrap();
+        let mut connection = connect("localhost", port, Some(&Arc::new(trusting)), None).await.unwrap();
         connection.write_u8(7).await.unwrap();
         assert_eq!(connection.read_u8().await.unwrap(), 7);
     }
@@ -190,7 +270,7 @@ mod tests {
     async fn an_issuer_that_is_not_trusted_says_what_to_do() {
         let (port, _) = echo().await;
         let config = Arc::new(tls::client_config(None).unwrap());
-        let Err(error) = connect("localhost", port, Some(&config)).await else { panic!("connected") };
+        let Err(error) = connect("localhost", port, Some(&config), None).await else { panic!("connected") };
         let error = error.to_string();
         assert!(error.starts_with("no TLS with localhost:") && error.contains("with `ca_file`"), "{error}");
     }
@@ -199,7 +279,7 @@ mod tests {
     async fn nothing_that_listens_and_no_websocket_are_told_apart() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let connection = connect("127.0.0.1", port, None).await.unwrap();
+        let connection = connect("127.0.0.1", port, None, None).await.unwrap();
         let request = format!("ws://127.0.0.1:{port}/").into_client_request().unwrap();
         let (mut stream, _) = listener.accept().await.unwrap();
         let answer = async move {
@@ -213,8 +293,74 @@ mod tests {
         assert!(matches!(opened, Err(WebSocketError::Http(answer)) if answer.status() == 401));
 
         drop(listener);
-        let Err(error) = connect("127.0.0.1", port, None).await else { panic!("connected") };
+        let Err(error) = connect("127.0.0.1", port, None, None).await else { panic!("connected") };
         assert!(error.to_string().starts_with(&format!("cannot connect to 127.0.0.1:{port}: ")), "{error}");
+    }
+
+    fn proxy(config: &ProxyConfig) -> &Proxy {
+        config.for_url(&"wss://target.invalid/".parse().unwrap()).unwrap().unwrap()
+    }
+
+    /// A proxy of one connection, which tells the head of the request and then connects to `port` of this machine.
+    async fn forwarding(port: u16) -> (u16, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let own = listener.local_addr().unwrap().port();
+        let task = tokio::spawn(async move {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(near.read_u8().await.unwrap());
+            }
+            let mut far = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            near.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            String::from_utf8(head).unwrap()
+        });
+        (own, task)
+    }
+
+    /// TLS is spoken with the target through the proxy, whose name the target's need not have; and with the proxy,
+    /// where its URL says so. No name is resolved here.
+    #[tokio::test]
+    async fn a_proxy_stands_between_and_may_be_encrypted_itself() {
+        let (target, pem) = echo().await;
+        let (port, task) = forwarding(target).await;
+        let trusting = tls::client_config_with(tls::certificates(pem.as_bytes()).unwrap()).unwrap();
+        let trusting = Arc::new(trusting);
+        let config = ProxyConfig::new(&format!("http://a:b@127.0.0.1:{port}")).unwrap();
+        let mut connection = connect("localhost", 443, Some(&trusting), Some(proxy(&config))).await.unwrap();
+        connection.write_u8(7).await.unwrap();
+        assert_eq!(connection.read_u8().await.unwrap(), 7);
+        drop(connection);
+        let head = task.await.unwrap();
+        assert!(head.starts_with("CONNECT localhost:443 ") && head.contains("Basic YTpi\r\n"), "{head}");
+
+        // It hangs up after a byte, so that what it understood of the request was TLS.
+        let (port, pem) = echo().await;
+        let trusting = tls::client_config_with(tls::certificates(pem.as_bytes()).unwrap()).unwrap();
+        let trusting = Arc::new(trusting);
+        let config = ProxyConfig::new(&format!("https://localhost:{port}")).unwrap();
+        let Err(error) = connect("target.invalid", 443, Some(&trusting), Some(proxy(&config))).await else {
+            panic!("connected")
+        };
+        let expected = format!(
+            "cannot connect to target.invalid:443: the proxy https://localhost:{port} does not answer as an HTTP proxy: \
+             check its URL"
+        );
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_is_not_there_is_named() {
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let config = ProxyConfig::new(&format!("http://name:s3cret@{free}")).unwrap();
+        let Err(error) = connect("target.invalid", 443, None, Some(proxy(&config))).await else {
+            panic!("connected")
+        };
+        let shown = format!("{error} {error:?} {}", error.reason());
+        let start = format!("the proxy http://{free} cannot be reached: cannot connect to {free}: ");
+        assert!(error.to_string().starts_with(&start), "{error}");
+        assert!(!shown.contains("s3cret") && !error.reason().contains("target.invalid"), "{shown}");
     }
 
     /// The peer pings, and reads none of the replies before it is done.

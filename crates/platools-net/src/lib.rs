@@ -9,7 +9,8 @@
 //! * [`callback`]: which URLs the platform calls a host at.
 //! * [`policy`]: loopback detection, and which URLs may be dialled in plain text.
 //! * [`tls`]: the client configuration of TLS.
-//! * [`dial`]: TCP and TLS connections, WebSocket handshakes.
+//! * [`proxy`]: which proxy a connection goes through.
+//! * [`dial`]: TCP and TLS connections, through a proxy or not, and WebSocket handshakes.
 //! * `client`: a locked-down HTTP client (feature `http-client`).
 //! * [`backoff`] and [`retry_after()`]: how long to wait before the next attempt.
 //! * [`reason`]: the innermost reason of a chain of errors.
@@ -22,14 +23,17 @@ pub mod callback;
 pub mod client;
 pub mod dial;
 pub mod policy;
+pub mod proxy;
 pub mod reason;
 pub mod retry_after;
 pub mod secret;
 pub mod tls;
+mod tunnel;
 
 pub use self::backoff::Backoff;
 #[cfg(feature = "http-client")]
 pub use self::client::{HttpClient, HttpError};
+pub use self::proxy::{Proxy, ProxyConfig, ProxyError};
 pub use self::reason::innermost_reason;
 pub use self::retry_after::retry_after;
 pub use self::secret::SecretText;

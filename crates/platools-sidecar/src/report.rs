@@ -19,6 +19,8 @@ pub struct Report {
     pub tools: Vec<ToolReport>,
     /// The MCP servers whose tools are taken over. They are not asked: which tools those are is not known.
     pub upstreams: Vec<String>,
+    /// The proxy of connections to other machines, without credentials; `None` when there is none.
+    pub proxy: Option<String>,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Problem>,
 }
@@ -59,6 +61,7 @@ pub async fn check(file: &Path) -> Result<Report, ConfigError> {
         entities: plan.entities.iter().map(|entity| entity.name.clone()).collect(),
         tools,
         upstreams: plan.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
+        proxy: plan.proxy,
         warnings: plan.warnings,
     })
 }

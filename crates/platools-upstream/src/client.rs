@@ -41,14 +41,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to a server that speaks MCP over Streamable HTTP. Redirects are not followed, and proxies of the
-    /// environment are not used.
+    /// Connects to a server that speaks MCP over Streamable HTTP. Redirects are not followed. The proxies of
+    /// the environment are used: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, and `HTTP_PROXY` for `http://`.
     ///
     /// # Errors
     /// When the URL cannot be asked, nobody answers within 30 s, or who answers is no MCP server.
     pub async fn connect_http(url: &str, bearer: Option<&Bearer>) -> Result<Self, UpstreamError> {
         let url = http::endpoint(url, bearer.is_some())?;
-        let transport = http::transport(http::client()?, &url, bearer, MAX_RESULT);
+        let transport = http::transport(http::client(&url)?, &url, bearer, MAX_RESULT);
         Ok(Self { link: Link::open(transport, ANSWER, MAX_RESULT).await? })
     }
 

@@ -1,13 +1,13 @@
-//! From a URL to a transport: an HTTP client with TLS of our own, which follows no redirect and uses no proxy of the
-//! environment, since the bearer token would go along.
+//! From a URL to a transport: an HTTP client with TLS of our own, which follows no redirect, since the bearer token
+//! would go along.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use platools_net::SecretText;
 use platools_net::client;
 use platools_net::policy::{UrlError, http_url};
 use platools_net::tls::{TlsError, client_config};
+use platools_net::{ProxyConfig, SecretText};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::common::client_side_sse::ExponentialBackoff;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
@@ -79,10 +79,12 @@ pub(crate) fn endpoint(text: &str, has_bearer: bool) -> Result<Url, UpstreamErro
     })
 }
 
-/// A client for those who have none of their own.
-pub(crate) fn client() -> Result<reqwest::Client, UpstreamError> {
+/// A client for those who have none of their own, through the proxies of the environment.
+pub(crate) fn client(url: &Url) -> Result<reqwest::Client, UpstreamError> {
+    let proxy = ProxyConfig::from_env();
+    proxy.for_url(url).map_err(|error| UpstreamError::Url(error.to_string()))?;
     client_config(None)
-        .and_then(|tls| client::build(client::client_builder(tls).connect_timeout(CONNECT)))
+        .and_then(|tls| client::build(client::client_builder(tls, &proxy).connect_timeout(CONNECT)))
         .map_err(|error| match error {
             TlsError::Setup(problem) => UpstreamError::Tls(problem),
             error @ TlsError::CaFile { .. } => UpstreamError::Tls(error.to_string()),

@@ -226,7 +226,7 @@ async fn open(config: &UpstreamConfig) -> Result<(Link, Vec<platools::ToolSpec>)
         }
         Source::Url { url, bearer, client } => {
             let url = http::endpoint(url, bearer.is_some())?;
-            let client = client.clone().map_or_else(http::client, Ok)?;
+            let client = client.clone().map_or_else(|| http::client(&url), Ok)?;
             let transport = http::transport(client, &url, bearer.as_ref(), config.max_message());
             Link::open(transport, time, max_result).await?
         }

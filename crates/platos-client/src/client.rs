@@ -73,10 +73,12 @@ impl PlatosClient {
         let http = if let Some(client) = &config.http {
             client.clone()
         } else {
-            let builder = client::client_builder(tls.clone()).connect_timeout(config.connect_timeout);
+            let builder =
+                client::client_builder(tls.clone(), &config.proxy).connect_timeout(config.connect_timeout);
             client::build(builder).map_err(ConfigError::of_tls)?
         };
         let http = HttpClient::new(http, MAX_ANSWER_BYTES);
+        let http = if config.http.is_some() { http } else { http.through(config.proxy.clone()) };
         let credentials = Credentials::new(mode, config.timeout);
         let shared = Shared { config, credentials, http, tls: Arc::new(tls) };
         Ok(Self { shared: Arc::new(shared), scope, user_token })

@@ -96,8 +96,8 @@
 //!
 //! * TLS is rustls with the system's roots, and [`ca_file`](ClientBuilder::ca_file) adds others. Plain `http://` to anything
 //!   but this machine is refused unless it is allowed.
-//! * Proxies of the environment are not used; requests go through one with [`http_client`](ClientBuilder::http_client),
-//!   streams do not.
+//! * Requests and streams go through the proxies that `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name, or
+//!   [`proxy`](ClientBuilder::proxy); loopback never does.
 //! * This crate logs through `tracing`, below `info`. At `trace` the libraries under it print headers and frames, with
 //!   the credentials in them: cap `tungstenite`, `tokio_tungstenite`, `hyper`, `reqwest` and `rustls` at `info`.
 
@@ -115,6 +115,7 @@ mod socket;
 pub mod testing;
 mod turn;
 
+pub use platools_net::{ProxyConfig, ProxyError};
 pub use reqwest;
 pub use tokio_util::sync::CancellationToken;
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use platools_net::ProxyConfig;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -121,6 +122,23 @@ impl Platools {
     /// [`HostConfig::callback_url`].
     pub fn callback_url(mut self, url: impl Into<String>) -> Self {
         self.config.callback_url = Some(url.into());
+        self
+    }
+
+    /// Sets the proxies for the connection to the platform, instead of those of the environment; see
+    /// [`HostConfig::proxy`].
+    ///
+    /// ```
+    /// use platools::Platools;
+    /// use platools::host::ProxyConfig;
+    ///
+    /// let proxy = ProxyConfig::new("http://build:s3cret@proxy.example:3128")?;
+    /// let builder = Platools::builder().proxy(proxy);
+    /// assert!(!format!("{builder:?}").contains("s3cret"));
+    /// # Ok::<(), platools::host::ProxyError>(())
+    /// ```
+    pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
+        self.config.proxy = Some(proxy);
         self
     }
 
@@ -243,6 +261,7 @@ impl Platools {
             StateDir::open(path)?;
         }
         let callback = self.config.callback()?;
+        let proxy = self.config.proxy_for(&url)?;
 
         let coordinator = self.coordinator.clone();
         let (dispatcher, config) = self.assemble(true)?;
@@ -252,6 +271,9 @@ impl Platools {
         }
         if let Some(doubt) = callback.as_ref().and_then(Callback::doubt) {
             tracing::warn!("{doubt}");
+        }
+        if let Some(proxy) = &proxy {
+            tracing::info!(proxy = proxy.describe(), "connections to the platform go through a proxy");
         }
         if url.entity().is_none() {
             tracing::warn!("no entity is configured: set PLATOS_ENTITY or add `?entity=<slug>` to the URL");
@@ -270,6 +292,7 @@ impl Platools {
             config,
             tls,
             callback,
+            proxy,
             events,
             shutdown: CancellationToken::new(),
             lead: watch::Sender::new(coordinator.is_none()),

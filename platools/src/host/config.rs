@@ -4,6 +4,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use platools_net::ProxyConfig;
+
 use super::ConfigError;
 use crate::run::Limits;
 use crate::verify::{SecretSource, VerifierOptions};
@@ -55,6 +57,7 @@ const VARIABLES: [&str; 10] = [
 /// | `ca_file` | `PLATOS_CA_FILE` |
 /// | `allow_insecure` | `PLATOS_ALLOW_INSECURE=1` |
 /// | `callback_url` | `PLATOS_CALLBACK_URL` |
+/// | `proxy` | `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, and `HTTP_PROXY` for `ws://`; also in lower case |
 /// | `heartbeat_interval` | `PLATOOLS_HEARTBEAT_INTERVAL`, for example `1s` |
 /// | `state_dir` | `PLATOOLS_STATE_DIR` |
 ///
@@ -85,6 +88,10 @@ pub struct HostConfig {
     /// only `https` URLs without credentials, not at ports of other well-known services, and whose host resolves to
     /// public addresses.
     pub callback_url: Option<String>,
+    /// The proxies for the connection to the platform. `None` takes those of the environment
+    /// ([`ProxyConfig::from_env`]) when the host is built; [`ProxyConfig::direct`] uses none. Loopback never goes
+    /// through a proxy.
+    pub proxy: Option<ProxyConfig>,
     /// The heartbeat interval, jittered by 10 %. A connection on which nothing arrives for two intervals is dead.
     /// Default: 30 s.
     pub heartbeat_interval: Duration,
@@ -119,6 +126,7 @@ impl Default for HostConfig {
             allow_insecure: false,
             state_dir: None,
             callback_url: None,
+            proxy: None,
             heartbeat_interval: HEARTBEAT_INTERVAL,
             connect_timeout: Duration::from_secs(15),
             shutdown_grace: Duration::from_secs(25),
@@ -213,6 +221,7 @@ impl HostConfig {
             ca_file: get("PLATOS_CA_FILE").map(PathBuf::from),
             state_dir: get("PLATOOLS_STATE_DIR").map(PathBuf::from),
             callback_url: get("PLATOS_CALLBACK_URL"),
+            proxy: Some(ProxyConfig::from_lookup(&lookup)),
             ..Self::default()
         };
         if let Some(value) = get("PLATOS_ALLOW_INSECURE") {

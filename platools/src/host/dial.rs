@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, USER_AGENT};
+use platools_net::Proxy;
 use platools_net::dial::{self, Connection, WebSocket};
 use rustls::ClientConfig;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -17,15 +18,20 @@ use crate::wire::{ConnectUrl, MAX_FRAME_BYTES};
 pub(super) async fn dial(
     url: &ConnectUrl,
     tls: Option<&Arc<ClientConfig>>,
+    proxy: Option<&Proxy>,
     secret: &Secret,
 ) -> Result<WebSocket, Ending> {
-    let connection = reach(url, tls).await?;
+    let connection = reach(url, tls, proxy).await?;
     upgrade(url, connection, secret).await
 }
 
-/// Opens the TCP connection, with TLS if configured. Sends no request yet.
-pub(super) async fn reach(url: &ConnectUrl, tls: Option<&Arc<ClientConfig>>) -> Result<Connection, Ending> {
-    let connected = dial::connect(&url.host(), url.port(), tls).await;
+/// Opens the TCP connection, with TLS and through a proxy if configured. Sends the platform no request yet.
+pub(super) async fn reach(
+    url: &ConnectUrl,
+    tls: Option<&Arc<ClientConfig>>,
+    proxy: Option<&Proxy>,
+) -> Result<Connection, Ending> {
+    let connected = dial::connect(&url.host(), url.port(), tls, proxy).await;
     connected.map_err(|error| Ending::Lost(error.to_string()))
 }
 

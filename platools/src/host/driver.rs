@@ -209,7 +209,8 @@ async fn stand_by(shared: &Shared, status: &mut Status) -> bool {
 /// Dials and runs one connection, with one deadline for dialling and `welcome`.
 async fn connect(shared: &Arc<Shared>, status: &mut Status, secret: &Secret) -> Ending {
     let deadline = Instant::now() + shared.config.connect_timeout;
-    let mut dialling = std::pin::pin!(timeout_at(deadline, dial(&shared.url, shared.tls.as_ref(), secret)));
+    let (tls, proxy) = (shared.tls.as_ref(), shared.proxy.as_ref());
+    let mut dialling = std::pin::pin!(timeout_at(deadline, dial(&shared.url, tls, proxy, secret)));
     let dialled = loop {
         tokio::select! {
             dialled = &mut dialling => break dialled,

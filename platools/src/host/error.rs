@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use platools_net::ProxyError;
+
 use crate::verify::SecretError;
 use crate::wire::UrlError;
 
@@ -50,6 +52,9 @@ pub enum ConfigError {
         /// The problem.
         problem: String,
     },
+    /// The proxy for the platform's URL cannot be used.
+    #[error("{0}")]
+    Proxy(#[from] ProxyError),
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::{SinkExt as _, StreamExt as _};
 use platools_net::dial::Connection;
 use platools_net::tls::{TlsError, client_config};
+use platools_net::{Proxy, ProxyConfig};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -40,7 +41,8 @@ pub enum CheckDepth {
 }
 
 impl HostConfig {
-    /// Checks URL, entity, secret, callback URL, TLS and connection in this order; stops at a failure that later checks depend on.
+    /// Checks URL, entity, secret, callback URL, TLS, proxy and connection in this order; stops at a failure that later
+    /// checks depend on.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -103,8 +105,18 @@ impl HostConfig {
                 return checks;
             }
         };
+        let proxy = match self.proxy_for(&url) {
+            Ok(proxy) => proxy,
+            Err(error) => {
+                note("proxy", Err(error.to_string()));
+                return checks;
+            }
+        };
+        if let Some(proxy) = &proxy {
+            note("proxy", Ok(proxy.describe()));
+        }
         let started = Instant::now();
-        let reached = match timeout(self.connect_timeout, reach(&url, tls.as_ref())).await {
+        let reached = match timeout(self.connect_timeout, reach(&url, tls.as_ref(), proxy.as_ref())).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(ending)) => Err(ending.to_string()),
             Err(_) => Err(format!("no answer within {}", format_duration(self.connect_timeout))),
@@ -141,6 +153,12 @@ impl HostConfig {
         let url = self.url.as_deref().ok_or(ConfigError::MissingUrl)?;
         let url = ConnectUrl::new(url, self.entity.as_deref(), self.environment.as_deref())?;
         if url.is_exposed() && !self.allow_insecure { Err(ConfigError::Insecure) } else { Ok(url) }
+    }
+
+    /// Returns the proxy for a URL, if there is one.
+    pub(super) fn proxy_for(&self, url: &ConnectUrl) -> Result<Option<Proxy>, ConfigError> {
+        let proxies = self.proxy.clone().unwrap_or_else(ProxyConfig::from_env);
+        Ok(proxies.for_url(url.url())?.cloned())
     }
 
     /// Returns the TLS configuration for a URL, if it needs TLS.

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use platools_net::Proxy;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(super) tls: Option<Arc<rustls::ClientConfig>>,
     /// Where the platform calls while the WebSocket is away.
     pub(super) callback: Option<Callback>,
+    pub(super) proxy: Option<Proxy>,
     pub(crate) intake: Intake,
     pub(super) events: Events,
     pub(super) outbox: Outbox,

@@ -163,6 +163,11 @@ impl ConnectUrl {
         self.0.as_str()
     }
 
+    /// The parsed URL.
+    pub(crate) fn url(&self) -> &Url {
+        &self.0
+    }
+
     /// The entity that the query names; without one the platform refuses the connection.
     pub fn entity(&self) -> Option<String> {
         self.parameter(&ENTITY_PARAMETERS)

@@ -22,6 +22,7 @@ mod interop_mcp;
 mod interop_openapi;
 mod interop_plato;
 mod interop_platos;
+mod interop_proxy;
 mod interop_python;
 mod interop_socketio;
 mod interop_tokens;

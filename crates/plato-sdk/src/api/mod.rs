@@ -89,6 +89,7 @@ impl Api {
     pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
         let http = HttpClient::new(&HttpOptions {
             ca_file: settings.ca_file.as_deref(),
+            proxy: &settings.proxy,
             connect_timeout: settings.connect_timeout,
             max_body: MAX_BODY,
             keep_connections: true,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::HeaderValue;
 use http::header::USER_AGENT;
+use platools_net::ProxyConfig;
 use platools_net::dial::{self, WebSocket};
 use platools_net::policy::host_to_dial;
 use rustls::ClientConfig;
@@ -37,8 +38,8 @@ pub(super) struct Cdp {
 
 impl Cdp {
     /// Connects. Errors do not quote the URL, for it opens the machine.
-    pub(super) async fn connect(url: &Url, tls: &Arc<ClientConfig>) -> Result<Self> {
-        let socket = tokio::time::timeout(CONNECT, open(url, tls)).await;
+    pub(super) async fn connect(url: &Url, tls: &Arc<ClientConfig>, proxy: &ProxyConfig) -> Result<Self> {
+        let socket = tokio::time::timeout(CONNECT, open(url, tls, proxy)).await;
         let socket = socket.unwrap_or_else(|_| Err("it took too long".to_owned()));
         let socket = socket
             .map_err(|problem| Error::Browser(format!("the desktop's browser is not reached: {problem}")))?;
@@ -73,10 +74,12 @@ impl Cdp {
     }
 }
 
-async fn open(url: &Url, tls: &Arc<ClientConfig>) -> Result<WebSocket, String> {
+async fn open(url: &Url, tls: &Arc<ClientConfig>, proxy: &ProxyConfig) -> Result<WebSocket, String> {
     let port = url.port_or_known_default().ok_or("its address names no port")?;
     let tls = (url.scheme() == "wss").then_some(tls);
-    let connection = dial::connect(&host_to_dial(url), port, tls).await.map_err(|error| error.reason())?;
+    let proxy = proxy.for_url(url).map_err(|error| error.to_string())?;
+    let connection = dial::connect(&host_to_dial(url), port, tls, proxy).await;
+    let connection = connection.map_err(|error| error.reason())?;
     let mut request = url.as_str().into_client_request().map_err(|error| error.to_string())?;
     request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(platools_net::USER_AGENT));
     dial::upgrade(request, connection, MAX_MESSAGE).await.map_err(|error| error.to_string())

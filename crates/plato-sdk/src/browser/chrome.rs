@@ -91,5 +91,5 @@ pub(super) async fn connect(desktop: &Desktop) -> Result<Cdp> {
     let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
     url.set_scheme(scheme)
         .map_err(|()| Error::Browser("the desktop's address is no web address".to_owned()))?;
-    Cdp::connect(&url, desktop.tls()).await
+    Cdp::connect(&url, desktop.tls(), desktop.proxy()).await
 }

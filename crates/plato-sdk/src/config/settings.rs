@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use platools_net::SecretText;
+use platools_net::{ProxyConfig, SecretText};
 use url::Url;
 
 use super::base_url::PRODUCTION;
@@ -31,6 +31,7 @@ pub struct PlatoBuilder {
     desktop_url: Option<String>,
     ca_file: Option<PathBuf>,
     allow_insecure: bool,
+    proxy: Option<ProxyConfig>,
     connect_timeout: Duration,
     request_timeout: Duration,
     desktop_timeout: Duration,
@@ -46,6 +47,7 @@ pub(crate) struct Settings {
     pub(crate) base: Url,
     pub(crate) desktops: DesktopUrl,
     pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) proxy: ProxyConfig,
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) desktop_timeout: Duration,
@@ -62,6 +64,7 @@ impl Default for PlatoBuilder {
             desktop_url: None,
             ca_file: None,
             allow_insecure: false,
+            proxy: None,
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(600),
             desktop_timeout: Duration::from_secs(120),
@@ -129,6 +132,13 @@ impl PlatoBuilder {
         self
     }
 
+    /// The proxies for requests to Plato and to desktops, instead of those of the environment: `HTTPS_PROXY`,
+    /// `ALL_PROXY`, `NO_PROXY`, and `HTTP_PROXY` for `http://`. Loopback never goes through a proxy.
+    pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
     /// How long a connection may take, with its TLS handshake; 10 s unless said otherwise.
     pub fn connect_timeout(mut self, time: Duration) -> Self {
         self.connect_timeout = time;
@@ -190,6 +200,7 @@ impl PlatoBuilder {
             base,
             desktops,
             ca_file: self.ca_file,
+            proxy: self.proxy.unwrap_or_else(ProxyConfig::from_env),
             connect_timeout: self.connect_timeout,
             request_timeout: self.request_timeout,
             desktop_timeout: self.desktop_timeout,

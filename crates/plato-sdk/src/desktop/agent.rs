@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::ACCEPT;
+use platools_net::ProxyConfig;
 use rustls::ClientConfig;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -35,6 +36,7 @@ const NO_SCREENSAVER: &str = "export DISPLAY=${DISPLAY:-:0}; xfconf-query -c xfc
 #[derive(Debug, Clone)]
 pub(crate) struct AgentHttp {
     http: HttpClient,
+    proxy: ProxyConfig,
     tls: Arc<ClientConfig>,
     retries: Retries,
     timeout: Duration,
@@ -44,18 +46,30 @@ impl AgentHttp {
     pub(crate) fn new(settings: &Settings) -> Result<Self> {
         let http = HttpClient::new(&HttpOptions {
             ca_file: settings.ca_file.as_deref(),
+            proxy: &settings.proxy,
             connect_timeout: settings.connect_timeout,
             max_body: MAX_BODY,
             // The gateway drops idle connections, and a request on one of those is lost.
             keep_connections: false,
         })?;
         let tls = Arc::new(client_config(settings.ca_file.as_deref())?);
-        Ok(Self { http, tls, retries: settings.retries.clone(), timeout: settings.desktop_timeout })
+        Ok(Self {
+            http,
+            tls,
+            proxy: settings.proxy.clone(),
+            retries: settings.retries.clone(),
+            timeout: settings.desktop_timeout,
+        })
     }
 
     /// For what is no request: the browser's WebSocket.
     pub(crate) fn tls(&self) -> &Arc<ClientConfig> {
         &self.tls
+    }
+
+    /// For what is no request, too.
+    pub(crate) fn proxy(&self) -> &ProxyConfig {
+        &self.proxy
     }
 
     /// Fetches a JSON document from a port of the machine.

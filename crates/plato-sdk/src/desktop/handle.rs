@@ -134,6 +134,11 @@ impl Desktop {
         self.agent.http().tls()
     }
 
+    /// Which proxies connections to the machine go through.
+    pub(crate) fn proxy(&self) -> &platools_net::ProxyConfig {
+        self.agent.http().proxy()
+    }
+
     pub(crate) async fn devtools_json(
         &self,
         operation: &'static str,

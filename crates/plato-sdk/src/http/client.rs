@@ -1,10 +1,11 @@
-//! One client: no redirects, no proxies, answers read up to a limit.
+//! One client: no redirects, answers read up to a limit.
 
 use std::path::Path;
 use std::time::Duration;
 
 use http::Request;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use platools_net::ProxyConfig;
 use platools_net::client::{self, HttpError};
 use rustls::ClientConfig;
 use url::Url;
@@ -16,6 +17,7 @@ use crate::error::{TransportError, TransportErrorKind};
 #[derive(Debug, Clone)]
 pub(crate) struct HttpOptions<'a> {
     pub(crate) ca_file: Option<&'a Path>,
+    pub(crate) proxy: &'a ProxyConfig,
     pub(crate) connect_timeout: Duration,
     /// The most of an answer's body that is read, in bytes.
     pub(crate) max_body: usize,
@@ -59,14 +61,14 @@ pub(crate) struct HttpClient(client::HttpClient);
 impl HttpClient {
     /// A client; nothing is dialled yet.
     pub(crate) fn new(options: &HttpOptions<'_>) -> Result<Self, ConfigError> {
-        let mut builder = client::client_builder(client_config(options.ca_file)?)
+        let mut builder = client::client_builder(client_config(options.ca_file)?, options.proxy)
             .http1_only()
             .connect_timeout(options.connect_timeout);
         if !options.keep_connections {
             builder = builder.pool_max_idle_per_host(0);
         }
         let client = client::build(builder).map_err(ConfigError::of_tls)?;
-        Ok(Self(client::HttpClient::new(client, options.max_body)))
+        Ok(Self(client::HttpClient::new(client, options.max_body).through(options.proxy.clone())))
     }
 
     /// Sends a request and reads the answer, whatever its status is.

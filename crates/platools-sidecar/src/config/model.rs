@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::settings::{
-    Admin, Authenticator, Backend, Egress, Entity, Log, Mcp, OpenApi, Plato, Running, SessionTokens, Traces,
+    Admin, Authenticator, Backend, Egress, Entity, Log, Mcp, OpenApi, Plato, Proxy, Running, SessionTokens,
+    Traces,
 };
 use super::values::{Rate, SecretRef, Size, Time};
 
@@ -43,6 +44,8 @@ pub(crate) struct File {
     /// Which addresses the sidecar may reach.
     #[serde(default)]
     pub(crate) egress: Egress,
+    /// The HTTP proxy for connections to other machines.
+    pub(crate) proxy: Option<Proxy>,
     /// Who verifies the users of calls, so that `auth` and `roles` are enforced.
     pub(crate) authenticator: Option<Authenticator>,
     /// The endpoint from which frontends get session tokens.

@@ -10,7 +10,8 @@ use super::document::{Document, Path};
 use super::model::{Command, Http};
 use super::problem::Problem;
 use super::settings::{
-    Admin, Authenticator, Backend, Egress, Entity, Log, Mcp, OpenApi, Plato, Running, SessionTokens, Traces,
+    Admin, Authenticator, Backend, Egress, Entity, Log, Mcp, OpenApi, Plato, Proxy, Running, SessionTokens,
+    Traces,
 };
 
 /// What stands at a place in the file.
@@ -31,6 +32,7 @@ pub(crate) struct Sections {
     pub(crate) plato: Vec<Entry<Plato>>,
     pub(crate) backends: BTreeMap<String, Entry<Backend>>,
     pub(crate) egress: Egress,
+    pub(crate) proxy: Option<Entry<Proxy>>,
     pub(crate) authenticator: Option<Entry<Authenticator>>,
     pub(crate) session_tokens: Option<Entry<SessionTokens>>,
     pub(crate) admin: Option<Entry<Admin>>,
@@ -39,7 +41,7 @@ pub(crate) struct Sections {
     pub(crate) sidecar: Running,
 }
 
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "entity",
     "tool",
     "openapi",
@@ -47,6 +49,7 @@ const SECTIONS: [&str; 13] = [
     "plato",
     "backend",
     "egress",
+    "proxy",
     "authenticator",
     "session_tokens",
     "admin",
@@ -80,6 +83,7 @@ impl Sections {
                 "egress" => {
                     sections.egress = reader.one(&at, value).map(|entry| entry.value).unwrap_or_default();
                 }
+                "proxy" => sections.proxy = reader.one(&at, value),
                 "authenticator" => sections.authenticator = reader.one(&at, value),
                 "session_tokens" => sections.session_tokens = reader.one(&at, value),
                 "admin" => sections.admin = reader.one(&at, value),

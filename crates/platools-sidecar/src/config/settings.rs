@@ -81,6 +81,18 @@ pub(crate) struct Backend {
     pub(crate) error_text: Option<ErrorText>,
 }
 
+/// The HTTP proxy for connections to other machines. Without the section, the environment names it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Proxy {
+    /// Where it is, such as `http://proxy.example:3128`, or `env:NAME` or `file:PATH` for a URL with a password in it;
+    /// `none` for no proxy, whatever the environment says.
+    pub(crate) url: String,
+    /// Hosts that are connected to directly: names with those below them, addresses, networks such as `10.0.0.0/8`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) no_proxy: Vec<String>,
+}
+
 /// Which addresses may be reached. Names of hosts are always those that the file names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -91,6 +103,10 @@ pub(crate) struct Egress {
     /// Whether private and loopback addresses are refused too, for a sidecar that only asks public servers.
     #[serde(default)]
     pub(crate) deny_private: bool,
+    /// Whether the proxy alone decides which addresses of a host may be reached. Otherwise names are resolved here as
+    /// well, and judged, before the proxy is asked.
+    #[serde(default)]
+    pub(crate) leave_to_proxy: bool,
 }
 
 /// An OpenAPI document whose operations become tools.

@@ -7,7 +7,8 @@ use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE,
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use platools::ToolError;
 use platools::verify::SigningKey;
-use platools_net::{Backoff, SecretText, innermost_reason};
+use platools_net::client::connect_reason;
+use platools_net::{Backoff, Proxy, SecretText, innermost_reason};
 use url::Url;
 
 use super::answer::Answer;
@@ -34,6 +35,8 @@ pub(crate) struct Backend {
     /// What it is called in answers: ``the backend `orders` ``.
     pub(crate) label: String,
     pub(crate) client: reqwest::Client,
+    /// The proxy through which it is asked, if there is one.
+    pub(crate) proxy: Option<Proxy>,
     /// Where it is; requests never go to another scheme, host or port.
     pub(crate) base: Url,
     /// Headers of every request, secrets among them.
@@ -176,7 +179,7 @@ impl Backend {
     }
 
     async fn exchange(&self, request: reqwest::Request) -> Result<Answer, Failure> {
-        let mut response = self.client.execute(request).await.map_err(|error| failure(&error))?;
+        let mut response = self.client.execute(request).await.map_err(|error| self.failure(&error))?;
         // A server that says how much there is need not send it first.
         if response.content_length().is_some_and(|length| length > self.max_response as u64) {
             return Err(Failure::TooLarge);
@@ -192,7 +195,7 @@ impl Backend {
 
     async fn body(&self, response: &mut reqwest::Response) -> Result<Vec<u8>, Failure> {
         let mut body = Body::new(response.headers(), self.max_response)?;
-        while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(&error))? {
             body.push(&chunk)?;
         }
         Ok(body.finish()?)
@@ -215,6 +218,22 @@ impl Backend {
             ));
         }
         Ok(next)
+    }
+
+    /// What an error means; its text never holds the URL.
+    fn failure(&self, error: &reqwest::Error) -> Failure {
+        let mut innermost: &dyn std::error::Error = error;
+        while let Some(source) = innermost.source() {
+            if source.is::<Refused>() {
+                return Failure::Refused(source.to_string());
+            }
+            innermost = source;
+        }
+        if error.is_connect() {
+            Failure::Unreachable(connect_reason(error, self.proxy.as_ref()))
+        } else {
+            Failure::Broken(innermost_reason(error))
+        }
     }
 
     fn explain(&self, failure: &Failure) -> ToolError {
@@ -253,19 +272,6 @@ fn is_unwell(status: StatusCode) -> bool {
             | StatusCode::GATEWAY_TIMEOUT
             | StatusCode::TOO_MANY_REQUESTS
     )
-}
-
-/// What an error means; its text never holds the URL.
-fn failure(error: &reqwest::Error) -> Failure {
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        if source.is::<Refused>() {
-            return Failure::Refused(source.to_string());
-        }
-        innermost = source;
-    }
-    let detail = innermost_reason(error);
-    if error.is_connect() { Failure::Unreachable(detail) } else { Failure::Broken(detail) }
 }
 
 /// A header with a secret in it.

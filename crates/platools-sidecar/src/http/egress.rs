@@ -3,6 +3,9 @@
 //! Host names are those that the file names; what they resolve to is not the file's to say. So the addresses are
 //! judged where the connection is made, each time: a name that turns into the address of a metadata service between
 //! two calls is refused like one that always was.
+//!
+//! A proxy resolves names itself and reaches what it wants. So before it is asked for a connection, the name is
+//! resolved here too, and all of its addresses have to be allowed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
@@ -21,6 +24,8 @@ const METADATA_V4: [Ipv4Addr; 3] =
 /// Google's, over IPv6.
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254);
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 type Lookup =
     dyn Fn(String) -> Pin<Box<dyn Future<Output = std::io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync;
 
@@ -31,6 +36,11 @@ pub(crate) enum Refused {
     Special(IpAddr),
     #[error("{0} is a private address, and `deny_private` of `[egress]` refuses those")]
     Private(IpAddr),
+    #[error(
+        "the name `{0}` has no address here, so `[egress]` cannot judge it before the proxy is asked: write \
+         `leave_to_proxy = true` under `[egress]` if the proxy decides what may be reached"
+    )]
+    Unknown(String),
 }
 
 /// Judges an address.
@@ -93,6 +103,16 @@ fn is_private(address: IpAddr) -> bool {
 pub(crate) struct Resolver {
     rules: Arc<Egress>,
     lookup: Arc<Lookup>,
+    through: Option<Arc<Through>>,
+}
+
+/// A server that is asked through a proxy.
+#[derive(Debug)]
+struct Through {
+    /// The host of the server: a name, or an address, which was judged when the file was read.
+    host: String,
+    /// The host of the proxy.
+    proxy: String,
 }
 
 impl Resolver {
@@ -111,7 +131,43 @@ impl Resolver {
         + Sync
         + 'static,
     ) -> Self {
-        Self { rules: Arc::new(rules), lookup: Arc::new(lookup) }
+        Self { rules: Arc::new(rules), lookup: Arc::new(lookup), through: None }
+    }
+
+    /// The same for a client that asks the server `host` through a proxy, and nothing else.
+    pub(crate) fn through(self, host: String, proxy: String) -> Self {
+        Self { through: Some(Arc::new(Through { host, proxy })), ..self }
+    }
+
+    /// The addresses of a name that may be reached.
+    async fn allowed(&self, name: String) -> Result<Vec<SocketAddr>, BoxError> {
+        let mut refused = None;
+        let mut allowed = Vec::new();
+        for address in (self.lookup)(name).await? {
+            match check(&self.rules, address.ip()) {
+                Ok(()) => allowed.push(address),
+                Err(why) => refused = Some(why),
+            }
+        }
+        match refused {
+            // One bad address among good ones is left out; nothing but bad ones is an answer of its own.
+            Some(why) if allowed.is_empty() => Err(why.into()),
+            _ => Ok(allowed),
+        }
+    }
+
+    /// The addresses of the proxy, once the server behind it may be asked.
+    async fn of_proxy(&self, through: &Through) -> Result<Vec<SocketAddr>, BoxError> {
+        if !self.rules.leave_to_proxy {
+            let found = (self.lookup)(through.host.clone()).await.unwrap_or_default();
+            if found.is_empty() {
+                return Err(Refused::Unknown(through.host.clone()).into());
+            }
+            // Which of them the proxy takes is not known.
+            found.iter().try_for_each(|address| check(&self.rules, address.ip()))?;
+        }
+        // Whoever names the proxy means its address, private or not.
+        Ok((self.lookup)(through.proxy.clone()).await?)
     }
 }
 
@@ -119,20 +175,11 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let this = self.clone();
         Box::pin(async move {
-            let found = (this.lookup)(name.as_str().to_owned()).await?;
-            let mut refused = None;
-            let mut allowed = Vec::new();
-            for address in found {
-                match check(&this.rules, address.ip()) {
-                    Ok(()) => allowed.push(address),
-                    Err(why) => refused = Some(why),
-                }
-            }
-            match refused {
-                // One bad address among good ones is left out; nothing but bad ones is an answer of its own.
-                Some(why) if allowed.is_empty() => Err(Box::new(why).into()),
-                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
-            }
+            let found = match &this.through {
+                Some(through) => this.of_proxy(through).await?,
+                None => this.allowed(name.as_str().to_owned()).await?,
+            };
+            Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }
@@ -181,7 +228,11 @@ mod tests {
 
     #[test]
     fn what_is_named_is_reached_and_private_addresses_only_where_they_are_not_denied() {
-        let rules = Egress { allow: vec!["169.254.169.254".parse().unwrap()], deny_private: true };
+        let rules = Egress {
+            allow: vec!["169.254.169.254".parse().unwrap()],
+            deny_private: true,
+            ..Egress::default()
+        };
         assert!(verdict(&rules, "169.254.169.254") && verdict(&rules, "::ffff:169.254.169.254"));
         for address in ["127.0.0.1", "::1", "10.1.2.3", "100.64.0.1", "fd12::1", "169.254.169.253"] {
             assert!(!verdict(&rules, address), "{address}");
@@ -219,5 +270,39 @@ mod tests {
         assert_eq!(resolve().await.unwrap(), ["93.184.216.34"], "the bad one of two is left out");
         let error = resolve().await.unwrap_err().to_string();
         assert!(error.contains("169.254.169.254 is a link-local"), "{error}");
+    }
+
+    /// Asks for the address of a proxy in front of `api.example`, whose addresses are these.
+    async fn through_proxy(rules: Egress, addresses: &'static [&'static str]) -> Result<Vec<String>, String> {
+        let resolver = Resolver::with_lookup(rules, move |name| {
+            let found = match name.as_str() {
+                "api.example" if addresses.is_empty() => Err(std::io::Error::other("no such name")),
+                "api.example" => Ok(addresses.iter().map(|address| address.parse().unwrap()).collect()),
+                "proxy.example" => Ok(vec!["10.0.0.1:0".parse().unwrap()]),
+                other => panic!("{other} is asked for"),
+            };
+            Box::pin(async move { found })
+        });
+        let resolver = resolver.through("api.example".to_owned(), "proxy.example".to_owned());
+        let found = resolver.resolve("whatever.invalid".parse().unwrap()).await;
+        found
+            .map(|found| found.map(|address| address.ip().to_string()).collect())
+            .map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn what_a_proxy_would_reach_is_judged_before_it_is_asked() {
+        let strict = || Egress { deny_private: true, ..Egress::default() };
+        assert_eq!(through_proxy(strict(), &["93.184.216.34:0"]).await.unwrap(), ["10.0.0.1"]);
+        for (addresses, said) in [
+            (&["169.254.169.254:0"][..], "169.254.169.254 is a link-local"),
+            (&["93.184.216.34:0", "10.0.0.9:0"], "10.0.0.9 is a private address"),
+            (&[], "`leave_to_proxy = true` under `[egress]`"),
+        ] {
+            let error = through_proxy(strict(), addresses).await.unwrap_err();
+            assert!(error.contains(said), "{error}");
+            let left = Egress { leave_to_proxy: true, ..strict() };
+            assert_eq!(through_proxy(left, addresses).await.unwrap(), ["10.0.0.1"]);
+        }
     }
 }

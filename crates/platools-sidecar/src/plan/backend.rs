@@ -86,7 +86,8 @@ impl Planner<'_> {
         file: &config::Backend,
     ) -> Option<PlannedBackend> {
         let time = file.connect_timeout.map(|time| time.0);
-        let PlannedClient { client, made_of } = self.client(at, file.ca_file.as_deref(), time)?;
+        let PlannedClient { client, proxy, made_of } =
+            self.client(at, &base, file.ca_file.as_deref(), time)?;
         let fingerprint = Fingerprinter::default().add(file).add(&base.as_str()).add(&made_of.as_bytes());
         let no_template =
             "the backend does not know arguments: placeholders belong to the tools' own `headers`";
@@ -94,6 +95,7 @@ impl Planner<'_> {
         let backend = Backend {
             label: label.to_owned(),
             client,
+            proxy,
             base,
             headers,
             forward: Vec::new(),

@@ -1,12 +1,15 @@
-//! Connections to servers of the file: the rules of `[egress]`, and whose certificates are trusted.
+//! Connections to servers of the file: the rules of `[egress]`, the proxy, and whose certificates are trusted.
 
 use std::path::Path as FilePath;
 use std::time::Duration;
 
+use platools_net::policy::host_to_dial;
+use url::Url;
+
 use super::Planner;
 use super::fingerprint::{Fingerprint, Fingerprinter};
 use crate::config::Path;
-use crate::http::client::ClientOptions;
+use crate::http::client::{ClientOptions, Through};
 
 /// Clients that were made, so that what agrees shares its connections, also across reloads.
 #[derive(Debug, Clone, Default)]
@@ -47,25 +50,36 @@ impl Clients {
 /// A client, and what tells whether it is another one.
 pub(super) struct PlannedClient {
     pub(super) client: reqwest::Client,
+    /// The proxy through which the server is asked, if there is one.
+    pub(super) proxy: Option<platools_net::Proxy>,
     pub(super) made_of: Fingerprint,
 }
 
 impl Planner<'_> {
-    /// The client for a section, which may have a `ca_file`.
+    /// The client for the server of a section, which may have a `ca_file`.
     pub(super) fn client(
         &mut self,
         at: &Path,
+        server: &Url,
         ca_file: Option<&FilePath>,
         connect_timeout: Option<Duration>,
     ) -> Option<PlannedClient> {
+        let proxy = self.proxy.config.for_url(server).map(Option::<&_>::cloned);
+        let proxy = self.noted(at, proxy.map_err(|error| error.to_string()))?;
         let at = at.key("ca_file");
         let certificates = match ca_file {
             None => None,
             Some(path) => Some(self.read_file(&at, path)?),
         };
-        let made_of = Fingerprinter::default().add(&self.sections.egress).add(&certificates).finish();
-        let options = ClientOptions { egress: self.sections.egress.clone(), certificates, connect_timeout };
+        let made_of = Fingerprinter::default()
+            .add(&self.sections.egress)
+            .add(&certificates)
+            .add(&self.proxy.fingerprint.as_bytes())
+            .finish();
+        let through = proxy.clone().map(|proxy| Through { host: host_to_dial(server), proxy });
+        let options =
+            ClientOptions { egress: self.sections.egress.clone(), certificates, connect_timeout, through };
         let client = self.clients.get(options);
-        Some(PlannedClient { client: self.noted(&at, client)?, made_of })
+        Some(PlannedClient { client: self.noted(&at, client)?, proxy, made_of })
     }
 }

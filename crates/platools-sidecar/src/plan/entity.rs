@@ -62,8 +62,10 @@ impl Planner<'_> {
         if let Some(grace) = self.sections.sidecar.shutdown_grace {
             config.shutdown_grace = grace.0;
         }
+        config.proxy = Some(self.proxy.config.clone());
         let name = config.entity.clone().unwrap_or_else(|| "default".to_owned());
-        let fingerprint = Fingerprinter::default().add(&url).finish();
+        let proxy = self.proxy.fingerprint.as_bytes();
+        let fingerprint = Fingerprinter::default().add(&url).add(&proxy).finish();
         Some(EntityPlan { name, config, secret, fingerprint })
     }
 
@@ -102,6 +104,7 @@ impl Planner<'_> {
             }
         };
         config.allow_insecure = file.allow_insecure;
+        config.proxy = Some(self.proxy.config.clone());
         config.when_superseded = match file.when_superseded {
             Superseded::StandBy => WhenSuperseded::StandBy,
             Superseded::Exit => WhenSuperseded::Exit,
@@ -142,8 +145,8 @@ impl Planner<'_> {
             crate::config::SecretRef::Inline(text) => Some(text.expose()),
             _ => None,
         };
-        let fingerprint =
-            Fingerprinter::default().add(file).add(&url).add(&certificates).add(&inline).finish();
+        let fingerprint = Fingerprinter::default().add(file).add(&url).add(&certificates).add(&inline);
+        let fingerprint = fingerprint.add(&self.proxy.fingerprint.as_bytes()).finish();
         Some(EntityPlan { name: file.name.clone(), config, secret, fingerprint })
     }
 }

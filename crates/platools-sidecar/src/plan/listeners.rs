@@ -10,10 +10,10 @@ use platools_net::SecretText;
 use platools_net::policy::is_loopback_address;
 use url::Url;
 
+use super::client::PlannedClient;
 use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{EntityPlan, Planner, address, unknown};
 use crate::config::{self, Admin, Entry, listed, nearest};
-use crate::http::client::ClientOptions;
 
 /// The fewest characters of a secret that servers share.
 const MIN_SHARED: usize = 16;
@@ -88,7 +88,9 @@ impl Planner<'_> {
             fingerprint = fingerprint.add(&pem);
             JwtAuthenticator::public_key_pem(&pem)
         } else {
-            JwtAuthenticator::jwks_url(file.jwks_url.as_deref().unwrap_or_default())
+            let url = file.jwks_url.as_deref().unwrap_or_default();
+            fingerprint = fingerprint.add(&self.proxy.fingerprint.as_bytes());
+            JwtAuthenticator::jwks_url_through(url, self.proxy.config.clone())
         };
         let mut authenticator = self.noted(&key_at, made.map_err(|error| error.to_string()))?;
         if let Some(issuer) = &file.issuer {
@@ -124,6 +126,7 @@ impl Planner<'_> {
             .add(file)
             .add(&entity.fingerprint.as_bytes())
             .add(&self.sections.egress)
+            .add(&self.proxy.fingerprint.as_bytes())
             .add(&secret.as_ref().map(platools::verify::Secret::expose));
         let login = self.login(at, file);
         let scope =
@@ -191,9 +194,8 @@ impl Planner<'_> {
                 let url = address::server(login, &self.sections.egress);
                 let url = self.noted(&at.key("login_url"), url)?;
                 self.warn_in_the_clear(&at.key("login_url"), &url, "the users' login");
-                let egress = self.sections.egress.clone();
-                let client = ClientOptions { egress, certificates: None, connect_timeout: None }.build();
-                Some(Login::Backend { url, client: self.noted(at, client)? })
+                let PlannedClient { client, .. } = self.client(at, &url, None, None)?;
+                Some(Login::Backend { url, client })
             }
             (None, Some(reference)) => {
                 let at = at.key("shared_secret");

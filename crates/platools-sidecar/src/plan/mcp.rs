@@ -169,7 +169,8 @@ impl Planner<'_> {
         self.noted(&at.key("url"), fits)?;
         // The rules of `[egress]` are the client's to keep: a name is judged by what it resolves to, whenever a
         // connection is made.
-        let PlannedClient { client, made_of } = self.client(at, file.ca_file.as_deref(), Some(CONNECT))?;
+        let PlannedClient { client, made_of, .. } =
+            self.client(at, &checked, file.ca_file.as_deref(), Some(CONNECT))?;
         let fingerprint = fingerprint.add(&made_of.as_bytes());
         let config = UpstreamConfig::url(&file.name, checked.as_str(), bearer).connect_with(client);
         Some((config, fingerprint))
@@ -240,7 +241,12 @@ mod tests {
             let address = says.lock().unwrap().parse().unwrap();
             Box::pin(async move { Ok(vec![address]) })
         });
-        let options = ClientOptions { egress: Egress::default(), certificates: None, connect_timeout: None };
+        let options = ClientOptions {
+            egress: Egress::default(),
+            certificates: None,
+            connect_timeout: None,
+            through: None,
+        };
         let client = options.build_with(resolver).unwrap();
         let quick = Duration::from_millis(20);
         let url = format!("http://localhost:{}/mcp", address.port());

@@ -18,6 +18,7 @@ mod mcp;
 mod no_traces;
 mod openapi;
 mod plato;
+mod proxy;
 mod tool;
 #[cfg(feature = "otlp")]
 mod traces;
@@ -33,6 +34,7 @@ pub(crate) use self::files::Files;
 pub(crate) use self::fingerprint::Fingerprint;
 pub(crate) use self::listeners::{AuthenticatorPlan, Login, SessionTokensPlan};
 pub(crate) use self::mcp::UpstreamPlan;
+use self::proxy::ProxyPlan;
 use crate::config::{
     Admin, ConfigError, Document, Entry, Log, Path, Problem, Running, SecretRef, Sections, listed, nearest,
 };
@@ -51,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) traces: Option<TracesPlan>,
     /// With the state directory that applies: of the file, or of the variable.
     pub(crate) running: Running,
+    /// The proxies of connections to other machines, without credentials, if there are any.
+    pub(crate) proxy: Option<String>,
     /// What is allowed and probably not meant.
     pub(crate) warnings: Vec<Problem>,
 }
@@ -98,7 +102,11 @@ pub(crate) async fn plan(
         warnings: Vec::new(),
         files,
         names: BTreeMap::new(),
+        proxy: ProxyPlan::of_environment(),
     };
+    if let Some(proxy) = planner.file_proxy() {
+        planner.proxy = proxy;
+    }
     let state_dir = planner.state_dir();
     let entities = planner.entities(state_dir.as_deref());
     let mut tools = planner.http_tools();
@@ -113,6 +121,8 @@ pub(crate) async fn plan(
     planner.log_level();
     planner.check_unused_backends();
     planner.look_for_oversights(&tools, authenticator.is_some());
+    let proxies = &planner.proxy.config;
+    let proxy = (!proxies.is_direct()).then(|| proxies.describe());
     let Planner { problems, mut warnings, .. } = planner;
     if !problems.is_empty() {
         return Err(ConfigError::new(file, problems));
@@ -130,6 +140,7 @@ pub(crate) async fn plan(
         log: sections.log.clone(),
         traces,
         running: Running { state_dir, ..sections.sidecar.clone() },
+        proxy,
         warnings,
     })
 }
@@ -146,6 +157,8 @@ struct Planner<'p> {
     files: &'p mut Files,
     /// The tools' names, with the lines where they stand.
     names: BTreeMap<String, usize>,
+    /// The proxies of all connections.
+    proxy: ProxyPlan,
 }
 
 impl Planner<'_> {

@@ -8,8 +8,8 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use platools::tool::Requirement;
 use platools::{Tool, ToolCall, ToolError, ToolSpec};
-use platools_net::client::read_body;
-use platools_net::innermost_reason;
+use platools_net::Proxy;
+use platools_net::client::{connect_reason, read_body};
 use platools_openapi::{Document, Method as OperationMethod, Operation, OperationRequest, Selection, import};
 use url::Url;
 
@@ -134,17 +134,20 @@ impl Planner<'_> {
         }
         let url = address::server(document, &self.sections.egress);
         let url = self.noted(at, url)?;
-        let PlannedClient { client, .. } = self.client(section, file.ca_file.as_deref(), None)?;
-        let fetched = tokio::time::timeout(FETCH, fetch(&client, url))
+        let PlannedClient { client, proxy, .. } =
+            self.client(section, &url, file.ca_file.as_deref(), None)?;
+        let fetched = tokio::time::timeout(FETCH, fetch(&client, proxy.as_ref(), url))
             .await
             .unwrap_or_else(|_| Err(format!("the document did not come within {} s", FETCH.as_secs())));
         self.noted(at, fetched)
     }
 }
 
-async fn fetch(client: &reqwest::Client, url: Url) -> Result<Vec<u8>, String> {
-    let failed =
-        |error: reqwest::Error| format!("the document cannot be fetched: {}", innermost_reason(&error));
+async fn fetch(client: &reqwest::Client, proxy: Option<&Proxy>, url: Url) -> Result<Vec<u8>, String> {
+    let failed = |error: reqwest::Error| {
+        let proxy = proxy.filter(|_| error.is_connect());
+        format!("the document cannot be fetched: {}", connect_reason(&error, proxy))
+    };
     let mut answer = client.get(url).send().await.map_err(failed)?;
     if answer.status().is_redirection() {
         return Err("the document is elsewhere (the server redirects): write the URL where it is".to_owned());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plato_sdk::tools::{DesktopTools, Pictures, SessionPerThread, Sharing, ToolShape};
-use plato_sdk::{Env, Plato, Size};
+use plato_sdk::{Env, Plato, ProxyConfig, Size};
 use platools::ToolSpec;
 
 use super::fingerprint::Fingerprinter;
@@ -44,11 +44,12 @@ impl Planner<'_> {
             Some(size) => self.noted(&at.key("screen"), size).map(Some),
         };
         let key = self.secret(&at.key("api_key"), &file.api_key)?;
-        let plato = client(file, key.expose());
+        let plato = client(file, key.expose(), self.proxy.config.clone());
         let plato = self.noted(at, plato)?;
         let (machine, screen) = (machine?, screen?);
         let lifetime = file.lifetime.map(|time| time.0);
-        let fingerprint = Fingerprinter::default().add(file).add(&key.expose()).finish();
+        let proxy = self.proxy.fingerprint.as_bytes();
+        let fingerprint = Fingerprinter::default().add(file).add(&key.expose()).add(&proxy).finish();
 
         let mut desktops = DesktopTools::per_conversation(&plato, move |plato| {
             let session = plato.session();
@@ -121,8 +122,8 @@ impl Planner<'_> {
     }
 }
 
-fn client(file: &config::Plato, key: &str) -> Result<Plato, String> {
-    let mut plato = Plato::builder().api_key(key);
+fn client(file: &config::Plato, key: &str, proxy: ProxyConfig) -> Result<Plato, String> {
+    let mut plato = Plato::builder().api_key(key).proxy(proxy);
     if let Some(url) = &file.base_url {
         plato = plato.base_url(url);
     }

@@ -39,7 +39,8 @@ impl Planner<'_> {
         if endpoint.path() == "/" {
             endpoint.set_path(PATH);
         }
-        let PlannedClient { client, made_of } = self.client(at, file.ca_file.as_deref(), Some(CONNECT))?;
+        let PlannedClient { client, made_of, .. } =
+            self.client(at, &endpoint, file.ca_file.as_deref(), Some(CONNECT))?;
         let service_name = file.service_name.clone().unwrap_or_else(|| SERVICE.to_owned());
         let fingerprint = fingerprint.add(&made_of.as_bytes()).finish();
         Some(TracesPlan { endpoint, headers, client, service_name, sample_ratio, fingerprint })

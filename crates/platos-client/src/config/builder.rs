@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use platools_net::SecretText;
+use platools_net::{ProxyConfig, SecretText};
 
 use super::{
     BaseUrl, ReconnectPolicy, RefreshFn, RefreshRequest, Refresher, RetryPolicy, Scope, Secret, StreamLimits,
@@ -27,6 +27,7 @@ pub(crate) enum Mode {
 pub(crate) struct Config {
     pub(crate) base: BaseUrl,
     pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) proxy: ProxyConfig,
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) retry: RetryPolicy,
@@ -90,6 +91,7 @@ pub struct ClientBuilder<M> {
     scope: Option<Scope>,
     user_token: Option<SecretText>,
     ca_file: Option<PathBuf>,
+    proxy: Option<ProxyConfig>,
     timeout: Duration,
     connect_timeout: Duration,
     retry: RetryPolicy,
@@ -108,6 +110,7 @@ impl ClientBuilder<NoMode> {
             scope: None,
             user_token: None,
             ca_file: None,
+            proxy: None,
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             retry: RetryPolicy::default(),
@@ -147,6 +150,7 @@ impl ClientBuilder<NoMode> {
             scope: self.scope,
             user_token: self.user_token,
             ca_file: self.ca_file,
+            proxy: self.proxy,
             timeout: self.timeout,
             connect_timeout: self.connect_timeout,
             retry: self.retry,
@@ -238,6 +242,14 @@ impl<M> ClientBuilder<M> {
         self
     }
 
+    /// The proxies for requests and streams, instead of those of the environment: `HTTPS_PROXY`, `ALL_PROXY`,
+    /// `NO_PROXY`, and `HTTP_PROXY` for `http://`. Loopback never goes through a proxy. A custom
+    /// [`http_client`](Self::http_client) has its own.
+    pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
     /// How long one attempt of a request may take, 30 s by default, and how long a stream may take from dialling
     /// to the namespace.
     pub fn timeout(mut self, time: Duration) -> Self {
@@ -276,8 +288,8 @@ impl<M> ClientBuilder<M> {
         self
     }
 
-    /// Sends requests through a client of one's own, such as one with a proxy. Streams do not go through it: its
-    /// proxies and certificates mean nothing to them. It should not follow redirects, which would carry the
+    /// Sends requests through a client of one's own. Streams do not go through it: its proxies and certificates mean
+    /// nothing to them. It should not follow redirects, which would carry the
     /// session token along.
     pub fn http_client(mut self, client: reqwest::Client) -> Self {
         self.http = Some(client);
@@ -305,6 +317,7 @@ impl<M> ClientBuilder<M> {
         let config = Config {
             base,
             ca_file: self.ca_file,
+            proxy: self.proxy.unwrap_or_else(ProxyConfig::from_env),
             timeout: self.timeout,
             connect_timeout: self.connect_timeout,
             retry: self.retry,

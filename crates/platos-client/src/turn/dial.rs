@@ -19,7 +19,9 @@ pub(super) async fn dial(client: &PlatosClient, issued: &Issued) -> Result<WebSo
     let config = &client.shared.config;
     let (host, port) = (config.base.host(), config.base.port());
     let tls = config.base.is_encrypted().then_some(&client.shared.tls);
-    match timeout(config.connect_timeout, dial::connect(&host, port, tls)).await {
+    let proxy = config.proxy.for_url(&config.base.socket());
+    let proxy = proxy.map_err(|error| Failure::fatal(ProtocolError::new(STREAM, error.to_string())))?;
+    match timeout(config.connect_timeout, dial::connect(&host, port, tls, proxy)).await {
         Ok(Ok(connection)) => upgrade(client, issued, connection).await,
         Ok(Err(error)) => Err(Failure::lost(error.to_string())),
         Err(_elapsed) => Err(Failure::lost(format!("cannot connect to {host}:{port}: timed out"))),

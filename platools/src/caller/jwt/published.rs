@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{Request, StatusCode};
 use jsonwebtoken::{DecodingKey, Header};
+use platools_net::ProxyConfig;
 use platools_net::client::{self, HttpClient};
 use platools_net::policy::http_url;
 use platools_net::tls;
@@ -68,7 +69,16 @@ impl JwtAuthenticator {
     /// # Errors
     /// If the URL is not `https://` (or `http://` to loopback).
     pub fn jwks_url(url: &str) -> Result<Self, JwtKeyError> {
-        Ok(Self::new(Published::new(url)?))
+        Self::jwks_url_through(url, ProxyConfig::from_env())
+    }
+
+    /// Like [`jwks_url`](Self::jwks_url), with these proxies instead of those of the environment. Loopback never goes
+    /// through a proxy.
+    ///
+    /// # Errors
+    /// If the URL is not `https://` (or `http://` to loopback).
+    pub fn jwks_url_through(url: &str, proxy: ProxyConfig) -> Result<Self, JwtKeyError> {
+        Ok(Self::new(Published::new(url, proxy)?))
     }
 }
 
@@ -123,12 +133,12 @@ impl Keys for Published {
 }
 
 impl Published {
-    fn new(url: &str) -> Result<Self, JwtKeyError> {
+    fn new(url: &str, proxy: ProxyConfig) -> Result<Self, JwtKeyError> {
         let url = http_url(url, false).map_err(|error| JwtKeyError::Url { problem: error.to_string() })?;
         let client = tls::client_config(None)
-            .and_then(|tls| client::build(client::client_builder(tls).connect_timeout(TIMEOUT / 2)))
+            .and_then(|tls| client::build(client::client_builder(tls, &proxy).connect_timeout(TIMEOUT / 2)))
             .map_err(|error| JwtKeyError::Tls { problem: error.to_string() })?;
-        let client = HttpClient::new(client, MAX_BODY);
+        let client = HttpClient::new(client, MAX_BODY).through(proxy);
         let source = Source { shown: without_query(&url), url: url.into(), client, pinned: None };
         Ok(Self { source, known: Arc::default(), fetched_at: Arc::default(), is_failing: Arc::default() })
     }
@@ -202,7 +212,8 @@ mod tests {
 
     #[test]
     fn the_query_of_the_url_is_not_logged() {
-        let keys = Published::new("https://accounts.example/keys?api_key=s3cret#s3cret").unwrap();
+        let url = "https://accounts.example/keys?api_key=s3cret#s3cret";
+        let keys = Published::new(url, ProxyConfig::direct()).unwrap();
         assert_eq!(keys.source.shown, "https://accounts.example/keys");
         assert!(!format!("{keys:?}").contains("s3cret"));
     }

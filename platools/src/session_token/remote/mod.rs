@@ -13,10 +13,10 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request};
-use platools_net::Backoff;
 use platools_net::client::{self, HttpClient, HttpError};
 use platools_net::policy::{UrlError, http_url};
 use platools_net::tls::{self, TlsError};
+use platools_net::{Backoff, ProxyConfig};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -26,6 +26,7 @@ use super::{
     CheckedClaims, ClaimsError, Mint, MintConfigError, MintError, RemoteMintError, SessionScope,
     SessionToken, SessionTokens, UserIdentity, UserMeta, unix_seconds,
 };
+use crate::host::ConfigError;
 use crate::verify::{Secret, SecretError};
 use crate::{HostConfig, SecretSource};
 
@@ -88,6 +89,7 @@ pub struct RemoteMintBuilder {
     scope: SessionScope,
     ca_file: Option<PathBuf>,
     allow_insecure: bool,
+    proxy: Option<ProxyConfig>,
     timeout: Duration,
 }
 
@@ -97,7 +99,15 @@ impl RemoteMint {
     /// rejected. It is reloaded like the secret of a [`LocalMint`](super::LocalMint).
     pub fn builder(url: impl Into<String>, bearer: SecretSource, scope: SessionScope) -> RemoteMintBuilder {
         let url = url.into();
-        RemoteMintBuilder { url, bearer, scope, ca_file: None, allow_insecure: false, timeout: TIMEOUT }
+        RemoteMintBuilder {
+            url,
+            bearer,
+            scope,
+            ca_file: None,
+            allow_insecure: false,
+            proxy: None,
+            timeout: TIMEOUT,
+        }
     }
 }
 
@@ -111,6 +121,13 @@ impl RemoteMintBuilder {
     /// Permits `http://` to other machines, which sends the bearer and the tokens unencrypted.
     pub fn allow_insecure(mut self, allow: bool) -> Self {
         self.allow_insecure = allow;
+        self
+    }
+
+    /// Sets the proxies for requests to the platform, instead of those of the environment. Loopback never goes through
+    /// a proxy.
+    pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
+        self.proxy = Some(proxy);
         self
     }
 
@@ -140,16 +157,20 @@ impl RemoteMintBuilder {
         url.set_fragment(None);
         let bearer = Rotating::new(self.bearer, bearer)
             .map_err(|unusable| MintConfigError::Bearer { problem: bearer_problem(&unusable) })?;
+        let proxy = self.proxy.unwrap_or_else(ProxyConfig::from_env);
+        if let Err(error) = proxy.for_url(&url) {
+            return Err(ConfigError::Proxy(error).into());
+        }
         let client = tls::client_config(self.ca_file.as_deref())
             .and_then(|tls| {
                 let connect_timeout = CONNECT_TIMEOUT.min(self.timeout);
-                client::build(client::client_builder(tls).connect_timeout(connect_timeout))
+                client::build(client::client_builder(tls, &proxy).connect_timeout(connect_timeout))
             })
             .map_err(|error| match error {
                 TlsError::CaFile { path, problem } => MintConfigError::CaFile { path, problem },
                 TlsError::Setup(problem) => MintConfigError::Tls(problem),
             })?;
-        let client = HttpClient::new(client, MAX_ANSWER);
+        let client = HttpClient::new(client, MAX_ANSWER).through(proxy);
         Ok(RemoteMint { scope: self.scope, url: url.into(), bearer, client, timeout: self.timeout })
     }
 }
@@ -297,6 +318,9 @@ pub(super) fn tokens(
     let mut mint = RemoteMint::builder(url, bearer, scope).allow_insecure(shared.allow_insecure);
     if let Some(file) = &shared.ca_file {
         mint = mint.ca_file(file);
+    }
+    if let Some(proxy) = &shared.proxy {
+        mint = mint.proxy(proxy.clone());
     }
     Ok(SessionTokens::new(mint.build()?))
 }
