@@ -1,8 +1,8 @@
-//! What everything that signs or verifies a JSON Web Token shares: which cryptography does it, and that no claim
-//! stands in it twice.
+//! For everything that signs or verifies a JSON Web Token: the choice of its cryptography, and the check that no
+//! claim is duplicate. It must not know what the claims mean.
 //!
-//! `jsonwebtoken` looks for its provider in a place of the whole process, and panics at the first token when
-//! another crate of the program switched on a second backend and nobody chose. It must not know claims.
+//! `jsonwebtoken` has one cryptography provider for the whole process. If another crate enables a second one and the
+//! program chooses none, it panics at the first token.
 
 pub(crate) mod unique;
 

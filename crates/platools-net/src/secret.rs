@@ -40,7 +40,7 @@ pub enum SecretFileError {
     #[error("is larger than {} KiB: a secret is short", MAX_FILE_BYTES / 1024)]
     TooLarge,
     /// The file is not UTF-8.
-    #[error("is not text")]
+    #[error("is not UTF-8 text: save it as plain text")]
     NotText,
 }
 

@@ -80,7 +80,7 @@ pub enum Report {
         done: f64,
         /// How much there is to do, if that is known.
         total: Option<f64>,
-        /// The same in words.
+        /// What is being done, for people.
         message: Option<String>,
     },
     /// A message for the client.

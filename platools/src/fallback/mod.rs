@@ -118,7 +118,9 @@ async fn take(State(route): State<Route>, request: Request<Body>) -> Response {
     match receive(&route, request).await {
         // A task of its own, so that the call goes on when the client does not wait for it.
         Ok(call) => tokio::spawn(run(Arc::clone(route.host.shared()), call)).await.map_or_else(
-            |_| plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error".to_owned()),
+            |_| {
+                plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error, see the log of the host".to_owned())
+            },
             answer::of,
         ),
         Err(response) => response,
@@ -140,8 +142,9 @@ async fn receive(route: &Route, request: Request<Body>) -> Result<Admitted, Resp
         Trouble::TooSlow => refuse(StatusCode::REQUEST_TIMEOUT, "the call took too long to arrive, retry"),
         Trouble::Broken => refuse(StatusCode::BAD_REQUEST, "the call arrived incomplete, retry"),
     })?;
-    let text = std::str::from_utf8(&body.bytes)
-        .map_err(|_| refuse(StatusCode::BAD_REQUEST, "the call is not UTF-8"))?;
+    let text = std::str::from_utf8(&body.bytes).map_err(|_| {
+        refuse(StatusCode::BAD_REQUEST, "the call is not UTF-8: send the signed text as UTF-8")
+    })?;
     let (envelope, traceparent) = headers::read(&parts.headers)
         .map_err(|repeated| refuse(StatusCode::BAD_REQUEST, &format!("duplicate header `{repeated}`")))?;
     let call_id = envelope.call_id.as_deref().unwrap_or_default().to_owned();
@@ -151,7 +154,7 @@ async fn receive(route: &Route, request: Request<Body>) -> Result<Admitted, Resp
         Received::Run(call) => return Ok(call),
         // The id is not signed, so an existing answer must not be returned here.
         Received::Running | Received::Answered(_) => {
-            let text = "this call is running or was answered already, it is not repeated";
+            let text = "this call is running or was answered already: send a new call under a new id";
             ("known_call_id", refuse(StatusCode::CONFLICT, text))
         }
         Received::Refused(refusal) => (refusal.reason(), refused(&refusal)),

@@ -301,7 +301,7 @@ async fn a_call_id_runs_once() {
     let (status, _, body) = again().to(&router).await;
     assert_eq!(
         (status, body.as_str()),
-        (409, "this call is running or was answered already, it is not repeated")
+        (409, "this call is running or was answered already: send a new call under a new id")
     );
     let unnamed = || Sent::call("echo", r#"{"text":"hi"}"#).with("x-platos-call-id", "");
     assert_eq!((unnamed().to(&router).await.0, unnamed().to(&router).await.0), (200, 200));

@@ -128,6 +128,6 @@ pub enum HostError {
         running: usize,
     },
     /// Signal handlers cannot be installed.
-    #[error("signal handlers cannot be installed: {0}")]
+    #[error("signal handlers cannot be installed: {0}; use `run_until` to end the host in another way")]
     Signals(#[source] std::io::Error),
 }

@@ -55,7 +55,9 @@ pub enum Refusal {
     #[error("nonce_replay: this call was already received; sign a new call instead of resending it")]
     NonceReplay,
     /// The envelope belongs to another call.
-    #[error("call_id_mismatch: the signed envelope belongs to another call than the frame")]
+    #[error(
+        "call_id_mismatch: the signed envelope belongs to another call than the frame; send each call with its own"
+    )]
     CallIdMismatch,
     /// The call is meant for another scope.
     #[error(

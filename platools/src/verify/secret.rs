@@ -70,7 +70,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A secret that cannot be had or cannot be used.
+/// A secret that cannot be loaded or cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SecretError {
@@ -104,7 +104,7 @@ pub enum SecretError {
         /// The most that is read, in bytes.
         limit: u64,
     },
-    /// There is no text.
+    /// The text is empty.
     #[error("{origin} is empty: put the service secret there that the platform showed")]
     Empty {
         /// Where the secret should have come from.

@@ -36,10 +36,10 @@ pub struct CallBody<'a> {
 }
 
 impl<'a> CallBody<'a> {
-    /// Reads a body. Members that are not known are ignored; of one that stands twice the last one counts.
+    /// Reads a body. Unknown members are ignored; of duplicate ones, the last counts.
     ///
     /// # Errors
-    /// When the body is no call.
+    /// When the body is not a call.
     pub fn parse(body: &'a str) -> Result<Self, CallBodyError> {
         let (mut method, mut params) = (None, None);
         let scan = Scan::new(body);

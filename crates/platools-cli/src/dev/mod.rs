@@ -8,12 +8,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use platools::host::Signals;
 use platools::verify::Secret;
 use platools_dev::{DevError, DevPlatform, DevPlatformOptions};
 use platools_net::policy::is_loopback_address;
 use platools_toolkit::cli::output::Output;
 use serde::Serialize;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::banner::Banner;
 use self::config::EntityConfig;
@@ -63,7 +63,7 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure
         None => config::named(&options.entity).map_err(Failure::Usage)?,
     };
     // Before anything is printed that tells others to go on.
-    let mut stop = StopSignal::listen().map_err(|error| Failure::Failed(Some(error.to_string())))?;
+    let mut stop = Signals::new().map_err(|error| Failure::Failed(Some(error.to_string())))?;
     let platform = platform_options(&options, entities)?.start().await;
     let platform = platform.map_err(|error| Failure::Usage(explain(&error)))?;
     if !is_loopback_address(options.bind) {
@@ -85,7 +85,7 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure
     };
     tokio::select! {
         () = watching => {}
-        () = stop.received() => {}
+        () = stop.next() => {}
     }
     platform.stop().await;
     Ok(())
@@ -148,24 +148,4 @@ fn host_name(text: &str) -> Result<String, String> {
 /// Prints JSON on one line, also on a terminal.
 fn print_line(output: &Output, value: &impl Serialize) {
     output.print(&format!("{}\n", serde_json::to_string(value).unwrap_or_default()));
-}
-
-/// Somebody's wish that the program end.
-struct StopSignal {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl StopSignal {
-    /// From now on the signals no longer end the program by themselves.
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn received(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
