@@ -51,6 +51,10 @@ async fn rarely() {}
 async fn restricted() {}
 
 fn host() -> Host {
+    builder().build().unwrap()
+}
+
+fn builder() -> Platools {
     let limits = crate::Limits { call_timeout: Duration::from_millis(200), ..crate::Limits::default() };
     Platools::builder()
         .url("ws://127.0.0.1:1?entity=orders")
@@ -58,8 +62,6 @@ fn host() -> Host {
         .authenticator(|_: Credentials| async { Ok(Identity::new("usr_1")) })
         .limits(limits)
         .tools(tools![whoami, echo, fail, rarely, restricted])
-        .build()
-        .unwrap()
 }
 
 /// A request as the platform sends it.
@@ -307,4 +309,33 @@ async fn a_call_id_runs_once() {
     assert_eq!((unnamed().to(&router).await.0, unnamed().to(&router).await.0), (200, 200));
     let refused = || Sent::call("echo", "{}").with("x-platos-call-id", "call-2");
     assert_eq!(refused().to(&router).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_host_that_never_connects_remembers_calls_over_a_restart() {
+    let state = std::env::temp_dir().join(format!("platools-fallback-{:016x}", fastrand::u64(..)));
+    // A host, its handles and its router, one after the other in one process.
+    let start = || {
+        let host = builder().state_dir(&state).build().unwrap();
+        HttpFallback::new(&host.handle()).into_router()
+    };
+    let sent = Sent::call("echo", r#"{"text":"hello"}"#);
+    let (status, _, body) = sent.to(&start()).await;
+    assert_eq!(
+        (status, &*body),
+        (
+            401,
+            "signed_before_restart: the call was signed before this host started, so it could be a replay of a call that ran; sign a new call instead of resending it"
+        )
+    );
+    let router = start();
+    let sent = Sent::call("echo", r#"{"text":"hello"}"#);
+    assert_eq!(sent.to(&router).await.0, 200);
+    drop(router);
+    let router = start();
+    let (status, _, body) = sent.to(&router).await;
+    assert!(status == 401 && body.starts_with("nonce_replay: "), "{status} {body}");
+    assert_eq!(Sent::call("echo", r#"{"text":"hello"}"#).to(&router).await.0, 200);
+    drop(router);
+    std::fs::remove_dir_all(state).unwrap();
 }

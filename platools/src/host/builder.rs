@@ -13,13 +13,13 @@ use super::callback::Callback;
 use super::coordinator::Coordinator;
 use super::events::Events;
 use super::outbox::Outbox;
-use super::{ConfigError, Host, HostConfig, HostState, LocalHost, Shared, StateDir, WhenSuperseded};
+use super::{ConfigError, Host, HostConfig, HostState, LocalHost, Shared, WhenSuperseded, replay_file};
 use crate::caller::{Authentication, Authenticator, States};
 use crate::error::Error;
 use crate::intake::Intake;
 use crate::run::{Dispatcher, Limits, Rules, ToolTable};
 use crate::tool::{Registry, Tool, Toolset};
-use crate::verify::{SecretSource, Verifier, VerifierOptions};
+use crate::verify::{SecretSource, VerificationMode, Verifier, VerifierOptions};
 use crate::wire::Scope;
 
 /// Builds a [`Host`].
@@ -105,7 +105,7 @@ impl Platools {
         self
     }
 
-    /// Sets the directory for what must outlive the process; see [`StateDir`].
+    /// Sets the directory for what must outlive the process; see [`HostConfig::state_dir`].
     pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.config.state_dir = Some(path.into());
         self
@@ -257,9 +257,6 @@ impl Platools {
         let source = self.config.secret.clone().ok_or(ConfigError::MissingSecret)?;
         let secret = source.load().map_err(ConfigError::from)?;
         let tls = self.config.tls(&url)?;
-        if let Some(path) = &self.config.state_dir {
-            StateDir::open(path)?;
-        }
         let callback = self.config.callback()?;
         let proxy = self.config.proxy_for(&url)?;
 
@@ -281,7 +278,15 @@ impl Platools {
         warn_of_oversights(&dispatcher.tools().registry(), &config.limits);
         let events = Events::default();
         let scope = Scope { entity_id: url.entity(), ..Scope::default() };
-        let verifier = Verifier::new(&secret, config.verification.clone());
+        let options = config.verification.clone();
+        let verifier = match &config.state_dir {
+            // Last, so that a host that is not built after all leaves nothing behind.
+            Some(path) if options.mode != VerificationMode::Off => {
+                let memory = replay_file::open(path, &url, &options)?;
+                Verifier::with_memory(&secret, options, memory)
+            }
+            _ => Verifier::new(&secret, options),
+        };
         let shared = Shared {
             intake: Intake::new(verifier, dispatcher, config.show_internal_errors),
             scope: scope.into(),

@@ -78,8 +78,11 @@ pub struct HostConfig {
     /// Whether to allow `ws://` to other machines, which sends the secret unencrypted, and a `callback_url` with
     /// `http://`.
     pub allow_insecure: bool,
-    /// The directory for what must outlive the process, see [`StateDir`](super::StateDir). Created where it is missing.
-    /// Default: none.
+    /// The directory for what must outlive the process. Created where it is missing. Default: none.
+    ///
+    /// It keeps the memory of nonces, so that a call captured before a restart is refused after it, over the socket and
+    /// over HTTP. Without it, such a call runs again within 300 s of its signature. Entities may share a directory; two
+    /// processes of the same entity and environment may not.
     pub state_dir: Option<PathBuf>,
     /// The URL at which the platform calls the tools over HTTP while the WebSocket is away (protocol §6). Without one,
     /// agents do not see the tools meanwhile.

@@ -67,6 +67,15 @@ impl Status {
             self.welcomed_at = Some(Instant::now());
         }
         let action = self.machine.on(event);
+        // The last state is published when everything is done.
+        if !self.machine.state().is_final() {
+            self.publish();
+        }
+        action
+    }
+
+    /// Publishes the state of the machine, if it has changed.
+    fn publish(&self) {
         let now = self.machine.state();
         let before = self.state.send_replace(now);
         if before != now {
@@ -74,7 +83,6 @@ impl Status {
             observe::host_state(now.as_str(), true);
             self.shared.events.tell(HostEvent::State(now));
         }
-        action
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -132,48 +140,68 @@ impl Status {
     }
 }
 
-/// Connects and stays connected.
+/// Connects and stays connected. Afterwards, nonces are stored.
 pub(super) async fn drive(
     shared: Arc<Shared>,
-    mut secret: Secret,
+    secret: Secret,
     state: watch::Sender<HostState>,
 ) -> Result<(), HostError> {
     let mut status = Status::new(Arc::clone(&shared), state);
+    let ended = stay_connected(&shared, &mut status, secret).await;
+    let memory = shared.intake.verifier().memory();
+    // Handles may keep the memory until the process ends. Another host of this process goes on with it, though.
+    if memory.is_stored() && Arc::strong_count(memory) == 1 {
+        let shared = Arc::clone(&shared);
+        let stored = tokio::task::spawn_blocking(move || shared.intake.verifier().memory().mark_stopped());
+        if timeout(FAREWELL, stored).await.is_err() {
+            tracing::warn!("the state directory is slow: stopping before the nonces are stored");
+        }
+    }
+    // Whoever waits for it may end the process.
+    status.publish();
+    ended
+}
+
+async fn stay_connected(
+    shared: &Arc<Shared>,
+    status: &mut Status,
+    mut secret: Secret,
+) -> Result<(), HostError> {
     if let Some(coordinator) = &shared.coordinator {
-        coordinator.attach(Gateway::new(&shared));
+        coordinator.attach(Gateway::new(shared));
     }
     loop {
         status.welcomed_at = None;
-        if !*shared.lead.borrow() && stand_by(&shared, &mut status).await {
+        if !*shared.lead.borrow() && stand_by(shared, status).await {
             status.on(Event::Drained);
             return Ok(());
         }
-        let ending = connect(&shared, &mut status, &secret).await;
+        let ending = connect(shared, status, &secret).await;
         // The secret is reloaded after every wait too; here, the result decides the next step.
         let about_secret = matches!(ending, Ending::SecretRotated | Ending::SecretRefused);
-        let new_secret = about_secret && refresh(&shared, &mut secret).await;
+        let new_secret = about_secret && refresh(shared, &mut secret).await;
         if status.welcomed_at.is_some() {
             status.predecessor_may_be_open = !matches!(ending, Ending::GoingAway | Ending::SecretRotated);
         }
         let lasted = status.welcomed_at.map_or(Duration::ZERO, |at| at.elapsed());
-        report(&shared, &ending);
+        report(shared, &ending);
         match status.on(Event::Ended { ending, new_secret, lasted }) {
             Action::Continue | Action::Dial => {}
             Action::Wait(wait) => {
                 tracing::info!(?wait, state = %status.machine.state(), "reconnecting after a wait");
                 let until = Instant::now() + wait;
                 let watched = about_secret.then_some(&mut secret);
-                if pause(&shared, &mut status, until, watched).await {
+                if pause(shared, status, until, watched).await {
                     status.on(Event::Drained);
                     return Ok(());
                 }
-                refresh(&shared, &mut secret).await;
+                refresh(shared, &mut secret).await;
                 status.on(Event::WaitOver);
             }
             Action::Stop => return Ok(()),
             Action::GiveUp(why) => {
                 shared.dispatcher().close();
-                return Err(explain(&shared, why));
+                return Err(explain(shared, why));
             }
         }
     }

@@ -41,15 +41,11 @@ pub enum ConfigError {
         problem: String,
     },
     /// The state directory cannot be used.
-    #[error(
-        "the state directory {path} (PLATOOLS_STATE_DIR or `state_dir`) {problem}: name a directory that this process may \
-         write",
-        path = path.display()
-    )]
+    #[error("the state directory {path} (PLATOOLS_STATE_DIR or `state_dir`) {problem}", path = path.display())]
     StateDir {
         /// The directory.
         path: PathBuf,
-        /// The problem.
+        /// The problem, and what to do.
         problem: String,
     },
     /// The proxy for the platform's URL cannot be used.

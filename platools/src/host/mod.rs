@@ -12,7 +12,7 @@
 //! | `coordinator` | the seam for several processes behind one connection |
 //! | `driver`, `shutdown` | the reconnect loop, and signals |
 //! | `events` | events for observers |
-//! | `state_dir` | the directory for what must outlive the process |
+//! | `state_dir`, `replay_file` | the directory for what must outlive the process, and the memory of nonces in it |
 //!
 //! This room must not know how a call is verified or run: it hands frames to `intake` and takes finished calls.
 
@@ -31,6 +31,7 @@ mod local;
 mod machine;
 mod outbox;
 mod probe;
+mod replay_file;
 mod session;
 mod shared;
 mod shutdown;

@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use fs4::{FileExt, TryLockError};
+
 use super::ConfigError;
 
 /// A directory for files that outlive the process, such as what protects a restarted host from replayed calls.
@@ -29,19 +31,20 @@ impl StateDir {
     /// Opens the directory, and creates it where it is missing.
     ///
     /// # Errors
-    /// When it cannot be created, is no directory, or cannot be written.
+    /// When it cannot be created, is not a directory, or cannot be written.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, ConfigError> {
         let path = path.into();
         let problem = |problem: String| ConfigError::StateDir { path: path.clone(), problem };
         if path.exists() && !path.is_dir() {
-            return Err(problem("is not a directory".to_owned()));
+            return Err(problem("is not a directory: name one".to_owned()));
         }
-        create(&path).map_err(|error| problem(format!("cannot be created: {error}")))?;
+        let advice = "name a directory that this process's user may write";
+        create(&path).map_err(|error| problem(format!("cannot be created: {error}; {advice}")))?;
         // Permissions do not tell: the file system may be read-only, or full.
         let probe = path.join(format!(".probe-{}-{:08x}", std::process::id(), fastrand::u32(..)));
         let written = write(&probe, b"probe");
         let _ = fs::remove_file(&probe);
-        written.map_err(|error| problem(format!("cannot be written: {error}")))?;
+        written.map_err(|error| problem(format!("cannot be written: {error}; {advice}")))?;
         Ok(Self(path))
     }
 
@@ -78,6 +81,16 @@ impl StateDir {
         // in any case.
         let _ = File::open(&self.0).and_then(|directory| directory.sync_all());
         Ok(())
+    }
+
+    /// Locks a file until it is dropped, or the process ends in any way; `None` if somebody else has locked it.
+    pub(super) fn lock(&self, name: &str) -> io::Result<Option<File>> {
+        let file = private().read(true).write(true).create(true).truncate(false).open(self.0.join(name))?;
+        match FileExt::try_lock(&file) {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 }
 

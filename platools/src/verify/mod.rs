@@ -8,6 +8,7 @@
 
 #[cfg(feature = "__bench")]
 pub(crate) mod bench;
+mod memory;
 mod options;
 mod refusal;
 mod replay;
@@ -17,6 +18,7 @@ mod source;
 mod timestamp;
 mod verifier;
 
+pub(crate) use memory::{ReplayMemory, ReplayStore};
 pub use options::{VerificationMode, VerifierOptions};
 pub use refusal::Refusal;
 pub use secret::{MIN_SECRET_CHARACTERS, Secret, SecretError};

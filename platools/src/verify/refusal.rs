@@ -39,6 +39,12 @@ pub enum Refusal {
          call again"
     )]
     WindowNarrowed,
+    /// The call was signed before this host started, and the nonces of that time are not known any more.
+    #[error(
+        "signed_before_restart: the call was signed before this host started, so it could be a replay of a call that \
+         ran; sign a new call instead of resending it"
+    )]
+    SignedBeforeRestart,
     /// The call has no nonce, so it could be replayed.
     #[error(
         "nonce_missing: the call has no nonce and could be replayed; update the platform, or allow legacy signatures \
@@ -76,6 +82,7 @@ impl Refusal {
             Self::SignatureMissing => "signature_missing",
             Self::TimestampInvalid => "timestamp_invalid",
             Self::TimestampSkewExceeded { .. } | Self::WindowNarrowed => "timestamp_skew_exceeded",
+            Self::SignedBeforeRestart => "signed_before_restart",
             Self::NonceMissing => "nonce_missing",
             Self::SignatureMismatch => "signature_mismatch",
             Self::NonceReplay => "nonce_replay",
@@ -97,6 +104,7 @@ mod tests {
             Refusal::TimestampInvalid,
             Refusal::TimestampSkewExceeded { skew: Duration::from_secs(301), ahead: true, allowed },
             Refusal::WindowNarrowed,
+            Refusal::SignedBeforeRestart,
             Refusal::NonceMissing,
             Refusal::SignatureMismatch,
             Refusal::NonceReplay,

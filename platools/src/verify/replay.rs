@@ -11,12 +11,15 @@
 //!
 //! Nonces are added only after the signature was verified, so only the platform can fill the guard. Each is stored as
 //! a 64-bit hash under a random key of the guard, so that collisions cannot be searched for. Among 100 000 nonces, one
-//! new nonce in 10^14 collides, and its call is refused.
+//! new nonce in 10^14 collides, and its call is refused. The key outlives the process together with the hashes.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher};
+
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
 
 use super::timestamp::Microseconds;
 
@@ -41,7 +44,7 @@ pub(super) enum Admission {
 /// Remembers the nonces of verified calls.
 pub(super) struct ReplayGuard {
     capacity: usize,
-    key: RandomState,
+    hasher: SipHasher13,
     seen: HashSet<Fingerprint, BuildHasherDefault<FingerprintHasher>>,
     /// The nonces of each timestamp. Calls often share a timestamp, since it has millisecond resolution.
     by_age: BTreeMap<Microseconds, Vec<Fingerprint>>,
@@ -51,13 +54,32 @@ pub(super) struct ReplayGuard {
 
 impl ReplayGuard {
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            capacity: capacity.max(1),
-            key: RandomState::new(),
-            seen: HashSet::default(),
-            by_age: BTreeMap::new(),
-            forgotten: None,
-        }
+        // The random keys of the standard library, which it does not hand out themselves.
+        let random = RandomState::new();
+        Self::restore(
+            capacity,
+            Nonces { key: (random.hash_one(0_u8), random.hash_one(1_u8)), ..Nonces::default() },
+        )
+    }
+
+    /// Creates a guard that remembers these nonces.
+    pub(super) fn restore(capacity: usize, nonces: Nonces) -> Self {
+        let Nonces { key, forgotten, by_age } = nonces;
+        let by_age: BTreeMap<Microseconds, Vec<Fingerprint>> = by_age
+            .into_iter()
+            .map(|(timestamp, nonces)| (timestamp, nonces.into_iter().map(Fingerprint).collect()))
+            .collect();
+        let seen = by_age.values().flatten().copied().collect();
+        let hasher = SipHasher13::new_with_keys(key.0, key.1);
+        Self { capacity: capacity.max(1), hasher, seen, by_age, forgotten }
+    }
+
+    /// Returns what [`restore`](Self::restore) needs.
+    pub(super) fn nonces(&self) -> Nonces {
+        let by_age = self.by_age.iter();
+        let by_age =
+            by_age.map(|(timestamp, nonces)| (*timestamp, nonces.iter().map(|nonce| nonce.0).collect()));
+        Nonces { key: self.hasher.keys(), forgotten: self.forgotten, by_age: by_age.collect() }
     }
 
     /// Returns whether the nonce of a call with this timestamp may have been evicted.
@@ -75,7 +97,7 @@ impl ReplayGuard {
         if self.is_forgotten(timestamp) {
             return Admission::Forgotten;
         }
-        let fingerprint = Fingerprint(self.key.hash_one(nonce));
+        let fingerprint = Fingerprint(self.hasher.hash(nonce.as_bytes()));
         if !self.seen.insert(fingerprint) {
             return Admission::Replayed;
         }
@@ -126,6 +148,14 @@ impl fmt::Debug for ReplayGuard {
             .field("remembered", &self.seen.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The nonces of a guard as they are stored. Knowing them does not help to forge a call.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Nonces {
+    key: (u64, u64),
+    forgotten: Option<Microseconds>,
+    by_age: Vec<(Microseconds, Vec<u64>)>,
 }
 
 /// The keyed hash of a nonce.

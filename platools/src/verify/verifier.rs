@@ -1,9 +1,9 @@
 //! Verifies a call (protocol §6): signature, age, nonce and scope.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use super::replay::{Admission, ReplayGuard};
+use super::memory::ReplayMemory;
 use super::timestamp::{self, Microseconds};
 use super::{Refusal, Secret, SigningKey, VerificationMode, VerifierOptions};
 use crate::wire::{CallFrame, RawEnvelope, Scope};
@@ -14,6 +14,10 @@ use crate::wire::{CallFrame, RawEnvelope, Scope};
 /// [`VerifierOptions::replay_capacity`], the oldest nonces are evicted and the window of accepted timestamps narrows
 /// accordingly: replays stay impossible, and newly signed calls are accepted at any call rate. The nonces of the
 /// newest timestamp are always kept, even beyond the capacity.
+///
+/// The nonces of a `Verifier` are gone with it, so a call can be replayed to a new one until its timestamp is too old.
+/// A host with a state directory keeps them over a restart; see
+/// [`HostConfig::state_dir`](crate::HostConfig::state_dir).
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -46,18 +50,25 @@ use crate::wire::{CallFrame, RawEnvelope, Scope};
 #[derive(Debug)]
 pub struct Verifier {
     key: RwLock<SigningKey>,
-    seen: Mutex<ReplayGuard>,
+    memory: Arc<ReplayMemory>,
     options: VerifierOptions,
 }
 
 impl Verifier {
     /// Creates a verifier with this secret.
     pub fn new(secret: &Secret, options: VerifierOptions) -> Self {
-        Self {
-            key: RwLock::new(SigningKey::new(secret)),
-            seen: Mutex::new(ReplayGuard::new(options.replay_capacity)),
-            options,
-        }
+        let memory = Arc::new(ReplayMemory::new(&options));
+        Self::with_memory(secret, options, memory)
+    }
+
+    /// Creates a verifier that shares this memory of nonces.
+    pub(crate) fn with_memory(secret: &Secret, options: VerifierOptions, memory: Arc<ReplayMemory>) -> Self {
+        Self { key: RwLock::new(SigningKey::new(secret)), memory, options }
+    }
+
+    /// Returns the memory of nonces.
+    pub(crate) fn memory(&self) -> &Arc<ReplayMemory> {
+        &self.memory
     }
 
     /// Returns the options.
@@ -147,12 +158,7 @@ impl Verifier {
             return Err(Refusal::SignatureMismatch);
         }
         let Some(nonce) = nonce else { return Ok(()) };
-        let window_start = now.saturating_sub(timestamp::microseconds(self.options.max_skew));
-        match self.seen().admit(nonce, timestamp, window_start) {
-            Admission::New => Ok(()),
-            Admission::Replayed => Err(Refusal::NonceReplay),
-            Admission::Forgotten => Err(Refusal::WindowNarrowed),
-        }
+        self.memory.admit(nonce, timestamp, now, self.max_skew())
     }
 
     fn check_skew(&self, timestamp: Microseconds, now: Microseconds) -> Result<(), Refusal> {
@@ -162,11 +168,11 @@ impl Verifier {
             return Err(Refusal::TimestampSkewExceeded { skew, ahead: timestamp > now, allowed });
         }
         // Checked again under the lock when the nonce is stored; checked here for the order of the reasons.
-        if self.seen().is_forgotten(timestamp) { Err(Refusal::WindowNarrowed) } else { Ok(()) }
+        self.memory.check_age(timestamp, now, self.max_skew())
     }
 
-    fn seen(&self) -> MutexGuard<'_, ReplayGuard> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn max_skew(&self) -> Microseconds {
+        timestamp::microseconds(self.options.max_skew)
     }
 }
 

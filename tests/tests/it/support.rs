@@ -145,7 +145,11 @@ pub(crate) fn program(path: &str, variables: &[(&str, &str)]) -> Command {
     {
         command.env_remove(format!("PLATOS_{variable}"));
     }
-    command.env_remove("PLATOOLS_HEARTBEAT_INTERVAL").env_remove("RUST_LOG").env("RUST_BACKTRACE", "0");
+    command
+        .env_remove("PLATOOLS_HEARTBEAT_INTERVAL")
+        .env_remove("PLATOOLS_STATE_DIR")
+        .env_remove("RUST_LOG")
+        .env("RUST_BACKTRACE", "0");
     command.envs(variables.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command

@@ -33,7 +33,7 @@ async fn keys_and_sections_that_do_not_exist_come_with_the_nearest_that_do() {
         ("[log]\nlevel = \"debgu\"", "`debgu` is no level: did you mean `debug`?"),
         ("[log]\nlevel = \"a=b=c\"", "this is no filter"),
         ("[sidecar]\nstate_dir = \"\"", "name a directory"),
-        ("[sidecar]\nstate_dir = \"/etc/hostname\"", "`/etc/hostname` is no directory"),
+        ("[sidecar]\nstate_dir = \"platools.toml\"", "/platools.toml` is no directory"),
         ("[sidecar]\nstate_dri = \"x\"", "did you mean `state_dir`?"),
     ] {
         says(text, part).await;

@@ -4,6 +4,7 @@ mod closes;
 mod frames_cut;
 mod load;
 mod redelivery;
+mod restart;
 mod shutdown;
 mod silence;
 mod tools;

@@ -1,0 +1,242 @@
+//! The memory of the replay guard, which can outlive the process.
+//!
+//! A signed call may be accepted within 300 s of its timestamp, so a host that restarts with an empty memory would run
+//! a captured call again. With a [`ReplayStore`], it does not:
+//!
+//! * **While the host runs**, the store has no nonces, but a mark that it runs and the newest timestamp, written at most
+//!   once a second. Writing every nonce before its call starts would make each call wait for a disk.
+//! * **When it stops**, all nonces are stored, and the mark is removed. The next start knows what ran, so it refuses
+//!   exactly the replays, whatever the clocks say.
+//! * **A start that finds the mark** follows a crash, and cannot know the calls of the last moment. It refuses whatever
+//!   may have been signed before it: up to the newest known timestamp, and up to the time of the start, which is
+//!   corrected by how far the platform's clock was ahead. So nothing of before the crash runs again, not even what the
+//!   last write missed. Calls that were on their way are signed anew by the platform when it calls again.
+//! * **A missing or damaged state** is treated like a crash.
+//!
+//! The time of the start comes from this machine's clock, which may be wrong. If the clock is later set back by more
+//! than the accepted skew, that time has no meaning, and only the platform's timestamps count.
+
+mod keeper;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+pub(crate) use self::keeper::ReplayStore;
+use self::keeper::{Keeper, Kept};
+use self::record::Record;
+use super::replay::{Admission, ReplayGuard};
+use super::timestamp::{self, Microseconds};
+use super::{Refusal, VerifierOptions};
+
+/// The timestamps of the platform have this resolution, in microseconds, and are rounded down.
+const RESOLUTION: Microseconds = 1_000;
+
+/// The nonces of verified calls, for one or more verifiers.
+pub(crate) struct ReplayMemory {
+    kept: Arc<Kept>,
+    keeper: Option<Keeper>,
+}
+
+struct State {
+    guard: ReplayGuard,
+    /// Calls signed until then are refused; a time of the platform's clock.
+    signed: Option<Microseconds>,
+    /// Calls signed until then are refused; a time of this machine's clock.
+    started: Option<Microseconds>,
+    newest: Option<Microseconds>,
+    lead: Lead,
+}
+
+impl ReplayMemory {
+    /// Creates a memory that is gone with the process.
+    pub(crate) fn new(options: &VerifierOptions) -> Self {
+        let state = State {
+            guard: ReplayGuard::new(options.replay_capacity),
+            signed: None,
+            started: None,
+            newest: None,
+            lead: Lead::default(),
+        };
+        Self { kept: Arc::new(Kept::new(state, None)), keeper: None }
+    }
+
+    /// Creates a memory that begins with what is stored, at the time `now`, and is stored from then on.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub(crate) fn open(
+        options: &VerifierOptions,
+        store: impl ReplayStore,
+        now: SystemTime,
+    ) -> io::Result<Self> {
+        let stored = store.load()?.map(|bytes| Record::read(&bytes)).transpose();
+        let record = stored.unwrap_or_else(|problem| {
+            tracing::warn!(
+                ?store,
+                "the state of the replay guard is damaged ({problem}): calls signed before this start are refused"
+            );
+            None
+        });
+        let state = State::of(record.unwrap_or_default(), options, timestamp::of(now));
+        let kept = Arc::new(Kept::new(state, Some(Box::new(store))));
+        // The mark is there before the first call is.
+        kept.mark_running()?;
+        let keeper = Keeper::start(&kept)?;
+        Ok(Self { kept, keeper: Some(keeper) })
+    }
+
+    /// Checks that the nonces of calls signed at `timestamp` are known.
+    ///
+    /// # Errors
+    /// If they may not be.
+    pub(super) fn check_age(
+        &self,
+        timestamp: Microseconds,
+        now: Microseconds,
+        max_skew: Microseconds,
+    ) -> Result<(), Refusal> {
+        self.kept.state().check_age(timestamp, now, max_skew)
+    }
+
+    /// Remembers the nonce of a verified call.
+    ///
+    /// # Errors
+    /// If the call may have run before.
+    pub(super) fn admit(
+        &self,
+        nonce: &str,
+        timestamp: Microseconds,
+        now: Microseconds,
+        max_skew: Microseconds,
+    ) -> Result<(), Refusal> {
+        {
+            let mut state = self.kept.state();
+            state.check_age(timestamp, now, max_skew)?;
+            match state.guard.admit(nonce, timestamp, now.saturating_sub(max_skew)) {
+                Admission::New => {}
+                Admission::Replayed => return Err(Refusal::NonceReplay),
+                Admission::Forgotten => return Err(Refusal::WindowNarrowed),
+            }
+            if self.keeper.is_none() {
+                return Ok(());
+            }
+            state.newest = state.newest.max(Some(timestamp));
+            state.lead.add(timestamp.saturating_sub(now), now, max_skew);
+        }
+        if let Some(keeper) = &self.keeper {
+            keeper.changed(&self.kept);
+        }
+        Ok(())
+    }
+
+    /// Returns whether the memory is stored.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.keeper.is_some()
+    }
+
+    /// Stores that the host runs, if a stop was stored before. Blocks.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    pub(crate) fn mark_running(&self) -> io::Result<()> {
+        self.kept.mark_running()
+    }
+
+    /// Stores all nonces, for a host that has stopped. Blocks.
+    pub(crate) fn mark_stopped(&self) {
+        self.kept.mark_stopped();
+    }
+}
+
+impl Drop for ReplayMemory {
+    fn drop(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            keeper.stop();
+            self.kept.mark_stopped();
+        }
+    }
+}
+
+impl fmt::Debug for ReplayMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplayMemory")
+            .field("guard", &self.kept.state().guard)
+            .field("is_stored", &self.is_stored())
+            .finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// The state of a host that starts at `now` with this record.
+    fn of(record: Record, options: &VerifierOptions, now: Microseconds) -> Self {
+        let Record { nonces, newest, lead, mut signed, started } = record;
+        let horizon = now.saturating_add(timestamp::microseconds(options.max_skew));
+        let mut started = started.filter(|started| *started <= horizon);
+        let guard = if let Some(nonces) = nonces {
+            ReplayGuard::restore(options.replay_capacity, nonces)
+        } else {
+            signed = signed.max(newest);
+            let start = now.saturating_add(lead);
+            // Of the millisecond of the start, no call can have run.
+            started = started.max(Some(start - start.rem_euclid(RESOLUTION) - 1));
+            ReplayGuard::new(options.replay_capacity)
+        };
+        // Until it is measured. A clock that was behind may have been put right.
+        let lead = Lead { assumed: lead.max(0), ..Lead::default() };
+        Self { guard, signed, started, newest, lead }
+    }
+
+    fn check_age(
+        &self,
+        timestamp: Microseconds,
+        now: Microseconds,
+        max_skew: Microseconds,
+    ) -> Result<(), Refusal> {
+        let is_before = |time: Option<Microseconds>| time.is_some_and(|time| timestamp <= time);
+        let started = self.started.filter(|started| *started <= now.saturating_add(max_skew));
+        if is_before(self.signed) || is_before(started) {
+            return Err(Refusal::SignedBeforeRestart);
+        }
+        if self.guard.is_forgotten(timestamp) { Err(Refusal::WindowNarrowed) } else { Ok(()) }
+    }
+
+    fn record(&self, is_complete: bool) -> Record {
+        Record {
+            nonces: is_complete.then(|| self.guard.nonces()),
+            newest: self.newest,
+            lead: self.lead.get(),
+            signed: self.signed,
+            started: self.started,
+        }
+    }
+}
+
+/// How far the platform's clock was ahead of this machine's, at most, in the last minutes. Less by the time of the way.
+#[derive(Debug, Default)]
+struct Lead {
+    /// What is assumed until it is measured.
+    assumed: Microseconds,
+    since: Microseconds,
+    latest: Option<Microseconds>,
+    earlier: Option<Microseconds>,
+}
+
+impl Lead {
+    fn add(&mut self, lead: Microseconds, now: Microseconds, period: Microseconds) {
+        // A single call of a clock that was wrong must not count for ever.
+        if !(self.since..=self.since.saturating_add(period)).contains(&now) {
+            self.since = now;
+            self.earlier = self.latest.take();
+        }
+        self.latest = self.latest.max(Some(lead));
+    }
+
+    fn get(&self) -> Microseconds {
+        self.latest.max(self.earlier).unwrap_or(self.assumed)
+    }
+}
