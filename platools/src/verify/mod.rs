@@ -4,6 +4,9 @@
 //! cover the identities in the envelope: to verify the caller, give the host an
 //! [`Authenticator`](crate::caller::Authenticator).
 //!
+//! Nonces are remembered in the process. A host that restarts runs a captured call again within 300 s of its signature,
+//! unless it has a [state directory](crate::HostConfig::state_dir), which keeps them.
+//!
 //! This module must not know sockets, tools or how a call runs. The current time is a parameter.
 
 #[cfg(feature = "__bench")]
