@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use self::answer::{plain, refused, too_many};
 use self::body::{Bodies, Trouble};
 use crate::host::{HostHandle, Shared};
-use crate::intake::{Arrival, Failure, Incoming, PlatformAnswer, Received, Refused};
+use crate::intake::{Arrival, Failure, Incoming, Received, Refused};
 use crate::run::Admitted;
 use crate::verify::Refusal;
 use crate::wire::MAX_FRAME_BYTES;
@@ -200,15 +200,7 @@ fn read_secret(route: &Route) -> bool {
 /// Runs a call to its end.
 async fn run(shared: Arc<Shared>, call: Admitted) -> Result<String, Failure> {
     let mut finished = call.run().await;
-    // If the call comes again over the WebSocket, it gets the same answer there.
-    let make = |call: &crate::run::Finished, answer| (Arc::clone(&call.call_id), answer);
-    let (mut answers, guard) =
-        shared.intake.answer_all(std::slice::from_mut(&mut finished), make, |(call_id, answer)| {
-            (call_id, &answer.frame)
-        });
-    drop(guard);
-    let (_, PlatformAnswer { outcome, .. }) = answers.remove(0);
-    outcome
+    shared.finished_over_http(&mut finished)
 }
 
 #[cfg(test)]

@@ -160,7 +160,8 @@ impl KeptAnswer {
 
 impl From<AnswerFrame> for KeptAnswer {
     fn from(answer: AnswerFrame) -> Self {
-        Self(answer)
+        // It waits elsewhere from now on, and holds up no calls here.
+        Self(answer.without_share())
     }
 }
 
@@ -168,5 +169,27 @@ impl fmt::Debug for KeptAnswer {
     /// Without the frame, which holds a result.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeptAnswer").field("call_id", &self.call_id()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::events::Events;
+    use crate::host::outbox::Outbox;
+    use crate::run::Limits;
+
+    #[tokio::test]
+    async fn an_answer_that_is_handed_over_gives_its_room_back() {
+        let outbox = Outbox::new(Events::default(), &Limits::default());
+        for _ in 0..20 {
+            outbox.push(AnswerFrame::new("call-1".into(), "x".repeat(7 << 20).into(), Instant::now()));
+        }
+        assert!(outbox.is_full());
+        let kept: Vec<KeptAnswer> = outbox.take_all().into_iter().map(Into::into).collect();
+        assert!(!outbox.is_full() && !outbox.is_crowded(), "calls run here again");
+        outbox.push(kept.into_iter().next_back().unwrap().0);
+        assert_eq!(outbox.len(), 1);
+        assert!(!outbox.is_full());
     }
 }

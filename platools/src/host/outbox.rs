@@ -89,6 +89,11 @@ impl AnswerFrame {
         self.sent
     }
 
+    /// Gives the share of the budget back, of an answer that leaves this host unsent.
+    pub(super) fn without_share(self) -> Self {
+        Self { share: None, ..self }
+    }
+
     /// Returns the size in memory, in bytes.
     fn size(&self) -> usize {
         self.call_id.len() + self.frame.len()

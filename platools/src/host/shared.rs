@@ -13,6 +13,8 @@ use super::coordinator::{Coordinator, RoutedCall};
 use super::events::Events;
 use super::outbox::{AnswerFrame, Frames, Outbox};
 use super::{HostConfig, HostEvent, Registration};
+#[cfg(feature = "http")]
+use crate::intake::Failure;
 use crate::intake::{Intake, PlatformAnswer, shorten};
 use crate::observe;
 use crate::run::{Admitted, Dispatcher, Finished, Sink};
@@ -76,6 +78,26 @@ impl Shared {
         observe::call_refused(reason);
         let tool = tool.map(str::to_owned);
         self.events.tell(HostEvent::CallRefused { call_id: call_id.to_owned(), tool, reason });
+    }
+
+    /// Answers a call that came over HTTP: returns the outcome for its response. If the call came over the socket
+    /// meanwhile, or comes later, it gets the same answer there.
+    #[cfg(feature = "http")]
+    pub(crate) fn finished_over_http(&self, call: &mut Finished) -> Result<String, Failure> {
+        let make = |call: &Finished, answer| (Arc::clone(&call.call_id), answer);
+        let calls = std::slice::from_mut(call);
+        let (mut answers, guard) =
+            self.intake.answer_all(calls, make, |(call_id, answer)| (call_id, &answer.frame));
+        let (call_id, PlatformAnswer { outcome, frame }) = answers.remove(0);
+        let asked_again = guard.asked_again();
+        if let Some(asked) = asked_again {
+            self.outbox.push(AnswerFrame::new(call_id, frame.into(), asked));
+        }
+        drop(guard);
+        if asked_again.is_some() {
+            self.yield_answers();
+        }
+        outcome
     }
 
     /// Hands answers that this process may not send to the coordinator.

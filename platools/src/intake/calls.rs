@@ -42,6 +42,18 @@ pub(super) struct Calls {
 pub(crate) struct Finishing<'a> {
     locked: Option<MutexGuard<'a, Inner>>,
     answered: &'a Notify,
+    asked_again: Option<Instant>,
+}
+
+impl Finishing<'_> {
+    /// Returns when the last of the calls that came over the socket while it ran did so.
+    #[cfg_attr(
+        not(feature = "http"),
+        expect(dead_code, reason = "a call over the socket is answered there anyway")
+    )]
+    pub(crate) fn asked_again(&self) -> Option<Instant> {
+        self.asked_again
+    }
 }
 
 impl Drop for Finishing<'_> {
@@ -58,6 +70,8 @@ struct Inner {
     /// Hashed under a key of this process. An id comes from the platform, with a call that was verified, so that
     /// nobody else can fill the table.
     running: HashSet<Arc<str>, RandomState>,
+    /// Running calls that came over the socket again, and when.
+    asked_again: HashMap<Arc<str>, Instant, RandomState>,
     answered: Answered,
 }
 
@@ -66,14 +80,21 @@ impl Calls {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Claims a call id: one that is new counts as running from now on.
-    pub(super) fn claim(&self, call_id: &str) -> Known {
+    /// Claims a call id: one that is new counts as running from now on. `asked` is when the platform began to wait for
+    /// the answer on the socket, if it does.
+    pub(super) fn claim(&self, call_id: &str, asked: Option<Instant>) -> Known {
         let call_id: Arc<str> = call_id.into();
         let mut inner = self.inner();
         if let Some(answer) = inner.answered.get(&call_id) {
             return Known::Answered(answer);
         }
-        if inner.running.insert(Arc::clone(&call_id)) { Known::New(call_id) } else { Known::Running }
+        if inner.running.insert(Arc::clone(&call_id)) {
+            return Known::New(call_id);
+        }
+        if let Some(asked) = asked {
+            inner.asked_again.insert(call_id, asked);
+        }
+        Known::Running
     }
 
     pub(super) fn is_running(&self, call_id: &str) -> bool {
@@ -100,7 +121,11 @@ impl Calls {
 
     /// Releases a claimed id whose call does not run, so that it may come again.
     pub(super) fn release(&self, call_id: &str) {
-        self.inner().running.remove(call_id);
+        {
+            let mut inner = self.inner();
+            inner.running.remove(call_id);
+            inner.asked_again.remove(call_id);
+        }
         drop(self.finish_all([], Instant::now()));
     }
 
@@ -118,12 +143,16 @@ impl Calls {
         now: Instant,
     ) -> Finishing<'_> {
         let mut inner = self.inner();
+        let mut asked_again = None;
         for (call_id, answer) in answers {
             inner.running.remove(call_id);
+            if !inner.asked_again.is_empty() {
+                asked_again = inner.asked_again.remove(call_id).or(asked_again);
+            }
             inner.answered.push(call_id, answer, now);
         }
         inner.answered.forget(now);
-        Finishing { locked: Some(inner), answered: &self.answered }
+        Finishing { locked: Some(inner), answered: &self.answered, asked_again }
     }
 
     /// Forgets what is too old.
@@ -220,30 +249,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_call_runs_once_and_its_answer_is_remembered_for_a_while() {
         let calls = Calls::default();
-        assert_eq!(calls.claim("a"), Known::New("a".into()));
-        assert_eq!(calls.claim("a"), Known::Running);
+        assert_eq!(calls.claim("a", None), Known::New("a".into()));
+        assert_eq!(calls.claim("a", None), Known::Running);
         assert!(calls.is_running("a") && !calls.is_running("b"));
         calls.finish("a", "answer");
-        assert_eq!(calls.claim("a"), Known::Answered("answer".to_owned()));
+        assert_eq!(calls.claim("a", None), Known::Answered("answer".to_owned()));
         assert!(!calls.is_running("a"));
         tokio::time::advance(CALL_PENDING + Duration::from_secs(1)).await;
         calls.tidy(Instant::now());
-        assert_eq!(calls.claim("a"), Known::New("a".into()), "forgotten");
+        assert_eq!(calls.claim("a", None), Known::New("a".into()), "forgotten");
         calls.release("a");
-        assert_eq!(calls.claim("a"), Known::New("a".into()), "it did not run");
+        assert_eq!(calls.claim("a", None), Known::New("a".into()), "it did not run");
     }
 
     #[test]
     fn memory_is_bounded_and_running_calls_are_never_forgotten() {
         let calls = Calls::default();
-        calls.claim("running");
+        calls.claim("running", None);
         for index in 0..200_000 {
             let call_id = index.to_string();
-            calls.claim(&call_id);
+            calls.claim(&call_id, None);
             calls.finish(&call_id, &"x".repeat(100));
         }
         assert!(calls.is_running("running"));
-        assert!(matches!(calls.claim("199999"), Known::Answered(frame) if frame == "x".repeat(100)));
+        assert!(matches!(calls.claim("199999", None), Known::Answered(frame) if frame == "x".repeat(100)));
         let inner = calls.inner();
         let answered = &inner.answered;
         assert!(answered.bytes() <= MAX_BYTES && answered.oldest_first.len() < 30_000);
@@ -260,8 +289,8 @@ mod tests {
         let remembered = calls.inner().answered.oldest_first.len();
         assert!(remembered < 50_000);
         for index in 100_000 - remembered..100_000 {
-            assert_eq!(calls.claim(&index.to_string()), Known::Answered(text(index)), "{index}");
+            assert_eq!(calls.claim(&index.to_string(), None), Known::Answered(text(index)), "{index}");
         }
-        assert_eq!(calls.claim("0"), Known::New("0".into()));
+        assert_eq!(calls.claim("0", None), Known::New("0".into()));
     }
 }

@@ -97,6 +97,8 @@ impl Refused {
 /// The parts of a verified call.
 struct Verified<'a, 'f> {
     call_id: Option<&'f str>,
+    /// When the platform began to wait for the answer on the socket; `None` over HTTP.
+    asked: Option<Instant>,
     user: Option<&'f str>,
     tool: &'f ToolName<'a>,
     params: &'f Params<'a>,
@@ -130,7 +132,8 @@ impl Intake {
                 };
                 let (tool, params) = (frame.tool_name(), frame.params());
                 let user = envelope.user_id.as_deref();
-                let verified = Verified { call_id: Some(frame.call_id()), user, tool, params };
+                let (call_id, asked) = (Some(frame.call_id()), Some(arrival.at));
+                let verified = Verified { call_id, asked, user, tool, params };
                 self.admit(&verified, arrival.at, |call_id, surroundings| {
                     CallScope::from_wire(call_id, params.envelope_text(), params.context_text(), surroundings)
                 })
@@ -148,7 +151,8 @@ impl Intake {
                 // Without an id nothing can be said about other calls; an empty one counts as absent.
                 let call_id = envelope.call_id.as_deref().filter(|call_id| !call_id.is_empty());
                 let (tool, params) = (call.tool_name(), call.params());
-                let verified = Verified { call_id, user: envelope.user_id.as_deref(), tool, params };
+                let user = envelope.user_id.as_deref();
+                let verified = Verified { call_id, asked: None, user, tool, params };
                 self.admit(&verified, arrival.at, |call_id, surroundings| {
                     let context = params.context_text();
                     let (envelope, traceparent) = (envelope.to_envelope(), traceparent.clone());
@@ -165,7 +169,7 @@ impl Intake {
         arrived: Instant,
         scope: impl FnOnce(Arc<str>, Arc<Surroundings>) -> CallScope,
     ) -> Received {
-        let claimed = match call.call_id.map(|call_id| self.calls.claim(call_id)) {
+        let claimed = match call.call_id.map(|call_id| self.calls.claim(call_id, call.asked)) {
             None => None,
             Some(Known::New(call_id)) => Some(call_id),
             Some(Known::Running) => return Received::Running,

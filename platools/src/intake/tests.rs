@@ -171,3 +171,26 @@ async fn a_door_may_set_a_deadline_and_a_dropped_call_is_told() {
     let failure = door.call(request("nope")).unwrap_err();
     assert_eq!((failure.kind(), failure.text()), (ToolErrorKind::NotFound, "unknown tool: nope"));
 }
+
+#[tokio::test]
+async fn a_call_over_http_that_comes_over_the_socket_meanwhile_is_known_to_be_asked_again() {
+    let intake = intake([echo("echo")]);
+    let scope = Scope::default();
+    let body = r#"{"method":"tools/call","params":{"name":"echo","arguments":{"a":1}}}"#;
+    let over_http = |call_id: &'static str| {
+        let envelope = RawEnvelope { call_id: Some(call_id.into()), ..RawEnvelope::default() };
+        let arrival = Arrival { at: Instant::now(), wall: SystemTime::now(), scope: &scope };
+        intake.receive(&Incoming::Request { envelope, body, traceparent: None }, arrival)
+    };
+    for (call_id, is_asked_again) in [("call-1", true), ("call-2", false)] {
+        let Received::Run(call) = over_http(call_id) else { panic!("it is new") };
+        let again = if is_asked_again { receive(&intake, call_id, "echo") } else { over_http(call_id) };
+        assert!(matches!(again, Received::Running));
+        let mut finished = [call.run().await];
+        let (_, guard) =
+            intake.answer_all(&mut finished, |_, answer| answer.frame, |frame| (call_id, frame.as_str()));
+        assert_eq!(guard.asked_again().is_some(), is_asked_again);
+        drop(guard);
+        assert!(matches!(receive(&intake, call_id, "echo"), Received::Answered(_)));
+    }
+}

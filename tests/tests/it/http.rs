@@ -1,17 +1,20 @@
 //! Calls over HTTP beside the WebSocket: one memory of nonces, one shutdown.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use platools::fallback::HttpFallback;
 use platools::verify::{Secret, SigningKey};
-use platools_dev::DevPlatform;
+use platools::{Tool, ToolOutput, ToolSpec};
+use platools_dev::{DevPlatform, Event};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::support::{GUARD, Running, connected};
+use super::support::{GUARD, Running, builder, connected};
 
 /// An answer: its status, its head and its body.
 #[derive(Debug)]
@@ -129,6 +132,44 @@ async fn a_call_that_came_one_way_is_refused_on_the_other() {
     platform.call("add", json!({"a": 1, "b": 1})).await.unwrap().into_result().unwrap();
     let answer = call.post(address, &[]).await;
     assert!(answer.status == 401 && answer.body.starts_with("nonce_replay: "), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_runs_over_http_and_comes_over_the_socket_is_answered_on_both() {
+    let platform = DevPlatform::start().await.unwrap();
+    let gate = Arc::new(Semaphore::new(0));
+    let handle = Arc::clone(&gate);
+    let gated = Tool::new(ToolSpec::new("gated"), move |_| {
+        let gate = Arc::clone(&handle);
+        async move {
+            gate.acquire().await?.forget();
+            Ok(ToolOutput::text("once"))
+        }
+    });
+    let host = Running::start(builder(&platform).tool(gated).build().unwrap());
+    platform.wait_for_tool("gated").await.unwrap();
+    let (address, secret, mut answers) = (serve(&host).await, platform.secret(), platform.events());
+    let call = Signed::new(&secret, "gated", r#"{"a":1}"#);
+    let over_http = tokio::spawn(async move { call.post(address, &[("X-Platos-Call-Id", "call-1")]).await });
+    while host.handle.in_flight() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // The platform asks again, under the same id. The answer to the next call proves that this one was received.
+    platform.faults().send_text(Signed::new(&secret, "gated", r#"{"a":1}"#).frame("call-1")).unwrap();
+    platform.call("add", json!({"a": 1, "b": 1})).await.unwrap().into_result().unwrap();
+    // A second run would wait for ever.
+    gate.add_permits(1);
+    let answer = over_http.await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#""once""#), "{answer:?}");
+    let on_the_socket = timeout(GUARD, async {
+        loop {
+            if let Some(Event::UnexpectedAnswer { frame, .. }) = answers.next().await {
+                return frame;
+            }
+        }
+    });
+    let frame = on_the_socket.await.expect("an answer on the socket");
+    assert!(frame.contains("call-1") && frame.contains("once"), "{frame}");
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ impl Session<'_> {
             }
             Received::Running => {
                 let call_id = shorten(call.call_id());
-                tracing::warn!(call_id, "duplicate of a running call ignored, it is answered once");
+                tracing::warn!(call_id, "a running call came again, it is answered once");
             }
             Received::Answered(frame) => {
                 let call_id = shorten(call.call_id());
