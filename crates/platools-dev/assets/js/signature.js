@@ -92,7 +92,7 @@ const SKEW_MS = 300_000;
  * As what a host has to refuse a frame that it had before, and why if that is not `nonce_replay`: it looks at the time
  * and at the signature first.
  */
-export function refusalOfReplay({ at, tamper, signature }) {
+export function refusalOfReplay({ at, tamper, signature, message }) {
   const tamperedBefore =
     "The frame was tampered with the first time already. A host looks at the signature before the nonce, so this refusal is right, too.";
   if (tamper === "unsigned") return { reason: "signature_missing", why: tamperedBefore };
@@ -107,6 +107,11 @@ export function refusalOfReplay({ at, tamper, signature }) {
     return {
       reason: "signature_mismatch",
       why: "The frame was signed before the secret was rotated, so its signature no longer fits. A host looks at that before the nonce, so this refusal is right, too.",
+    };
+  if (message?.startsWith("signed_before_restart:"))
+    return {
+      reason: "signed_before_restart",
+      why: "The host has restarted since. It does not know what it ran before, and refuses everything that was signed then.",
     };
   return { reason: "nonce_replay", why: null };
 }
