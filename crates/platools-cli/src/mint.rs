@@ -13,7 +13,7 @@ use crate::Failure;
 #[derive(Debug, Args)]
 #[command(after_help = format!(
     "Reads PLATOS_ORGANIZATION_ID, PLATOS_PROJECT_ID, PLATOS_ENVIRONMENT_ID, PLATOS_ENTITY, and PLATOS_SECRET or \
-     PLATOS_SECRET_FILE; with PLATOS_MINT=remote, PLATOS_MINT_URL and PLATOS_MINT_BEARER instead of the secret.\n\
+     PLATOS_SECRET_FILE; or, for a token that the platform signs, PLATOS_MINT_URL and PLATOS_MINT_BEARER.\n\
      Only the token is printed. A client sends it as {SESSION_TOKEN_HEADER}."
 ))]
 pub(crate) struct Options {

@@ -28,7 +28,7 @@ impl SessionTokens {
     /// | variable | meaning |
     /// | --- | --- |
     /// | `PLATOS_ORGANIZATION_ID`, `PLATOS_PROJECT_ID`, `PLATOS_ENVIRONMENT_ID`, `PLATOS_ENTITY` (or `entity` in the query of `PLATOS_URL`) | the scope |
-    /// | `PLATOS_MINT` | `local` (default): this process signs tokens; `remote`: the platform signs them |
+    /// | `PLATOS_MINT` | `local`: this process signs tokens; `remote`: the platform signs them. Default: `remote` if a bearer key of the remote mint is set, otherwise `local` |
     /// | `PLATOS_SECRET`, or `PLATOS_SECRET_FILE` | local mint: the service secret |
     /// | `PLATOS_MINT_URL` | remote mint: its URL, such as `https://platos.example` |
     /// | `PLATOS_MINT_BEARER`, or `PLATOS_MINT_BEARER_FILE` | remote mint: its bearer key, `plt_ent_…` |
@@ -80,27 +80,28 @@ impl SessionTokens {
                 None => required("the entity's id", "PLATOS_ENTITY")?,
             },
         };
-        match get("PLATOS_MINT").as_deref() {
-            None | Some("local") => {
+        let bearer = match (get("PLATOS_MINT_BEARER"), get("PLATOS_MINT_BEARER_FILE")) {
+            (Some(bearer), _) => Some(SecretSource::text(bearer)),
+            (None, file) => file.map(SecretSource::file),
+        };
+        let chosen = get("PLATOS_MINT");
+        // Whoever has a key of the remote mint means to use it, and every platform with such a mint takes its tokens.
+        let default = if bearer.is_some() { "remote" } else { "local" };
+        match chosen.as_deref().unwrap_or(default) {
+            "local" => {
                 let what = "the service secret";
                 let variable = "PLATOS_SECRET or PLATOS_SECRET_FILE";
                 let secret = shared.secret.ok_or(MintConfigError::Missing { what, variable })?;
                 Self::local(secret, scope)
             }
-            Some("remote") => {
+            "remote" => {
                 let url = required("the URL of the platform's mint", "PLATOS_MINT_URL")?;
                 let variable = "PLATOS_MINT_BEARER or PLATOS_MINT_BEARER_FILE";
-                let bearer = match (get("PLATOS_MINT_BEARER"), get("PLATOS_MINT_BEARER_FILE")) {
-                    (Some(bearer), _) => SecretSource::text(bearer),
-                    (None, Some(file)) => SecretSource::file(file),
-                    (None, None) => {
-                        let what = "the bearer of the platform's mint";
-                        return Err(MintConfigError::Missing { what, variable });
-                    }
-                };
+                let what = "the bearer of the platform's mint";
+                let bearer = bearer.ok_or(MintConfigError::Missing { what, variable })?;
                 remote::tokens(&url, bearer, scope, &shared)
             }
-            Some(other) => Err(MintConfigError::Variable {
+            other => Err(MintConfigError::Variable {
                 variable: "PLATOS_MINT",
                 value: other.chars().take(20).collect(),
                 expected: "write `local` or `remote`",
@@ -148,7 +149,7 @@ pub(super) mod tests {
         ("PLATOS_ENVIRONMENT_ID", "env_1"),
         ("PLATOS_ENTITY", "orders"),
         ("PLATOS_SECRET", "s3cret-s3cret-s3cret"),
-        ("PLATOS_MINT", ""),
+        ("PLATOS_MINT", "local"),
         ("PLATOS_MINT_URL", "http://127.0.0.1:9"),
         ("PLATOS_MINT_BEARER", "plt_ent_s3cret-s3cret"),
     ];
@@ -181,6 +182,29 @@ pub(super) mod tests {
         let error = tokens("PLATOS_SECRET", "s3cret").unwrap_err().to_string();
         assert!(error.contains("at least 16") && !error.contains("s3cret"), "{error}");
         assert!(tokens("PLATOS_ENTITY", " ").unwrap_err().to_string().contains("`entityId`"));
+    }
+
+    /// Whether the remote mint is chosen shows in what is missing.
+    #[test]
+    fn the_remote_mint_is_the_default_where_there_is_a_key_for_it() {
+        let missing = |variables: &[(&str, &str)]| {
+            let found = SessionTokens::from_lookup(|wanted| {
+                let found = variables.iter().chain(&ALL[..4]).find(|(name, _)| *name == wanted);
+                found.map(|(_, value)| (*value).to_owned())
+            });
+            found.unwrap_err().to_string()
+        };
+        for (variables, part) in [
+            (&[][..], "PLATOS_SECRET"),
+            (&[("PLATOS_MINT_BEARER", "")], "PLATOS_SECRET"),
+            (&[("PLATOS_MINT_BEARER", "plt_ent_1")], "PLATOS_MINT_URL"),
+            (&[("PLATOS_MINT_BEARER_FILE", "/run/secrets/mint")], "PLATOS_MINT_URL"),
+            (&[("PLATOS_MINT_BEARER", "plt_ent_1"), ("PLATOS_MINT", "local")], "PLATOS_SECRET"),
+            (&[("PLATOS_MINT", "remote"), ("PLATOS_MINT_URL", "https://h")], "PLATOS_MINT_BEARER"),
+        ] {
+            let error = missing(variables);
+            assert!(error.contains(part), "{variables:?}: {error}");
+        }
     }
 
     #[tokio::test]

@@ -13,7 +13,8 @@ pub(super) fn tokens(
     Err(MintConfigError::Variable {
         variable: "PLATOS_MINT",
         value: "remote".to_owned(),
-        expected: "this program was built without the feature `remote-mint` of platools: enable it",
+        expected: "that is its default with PLATOS_MINT_BEARER, and this program was built without the feature \
+                   `remote-mint` of platools: enable it, or set PLATOS_MINT=local",
     })
 }
 

@@ -109,6 +109,15 @@ fn minted(claims: &Value, expires_at: u64) -> Answer {
     says(200, &json!({"token": token, "expiresAt": expires_at}).to_string())
 }
 
+/// The platform means 200, and its framework answers 201.
+#[tokio::test]
+async fn a_token_that_is_called_created_is_one() {
+    let Answer::Says(text) = minted(&right(now() + 600), now() + 600) else { panic!("it says something") };
+    let created = Answer::Says(text.replacen("HTTP/1.1 200", "HTTP/1.1 201", 1));
+    let (token, times) = answer_of([created]).await;
+    assert_eq!((token.is_ok(), times), (true, 1));
+}
+
 fn right(exp: u64) -> Value {
     json!({"iss": "platos-platform", "organizationId": "org_1", "projectId": "proj_1", "environmentId": "env_1",
            "entityId": "orders", "userId": "usr_7", "iat": now(), "exp": exp})
@@ -187,7 +196,7 @@ async fn each_status_of_the_page_is_its_own_error_and_is_not_tried_again() {
         (403, RemoteMintError::Unauthorized),
         (404, RemoteMintError::NotFound),
         (500, RemoteMintError::Status { status: 500 }),
-        (201, RemoteMintError::Status { status: 201 }),
+        (202, RemoteMintError::Status { status: 202 }),
         (418, RemoteMintError::Status { status: 418 }),
     ] {
         let (error, times) = answer_of([says(status, "<html>plt_ent_0123456789abcdef</html>")]).await;

@@ -317,6 +317,10 @@ pub(crate) struct SessionTokens {
     pub(crate) project_id: String,
     /// The environment's id.
     pub(crate) environment_id: String,
+    /// The platform's own mint, such as `https://platos.example`; without it, tokens are signed with the service secret.
+    pub(crate) mint_url: Option<String>,
+    /// Where the key of the platform's mint is, `plt_ent_…`: `env:NAME` or `file:PATH`.
+    pub(crate) mint_bearer: Option<SecretRef>,
     /// The backend's login check: it gets the request's cookies and authorization, and answers 200 with
     /// `{"user_id": "…"}`, or 401.
     pub(crate) login_url: Option<String>,

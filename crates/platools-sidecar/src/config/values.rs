@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use platools::SecretSource;
 use platools::tool::RateLimit;
 use platools_net::SecretText;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -182,6 +183,15 @@ impl SecretRef {
 
     pub(crate) fn is_inline(&self) -> bool {
         matches!(self, Self::Inline(_))
+    }
+
+    /// The same for the library, which reads the secret again when it is refused.
+    pub(crate) fn source(&self) -> SecretSource {
+        match self {
+            Self::Environment(name) => SecretSource::environment(name),
+            Self::File(path) => SecretSource::file(path),
+            Self::Inline(text) => SecretSource::text(text.expose()),
+        }
     }
 
     /// The secret as it is now.

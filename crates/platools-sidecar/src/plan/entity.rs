@@ -84,11 +84,7 @@ impl Planner<'_> {
         };
         let url = self.noted(&at.key("url"), url)?;
         let reference = self.secret_ref(&at.key("secret"), &file.secret);
-        let secret = match &reference {
-            crate::config::SecretRef::Environment(name) => SecretSource::environment(name),
-            crate::config::SecretRef::File(path) => SecretSource::file(path),
-            crate::config::SecretRef::Inline(text) => SecretSource::text(text.expose()),
-        };
+        let secret = reference.source();
         let loaded = secret.load().map_err(|error| error.to_string());
         let is_there = self.noted(&at.key("secret"), loaded.map(drop));
         let mut config = HostConfig::default();

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use platools::Authenticator;
 use platools::caller::{JwtAuthenticator, JwtKeyError};
-use platools::session_token::LocalMint;
-use platools::session_token::{SessionScope, SessionTokens};
+use platools::session_token::{LocalMint, RemoteMint, SessionScope, SessionTokens};
 use platools_net::SecretText;
 use platools_net::policy::is_loopback_address;
 use url::Url;
@@ -128,11 +127,12 @@ impl Planner<'_> {
             .add(&self.sections.egress)
             .add(&self.proxy.fingerprint.as_bytes())
             .add(&secret.as_ref().map(platools::verify::Secret::expose));
+        let bearer = file.mint_bearer.as_ref().and_then(|bearer| bearer.within(self.folder).load().ok());
+        let fingerprint = fingerprint.add(&bearer.as_ref().map(SecretText::expose));
         let login = self.login(at, file);
         let scope =
             SessionScope::new(&file.organization_id, &file.project_id, &file.environment_id, &entity.name);
-        let mint = LocalMint::new(entity.secret.clone(), scope).map_err(|error| error.to_string());
-        let mint = self.noted(at, mint)?;
+        let tokens = self.mint(at, file, entity, scope)?;
         for origin in &file.allow_origins {
             let is_origin = Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
             if !is_origin {
@@ -153,12 +153,47 @@ impl Planner<'_> {
         };
         Some(SessionTokensPlan {
             listen: file.listen,
-            tokens: SessionTokens::new(mint).cached(10_000),
+            tokens: tokens.cached(10_000),
             login,
             fingerprint: fingerprint.finish(),
             path: file.path.clone(),
             allow_origins: file.allow_origins.clone(),
         })
+    }
+
+    /// What signs the tokens: the service secret, or the platform where there is a key for that.
+    fn mint(
+        &mut self,
+        at: &crate::config::Path,
+        file: &config::SessionTokens,
+        entity: &EntityPlan,
+        scope: SessionScope,
+    ) -> Option<SessionTokens> {
+        let (url, reference) = match (&file.mint_url, &file.mint_bearer) {
+            (None, None) => {
+                let mint = LocalMint::new(entity.secret.clone(), scope).map_err(|error| error.to_string());
+                return Some(SessionTokens::new(self.noted(at, mint)?));
+            }
+            (Some(url), Some(reference)) => (url, reference),
+            (Some(_), None) => {
+                self.wrong(&at.key("mint_url"), "the platform's mint asks for a key: add `mint_bearer`");
+                return None;
+            }
+            (None, Some(_)) => {
+                self.wrong(&at.key("mint_bearer"), "say where the platform's mint is: add `mint_url`");
+                return None;
+            }
+        };
+        let at = at.key("mint_bearer");
+        let bearer = self.secret_ref(&at, reference).source();
+        let mut mint = RemoteMint::builder(url, bearer, scope)
+            .allow_insecure(entity.config.allow_insecure)
+            .proxy(self.proxy.config.clone());
+        if let Some(path) = &entity.config.ca_file {
+            mint = mint.ca_file(path);
+        }
+        let mint = mint.build().map_err(|error| error.to_string());
+        Some(SessionTokens::new(self.noted(&at, mint)?))
     }
 
     /// The entity whose tokens are meant.

@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use platools_dev::DevPlatform;
 use rustix::process::Signal;
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::backend::{Backend, client, json_answer};
-use crate::sidecar::{Folder, GUARD, Running, entity};
+use crate::sidecar::{Folder, GUARD, Running, entity, problems};
 
 async fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
@@ -130,4 +132,50 @@ async fn other_rules_another_secret_and_another_address_are_taken_over_while_it_
     sidecar.signal(Signal::HUP);
     sidecar.says("session tokens are no longer handed out").await;
     assert_eq!(sidecar.stop().await, Some(0));
+}
+
+/// What the platform's mint answers: a token that only the platform can verify, as its framework sends it.
+async fn platform_mint() -> Backend {
+    Backend::start(|came| {
+        if came.headers.get("authorization").is_none_or(|key| key != "Bearer plt_ent_0123456789abcdef") {
+            return Some(json_answer(401, &json!({"error": "Invalid entity bearer"})));
+        }
+        let asked: serde_json::Value = serde_json::from_str(&came.body).unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let claims =
+            json!({"iss": "platos-platform", "userId": asked["userId"], "iat": now, "exp": now + 600});
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let token =
+            format!("{}.{}.{}", part(r#"{"alg":"ES256"}"#), part(&claims.to_string()), part("signed"));
+        Some(json_answer(201, &json!({"token": token, "expiresAt": now + 600})))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_platform_signs_where_there_is_a_key_for_its_mint() {
+    let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
+    let (mint, address, folder) = (platform_mint().await, free_address().await, Folder::new());
+    folder.write("bearer", "plt_ent_0123456789abcdef\n");
+    let shared = "shared_secret = \"a-secret-of-two-servers\"\n";
+    let keys = format!("{shared}mint_url = \"{}\"\nmint_bearer = \"file:bearer\"", mint.url);
+    let head = entity(&platform, "orders");
+    let file = folder.write("platools.toml", format!("{head}{}", section(address, &keys)));
+    let sidecar = Running::start(&file, &folder, &[]);
+    sidecar.says("listening for session_tokens").await;
+    let headers = [("authorization", "Bearer a-secret-of-two-servers"), ("x-platos-user-id", "usr_7")];
+    let (status, body) = ask(address, &headers).await;
+    assert!(status == 200 && body.contains("eyJ"), "{status} {body} {}", sidecar.log());
+    assert_eq!(mint.came()[0].target, "/api/v1/entities/orders/session-tokens");
+    assert!(!sidecar.log().contains("plt_ent_"), "{}", sidecar.log());
+    assert_eq!(sidecar.stop().await, Some(0));
+
+    for (keys, part) in [
+        ("mint_url = \"https://h\"", "add `mint_bearer`"),
+        ("mint_bearer = \"env:HOME\"", "add `mint_url`"),
+        ("mint_url = \"https://h\"\nmint_bearer = \"env:PATH\"", "does not start with `plt_ent_`"),
+    ] {
+        let found = problems(&format!("{head}{}", section(address, &format!("{shared}{keys}")))).await;
+        assert!(found.iter().any(|problem| problem.contains(part)), "{part} in {found:?}");
+    }
 }

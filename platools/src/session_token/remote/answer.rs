@@ -24,7 +24,8 @@ pub(super) fn read(
 ) -> Result<SessionToken, RemoteMintError> {
     let status = answer.status();
     match status {
-        StatusCode::OK => token(answer.body(), scope, claims, now),
+        // The platform means 200, and its framework answers 201.
+        StatusCode::OK | StatusCode::CREATED => token(answer.body(), scope, claims, now),
         StatusCode::BAD_REQUEST => Err(RemoteMintError::Refused { message: message(answer.body(), claims) }),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(RemoteMintError::Unauthorized),
         StatusCode::NOT_FOUND => Err(RemoteMintError::NotFound),
