@@ -5,6 +5,7 @@ pub mod fleet;
 pub mod ledger;
 pub mod process;
 pub mod proxy;
+pub mod sizes;
 
 use platools::{Tool, ToolOutput, ToolSpec};
 use serde_json::json;

@@ -30,10 +30,19 @@ impl Calls {
     /// # Panics
     /// When `arguments` is no JSON object.
     pub fn of(tool: impl Fn(usize) -> String, arguments: &str, count: usize, from: usize) -> Self {
+        Self::each(|number| (tool(number), arguments.to_owned()), count, from)
+    }
+
+    /// The same, of the tool and with the arguments that `call` names for each number.
+    ///
+    /// # Panics
+    /// When arguments are no JSON object.
+    pub fn each(mut call: impl FnMut(usize) -> (String, String), count: usize, from: usize) -> Self {
         let key = key();
         let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(count));
         for number in from..from + count {
-            push_frame(&mut bytes, &signed(&key, &tool(number), arguments, number));
+            let (tool, arguments) = call(number);
+            push_frame(&mut bytes, &signed(&key, &tool, &arguments, number));
             ends.push(bytes.len());
         }
         Self { bytes, ends }

@@ -3,8 +3,10 @@
 //!
 //! It must not know which host that is, nor what is measured.
 
+mod answers;
 mod calls;
 mod connection;
 
+pub use self::answers::Answers;
 pub use self::calls::{Calls, SECRET, call, push_frame, scope};
 pub use self::connection::{Connection, call_number};

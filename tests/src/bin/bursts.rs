@@ -14,22 +14,13 @@ use std::net::TcpListener;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use load::{Calls, Connection, SECRET, call_number};
-use memchr::memmem;
+use load::{Answers, Calls, Connection, SECRET};
 use platools::prelude::*;
 use platools::tools;
 use tests::process::Process;
+use tests::sizes::large;
 
 const USAGE: &str = "usage: bursts [--calls N] [--bytes N] [--pause S] [--later MS]";
-
-/// So many bytes, after so many milliseconds.
-#[tool(register = false)]
-async fn large(bytes: usize, later: u64) -> String {
-    if later > 0 {
-        tokio::time::sleep(Duration::from_millis(later)).await;
-    }
-    "x".repeat(bytes)
-}
 
 #[derive(Debug, Clone, Copy)]
 struct Burst {
@@ -96,21 +87,13 @@ fn measure(burst: Burst) -> bool {
     let started = Instant::now();
     connection.send(calls.frames(0, count)).unwrap();
     std::thread::sleep(Duration::from_secs(pause));
-    let (mut results, mut errors) = (0, 0);
-    let mut is_answered = vec![false; count];
+    let mut answers = Answers::of(count, bytes);
     let last = started + Duration::from_secs(30);
-    while results + errors < count && Instant::now() < last {
-        connection.receive().expect("an answer in time");
-        let replies = connection.answers(|text| {
-            let number = call_number(&text[..text.len().min(200)]).unwrap();
-            assert!(!std::mem::replace(&mut is_answered[number], true), "call {number} is answered twice");
-            if memmem::find(&text[..30], b"tool_result").is_some() { results += 1 } else { errors += 1 }
-        });
-        if !replies.is_empty() {
-            connection.send(&replies).unwrap();
-        }
+    while answers.unanswered() > 0 && Instant::now() < last {
+        answers.read(&mut connection).expect("an answer in time");
     }
-    let (unanswered, peak) = (count - results - errors, process.peak().unwrap());
+    let (results, errors, unanswered) = (answers.results(), answers.errors().len(), answers.unanswered());
+    let peak = process.peak().unwrap();
     println!(
         "{count:>6} {bytes:>9} {pause:>5} s {later:>5} ms {results:>8} {errors:>7} {unanswered:>11} {:>5.1} s {:>5} MiB",
         started.elapsed().as_secs_f64(),

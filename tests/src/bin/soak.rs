@@ -3,14 +3,18 @@
 //! ```sh
 //! cargo run --release -p tests --bin soak -- [--seconds N] [--calls-per-second M] [--seed S]
 //! cargo run --release -p tests --bin soak -- --burst 20000
+//! cargo run --release -p tests --bin soak -- --sizes 64 [--seconds N] [--seed S]
 //! ```
 //!
 //! Exit code 1 when a call was lost that had time, or a handler ran twice for one call. With `--burst` as
 //! many calls of a tool that takes 200 ms are made at once; each has to end with a result or `overloaded`.
+//! With `--sizes`, as many calls as that are always in flight, with results from one byte to 8 MiB, to a platform that
+//! pauses now and then; each has to end with its own result or the error that there is no room for it, and once.
 //! Memory is read from `/proc`, so only Linux has it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::net::TcpListener;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,10 +24,12 @@ use platools::tools;
 use platools_dev::{DevPlatform, DevPlatformOptions, Outcome};
 use serde_json::json;
 use tests::fleet::{Fleet, Member};
+use tests::process::Process;
 use tests::proxy::{Cut, Flow, Way};
+use tests::sizes::{self, large};
 use tokio::time::{sleep, timeout};
 
-const USAGE: &str = "usage: soak [--seconds N] [--calls-per-second M] [--seed S] | --burst N";
+const USAGE: &str = "usage: soak [--seconds N] [--calls-per-second M] [--seed S] | --burst N | --sizes N [--seconds N] [--seed S]";
 /// How many hosts there are, each with its own bad luck.
 const HOSTS: usize = 8;
 
@@ -33,7 +39,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     if let ["host", url, secret] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         return burst_host(url, secret).await;
     }
-    let (mut seconds, mut per_second, mut seed, mut burst_of) = (10, 400, fastrand::u64(..), None);
+    let (mut seconds, mut per_second, mut seed) = (10, 400, fastrand::u64(..));
+    let (mut burst_of, mut sizes_of) = (None, None);
     let mut arguments = arguments.iter();
     while let Some(option) = arguments.next() {
         let value = arguments.next().ok_or(USAGE)?;
@@ -42,12 +49,17 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
             "--calls-per-second" => per_second = value.parse()?,
             "--seed" => seed = value.parse()?,
             "--burst" => burst_of = Some(value.parse()?),
+            "--sizes" => sizes_of = Some(value.parse()?),
             _ => return Err(USAGE.into()),
         }
     }
-    let is_sound = match burst_of {
-        Some(calls) => burst(calls).await?,
-        None => soak(Duration::from_secs(seconds), per_second, seed).await?,
+    let time = Duration::from_secs(seconds);
+    let is_sound = match (burst_of, sizes_of) {
+        (Some(calls), _) => burst(calls).await?,
+        (None, Some(at_once)) => {
+            tokio::task::spawn_blocking(move || all_sizes(at_once, time, seed)).await??
+        }
+        (None, None) => soak(time, per_second, seed).await?,
     };
     Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -225,9 +237,9 @@ async fn slow() -> bool {
     true
 }
 
-/// The host of a burst, in a process of its own.
+/// The host of a burst or of results of all sizes, in a process of its own.
 async fn burst_host(url: &str, secret: &str) -> Result<ExitCode, Box<dyn Error>> {
-    Platools::builder().url(url).secret(secret).tools(tools![slow]).build()?.run().await?;
+    Platools::builder().url(url).secret(secret).tools(tools![slow, large]).build()?.run().await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -260,6 +272,25 @@ async fn burst(calls: usize) -> Result<bool, Box<dyn Error>> {
     host.kill()?;
     host.wait()?;
     Ok(other.is_empty() && answered + overloaded == calls)
+}
+
+fn all_sizes(at_once: usize, time: Duration, seed: u64) -> std::io::Result<bool> {
+    println!("{at_once} calls in flight for {} s, seed {seed}", time.as_secs());
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let url = format!("ws://{}?entity=sizes", listener.local_addr()?);
+    let host = Command::new(std::env::current_exe()?).args(["host", &url, load::SECRET]).spawn()?;
+    let host = Process::new(host);
+    let mut connection = load::Connection::accept(&listener)?;
+    let until = Instant::now() + time;
+    let mut random = fastrand::Rng::with_seed(seed);
+    let goes_on = |_| Instant::now() < until;
+    let answers = sizes::soak(&mut connection, goes_on, at_once, Duration::from_secs(6), &mut random)?;
+    let unexplained = sizes::unexplained(&answers).count();
+    println!("calls {}, results {} with {} MiB", answers.calls(), answers.results(), answers.bytes() >> 20);
+    println!("no room for a result {}, other errors {unexplained}", answers.errors().len() - unexplained);
+    println!("UNANSWERED {}", answers.unanswered());
+    println!("peak RSS of the host: {} MiB", host.peak()? >> 20);
+    Ok(answers.unanswered() == 0 && unexplained == 0)
 }
 
 /// The most memory that a process ever had resident, in KiB.

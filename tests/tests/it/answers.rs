@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use load::{Calls, Connection, SECRET, call_number};
+use load::{Answers, Calls, Connection, SECRET};
 use platools::host::{HostEvent, HostEvents};
 use platools::run::Limits;
-use platools::{Platools, Tool, ToolOutput, ToolSpec};
+use platools::{Platools, Tool, ToolOutput, ToolSpec, tools};
+use tests::sizes::{self, large};
 use tokio::sync::Semaphore;
 
 /// A host with the tool `large`, which answers `bytes` bytes once the gate lets it, and what the platform sees of it.
@@ -40,23 +41,11 @@ async fn burst(bytes: usize, limits: Limits) -> Burst {
     Burst { started, gate, events, connection: connection.unwrap() }
 }
 
-/// Reads the answers of `count` calls: the number of results, and the texts of the errors.
-fn read(connection: &mut Connection, count: usize) -> (usize, Vec<String>) {
-    let (mut results, mut errors, mut is_answered) = (0, Vec::new(), vec![false; count]);
-    while results + errors.len() < count {
-        connection.receive().expect("an answer");
-        let replies = connection.answers(|text| {
-            let number = call_number(&text[..text.len().min(200)]).unwrap();
-            assert!(!std::mem::replace(&mut is_answered[number], true), "call {number} is answered twice");
-            if text.starts_with(b"{\"type\":\"tool_result\"") {
-                results += 1;
-            } else {
-                errors.push(String::from_utf8_lossy(text).into_owned());
-            }
-        });
-        connection.send(&replies).unwrap();
-    }
-    (results, errors)
+/// Reads the answers of all calls.
+fn answers(connection: &mut Connection, count: usize, bytes: usize) -> Answers {
+    let mut answers = Answers::of(count, bytes);
+    answers.read_all(connection).expect("the host answers");
+    answers
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,9 +58,9 @@ async fn a_burst_of_large_answers_is_slowed_down_and_each_call_gets_its_result()
         while started.load(Ordering::SeqCst) < COUNT / 2 {
             std::thread::yield_now();
         }
-        read(&mut connection, COUNT)
+        answers(&mut connection, COUNT, 256 << 10)
     });
-    assert_eq!(answers.await.unwrap(), (COUNT, vec![]));
+    assert_eq!(answers.await.unwrap().results(), COUNT);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,8 +83,9 @@ async fn calls_that_end_at_once_beyond_all_bounds_are_answered_with_an_error_tha
         }
     };
     assert!(replaced.1 > 1 << 20, "{replaced:?}");
-    let answers = tokio::task::spawn_blocking(move || read(&mut connection, COUNT));
-    let (results, errors) = answers.await.unwrap();
+    let answers =
+        tokio::task::spawn_blocking(move || answers(&mut connection, COUNT, 1 << 20)).await.unwrap();
+    let (results, errors) = (answers.results(), answers.errors());
     assert!(results >= 15 && !errors.is_empty(), "{results} results, {} errors", errors.len());
     for error in errors {
         assert!(error.contains("overloaded: the tool ran, but its result of 1.0 MiB was dropped"), "{error}");
@@ -114,6 +104,37 @@ async fn a_superseded_host_answers_the_calls_that_it_runs() {
     close.extend_from_slice(b"superseded by new connection");
     connection.send(&close).unwrap();
     gate.add_permits(COUNT);
-    let answers = tokio::task::spawn_blocking(move || read(&mut connection, COUNT));
-    assert_eq!(answers.await.unwrap(), (COUNT, vec![]));
+    let answers = tokio::task::spawn_blocking(move || answers(&mut connection, COUNT, 100_000));
+    assert_eq!(answers.await.unwrap().results(), COUNT);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_with_results_of_any_size_get_their_own_or_the_error_that_names_it() {
+    // Of `soak --sizes`, a minute's worth in some seconds: with room for everything, and with hardly any.
+    let mut tight = Limits::default();
+    (tight.max_unsent_bytes, tight.max_kept_bytes) = (1 << 20, 12 << 20);
+    for (limits, at_once, is_roomy) in [(Limits::default(), 8, true), (tight, 64, false)] {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("ws://{}?entity=sizes", listener.local_addr().unwrap());
+        let host =
+            Platools::builder().url(url).secret(SECRET).limits(limits).tools(tools![large]).build().unwrap();
+        tokio::spawn(host.run_until(std::future::pending()));
+        let soaked = tokio::task::spawn_blocking(move || {
+            let mut connection = Connection::accept(&listener).unwrap();
+            let mut random = fastrand::Rng::with_seed(7);
+            let soaked = sizes::soak(
+                &mut connection,
+                |made| made < 120,
+                at_once,
+                Duration::from_millis(100),
+                &mut random,
+            );
+            (soaked.unwrap(), connection)
+        });
+        let (answers, _connection) = soaked.await.unwrap();
+        assert_eq!((answers.calls(), answers.unanswered()), (120, 0));
+        assert_eq!(sizes::unexplained(&answers).next(), None);
+        assert!(!is_roomy || answers.errors().is_empty(), "{:?}", answers.errors());
+        assert!(answers.results() > 60, "{} results", answers.results());
+    }
 }

@@ -99,7 +99,7 @@ async fn a_host_connects_through_it_and_wrong_credentials_are_named() {
     host.handle.shutdown().await;
 
     let mut config = HostConfig::default();
-    config.url = Some(platform.url().to_owned());
+    config.url = Some(platform.url());
     config.secret = Some(SecretSource::text(platform.secret().expose()));
     config.ca_file = Some(trusted.into());
     config.proxy = Some(through);
