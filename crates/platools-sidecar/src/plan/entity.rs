@@ -160,6 +160,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn all_entities_share_the_state_directory_beside_the_file() {
+        let entity = |name: &str| {
+            format!(
+                "[[entity]]\nname = \"{name}\"\nurl = \"ws://127.0.0.1:1/\"\nsecret = \"a-secret-of-some-length\"\n"
+            )
+        };
+        let text = format!("{}{}[sidecar]\nstate_dir = \"state\"\n", entity("a"), entity("b"));
+        let folder = std::env::temp_dir().join("platools-no-such-folder");
+        let (mut clients, mut files) = (Clients::default(), Files::default());
+        let planned = plan("f", &text, &folder, &mut clients, &mut files).await.unwrap();
+        let directories: Vec<_> =
+            planned.entities.iter().map(|entity| entity.config.state_dir.clone()).collect();
+        assert_eq!(directories, [Some(folder.join("state")), Some(folder.join("state"))]);
+        assert!(!folder.exists(), "nothing is created before a host runs");
+    }
+
+    #[tokio::test]
     async fn a_secret_that_stands_in_the_file_is_another_connection_when_it_changes() {
         let one = fingerprint("the-first-secret-of-it").await;
         assert!(one == fingerprint("the-first-secret-of-it").await);
