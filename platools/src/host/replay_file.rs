@@ -192,6 +192,29 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn a_host_that_says_that_it_has_stopped_has_stored_its_nonces() {
+        let folder = folder();
+        let builder = crate::Platools::builder().url("ws://127.0.0.1:1?entity=orders");
+        let host = builder.secret("0123456789abcdef").state_dir(&folder.0).tools([]).build().unwrap();
+        // Kept for longer than the host runs, as by a router.
+        let handle = host.handle();
+        let running = tokio::spawn(host.run_until(std::future::pending()));
+        let has_nonces = || {
+            let state = std::fs::read_to_string(folder.0.join("replay-orders@dev.json")).unwrap();
+            !state.contains(r#""nonces":null"#)
+        };
+        assert!(!has_nonces());
+        handle.shutdown().await;
+        assert!(has_nonces());
+        running.await.unwrap().unwrap();
+        // Another host of this process takes that back.
+        let again = open(&folder, "entity=orders").unwrap();
+        assert!(!has_nonces());
+        drop((again, handle));
+        assert!(has_nonces());
+    }
+
     #[test]
     fn hosts_that_come_and_go_never_meet_their_own_lock() {
         let folder = folder();

@@ -1,7 +1,7 @@
 //! A host with a known set of tools, for wire-level tests by any platform.
 //!
-//! Configured by `PLATOS_URL`, `PLATOS_SECRET` or `PLATOS_SECRET_FILE`, `PLATOS_ENTITY`, `PLATOS_ENV` and
-//! `PLATOOLS_HEARTBEAT_INTERVAL`; logs to standard error as `RUST_LOG` says.
+//! Configured by `PLATOS_URL`, `PLATOS_SECRET` or `PLATOS_SECRET_FILE`, `PLATOS_ENTITY`, `PLATOS_ENV`,
+//! `PLATOOLS_STATE_DIR` and `PLATOOLS_HEARTBEAT_INTERVAL`; logs to standard error as `RUST_LOG` says.
 
 use std::time::Duration;
 

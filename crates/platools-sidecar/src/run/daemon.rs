@@ -221,11 +221,13 @@ impl Daemon {
             tracing::warn!("{warning}");
         }
         logs::change(&self.fleet.plan.log, &plan.log);
-        for (is_changed, section) in
-            [(plan.admin != self.admin, "admin"), (plan.traces != self.traces, "traces")]
-        {
+        for (is_changed, what) in [
+            (plan.admin != self.admin, "`[admin]`"),
+            (plan.traces != self.traces, "`[traces]`"),
+            (plan.running.state_dir != self.fleet.plan.running.state_dir, "`state_dir` of `[sidecar]`"),
+        ] {
             if is_changed {
-                tracing::warn!("`[{section}]` changed: that needs a restart");
+                tracing::warn!("{what} changed: that needs a restart");
             }
         }
         self.view.planned(&plan);
