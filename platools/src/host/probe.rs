@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::dial::{reach, upgrade};
 use super::ending;
 use super::{ConfigError, HostConfig};
-use crate::tool::error::format_duration;
+use crate::tool::format_duration;
 use crate::verify::Secret;
 use crate::wire::{ConnectUrl, Inbound};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::rate::{self, Quota, Rate, RatePerUser};
-use crate::tool::error::format_duration;
+use crate::tool::format_duration;
 use crate::tool::{RateLimit, ToolError, ToolSpec};
 
 /// Limits for all calls of one host together.

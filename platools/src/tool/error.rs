@@ -6,6 +6,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use super::format_duration;
+
 /// A boxed error, the cause of an internal failure.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
@@ -87,6 +89,9 @@ impl ToolErrorKind {
 /// assert_eq!(read("../x").unwrap_err().to_string(), "paths stay inside the folder");
 /// assert_eq!(read("/no/such/file").unwrap_err().to_string(), "internal error");
 /// ```
+///
+/// The platform takes every error that contains "timed out" for a timeout of the call, so it is sent "took too long" in
+/// other errors (protocol §3).
 ///
 /// Types that do not implement [`std::error::Error`], such as `String`, `anyhow::Error` and boxed errors, do not
 /// convert with `?` alone. Choose the reader explicitly:
@@ -256,19 +261,6 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
         next = cause.source();
     }
     text
-}
-
-/// Formats a duration for people: `5 s`, `250 ms`, `1.5 s`.
-pub(crate) fn format_duration(duration: Duration) -> String {
-    let milliseconds = duration.as_millis();
-    match (milliseconds / 1000, milliseconds % 1000) {
-        (0, rest) => format!("{rest} ms"),
-        (seconds, 0) => format!("{seconds} s"),
-        (seconds, rest) => {
-            let fraction = format!("{rest:03}");
-            format!("{seconds}.{} s", fraction.trim_end_matches('0'))
-        }
-    }
 }
 
 impl fmt::Display for ToolError {

@@ -30,7 +30,7 @@ pub use self::error::{BoxError, ToolError, ToolErrorKind, UserFacingError};
 pub use self::output::{IntoOutput, ToolOutput};
 pub use self::registry::{Registry, RegistryError};
 pub use self::spec::{Auth, InvalidRateLimit, Location, NameError, RateLimit, ToolSpec, check_name};
-pub use self::wording::shortened;
+pub use self::wording::{format_duration, shortened};
 
 /// The result of a handler.
 pub type ToolResult = Result<ToolOutput, ToolError>;
