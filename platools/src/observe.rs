@@ -84,6 +84,11 @@ pub(crate) fn answer_replaced() {
     figure!(metrics::counter!("platools_answers_replaced_total").increment(1));
 }
 
+/// Counts an argument in which a JSON text was decoded.
+pub(crate) fn argument_decoded() {
+    figure!(metrics::counter!("platools_arguments_decoded_total").increment(1));
+}
+
 /// Counts a declaration of tools that the platform refused.
 pub(crate) fn registration_rejected() {
     figure!(metrics::counter!("platools_registrations_rejected_total").increment(1));

@@ -21,7 +21,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-pub use self::arguments::{Arguments, ArgumentsError, nearest_name};
+pub use self::arguments::{Arguments, ArgumentsError, allowed_values, decode_json_texts, nearest_name};
 pub(crate) use self::call::RequirementKind;
 pub use self::call::{FromCall, Requirement, ToolCall};
 pub use self::content::{Content, EmbeddedResource, Media, ResourceBody};

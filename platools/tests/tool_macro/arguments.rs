@@ -230,10 +230,10 @@ async fn constraints_are_enforced_all_at_once() {
     });
     let error = call(tool, bad).await.unwrap_err();
     for part in [
-        "`whole`: must be at most 100, got 101",
-        "`real`: must be greater than 0, got 0",
-        "`wide`: must be at least -3, got -4",
-        "`maybe`: must be at most 7, got 8",
+        "`whole`: expected an integer from 1 to 100, got the number 101",
+        "`real`: expected a number greater than 0 and less than 1.5, got the number 0",
+        "`wide`: expected an integer from -3 to 3000000000, got the number -4",
+        "`maybe`: expected an integer from 0 to 7, got the number 8",
         "`text`: must have at least 2 characters, got 1",
         "`pair`: must have exactly 2 items, got 1",
         "`map`: must have at most 1 member, got 2",
@@ -253,7 +253,7 @@ fn default_and_range(#[tool(range(min = 1, max = 10), default = 5)] limit: u32) 
 async fn a_default_and_a_range_go_together() {
     let tool = &tools![default_and_range][0];
     assert_eq!(call(tool, json!({})).await, Ok(json!(5)));
-    assert!(call(tool, json!({"limit": 11})).await.unwrap_err().contains("at most 10"));
+    assert!(call(tool, json!({"limit": 11})).await.unwrap_err().contains(" 10, got the number 11"));
 }
 
 /// Take other names.

@@ -1,20 +1,23 @@
 //! A validator's findings in words that a model can act on: the path, what was expected, what came.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
-use platools::tool::{nearest_name, shortened};
+use platools::tool::{allowed_values, nearest_name, shortened};
 use serde_json::Value;
 
 /// The longest piece of a caller's own text that an answer repeats, in characters.
 const MAX_QUOTE: usize = 80;
 
-/// How many values of an enumeration are listed.
+/// How many names are listed.
 const MAX_LISTED: usize = 30;
+/// How many values of an enumeration are listed: all countries fit.
+const MAX_CHOICES: usize = 300;
 
-/// What is wrong, one sentence each. `names` are the arguments at the top.
-pub(super) fn mistakes(error: &ValidationError<'_>, names: &[&str]) -> Vec<String> {
+/// What is wrong with a value of `schema`, one sentence each. `names` are the arguments at the top.
+pub(super) fn mistakes(error: &ValidationError<'_>, names: &[&str], schema: &Value) -> Vec<String> {
     let path = path(error);
     let came = came(error.instance());
     let at = |sentence: String| {
@@ -32,17 +35,25 @@ pub(super) fn mistakes(error: &ValidationError<'_>, names: &[&str]) -> Vec<Strin
         Kind::Type { kind } => expected(types(kind)),
         Kind::Enum { options } => {
             let options: Vec<String> =
-                options.as_array().into_iter().flatten().take(MAX_LISTED).map(Value::to_string).collect();
+                options.as_array().into_iter().flatten().take(MAX_CHOICES).map(Value::to_string).collect();
             let texts: Vec<&str> = options.iter().map(|option| option.trim_matches('"')).collect();
             let meant = error.instance().as_str().and_then(|text| nearest_name(text, texts.iter().copied()));
             let meant = meant.map(|meant| format!(", did you mean \"{meant}\"?")).unwrap_or_default();
             vec![at(format!("expected one of {}, got {came}{meant}", options.join(", ")))]
         }
         Kind::Constant { expected_value } => expected(expected_value.to_string()),
-        Kind::Minimum { limit } => expected(format!("at least {limit}")),
-        Kind::Maximum { limit } => expected(format!("at most {limit}")),
-        Kind::ExclusiveMinimum { limit } => expected(format!("more than {limit}")),
-        Kind::ExclusiveMaximum { limit } => expected(format!("less than {limit}")),
+        Kind::Minimum { limit } => {
+            expected(range(error, schema).unwrap_or_else(|| format!("at least {limit}")))
+        }
+        Kind::Maximum { limit } => {
+            expected(range(error, schema).unwrap_or_else(|| format!("at most {limit}")))
+        }
+        Kind::ExclusiveMinimum { limit } => {
+            expected(range(error, schema).unwrap_or_else(|| format!("more than {limit}")))
+        }
+        Kind::ExclusiveMaximum { limit } => {
+            expected(range(error, schema).unwrap_or_else(|| format!("less than {limit}")))
+        }
         Kind::MultipleOf { multiple_of } => expected(format!("a multiple of {multiple_of}")),
         Kind::MinLength { limit } => expected(counted("at least", *limit, "character")),
         Kind::MaxLength { limit } => expected(counted("at most", *limit, "character")),
@@ -54,7 +65,9 @@ pub(super) fn mistakes(error: &ValidationError<'_>, names: &[&str]) -> Vec<Strin
         Kind::Pattern { pattern } => expected(format!("a text that matches {pattern}")),
         Kind::Format { format } => expected(format!("a text of the format {format}")),
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
-            any_of(context, names, at, &came, error.instance_path().as_str())
+            let all = schema.pointer(error.schema_path().as_str()).and_then(Value::as_array);
+            let all = all.map(|all| allowed_values(&serde_json::json!({"anyOf": all}), schema));
+            any_of(context, names, schema, at, &came, (error.instance_path().as_str(), &path, all))
         }
         Kind::OneOfMultipleValid { .. } => {
             vec![at(format!("{came} fits several of the alternatives, and has to fit one"))]
@@ -64,13 +77,21 @@ pub(super) fn mistakes(error: &ValidationError<'_>, names: &[&str]) -> Vec<Strin
     }
 }
 
-/// None of the alternatives: what the one says that came nearest, or that none fits.
+/// The declared range of a number, both ends of it.
+fn range(error: &ValidationError<'_>, schema: &Value) -> Option<String> {
+    let (declared, _) = error.schema_path().as_str().rsplit_once('/')?;
+    let declared = schema.pointer(declared).filter(|declared| declared.get("type").is_some())?;
+    Some(allowed_values(declared, schema))
+}
+
+/// None of the alternatives: what the one says that came nearest, and what all of them take.
 fn any_of(
     context: &[Vec<ValidationError<'static>>],
     names: &[&str],
+    schema: &Value,
     at: impl Fn(String) -> String,
     came: &str,
-    place: &str,
+    (place, path, all): (&str, &str, Option<String>),
 ) -> Vec<String> {
     // Errors deeper inside mean that the alternative was the one that was meant.
     let depth = |errors: &Vec<ValidationError<'static>>| {
@@ -92,15 +113,32 @@ fn any_of(
     let nearest = context
         .iter()
         .filter(|errors| {
+            // With the forms known, a choice that does not fit is as far away as another type.
+            let is_other_form = |kind: &Kind| match kind {
+                Kind::Type { .. } => true,
+                Kind::Enum { .. } | Kind::Constant { .. } => all.is_some(),
+                _ => false,
+            };
             let is_other_type = |error: &ValidationError<'_>| {
-                matches!(error.kind(), Kind::Type { .. }) && error.instance_path().as_str() == place
+                is_other_form(error.kind()) && error.instance_path().as_str() == place
             };
             !errors.iter().any(is_other_type)
         })
         .max_by_key(|errors| (depth(errors), usize::MAX - errors.len()));
     match nearest {
-        Some(errors) => errors.iter().take(3).flat_map(|error| mistakes(error, names)).collect(),
-        None => vec![at(format!("{came} fits none of the alternatives"))],
+        Some(errors) => {
+            let mut found: Vec<_> =
+                errors.iter().take(3).flat_map(|error| mistakes(error, names, schema)).collect();
+            if let (Some(last), Some(all)) = (found.last_mut(), all) {
+                let of = if path.is_empty() { "it".to_owned() } else { format!("`{path}`") };
+                let _ = write!(last, " ({of} takes {all})");
+            }
+            found
+        }
+        None => match all {
+            Some(all) => vec![at(format!("expected {all}, got {came}"))],
+            None => vec![at(format!("{came} fits none of the alternatives"))],
+        },
     }
 }
 
@@ -189,6 +227,11 @@ mod tests {
                     "additionalProperties": false,
                 }},
                 "either": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+                "shape": {"oneOf": [
+                    {"type": "object", "properties": {"radius": {"type": "number"}}, "required": ["radius"]},
+                    {"type": "object", "properties": {"side": {"type": "number"}}, "required": ["side"]},
+                    {"enum": ["dot"]},
+                ]},
                 "when": {"type": ["integer", "string"]},
             },
             "required": ["order_id"],
@@ -212,7 +255,7 @@ mod tests {
             (
                 json!({"order_id": "ord-1", "banana": 1}),
                 "invalid arguments: `banana` is not an argument (accepted: `order_id`, `limit`, `color`, `lines`, \
-                 `either`, `when`)",
+                 `either`, `shape`, `when`)",
             ),
             (
                 json!({"order_id": 7, "limit": "x"}),
@@ -221,11 +264,11 @@ mod tests {
             ),
             (
                 json!({"order_id": "ord-1", "limit": 0}),
-                "invalid arguments: `limit`: expected at least 1, got the number 0",
+                "invalid arguments: `limit`: expected an integer of at least 1 and less than 10, got the number 0",
             ),
             (
                 json!({"order_id": "ord-1", "limit": 10}),
-                "invalid arguments: `limit`: expected less than 10, got the number 10",
+                "invalid arguments: `limit`: expected an integer of at least 1 and less than 10, got the number 10",
             ),
             (
                 json!({"order_id": "ord-1", "color": "gren"}),
@@ -239,6 +282,21 @@ mod tests {
             (
                 json!({"order_id": "ord-1", "either": 3}),
                 "invalid arguments: `either`: expected a string or null, got the number 3",
+            ),
+            (
+                json!({"order_id": "ord-1", "shape": 7}),
+                "invalid arguments: `shape`: expected an object with `radius` or an object with `side` or \"dot\", got \
+                 the number 7",
+            ),
+            (
+                json!({"order_id": "ord-1", "shape": {"radius": "x"}}),
+                "invalid arguments: `shape.radius`: expected a number, got the string \"x\" (`shape` takes an object with \
+                 `radius` or an object with `side` or \"dot\")",
+            ),
+            (json!({"order_id": "ord-1", "limit": "3", "lines": "[{\"sku\": \"5\"}]"}), ""),
+            (
+                json!({"order_id": "ord-1", "limit": "30"}),
+                "invalid arguments: `limit`: expected an integer of at least 1 and less than 10, got the number 30",
             ),
             (
                 json!({"order_id": "ord-1", "when": true}),

@@ -5,6 +5,7 @@
 mod explain;
 
 use jsonschema::Validator;
+use platools::tool::decode_json_texts;
 use platools::{Arguments, ToolError};
 use serde_json::{Map, Value, json};
 
@@ -109,7 +110,8 @@ impl ArgumentSchema {
             || self.defaults.contains_key(name)
     }
 
-    /// Checks the arguments of a call and returns them, with defaults for those that are absent.
+    /// Checks the arguments of a call and returns them, with defaults for those that are absent. A JSON text in place of
+    /// an array, an object or a number is decoded.
     ///
     /// # Errors
     /// Returns one [`ToolError::invalid_arguments`] that names up to ten mistakes.
@@ -118,12 +120,16 @@ impl ArgumentSchema {
         for (name, default) in &self.defaults {
             object.entry(name).or_insert_with(|| default.clone());
         }
-        let object = Value::Object(object);
-        if !self.validator.is_valid(&object) {
+        let mut object = Value::Object(object);
+        let mut is_valid = self.validator.is_valid(&object);
+        if !is_valid && decode_json_texts(&self.schema, &mut object) {
+            is_valid = self.validator.is_valid(&object);
+        }
+        if !is_valid {
             let names = self.names();
             let mut mistakes: Vec<String> = Vec::new();
             for error in self.validator.iter_errors(&object) {
-                for mistake in explain::mistakes(&error, &names) {
+                for mistake in explain::mistakes(&error, &names, &self.schema) {
                     if !mistakes.contains(&mistake) {
                         mistakes.push(mistake);
                     }
@@ -157,6 +163,6 @@ fn validator(schema: &Value) -> Result<Validator, String> {
             "this is not a JSON Schema: a `$ref` leads nowhere ({error}): refer to `#/$defs/…` of the same schema, \
              nothing is fetched"
         ),
-        _ => format!("this is not a JSON Schema: {}", explain::mistakes(&error, &[]).join("; ")),
+        _ => format!("this is not a JSON Schema: {}", explain::mistakes(&error, &[], &Value::Null).join("; ")),
     })
 }

@@ -70,6 +70,11 @@ struct Query {
 }
 
 #[derive(Deserialize, JsonSchema)]
+struct Query2 {
+    page: Page,
+}
+
+#[derive(Deserialize, JsonSchema)]
 struct Pair(u8, String);
 
 /// A place in a tree.
@@ -96,8 +101,9 @@ fn said<T: ToolArgument>(text: &str) -> String {
     let arguments = Arguments::from_json(format!("{{\"value\":{text}}}")).unwrap();
     let names = input.names();
     let mut reader = ArgumentReader::new(&arguments, &names);
-    assert!(reader.take::<T>("value").is_none(), "{text} is accepted");
-    reader.finish().unwrap_err().message().to_owned()
+    let _ = reader.take::<T>("value");
+    let Err(error) = reader.finish() else { panic!("{text} is accepted") };
+    error.message().to_owned()
 }
 
 /// Returns the error text for `text` with a flattened parameter of type `T`, without the list of accepted names.
@@ -107,8 +113,9 @@ fn said_flat<T: ToolArgument>(text: &str) -> String {
     let arguments = Arguments::from_json(text).unwrap();
     let names = input.names();
     let mut reader = ArgumentReader::new(&arguments, &names);
-    assert!(reader.flatten::<T>().is_none(), "{text} is accepted");
-    let message = reader.finish().unwrap_err().message().to_owned();
+    let _ = reader.flatten::<T>();
+    let Err(error) = reader.finish() else { panic!("{text} is accepted") };
+    let message = error.message().to_owned();
     message.split(" (accepted: ").next().unwrap_or_default().to_owned()
 }
 
@@ -167,8 +174,10 @@ answers! {
             => "`value.Pair`: expected an array of 2 items, got an object";
         External, r#"{"Point": {"x": 1}}"#
             => "`value.Point.y` is missing, expected an integer";
-        External, r#"{"Point": {"x": 1, "y": "2"}}"#
-            => r#"`value.Point.y`: expected an integer from -2147483648 to 2147483647, got the string "2""#;
+        External, r#"{"Point": {"x": 1, "y": "two"}}"#
+            => r#"`value.Point.y`: expected an integer from -2147483648 to 2147483647, got the string "two""#;
+        External, r#"{"Point": {"x": 1, "y": 2, "z": 3}}"#
+            => "`value.Point.z`: unknown field `z`, expected `x` or `y`";
         External, r#"{"Point": 7}"#
             => "`value.Point`: expected an object, got the number 7";
         External, r#"{"point": {}}"#
@@ -197,6 +206,8 @@ answers! {
             => "`value.side`: expected an integer from 0 to 255, got the number 300";
         Shape, r#"{"kind": "square", "side": 3, "color": "rde"}"#
             => "`value.color`: unknown value `rde`, expected `red` or `dark_green`, did you mean `red`?";
+        Shape, r#"{"kind": "square", "side": 3, "radius": 5}"#
+            => "`value.radius`: unknown field `radius`, expected one of `kind`, `side`, `color`";
         Shape, r#"{"kind": "square", "side": 3, "color": 5}"#
             => r#"`value.color`: expected one of "red", "dark_green", got the number 5"#;
         Option<Shape>, "7"
@@ -217,6 +228,8 @@ answers! {
             => r#"`value.data[1]`: expected an integer from 0 to 255, got the string "x""#;
         Adjacent, r#"{"data": [1, 256], "kind": "Many"}"#
             => "`value.data[1]`: expected an integer from 0 to 255, got the number 256";
+        Adjacent, r#"{"kind": "Text", "data": "x", "date": 1}"#
+            => "`value.date`: unknown field `date`, expected `kind` or `data`, did you mean `data`?";
         Adjacent, "[]"
             => r#"`value`: expected an object whose `kind` is one of "Text", "Many", got an array"#;
     ]
@@ -228,13 +241,17 @@ answers! {
         Either, "true"
             => "`value`: expected an integer of at least 0 or a string or an object with `from` and `to` or an object with `x` and `y`, got true";
         Either, r#"{"from": 1}"#
-            => "`value.to` is missing, expected an integer";
+            => "`value.to` is missing, expected an integer (`value` takes an integer of at least 0 or a string or an object with `from` and `to` or an object with `x` and `y`)";
         Either, r#"{"from": 1, "to": 300}"#
-            => "`value.to`: expected an integer from 0 to 255, got the number 300";
+            => "`value.to`: expected an integer from 0 to 255, got the number 300 (`value` takes an integer of at least 0 or a string or an object with `from` and `to` or an object with `x` and `y`)";
         Either, r#"{"x": 1, "y": "a"}"#
-            => r#"`value.y`: expected an integer, got the string "a""#;
+            => r#"`value.y`: expected an integer, got the string "a" (`value` takes an integer of at least 0 or a string or an object with `from` and `to` or an object with `x` and `y`)"#;
         Either, "{}"
-            => "`value.from` is missing, expected an integer";
+            => "`value`: expected an integer of at least 0 or a string or an object with `from` and `to` or an object with `x` and `y`, got an object";
+        Either, r#"{"x": 1, "y": 2, "z": 3}"#
+            => "`value.z`: unknown field `z`, expected `x` or `y`";
+        Vec<Formula>, r#"[1, {"left": 1, "right": 2}]"#
+            => "`value[1]`: expected an object with `left` and `right` and `sum` or an object with `left` and `right` and `product` or an integer from 0 to 255, got an object";
         Vec<Either>, "[1, null]"
             => "`value[1]`: expected an integer of at least 0 or a string or an object with `from` and `to` or an object with `x` and `y`, got null";
     ]
@@ -253,6 +270,8 @@ answers! {
             => r#"`value.kind` is missing, expected one of "circle", "square""#;
         Query, "[]"
             => "`value`: expected an object, got an array";
+        Query, r#"{"text": "a", "size": 1, "kind": "square", "side": 1, "sort": 1}"#
+            => "`value.sort`: unknown field `sort`, expected one of `text`, `size`, `after`, `kind`, `side`, `color`";
     ]
     forms_of_texts: said [
         DateTime<Utc>, r#""2026-01-01""#
@@ -285,16 +304,22 @@ answers! {
             => "`value`: expected an integer from 1 to 255, got the number 0";
         NonZeroI8, "0"
             => "`value`: expected an integer from -128 to 127 other than 0, got the number 0";
-        NonZeroU8, r#""1""#
-            => r#"`value`: expected an integer from 1 to 255, got the string "1""#;
+        NonZeroU8, r#""one""#
+            => r#"`value`: expected an integer from 1 to 255, got the string "one""#;
         u32, "-1"
             => "`value`: expected an integer from 0 to 4294967295, got the number -1";
         i64, "1.5"
             => "`value`: expected an integer, got the number 1.5";
         Option<u8>, r#""x""#
             => r#"`value`: expected an integer from 0 to 255, got the string "x""#;
-        f64, r#""1""#
-            => r#"`value`: expected a number, got the string "1""#;
+        f64, r#""one""#
+            => r#"`value`: expected a number, got the string "one""#;
+        i64, "9223372036854775808"
+            => "`value`: expected an integer from -9223372036854775808 to 9223372036854775807, got the number 9223372036854775808";
+        i64, "-1e30"
+            => "`value`: expected an integer from -9223372036854775808 to 9223372036854775807, got the number -1e+30";
+        u64, "99999999999999999999"
+            => "`value`: expected an integer from 0 to 18446744073709551615, got the number 1e+20";
         (u8, String), "[1]"
             => "`value`: expected an array of 2 items, got an array of 1 item";
         (u8, String), r#"[1, "a", 2]"#
@@ -321,8 +346,38 @@ answers! {
             => "`value.folders[0].shape.side`: expected an integer from 0 to 255, got an array";
         Page, r#""x""#
             => r#"`value`: expected an object, got the string "x""#;
+        Page, r#"{"size": 1, "aftr": "x"}"#
+            => "`value.aftr`: unknown field `aftr`, expected `size` or `after`, did you mean `after`?";
+        Vec<Page>, r#"[{"size": 1, "a": 1}, {"size": 1, "b": {"c": 1}}]"#
+            => "`value[0].a`: unknown field `a`, expected `size` or `after`; `value[1].b`: unknown field `b`, expected `size` or `after`";
+        BTreeMap<String, Page>, r#"{"one": {"size": 1, "Size": 2}}"#
+            => "`value.one.Size`: unknown field `Size`, expected `size` or `after`, did you mean `size`?";
+        Folder, r#"{"name": "a", "folders": [{"name": "b", "folders": [], "files": []}]}"#
+            => "`value.folders[0].files`: unknown field `files`, expected one of `name`, `folders`, `shape`";
+        Folder, r#"{"name": "a", "folders": [], "shape": {"kind": "square", "side": 1, "tags": []}}"#
+            => "`value.shape.tags`: unknown field `tags`, expected one of `kind`, `side`, `color`";
+    ]
+    json_texts: said [
+        Page, r#""{\"size\": \"x\"}""#
+            => r#"`value.size`: expected an integer from 0 to 255, got the string "x""#;
+        Page, r#""{\"size\": 1, \"sice\": 2}""#
+            => "`value.sice`: unknown field `sice`, expected `size` or `after`, did you mean `size`?";
+        u8, r#""300""#
+            => "`value`: expected an integer from 0 to 255, got the number 300";
+        u8, r#""1.5""#
+            => r#"`value`: expected an integer from 0 to 255, got the string "1.5""#;
+        Vec<u8>, r#""\"[1]\"""#
+            => r#"`value`: expected an array, got the string "\"[1]\"""#;
+        Vec<u8>, r#""{}""#
+            => r#"`value`: expected an array, got the string "{}""#;
+        Vec<Vec<u8>>, r#""[\"[1]\"]""#
+            => r#"`value[0]`: expected an array, got the string "[1]""#;
+        bool, r#""true""#
+            => r#"`value`: expected a boolean, got the string "true""#;
     ]
     flattened_parameters: said_flat [
+        Query2, r#"{"page": {"size": 1, "limit": 2}}"#
+            => "`page.limit`: unknown field `limit`, expected `size` or `after`";
         Page, "{}"
             => "`size` is missing, expected an integer";
         Page, r#"{"size": "x"}"#
@@ -382,6 +437,125 @@ fn nested_alternatives_are_bounded() {
     assert_eq!(find(&value).unwrap().path, "value.left.right");
 }
 
+/// Decodes `text` as the argument `value` of type `T`.
+fn taken<T: ToolArgument>(text: &str) -> Result<T, String> {
+    let mut input = InputSchema::new();
+    let _ = input.argument::<T>("value", None);
+    let arguments = Arguments::from_json(format!("{{\"value\":{text}}}")).unwrap();
+    let names = input.names();
+    let mut reader = ArgumentReader::new(&arguments, &names);
+    let value = reader.take::<T>("value");
+    reader.finish().map_err(|error| error.message().to_owned())?;
+    Ok(value.unwrap())
+}
+
+#[test]
+fn a_json_text_is_decoded_where_no_text_is_allowed() {
+    assert_eq!(taken::<Vec<u8>>(r#""[1, 2]""#), Ok(vec![1, 2]));
+    assert_eq!(taken::<u8>(r#"" 7 ""#), Ok(7));
+    assert_eq!(taken::<Option<f64>>(r#""1.5e3""#), Ok(Some(1_500.0)));
+    assert_eq!(taken::<Vec<i64>>(r#"["-1", 2]"#), Ok(vec![-1, 2]));
+    assert_eq!(taken::<(u8, String)>(r#"["1", "2"]"#), Ok((1, "2".to_owned())));
+    assert_eq!(taken::<BTreeMap<String, u8>>(r#"{"a": "1"}"#).unwrap()["a"], 1);
+    assert_eq!(taken::<Option<Page>>(r#""{\"size\": 3}""#).unwrap().unwrap().size, 3);
+    assert_eq!(taken::<Vec<Folder>>(r#"[{"name": "1", "folders": "[]"}]"#).unwrap()[0].name, "1");
+    let shape = taken::<Option<Shape>>(r#"{"kind": "circle", "radius": "2.5", "tags": "[\"3\"]"}"#);
+    assert!(matches!(shape, Ok(Some(Shape::Circle { radius: 2.5, tags })) if tags == ["3"]));
+    let external = taken::<External>(r#"{"Point": "{\"x\": 1, \"y\": 2}"}"#);
+    assert!(matches!(external, Ok(External::Point { x: 1, y: 2 })));
+    // A text is a text where one is allowed.
+    assert_eq!(taken::<String>(r#""[1]""#), Ok("[1]".to_owned()));
+    assert!(matches!(taken::<Either>(r#""1""#), Ok(Either::Name(name)) if name == "1"));
+    assert_eq!(taken::<serde_json::Value>(r#""[1]""#), Ok(json!("[1]")));
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Renamed {
+    #[serde(alias = "orderId", alias = "order")]
+    order_id: String,
+    #[serde(default, alias = "innerValue")]
+    inner: Option<Box<Renamed>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Bag {
+    size: u8,
+    #[serde(flatten)]
+    rest: BTreeMap<String, serde_json::Value>,
+}
+
+/// Takes what it does not know, and ignores it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = true))]
+struct Lenient {
+    size: u8,
+}
+
+#[test]
+fn a_type_may_know_further_names_and_take_further_fields() {
+    let renamed = taken::<Vec<Renamed>>(r#"[{"orderId": "a", "innerValue": {"order": "b"}}]"#).unwrap();
+    assert_eq!(renamed[0].inner.as_ref().unwrap().order_id, "b");
+    let mixed =
+        taken::<Renamed>(r#"{"orderId": "a", "inner": {"order": "b", "odrer": 1}, "x": 2}"#).unwrap_err();
+    assert_eq!(
+        mixed,
+        "`value.inner.odrer`: unknown field `odrer`, expected `order_id` or `inner`; \
+         `value.x`: unknown field `x`, expected `order_id` or `inner`"
+    );
+    assert_eq!(taken::<Bag>(r#"{"size": 1, "a": 2, "b": {"c": 3}}"#).unwrap().rest.len(), 2);
+    assert_eq!(taken::<Option<Lenient>>(r#"{"size": 1, "a": 2}"#).unwrap().unwrap().size, 1);
+    let nested = taken::<BTreeMap<String, Vec<Lenient>>>(r#"{"a": [{"size": 1, "b": 2}]}"#).unwrap();
+    assert_eq!(nested["a"].len(), 1);
+    let (schema, _) = {
+        let mut input = InputSchema::new();
+        let _ = input.argument::<Lenient>("lenient", None);
+        let _ = input.argument::<Bag>("bag", None);
+        let _ = input.argument::<Page>("page", None);
+        input.finish()
+    };
+    let openness = ["lenient", "bag", "page"].map(|name| &schema["properties"][name]["additionalProperties"]);
+    assert_eq!(openness, [&json!(true), &json!(true), &json!(false)]);
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+enum Country {
+    A1,
+    A2,
+    A3,
+    A4,
+    A5,
+    A6,
+    A7,
+    A8,
+    A9,
+    B1,
+    B2,
+    B3,
+    B4,
+    B5,
+    B6,
+    B7,
+    B8,
+    B9,
+    C1,
+    C2,
+    C3,
+    C4,
+    C5,
+    C6,
+    C7,
+    C8,
+    C9,
+}
+
+#[test]
+fn all_variants_are_listed() {
+    for sent in ["7", "\"D1\""] {
+        let said = said::<Country>(sent);
+        assert!(["A1", "B5", "C9"].iter().all(|variant| said.contains(variant)), "{said}");
+    }
+}
+
 #[test]
 fn a_missing_argument_is_described() {
     let mut input = InputSchema::new();
@@ -422,4 +596,21 @@ fn without_a_schema_no_rust_type_is_named() {
     for (said, expected) in cases {
         assert_eq!(said, expected);
     }
+}
+
+#[cfg(feature = "metrics")]
+#[test]
+fn a_decoded_text_is_counted() {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        assert_eq!(taken::<Vec<u8>>("[1]"), Ok(vec![1]));
+        assert_eq!(taken::<Vec<u8>>(r#""[1]""#), Ok(vec![1]));
+        assert!(taken::<Vec<u8>>(r#""one""#).is_err());
+    });
+    let counted = snapshotter.snapshot().into_vec();
+    let figures: Vec<_> = counted.iter().map(|(key, _, _, value)| (key.key().name(), value)).collect();
+    assert_eq!(figures, [("platools_arguments_decoded_total", &DebugValue::Counter(1))]);
 }

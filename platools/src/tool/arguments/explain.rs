@@ -86,7 +86,8 @@ impl DecodeError {
         let rest = mismatch.path.strip_prefix(&self.path);
         let is_deeper =
             rest.is_some_and(|rest| rest.starts_with(['.', '[']) || self.path.is_empty() && !rest.is_empty());
-        if self.sentence.is_exact && !is_deeper {
+        let is_declared = mismatch.is_of_range && mismatch.path == self.path;
+        if self.sentence.is_exact && !is_deeper && !is_declared {
             return self.into_problem();
         }
         let path = shorten_path(&mismatch.path);
@@ -99,7 +100,7 @@ impl DecodeError {
 }
 
 /// Shortens a long path to its beginning and its end.
-fn shorten_path(path: &str) -> Cow<'_, str> {
+pub(super) fn shorten_path(path: &str) -> Cow<'_, str> {
     if path.len() <= MAX_PATH {
         return path.into();
     }
@@ -130,6 +131,11 @@ fn sentence(error: &serde_json::Error) -> Sentence {
         if let Some(got) =
             what.strip_prefix("invalid type: ").or_else(|| what.strip_prefix("invalid value: "))
         {
+            // A whole number is an integer, so the bounds say what is wrong with it.
+            let words = match expected {
+                "i64" | "isize" if is_whole(got) => integer(&i64::MIN, &i64::MAX),
+                _ => words,
+            };
             return Sentence { text: format!("expected {words}, got {}", got_in_json_words(got)), is_exact };
         }
         if let Some(count) = what.strip_prefix("invalid length ") {
@@ -155,10 +161,18 @@ fn sentence(error: &serde_json::Error) -> Sentence {
     Sentence::approximate(shorten(text))
 }
 
+fn integer(min: &dyn std::fmt::Display, max: &dyn std::fmt::Display) -> String {
+    format!("an integer from {min} to {max}")
+}
+
+/// Returns whether serde received a number without a fraction.
+fn is_whole(got: &str) -> bool {
+    let number = got.split('`').nth(1).and_then(|number| number.parse::<f64>().ok());
+    number.is_some_and(|number| number.fract() == 0.0)
+}
+
 /// Translates serde's expectation to JSON types; the flag says whether the translation is exact.
 fn in_json_words(expected: &str) -> (String, bool) {
-    let integer =
-        |min: &dyn std::fmt::Display, max: &dyn std::fmt::Display| format!("an integer from {min} to {max}");
     let exact = match expected {
         "u8" => integer(&u8::MIN, &u8::MAX),
         "u16" => integer(&u16::MIN, &u16::MAX),

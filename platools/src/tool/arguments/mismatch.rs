@@ -3,6 +3,8 @@
 //! The type's decoder decides whether a value is valid; the schema only explains. Unsupported keywords are ignored,
 //! and if no violation is found, the decoder's own error is used.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 
 use super::explain::shorten;
@@ -27,6 +29,10 @@ pub(super) struct Mismatch {
     pub(super) sentence: String,
     /// Whether the value at the path is missing.
     pub(super) is_missing: bool,
+    /// Whether the sentence names the declared range of a number, and the range is what is violated.
+    pub(super) is_of_range: bool,
+    /// Whether the sentence lists the alternatives.
+    lists_alternatives: bool,
 }
 
 /// Returns the first violation in `value`, the argument `name`, which the decoder rejected at the path `rejected`.
@@ -67,7 +73,8 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn mismatch(&self, sentence: String) -> Mismatch {
-        Mismatch { path: self.path.clone(), sentence, is_missing: false }
+        let path = self.path.clone();
+        Mismatch { path, sentence, is_missing: false, is_of_range: false, lists_alternatives: false }
     }
 
     fn unexpected(&self, schema: &Value, value: &Value) -> Mismatch {
@@ -133,9 +140,21 @@ impl<'a> Walk<'a> {
             "object" => value.is_object(),
             _ => true,
         };
+        let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
+        let is_outside = value.as_f64().is_some_and(|number| {
+            bound("minimum").is_some_and(|min| number < min)
+                || bound("maximum").is_some_and(|max| number > max)
+                || bound("exclusiveMinimum").is_some_and(|min| number <= min)
+                || bound("exclusiveMaximum").is_some_and(|max| number >= max)
+        });
+        // Unsigned types declare `minimum: 0` alone, and their decoders know both bounds.
+        let has_range = bound("maximum").or(bound("exclusiveMaximum")).is_some()
+            || bound("exclusiveMinimum").is_some()
+            || bound("minimum").is_some_and(|min| min != 0.0);
+        let of_range = || Mismatch { is_of_range: has_range, ..self.unexpected(schema, value) };
         let mut allowed = types(schema).peekable();
         if allowed.peek().is_some() && !allowed.any(is) {
-            return Some(self.unexpected(schema, value));
+            return Some(if has_range || is_outside { of_range() } else { self.unexpected(schema, value) });
         }
         let values = match (schema.get("enum").and_then(Value::as_array), schema.get("const")) {
             (Some(values), _) => Some(values.as_slice()),
@@ -150,12 +169,11 @@ impl<'a> Walk<'a> {
                 _ => self.unexpected(schema, value),
             });
         }
-        let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
-        let number = value.as_f64()?;
-        let outside = bound("minimum").is_some_and(|min| number < min)
-            || bound("maximum").is_some_and(|max| number > max)
-            || schema.pointer("/not/const") == Some(value);
-        outside.then(|| self.unexpected(schema, value))
+        if is_outside {
+            return Some(of_range());
+        }
+        let is_excluded = value.is_number() && schema.pointer("/not/const") == Some(value);
+        is_excluded.then(|| self.unexpected(schema, value))
     }
 
     fn members(
@@ -241,7 +259,8 @@ impl<'a> Walk<'a> {
             return self.value(only, value, depth + 1);
         }
         let unexpected = |walk: &Self| {
-            walk.mismatch(format!("expected {}, got {}", expected_of_any(all, definitions), got(value)))
+            let sentence = format!("expected {}, got {}", expected_of_any(all, definitions), got(value));
+            Mismatch { lists_alternatives: true, ..walk.mismatch(sentence) }
         };
         match tagging(&branches) {
             Tagging::Internal(tag, texts) => {
@@ -296,11 +315,21 @@ impl<'a> Walk<'a> {
                     _ => Some(unexpected(self)),
                 }
             }
-            Tagging::None => self.best(&branches, value, depth, unexpected),
+            Tagging::None => {
+                let mut found = self.best(&branches, value, depth, unexpected)?;
+                if !found.lists_alternatives && self.tries > 0 {
+                    // One alternative was probably meant, but the caller may not know the others.
+                    let all = expected_of_any(all, definitions);
+                    let of = if self.path.is_empty() { "it".to_owned() } else { format!("`{}`", self.path) };
+                    let _ = write!(found.sentence, " ({of} takes {all})");
+                    found.lists_alternatives = true;
+                }
+                Some(found)
+            }
         }
     }
 
-    /// Returns the violation of the branch most similar to the value, or of all branches if none is similar.
+    /// Returns the violation of the branch most similar to the value, or of all branches if none is, or several are.
     fn best(
         &mut self,
         branches: &[&'a Value],
@@ -311,7 +340,7 @@ impl<'a> Walk<'a> {
         if let [only] = branches {
             return self.value(only, value, depth + 1);
         }
-        let mut best: Option<(usize, Mismatch)> = None;
+        let (mut best, mut is_tied): (Option<(usize, Mismatch)>, bool) = (None, false);
         for branch in branches {
             match self.tries.checked_sub(1) {
                 Some(left) => self.tries = left,
@@ -325,10 +354,13 @@ impl<'a> Walk<'a> {
             let shared = value.as_object().map_or(0, |members| members.keys().filter(known).count());
             let steps = mismatch.path[self.path.len()..].matches(['.', '[']).count();
             let similarity = 2 * shared + steps;
-            if best.as_ref().is_none_or(|(most, _)| similarity > *most) {
+            let most = best.as_ref().map_or(0, |(most, _)| *most);
+            is_tied = similarity == most || is_tied && similarity < most;
+            if similarity > most {
                 best = Some((similarity, mismatch));
             }
         }
+        let best = best.filter(|_| !is_tied);
         Some(best.map_or_else(|| unexpected(self), |(_, mismatch)| mismatch))
     }
 }

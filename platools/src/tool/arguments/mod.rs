@@ -6,6 +6,8 @@
 mod answers;
 pub(crate) mod constraint;
 mod explain;
+pub(crate) mod fields;
+mod json_texts;
 mod mismatch;
 pub(crate) mod missing;
 pub(crate) mod reader;
@@ -19,6 +21,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 pub use self::explain::nearest_name;
+pub use self::json_texts::decode_json_texts;
+pub use self::words::allowed_values;
 use super::ToolError;
 use crate::wire::json;
 

@@ -11,8 +11,9 @@ use serde_json::{Map, Value};
 
 use super::constraint::{Length, Measured, Range, Ranged, Textual};
 use super::explain::DecodeError;
+use super::fields::{Fields, UnknownField};
 use super::tool_argument::ToolArgument;
-use super::{Arguments, explain, missing, words};
+use super::{Arguments, explain, json_texts, missing, words};
 use crate::tool::ToolError;
 
 /// Maximum number of problems in one answer.
@@ -29,6 +30,8 @@ pub struct ArgumentNames {
     pub(crate) flattened: BTreeSet<String>,
     /// The schema of the flattened parameter.
     pub(crate) flattened_schema: Value,
+    /// The names of the members inside the arguments.
+    pub(crate) fields: Fields,
     /// Whether unknown names are accepted and ignored.
     pub(crate) open: bool,
 }
@@ -96,10 +99,46 @@ impl<'a> ArgumentReader<'a> {
 
     fn parse<T: DeserializeOwned>(&mut self, name: &str, text: &str) -> Option<T> {
         match explain::parse(text, name) {
-            Ok(value) => Some(value),
+            Ok(value) => {
+                let unknown = self.names.fields.unknown_in(name, text);
+                if !unknown.is_empty() {
+                    self.refuse_fields::<T>(unknown, name, text);
+                }
+                Some(value)
+            }
+            Err(error) => self.parse_again(error, name, text),
+        }
+    }
+
+    /// Decodes a value once more, with the JSON texts in it decoded that stand for something else.
+    #[cold]
+    fn parse_again<T: DeserializeOwned>(&mut self, error: DecodeError, name: &str, text: &str) -> Option<T> {
+        let schema = schema_of(&self.names, name);
+        let Some(decoded) = json_texts::decoded(schema, &self.names.definitions, text) else {
+            self.record(error, name, text);
+            return None;
+        };
+        match explain::parse(&decoded, name) {
+            Ok(value) => {
+                let unknown = self.names.fields.unknown_in(name, &decoded);
+                self.refuse_fields::<T>(unknown, name, &decoded);
+                Some(value)
+            }
             Err(error) => {
-                self.record(error, name, text);
+                self.record(error, name, &decoded);
                 None
+            }
+        }
+    }
+
+    /// Records the unknown fields that the type `T` does not read under another name.
+    #[cold]
+    fn refuse_fields<T: DeserializeOwned>(&mut self, unknown: Vec<UnknownField>, name: &str, text: &str) {
+        for field in unknown {
+            let is_read =
+                field.doubled_in(text).is_some_and(|text| explain::parse::<T>(&text, name).is_err());
+            if !is_read {
+                self.problems.push(field.problem);
             }
         }
     }
@@ -107,12 +146,8 @@ impl<'a> ArgumentReader<'a> {
     /// Records a decoding error of the argument `name`, or of the flattened parameter if `name` is empty.
     #[cold]
     fn record(&mut self, error: DecodeError, name: &str, text: &str) {
-        let schema = match name {
-            "" => Some(&self.names.flattened_schema),
-            name => self.names.properties.get(name),
-        };
-        let problem =
-            error.into_problem_of(text, name, schema.unwrap_or(&Value::Null), &self.names.definitions);
+        let schema = schema_of(&self.names, name);
+        let problem = error.into_problem_of(text, name, schema, &self.names.definitions);
         self.problems.push(problem);
     }
 
@@ -166,7 +201,11 @@ impl<'a> ArgumentReader<'a> {
 
     /// Checks a number against its bounds.
     pub fn check_range<T: Ranged>(&mut self, name: &str, value: Option<&T>, range: Range) {
-        let problem = value.and_then(Ranged::number).and_then(|number| range.check(number));
+        let number = value.and_then(Ranged::number).filter(|number| range.check(*number).is_some());
+        let problem = number.map(|number| {
+            let expected = words::expected(schema_of(&self.names, name), &self.names.definitions);
+            format!("expected {expected}, got the number {number}")
+        });
         self.check(name, problem);
     }
 
@@ -218,6 +257,12 @@ impl<'a> ArgumentReader<'a> {
         }
         Err(ToolError::invalid_arguments(message).into_refusal())
     }
+}
+
+/// Returns the schema of the argument `name`, or of the flattened parameter if `name` is empty.
+fn schema_of<'n>(names: &'n ArgumentNames, name: &str) -> &'n Value {
+    let schema = if name.is_empty() { Some(&names.flattened_schema) } else { names.properties.get(name) };
+    schema.unwrap_or(&Value::Null)
 }
 
 #[cfg(test)]
@@ -312,13 +357,13 @@ mod tests {
         let cases = [
             (
                 r#"{"orderId":"a","quantity":"two","size":5}"#,
-                "invalid arguments: `order_id` is missing, expected a string; `quantity`: expected an integer, \
-                 got the string \"two\"; `orderId` is not an argument, did you mean `order_id`? \
+                "invalid arguments: `order_id` is missing, expected a string; `quantity`: expected an integer \
+                 from 1 to 9, got the string \"two\"; `orderId` is not an argument, did you mean `order_id`? \
                  (accepted: `order_id`, `quantity`, `note`, `gift`, `size`, `after`)",
             ),
             (
                 r#"{"order_id":"a","quantity":10,"size":5,"gift":null}"#,
-                "invalid arguments: `quantity`: must be at most 9, got 10; `gift`: expected a boolean, got null",
+                "invalid arguments: `quantity`: expected an integer from 1 to 9, got the number 10; `gift`: expected a boolean, got null",
             ),
             (
                 r#"{"order_id":"a","quantity":1,"size":500}"#,

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::explain::{nearest_name, shorten};
 use crate::tool::schema::article;
 
-/// Maximum number of alternatives listed in one description.
-const MAX_ALTERNATIVES: usize = 20;
+/// Maximum length of a list of alternatives, in bytes: all countries fit, and a hundred forms of an object.
+const MAX_LIST: usize = 4_000;
 /// Maximum depth of references and nested alternatives in a description.
 const MAX_DEPTH: usize = 4;
 
@@ -113,6 +113,21 @@ pub(super) fn expected(schema: &Value, definitions: &Definitions) -> String {
     describe(schema, definitions, 0)
 }
 
+/// Describes the values that a JSON Schema allows, for an error text. `root` is the schema that references refer to.
+///
+/// ```
+/// use platools::tool::allowed_values;
+/// use serde_json::json;
+///
+/// let root = json!({"$defs": {"Size": {"type": "integer", "minimum": 1, "maximum": 9}}});
+/// let either = json!({"anyOf": [{"$ref": "#/$defs/Size"}, {"enum": ["small", "large"]}]});
+/// assert_eq!(allowed_values(&either, &root), r#"an integer from 1 to 9 or one of "small", "large""#);
+/// ```
+pub fn allowed_values(schema: &Value, root: &Value) -> String {
+    let none = Definitions::new();
+    expected(schema, root.get("$defs").and_then(Value::as_object).unwrap_or(&none))
+}
+
 /// Describes the values that a schema allows, briefly, for a missing argument.
 pub(super) fn expected_of_missing(schema: &Value, definitions: &Definitions) -> String {
     let schema = resolved(schema, definitions);
@@ -135,16 +150,9 @@ fn describe(schema: &Value, definitions: &Definitions, depth: usize) -> String {
         .filter(|name| *name != "null")
         .map(|name| match name {
             "integer" | "number" => {
-                let article = article(name);
-                let range = match (number("minimum"), number("maximum")) {
-                    (Some(min), Some(max)) => format!("{article} from {min} to {max}"),
-                    (Some(min), None) => format!("{article} of at least {min}"),
-                    (None, Some(max)) => format!("{article} of at most {max}"),
-                    (None, None) => article,
-                };
                 let other =
                     schema.pointer("/not/const").map_or_else(String::new, |not| format!(" other than {not}"));
-                range + &other
+                article(name) + &range(schema) + &other
             }
             "string" => match schema.get("format").and_then(Value::as_str) {
                 Some(format) => formatted(format),
@@ -172,6 +180,25 @@ fn describe(schema: &Value, definitions: &Definitions, depth: usize) -> String {
         [] => "another value".to_owned(),
         words => words.join(" or "),
     }
+}
+
+/// Describes the bounds of a number, to append to `an integer`.
+fn range(schema: &Value) -> String {
+    let bound = |key: &str| schema.get(key).filter(|bound| bound.is_number());
+    if let (Some(min), Some(max)) = (bound("minimum"), bound("maximum"))
+        && bound("exclusiveMinimum").or(bound("exclusiveMaximum")).is_none()
+    {
+        return format!(" from {min} to {max}");
+    }
+    let words = [
+        ("minimum", "of at least"),
+        ("exclusiveMinimum", "greater than"),
+        ("maximum", "of at most"),
+        ("exclusiveMaximum", "less than"),
+    ];
+    let bounds = words.iter().filter_map(|(key, words)| Some(format!("{words} {}", bound(key)?)));
+    let bounds: Vec<String> = bounds.collect();
+    if bounds.is_empty() { String::new() } else { format!(" {}", bounds.join(" and ")) }
 }
 
 fn is_only_object(words: &[String]) -> bool {
@@ -203,7 +230,7 @@ fn describe_alternatives(branches: &[Value], definitions: &Definitions, depth: u
         })),
         Tagging::None => {
             let mut words: Vec<String> = Vec::new();
-            for branch in branches.into_iter().take(MAX_ALTERNATIVES) {
+            for branch in branches {
                 let mut word = describe(branch, definitions, depth + 1);
                 if word == "an object" {
                     word.push_str(&with_members(branch));
@@ -212,7 +239,7 @@ fn describe_alternatives(branches: &[Value], definitions: &Definitions, depth: u
                     words.push(word);
                 }
             }
-            words.join(" or ")
+            limited(words.into_iter()).join(" or ")
         }
     }
 }
@@ -284,14 +311,18 @@ fn one_of(values: impl Iterator<Item = String>) -> String {
     if let [one] = values.as_slice() { one.clone() } else { format!("one of {}", values.join(", ")) }
 }
 
-/// Limits a list to [`MAX_ALTERNATIVES`], with `…` for the rest.
+/// Limits a list to [`MAX_LIST`], with `…` for the rest.
 fn limited(words: impl Iterator<Item = String>) -> Vec<String> {
-    let mut words: Vec<String> = words.take(MAX_ALTERNATIVES + 1).collect();
-    if words.len() > MAX_ALTERNATIVES {
-        words.truncate(MAX_ALTERNATIVES);
-        words.push("…".to_owned());
+    let (mut list, mut length) = (Vec::new(), 0);
+    for word in words {
+        length += word.len() + 2;
+        if length > MAX_LIST {
+            list.push("…".to_owned());
+            break;
+        }
+        list.push(word);
     }
-    words
+    list
 }
 
 /// Describes an unknown name, the known names and the nearest one.

@@ -97,6 +97,16 @@ enum Adjacent {
     Count(u64),
 }
 
+/// A struct with two enums flattened into it.
+#[derive(Deserialize, JsonSchema)]
+struct Payment {
+    id: u8,
+    #[serde(flatten)]
+    how: Internal,
+    #[serde(flatten)]
+    extra: Option<External>,
+}
+
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Untagged {
@@ -120,18 +130,18 @@ struct Folder {
 golden! {
     nested_struct: Customer,
         takes [{"name": "a", "addresses": [{"streetLine": "x"}]}, {"name": "a", "addresses": [], "vip": true}],
-        rejects [{"name": "a"}, {"name": "a", "addresses": [], "age": 7}, {"name": "a", "addresses": [{"street_line": "x"}]}];
-    optional_struct: Option<Address>, takes [null, {"streetLine": "x", "country": null}], rejects ["x"];
+        rejects [{"name": "a"}, {"name": "a", "addresses": [], "age": 7}, {"name": "a", "addresses": [{"street_line": "x"}]}, {"name": "a", "addresses": [{"streetLine": "x", "zip": 1}]}];
+    optional_struct: Option<Address>, takes [null, {"streetLine": "x", "country": null}], rejects ["x", {"streetLine": "x", "zip": 1}];
     enum_of_names: Color, takes ["red", "dark_green"], rejects ["DarkGreen", 1];
     optional_enum: Option<Color>, takes ["red", null], rejects ["blue"];
     enum_externally_tagged: External,
         takes ["Nothing", {"Number": 7}, {"Point": {"x": 1, "y": -1}}], rejects ["Number", {"Number": 256}];
     enum_internally_tagged: Internal,
-        takes [{"kind": "card", "number": "1"}, {"kind": "cash"}], rejects [{"kind": "card"}, {"number": "1"}];
+        takes [{"kind": "card", "number": "1"}, {"kind": "cash"}], rejects [{"kind": "card"}, {"number": "1"}, {"kind": "cash", "number": "1"}];
     enum_adjacently_tagged: Adjacent,
         takes [{"kind": "Text", "data": "x"}, {"kind": "Count", "data": 1}], rejects [{"kind": "Count", "data": "x"}];
     enum_untagged: Untagged, takes [7, "seven"], rejects [[], {}];
-    map_of_numbers: BTreeMap<String, f64>, takes [{}, {"a": 1.5, "b": 2}], rejects [{"a": "1"}, []];
+    map_of_numbers: BTreeMap<String, f64>, takes [{}, {"a": 1.5, "b": 2}], rejects [{"a": "one"}, []];
     map_of_structs: HashMap<String, OrderId>, takes [{"a": "ord-1"}], rejects [{"a": 1}];
     tuple: (u8, String), takes [[1, "a"]], rejects [[1], [1, "a", 2], {}];
     tuple_struct: Pair, takes [[1, "a"]], rejects [[1]];
@@ -139,9 +149,12 @@ golden! {
     bytes: Vec<u8>, takes [[], [0, 255]], rejects [[256], "AA=="];
     array: [u8; 3], takes [[1, 2, 3]], rejects [[1, 2]];
     whole_numbers: (i8, u16, i32, u32, i64, u64), takes [[1, 2, 3, 4, 5, 6]], rejects [[1.5, 2, 3, 4, 5, 6]];
-    fractions: (f32, f64), takes [[1, 2.5]], rejects [["1", 2]];
+    fractions: (f32, f64), takes [[1, 2.5]], rejects [["one", 2]];
     character: char, takes ["é"], rejects ["ab"];
     any_value: Value, takes [null, 1, [], {"a": []}], rejects [];
+    enum_flattened: Payment,
+        takes [{"id": 1, "kind": "cash"}, {"id": 1, "kind": "card", "number": "1", "Number": 7}],
+        rejects [{"id": 1, "kind": "cash", "number": "1"}, {"id": 1, "kind": "cash", "paid": true}, {"id": 1}];
     recursive: Folder,
         takes [{"name": "a", "folders": [{"name": "b", "folders": []}]}], rejects [{"name": "a", "folders": [{}]}];
     date_and_time: chrono::DateTime<chrono::Utc>, takes ["2026-11-21T12:00:00Z"], rejects ["yesterday"];

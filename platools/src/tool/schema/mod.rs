@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 pub use self::argument::Argument;
 use self::argument::Constraints;
+use super::arguments::fields::Fields;
 use super::arguments::missing;
 use super::arguments::reader::ArgumentNames;
 use super::arguments::tool_argument::ToolArgument;
@@ -46,12 +47,22 @@ fn tidy(schema: &mut Schema) {
     RecursiveTransform(drop_numeric_formats as fn(&mut Schema)).transform(schema);
 }
 
+/// Tidies the schema of arguments, and closes its objects.
+fn tidy_and_close(schema: &mut Schema) {
+    tidy(schema);
+    let mut value = std::mem::take(schema).to_value();
+    closed::close(&mut value);
+    if let Ok(closed) = Schema::try_from(value) {
+        *schema = closed;
+    }
+}
+
 /// Returns the schema of a result, unless it is that of any JSON value or of `()`.
 pub(crate) fn output_schema<T: JsonSchema>() -> Option<Value> {
     let mut generator = generator(true);
     let mut schema = generator.subschema_for::<T>();
     tidy(&mut schema);
-    let definitions = definitions(&mut generator);
+    let definitions = definitions(&mut generator, tidy);
     if let Value::Object(object) = schema.as_value() {
         let nothing = object.len() == 1 && object.get("type").is_some_and(|name| name == "null");
         if object.is_empty() || nothing {
@@ -66,12 +77,12 @@ pub(crate) fn output_schema<T: JsonSchema>() -> Option<Value> {
     Some(schema.to_value())
 }
 
-/// Returns the definitions of recursive types.
-fn definitions(generator: &mut SchemaGenerator) -> Map<String, Value> {
+/// Returns the definitions of recursive types, each passed through `finish`.
+fn definitions(generator: &mut SchemaGenerator, finish: impl Fn(&mut Schema)) -> Map<String, Value> {
     let mut definitions = generator.take_definitions(true);
     for definition in definitions.values_mut() {
         if let Ok(schema) = <&mut Schema>::try_from(definition) {
-            tidy(schema);
+            finish(schema);
         }
     }
     definitions
@@ -120,7 +131,7 @@ impl InputSchema {
         description: Option<&str>,
     ) -> Argument<'_, T> {
         let mut schema = self.generator.subschema_for::<T>();
-        tidy(&mut schema);
+        tidy_and_close(&mut schema);
         if let Some(description) = description {
             schema.insert("description".to_owned(), description.into());
         }
@@ -136,7 +147,7 @@ impl InputSchema {
     /// Adds the fields of the struct `T` as arguments.
     pub fn flatten<T: ToolArgument>(&mut self, parameter: &'static str) {
         let mut schema = self.generator.subschema_for::<T>();
-        tidy(&mut schema);
+        tidy_and_close(&mut schema);
         let Some(object) = schema.as_object().filter(|object| is_plain_object(object)) else {
             self.problems.push(format!(
                 "the flattened parameter `{parameter}` is not a struct with named fields or a map; \
@@ -170,9 +181,11 @@ impl InputSchema {
 
     /// Returns the accepted names and their schemas, for decoding and its errors.
     pub fn names(&self) -> Arc<ArgumentNames> {
+        let definitions = definitions(&mut self.generator.clone(), tidy_and_close);
         Arc::new(ArgumentNames {
+            fields: Fields::new(&self.properties, &self.flattened_schema, &definitions),
             properties: self.properties.clone(),
-            definitions: definitions(&mut self.generator.clone()),
+            definitions,
             flattened: self.flattened.clone(),
             flattened_schema: self.flattened_schema.clone(),
             open: self.additional != json!(false),
@@ -191,7 +204,7 @@ impl InputSchema {
         if self.additional != json!(true) {
             schema.insert("additionalProperties".to_owned(), self.additional);
         }
-        let definitions = definitions(&mut self.generator);
+        let definitions = definitions(&mut self.generator, tidy_and_close);
         if !definitions.is_empty() {
             schema.insert("$defs".to_owned(), definitions.into());
         }
@@ -216,5 +229,6 @@ pub(crate) fn article(type_name: &str) -> String {
 }
 
 mod argument;
+mod closed;
 #[cfg(test)]
 mod golden;
