@@ -68,7 +68,9 @@ use proc_macro::TokenStream;
 /// | `annotations(…)` | further annotations, see below |
 /// | `errors = "user"` | sends the text of every error to the model, not only of user-facing errors |
 /// | `rename_all = "camelCase"` | case of the argument names: `snake_case`, `camelCase`, `PascalCase`, `kebab-case` or `SCREAMING_SNAKE_CASE` |
-/// | `additional_properties` | ignores unknown arguments instead of rejecting the call |
+/// | `describe_parameters` | ends the description that the platform is sent with a summary of the parameters, since a model may see only their names there; `describe_parameters = false` where the host does so for all tools. Switching it makes another tool of it at the platform |
+/// | `dynamic_executor` | makes the tool receive the calls of tools that do not exist, with their name and arguments in two of its parameters, such as `tool_name: String` and `params: Map<String, Value>` |
+/// | `additional_properties` | ignores unknown arguments instead of rejecting the call. Fields inside arguments are the business of their types, see below |
 /// | `allow = ["…", …]` | rules of `platools_toolkit::doctor` to skip for this tool, such as `no_return_schema` |
 /// | `register = false` | disables automatic registration; list the tool in `tools![…]` |
 /// | `crate = some::path` | path to platools, if it is re-exported by another crate |
@@ -110,6 +112,11 @@ use proc_macro::TokenStream;
 /// `[[:alpha:]]` or `\p{L}`, and `(?<name>…)` instead of `(?P<name>…)`. For anything else, the compile error names
 /// the portable spelling. `\d`, `\w`, `\s` and `\b` match Unicode in Rust and mostly ASCII in JavaScript: if that
 /// matters, write `[0-9]` and the like.
+///
+/// Unknown fields are rejected inside arguments, too: the schema of a struct says `additionalProperties: false`, and a
+/// call with a field that no struct has is answered with its name and the nearest known one. A type takes further fields
+/// with a map, `#[serde(flatten)] rest: BTreeMap<String, Value>`, or ignores them with
+/// `#[schemars(extend("additionalProperties" = true))]`. A `#[serde(alias = "…")]` is a known name.
 ///
 /// Parameters can also be described in the function's doc comment, but not in both places:
 ///

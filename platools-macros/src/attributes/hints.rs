@@ -17,6 +17,7 @@ pub(super) fn on_tool(entry: &Entry, errors: &mut Errors) -> bool {
         "destructive_hint" | "destructiveHint" => write(entry, "destructive"),
         "idempotent_hint" | "idempotentHint" => write(entry, "idempotent"),
         "openWorld" | "open_world_hint" | "openWorldHint" => write(entry, "open_world"),
+        "executor" | "dynamic" => write(entry, "dynamic_executor"),
         "role" | "scope" | "scopes" | "permissions" => {
             "use `auth = \"user\"` and `roles = [\"support\"]` to say who may call".to_owned()
         }

@@ -30,6 +30,8 @@ pub(crate) struct ToolAttributes {
     pub(crate) annotations: Vec<Member>,
     pub(crate) rename_all: Option<Case>,
     pub(crate) user_errors: bool,
+    pub(crate) describe_parameters: Option<At<bool>>,
+    pub(crate) dynamic_executor: Option<At<bool>>,
     pub(crate) additional_properties: Option<At<bool>>,
     pub(crate) register: Option<At<bool>>,
     pub(crate) allow: Vec<LitStr>,
@@ -44,7 +46,7 @@ pub(crate) enum Auth {
     Admin,
 }
 
-pub(crate) const ATTRIBUTES: [&str; 20] = [
+pub(crate) const ATTRIBUTES: [&str; 22] = [
     "name",
     "description",
     "title",
@@ -61,6 +63,8 @@ pub(crate) const ATTRIBUTES: [&str; 20] = [
     "annotations",
     "rename_all",
     "errors",
+    "describe_parameters",
+    "dynamic_executor",
     "additional_properties",
     "register",
     "allow",
@@ -68,7 +72,7 @@ pub(crate) const ATTRIBUTES: [&str; 20] = [
 ];
 
 /// Codes of the doctor's rules, a copy of those in `platools_toolkit::doctor::Rule`.
-pub(crate) const RULES: [&str; 22] = [
+pub(crate) const RULES: [&str; 29] = [
     "unreachable_param",
     "type_mismatch",
     "circular_dependency",
@@ -91,6 +95,13 @@ pub(crate) const RULES: [&str; 22] = [
     "async_in_name_only",
     "unenforced_access",
     "unknown_rule",
+    "no_tools",
+    "dynamic_executor",
+    "oversized_description",
+    "unexplained_params",
+    "nullable_type",
+    "dropped_fields",
+    "null_result",
 ];
 
 /// Attributes of a parameter, which get a better error than "unknown attribute".
@@ -140,6 +151,8 @@ impl ToolAttributes {
                 let choices = [("user", true), ("internal", false)];
                 self.user_errors = entry.choice(&choices, errors).unwrap_or_default();
             }
+            "describe_parameters" => self.describe_parameters = entry.switch(errors),
+            "dynamic_executor" => self.dynamic_executor = entry.switch(errors),
             "additional_properties" => self.additional_properties = entry.switch(errors),
             "register" => self.register = entry.switch(errors),
             "allow" => {
@@ -208,6 +221,8 @@ mod tests {
                 annotations(team = "orders"),
                 rename_all = "camelCase",
                 errors = "user",
+                describe_parameters,
+                dynamic_executor = false,
                 additional_properties,
                 register = false,
                 allow = ["no_return_schema", "rejected_name"],
@@ -228,6 +243,7 @@ mod tests {
         assert_eq!(tool.annotations.len(), 1);
         assert_eq!(tool.rename_all, Some(Case::Camel));
         assert!(tool.user_errors && tool.additional_properties.unwrap().value);
+        assert!(tool.describe_parameters.unwrap().value && !tool.dynamic_executor.unwrap().value);
         assert!(!tool.register.unwrap().value);
         assert_eq!(tool.allow.len(), 2);
         assert_eq!(tool.krate.unwrap().segments.len(), 2);
@@ -259,6 +275,12 @@ mod tests {
             (quote!(roles = "admin"), "`roles` takes a list of texts"),
             (quote!(roles = ["a", "a"]), "\"a\" is given twice in `roles`"),
             (quote!(roles = ["a", 1]), "`roles` takes texts in quotes"),
+            (quote!(describe_parameters = 1), "`describe_parameters` is a switch: `describe_parameters` or"),
+            (
+                quote!(describe_params),
+                "unknown attribute `describe_params`, did you mean `describe_parameters`?",
+            ),
+            (quote!(executor), "unknown attribute `executor`: write `dynamic_executor`"),
             (quote!(read_only = "yes"), "`read_only` is a switch: `read_only` or `read_only = false`"),
             (quote!(description = ""), "`description` is empty"),
             (quote!(name = "9lives"), "must start with a letter or `_`, not with `9`"),

@@ -109,6 +109,15 @@ impl Definition {
         let allow = &self.attributes.allow;
         let allow = (!allow.is_empty()).then(|| quote!(.allow([#(#allow),*])));
         let never_awaits = self.never_awaits.then(|| quote!(.never_awaits()));
+        let describe = self.attributes.describe_parameters.as_ref().map(|describe| {
+            let describe = describe.value;
+            quote!(.describe_parameters(#describe))
+        });
+        // After the schema, into which it is written.
+        let executor = self.attributes.dynamic_executor.as_ref().map(|executor| {
+            let executor = executor.value;
+            quote!(.dynamic_executor(#executor))
+        });
         let requirements = parameters.requirements();
         let output_schema = self.output_schema(private, call);
         let location = quote_spanned! {self.signature.ident.span()=>
@@ -120,9 +129,10 @@ impl Definition {
         };
         quote! {
             let #spec = #private::ToolSpec::new(#name)
-                #description #auth #roles #limits #title #category #hints #allow #never_awaits #requirements #location
+                #description #auth #roles #limits #title #category #hints #allow #describe #never_awaits #requirements #location
                 #output_schema
-                .input(#input);
+                .input(#input)
+                #executor;
         }
     }
 

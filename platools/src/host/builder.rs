@@ -202,6 +202,13 @@ impl Platools {
         self
     }
 
+    /// Sets whether the descriptions that the platform is sent end with a summary of the parameters; see
+    /// [`HostConfig::describe_parameters`].
+    pub fn describe_parameters(mut self, describe: bool) -> Self {
+        self.config.describe_parameters = describe;
+        self
+    }
+
     /// Sets whether answers contain the texts of internal errors. For development only.
     pub fn show_internal_errors(mut self, show: bool) -> Self {
         self.config.show_internal_errors = show;
@@ -335,6 +342,7 @@ impl Platools {
             is_authenticated: authenticator.is_some(),
             strict_access: config.strict_access,
             is_declared,
+            describe_parameters: config.describe_parameters,
         };
         let states = Arc::new(states);
         let tools = ToolTable::new(registry, Arc::clone(&states), rules)?;
@@ -383,6 +391,16 @@ fn warn_of_oversights(registry: &Registry, limits: &Limits) {
             tools = named(slow),
             ?limit,
             "timeouts above the host's call timeout have no effect: raise `limits.call_timeout` or lower them"
+        );
+    }
+    let executes =
+        |tool: &&Tool| tool.spec().executor_parameters().is_some() && !tool.spec().is_dynamic_executor();
+    let executors: Vec<_> = registry.iter().filter(executes).collect();
+    if !executors.is_empty() {
+        tracing::warn!(
+            tools = named(executors),
+            "the platform takes these tools for dynamic executors, by the names of two parameters, and may send them the \
+             calls of unknown tools: rename one, or mark the tool `dynamic_executor`"
         );
     }
     if registry.is_empty() {

@@ -64,6 +64,7 @@ const VARIABLES: [&str; 10] = [
 /// An empty variable counts as unset.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct HostConfig {
     /// The platform's URL.
     pub url: Option<String>,
@@ -114,6 +115,11 @@ pub struct HostConfig {
     /// Whether building fails if tools declare `auth` or `roles` and there is no authenticator to enforce them. If
     /// `false`, a warning is logged.
     pub strict_access: bool,
+    /// Whether the descriptions that the platform is sent end with a summary of the parameters, for models that see only
+    /// their names (protocol §8). A tool may decide for itself; see
+    /// [`ToolSpec::describe_parameters`](crate::ToolSpec::describe_parameters). Switching it makes other tools of them
+    /// at the platform: policies of operators that name the old ones do not apply. Default: off.
+    pub describe_parameters: bool,
     /// Whether answers contain the texts of internal errors. For development only.
     pub show_internal_errors: bool,
 }
@@ -138,6 +144,7 @@ impl Default for HostConfig {
             verification: VerifierOptions::default(),
             identity_ttl: Duration::from_secs(60),
             strict_access: false,
+            describe_parameters: false,
             show_internal_errors: false,
         }
     }

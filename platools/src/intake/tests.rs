@@ -16,7 +16,12 @@ use crate::wire::{Envelope, Inbound, platform};
 fn intake(tools: impl IntoIterator<Item = Tool>) -> Intake {
     let mut registry = Registry::new();
     registry.extend(tools).unwrap();
-    let rules = Rules { is_authenticated: false, strict_access: false, is_declared: true };
+    let rules = Rules {
+        is_authenticated: false,
+        strict_access: false,
+        is_declared: true,
+        describe_parameters: false,
+    };
     let tools = ToolTable::new(registry, Arc::default(), rules).unwrap();
     let options = VerifierOptions { mode: VerificationMode::Off, ..VerifierOptions::default() };
     let verifier = Verifier::new(&Secret::new("0123456789abcdef").unwrap(), options);

@@ -199,7 +199,12 @@ mod tests {
     }
 
     fn dispatcher(registry: Registry, authentication: Authentication, limits: Limits) -> Dispatcher {
-        let rules = Rules { is_authenticated: true, strict_access: false, is_declared: false };
+        let rules = Rules {
+            is_authenticated: true,
+            strict_access: false,
+            is_declared: false,
+            describe_parameters: false,
+        };
         let tools = ToolTable::new(registry, Arc::default(), rules).unwrap();
         Dispatcher::new(tools, Arc::default(), Some(authentication), limits)
     }

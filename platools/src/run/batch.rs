@@ -305,7 +305,12 @@ mod tests {
 
     fn bench() -> (Bench, mpsc::UnboundedReceiver<Vec<String>>) {
         let (sender, finished) = mpsc::unbounded_channel();
-        let rules = Rules { is_authenticated: false, strict_access: false, is_declared: false };
+        let rules = Rules {
+            is_authenticated: false,
+            strict_access: false,
+            is_declared: false,
+            describe_parameters: false,
+        };
         let tools = ToolTable::new(Registry::new(), Arc::default(), rules).unwrap();
         let dispatcher = Dispatcher::new(tools, Arc::default(), None, Limits::default());
         let full = watch::Sender::new(false);

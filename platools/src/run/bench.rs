@@ -20,7 +20,12 @@ impl Lookup {
     pub fn new(tools: impl IntoIterator<Item = Tool>) -> Result<Self, RegistryError> {
         let mut registry = Registry::new();
         registry.extend(tools)?;
-        let rules = Rules { is_authenticated: false, strict_access: false, is_declared: false };
+        let rules = Rules {
+            is_authenticated: false,
+            strict_access: false,
+            is_declared: false,
+            describe_parameters: false,
+        };
         let tools = ToolTable::new(registry, Arc::default(), rules).unwrap_or_else(|_| unreachable!());
         Ok(Self(Dispatcher::new(tools, Arc::default(), None, Limits::default())))
     }

@@ -25,14 +25,15 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(tool: Tool) -> Self {
+    /// `describe` is whether tools that do not say themselves describe their parameters.
+    pub(super) fn new(tool: Tool, describe: bool) -> Self {
         let spec = tool.spec();
         Self {
             access: Access::new(spec),
             limits: ToolLimits::new(spec),
             health: Health::default(),
             pace: Pace::default(),
-            declared_bytes: declaration::size(spec),
+            declared_bytes: declaration::size(spec, describe),
             enabled: AtomicBool::new(true),
             warned_of_size: AtomicBool::new(false),
             tool,

@@ -56,6 +56,7 @@ type Entries = HashMap<String, Arc<Entry>, RandomState>;
 
 /// Checks that the tools of a host must pass, beside those of names and schemas.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a rule of its own")]
 pub(crate) struct Rules {
     /// The host verifies who is calling.
     pub(crate) is_authenticated: bool,
@@ -63,6 +64,8 @@ pub(crate) struct Rules {
     pub(crate) strict_access: bool,
     /// The tools are declared to a platform, which limits the size of the declaration.
     pub(crate) is_declared: bool,
+    /// Tools that do not say themselves describe their parameters to the platform.
+    pub(crate) describe_parameters: bool,
 }
 
 /// The error of a tool that cannot be in a table.
@@ -135,7 +138,7 @@ impl ToolTable {
                 if let Some(taken) = next.get(tool.name()) {
                     return Err(RegistryError::duplicate(&taken.tool, &tool).into());
                 }
-                next.insert(tool.name().to_owned(), Arc::new(Entry::new(tool)));
+                next.insert(tool.name().to_owned(), Arc::new(Entry::new(tool, rules.describe_parameters)));
             }
             if rules.is_declared {
                 declaration::check(next.values().map(|entry| (entry.name(), entry.declared_bytes)))?;
@@ -186,6 +189,12 @@ impl ToolTable {
         self.len() == 0
     }
 
+    /// Returns whether tools describe their parameters to the platform, unless they say otherwise; see
+    /// [`ToolSpec::describe_parameters`].
+    pub fn describes_parameters(&self) -> bool {
+        self.0.rules.describe_parameters
+    }
+
     /// Watches for changes from now on.
     pub fn changes(&self) -> ToolChanges {
         ToolChanges(self.0.version.subscribe())
@@ -195,7 +204,7 @@ impl ToolTable {
     pub(crate) fn declaration(&self, callback_url: Option<&str>) -> String {
         let list = self.list();
         let enabled = list.iter().filter(|entry| entry.is_enabled()).map(ToolEntry::tool);
-        declaration::frame(enabled, callback_url)
+        declaration::frame(enabled, self.describes_parameters(), callback_url)
     }
 
     /// The tool that runs calls of this name.
@@ -300,8 +309,33 @@ mod tests {
     }
 
     fn table() -> ToolTable {
-        let rules = Rules { is_authenticated: false, strict_access: false, is_declared: true };
+        table_with(false)
+    }
+
+    fn table_with(describe_parameters: bool) -> ToolTable {
+        let rules =
+            Rules { is_authenticated: false, strict_access: false, is_declared: true, describe_parameters };
         ToolTable::new(Registry::new(), Arc::default(), rules).unwrap()
+    }
+
+    #[test]
+    fn a_host_describes_parameters_unless_a_tool_does_not() {
+        let schema = serde_json::json!({"type": "object", "properties": {"limit": {"type": "integer"}}});
+        let spec = |name: &str| ToolSpec::new(name).description(name).input_schema(schema.clone());
+        let with = |spec| Tool::new(spec, |_| async { Ok(ToolOutput::null()) });
+        for (describe, expected) in [(false, ["a", "b!", "c"]), (true, ["a!", "b!", "c"])] {
+            let tools = table_with(describe);
+            let specs =
+                [spec("a"), spec("b").describe_parameters(true), spec("c").describe_parameters(false)];
+            tools.replace(&[], specs.map(with).into()).unwrap();
+            let frame: serde_json::Value = serde_json::from_str(&tools.declaration(None)).unwrap();
+            let descriptions = frame["tools"].as_array().unwrap().iter().map(|tool| {
+                let text = tool["description"].as_str().unwrap();
+                text.replace("\n\nParameters:\n- limit (integer)", "!")
+            });
+            assert_eq!(descriptions.collect::<Vec<_>>(), expected);
+            assert_eq!(tools.get("a").unwrap().spec().description, "a", "for MCP and the command line");
+        }
     }
 
     #[tokio::test]

@@ -13,7 +13,12 @@ use crate::tool::{Registry, Tool, ToolCall, ToolErrorKind, ToolOutput, ToolResul
 fn dispatcher(tools: impl IntoIterator<Item = Tool>, limits: Limits) -> Dispatcher {
     let mut registry = Registry::new();
     registry.extend(tools).unwrap();
-    let rules = Rules { is_authenticated: false, strict_access: false, is_declared: false };
+    let rules = Rules {
+        is_authenticated: false,
+        strict_access: false,
+        is_declared: false,
+        describe_parameters: false,
+    };
     let tools = ToolTable::new(registry, Arc::default(), rules).unwrap();
     Dispatcher::new(tools, Arc::default(), None, limits)
 }
@@ -219,7 +224,7 @@ async fn a_tool_that_cannot_run_here_says_so() {
 #[test]
 fn a_tool_that_panics_when_asked_for_its_health_is_down() {
     let tool = answering(ToolSpec::new("broken"), json!(1)).down_while(|| panic!("no meter"));
-    let health = entry::Entry::new(tool).changed_health().unwrap();
+    let health = entry::Entry::new(tool, false).changed_health().unwrap();
     assert_eq!(health.status, crate::wire::HealthStatus::Down);
     assert!(health.last_error.unwrap().contains("panicked"));
 }

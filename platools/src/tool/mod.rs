@@ -7,6 +7,7 @@ pub(crate) mod arguments;
 mod call;
 mod content;
 pub(crate) mod declaration;
+pub(crate) mod describe;
 pub(crate) mod error;
 mod output;
 mod registry;

@@ -251,6 +251,8 @@ pub struct ToolSpec {
     pub rate_limit: Option<RateLimit>,
     /// The maximum number of concurrent calls.
     pub concurrency: Option<usize>,
+    /// Whether the platform is sent a summary of the parameters with the description; `None` leaves it to the host.
+    pub describe_parameters: Option<bool>,
     /// The source location.
     pub location: Option<Location>,
     /// What the tool requires from the host.
@@ -277,6 +279,7 @@ impl ToolSpec {
             timeout: None,
             rate_limit: None,
             concurrency: None,
+            describe_parameters: None,
             location: None,
             requirements: Vec::new(),
             allowed: Vec::new(),
@@ -324,6 +327,17 @@ impl ToolSpec {
     /// Sets the maximum number of concurrent calls; further calls are queued. Zero counts as one.
     pub fn concurrency(mut self, calls: usize) -> Self {
         self.concurrency = Some(calls.max(1));
+        self
+    }
+
+    /// Sets whether the description that the platform is sent ends with a summary of the parameters: name, type, whether
+    /// required, default, first sentence. It wins over [`HostConfig::describe_parameters`](crate::HostConfig).
+    ///
+    /// In the platform's default exposure a model sees the name and the description of a tool, and only the names of its
+    /// parameters (protocol §8). The platform makes another tool of every changed description: policies of operators
+    /// that name the old one do not apply to it. See [`declared_description`](Self::declared_description).
+    pub fn describe_parameters(mut self, describe: bool) -> Self {
+        self.describe_parameters = Some(describe);
         self
     }
 

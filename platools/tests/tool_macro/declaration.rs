@@ -64,6 +64,30 @@ fn every_attribute_is_in_the_declaration() {
     );
 }
 
+/// Run an action of a catalogue.
+#[tool(dynamic_executor, describe_parameters, register = false)]
+fn run_action(
+    /// The action, such as `send_mail`. It need not exist.
+    tool_name: String,
+    /// What it takes.
+    params: serde_json::Map<String, Value>,
+) -> String {
+    format!("{tool_name} {}", params.len())
+}
+
+#[test]
+fn what_the_platform_is_told_beside_is_said_by_switches() {
+    let tools = tools![run_action];
+    let spec = tools[0].spec();
+    assert_eq!(spec.input_schema["x-dynamic-executor"], true);
+    assert_eq!(spec.executor_parameters(), Some(("tool_name", "params")));
+    assert_eq!(
+        spec.declared_description(false),
+        "Run an action of a catalogue.\n\nParameters:\n- tool_name (string, required): The action, such as \
+         `send_mail`.\n- params (object, required): What it takes."
+    );
+}
+
 #[tool(register = false)]
 fn undescribed(a: u8) -> u8 {
     a

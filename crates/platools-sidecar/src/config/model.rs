@@ -88,6 +88,7 @@ pub(crate) struct Common {
     pub(crate) destructive: Option<bool>,
     pub(crate) idempotent: Option<bool>,
     pub(crate) open_world: Option<bool>,
+    pub(crate) describe_parameters: Option<bool>,
     pub(crate) annotations: Table<Value>,
     pub(crate) entities: Option<Vec<String>>,
 }
@@ -124,6 +125,9 @@ macro_rules! with_common {
             pub(crate) idempotent: Option<bool>,
             /// Whether it reaches things outside the backend.
             pub(crate) open_world: Option<bool>,
+            /// Whether the description that the platform is sent ends with a summary of the arguments; without it, as the
+            /// entity says.
+            pub(crate) describe_parameters: Option<bool>,
             /// Free annotations.
             #[serde(default, skip_serializing_if = "Table::is_empty")]
             pub(crate) annotations: Table<Value>,
@@ -147,6 +151,7 @@ macro_rules! with_common {
                     destructive: this.destructive,
                     idempotent: this.idempotent,
                     open_world: this.open_world,
+                    describe_parameters: this.describe_parameters,
                     annotations: this.annotations,
                     entities: this.entities,
                 }

@@ -28,6 +28,10 @@ pub(crate) struct Entity {
     /// What to do when another process connects as the same entity: `stand-by`, `exit` or `take-over`.
     #[serde(default)]
     pub(crate) when_superseded: Superseded,
+    /// Whether descriptions end with a summary of the arguments, for models that see only their names. Switching it
+    /// makes other tools of them at the platform.
+    #[serde(default)]
+    pub(crate) describe_parameters: bool,
     /// How often the host says that it is alive; 30s.
     pub(crate) heartbeat_interval: Option<Time>,
     /// How many calls run at the same time; 1024.

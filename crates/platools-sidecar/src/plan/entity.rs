@@ -101,6 +101,7 @@ impl Planner<'_> {
         };
         config.allow_insecure = file.allow_insecure;
         config.proxy = Some(self.proxy.config.clone());
+        config.describe_parameters = file.describe_parameters;
         config.when_superseded = match file.when_superseded {
             Superseded::StandBy => WhenSuperseded::StandBy,
             Superseded::Exit => WhenSuperseded::Exit,

@@ -68,6 +68,9 @@ pub(super) fn apply(mut spec: ToolSpec, description: &str, common: &Common) -> T
     if let Some(hint) = common.open_world {
         spec = spec.open_world(hint);
     }
+    if let Some(describe) = common.describe_parameters {
+        spec = spec.describe_parameters(describe);
+    }
     spec
 }
 

@@ -2,9 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use platools_dev::DevPlatform;
 use serde_json::json;
 
-use crate::sidecar::{Folder, call, local};
+use crate::sidecar::{Folder, Running, call, entity, local};
 
 fn script(folder: &Folder, text: &str) -> String {
     let path = folder.write("program", format!("#!/bin/sh\n{text}\n"));
@@ -107,4 +108,38 @@ async fn arguments_that_no_command_line_takes_are_said_to_be_too_long() {
     let host = local(&tool("echo", "args = [\"{x}\"]")).await;
     let error = call(&host, "t", json!({"x": "x".repeat(4 << 20)})).await.unwrap_err();
     assert_eq!(error, "invalid arguments: they are longer than a command line may be: give less");
+}
+
+#[tokio::test]
+async fn a_json_text_stands_for_what_it_says() {
+    let keys = "stdin = \"json\"\narguments.n = { type = \"integer\" }\n\
+                arguments.list = { type = \"array\", items = { type = \"string\" } }";
+    let host = local(&tool("cat", keys)).await;
+    let answer = call(&host, "t", json!({"n": "3", "list": "[\"4\"]"})).await;
+    assert_eq!(answer, Ok(json!({"n": 3, "list": ["4"]})));
+    let error = call(&host, "t", json!({"n": "three", "list": []})).await.unwrap_err();
+    assert!(error.contains("`n`: expected an integer, got the string \"three\""), "{error}");
+}
+
+#[tokio::test]
+async fn a_description_says_what_the_arguments_are_where_the_file_wants_it() {
+    let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
+    let folder = Folder::new();
+    let tool = |name: &str, key: &str| {
+        format!(
+            "[[tool.command]]\nname = \"{name}\"\ndescription = \"List orders.\"\nprogram = \"true\"\n{key}\n\
+             arguments.limit = {{ type = \"integer\", default = 3, description = \"How many. Few.\" }}\n"
+        )
+    };
+    let tools = [tool("told", ""), tool("untold", "describe_parameters = false")].concat();
+    let file = format!("{}describe_parameters = true\n{tools}", entity(&platform, "orders"));
+    let sidecar = Running::start(&folder.write("platools.toml", file), &folder, &[]);
+    sidecar.says("the platform has the tools").await;
+    let orders = platform.entity_in("orders", "dev").unwrap();
+    let descriptions = ["told", "untold"].map(|name| orders.tool(name).unwrap().description);
+    assert_eq!(
+        descriptions,
+        ["List orders.\n\nParameters:\n- limit (integer, default 3): How many.", "List orders."]
+    );
+    assert_eq!(sidecar.stop().await, Some(0));
 }
