@@ -41,6 +41,27 @@ impl Failure {
         ToolError::answered(self.kind, self.text, self.retry_after)
     }
 
+    /// Replaces the words by which the platform takes an error for a timeout, unless it is one.
+    fn reworded(mut self) -> Self {
+        if self.kind == ToolErrorKind::TimedOut {
+            return self;
+        }
+        // Lower-case ASCII has the same length.
+        let lower = self.text.to_ascii_lowercase();
+        let mut text = String::new();
+        let mut rest = 0;
+        for (at, found) in lower.match_indices(TIMED_OUT) {
+            text.push_str(&self.text[rest..at]);
+            text.push_str(TOOK_TOO_LONG);
+            rest = at + found.len();
+        }
+        if rest > 0 {
+            text.push_str(&self.text[rest..]);
+            self.text = text;
+        }
+        self
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> ToolErrorKind {
         self.kind
@@ -85,6 +106,13 @@ impl Answer {
     }
 }
 
+/// What the platform gets for a result without a value: a model would read `null` as a failure (protocol §3).
+const NOTHING: &str = r#"{"ok":true}"#;
+/// The words by which the platform takes an error for a timeout, whatever else the text says (protocol §3).
+const TIMED_OUT: &str = "timed out";
+/// The words in their place in other errors.
+const TOOK_TOO_LONG: &str = "took too long";
+
 /// An answer within the limits of the platform, as JSON.
 #[derive(Debug)]
 pub(crate) struct PlatformAnswer {
@@ -102,7 +130,7 @@ impl PlatformAnswer {
         let result = std::mem::replace(&mut call.result, Ok(ToolOutput::TAKEN));
         let failure = match result {
             Ok(output) => {
-                let json = output.into_json();
+                let json = if output.is_nothing() { NOTHING.to_owned() } else { output.into_json() };
                 warn_of_size(call, json.len());
                 let frame = outbound::tool_result(&call.call_id, &json, latency);
                 if frame.len() <= MAX_FRAME_BYTES {
@@ -112,6 +140,7 @@ impl PlatformAnswer {
             }
             Err(error) => Failure::new(&error, &call.call_id, show_internal),
         };
+        let failure = failure.reworded();
         let frame = outbound::tool_error(&call.call_id, &failure.text);
         if frame.len() <= MAX_FRAME_BYTES {
             return Self { outcome: Err(failure), frame };

@@ -66,6 +66,49 @@ async fn a_call_id_runs_once_and_a_refused_one_may_come_again() {
 }
 
 #[tokio::test]
+async fn the_platform_reads_that_nothing_is_a_success() {
+    let answers = |name: &str, output: fn() -> ToolOutput| {
+        Tool::new(ToolSpec::new(name), move |_| async move { Ok(output()) })
+    };
+    let intake = intake([
+        answers("nothing", ToolOutput::null),
+        answers("none", || ToolOutput::json(&None::<u8>).unwrap()),
+        answers("unit", || ToolOutput::json(&()).unwrap()),
+    ]);
+    for (tool, expected) in [("nothing", r#"{"ok":true}"#), ("unit", r#"{"ok":true}"#), ("none", "null")] {
+        let Received::Run(call) = receive(&intake, tool, tool) else { panic!("it is new") };
+        let answer = intake.answer(&mut call.run().await);
+        assert_eq!(answer.outcome.as_deref(), Ok(expected), "{tool}");
+        assert!(answer.frame.contains(&format!(r#""result":{expected},"latency_ms""#)), "{}", answer.frame);
+        let request = CallRequest::new(tool, Arguments::empty(), CallContext::builder().build());
+        let answer = intake.door().call(request).unwrap().await;
+        assert_eq!(answer.outcome.unwrap().into_json(), "null", "{tool}: other doors have their own form");
+    }
+}
+
+#[tokio::test]
+async fn only_a_timeout_reads_as_one_at_the_platform() {
+    let fails = |name: &str, error: fn() -> ToolError| {
+        Tool::new(ToolSpec::new(name), move |_| async move { Err(error()) })
+    };
+    let intake = intake([
+        fails("db", || ToolError::user("the database Timed out; it TIMED OUT twice")),
+        fails("late", || ToolError::timed_out(Duration::from_secs(5))),
+        fails("down", || ToolError::unavailable("connection timed out")),
+    ]);
+    for (tool, expected) in [
+        ("db", "the database took too long; it took too long twice"),
+        ("late", "timed out after 5 s"),
+        ("down", "unavailable: connection took too long"),
+    ] {
+        let Received::Run(call) = receive(&intake, tool, tool) else { panic!("it is new") };
+        let answer = intake.answer(&mut call.run().await);
+        assert_eq!(answer.outcome.unwrap_err().text(), expected);
+        assert!(answer.frame.contains(&format!(r#""error":"{expected}""#)), "{}", answer.frame);
+    }
+}
+
+#[tokio::test]
 async fn requests_and_frames_are_calls_of_one_kind() {
     let intake = intake([echo("echo")]);
     let scope = Scope::default();

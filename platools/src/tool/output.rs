@@ -15,6 +15,8 @@ pub struct ToolOutput(Repr);
 #[derive(Debug, Clone)]
 enum Repr {
     Json(String),
+    /// No value, as of a function that returns `()`; `null` as JSON.
+    Nothing,
     Media(Media),
     Parts(Vec<Content>),
 }
@@ -29,6 +31,8 @@ impl ToolOutput {
     /// An internal error if the value cannot be serialized, for example a map whose keys are neither text nor numbers.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, ToolError> {
         match serde_json::to_string(value) {
+            // A type without size has one value, which tells nothing: `()`, or a unit struct. `None` tells something.
+            Ok(text) if text == "null" && size_of_val(value) == 0 => Ok(Self::null()),
             Ok(text) => Ok(Self(Repr::Json(text))),
             Err(error) => {
                 Err(ToolError::internal(format!("the result cannot be serialized as JSON: {error}")))
@@ -41,9 +45,15 @@ impl ToolOutput {
         Self(Repr::Json(Value::from(text.as_ref()).to_string()))
     }
 
-    /// Creates an answer without a value: `null`.
+    /// Creates an answer without a value, as of a function that returns `()`: `null` as JSON, and `{"ok":true}` to the
+    /// platform, where a model reads `null` as a failure (protocol §3).
     pub fn null() -> Self {
-        Self(Repr::Json("null".to_owned()))
+        Self(Repr::Nothing)
+    }
+
+    /// Returns whether the answer has no value. That of `None` has one, which is `null`.
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self.0, Repr::Nothing)
     }
 
     /// Creates an answer of bytes with a media type.
@@ -71,7 +81,7 @@ impl ToolOutput {
     pub fn as_media(&self) -> Option<&Media> {
         match &self.0 {
             Repr::Media(media) => Some(media),
-            Repr::Json(_) | Repr::Parts(_) => None,
+            Repr::Json(_) | Repr::Nothing | Repr::Parts(_) => None,
         }
     }
 
@@ -79,7 +89,7 @@ impl ToolOutput {
     pub fn as_content(&self) -> Option<&[Content]> {
         match &self.0 {
             Repr::Parts(parts) => Some(parts),
-            Repr::Json(_) | Repr::Media(_) => None,
+            Repr::Json(_) | Repr::Nothing | Repr::Media(_) => None,
         }
     }
 
@@ -87,6 +97,7 @@ impl ToolOutput {
     pub fn into_json(self) -> String {
         match self.0 {
             Repr::Json(text) => text,
+            Repr::Nothing => "null".to_owned(),
             Repr::Media(media) => media.to_json(),
             Repr::Parts(parts) => content::to_json(&parts),
         }
@@ -96,6 +107,7 @@ impl ToolOutput {
     pub fn as_json(&self) -> Option<&str> {
         match &self.0 {
             Repr::Json(text) => Some(text),
+            Repr::Nothing => Some("null"),
             Repr::Media(_) | Repr::Parts(_) => None,
         }
     }
@@ -177,6 +189,25 @@ mod tests {
             document.to_value(),
             json!({"type": "blob", "mimeType": "application/\"pdf", "data": "eA=="})
         );
+    }
+
+    #[test]
+    fn only_a_type_without_values_answers_nothing() {
+        #[derive(Serialize)]
+        struct Done;
+        #[derive(Serialize)]
+        struct Empty {}
+
+        let is_nothing = |output: Result<ToolOutput, ToolError>| {
+            let output = output.unwrap();
+            (output.is_nothing(), output.into_json())
+        };
+        assert_eq!(is_nothing(().into_output()), (true, "null".to_owned()));
+        assert_eq!(is_nothing(Done.into_output()), (true, "null".to_owned()));
+        assert_eq!(is_nothing(ToolOutput::null().into_output()), (true, "null".to_owned()));
+        assert_eq!(is_nothing(None::<u8>.into_output()), (false, "null".to_owned()));
+        assert_eq!(is_nothing(Value::Null.into_output()), (false, "null".to_owned()));
+        assert_eq!(is_nothing(Empty {}.into_output()), (false, "{}".to_owned()));
     }
 
     #[test]
