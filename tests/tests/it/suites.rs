@@ -23,7 +23,7 @@ fn lookup_order(
     Ok([("id", order_id), ("status", (*status).to_owned())].into())
 }
 
-/// Cancel an order that has not shipped.
+/// Cancel an order by its id, unless it has shipped.
 #[tool(register = false, auth = "user", roles = ["support", "admin"], destructive)]
 async fn cancel_order(
     identity: Identity,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use platools::tool::Auth;
+use platools::tool::{Auth, format_duration};
 use serde_json::Value;
 
 use super::options::Options;
@@ -85,10 +85,14 @@ fn time(view: &View<'_>, options: &Options, findings: &mut Vec<Finding>) {
     let limit = options.call_timeout.unwrap_or(PLATFORM_WAITS).min(PLATFORM_WAITS);
     if let Some(own) = view.spec().timeout.filter(|own| *own > limit) {
         let who = if limit < PLATFORM_WAITS { "the host ends every call" } else { "the platform gives up" };
-        let message = format!("{name} has a timeout of {}, and {who} after {}", seconds(own), seconds(limit));
+        let message = format!(
+            "{name} has a timeout of {}, and {who} after {}",
+            format_duration(own),
+            format_duration(limit)
+        );
         let fix = format!(
             "write a timeout of at most {}; for longer work return an id at once, and add a tool that asks how far it is",
-            seconds(limit)
+            format_duration(limit)
         );
         findings.push(Finding::new(Rule::UnreachableTimeout, Severity::Warning, message, fix).about(name));
     }
@@ -99,11 +103,6 @@ fn time(view: &View<'_>, options: &Options, findings: &mut Vec<Finding>) {
                    `allow = [\"async_in_name_only\"]`";
         findings.push(Finding::new(Rule::AsyncInNameOnly, Severity::Info, message, fix).about(name));
     }
-}
-
-/// A duration as reports write it: `45 s`, `1.5 s`.
-fn seconds(duration: Duration) -> String {
-    format!("{} s", duration.as_secs_f64())
 }
 
 fn access(view: &View<'_>, options: &Options, findings: &mut Vec<Finding>) {

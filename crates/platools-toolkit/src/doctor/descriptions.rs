@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::exposure::declared;
+use super::options::Options;
 use super::view::{View, words};
 use super::{Finding, Rule, Severity};
 
@@ -54,27 +56,28 @@ const PLACEHOLDERS: [&str; 8] = [
     "no description",
 ];
 
-pub(super) fn check(views: &[View<'_>], findings: &mut Vec<Finding>) {
+pub(super) fn check(views: &[View<'_>], options: &Options, findings: &mut Vec<Finding>) {
     for view in views {
-        tool(view, findings);
+        tool(view, options, findings);
         parameters(view, findings);
         destructive(view, findings);
     }
     duplicates(views, findings);
 }
 
-fn tool(view: &View<'_>, findings: &mut Vec<Finding>) {
+fn tool(view: &View<'_>, options: &Options, findings: &mut Vec<Finding>) {
     let (name, description) = (view.name(), view.spec().description.trim());
     let length = description.chars().count();
+    let declared = declared(view.spec(), options).chars().count();
     let fix = "say in the doc comment what it does, for whom, and when to choose it";
     let finding = if length < SHORTEST {
         let message = format!("{name} description is too short ({length} chars, need ≥ {SHORTEST})");
         Finding::new(Rule::ShortToolDescription, Severity::Warning, message, fix)
     } else if let Some(problem) = vagueness(description, name) {
         Finding::new(Rule::VagueDescription, Severity::Warning, format!("{name} description {problem}"), fix)
-    } else if length > LONGEST {
+    } else if declared > LONGEST {
         let message = format!(
-            "{name} description has {length} characters: models of OpenAI up to `gpt-4o` refuse more than {LONGEST}"
+            "{name} description has {declared} characters: models of OpenAI up to `gpt-4o` refuse more than {LONGEST}"
         );
         let fix =
             "keep what helps to choose the tool, and move details to the parameters that they are about";

@@ -45,11 +45,17 @@
 //! * `missing_destructive_hint`: by whole words (`get_dropdown` drops nothing), and not where the tool is
 //!   `read_only` or says `destructive = false`.
 //!
+//! In its default exposure the platform shows a model the name and the description of a tool, and of its parameters only
+//! the names. `unexplained_params` finds the descriptions that leave some unexplained, with the summary that
+//! `#[tool(describe_parameters)]` or `Platools::describe_parameters(true)` would append; with it,
+//! [`Report::descriptions`] has the texts that are sent.
+//!
 //! This module looks at declarations only. It must not know how calls run, and it reads and prints nothing.
 
 mod cycles;
 mod declaration;
 mod descriptions;
+mod exposure;
 mod options;
 mod report;
 mod rule;
@@ -61,7 +67,7 @@ mod view;
 use platools::tool::Registry;
 
 pub use self::options::{Allowance, Options};
-pub use self::report::{Finding, Report, Severity};
+pub use self::report::{Description, Finding, Report, Severity};
 pub use self::rule::{Rule, UnknownRuleCode};
 use self::view::View;
 
@@ -73,9 +79,10 @@ pub fn examine(registry: &Registry, options: &Options) -> Report {
     let views: Vec<_> = registry.iter().map(View::new).collect();
     let mut findings = Vec::new();
     sources::check(&views, options, &mut findings);
-    descriptions::check(&views, &mut findings);
+    descriptions::check(&views, options, &mut findings);
     declaration::check(&views, options, &mut findings);
-    vendors::check(&views, &mut findings);
+    vendors::check(&views, options, &mut findings);
+    exposure::check(&views, options, &mut findings);
     let found = findings.len();
     findings.retain(|finding| {
         let tool = finding.tool.as_deref();
@@ -85,7 +92,8 @@ pub fn examine(registry: &Registry, options: &Options) -> Report {
     });
     // By tool, and what is about several at the end; inside of a tool in the order of the rules.
     findings.sort_by_cached_key(|finding| (finding.tool.is_none(), finding.tool.clone(), finding.rule));
-    Report { tool_count: registry.len(), allowed: found - findings.len(), findings }
+    let descriptions = exposure::described(&views, options);
+    Report { tool_count: registry.len(), allowed: found - findings.len(), findings, descriptions }
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ pub struct Options {
     pub(super) agent_tools: Option<BTreeSet<String>>,
     pub(super) access_enforced: Option<bool>,
     pub(super) call_timeout: Option<Duration>,
+    pub(super) describe_parameters: bool,
     allowances: Vec<Allowance>,
 }
 
@@ -36,9 +37,13 @@ impl Options {
         Self::default()
     }
 
-    /// Takes from `host` whether an authenticator enforces access, and how long a call may take.
+    /// Takes from `host` whether an authenticator enforces access, how long a call may take, and whether tools describe
+    /// their parameters.
     pub fn of_host(host: &LocalHost) -> Self {
-        Self::new().access_enforced(host.is_authenticated()).call_timeout(host.call_timeout())
+        Self::new()
+            .access_enforced(host.is_authenticated())
+            .call_timeout(host.call_timeout())
+            .describe_parameters(host.tools().describes_parameters())
     }
 
     /// Adds roles that people and agents have; a tool that requires another role is a `permission_gap`.
@@ -64,6 +69,12 @@ impl Options {
     /// default is the 30 s that the platform waits.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets whether the host appends a summary of the parameters to the descriptions of tools that do not say themselves.
+    pub fn describe_parameters(mut self, describe: bool) -> Self {
+        self.describe_parameters = describe;
         self
     }
 

@@ -62,11 +62,21 @@ impl Finding {
     }
 }
 
+/// A description that the platform is sent with a summary of the parameters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Description {
+    /// The tool.
+    pub tool: String,
+    /// The whole text.
+    pub text: String,
+}
+
 /// All findings, sorted by tool.
 ///
 /// [`text`](Self::text) is the report for people. The JSON has the shape that the Python package writes
 /// (`tool_count`, and `errors`, `warnings` and `info`, each a list of `code`, `message`, `tool` and `param`), with
-/// `fix` in each finding, and `healthy` and `allowed` beside the lists.
+/// `fix` in each finding, and `healthy`, `allowed` and `descriptions` beside the lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
@@ -76,6 +86,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The number of findings left out because they are allowed.
     pub allowed: usize,
+    /// The descriptions that the platform is sent with a summary of the parameters.
+    pub descriptions: Vec<Description>,
 }
 
 impl Report {
@@ -118,6 +130,7 @@ impl Serialize for Report {
         map.serialize_entry("errors", &list(Severity::Error))?;
         map.serialize_entry("warnings", &list(Severity::Warning))?;
         map.serialize_entry("info", &list(Severity::Info))?;
+        map.serialize_entry("descriptions", &self.descriptions)?;
         map.end()
     }
 }

@@ -83,6 +83,21 @@ rules! {
         "a tool says who may call it, and the host has no authenticator that would enforce it"
     UnknownRule "unknown_rule"
         "a tool allows a rule that does not exist"
+    NoTools "no_tools"
+        "there are no tools at all"
+    DynamicExecutor "dynamic_executor"
+        "a tool that the platform takes for a dynamic executor by the names of two parameters, or that says it is one and \
+         lacks them"
+    OversizedDescription "oversized_description"
+        "a tool's description has more than the 8192 characters that the platform takes from an operator"
+    UnexplainedParams "unexplained_params"
+        "a tool's description does not mention parameters of which a model may see only the names"
+    NullableType "nullable_type"
+        "a list of types such as `[\"string\",\"null\"]`, which some vendors refuse"
+    DroppedFields "dropped_fields"
+        "an object inside an argument that takes unknown fields and drops them without a word"
+    NullResult "null_result"
+        "a result that may be `null`, which a model reads as a failure"
 }
 
 impl fmt::Display for Rule {

@@ -34,7 +34,8 @@ fn taking(name: &str, parameters: &[(&str, Value)]) -> ToolSpec {
     });
     let required: Vec<_> = parameters.iter().map(|(name, _)| *name).collect();
     let properties = Value::Object(described.collect());
-    good(name).input_schema(json!({
+    let description = format!("{} Takes {}.", good(name).description, required.join(", "));
+    good(name).description(description).input_schema(json!({
         "type": "object", "properties": properties, "required": required, "additionalProperties": false,
     }))
 }
@@ -104,7 +105,7 @@ fn an_id_that_nothing_returns_is_a_warning_unless_a_mark_says_more() {
     let own = returning(taking("cancel", &[("order_id", text())]), &["order_id"]);
     assert_eq!(found([own]), ["Warning unreachable_param cancel.order_id"]);
     // What may be left out is no obstacle.
-    let optional = good("cancel").input_schema(json!({
+    let optional = good("cancel").description("Cancels an order by its id.").input_schema(json!({
         "type": "object",
         "properties": {"order_id": {"type": "string", "description": "Only this one order."}},
     }));
@@ -220,7 +221,7 @@ fn descriptions_are_there_say_something_and_differ() {
 
 #[test]
 fn a_description_beside_a_reference_counts() {
-    let spec = good("file").input_schema(json!({
+    let spec = good("file").description("Opens the file of a name.").input_schema(json!({
         "type": "object",
         "properties": {"name": {"$ref": "#/$defs/Name", "description": "The name of the file."}},
         "$defs": {"Name": {"type": "string"}},
@@ -321,18 +322,27 @@ fn what_a_vendor_refuses_is_said_with_its_name() {
     ] {
         let spec = good("a").input_schema(json!({
             "type": "object",
-            "properties": {"p": {"type": "object", "description": "A parameter of many forms.", "properties": {"q": schema}}},
-            "$defs": {"Folder": {"type": "object", "properties": {
+            "properties": {"p": {
+                "type": "object", "description": "A parameter of many forms.", "properties": {"q": schema},
+                "additionalProperties": false,
+            }},
+            "$defs": {"Folder": {"type": "object", "additionalProperties": false, "properties": {
                 "parents": {"type": "array", "items": {"$ref": "#/$defs/Folder"}},
             }}},
         }));
-        let report = report_of([spec], &Options::new());
+        let report = report_of([spec.description("Reads all of p.")], &Options::new());
         let messages: Vec<_> = report.findings.iter().map(|finding| finding.message.as_str()).collect();
         assert!(messages.len() == 1 && messages[0].contains(expected), "{schema}: {messages:?}");
     }
-    let deep = (0..10).fold(text(), |inner, _| json!({"type": "object", "properties": {"x": inner}}));
+    let deep = (0..10).fold(
+        text(),
+        |inner, _| json!({"type": "object", "properties": {"x": inner}, "additionalProperties": false}),
+    );
     assert_eq!(found([taking("a", &[("p", deep)])]), ["Warning rejected_schema a.p"]);
-    let levels = (0..9).fold(text(), |inner, _| json!({"type": "object", "properties": {"x": inner}}));
+    let levels = (0..9).fold(
+        text(),
+        |inner, _| json!({"type": "object", "properties": {"x": inner}, "additionalProperties": false}),
+    );
     assert_eq!(found([taking("a", &[("p", levels)])]), [""; 0]);
     let choices: Vec<_> = (0..1_001).map(|n| n.to_string()).collect();
     assert_eq!(
@@ -409,7 +419,155 @@ fn attributes_of_a_tool_reach_the_doctor() {
     registry.extend(tools![ring]).unwrap();
     let report = examine(&registry, &Options::new());
     let codes: Vec<_> = report.findings.iter().map(|finding| finding.rule.code()).collect();
-    let expected =
-        ["short_param_description", "short_param_description", "rejected_schema", "async_in_name_only"];
+    let expected = [
+        "short_param_description",
+        "short_param_description",
+        "rejected_schema",
+        "async_in_name_only",
+        "unexplained_params",
+    ];
     assert_eq!((codes.as_slice(), report.allowed), (&expected[..], 2));
+}
+
+#[test]
+fn a_host_without_tools_is_an_error() {
+    let report = report_of([], &Options::new());
+    assert_eq!((report.findings[0].rule, report.exit_code()), (Rule::NoTools, 1));
+    assert!(report.findings[0].fix.contains("use orders as _;"), "{report:?}");
+}
+
+#[test]
+fn a_tool_that_executes_others_says_so() {
+    let pair =
+        || [("tool_name", text()), ("params", json!({"type": "object", "additionalProperties": true}))];
+    assert_eq!(found([taking("run", &pair())]), ["Warning dynamic_executor run"]);
+    assert_eq!(found([taking("run", &pair()).dynamic_executor(true)]), [""; 0]);
+    assert_eq!(found([taking("run", &pair()[..1])]), [""; 0]);
+    assert_eq!(found([taking("run", &pair()[1..]).dynamic_executor(true)]), ["Warning dynamic_executor run"]);
+}
+
+#[test]
+fn a_description_explains_what_the_parameters_mean() {
+    let limited =
+        |text: &str| taking("lookup", &[("line_limit", json!({"type": "integer"}))]).description(text);
+    assert_eq!(found([limited("Look an order up, with lines up to a limit.")]), [""; 0]);
+    let unsaid = limited("Look one order up by its id.");
+    assert_eq!(found([unsaid.clone()]), ["Info unexplained_params lookup"]);
+    let report = report_of([unsaid.clone()], &Options::new());
+    let summary = "Parameters:\n- line_limit (integer, required): What the caller means by it.";
+    assert!(report.findings[0].fix.ends_with(&format!("which appends:\n{summary}")), "{report:?}");
+    assert!(report.descriptions.is_empty());
+    let sent = format!("Look one order up by its id.\n\n{summary}");
+    let of_host = report_of([unsaid.clone()], &Options::new().describe_parameters(true));
+    let of_tool = report_of([unsaid.clone().describe_parameters(true)], &Options::new());
+    for report in [of_host, of_tool] {
+        assert_eq!((report.findings.len(), report.descriptions[0].text.as_str()), (0, sent.as_str()));
+    }
+    let off = unsaid.describe_parameters(false);
+    let lines = found_with([off], &Options::new().describe_parameters(true));
+    assert_eq!(lines, ["Info unexplained_params lookup"]);
+}
+
+#[test]
+fn a_description_has_room_at_the_platform() {
+    let long = |length: usize| {
+        good("a").description("Reads. ".repeat(length / 7 + 1)).allow(["long_tool_description"])
+    };
+    assert_eq!(found([long(8_192)]), ["Error oversized_description a"]);
+    assert_eq!(found([long(8_100)]), [""; 0]);
+    // A summary counts for what models of OpenAI take, and never exceeds what the platform does.
+    let summed = taking("a", &[("text", json!({"type": "string", "description": "x".repeat(1_100)}))]);
+    let names = |count: usize| (0..count).map(|n| (format!("p{n}"), text())).collect::<Vec<_>>();
+    let many = names(300);
+    let many: Vec<_> = many.iter().map(|(name, schema)| (name.as_str(), schema.clone())).collect();
+    let described =
+        taking("a", &many).allow(["overly_broad_tool"]).description("Reads an order in many ways.");
+    assert_eq!(found([described.clone().describe_parameters(true)]), ["Warning long_tool_description a"]);
+    assert_eq!(found([summed.describe_parameters(true)]), [""; 0], "a sentence is cut");
+}
+
+#[test]
+fn a_null_is_a_result_that_reads_as_a_failure() {
+    let returns = |schema: Value| found([good("find").output_schema(schema)]);
+    let expected = ["Warning null_result find"];
+    assert_eq!(returns(json!({"type": ["object", "null"]})), expected);
+    assert_eq!(returns(json!({"anyOf": [{"type": "object"}, {"type": "null"}]})), expected);
+    assert_eq!(
+        returns(json!({"type": "object", "properties": {"order": {"type": ["object", "null"]}}})),
+        [""; 0]
+    );
+}
+
+#[test]
+fn a_list_of_types_is_said_once() {
+    let nullable = || json!({"type": ["string", "null"]});
+    let one = taking("a", &[("p", nullable()), ("q", text())]);
+    let report = report_of([one], &Options::new());
+    let messages: Vec<_> = report.findings.iter().map(|finding| finding.message.as_str()).collect();
+    assert!(
+        messages.len() == 1 && messages[0].starts_with("a.p has a list of types such as"),
+        "{messages:?}"
+    );
+    let nested = json!({"type": "array", "items": nullable()});
+    let several = || ["a", "b", "c"].map(|name| taking(name, &[("p", nested.clone())]));
+    let options = Options::new().allow(Rule::NullableType.in_tool("b"));
+    let report = report_of(several(), &options);
+    assert!(report.findings[0].message.starts_with("a.p, c.p (2 arguments) have a list"), "{report:?}");
+    assert_eq!(found_with(several(), &Options::new().allow(Rule::NullableType.everywhere())), [""; 0]);
+}
+
+#[test]
+fn an_object_inside_an_argument_says_what_it_takes() {
+    let object = |more: Value| {
+        let mut object = json!({"type": "object", "properties": {"x": text()}});
+        object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        found([taking("a", &[("p", json!({"type": "array", "items": object}))])])
+    };
+    assert_eq!(object(json!({})), ["Warning dropped_fields a.p"]);
+    for said in [json!({"additionalProperties": false}), json!({"additionalProperties": true})] {
+        assert_eq!(object(said), [""; 0]);
+    }
+}
+
+/// A place, as an argument.
+#[derive(serde::Deserialize, platools::schemars::JsonSchema)]
+#[schemars(crate = "platools::schemars")]
+struct Place {
+    city: String,
+}
+
+/// Plan a route between two places, on foot or not.
+#[tool(describe_parameters, allow = ["no_return_schema"], register = false)]
+fn plan_route(
+    /// The place where it begins.
+    from: Place,
+    /// The places to pass, in order. At most ten.
+    via: Option<Vec<Place>>,
+    /// Whether to walk.
+    #[tool(default)]
+    on_foot: bool,
+) {
+    let _ = (from.city, via.map(|via| via.len()), on_foot);
+}
+
+#[test]
+fn a_typed_tool_drops_nothing_and_its_description_is_shown() {
+    let mut registry = Registry::new();
+    registry.extend(tools![plan_route]).unwrap();
+    let report = examine(&registry, &Options::new());
+    let codes: Vec<_> = report.findings.iter().map(|finding| finding.rule.code()).collect();
+    assert_eq!(codes, ["nullable_type"]);
+    insta::assert_snapshot!("text_with_descriptions", report.text(Layout { colour: false, width: Some(80) }));
+}
+
+#[test]
+fn a_time_below_a_second_is_told_in_milliseconds() {
+    let report = report_of(
+        [good("a").timeout(Duration::from_secs(1))],
+        &Options::new().call_timeout(Duration::from_millis(250)),
+    );
+    assert_eq!(
+        report.findings[0].message,
+        "a has a timeout of 1 s, and the host ends every call after 250 ms"
+    );
 }

@@ -33,6 +33,16 @@ impl Report {
         if self.findings.is_empty() {
             text.push_str("\nNo issues found.\n");
         }
+        if !self.descriptions.is_empty() {
+            let title = format!("DESCRIPTIONS AS THE PLATFORM IS SENT THEM ({}):", self.descriptions.len());
+            let _ = writeln!(text, "\n{}", layout.paint(Paint::Bold, &title));
+            for description in &self.descriptions {
+                let _ = writeln!(text, "  {}", printable(&description.tool, &[]));
+                for line in layout.wrap(&printable(&description.text, &['\n']), INDENT) {
+                    let _ = writeln!(text, "{}", format!("{:INDENT$}{line}", "").trim_end());
+                }
+            }
+        }
         if self.allowed > 0 {
             let allowed = format!("{} allowed and not shown.", self.allowed);
             let _ = writeln!(text, "\n{}", layout.paint(Paint::Dim, &allowed));
@@ -49,7 +59,7 @@ fn lines(finding: &Finding, layout: Layout, marker: &str) -> String {
         let before = if index == 0 { format!("  {marker} ") } else { " ".repeat(INDENT) };
         let _ = writeln!(text, "{before}{line}");
     }
-    for line in layout.wrap(&printable(&format!("fix: {}", finding.fix), &[]), INDENT) {
+    for line in layout.wrap(&printable(&format!("fix: {}", finding.fix), &['\n']), INDENT) {
         let _ = writeln!(text, "{:INDENT$}{}", "", layout.paint(Paint::Dim, &line));
     }
     text

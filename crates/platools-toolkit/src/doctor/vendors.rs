@@ -8,14 +8,15 @@
 //! | --- | --- |
 //! | OpenAI | `oneOf`, `anyOf`, `allOf`, `enum`, `not` at the root; lists without `items`; names with a `.`; with `strict` also `oneOf` and `allOf` anywhere, more than 10 levels, more than 1 000 choices |
 //! | Anthropic | `oneOf`, `anyOf`, `allOf` at the root; names with a `.`; arguments that are not `[A-Za-z0-9_.-]{1,64}` |
-//! | Gemini | keywords beyond its subset of OpenAPI, such as `$ref`, `const`, `oneOf`, `patternProperties`; arguments without a type |
+//! | Gemini | keywords beyond its subset of OpenAPI, such as `$ref`, `const`, `oneOf`, `patternProperties`; lists of types such as `["string","null"]`; arguments without a type |
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::options::Options;
 use super::view::{Parameter, View, resolved};
-use super::{Finding, Rule, Severity};
+use super::{Finding, MANY_NAMES, Rule, Severity};
 
 /// The depth limit of a strict schema at OpenAI.
 const MAX_LEVELS: usize = 10;
@@ -23,6 +24,9 @@ const MAX_LEVELS: usize = 10;
 const MAX_CHOICES: usize = 1_000;
 /// The longest name of an argument that Anthropic accepts, in characters.
 const MAX_NAME: usize = 64;
+
+/// Keywords that say what fields an object takes beside those that it names, or that its fields are told elsewhere.
+const OPENNESS: [&str; 4] = ["additionalProperties", "unevaluatedProperties", "patternProperties", "$ref"];
 
 /// Keywords that hold one schema.
 const NESTED: [&str; 8] = [
@@ -53,13 +57,18 @@ const RARE: [&str; 10] = [
     "not",
 ];
 
-pub(super) fn check(views: &[View<'_>], findings: &mut Vec<Finding>) {
+pub(super) fn check(views: &[View<'_>], options: &Options, findings: &mut Vec<Finding>) {
+    let mut with_lists = Vec::new();
     for view in views {
         names(view, findings);
         root(view, findings);
         let mut choices = 0;
         for parameter in &view.parameters {
-            choices += parameter_schema(view, parameter, findings);
+            let walked = parameter_schema(view, parameter, findings);
+            choices += walked.choices;
+            if walked.has_type_list && !view.allows(Rule::NullableType, options) {
+                with_lists.push(format!("{}.{}", view.name(), parameter.name));
+            }
         }
         if choices > MAX_CHOICES {
             let message = format!(
@@ -71,6 +80,26 @@ pub(super) fn check(views: &[View<'_>], findings: &mut Vec<Finding>) {
                 .push(Finding::new(Rule::RejectedSchema, Severity::Warning, message, fix).about(view.name()));
         }
     }
+    type_lists(&with_lists, findings);
+}
+
+/// Arguments that may be `null` by a list of types. There is one thing to know, so there is one finding.
+fn type_lists(arguments: &[String], findings: &mut Vec<Finding>) {
+    let [first, ..] = arguments else { return };
+    let (count, listed) = match arguments.len() {
+        1 => ("has".to_owned(), first.clone()),
+        count => {
+            let more = if count > MANY_NAMES { ", …" } else { "" };
+            let listed = arguments.iter().take(MANY_NAMES).cloned().collect::<Vec<_>>().join(", ");
+            (format!("({count} arguments) have"), format!("{listed}{more}"))
+        }
+    };
+    let message = format!(
+        "{listed} {count} a list of types such as `[\"string\",\"null\"]`: Gemini refuses that where nothing rewrites it"
+    );
+    let fix = "where agents use Gemini without a layer that rewrites schemas, take a plain type with a `default` in place \
+               of an `Option`";
+    findings.push(Finding::new(Rule::NullableType, Severity::Info, message, fix));
 }
 
 fn names(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -111,17 +140,19 @@ fn root(view: &View<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Examines one argument; how many choices it has.
-fn parameter_schema(view: &View<'_>, parameter: &Parameter<'_>, findings: &mut Vec<Finding>) -> usize {
-    let mut walk = Walk { root: &view.spec().input_schema, choices: 0, found: BTreeMap::new() };
+/// Examines one argument.
+fn parameter_schema<'a>(view: &View<'a>, parameter: &Parameter<'a>, findings: &mut Vec<Finding>) -> Walk<'a> {
+    let root = &view.spec().input_schema;
+    let mut walk = Walk { root, choices: 0, has_type_list: false, found: BTreeMap::new() };
     walk.schema(parameter.schema, &mut vec![parameter.schema], 1);
     let (tool, name) = (view.name(), parameter.name);
-    for (problem, keywords) in walk.found {
+    for (problem, keywords) in std::mem::take(&mut walk.found) {
         let (severity, message, fix) = problem.words(&keywords);
-        let finding = Finding::new(Rule::RejectedSchema, severity, format!("{tool}.{name} {message}"), fix);
+        let rule = if problem == Problem::DropsFields { Rule::DroppedFields } else { Rule::RejectedSchema };
+        let finding = Finding::new(rule, severity, format!("{tool}.{name} {message}"), fix);
         findings.push(finding.about(tool).parameter(name));
     }
-    walk.choices
+    walk
 }
 
 /// A problem of a schema.
@@ -133,6 +164,7 @@ enum Problem {
     TooDeep,
     Rare,
     NotOpenApi,
+    DropsFields,
 }
 
 impl Problem {
@@ -173,6 +205,12 @@ impl Problem {
                 "an enum whose variants have neither fields nor doc comments is a plain `enum`; describe the variants \
                  in the parameter's doc comment",
             ),
+            Self::DropsFields => (
+                Severity::Warning,
+                "is or has an object that takes fields it does not know: a misspelt one is dropped without a word"
+                    .to_owned(),
+                "say `\"additionalProperties\": false` in the schema and refuse them by name, or `true` if they are wanted",
+            ),
         }
     }
 }
@@ -181,6 +219,8 @@ impl Problem {
 struct Walk<'a> {
     root: &'a Value,
     choices: usize,
+    /// Whether any schema names several types.
+    has_type_list: bool,
     found: BTreeMap<Problem, Vec<&'static str>>,
 }
 
@@ -201,6 +241,11 @@ impl<'a> Walk<'a> {
         let typed = ["type", "enum", "const", "$ref"].into_iter().chain(LISTS);
         if typed.clone().all(|keyword| schema.get(keyword).is_none()) && schema != &Value::Bool(false) {
             self.find(Problem::Untyped, None);
+        }
+        self.has_type_list |= schema.get("type").is_some_and(Value::is_array);
+        let says = |keyword: &str| schema.get(keyword).is_some();
+        if says("properties") && !OPENNESS.into_iter().any(says) {
+            self.find(Problem::DropsFields, None);
         }
         let is_array = super::view::types(schema).contains(&"array");
         if is_array && !schema.get("items").is_some_and(Value::is_object) {
