@@ -28,6 +28,13 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     let local = platools_sidecar::local(&options.config).await.map_err(sidecar::failure)?;
+    if local.is_empty() {
+        let file = options.config.display();
+        let text = format!(
+            "there are no tools to serve: add a `[[tool.http]]`, an `[[openapi]]` or an `[[mcp]]` to `{file}`"
+        );
+        return Err(Failure::Failed(Some(text)));
+    }
     local.init_logging("info,rmcp=error");
     let tools = local.host().tools().len();
     let server = McpServer::new(local.host().door()).name("platools");

@@ -74,12 +74,18 @@ pub struct Local {
     host: LocalHost,
     upstreams: Upstreams,
     traces: Traces,
+    is_empty: bool,
 }
 
 impl Local {
     /// What runs the tools.
     pub fn host(&self) -> &LocalHost {
         &self.host
+    }
+
+    /// Returns whether the file has no tools: none of its own, and no MCP server that brings some.
+    pub fn is_empty(&self) -> bool {
+        self.is_empty
     }
 
     /// Logs lines for people at `level`, and hands the spans of calls to the collector of the file's `[traces]`;
@@ -102,6 +108,7 @@ impl Local {
 /// When the file cannot be used.
 pub async fn local(file: &Path) -> Result<Local, SidecarError> {
     let plan = planned(file).await?;
+    let is_empty = plan.tools.is_empty() && plan.upstreams.is_empty();
     let tools = plan.tools.iter().map(|planned| planned.tool.clone());
     let mut platools = Platools::builder().tools(tools);
     if let Some(plan) = plan.authenticator {
@@ -112,7 +119,7 @@ pub async fn local(file: &Path) -> Result<Local, SidecarError> {
     let mut upstreams = Upstreams::default();
     upstreams.change(&plan.upstreams).await;
     upstreams.follow_locally(&host);
-    Ok(Local { host, upstreams, traces })
+    Ok(Local { host, upstreams, traces, is_empty })
 }
 
 async fn planned(file: &Path) -> Result<Plan, ConfigError> {

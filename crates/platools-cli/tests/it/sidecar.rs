@@ -40,6 +40,9 @@ async fn mistakes_have_their_line_and_the_right_exit_code() {
     run(&["serve", "--config", &file], &[]).await.failed(2, "line 2: ");
     let empty = scratch.file("empty.toml", "");
     run(&["sidecar", "--config", &empty], &[]).await.failed(2, "add an `[[entity]]`");
+    run(&["serve", "--config", &empty], &[])
+        .await
+        .failed(1, "there are no tools to serve: add a `[[tool.http]]`");
     let schema = run(&["sidecar", "schema"], &[]).await.json();
     assert_eq!(schema["properties"]["tool"]["description"], "Tools: `[[tool.http]]` and `[[tool.command]]`.");
 }
