@@ -174,6 +174,8 @@ impl Member {
     async fn call(&self, tool: &str, arguments: Value) -> bool {
         let sent = Instant::now();
         match self.entity.call(tool, arguments).await {
+            // No host is connected, and there is no callback.
+            Ok(report) if report.transport.is_http() => false,
             Ok(report) => {
                 self.ledger.settle(sent, &report);
                 true

@@ -109,13 +109,21 @@ struct Entities {
 #[derive(Deserialize)]
 struct Entity {
     entity: String,
-    environments: Vec<Environment>,
+    environments: Vec<Place>,
 }
 
 #[derive(Deserialize)]
-struct Environment {
+struct Place {
     environment: String,
     connected: bool,
+    callback_url: Option<String>,
+}
+
+impl Place {
+    /// Whether its tools can be called: over the connection, or over HTTP.
+    fn is_there(&self) -> bool {
+        self.connected || self.callback_url.is_some()
+    }
 }
 
 impl Client {
@@ -226,7 +234,7 @@ impl Client {
         }))
     }
 
-    /// The entity and environment that is meant: the one that was named, or the only one with a host.
+    /// The entity and environment that is meant: the one that was named, or the only one with a host or a callback.
     pub(crate) async fn seat(&self, target: &Target) -> Result<Seat, Failure> {
         let Entities { entities } = self.ask(Method::GET, &["entities"], &[], None).await?;
         let fits =
@@ -240,7 +248,7 @@ impl Client {
             .iter()
             .filter(|entity| fits(&target.entity, &entity.entity))
             .flat_map(|entity| entity.environments.iter().map(move |seat| (entity, seat)))
-            .filter(|(_, seat)| fits(&target.env, &seat.environment) && seat.connected)
+            .filter(|(_, seat)| fits(&target.env, &seat.environment) && seat.is_there())
             .map(|(entity, seat)| (entity.entity.as_str(), seat.environment.as_str()))
             .collect();
         match seats.as_slice() {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-use platools::wire::platform::{self, HostFrame};
+use platools::wire::platform::{self, HostDeclaration, HostFrame};
 use platools::wire::{FrameError, close};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
@@ -17,11 +17,13 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::authenticate::{Credentials, Refusal};
 use crate::pending::{Answer, Settled};
+use crate::registration::declaration::kept_by_server;
+use crate::registration::{NotApplied, Rules};
 use crate::state::{Shared, scope};
 use crate::{Ending, EntityKey, Event, random};
 
-/// How long the other side may take to answer a close.
-const CLOSE_TIME: Duration = Duration::from_secs(2);
+/// How long the other side may take to listen to its refusal.
+const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
 /// How many waiting messages are written before they are flushed.
 const MESSAGES_PER_FLUSH: usize = 256;
@@ -40,6 +42,8 @@ enum Mode {
     Running,
     /// Neither reads nor writes, and does not say so.
     Frozen,
+    /// Was frozen when a newer connection took its place: its close will not be answered.
+    HalfOpen,
     /// Ends without a close.
     Cut,
 }
@@ -89,11 +93,11 @@ impl ConnectionHandle {
         let _ = self.commands.send(Command::Close { code, reason: reason.to_owned() });
     }
 
-    /// Gives way to a newer connection. A frozen one cannot say so, and nobody could thaw it any more.
+    /// Gives way to a newer connection. A frozen one cannot say so, and ends when the wait for its close does.
     fn give_way(&self) {
         self.close(close::NORMAL, close::SUPERSEDED);
         if self.is_frozen() {
-            self.cut();
+            self.mode.send_replace(Mode::HalfOpen);
         }
     }
 
@@ -146,7 +150,7 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
         Ok::<_, Error>(())
     };
     // Whether the other side listened to its refusal is its own affair.
-    let _ = timeout(CLOSE_TIME, farewell).await;
+    let _ = timeout(REFUSAL_TIME, farewell).await;
 }
 
 /// The place of an authenticated connection; it is given back when the connection's task ends or is
@@ -165,31 +169,41 @@ impl Seated {
         credentials: &Credentials,
         handle: &ConnectionHandle,
     ) -> Result<Self, Refusal> {
-        let (key, previous) = shared.update(|state| {
+        let (key, previous, was_hidden) = shared.update(|state| {
             let key = credentials.check(state)?;
             // Before anybody can send a call, so that `welcome` comes first.
             handle.send_text(platform::welcome(handle.id(), &scope(&key)));
-            let previous = state.seat_mut(&key).and_then(|seat| seat.connection.replace(handle.clone()));
+            let seated = state.seat_mut(&key).map(|seat| {
+                let was_visible = seat.registration.is_visible();
+                seat.registration.set_dispatchable(true);
+                (seat.connection.replace(handle.clone()), was_visible != seat.registration.is_visible())
+            });
+            let (previous, was_hidden) = seated.unwrap_or_default();
             state.counters.connected += 1;
             state.counters.superseded += u64::from(previous.is_some());
-            Ok((key, previous))
+            Ok((key, previous, was_hidden))
         })?;
         if let Some(previous) = previous {
             previous.give_way();
         }
         tracing::info!(%key, connection = handle.id(), "a host is connected");
         shared.emit(Event::Connected { key: key.clone(), connection_id: handle.id().to_owned() });
+        if was_hidden {
+            shared.emit(Event::Visibility { key: key.clone(), visible: true });
+        }
         Ok(Self { shared: Arc::clone(shared), key, handle: handle.clone(), ending: Ending::Cut })
     }
 }
 
 impl Drop for Seated {
     fn drop(&mut self) {
-        self.shared.update(|state| {
-            if let Some(seat) = state.seat_mut(&self.key)
-                && seat.connection.as_ref().is_some_and(|current| current.id == self.handle.id)
-            {
-                seat.connection = None;
+        self.shared.update_watched(&self.key, |state| {
+            if let Some(seat) = state.seat_mut(&self.key) {
+                if seat.connection.as_ref().is_some_and(|current| current.id == self.handle.id) {
+                    seat.connection = None;
+                }
+                // As the server does it, even if a newer connection is open (protocol §2).
+                seat.registration.set_dispatchable(false);
             }
             state.counters.oversized_frames += u64::from(self.ending == Ending::FrameTooLarge);
         });
@@ -224,6 +238,11 @@ impl Connection<'_> {
                 Mode::Frozen => {
                     let _ = mode.changed().await;
                 }
+                Mode::HalfOpen => {
+                    if timeout(self.shared.options.close_wait, mode.changed()).await.is_err() {
+                        return Ending::Cut;
+                    }
+                }
                 Mode::Running => tokio::select! {
                     biased;
                     _ = mode.changed() => {}
@@ -241,13 +260,14 @@ impl Connection<'_> {
     ) -> Ending {
         let (sink, stream) = socket.split();
         let mut reading = pin!(self.read(stream));
-        let writing = write(sink, mailbox);
+        let close_wait = self.shared.options.close_wait;
+        let writing = write(sink, mailbox, close_wait);
         tokio::select! {
             ending = &mut reading => ending,
             closed = writing => match closed {
                 Ok((code, reason)) => {
                     // Answers that are on their way still count.
-                    let _ = timeout(CLOSE_TIME, reading).await;
+                    let _ = timeout(close_wait, reading).await;
                     Ending::ClosedByPlatform { code, reason }
                 }
                 Err(error) => Ending::Broken { problem: error.to_string() },
@@ -287,7 +307,7 @@ impl Connection<'_> {
 
     fn receive(&self, text: &str) {
         match HostFrame::parse(text) {
-            Ok(HostFrame::ToolRegister(declaration)) => self.register(declaration.tools),
+            Ok(HostFrame::ToolRegister(declaration)) => self.register(self.kept(text).unwrap_or(declaration)),
             Ok(HostFrame::ToolResult(result)) => {
                 let content = Ok(result.result.to_owned());
                 let answer = Answer { content, host_latency: result.latency, frame: text.to_owned() };
@@ -314,6 +334,9 @@ impl Connection<'_> {
             Ok(_) => self.shared.update(|state| state.counters.unknown_frames += 1),
             Err(error) => {
                 if let FrameError::MemberMissing { frame: "tool_register", .. } = error {
+                    if let Some(declaration) = self.kept(text) {
+                        return self.register(declaration);
+                    }
                     self.handle.send_text(platform::error(&format!("tool_register failed: {error}")));
                 }
                 self.count_malformed(error.to_string());
@@ -321,17 +344,27 @@ impl Connection<'_> {
         }
     }
 
-    fn register(&self, tools: Vec<platform::DeclaredTool>) {
-        let per_minute = self.shared.options.registrations_per_minute;
-        let outcome = self.shared.update(|state| {
+    /// What the server keeps of a declaration, if the platform is as strict.
+    fn kept(&self, text: &str) -> Option<HostDeclaration> {
+        let is_strict = self.shared.options.strict_declarations;
+        is_strict.then(|| kept_by_server(text, &self.key.entity)).flatten()
+    }
+
+    fn register(&self, declaration: HostDeclaration) {
+        let options = &self.shared.options;
+        let per_minute = options.registrations_per_minute;
+        let rules = Rules { per_minute, counts_as_server: options.strict_declarations };
+        let outcome = self.shared.update_watched(self.key, |state| {
             let seat = state.seat_mut(self.key)?;
-            let outcome = seat.registration.declare(tools, per_minute, Instant::now());
+            let outcome = seat.registration.declare(declaration, rules, Instant::now());
             if outcome.is_ok() {
                 let tools = seat.registration.tools();
                 seat.health.retain(|name| tools.contains_key(name));
-                state.counters.registrations += 1;
-            } else {
-                state.counters.throttled += 1;
+            }
+            match outcome {
+                Ok(_) => state.counters.registrations += 1,
+                Err(NotApplied::Throttled(_)) => state.counters.throttled += 1,
+                Err(NotApplied::Refused(_)) => state.counters.rejected += 1,
             }
             Some(outcome)
         });
@@ -340,10 +373,14 @@ impl Connection<'_> {
                 self.handle.send_text(platform::tools_registered(&scope(self.key), counts));
                 self.shared.emit(Event::Registered { key: self.key.clone(), counts });
             }
-            Some(Err(retry_after)) => {
+            Some(Err(NotApplied::Throttled(retry_after))) => {
                 let error = format!("Too many registrations: at most {per_minute} a minute");
                 self.handle.send_text(platform::register_throttled(&error, retry_after));
                 self.shared.emit(Event::Throttled { key: self.key.clone(), retry_after });
+            }
+            Some(Err(NotApplied::Refused(text))) => {
+                self.handle.send_text(platform::error(&format!("tool_register failed: {text}")));
+                self.shared.emit(Event::RegistrationRefused { key: self.key.clone(), text });
             }
             None => {}
         }
@@ -378,10 +415,12 @@ impl Connection<'_> {
     }
 }
 
-/// Writes what it is told to, until it is told to close; returns how.
+/// Writes what it is told to, until it is told to close; returns how. A close that the other side does not read is given
+/// up after `close_wait`.
 async fn write<S: AsyncRead + AsyncWrite + Unpin>(
     mut sink: SplitSink<WebSocketStream<S>, Message>,
     mut mailbox: mpsc::UnboundedReceiver<Command>,
+    close_wait: Duration,
 ) -> Result<(u16, String), Error> {
     let mut waiting = Vec::new();
     loop {
@@ -391,7 +430,8 @@ async fn write<S: AsyncRead + AsyncWrite + Unpin>(
                 Command::Text(text) => sink.feed(Message::text(text)).await?,
                 Command::Binary(bytes) => sink.feed(Message::binary(bytes)).await?,
                 Command::Close { code, reason } => {
-                    sink.send(Message::Close(Some(close_frame(code, &reason)))).await?;
+                    let close = sink.send(Message::Close(Some(close_frame(code, &reason))));
+                    timeout(close_wait, close).await.unwrap_or(Ok(()))?;
                     return Ok((code, reason));
                 }
             }

@@ -97,6 +97,27 @@ impl ConnectedEntity {
         self.look(|seat| seat.registration.tools().values().cloned().collect())
     }
 
+    /// The tools that agents see now, by name (protocol §2): all, or none.
+    ///
+    /// They see none after a connection of the entity has ended, until a host connects or declares its tools again.
+    /// Tools with an `http` or `https` callback stay visible.
+    pub fn visible_tools(&self) -> Vec<DeclaredTool> {
+        self.look(|seat| {
+            let tools = seat.registration.tools().values();
+            tools.filter(|_| seat.registration.is_visible()).cloned().collect()
+        })
+    }
+
+    /// Whether agents see the tools now; see [`visible_tools`](Self::visible_tools).
+    pub fn is_visible(&self) -> bool {
+        self.look(|seat| seat.registration.is_visible())
+    }
+
+    /// The callback URL of the last declaration, if it stated one.
+    pub fn callback_url(&self) -> Option<String> {
+        self.look(|seat| seat.registration.callback_url().map(str::to_owned))
+    }
+
     /// One tool as it was declared.
     pub fn tool(&self, name: &str) -> Option<DeclaredTool> {
         self.look(|seat| seat.registration.tools().get(name).cloned())
@@ -142,6 +163,15 @@ impl ConnectedEntity {
             seat.connection.is_some() && seat.registration.tools().contains_key(name)
         })
         .await
+    }
+
+    /// Waits until agents see the tools, or until they do not.
+    ///
+    /// # Errors
+    /// See [`wait_connected`](Self::wait_connected).
+    pub async fn wait_visible(&self, visible: bool) -> Result<(), DevError> {
+        let what = if visible { "visible tools" } else { "hidden tools" };
+        self.wait(what, |seat| seat.registration.is_visible() == visible).await
     }
 
     /// Waits until this many declarations were applied, over all connections.

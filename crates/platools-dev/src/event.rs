@@ -90,6 +90,20 @@ pub enum Event {
         /// When the next one is welcome.
         retry_after: Duration,
     },
+    /// A declaration was refused for another reason.
+    RegistrationRefused {
+        /// Whose declaration.
+        key: EntityKey,
+        /// The text that the host got, such as `duplicate_tool_name:add`.
+        text: String,
+    },
+    /// Agents see the tools from now on, or no longer.
+    Visibility {
+        /// Whose tools.
+        key: EntityKey,
+        /// Whether agents see them.
+        visible: bool,
+    },
     /// A heartbeat arrived.
     Heartbeat {
         /// Whose heartbeat.
@@ -105,6 +119,8 @@ pub enum Event {
         call_id: String,
         /// The tool's name.
         tool: String,
+        /// Whether it was posted to the callback URL, since no host is connected.
+        over_http: bool,
     },
     /// A call was answered.
     Answered {
@@ -204,6 +220,8 @@ pub struct Counters {
     pub registrations: u64,
     /// Declarations that were refused as too many.
     pub throttled: u64,
+    /// Declarations that were refused for another reason.
+    pub rejected: u64,
     /// Heartbeats.
     pub heartbeats: u64,
     /// Calls that were sent.

@@ -82,7 +82,13 @@ impl<'a> Faults<'a> {
 
     /// Refuses the next declarations with `register_throttled` and this delay, however few there were.
     pub fn throttle_registrations(&self, declarations: u32, retry_after: Duration) {
-        self.change(|seat| seat.registration.refuse_next(declarations, retry_after));
+        self.change(|seat| seat.registration.throttle_next(declarations, retry_after));
+    }
+
+    /// Refuses the next declarations with `tool_register failed: TEXT`, such as `entity_not_found_in_scope` or a message
+    /// of the database. Duplicate and empty names are refused in any case, as the server does.
+    pub fn refuse_registrations(&self, declarations: u32, text: impl Into<String>) {
+        self.change(|seat| seat.registration.refuse_next(declarations, text.into()));
     }
 
     /// Leaves heartbeats without acknowledgement, or acknowledges them again.

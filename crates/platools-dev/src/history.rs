@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crate::call::{CallReport, Content, SignatureParts, Tamper};
+use crate::call::{CallReport, Content, SignatureParts, Tamper, Transport};
 use crate::{EntityKey, Outcome};
 use platools::wire::platform::HostFrame;
 
@@ -38,9 +38,11 @@ pub struct HistoryEntry {
     pub latency: Duration,
     /// The latency that the host reported.
     pub host_latency: Option<Duration>,
-    /// The frame that was sent, exactly.
+    /// How the call went to the host.
+    pub transport: Transport,
+    /// The frame that was sent, exactly. Over HTTP, the frame that says the same.
     pub sent: Arc<str>,
-    /// The frame that was received, exactly.
+    /// The frame that was received, exactly. Over HTTP, the frame that says what became of the response.
     pub reply: Option<Arc<str>>,
 }
 
@@ -53,6 +55,7 @@ impl HistoryEntry {
             outcome: self.outcome(),
             latency: self.latency,
             host_latency: self.host_latency,
+            transport: self.transport.clone(),
             sent: self.sent.to_string(),
             reply: self.reply.as_deref().map(str::to_owned),
         }
@@ -64,7 +67,7 @@ impl HistoryEntry {
     }
 
     fn outcome(&self) -> Outcome {
-        self.content().into_outcome()
+        self.content().into_outcome(&self.transport)
     }
 
     /// What the answer says, as text.
@@ -255,6 +258,7 @@ mod tests {
             ok: true,
             latency: Duration::ZERO,
             host_latency: None,
+            transport: Transport::WebSocket,
             sent: "x".repeat(bytes).into(),
             reply: None,
         };

@@ -108,6 +108,10 @@ fn shortened(stamped: &Stamped) -> Stamped {
             let short = |text| beginning(text, FRAME_REMEMBERED).to_owned();
             Event::UnexpectedAnswer { key: key.clone(), call_id: short(call_id), frame: short(frame) }
         }
+        Event::RegistrationRefused { key, text } if text.len() > FRAME_REMEMBERED => {
+            let text = beginning(text, FRAME_REMEMBERED).to_owned();
+            Event::RegistrationRefused { key: key.clone(), text }
+        }
         other => other.clone(),
     };
     Stamped { number: *number, at: *at, event }

@@ -48,6 +48,14 @@
 //! made to go wrong here ([`ConnectedEntity::faults`], [`CallBuilder::tamper`], [`DevPlatform::restart`]).
 //! What was called is remembered, within limits ([`DevPlatform::history`]).
 //!
+//! # As unkind as the real server
+//!
+//! While no host is connected, a call goes to the `callback_url` of the declaration (protocol §6), and fails where there is
+//! none. Agents would see the tools only while they can be called: [`ConnectedEntity::visible_tools`].
+//!
+//! The defaults are kinder than the server where that helps development. [`DevPlatformOptions::as_real_server`] is the
+//! server's behaviour in one option; [`Faults::refuse_registrations`] plays the rest.
+//!
 //! # The playground
 //!
 //! [`DevPlatform::playground_url`] opens in a browser: who is connected, tools with search, a form made of each
@@ -105,6 +113,7 @@
 mod accept;
 mod authenticate;
 mod call;
+mod callback;
 mod connection;
 mod data;
 mod entity;
@@ -127,7 +136,9 @@ mod state;
 mod text;
 mod tls;
 
-pub use call::{CallBuilder, CallFailure, CallReport, Outcome, SignatureParts, Tamper};
+pub use call::{
+    CallBuilder, CallFailure, CallReport, CallStatus, Outcome, SignatureParts, Tamper, Transport,
+};
 pub use entity::ConnectedEntity;
 pub use error::DevError;
 pub use event::{Counters, Ending, Event, Events};

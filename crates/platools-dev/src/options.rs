@@ -3,18 +3,24 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-#[cfg(feature = "sqlite")]
 use std::path::PathBuf;
 use std::time::Duration;
 
 use platools::verify::Secret;
 use platools::wire::{CALL_PENDING, REGISTRATIONS_PER_MINUTE};
 
+use crate::callback::CallbackRules;
 use crate::history::HistoryLimits;
 use crate::{DevError, DevPlatform};
 
 /// The entity that is there unless others are named.
 const DEFAULT_ENTITY: &str = "local";
+
+/// How long a host may take to answer a close.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+
+/// How long the server waits for that (protocol §2).
+const SERVER_CLOSE_WAIT: Duration = Duration::from_secs(30);
 
 /// How a [`DevPlatform`] is set up. The defaults are the platform's own, on a free port of this
 /// machine.
@@ -27,6 +33,9 @@ pub struct DevPlatformOptions {
     pub(crate) pending_time: Duration,
     pub(crate) registrations_per_minute: u32,
     pub(crate) authentication_delay: Duration,
+    pub(crate) close_wait: Duration,
+    pub(crate) strict_declarations: bool,
+    pub(crate) callbacks: CallbackRules,
     pub(crate) wait_limit: Duration,
     pub(crate) tls: Option<TlsPem>,
     pub(crate) http: bool,
@@ -53,6 +62,9 @@ impl Default for DevPlatformOptions {
             pending_time: CALL_PENDING,
             registrations_per_minute: REGISTRATIONS_PER_MINUTE,
             authentication_delay: Duration::ZERO,
+            close_wait: CLOSE_WAIT,
+            strict_declarations: false,
+            callbacks: CallbackRules { allow_http: true, allow_private: true, ca_file: None },
             wait_limit: Duration::from_secs(10),
             tls: None,
             http: true,
@@ -118,6 +130,64 @@ impl DevPlatformOptions {
     /// Default: no time.
     pub fn authentication_delay(mut self, delay: Duration) -> Self {
         self.authentication_delay = delay;
+        self
+    }
+
+    /// Behaves as the server does where the defaults are kinder: what a host relies on here, it can rely on there.
+    ///
+    /// * Declarations keep what the server keeps ([`strict_declarations`](Self::strict_declarations)).
+    /// * A connection that is closed waits 30 s for the host's answer ([`close_wait`](Self::close_wait)). Then it hides
+    ///   the tools, as every end of a connection does, even if a newer one is open (protocol §2); see
+    ///   [`ConnectedEntity::visible_tools`](crate::ConnectedEntity::visible_tools).
+    /// * Only public `https` callback URLs are called ([`allow_http_callbacks`](Self::allow_http_callbacks),
+    ///   [`allow_private_callbacks`](Self::allow_private_callbacks)).
+    ///
+    /// Each of these can be changed afterwards:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let options = platools_dev::DevPlatform::options()
+    ///     .as_real_server()
+    ///     .close_wait(Duration::from_secs(1))
+    ///     .allow_http_callbacks(true)
+    ///     .allow_private_callbacks(true);
+    /// ```
+    pub fn as_real_server(mut self) -> Self {
+        self.close_wait = SERVER_CLOSE_WAIT;
+        self.strict_declarations(true).allow_http_callbacks(false).allow_private_callbacks(false)
+    }
+
+    /// How long a connection that the platform closes, such as a superseded one, waits for the host's answer. Answers to
+    /// calls are taken meanwhile. Default: 2 s; the server's is 30 s.
+    pub fn close_wait(mut self, time: Duration) -> Self {
+        self.close_wait = time;
+        self
+    }
+
+    /// Whether declarations are read as the server reads them (protocol §3): it drops `output_schema`, `auth`, `roles` and
+    /// all annotations but the category, takes what is not as expected for absent, and counts an edited tool as a new
+    /// one. Default: tools are kept as they were declared.
+    pub fn strict_declarations(mut self, strict: bool) -> Self {
+        self.strict_declarations = strict;
+        self
+    }
+
+    /// Whether callback URLs with `http` are called, a switch that the server has too. Default: yes.
+    pub fn allow_http_callbacks(mut self, allow: bool) -> Self {
+        self.callbacks.allow_http = allow;
+        self
+    }
+
+    /// Whether callback URLs that lead to addresses that are not public are called, such as those of this machine.
+    /// Default: yes.
+    pub fn allow_private_callbacks(mut self, allow: bool) -> Self {
+        self.callbacks.allow_private = allow;
+        self
+    }
+
+    /// A PEM file of certificates that callbacks over TLS may have, besides those that the system trusts.
+    pub fn callback_ca_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.callbacks.ca_file = Some(file.into());
         self
     }
 

@@ -11,6 +11,7 @@ use platools::wire::Scope;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::callback::Callbacks;
 use crate::connection::ConnectionHandle;
 use crate::data::{Data, Keeper};
 use crate::health::HealthLog;
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     changed: watch::Sender<()>,
     pub(crate) journal: Journal,
+    /// Calls hosts that are not connected.
+    pub(crate) callbacks: Callbacks,
     /// The calls that were made, if they are kept.
     pub(crate) history: Option<Arc<dyn HistoryStore>>,
     /// Where entities and calls outlive the process, if they do.
@@ -46,6 +49,7 @@ impl Shared {
             state: Mutex::new(State { entities, ..State::default() }),
             changed: watch::Sender::new(()),
             journal: Journal::new(options.http),
+            callbacks: Callbacks::new(options.callbacks.clone()),
             history,
             keeper,
             default_entity,
@@ -62,6 +66,20 @@ impl Shared {
     pub(crate) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.send_replace(());
+        result
+    }
+
+    /// Changes the state, and tells when the tools of an entity become visible or hidden by that.
+    pub(crate) fn update_watched<T>(&self, key: &EntityKey, change: impl FnOnce(&mut State) -> T) -> T {
+        let is_visible = |state: &State| state.seat(key).is_some_and(|seat| seat.registration.is_visible());
+        let (result, before, visible) = self.update(|state| {
+            let before = is_visible(state);
+            let result = change(state);
+            (result, before, is_visible(state))
+        });
+        if before != visible {
+            self.emit(Event::Visibility { key: key.clone(), visible });
+        }
         result
     }
 

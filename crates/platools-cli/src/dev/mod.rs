@@ -22,6 +22,7 @@ use crate::Failure;
 /// The port of the platform, unless another one is asked for.
 const PORT: u16 = 3100;
 
+#[expect(clippy::struct_excessive_bools, reason = "they are switches of a command line")]
 #[derive(Debug, Args)]
 #[command(after_help = "An entities file names entities, and where their secrets come from:\n\n  \
     [[entity]]\n  name = \"orders\"\n  secret = \"env:ORDERS_SECRET\"   # or file:PATH; without it, a random one\n")]
@@ -46,6 +47,13 @@ pub(crate) struct Options {
     /// that are named stay in it, and win over those of the same name
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     data: Option<PathBuf>,
+    /// Be as unkind as the real server: drop what it drops of a declaration, hide the tools when the connection of a
+    /// superseded host closes, up to 30 s late, and call only public https callback URLs
+    #[arg(long)]
+    as_real_server: bool,
+    /// With --as-real-server: still call callback URLs with http and on this machine
+    #[arg(long, requires = "as_real_server")]
+    allow_local_callbacks: bool,
     /// The API token, instead of a random one; at least 16 characters
     #[arg(long = "token", env = "PLATOOLS_DEV_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     api_token: Option<String>,
@@ -101,6 +109,10 @@ fn platform_options(options: &Options, entities: Vec<EntityConfig>) -> Result<De
             Some(secret) => platform.entity(entity.name, secret),
             None => platform.entity_with_random_secret(entity.name),
         };
+    }
+    if options.as_real_server {
+        let local = options.allow_local_callbacks;
+        platform = platform.as_real_server().allow_http_callbacks(local).allow_private_callbacks(local);
     }
     if let Some(folder) = &options.data {
         platform = platform.data_dir(folder);

@@ -76,6 +76,17 @@ fn line(event: Event, platform: &DevPlatform) -> Option<Line> {
             let text = format!("registers too often; may again in {} s", retry_after.as_secs());
             line(key, ODD, "throttled", text)
         }
+        Event::RegistrationRefused { key, text } => {
+            line(key, BAD, "registration_refused", format!("its tools are refused: {text}"))
+        }
+        Event::Visibility { key, visible } => {
+            let (style, text) = if visible {
+                (GOOD, "agents see its tools")
+            } else {
+                (ODD, "agents no longer see its tools")
+            };
+            line(key, style, "visibility", text.to_owned())
+        }
         // A call is told of when it is over, with its answer.
         Event::Recorded { key, id, .. } => {
             let call = platform.recorded(id)?;
@@ -85,7 +96,8 @@ fn line(event: Event, platform: &DevPlatform) -> Option<Line> {
                 (Some(_), true) => (GOOD, "ok".to_owned()),
                 (Some(_), false) => (BAD, call.report().error().unwrap_or("an error").to_owned()),
             };
-            line(key, style, "called", format!("{}  {took:.1} ms  {how}", call.tool))
+            let way = if call.transport.is_http() { "  over HTTP" } else { "" };
+            line(key, style, "called", format!("{}{way}  {took:.1} ms  {how}", call.tool))
         }
         Event::SecretRotated { entity } => {
             let text = format!("entity {entity} has a new secret");

@@ -1,9 +1,10 @@
 //! `dev`, and what all commands share.
 
+use platools::{Platools, tools};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{Dev, Scratch, run};
+use crate::support::{Dev, Scratch, add, run};
 
 #[tokio::test]
 async fn it_tells_how_to_connect_and_then_what_happens() {
@@ -19,6 +20,31 @@ async fn it_tells_how_to_connect_and_then_what_happens() {
     let told = dev.tells("disconnected").await;
     assert_eq!((&told["entity"], &told["environment"]), (&"local".into(), &"dev".into()));
     dev.stop().await;
+}
+
+#[tokio::test]
+async fn it_is_as_unkind_as_the_real_server_if_asked_to() {
+    run(&["dev", "--port", "0", "--allow-local-callbacks"], &[]).await.failed(2, "--as-real-server");
+    let callback = "http://127.0.0.1:9/calls";
+    for (more, part) in [
+        (&[][..], "entity callback failed: "),
+        (&["--as-real-server"], "entity callback URL blocked: is not encrypted"),
+        (&["--as-real-server", "--allow-local-callbacks"], "entity callback failed: "),
+    ] {
+        let mut dev = Dev::start(more).await;
+        let (url, secret) = dev.entity("local");
+        let host = Platools::builder().url(url).secret(secret).tools(tools![add]);
+        let host = host.allow_insecure(true).callback_url(callback).build().unwrap();
+        let handle = host.handle();
+        tokio::spawn(host.run_until(std::future::pending()));
+        assert_eq!(dev.tells("visibility").await["text"], "agents see its tools");
+        handle.shutdown().await;
+        dev.tells("disconnected").await;
+        dev.run(&["call", "add", "--params", r#"{"a": 1, "b": 2}"#]).await.failed(1, part);
+        let told = dev.tells("called").await;
+        assert!(told["text"].as_str().unwrap().starts_with("add  over HTTP  "), "{told}");
+        dev.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -30,6 +30,30 @@ async fn all_that_is_missing_is_said_at_once() {
 }
 
 #[tokio::test]
+async fn a_callback_is_shown_and_held_against_the_rules_of_the_platform() {
+    let dev = Dev::start(&[]).await;
+    let (url, secret) = dev.entity("local");
+    let with = |callback: &'static str| {
+        let variables = [("PLATOS_URL", url.clone()), ("PLATOS_SECRET", secret.clone())];
+        async move {
+            let [(u, url), (s, secret)] = &variables;
+            let variables = [(*u, url.as_str()), (*s, secret), ("PLATOS_CALLBACK_URL", callback)];
+            run(&["doctor", "--json"], &variables).await
+        }
+    };
+    let ran = with("https://10.0.0.1/calls?key=s3cret").await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let shown = found(&ran.json(), "callback")["found"].as_str().unwrap().to_owned();
+    assert!(shown.starts_with("https://10.0.0.1/calls?… – ") && shown.contains("not public"), "{shown}");
+    assert!(!ran.out.contains("s3cret"), "{ran:?}");
+    let ran = with("http://127.0.0.1:8080/").await;
+    assert_eq!(ran.code, 1);
+    let problem = found(&ran.json(), "callback")["problem"].as_str().unwrap().to_owned();
+    assert!(problem.contains("is not encrypted") && problem.contains("PLATOS_ALLOW_INSECURE=1"), "{problem}");
+    dev.stop().await;
+}
+
+#[tokio::test]
 async fn the_secret_is_tried_only_if_asked_for() {
     let dev = Dev::start(&[]).await;
     let (url, secret) = dev.entity("local");

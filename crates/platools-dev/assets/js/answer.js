@@ -24,6 +24,12 @@ export function oddities(call) {
   return [
     call.tamper && h("span", { class: "badge warn" }, `tampered: ${call.tamper}`),
     call.repeated && h("span", { class: "badge warn" }, "same frame again"),
+    call.transport === "http" &&
+      h(
+        "span",
+        { class: "badge accent", title: call.http_url },
+        call.http_status === null ? "over HTTP" : `over HTTP: ${call.http_status}`,
+      ),
   ];
 }
 

@@ -1,5 +1,6 @@
 //! Calling a tool: what is sent, what is waited for, and what came of it (protocol §3–§6).
 
+mod dispatch;
 mod exchange;
 mod report;
 mod tamper;
@@ -13,7 +14,7 @@ use platools::wire::{Envelope, platform};
 use serde_json::Value;
 
 pub(crate) use self::exchange::{Exchanged, exchange};
-pub use self::report::{CallFailure, CallReport, Outcome, SignatureParts};
+pub use self::report::{CallFailure, CallReport, CallStatus, Outcome, SignatureParts, Transport};
 pub(crate) use self::report::{Content, replaced_result};
 pub use self::tamper::Tamper;
 use crate::state::{LastCall, scope};
@@ -141,11 +142,12 @@ impl<'a> CallBuilder<'a> {
         self
     }
 
-    /// Sends the call and waits for its answer. The call waits on when its connection ends: an answer
-    /// on a later one counts.
+    /// Sends the call and waits for its answer: over the WebSocket if a host is connected, otherwise to the callback URL
+    /// of the declaration (protocol §6). A call over the WebSocket waits on when its connection ends: an answer on a
+    /// later one counts. It is never repeated over HTTP.
     ///
     /// # Errors
-    /// When nothing could be sent: no host is connected, or arguments or context are not objects. What
+    /// When nothing could be sent: no host was connected since the start, or arguments or context are not objects. What
     /// the host answers, or that it does not, is in the report.
     pub async fn send(self) -> Result<CallReport, DevError> {
         self.exchange().await.map(|exchanged| exchanged.report)

@@ -7,8 +7,13 @@ use platools::wire::{CallFrame, Inbound, MAX_RESULT_BYTES};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-/// How many characters of a result that is too large are shown in its place.
-const PREVIEW_CHARACTERS: usize = 2048;
+use super::dispatch::rate_limit_seconds;
+
+/// How much of a result that is too large is shown in its place, in UTF-16 code units as the server counts.
+const PREVIEW_UNITS: usize = 4096;
+
+/// What a text of an error says that the server takes for a timeout.
+const TIMED_OUT: &str = "timed out";
 
 /// What an answer says, as text: the result's JSON, or the error's message.
 pub(crate) enum Content {
@@ -25,31 +30,115 @@ impl Content {
         }
     }
 
-    /// The outcome as the agent gets it: a result is whole, or replaced when it is too large.
-    pub(crate) fn into_outcome(self) -> Outcome {
+    /// The outcome as the agent gets it: a result is whole, or replaced when it came over the WebSocket and is too large.
+    pub(crate) fn into_outcome(self, transport: &Transport) -> Outcome {
         match self {
-            Self::Result(result) => Outcome::Result(read_result(&result)),
+            Self::Result(result) => Outcome::Result(read_result(&result, transport)),
             Self::Error(error) => Outcome::Error(error),
             Self::TimedOut => Outcome::TimedOut,
         }
     }
 }
 
-/// The result as the agent gets it: whole, or replaced when it is too large.
-fn read_result(result: &str) -> Value {
-    if let Some(replaced) = replaced_result(result) {
+/// The result as the agent gets it.
+fn read_result(result: &str, transport: &Transport) -> Value {
+    if let Some(replaced) = replaced_result(result, transport) {
         return replaced;
     }
     // A lone surrogate or endless nesting is JSON, but no value.
     serde_json::from_str(result).unwrap_or_else(|_| Value::String(result.to_owned()))
 }
 
-/// What the platform puts in the place of a result that is too large; `None` when it is not.
-pub(crate) fn replaced_result(result: &str) -> Option<Value> {
-    (result.len() > MAX_RESULT_BYTES).then(|| {
-        let preview: String = result.chars().take(PREVIEW_CHARACTERS).collect();
-        json!({"truncated": true, "preview": preview, "original_bytes": result.len()})
+/// What the platform puts in the place of a result that is too large; `None` when it is not, or came over HTTP.
+///
+/// The server counts UTF-16 code units: those of a text itself, or of the JSON text of anything else.
+pub(crate) fn replaced_result(result: &str, transport: &Transport) -> Option<Value> {
+    // No text has more UTF-16 units than bytes.
+    if result.len() <= MAX_RESULT_BYTES || transport.is_http() {
+        return None;
+    }
+    let text = match serde_json::from_str(result) {
+        Ok(Value::String(text)) => text,
+        Ok(value) => value.to_string(),
+        Err(_) => result.to_owned(),
+    };
+    let units = text.encode_utf16().count();
+    (units > MAX_RESULT_BYTES).then(|| {
+        let mut units_shown = 0;
+        let preview: String = text
+            .chars()
+            .take_while(|character| {
+                units_shown += character.len_utf16();
+                units_shown <= PREVIEW_UNITS
+            })
+            .collect();
+        json!({"truncated": true, "preview": preview, "original_bytes": units})
     })
+}
+
+/// How a call went to the host.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transport {
+    /// Over the WebSocket.
+    WebSocket,
+    /// To the callback URL of the declaration, since no host was connected.
+    Http {
+        /// The URL, as it was declared.
+        url: String,
+        /// The status of the response, if there was one.
+        status: Option<u16>,
+    },
+}
+
+impl Transport {
+    /// Its name: `websocket` or `http`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::WebSocket => "websocket",
+            Self::Http { .. } => "http",
+        }
+    }
+
+    /// Whether the call went over HTTP.
+    pub fn is_http(&self) -> bool {
+        matches!(self, Self::Http { .. })
+    }
+}
+
+impl std::fmt::Debug for Transport {
+    /// Without the URL, which may hold a token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::WebSocket => f.write_str("WebSocket"),
+            Self::Http { status, .. } => {
+                f.debug_struct("Http").field("status", status).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+/// The status of a call at the platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CallStatus {
+    /// There is a result.
+    Success,
+    /// There is an error.
+    Failed,
+    /// No answer came in time, or the host's error says `timed out`.
+    Timeout,
+}
+
+impl CallStatus {
+    /// Its name, such as `success`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::Timeout => "timeout",
+        }
+    }
 }
 
 /// What came of a call.
@@ -66,9 +155,11 @@ pub struct CallReport {
     pub latency: Duration,
     /// The latency that the host measured and reported with its result.
     pub host_latency: Option<Duration>,
-    /// The frame that was sent, exactly.
+    /// How the call went to the host.
+    pub transport: Transport,
+    /// The frame that was sent, exactly. Over HTTP, the frame that says the same.
     pub sent: String,
-    /// The frame that was received, exactly.
+    /// The frame that was received, exactly. Over HTTP, the frame that says what became of the response.
     pub reply: Option<String>,
 }
 
@@ -81,6 +172,7 @@ impl std::fmt::Debug for CallReport {
             .field("outcome", &self.outcome)
             .field("latency", &self.latency)
             .field("host_latency", &self.host_latency)
+            .field("transport", &self.transport.as_str())
             .finish_non_exhaustive()
     }
 }
@@ -89,8 +181,8 @@ impl std::fmt::Debug for CallReport {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The host answered with a result. One over 256 KiB is replaced by an object with `truncated`,
-    /// `preview` and `original_bytes`.
+    /// The host answered with a result. One of more than 256·1024 UTF-16 code units is replaced by an object with
+    /// `truncated`, `preview` and `original_bytes`, unless it came over HTTP.
     Result(Value),
     /// The host answered with an error, for the model.
     Error(String),
@@ -121,6 +213,27 @@ impl CallReport {
             Outcome::Error(error) => Err(CallFailure::Error(error)),
             Outcome::TimedOut => Err(CallFailure::TimedOut(self.latency)),
         }
+    }
+
+    /// The status that the server gives the call.
+    pub fn status(&self) -> CallStatus {
+        match &self.outcome {
+            Outcome::Result(_) => CallStatus::Success,
+            Outcome::Error(text) if !self.transport.is_http() && text.contains(TIMED_OUT) => {
+                CallStatus::Timeout
+            }
+            Outcome::Error(_) => CallStatus::Failed,
+            Outcome::TimedOut => CallStatus::Timeout,
+        }
+    }
+
+    /// What the model gets beside the error's text: after a 429 over HTTP, an object with `error`, `message` and
+    /// `retryAfterSeconds`.
+    pub fn error_payload(&self) -> Option<Value> {
+        let Transport::Http { status: Some(429), .. } = self.transport else { return None };
+        let message = self.error()?;
+        let seconds = rate_limit_seconds(message)?;
+        Some(json!({"error": "rate_limit", "message": message, "retryAfterSeconds": seconds}))
     }
 
     /// The error's text, if the host answered with one.
@@ -165,7 +278,7 @@ impl SignatureParts {
         Some(Self::of_call(&call))
     }
 
-    fn of_call(call: &CallFrame<'_>) -> Self {
+    pub(super) fn of_call(call: &CallFrame<'_>) -> Self {
         let envelope = call.envelope().to_envelope();
         Self {
             timestamp: envelope.timestamp,
@@ -209,15 +322,33 @@ impl SignatureParts {
 mod tests {
     use super::*;
 
+    fn replaced(result: &str) -> Option<Value> {
+        replaced_result(result, &Transport::WebSocket)
+    }
+
     #[test]
-    fn a_result_over_the_limit_is_replaced() {
-        let whole = format!("\"{}\"", "é".repeat((MAX_RESULT_BYTES - 2) / 2));
-        assert_eq!(whole.len(), MAX_RESULT_BYTES);
-        assert!(read_result(&whole).is_string());
-        let larger = format!("[{whole}]");
-        let replaced = read_result(&larger);
-        assert_eq!(replaced["truncated"], true);
-        assert_eq!(replaced["original_bytes"], larger.len());
-        assert_eq!(replaced["preview"].as_str().unwrap().chars().count(), PREVIEW_CHARACTERS);
+    fn a_result_is_measured_in_utf16_units_and_a_text_without_its_quotes() {
+        let text = |units: usize| serde_json::to_string(&"é".repeat(units)).unwrap();
+        assert_eq!(replaced(&text(MAX_RESULT_BYTES)), None, "twice as many bytes, and two quotes");
+        let larger = replaced(&text(MAX_RESULT_BYTES + 1)).unwrap();
+        assert_eq!(larger["truncated"], true);
+        assert_eq!(larger["original_bytes"], MAX_RESULT_BYTES + 1);
+        assert_eq!(larger["preview"], "é".repeat(PREVIEW_UNITS));
+
+        let list_of_text = |units: usize| format!("[\"{}\"]", "x".repeat(units - 4));
+        assert_eq!(replaced(&list_of_text(MAX_RESULT_BYTES)), None);
+        assert_eq!(
+            replaced(&list_of_text(MAX_RESULT_BYTES + 1)).unwrap()["original_bytes"],
+            MAX_RESULT_BYTES + 1
+        );
+        let spaced = format!("[ {}]", " ".repeat(MAX_RESULT_BYTES));
+        assert_eq!(replaced(&spaced), None, "the server measures what it writes");
+
+        // Each of these takes two units, and none is cut in two.
+        let wide = replaced(&serde_json::to_string(&"😀".repeat(MAX_RESULT_BYTES)).unwrap()).unwrap();
+        assert_eq!(wide["original_bytes"], 2 * MAX_RESULT_BYTES);
+        assert_eq!(wide["preview"].as_str().unwrap().encode_utf16().count(), PREVIEW_UNITS);
+        let http = Transport::Http { url: String::new(), status: Some(200) };
+        assert_eq!(replaced_result(&text(MAX_RESULT_BYTES + 1), &http), None);
     }
 }

@@ -14,7 +14,7 @@ use super::time::{milliseconds, rfc3339};
 use crate::call::{Content, Exchanged, replaced_result};
 use crate::history::HistoryEntry;
 use crate::text::beginning;
-use crate::{SignatureParts, Tamper};
+use crate::{SignatureParts, Tamper, Transport};
 
 /// How much of a text is shown, in bytes. Whole frames are at `/history/{id}/frames/…`.
 const SHOWN_BYTES: usize = MAX_RESULT_BYTES;
@@ -45,6 +45,10 @@ pub(super) struct CallSummary {
     tamper: Option<&'static str>,
     /// Whether the same frame had been sent before.
     repeated: bool,
+    /// How the call went to the host: `websocket` or `http`.
+    transport: &'static str,
+    /// The status of the host's response, if it went over HTTP and there was one.
+    http_status: Option<u16>,
 }
 
 impl CallSummary {
@@ -72,6 +76,11 @@ impl CallSummary {
             handler_ms: entry.host_latency.map(|latency| latency.as_millis() as u64),
             tamper: entry.tamper.map(Tamper::as_str),
             repeated: entry.repeated,
+            transport: entry.transport.as_str(),
+            http_status: match entry.transport {
+                Transport::Http { status, .. } => status,
+                Transport::WebSocket => None,
+            },
         }
     }
 }
@@ -91,6 +100,8 @@ pub(super) struct CallView {
     sent: Cut,
     reply: Option<Cut>,
     signature: Option<SignatureView>,
+    /// Where the call was posted, if it went over HTTP.
+    http_url: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -146,7 +157,7 @@ impl CallView {
         let (mut result, mut message) = (None, None);
         match entry.content() {
             Content::Result(text) => {
-                result = Some(match replaced_result(&text) {
+                result = Some(match replaced_result(&text, &entry.transport) {
                     Some(replaced) => Shown::Value(replaced),
                     None => RawValue::from_string(text)
                         .map_or_else(|error| Shown::Value(Value::String(error.to_string())), Shown::Raw),
@@ -165,6 +176,10 @@ impl CallView {
             sent: Cut::new(&entry.sent),
             reply: entry.reply.as_deref().map(Cut::new),
             signature: entry.signature().map(|parts| SignatureView::new(parts, secret)),
+            http_url: match &entry.transport {
+                Transport::Http { url, .. } => Some(url.clone()),
+                Transport::WebSocket => None,
+            },
         }
     }
 }

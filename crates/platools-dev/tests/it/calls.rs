@@ -220,15 +220,15 @@ async fn a_call_that_nobody_awaits_any_more_is_no_longer_pending() {
 async fn a_result_over_256_kib_is_replaced() {
     let platform = DevPlatform::start().await.unwrap();
     let mut host = RawHost::with_tools(&platform, &["add"]).await;
-    let whole = "x".repeat(256 * 1024 - 2);
+    let whole = "x".repeat(256 * 1024);
     let (report, _) = call_and_answer(&platform, &mut host, json!({}), json!(whole)).await;
     assert_eq!(report.outcome, Outcome::Result(json!(whole)));
 
-    let larger = "x".repeat(256 * 1024 - 1);
+    let larger = "x".repeat(256 * 1024 + 1);
     let (report, _) = call_and_answer(&platform, &mut host, json!({}), json!(larger)).await;
     let result = report.into_result().unwrap();
     assert_eq!((&result["truncated"], &result["original_bytes"]), (&json!(true), &json!(256 * 1024 + 1)));
-    assert!(result["preview"].as_str().unwrap().starts_with("\"xxx"));
+    assert!(result["preview"].as_str().unwrap().starts_with("xxx"));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs};
 
 use platools::verify::Secret;
-use platools_dev::{DevError, DevPlatform, DevPlatformOptions, Outcome, Tamper};
+use platools_dev::{DevError, DevPlatform, DevPlatformOptions, Outcome, Tamper, Transport};
 use serde_json::json;
 
 use crate::api::Client;
@@ -268,9 +268,9 @@ fn change(folder: &Folder, sql: &str) {
 async fn files_of_a_newer_version_and_of_other_programs_are_told_apart() {
     let folder = Folder::new();
     drop(folder.options().start().await.unwrap());
-    change(&folder, "PRAGMA user_version = 2");
+    change(&folder, "PRAGMA user_version = 3");
     let refusal = folder.refusal().await;
-    assert!(refusal.contains("a newer platools wrote it (format 2, this one knows 1); update"), "{refusal}");
+    assert!(refusal.contains("a newer platools wrote it (format 3, this one knows 2); update"), "{refusal}");
 
     for sql in ["CREATE TABLE notes (text TEXT)", "PRAGMA application_id = 7; PRAGMA user_version = 1"] {
         let folder = Folder::new();
@@ -287,6 +287,31 @@ async fn files_of_a_newer_version_and_of_other_programs_are_told_apart() {
     let refusal = folder.refusal().await;
     assert!(refusal.contains("the secret of its entity `local` cannot be used; move it away"), "{refusal}");
     assert!(!refusal.contains("short-s3cret"));
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_version_is_read_and_calls_over_http_are_kept() {
+    let folder = Folder::new();
+    let platform = folder.options().start().await.unwrap();
+    let mut host = RawHost::with_tools(&platform, &["a"]).await;
+    make_calls(&platform, &mut host, 1).await;
+    drop((platform, host));
+    change(
+        &folder,
+        "ALTER TABLE calls DROP COLUMN http_url; ALTER TABLE calls DROP COLUMN http_status; PRAGMA user_version = 1",
+    );
+    let platform = folder.options().start().await.unwrap();
+    assert_eq!(platform.recorded(1).unwrap().transport, Transport::WebSocket);
+    drop(RawHost::with_callback(&platform, &["a"], "https://127.0.0.1:22/").await);
+    platform.wait_disconnected().await.unwrap();
+    let report = platform.call("a", json!({})).await.unwrap();
+    assert!(report.error().unwrap().contains("port 22"), "{report:?}");
+    drop(platform);
+
+    let platform = folder.options().start().await.unwrap();
+    let kept = platform.recorded(2).unwrap();
+    assert_eq!(kept.report(), report);
+    assert_eq!(kept.transport, Transport::Http { url: "https://127.0.0.1:22/".to_owned(), status: None });
 }
 
 #[cfg(unix)]

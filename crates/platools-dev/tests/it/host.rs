@@ -61,6 +61,16 @@ impl RawHost {
         host
     }
 
+    /// [`with_tools`](Self::with_tools), and state where they are called over HTTP.
+    pub(crate) async fn with_callback(entity: &ConnectedEntity, names: &[&str], url: &str) -> Self {
+        let mut host = Self::connect(entity).await;
+        let mut declaration = declaration(names);
+        declaration["callback_url"] = url.into();
+        host.send(declaration).await;
+        assert_eq!(host.frame().await["type"], "tools_registered");
+        host
+    }
+
     pub(crate) async fn send(&mut self, frame: Value) {
         self.send_message(Message::text(frame.to_string())).await;
     }

@@ -4,6 +4,7 @@
 
 mod api;
 mod authentication;
+mod callbacks;
 mod calls;
 #[cfg(feature = "sqlite")]
 mod data;
@@ -11,4 +12,5 @@ mod faults;
 mod host;
 mod lifecycle;
 mod mint;
+mod real_server;
 mod registration;

@@ -71,13 +71,13 @@ export function createCallView() {
   function showNothing() {
     const here = seat();
     const situation = here
-      ? JSON.stringify([here.entity, here.environment, here.connected, here.tools > 0])
+      ? JSON.stringify([here.entity, here.environment, here.connected, here.callback_url, here.tools > 0])
       : "";
     // Drawn anew only for another situation, so that nothing is lost under somebody's hands.
     if (desk.dataset.situation === situation && desk.childElementCount > 0) return undefined;
     desk.dataset.situation = situation;
     if (!here) return fill(desk);
-    if (here.connected && here.tools > 0) {
+    if ((here.connected || here.callback_url) && here.tools > 0) {
       return fill(
         desk,
         h(

@@ -31,10 +31,16 @@ function describe(event) {
       return ["good", "Tools registered", `${plural(event.count, "tool")}, ${changes(event)}`];
     case "throttled":
       return ["warn", "Registration throttled", `to be repeated in ${event.retry_after_ms / 1000} s`];
+    case "registration_refused":
+      return ["bad", "Registration refused", event.text];
+    case "visibility":
+      return event.visible
+        ? ["good", "Agents see the tools", ""]
+        : ["warn", "Agents do not see the tools", "until a host connects or registers"];
     case "heartbeat":
       return ["", "Heartbeat", event.tools > 0 ? `about ${plural(event.tools, "tool")}` : ""];
     case "called":
-      return ["accent", "Called", event.tool];
+      return ["accent", event.over_http ? "Called over HTTP" : "Called", event.tool];
     case "answered":
       return [event.ok ? "good" : "warn", event.ok ? "Answered" : "Answered with an error", event.tool];
     case "timed_out":

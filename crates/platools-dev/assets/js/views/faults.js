@@ -76,6 +76,11 @@ export function createFaultsView({ draft }) {
             "The next registration is refused, and the connection dropped so that the host registers again.",
             throttle(),
           ),
+          card(
+            "Refuse",
+            "The next registration is refused with tool_register failed, and the connection dropped so that the host registers again.",
+            refuse(),
+          ),
         ),
         section(
           "The secret and the calls",
@@ -179,6 +184,23 @@ export function createFaultsView({ draft }) {
     const button = h("button", { type: "button", onclick: () => attempt(go) }, "Throttle");
     buttons.push(button);
     return h("div", { class: "row" }, button, wait);
+  }
+
+  function refuse() {
+    const text = h(
+      "select",
+      { aria: { label: "With which text" } },
+      ["entity_not_found_in_scope", "duplicate_tool_name:add", "tool_name_required", "database is locked"].map(
+        (value) => h("option", { value }, value),
+      ),
+    );
+    const go = async () => {
+      await api.inject(state.selected, { fault: "refuse_registrations", declarations: 1, text: text.value });
+      await api.inject(state.selected, { fault: "drop" });
+    };
+    const button = h("button", { type: "button", onclick: () => attempt(go) }, "Refuse");
+    buttons.push(button);
+    return h("div", { class: "row" }, button, text);
   }
 
   function rotate() {

@@ -15,7 +15,7 @@ const NAME: &str = "platools-dev.sqlite3";
 const APPLICATION_ID: i32 = 0x706c_6476;
 
 /// The version of the tables below.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// How large the write-ahead log may stay, in bytes.
 const LOG_BYTES: u32 = 4 * 1024 * 1024;
@@ -39,10 +39,18 @@ const SCHEMA: &str = "
         latency_ns INTEGER NOT NULL,
         host_latency_ns INTEGER,
         sent TEXT NOT NULL,
-        reply TEXT
+        reply TEXT,
+        http_url TEXT,
+        http_status INTEGER
     ) STRICT;
     CREATE TABLE last_call (id INTEGER NOT NULL) STRICT;
     INSERT INTO last_call VALUES (0);
+";
+
+/// What version 1 lacks.
+const SINCE_VERSION_1: &str = "
+    ALTER TABLE calls ADD COLUMN http_url TEXT;
+    ALTER TABLE calls ADD COLUMN http_status INTEGER;
 ";
 
 /// A database that nobody else has open.
@@ -108,9 +116,9 @@ impl File {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
-        if version == 0 {
+        if version < VERSION {
             let creation = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            creation.execute_batch(SCHEMA)?;
+            creation.execute_batch(if version == 0 { SCHEMA } else { SINCE_VERSION_1 })?;
             creation.pragma_update(None, "application_id", APPLICATION_ID)?;
             creation.pragma_update(None, "user_version", VERSION)?;
             creation.commit()?;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params};
 use super::file::File;
 use super::writer::Orders;
 use crate::history::{HistoryEntry, HistoryLimits, HistoryQuery, HistoryStore, MemoryHistory};
-use crate::{DevError, EntityKey, Tamper};
+use crate::{DevError, EntityKey, Tamper, Transport};
 
 /// Calls in memory that a file follows.
 pub(super) struct SqliteHistory {
@@ -48,7 +48,7 @@ pub(super) fn read(file: &File, limits: HistoryLimits) -> Result<(Vec<HistoryEnt
     let read = || {
         let mut statement = file.connection.prepare(
             "SELECT id, at_ns, entity, environment, call_id, tool, tamper, repeated, ok, latency_ns, \
-             host_latency_ns, sent, reply FROM calls ORDER BY id DESC LIMIT ?1",
+             host_latency_ns, sent, reply, http_url, http_status FROM calls ORDER BY id DESC LIMIT ?1",
         )?;
         let mut rows = statement.query(params![i64::try_from(limits.calls).unwrap_or(i64::MAX)])?;
         let (mut entries, mut bytes) = (Vec::new(), 0);
@@ -87,6 +87,10 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
         ok: row.get("ok")?,
         latency: nanoseconds(row.get("latency_ns")?),
         host_latency: host_latency.map(nanoseconds),
+        transport: match row.get("http_url")? {
+            Some(url) => Transport::Http { url, status: row.get("http_status")? },
+            None => Transport::WebSocket,
+        },
         sent: sent.into(),
         reply: reply.map(Into::into),
     })
@@ -103,9 +107,14 @@ pub(super) fn write(connection: &Connection, memory: &MemoryHistory, written: u6
     connection.execute("DELETE FROM calls WHERE id < ?1", params![signed(kept.oldest_id)])?;
     let mut insert = connection.prepare(
         "INSERT INTO calls (id, at_ns, entity, environment, call_id, tool, tamper, repeated, ok, latency_ns, \
-         host_latency_ns, sent, reply) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+         host_latency_ns, sent, reply, http_url, http_status) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?;
     for entry in &kept.entries {
+        let (http_url, http_status) = match &entry.transport {
+            Transport::Http { url, status } => (Some(url), *status),
+            Transport::WebSocket => (None, None),
+        };
         insert.execute(params![
             signed(entry.id),
             nanoseconds(entry.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()),
@@ -120,6 +129,8 @@ pub(super) fn write(connection: &Connection, memory: &MemoryHistory, written: u6
             entry.host_latency.map(nanoseconds),
             &*entry.sent,
             entry.reply.as_deref(),
+            http_url,
+            http_status,
         ])?;
     }
     connection.execute("UPDATE last_call SET id = ?1", params![signed(kept.last_id)])?;

@@ -170,6 +170,7 @@ mod tests {
             ok: true,
             latency: Duration::ZERO,
             host_latency: None,
+            transport: crate::Transport::WebSocket,
             sent: "x".repeat(bytes).into(),
             reply: None,
         });

@@ -59,6 +59,8 @@ fn seat_of(state: &PlatformState, entity: &ConnectedEntity) -> Value {
         "ignores_heartbeats": ignores_heartbeats,
         "refused_registrations": registration.refusals_left(),
         "tools": registration.tools().len(),
+        "visible": registration.is_visible(),
+        "callback_url": registration.callback_url(),
         "registrations": registration.applied(),
         "heartbeats": health.count(),
         "last_heartbeat": health.beats().last().copied().map(rfc3339),

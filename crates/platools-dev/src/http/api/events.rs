@@ -90,9 +90,13 @@ fn describe(event: &Event) -> (&'static str, Value) {
         Event::Throttled { key, retry_after } => {
             ("throttled", Some(key), json!({"retry_after_ms": milliseconds(*retry_after)}))
         }
+        Event::RegistrationRefused { key, text } => {
+            ("registration_refused", Some(key), json!({"text": text}))
+        }
+        Event::Visibility { key, visible } => ("visibility", Some(key), json!({"visible": visible})),
         Event::Heartbeat { key, tools } => ("heartbeat", Some(key), json!({"tools": tools})),
-        Event::Called { key, call_id, tool } => {
-            ("called", Some(key), json!({"call_id": call_id, "tool": tool}))
+        Event::Called { key, call_id, tool, over_http } => {
+            ("called", Some(key), json!({"call_id": call_id, "tool": tool, "over_http": over_http}))
         }
         Event::Answered { key, call_id, ok } => {
             ("answered", Some(key), json!({"call_id": call_id, "ok": ok}))

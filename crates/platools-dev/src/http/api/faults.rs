@@ -37,6 +37,10 @@ pub(in crate::http) enum Request {
         declarations: u32,
         retry_after_ms: u64,
     },
+    RefuseRegistrations {
+        declarations: u32,
+        text: String,
+    },
     IgnoreHeartbeats {
         ignore: bool,
     },
@@ -64,6 +68,7 @@ impl Request {
             Self::GoingAway => "going_away",
             Self::Close { .. } => "close",
             Self::Throttle { .. } => "throttle",
+            Self::RefuseRegistrations { .. } => "refuse_registrations",
             Self::IgnoreHeartbeats { .. } => "ignore_heartbeats",
             Self::SendText { .. } => "send_text",
             Self::ReplayLast => "replay_last",
@@ -87,7 +92,9 @@ impl Request {
             Self::Throttle { retry_after_ms, .. } if *retry_after_ms > LONGEST_DELAY_MS => {
                 format!("`retry_after_ms` is {retry_after_ms}: choose at most {LONGEST_DELAY_MS}")
             }
-            Self::SendText { text } if text.len() > MAX_FRAME_BYTES => {
+            Self::SendText { text } | Self::RefuseRegistrations { text, .. }
+                if text.len() > MAX_FRAME_BYTES =>
+            {
                 format!("`text` has {} bytes: a frame has at most {MAX_FRAME_BYTES}", text.len())
             }
             _ => return Ok(()),
@@ -116,6 +123,9 @@ pub(in crate::http) async fn inject(
         Request::Close { code, reason } => faults.close(code, &reason)?,
         Request::Throttle { declarations, retry_after_ms } => {
             faults.throttle_registrations(declarations, Duration::from_millis(retry_after_ms));
+        }
+        Request::RefuseRegistrations { declarations, text } => {
+            faults.refuse_registrations(declarations, text);
         }
         Request::IgnoreHeartbeats { ignore } => faults.ignore_heartbeats(ignore),
         Request::SendText { text } => faults.send_text(text)?,

@@ -78,7 +78,8 @@ async fn what_happens_is_told_to_all_who_listen() {
         assert_eq!((&connected["type"], &connected["entity"]), (&"connected".into(), &"local".into()));
         assert_eq!(connected["environment"], "dev");
         assert!(connected["at"].as_str().unwrap().ends_with('Z'));
-        assert_eq!(stream.kinds().await, ["registered", "called", "answered", "recorded"]);
+        assert_eq!(stream.kinds().await, ["visibility", "registered", "called", "answered"]);
+        assert_eq!(stream.next().await.unwrap()["type"], "recorded");
         assert_eq!(stream.next().await.unwrap()["fault"], "supersede");
     }
 }
