@@ -99,6 +99,13 @@ fn print(report: &Report, output: &Output) {
     for warning in &report.warnings {
         output.warning(&warning.to_string());
     }
+    for callback in &report.callbacks {
+        let taken = callback.listen.map(|address| format!(", taken at {address}")).unwrap_or_default();
+        output.note(&format!(
+            "while {} is not connected, the platform calls {}{taken}",
+            callback.entity, callback.url
+        ));
+    }
     if !report.upstreams.is_empty() {
         output.note(&format!(
             "beside them, the tools of the MCP servers {}, which are not asked here",
@@ -136,9 +143,15 @@ fn described(report: &Report) -> serde_json::Value {
         .iter()
         .map(|warning| json!({"line": warning.line, "key": warning.key, "message": warning.message}))
         .collect();
+    let callbacks: Vec<_> = report
+        .callbacks
+        .iter()
+        .map(|callback| json!({"entity": callback.entity, "url": callback.url, "listen": callback.listen}))
+        .collect();
     json!({
         "ok": true,
         "entities": report.entities,
+        "callbacks": callbacks,
         "tools": tools,
         "mcp": report.upstreams,
         "proxy": report.proxy,

@@ -38,7 +38,7 @@ mod template;
 mod traces;
 
 pub use self::config::{ConfigError, Problem, schema};
-pub use self::report::{Local, Report, ToolReport, check, local};
+pub use self::report::{CallbackReport, Local, Report, ToolReport, check, local};
 pub use self::run::{SidecarError, run};
 
 /// A file to begin with: every kind of tool, with comments.

@@ -1,5 +1,6 @@
 //! What a file would do, without doing it.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use platools::{LocalHost, Platools};
@@ -15,6 +16,8 @@ use crate::traces::Traces;
 pub struct Report {
     /// The entities to connect as.
     pub entities: Vec<String>,
+    /// Where the platform calls entities over HTTP while their connection is away.
+    pub callbacks: Vec<CallbackReport>,
     /// The tools, in the order of their names.
     pub tools: Vec<ToolReport>,
     /// The MCP servers whose tools are taken over. They are not asked: which tools those are is not known.
@@ -23,6 +26,18 @@ pub struct Report {
     pub proxy: Option<String>,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Problem>,
+}
+
+/// Where the platform calls an entity over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallbackReport {
+    /// The entity.
+    pub entity: String,
+    /// The URL, without its query.
+    pub url: String,
+    /// The address at which the sidecar takes the calls, if it does.
+    pub listen: Option<SocketAddr>,
 }
 
 /// A tool that a file describes.
@@ -59,6 +74,15 @@ pub async fn check(file: &Path) -> Result<Report, ConfigError> {
     tools.sort_by(|left, right| left.name.cmp(&right.name));
     Ok(Report {
         entities: plan.entities.iter().map(|entity| entity.name.clone()).collect(),
+        callbacks: plan
+            .entities
+            .iter()
+            .filter_map(|entity| {
+                let callback = entity.callback.as_ref()?;
+                let (url, listen) = (callback.shown.clone(), callback.listen);
+                Some(CallbackReport { entity: entity.name.clone(), url, listen })
+            })
+            .collect(),
         tools,
         upstreams: plan.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
         proxy: plan.proxy,

@@ -22,9 +22,14 @@ pub(crate) struct Entity {
     pub(crate) environment: Option<String>,
     /// Certificates in PEM that are trusted beside the system's.
     pub(crate) ca_file: Option<PathBuf>,
-    /// Whether `ws://` to other machines is allowed, with the secret in the clear.
+    /// Whether `ws://` to other machines is allowed, with the secret in the clear, and a `callback_url` with `http://`.
     #[serde(default)]
     pub(crate) allow_insecure: bool,
+    /// Where the platform calls the tools over HTTP while the connection is away, such as
+    /// `https://tools.example/platos/calls`, or `env:NAME`.
+    pub(crate) callback_url: Option<String>,
+    /// Where the sidecar takes those calls, such as `127.0.0.1:8702`: behind a server that has the certificate.
+    pub(crate) callback_listen: Option<std::net::SocketAddr>,
     /// What to do when another process connects as the same entity: `stand-by`, `exit` or `take-over`.
     #[serde(default)]
     pub(crate) when_superseded: Superseded,

@@ -1,13 +1,16 @@
 //! `[[entity]]`: the connections to the platform.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use platools::host::{ConfigError, WhenSuperseded};
 use platools::{HostConfig, SecretSource};
+use platools_net::callback::{CallbackError, callback_url, is_plainly_private};
+use url::Url;
 
 use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{Planner, quietly};
-use crate::config::{Entity, Entry, Problem, Superseded};
+use crate::config::{Entity, Entry, Path as At, Problem, Superseded};
 
 /// A connection to the platform.
 #[derive(Debug, Clone)]
@@ -15,9 +18,30 @@ pub(crate) struct EntityPlan {
     pub(crate) name: String,
     pub(crate) config: HostConfig,
     pub(crate) secret: SecretSource,
+    pub(crate) callback: Option<CallbackPlan>,
     /// The same for a connection that is the same. A secret that a variable or a file holds changes nothing when it is
     /// rotated: the host finds it by itself.
     pub(crate) fingerprint: Fingerprint,
+}
+
+/// Where the platform calls over HTTP.
+#[derive(Debug, Clone)]
+pub(crate) struct CallbackPlan {
+    /// The URL without its query, which may hold a token.
+    pub(crate) shown: String,
+    /// The path of the URL.
+    pub(crate) path: String,
+    /// Where the calls are taken, if that is here.
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+impl CallbackPlan {
+    fn new(mut url: Url, listen: Option<SocketAddr>) -> Self {
+        let path = url.path().to_owned();
+        url.set_query(None);
+        url.set_fragment(None);
+        Self { shown: url.into(), path, listen }
+    }
 }
 
 impl Planner<'_> {
@@ -32,6 +56,7 @@ impl Planner<'_> {
             }
             seen.push(key);
         }
+        self.check_callback_addresses();
         let mut planned: Vec<EntityPlan> = if sections.entities.is_empty() {
             self.entity_of_environment().into_iter().collect()
         } else {
@@ -64,9 +89,18 @@ impl Planner<'_> {
         }
         config.proxy = Some(self.proxy.config.clone());
         let name = config.entity.clone().unwrap_or_else(|| "default".to_owned());
+        let callback = config.callback_url.as_ref();
+        let callback = callback.and_then(|text| callback_url(text, config.allow_insecure).ok());
+        if callback.is_some() {
+            self.warnings.push(Problem::of_file(
+                "nothing here takes the calls to PLATOS_CALLBACK_URL: write an `[[entity]]` with `callback_url` and \
+                 `callback_listen` instead",
+            ));
+        }
+        let callback = callback.map(|url| CallbackPlan::new(url, None));
         let proxy = self.proxy.fingerprint.as_bytes();
         let fingerprint = Fingerprinter::default().add(&url).add(&proxy).finish();
-        Some(EntityPlan { name, config, secret, fingerprint })
+        Some(EntityPlan { name, config, secret, callback, fingerprint })
     }
 
     fn entity(&mut self, Entry { at, value: file }: &Entry<Entity>) -> Option<EntityPlan> {
@@ -77,12 +111,8 @@ impl Planner<'_> {
                 "names of entities have 1 to 64 characters of a-z, A-Z, 0-9, `-` and `_`",
             );
         }
-        let url = match file.url.strip_prefix("env:") {
-            None => Ok(file.url.clone()),
-            Some(name) => std::env::var(name)
-                .map_err(|_| format!("the environment variable `{name}` is not set: set it for the sidecar")),
-        };
-        let url = self.noted(&at.key("url"), url)?;
+        let url = self.noted(&at.key("url"), text_or_variable(&file.url))?;
+        let callback = self.callback(at, file);
         let reference = self.secret_ref(&at.key("secret"), &file.secret);
         let secret = reference.source();
         let loaded = secret.load().map_err(|error| error.to_string());
@@ -102,6 +132,8 @@ impl Planner<'_> {
         config.allow_insecure = file.allow_insecure;
         config.proxy = Some(self.proxy.config.clone());
         config.describe_parameters = file.describe_parameters;
+        let callback = callback?;
+        config.callback_url = callback.as_ref().map(|url| url.as_str().to_owned());
         config.when_superseded = match file.when_superseded {
             Superseded::StandBy => WhenSuperseded::StandBy,
             Superseded::Exit => WhenSuperseded::Exit,
@@ -143,8 +175,71 @@ impl Planner<'_> {
             _ => None,
         };
         let fingerprint = Fingerprinter::default().add(file).add(&url).add(&certificates).add(&inline);
-        let fingerprint = fingerprint.add(&self.proxy.fingerprint.as_bytes()).finish();
-        Some(EntityPlan { name: file.name.clone(), config, secret, fingerprint })
+        let fingerprint =
+            fingerprint.add(&self.proxy.fingerprint.as_bytes()).add(&config.callback_url).finish();
+        let callback = callback.map(|url| CallbackPlan::new(url, file.callback_listen));
+        Some(EntityPlan { name: file.name.clone(), config, secret, callback, fingerprint })
+    }
+
+    /// The callback URL of an entity, if it has one. `None` when there is something wrong with it.
+    #[expect(clippy::option_option, reason = "the outer one is a problem that was noted")]
+    fn callback(&mut self, at: &At, file: &Entity) -> Option<Option<Url>> {
+        let key = at.key("callback_url");
+        let Some(text) = &file.callback_url else {
+            if file.callback_listen.is_some() {
+                self.wrong(
+                    &at.key("callback_listen"),
+                    "nobody is told to call here: write `callback_url`, the URL under which the platform reaches it",
+                );
+            }
+            return Some(None);
+        };
+        let text = self.noted(&key, text_or_variable(text))?;
+        let url = callback_url(&text, file.allow_insecure).map_err(|error| match error {
+            CallbackError::PlainText => format!(
+                "{error}; for a development platform that takes http://, write `allow_insecure = true`"
+            ),
+            error => error.to_string(),
+        });
+        let url = self.noted(&key, url)?;
+        if is_plainly_private(&url) {
+            self.odd(&key, "this address is not public, so only a development platform calls it");
+        }
+        if file.callback_listen.is_none() {
+            self.odd(
+                &key,
+                "nothing here takes the calls: write `callback_listen`, such as \"127.0.0.1:8702\", and let the server \
+                 with the certificate forward to it",
+            );
+        }
+        Some(Some(url))
+    }
+
+    /// Checks that no two listeners have one address.
+    fn check_callback_addresses(&mut self) {
+        let sections = self.sections;
+        let admin = sections.admin.as_ref().map(|admin| admin.value.listen);
+        let tokens = sections.session_tokens.as_ref().map(|tokens| tokens.value.listen);
+        let mut taken: Vec<SocketAddr> = admin.into_iter().chain(tokens).collect();
+        for Entry { at, value } in &sections.entities {
+            let Some(address) = value.callback_listen else { continue };
+            if taken.contains(&address) {
+                self.wrong(
+                    &at.key("callback_listen"),
+                    format!("something else of this file listens on {address}: choose another port"),
+                );
+            }
+            taken.push(address);
+        }
+    }
+}
+
+/// A text that may be in a variable.
+fn text_or_variable(text: &str) -> Result<String, String> {
+    match text.strip_prefix("env:") {
+        None => Ok(text.to_owned()),
+        Some(name) => std::env::var(name)
+            .map_err(|_| format!("the environment variable `{name}` is not set: set it for the sidecar")),
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::callbacks::Callbacks;
 use super::fleet::Fleet;
 use super::reader::{Reader, checked};
 use super::sessions::Sessions;
@@ -106,6 +107,7 @@ struct Daemon {
     admin: Option<Admin>,
     traces: Option<TracesPlan>,
     sessions: Sessions,
+    callbacks: Callbacks,
     /// Whether the service manager was told that this is ready.
     announced: bool,
 }
@@ -124,9 +126,11 @@ impl Daemon {
         sessions.change(plan.session_tokens.take()).await?;
         view.planned(&plan);
         let fleet = Fleet::start(plan).await.map_err(SidecarError::Host)?;
+        let mut callbacks = Callbacks::new(&listeners, &stop);
+        callbacks.follow(&fleet).await?;
         view.observed(&fleet);
         let file = Reader::new(file);
-        Ok(Self { file, fleet, view, listeners, stop, admin, traces, sessions, announced: false })
+        Ok(Self { file, fleet, view, listeners, stop, admin, traces, sessions, callbacks, announced: false })
     }
 
     async fn run(mut self, signals: &mut Signals) -> Result<(), SidecarError> {
@@ -147,7 +151,12 @@ impl Daemon {
                     Wish::End => return self.end(signals).await,
                 },
                 plan = self.file.plan() => self.go_over(plan).await,
-                () = self.fleet.settled() => self.view.observed(&self.fleet),
+                () = self.fleet.settled() => {
+                    self.view.observed(&self.fleet);
+                    if let Err(error) = self.callbacks.follow(&self.fleet).await {
+                        tracing::error!(%error, "calls over HTTP cannot be taken");
+                    }
+                }
                 _ = look.tick() => {
                     self.view.observed(&self.fleet);
                     if self.fleet.has_ended() {
@@ -231,7 +240,9 @@ impl Daemon {
             }
         }
         self.view.planned(&plan);
-        match self.fleet.change(plan).await {
+        let changed = self.fleet.change(plan).await;
+        let listening = self.callbacks.follow(&self.fleet).await.map_err(|error| error.to_string());
+        match changed.and(listening) {
             Ok(()) => ("ok", None),
             Err(problem) => ("partial", Some(problem)),
         }

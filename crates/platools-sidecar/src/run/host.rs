@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use platools::host::{HostError, HostEvent, HostState};
 use platools::{HostHandle, Platools};
-use tokio::task::JoinHandle;
+use tokio::task::{Id, JoinHandle};
 
 use crate::plan::{AuthenticatorPlan, EntityPlan, Fingerprint, PlannedTool, quietly};
 
@@ -82,6 +82,11 @@ impl RunningHost {
             registered,
             running,
         })
+    }
+
+    /// Tells this host from others of the same entity.
+    pub(crate) fn id(&self) -> Id {
+        self.running.id()
     }
 
     /// Whether it is connected, and the platform has its tools.

@@ -10,15 +10,19 @@
 //! | `daemon` | everything together, from start to end |
 //! | `view`, `admin` | what can be seen of it, and the listener that shows it |
 //! | `sessions` | the listener that hands out session tokens |
+//! | `callbacks` | the listeners at which the platform calls over HTTP |
+//! | `listening` | a listener whose router may change |
 //! | `service` | the service manager: ready, reloading, alive |
 //! | `signals` | the ends and the reloads that are asked for |
 //! | `logs` | lines for people, or JSON |
 
 mod admin;
+mod callbacks;
 mod daemon;
 mod file;
 mod fleet;
 mod host;
+mod listening;
 mod logs;
 mod reader;
 mod service;

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
 use platools::session_token::SessionClaims;
@@ -12,13 +11,12 @@ use platools::session_token::session_token_router;
 use platools_net::client::read_body;
 use platools_net::innermost_reason;
 use serde::Deserialize;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt as _;
 
 use super::daemon::{SidecarError, listen};
+use super::listening::serve;
 use crate::plan::{Fingerprint, Login, SessionTokensPlan};
 
 /// How long the backend's login check may take.
@@ -91,23 +89,11 @@ impl Sessions {
         let listener = listen("session_tokens", address).await?;
         let (router, routers) = watch::channel(router(plan));
         let stop = self.stop.child_token();
-        self.listeners.spawn(serve(listener, routers, stop.clone()));
+        self.listeners.spawn(serve(listener, routers, stop.clone(), "session tokens"));
         if let Some(old) = self.listening.replace(Listening { address, made_of, router, stop }) {
             old.stop.cancel();
         }
         Ok(())
-    }
-}
-
-/// Serves until `stop`, each request by the rules of its time.
-async fn serve(listener: TcpListener, routers: watch::Receiver<Router>, stop: CancellationToken) {
-    let current = Router::new().fallback(move |request: Request| {
-        let router = routers.borrow().clone();
-        router.oneshot(request)
-    });
-    let service = current.into_make_service_with_connect_info::<SocketAddr>();
-    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await {
-        tracing::error!(%error, "the listener for session tokens ended");
     }
 }
 

@@ -6,6 +6,7 @@
 mod admin;
 mod backend;
 mod bodies;
+mod callbacks;
 mod certificates;
 mod changes;
 mod checking;
