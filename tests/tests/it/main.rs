@@ -27,6 +27,7 @@ mod interop_python;
 mod interop_socketio;
 mod interop_tokens;
 mod interop_upstreams;
+mod interop_ws;
 mod real_server;
 mod registration;
 mod secrets;
