@@ -39,6 +39,11 @@ enum Command {
     },
     /// Print the JSON Schema of the file, for editors
     Schema,
+    /// Have a sidecar that stands by take the connection back at once, which evicts the process that has it
+    TakeOver {
+        /// The process id of the sidecar; in its own container, 1
+        pid: i32,
+    },
 }
 
 /// Whether it is the sidecar itself that is wanted, which sets up its own log.
@@ -54,6 +59,7 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure
             output.json(&platools_sidecar::schema());
             Ok(())
         }
+        (Some(Command::TakeOver { pid }), _) => take_over(pid, output),
         (None, Some(file)) => platools_sidecar::run(&file).await.map_err(failure),
         (None, None) => Err(Failure::Usage("say which file: --config FILE".to_owned())),
     }
@@ -157,6 +163,33 @@ fn described(report: &Report) -> serde_json::Value {
         "proxy": report.proxy,
         "warnings": warnings,
     })
+}
+
+/// Sends the signal for it. The log of the sidecar says whether it stood by.
+#[cfg(unix)]
+fn take_over(pid: i32, output: &Output) -> Result<(), Failure> {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    // The signal would end a program that does not know it.
+    let command = std::fs::read(format!("/proc/{pid}/cmdline"));
+    let is_sidecar = |command: &[u8]| {
+        let mut words = command.split(|byte| *byte == 0);
+        words.next().is_some_and(|program| program.ends_with(b"platools"))
+            && words.any(|word| word == b"sidecar")
+    };
+    if command.is_ok_and(|command| !is_sidecar(&command)) {
+        return Err(Failure::Failed(Some(format!("process {pid} is no `platools sidecar`"))));
+    }
+    let target = if pid > 0 { Pid::from_raw(pid) } else { None };
+    let sent = target.ok_or(rustix::io::Errno::SRCH).and_then(|pid| kill_process(pid, Signal::USR1));
+    sent.map_err(|error| Failure::Failed(Some(format!("process {pid} cannot be told: {error}"))))?;
+    output.success("the sidecar was told; its log says what it does");
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn take_over(_: i32, _: &Output) -> Result<(), Failure> {
+    Err(Failure::Failed(Some("there are no signals on this system".to_owned())))
 }
 
 fn init(file: &Path, output: &Output) -> Result<(), Failure> {

@@ -15,6 +15,7 @@
 //! * [`backoff`] and [`retry_after()`]: how long to wait before the next attempt.
 //! * [`reason`]: the innermost reason of a chain of errors.
 //! * [`secret`]: strings that are never shown.
+//! * [`variables`]: variables of the environment that mean the same.
 
 pub mod address;
 pub mod backoff;
@@ -29,6 +30,7 @@ pub mod retry_after;
 pub mod secret;
 pub mod tls;
 mod tunnel;
+pub mod variables;
 
 pub use self::backoff::Backoff;
 #[cfg(feature = "http-client")]

@@ -125,6 +125,12 @@ impl Platools {
         self
     }
 
+    /// Sets whether there is a built-in tool `ping` for the platform's wire test; see [`HostConfig::ping`].
+    pub fn ping(mut self, ping: bool) -> Self {
+        self.config.ping = ping;
+        self
+    }
+
     /// Sets the proxies for the connection to the platform, instead of those of the environment; see
     /// [`HostConfig::proxy`].
     ///
@@ -305,6 +311,7 @@ impl Platools {
             tls,
             callback,
             proxy,
+            take_over: watch::Sender::new(0),
             events,
             shutdown: CancellationToken::new(),
             lead: watch::Sender::new(coordinator.is_none()),
@@ -338,6 +345,9 @@ impl Platools {
             None => Registry::collect()?,
         };
         registry.extend(more)?;
+        if config.ping {
+            registry.extend([crate::tool::ping()])?;
+        }
         let rules = Rules {
             is_authenticated: authenticator.is_some(),
             strict_access: config.strict_access,

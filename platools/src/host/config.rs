@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use platools_net::ProxyConfig;
+use platools_net::variables::same;
 
 use super::ConfigError;
 use crate::run::Limits;
@@ -34,16 +35,20 @@ pub enum WhenSuperseded {
 }
 
 /// The environment variables that configure a host.
-const VARIABLES: [&str; 10] = [
+const VARIABLES: [&str; 14] = [
     "PLATOS_URL",
     "PLATOS_SECRET",
+    "PLATOS_SERVICE_SECRET",
+    "PLATOS_ENTITY_SERVICE_SECRET",
     "PLATOS_SECRET_FILE",
     "PLATOS_ENTITY",
     "PLATOS_ENV",
+    "PLATOS_ENV_ID",
     "PLATOS_CA_FILE",
     "PLATOS_ALLOW_INSECURE",
     "PLATOS_CALLBACK_URL",
     "PLATOOLS_HEARTBEAT_INTERVAL",
+    "PLATOOLS_PING",
     "PLATOOLS_STATE_DIR",
 ];
 
@@ -52,16 +57,17 @@ const VARIABLES: [&str; 10] = [
 /// | field | variable |
 /// | --- | --- |
 /// | `url` | `PLATOS_URL` |
-/// | `secret` | `PLATOS_SECRET`, or `PLATOS_SECRET_FILE` |
-/// | `entity`, `environment` | `PLATOS_ENTITY`, `PLATOS_ENV`; an error if the URL's query names others |
+/// | `secret` | `PLATOS_SECRET`, or `PLATOS_SECRET_FILE`; also `PLATOS_SERVICE_SECRET`, `PLATOS_ENTITY_SERVICE_SECRET` |
+/// | `entity`, `environment` | `PLATOS_ENTITY`, `PLATOS_ENV` or `PLATOS_ENV_ID`; an error if the URL's query names others |
 /// | `ca_file` | `PLATOS_CA_FILE` |
 /// | `allow_insecure` | `PLATOS_ALLOW_INSECURE=1` |
 /// | `callback_url` | `PLATOS_CALLBACK_URL` |
 /// | `proxy` | `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, and `HTTP_PROXY` for `ws://`; also in lower case |
 /// | `heartbeat_interval` | `PLATOOLS_HEARTBEAT_INTERVAL`, for example `1s` |
+/// | `ping` | `PLATOOLS_PING=1` |
 /// | `state_dir` | `PLATOOLS_STATE_DIR` |
 ///
-/// An empty variable counts as unset.
+/// An empty variable counts as unset. Two variables of one meaning that are set to different values are an error.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -92,6 +98,9 @@ pub struct HostConfig {
     /// only `https` URLs without credentials, not at ports of other well-known services, and whose host resolves to
     /// public addresses.
     pub callback_url: Option<String>,
+    /// Whether there is a built-in tool `ping`, which the platform's wire test calls (protocol §9). It is declared like
+    /// every other tool, so agents see it too. Default: `false`.
+    pub ping: bool,
     /// The proxies for the connection to the platform. `None` takes those of the environment
     /// ([`ProxyConfig::from_env`]) when the host is built; [`ProxyConfig::direct`] uses none. Loopback never goes
     /// through a proxy.
@@ -135,6 +144,7 @@ impl Default for HostConfig {
             allow_insecure: false,
             state_dir: None,
             callback_url: None,
+            ping: false,
             proxy: None,
             heartbeat_interval: HEARTBEAT_INTERVAL,
             connect_timeout: Duration::from_secs(15),
@@ -212,11 +222,12 @@ impl HostConfig {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let get = |variable: &str| lookup(variable).filter(|value| !value.is_empty());
         let file = get("PLATOS_SECRET_FILE");
-        let secret = match get("PLATOS_SECRET") {
+        let secrets = ["PLATOS_SECRET", "PLATOS_SERVICE_SECRET", "PLATOS_ENTITY_SERVICE_SECRET"];
+        let secret = match same(&lookup, &secrets)? {
             Some(secret) => {
                 if file.is_some() {
                     tracing::warn!(
-                        "both PLATOS_SECRET and PLATOS_SECRET_FILE are set; PLATOS_SECRET is used"
+                        "a variable with the secret and PLATOS_SECRET_FILE are set; the variable is used"
                     );
                 }
                 Some(SecretSource::text(secret))
@@ -227,23 +238,24 @@ impl HostConfig {
             url: get("PLATOS_URL"),
             secret,
             entity: get("PLATOS_ENTITY"),
-            environment: get("PLATOS_ENV"),
+            environment: same(&lookup, &["PLATOS_ENV", "PLATOS_ENV_ID"])?,
             ca_file: get("PLATOS_CA_FILE").map(PathBuf::from),
             state_dir: get("PLATOOLS_STATE_DIR").map(PathBuf::from),
             callback_url: get("PLATOS_CALLBACK_URL"),
             proxy: Some(ProxyConfig::from_lookup(&lookup)),
             ..Self::default()
         };
-        if let Some(value) = get("PLATOS_ALLOW_INSECURE") {
-            config.allow_insecure = match value.to_ascii_lowercase().as_str() {
-                "1" | "true" | "yes" => true,
-                "0" | "false" | "no" => false,
-                _ => {
-                    let expected = "write 1 to allow unencrypted connections, or 0";
-                    return Err(ConfigError::Variable { variable: "PLATOS_ALLOW_INSECURE", value, expected });
-                }
-            };
-        }
+        let switch = |variable: &'static str, expected: &'static str| {
+            let Some(value) = get(variable) else { return Ok(false) };
+            match value.to_ascii_lowercase().as_str() {
+                "1" | "true" | "yes" => Ok(true),
+                "0" | "false" | "no" => Ok(false),
+                _ => Err(ConfigError::Variable { variable, value, expected }),
+            }
+        };
+        config.allow_insecure =
+            switch("PLATOS_ALLOW_INSECURE", "write 1 to allow unencrypted connections, or 0")?;
+        config.ping = switch("PLATOOLS_PING", "write 1 for the built-in tool `ping`, or 0")?;
         if let Some(value) = get("PLATOOLS_HEARTBEAT_INTERVAL") {
             config.heartbeat_interval = humantime::parse_duration(&value)
                 .ok()
@@ -288,6 +300,32 @@ mod tests {
     }
 
     #[test]
+    fn the_names_of_the_platforms_guides_are_understood_and_must_agree() {
+        for name in ["PLATOS_SECRET", "PLATOS_SERVICE_SECRET", "PLATOS_ENTITY_SERVICE_SECRET"] {
+            let secret = config(&[(name, "0123456789abcdef")]).unwrap().secret.unwrap().load().unwrap();
+            assert_eq!(secret.expose(), "0123456789abcdef");
+        }
+        assert_eq!(config(&[("PLATOS_ENV_ID", "env_1")]).unwrap().environment.as_deref(), Some("env_1"));
+        let same = [("PLATOS_SERVICE_SECRET", "0123456789abcdef"), ("PLATOS_SECRET", "0123456789abcdef")];
+        assert!(config(&same).unwrap().secret.is_some());
+        for (first, second) in [
+            (("PLATOS_SECRET", "s3cret-s3cret-s3cret"), ("PLATOS_SERVICE_SECRET", "s3cret-another-s3cret")),
+            (
+                ("PLATOS_SERVICE_SECRET", "s3cret-s3cret-s3cret"),
+                ("PLATOS_ENTITY_SERVICE_SECRET", "s3cret-another-s3cret"),
+            ),
+            (("PLATOS_ENV", "prod"), ("PLATOS_ENV_ID", "env_1")),
+        ] {
+            let error = config(&[first, second]).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(
+                shown.contains(first.0) && shown.contains(second.0) && !shown.contains("s3cret"),
+                "{shown}"
+            );
+        }
+    }
+
+    #[test]
     fn what_cannot_be_read_is_named() {
         for (variable, value) in [
             ("PLATOOLS_HEARTBEAT_INTERVAL", "often"),
@@ -295,6 +333,7 @@ mod tests {
             ("PLATOOLS_HEARTBEAT_INTERVAL", "0s"),
             ("PLATOOLS_HEARTBEAT_INTERVAL", "300000000000y"),
             ("PLATOS_ALLOW_INSECURE", "maybe"),
+            ("PLATOOLS_PING", "pong"),
         ] {
             let error = config(&[(variable, value)]).unwrap_err().to_string();
             assert!(error.contains(variable) && error.contains(value), "{error}");

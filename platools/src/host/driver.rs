@@ -167,6 +167,7 @@ async fn stay_connected(
     status: &mut Status,
     mut secret: Secret,
 ) -> Result<(), HostError> {
+    let mut take_over = shared.take_over.subscribe();
     if let Some(coordinator) = &shared.coordinator {
         coordinator.attach(Gateway::new(shared));
     }
@@ -185,13 +186,24 @@ async fn stay_connected(
         }
         let lasted = status.welcomed_at.map_or(Duration::ZERO, |at| at.elapsed());
         report(shared, &ending);
+        // Before the state is published, so that no request after it is missed.
+        take_over.mark_unchanged();
         match status.on(Event::Ended { ending, new_secret, lasted }) {
             Action::Continue | Action::Dial => {}
             Action::Wait(wait) => {
-                tracing::info!(?wait, state = %status.machine.state(), "reconnecting after a wait");
+                let state = status.machine.state();
+                if state == HostState::Standby {
+                    tracing::info!(
+                        ?wait,
+                        "standing by: dialling would evict the other process, and nothing tells whether it has left"
+                    );
+                } else {
+                    tracing::info!(?wait, %state, "reconnecting after a wait");
+                }
                 let until = Instant::now() + wait;
                 let watched = about_secret.then_some(&mut secret);
-                if pause(shared, status, until, watched).await {
+                let take_over = (state == HostState::Standby).then_some(&mut take_over);
+                if pause(shared, status, until, watched, take_over).await {
                     status.on(Event::Drained);
                     return Ok(());
                 }
@@ -262,13 +274,14 @@ async fn connect(shared: &Arc<Shared>, status: &mut Status, secret: &Secret) -> 
     }
 }
 
-/// Waits until it is time to redial, or until the `watched` secret has changed. Returns `true` if the host is to stop
-/// instead.
+/// Waits until it is time to redial, until the `watched` secret has changed, or until the connection is to be taken
+/// over. Returns `true` if the host is to stop instead.
 async fn pause(
     shared: &Arc<Shared>,
     status: &mut Status,
     until: Instant,
     mut watched: Option<&mut Secret>,
+    mut take_over: Option<&mut watch::Receiver<u64>>,
 ) -> bool {
     loop {
         let draining = status.is_draining();
@@ -292,10 +305,24 @@ async fn pause(
                     return false;
                 }
             }
+            () = wanted(take_over.as_deref_mut()), if !draining => {
+                tracing::info!("taking the connection over, which evicts the other process");
+                return false;
+            }
             () = shared.shutdown.cancelled(), if !draining => status.begin_drain(shared),
             () = shared.dispatcher().drained(), if draining && shared.dispatcher().in_flight() > 0 => {}
         }
     }
+}
+
+/// Waits for a request to take the connection over; forever where none is listened to.
+async fn wanted(requests: Option<&mut watch::Receiver<u64>>) {
+    if let Some(requests) = requests
+        && requests.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Returns whether a disconnected host that is shutting down should wait for another connection to deliver answers.
@@ -375,8 +402,8 @@ fn report(shared: &Shared, ending: &Ending) {
         Ending::UpgradeRefused(why) => tracing::error!("disconnected: {why}"),
         Ending::GoingAway => tracing::info!("disconnected: the platform is being deployed"),
         Ending::Superseded => tracing::warn!(
-            "disconnected: another process connected as the same entity and environment; standing by. \
-             Give every process its own entity or environment, or run only one"
+            "disconnected: another process connected as the same entity and environment. Give every process its own \
+             entity or environment, or run only one"
         ),
         Ending::SecretRotated => tracing::warn!("disconnected: the secret was regenerated"),
         Ending::SecretRefused => tracing::error!("the platform refused the secret"),

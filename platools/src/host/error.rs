@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use platools_net::ProxyError;
+use platools_net::variables::VariableConflict;
 
 use crate::verify::SecretError;
 use crate::wire::UrlError;
@@ -57,6 +58,16 @@ pub enum ConfigError {
     /// The platform would not call the callback URL. The text does not quote it.
     #[error("PLATOS_CALLBACK_URL: {0}")]
     CallbackUrl(String),
+    /// Two environment variables of one meaning are set to different values.
+    #[error(
+        "{first} and {second} are both set, to different values: set one of them, or both to the same value"
+    )]
+    Conflict {
+        /// The variable that is looked for first.
+        first: &'static str,
+        /// The other one.
+        second: &'static str,
+    },
     /// A setting is out of bounds.
     #[error("`{setting}` is out of bounds: {expected}")]
     Setting {
@@ -75,6 +86,12 @@ pub enum ConfigError {
         /// The expected form.
         expected: &'static str,
     },
+}
+
+impl From<VariableConflict> for ConfigError {
+    fn from(VariableConflict { first, second }: VariableConflict) -> Self {
+        Self::Conflict { first, second }
+    }
 }
 
 /// The reason for which a running host stopped.

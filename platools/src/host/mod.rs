@@ -209,6 +209,22 @@ impl HostHandle {
         self.shared.registration.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Takes the connection back from the process that superseded this host: a host that stands by dials at once,
+    /// which evicts the other one. The other one then stands by in turn and comes back after 30 to 60 s, unless it is
+    /// stopped meanwhile.
+    ///
+    /// Use it when the other process is known to be gone or unwanted. A host that stands by cannot find that out, since
+    /// dialling evicts, so it waits.
+    ///
+    /// Returns whether the host stood by. With a [`Coordinator`], which decides who may dial, it does nothing.
+    pub fn take_over(&self) -> bool {
+        let stands_by = self.state() == HostState::Standby && self.shared.coordinator.is_none();
+        if stands_by {
+            self.shared.take_over.send_modify(|requests| *requests += 1);
+        }
+        stands_by
+    }
+
     /// Subscribes to the events of the host, from now on.
     pub fn events(&self) -> HostEvents {
         self.shared.events.listen()

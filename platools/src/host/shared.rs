@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     /// Where the platform calls while the WebSocket is away.
     pub(super) callback: Option<Callback>,
     pub(super) proxy: Option<Proxy>,
+    /// Counts the requests to end a stand-by at once.
+    pub(super) take_over: watch::Sender<u64>,
     pub(crate) intake: Intake,
     pub(super) events: Events,
     pub(super) outbox: Outbox,

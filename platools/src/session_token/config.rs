@@ -2,15 +2,22 @@
 
 use std::io::Write;
 
+use platools_net::variables::same;
+
 use super::{MintConfigError, MintError, SessionClaims, SessionScope, SessionTokens, remote};
+use crate::host::ConfigError;
 use crate::{HostConfig, SecretSource};
 
 /// The supported variables; [`HostConfig`] reads the ones that a host uses too.
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 17] = [
     "PLATOS_URL",
     "PLATOS_ENTITY",
     "PLATOS_SECRET",
     "PLATOS_SECRET_FILE",
+    "PLATOS_SERVICE_SECRET",
+    "PLATOS_ENTITY_SERVICE_SECRET",
+    "PLATOS_ORG_ID",
+    "PLATOS_ENV_ID",
     "PLATOS_CA_FILE",
     "PLATOS_ALLOW_INSECURE",
     "PLATOS_ORGANIZATION_ID",
@@ -33,6 +40,9 @@ impl SessionTokens {
     /// | `PLATOS_MINT_URL` | remote mint: its URL, such as `https://platos.example` |
     /// | `PLATOS_MINT_BEARER`, or `PLATOS_MINT_BEARER_FILE` | remote mint: its bearer key, `plt_ent_…` |
     /// | `PLATOS_CA_FILE`, `PLATOS_ALLOW_INSECURE` | remote mint: as for a host |
+    ///
+    /// The names in Platos' own guides are understood as well: `PLATOS_ORG_ID`, `PLATOS_ENV_ID`,
+    /// `PLATOS_SERVICE_SECRET`, `PLATOS_ENTITY_SERVICE_SECRET`. Two variables of one meaning must not differ.
     ///
     /// An empty variable counts as unset. The remote mint needs the feature `remote-mint`.
     ///
@@ -71,10 +81,14 @@ impl SessionTokens {
         let get = |variable: &str| lookup(variable).filter(|value| !value.is_empty());
         let required = |what, variable| get(variable).ok_or(MintConfigError::Missing { what, variable });
         let shared = HostConfig::from_lookup(&lookup)?;
+        let either = |what, names: [&'static str; 2]| {
+            let found = same(&lookup, &names).map_err(ConfigError::from)?;
+            found.ok_or(MintConfigError::Missing { what, variable: names[0] })
+        };
         let scope = SessionScope {
-            organization_id: required("the organization's id", "PLATOS_ORGANIZATION_ID")?,
+            organization_id: either("the organization's id", ["PLATOS_ORGANIZATION_ID", "PLATOS_ORG_ID"])?,
             project_id: required("the project's id", "PLATOS_PROJECT_ID")?,
-            environment_id: required("the environment's id", "PLATOS_ENVIRONMENT_ID")?,
+            environment_id: either("the environment's id", ["PLATOS_ENVIRONMENT_ID", "PLATOS_ENV_ID"])?,
             entity_id: match shared.named_entity() {
                 Some(entity) => entity,
                 None => required("the entity's id", "PLATOS_ENTITY")?,
@@ -182,6 +196,29 @@ pub(super) mod tests {
         let error = tokens("PLATOS_SECRET", "s3cret").unwrap_err().to_string();
         assert!(error.contains("at least 16") && !error.contains("s3cret"), "{error}");
         assert!(tokens("PLATOS_ENTITY", " ").unwrap_err().to_string().contains("`entityId`"));
+    }
+
+    #[test]
+    fn the_names_of_the_platforms_guides_name_the_scope_too() {
+        let with = |variables: &[(&str, &str)]| {
+            SessionTokens::from_lookup(|wanted| {
+                variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let all = [
+            ("PLATOS_ORG_ID", "org_1"),
+            ("PLATOS_PROJECT_ID", "proj_1"),
+            ("PLATOS_ENV_ID", "env_1"),
+            ("PLATOS_ENTITY", "orders"),
+            ("PLATOS_ENTITY_SERVICE_SECRET", "s3cret-s3cret-s3cret"),
+        ];
+        with(&all).unwrap();
+        for other in ["PLATOS_ORGANIZATION_ID", "PLATOS_ENVIRONMENT_ID"] {
+            let mut variables = all.to_vec();
+            variables.push((other, "another"));
+            let error = with(&variables).unwrap_err().to_string();
+            assert!(error.contains(other) && error.contains("to different values"), "{error}");
+        }
     }
 
     /// Whether the remote mint is chosen shows in what is missing.

@@ -10,6 +10,7 @@ pub(crate) mod declaration;
 pub(crate) mod describe;
 pub(crate) mod error;
 mod output;
+mod ping;
 mod registry;
 #[doc(hidden)]
 pub mod result;
@@ -29,6 +30,7 @@ pub use self::content::{Content, EmbeddedResource, Media, ResourceBody};
 pub use self::declaration::DeclarationError;
 pub use self::error::{BoxError, ToolError, ToolErrorKind, UserFacingError};
 pub use self::output::{IntoOutput, ToolOutput};
+pub use self::ping::ping;
 pub use self::registry::{Registry, RegistryError};
 pub use self::spec::{Auth, InvalidRateLimit, Location, NameError, RateLimit, ToolSpec, check_name};
 pub use self::wording::{format_duration, shortened};

@@ -89,6 +89,27 @@ async fn a_superseded_host_stands_by_and_does_not_fight() {
     first.ended().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_host_that_stands_by_takes_over_when_it_is_told_to() {
+    let (platform, first) = connected().await;
+    assert!(!first.handle.take_over(), "it has the connection");
+    let second = Running::start(builder(&platform).build().unwrap());
+    first.reaches(HostState::Standby).await;
+    second.reaches(HostState::Active).await;
+    assert!(first.handle.take_over());
+    second.reaches(HostState::Standby).await;
+    first.reaches(HostState::Active).await;
+    assert!(!first.handle.take_over());
+    assert_eq!(platform.counters().superseded, 2);
+    platform.wait_for_tool("add").await.unwrap();
+    assert_eq!(answer(&platform, "add", json!({"a": 1, "b": 2})).await, json!(3));
+    // A request is for the stand-by that it meets, and for no later one.
+    assert!(second.handle.take_over());
+    first.reaches(HostState::Standby).await;
+    second.reaches(HostState::Active).await;
+    assert_eq!(platform.counters().superseded, 3);
+}
+
 /// Connects a host with this source, puts a fresh secret where the source finds it, and rotates.
 async fn survives_rotation(platform: &DevPlatform, source: SecretSource, store: impl FnOnce(&str)) {
     let host = Platools::builder().url(platform.url()).secret_source(source).tools(all_tools());

@@ -7,7 +7,7 @@ use platools::{Error, Tool, ToolSpec, tools};
 use platools_dev::DevPlatform;
 use serde_json::json;
 
-use super::support::{Running, answer, builder};
+use super::support::{Running, answer, builder, connected};
 
 struct Database;
 
@@ -46,6 +46,21 @@ fn small_tools(count: usize) -> impl Iterator<Item = Tool> {
             }));
         Tool::new(spec, |_| async { Ok(ToolOutput::null()) })
     })
+}
+
+#[tokio::test]
+async fn the_built_in_ping_answers_the_wire_test_where_it_is_wanted() {
+    let (platform, host) = connected().await;
+    assert!(platform.tools().iter().all(|tool| tool.name != "ping"), "off by default");
+    host.handle.shutdown().await;
+    let _host = Running::start(builder(&platform).ping(true).build().unwrap());
+    platform.wait_for_tool("ping").await.unwrap();
+    for arguments in [json!({}), json!({"any": "parameter"})] {
+        assert_eq!(answer(&platform, "ping", arguments).await["ok"], json!(true));
+    }
+    let own = platools::tool::ping();
+    let twice = builder(&platform).tool(own).ping(true).build().unwrap_err().to_string();
+    assert!(twice.contains("`ping`"), "{twice}");
 }
 
 #[tokio::test]

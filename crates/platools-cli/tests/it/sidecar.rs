@@ -14,14 +14,27 @@ async fn a_file_is_begun_checked_and_left_alone() {
     assert_eq!(ran.code, 0, "{ran:?}");
     run(&["sidecar", "init", &file], &[]).await.failed(2, "is there already, and is left alone");
     run(&["sidecar", "check", &file], &[]).await.failed(1, "`PLATOS_URL` is not set");
-    let variables =
-        [("PATH", PATH), ("PLATOS_URL", "wss://platos.example/x"), ("PLATOS_SECRET", "s3cret-s3cret-s3cret")];
+    let variables = [
+        ("PATH", PATH),
+        ("PLATOS_URL", "wss://platos.example/x"),
+        ("PLATOS_SECRET", "s3cret-s3cret-s3cret"),
+        ("HTTPS_PROXY", "http://name:s3cret@proxy.example:3128"),
+    ];
     let ran = run(&["sidecar", "check", &file, "--json"], &variables).await;
     assert_eq!(ran.code, 0, "{ran:?}");
     let report = ran.json();
     assert_eq!(report["entities"], serde_json::json!(["orders-prod"]));
     assert_eq!(report["tools"][0]["name"], "cancel_order");
+    let proxy = "http://proxy.example:3128, with credentials; for unencrypted connections: none";
+    assert_eq!(report["proxy"], proxy);
     assert!(!format!("{ran:?}").contains("s3cret"));
+}
+
+#[tokio::test]
+async fn only_a_sidecar_is_told_to_take_over() {
+    let own = std::process::id().to_string();
+    run(&["sidecar", "take-over", &own], &[]).await.failed(1, "is no `platools sidecar`");
+    run(&["sidecar", "take-over", "0"], &[]).await.failed(1, "cannot be told");
 }
 
 #[tokio::test]

@@ -402,13 +402,16 @@ pub(crate) struct Running {
     pub(crate) watch: bool,
     /// How long running calls may take to finish at the end; 25s.
     pub(crate) shutdown_grace: Option<Time>,
+    /// Whether every entity has the built-in tool `ping`, for the platform's wire test.
+    #[serde(default)]
+    pub(crate) ping: bool,
     /// The directory for what must outlive the sidecar; by default, the variable `PLATOOLS_STATE_DIR`.
     pub(crate) state_dir: Option<PathBuf>,
 }
 
 impl Default for Running {
     fn default() -> Self {
-        Self { watch: true, shutdown_grace: None, state_dir: None }
+        Self { watch: true, shutdown_grace: None, ping: false, state_dir: None }
     }
 }
 

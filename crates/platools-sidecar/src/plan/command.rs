@@ -201,7 +201,7 @@ impl Planner<'_> {
         let sections = self.sections;
         let is_secret = |name: &str| {
             let mut secrets = sections.entities.iter().map(|entity| &entity.value.secret);
-            name == "PLATOS_SECRET"
+            ["PLATOS_SECRET", "PLATOS_SERVICE_SECRET", "PLATOS_ENTITY_SERVICE_SECRET"].contains(&name)
                 || secrets.any(|secret| matches!(secret, SecretRef::Environment(secret) if secret == name))
         };
         if let Some(name) = inherited.into_iter().flatten().find(|name| is_secret(name)) {

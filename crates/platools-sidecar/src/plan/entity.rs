@@ -88,6 +88,8 @@ impl Planner<'_> {
             config.shutdown_grace = grace.0;
         }
         config.proxy = Some(self.proxy.config.clone());
+        // The file's is one of the file's tools.
+        config.ping &= !self.sections.sidecar.ping;
         let name = config.entity.clone().unwrap_or_else(|| "default".to_owned());
         let callback = config.callback_url.as_ref();
         let callback = callback.and_then(|text| callback_url(text, config.allow_insecure).ok());

@@ -113,6 +113,7 @@ pub(crate) async fn plan(
     tools.extend(planner.command_tools());
     tools.extend(planner.openapi_tools().await);
     tools.extend(planner.desktop_tools());
+    tools.extend(planner.ping());
     let upstreams = planner.upstreams();
     let authenticator = planner.authenticator();
     let session_tokens = planner.session_tokens(&entities);
@@ -246,6 +247,14 @@ impl Planner<'_> {
                 format!("the tool `{name}` stands there twice, first in line {first}: rename one of them"),
             );
         }
+    }
+
+    /// The built-in tool for the platform's wire test, where it is wanted.
+    fn ping(&mut self) -> Option<PlannedTool> {
+        let tool = self.sections.sidecar.ping.then(platools::tool::ping)?;
+        self.tool_name(&Path::default().key("sidecar").key("ping"), tool.name());
+        let fingerprint = fingerprint::Fingerprinter::default().add(&tool.name()).finish();
+        Some(PlannedTool { tool, entities: None, fingerprint, source: "sidecar" })
     }
 
     /// Checks that entities exist.

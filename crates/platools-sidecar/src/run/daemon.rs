@@ -148,6 +148,7 @@ impl Daemon {
             tokio::select! {
                 wish = signals.next() => match wish {
                     Wish::Reload => self.reload(),
+                    Wish::TakeOver => self.fleet.take_over(),
                     Wish::End => return self.end(signals).await,
                 },
                 plan = self.file.plan() => self.go_over(plan).await,

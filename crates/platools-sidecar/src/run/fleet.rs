@@ -76,6 +76,17 @@ impl Fleet {
             && self.hosts.iter().all(RunningHost::is_ready)
     }
 
+    /// Ends the stand-by of the entities that another process has superseded: they evict it.
+    pub(crate) fn take_over(&self) {
+        let taking: Vec<&str> =
+            self.hosts.iter().filter(|host| host.handle.take_over()).map(|host| host.name.as_str()).collect();
+        if taking.is_empty() {
+            tracing::info!("SIGUSR1: no entity stands by, so there is nothing to take over");
+        } else {
+            tracing::info!(entities = taking.join(", "), "SIGUSR1: taking over");
+        }
+    }
+
     /// Whether all have given up.
     pub(crate) fn has_ended(&self) -> bool {
         self.drained.is_empty() && self.hosts.iter().all(RunningHost::has_ended)

@@ -1,4 +1,4 @@
-//! Signals: SIGTERM and SIGINT end the sidecar, SIGHUP has it read its file again.
+//! Signals: SIGTERM and SIGINT end the sidecar, SIGHUP has it read its file again, SIGUSR1 ends a stand-by.
 
 use std::io;
 
@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(super) enum Wish {
     End,
     Reload,
+    TakeOver,
 }
 
 /// The signals of this process, from the moment this is made.
@@ -17,6 +18,7 @@ pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    user: Signal,
 }
 
 impl Signals {
@@ -25,6 +27,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            user: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -41,6 +44,7 @@ impl Signals {
             _ = self.terminate.recv() => Wish::End,
             _ = self.interrupt.recv() => Wish::End,
             _ = self.hangup.recv() => Wish::Reload,
+            _ = self.user.recv() => Wish::TakeOver,
         }
     }
 }

@@ -202,3 +202,35 @@ async fn a_server_that_leaves_the_file_finishes_its_calls_and_a_name_of_its_goes
     assert_eq!(outcome(report).unwrap(), json!("from the server"));
     assert_eq!(sidecar.stop().await, Some(0));
 }
+
+#[tokio::test]
+async fn a_sidecar_that_stands_by_takes_over_on_its_signal_and_has_the_ping_of_the_file() {
+    let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
+    let folder = Folder::new();
+    let text = format!("{}[sidecar]\nping = true\n", entity(&platform, "orders"));
+    let file = folder.write("platools.toml", &text);
+    let sidecar = Running::start(&file, &folder, &[]);
+    sidecar.says("the platform has the tools").await;
+    let orders = platform.entity_in("orders", "dev").unwrap();
+    assert_eq!(outcome(orders.call("ping", json!({})).await.unwrap()).unwrap()["ok"], json!(true));
+    sidecar.signal(Signal::USR1);
+    sidecar.says("no entity stands by").await;
+
+    let other = Platools::builder().url(orders.url()).secret(orders.secret().expose()).tools([]);
+    let other = other.build().unwrap();
+    let handle = other.handle();
+    let running = tokio::spawn(other.run_until(std::future::pending()));
+    sidecar.says("standing by: dialling would evict the other process").await;
+    sidecar.signal(Signal::USR1);
+    sidecar.says("taking the connection over, which evicts the other process").await;
+    let stood_by = tokio::time::timeout(GUARD, handle.wait_for(platools::host::HostState::Standby)).await;
+    assert!(stood_by.unwrap(), "the other one is evicted");
+    handle.shutdown().await;
+    running.await.unwrap().unwrap();
+    assert_eq!(outcome(orders.call("ping", json!({})).await.unwrap()).unwrap()["ok"], json!(true));
+    assert_eq!(sidecar.stop().await, Some(0));
+
+    let twice = format!("{text}[[tool.command]]\nname = \"ping\"\ndescription = \"d\"\nprogram = \"true\"\n");
+    let found = crate::sidecar::problems(&twice).await;
+    assert!(found[0].contains("the tool `ping` stands there twice"), "{found:?}");
+}

@@ -1,5 +1,7 @@
 //! A client from the environment.
 
+use platools_net::variables::same;
+
 use super::{ClientBuilder, Scope};
 use crate::client::PlatosClient;
 use crate::error::ConfigError;
@@ -24,8 +26,10 @@ fn credential(
 }
 
 fn scope(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Option<Scope>, ConfigError> {
-    let ids = ["PLATOS_ORGANIZATION_ID", "PLATOS_PROJECT_ID", "PLATOS_ENVIRONMENT_ID"];
-    let [organization, project, environment] = ids.map(|name| variable(lookup, name));
+    // The second names are those of Platos' own guides.
+    let organization = same(lookup, &["PLATOS_ORGANIZATION_ID", "PLATOS_ORG_ID"])?;
+    let project = same(lookup, &["PLATOS_PROJECT_ID"])?;
+    let environment = same(lookup, &["PLATOS_ENVIRONMENT_ID", "PLATOS_ENV_ID"])?;
     if organization.is_none() && project.is_none() && environment.is_none() {
         return Ok(None);
     }
@@ -47,7 +51,7 @@ impl PlatosClient {
     /// | `PLATOS_API_URL` | the base URL, such as `https://platos.example` |
     /// | `PLATOS_SESSION_TOKEN`, `PLATOS_SESSION_TOKEN_FILE` | session-token mode: the token, or a file that holds it |
     /// | `PLATOS_API_KEY`, `PLATOS_API_KEY_FILE` | direct mode: the key, or a file that holds it |
-    /// | `PLATOS_ORGANIZATION_ID`, `PLATOS_PROJECT_ID`, `PLATOS_ENVIRONMENT_ID`, `PLATOS_USER_ID` | the scope; direct mode needs the first three |
+    /// | `PLATOS_ORGANIZATION_ID`, `PLATOS_PROJECT_ID`, `PLATOS_ENVIRONMENT_ID`, `PLATOS_USER_ID` | the scope; direct mode needs the first three. `PLATOS_ORG_ID` and `PLATOS_ENV_ID` are understood too |
     /// | `PLATOS_USER_TOKEN` | a proof of who the user is |
     /// | `PLATOS_CA_FILE` | certificates in PEM that are trusted beside the system's |
     /// | `PLATOS_ALLOW_INSECURE` | `1` permits `http://` to other machines |
@@ -119,6 +123,13 @@ mod tests {
         assert_eq!(client(&[URL, KEY]).unwrap_err(), missing("organization"));
         assert_eq!(client(&[URL, KEY, SCOPE[0]]).unwrap_err(), missing("project"));
         assert_eq!(client(&[URL, TOKEN, SCOPE[0], SCOPE[1]]).unwrap_err(), missing("environment"));
+        let short = [("PLATOS_ORG_ID", "o"), ("PLATOS_ENV_ID", "e")];
+        client(&[URL, KEY, short[0], SCOPE[1], short[1]]).unwrap();
+        let error = client(&[URL, KEY, SCOPE[0], SCOPE[1], SCOPE[2], ("PLATOS_ENV_ID", "f")]).unwrap_err();
+        assert!(
+            error.to_string().starts_with("PLATOS_ENVIRONMENT_ID and PLATOS_ENV_ID are both set"),
+            "{error}"
+        );
     }
 
     #[test]

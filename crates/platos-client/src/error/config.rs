@@ -22,6 +22,16 @@ pub enum ConfigError {
          if the network is trusted"
     )]
     Insecure,
+    /// Two environment variables of one meaning are set to different values.
+    #[error(
+        "{first} and {second} are both set, to different values: set one of them, or both to the same value"
+    )]
+    Conflict {
+        /// The variable that is looked for first.
+        first: &'static str,
+        /// The other one.
+        second: &'static str,
+    },
     /// There are no credentials.
     #[error(
         "no credentials: set PLATOS_SESSION_TOKEN to a session token, or, on a trusted server, PLATOS_API_KEY to an \
@@ -113,5 +123,11 @@ impl ConfigError {
             TlsError::CaFile { path, problem } => Self::CaFile { path, problem },
             TlsError::Setup(problem) => Self::Tls(problem),
         }
+    }
+}
+
+impl From<platools_net::variables::VariableConflict> for ConfigError {
+    fn from(conflict: platools_net::variables::VariableConflict) -> Self {
+        Self::Conflict { first: conflict.first, second: conflict.second }
     }
 }
