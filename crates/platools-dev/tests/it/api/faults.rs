@@ -47,6 +47,38 @@ async fn a_connection_freezes_and_thaws_and_the_list_says_so() {
 }
 
 #[tokio::test]
+async fn registrations_are_refused_and_a_seat_says_where_its_tools_are_called() {
+    let platform = DevPlatform::start().await.unwrap();
+    let mut host = RawHost::connect(&platform).await;
+    let client = Client::new(&platform);
+    let refuse = r#"{"fault":"refuse_registrations","declarations":1,"text":"entity_not_found_in_scope"}"#;
+    assert_eq!(inject(&client, refuse).await, StatusCode::OK);
+    assert_eq!(client.get(local("")).await.json()["refused_registrations"], 1);
+    let mut with_callback = declaration(&["add"]);
+    with_callback["callback_url"] = "http://127.0.0.1:22/calls".into();
+    host.send(with_callback.clone()).await;
+    assert_eq!(host.frame().await["error"], "tool_register failed: entity_not_found_in_scope");
+    assert_eq!(client.get(local("")).await.json()["visible"], false);
+    host.send(with_callback).await;
+    assert_eq!(host.frame().await["type"], "tools_registered");
+    let seat = client.get(local("")).await.json();
+    assert_eq!(
+        (&seat["visible"], &seat["callback_url"]),
+        (&json!(true), &json!("http://127.0.0.1:22/calls"))
+    );
+
+    drop(host);
+    platform.wait_disconnected().await.unwrap();
+    let call = client.post(local("/calls"), r#"{"tool":"add"}"#).await.json();
+    assert_eq!((&call["transport"], &call["http_status"]), (&json!("http"), &json!(null)));
+    assert_eq!(call["http_url"], "http://127.0.0.1:22/calls");
+    assert!(
+        call["message"].as_str().unwrap().starts_with("entity callback URL blocked: has port 22"),
+        "{call}"
+    );
+}
+
+#[tokio::test]
 async fn registrations_are_throttled_and_heartbeats_ignored() {
     let platform = DevPlatform::start().await.unwrap();
     let mut host = RawHost::connect(&platform).await;
