@@ -46,8 +46,8 @@ fn size(view: &View<'_>, options: &Options, findings: &mut Vec<Finding>) {
     let length = declared(view.spec(), options).chars().count();
     if length > LONGEST {
         let message = format!(
-            "{} description has {length} characters: declared by an operator, all tools of the entity are refused above \
-             {LONGEST}",
+            "{} description has {length} characters: above {LONGEST}, the platform's route for operators refuses the whole \
+             declaration",
             view.name()
         );
         let fix =
@@ -111,10 +111,11 @@ fn parameters(view: &View<'_>, options: &Options, findings: &mut Vec<Finding>) {
     let described = spec.clone().describe_parameters(true);
     let summary = described.declared_description(true);
     let summary = summary.strip_prefix(spec.description.trim_end()).unwrap_or_default().trim_start();
-    let fix = format!(
-        "say in the description what they mean and how they are written, or write `#[tool(describe_parameters)]`, which \
-         appends:\n{summary}"
-    );
+    let mut fix = "say in the description what they mean and how they are written".to_owned();
+    if !summary.is_empty() {
+        fix.push_str(", or write `#[tool(describe_parameters)]`, which appends:\n");
+        fix.push_str(summary);
+    }
     findings.push(Finding::new(Rule::UnexplainedParams, Severity::Info, message, fix).about(name));
 }
 

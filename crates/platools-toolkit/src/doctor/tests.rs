@@ -474,6 +474,12 @@ fn a_description_has_room_at_the_platform() {
         good("a").description("Reads. ".repeat(length / 7 + 1)).allow(["long_tool_description"])
     };
     assert_eq!(found([long(8_192)]), ["Error oversized_description a"]);
+    let full = taking("a", &[("text", text())])
+        .description("Reads. ".repeat(1_171))
+        .allow(["oversized_description"]);
+    let fixes: Vec<_> =
+        report_of([full], &Options::new()).findings.into_iter().map(|finding| finding.fix).collect();
+    assert!(fixes[1].ends_with("how they are written"), "nothing can be appended: {fixes:?}");
     assert_eq!(found([long(8_100)]), [""; 0]);
     // A summary counts for what models of OpenAI take, and never exceeds what the platform does.
     let summed = taking("a", &[("text", json!({"type": "string", "description": "x".repeat(1_100)}))]);
