@@ -18,8 +18,8 @@ pub(super) struct Budget {
     unsent: AtomicUsize,
     /// Bytes of all answers in memory.
     kept: AtomicUsize,
-    max_unsent: usize,
-    max_kept: usize,
+    max_unsent: AtomicUsize,
+    max_kept: AtomicUsize,
     has_room: Notify,
 }
 
@@ -36,24 +36,35 @@ impl Budget {
         Arc::new(Self {
             unsent: AtomicUsize::new(0),
             kept: AtomicUsize::new(0),
-            max_unsent: limits.max_unsent_bytes,
-            max_kept: limits.max_kept_bytes,
+            max_unsent: AtomicUsize::new(limits.max_unsent_bytes),
+            max_kept: AtomicUsize::new(limits.max_kept_bytes),
             has_room: Notify::new(),
         })
+    }
+
+    /// Changes the bounds.
+    pub(super) fn set_limits(&self, limits: &Limits) {
+        self.max_unsent.store(limits.max_unsent_bytes, Ordering::Relaxed);
+        self.max_kept.store(limits.max_kept_bytes, Ordering::Relaxed);
+        self.has_room.notify_waiters();
     }
 
     fn unsent(&self) -> usize {
         self.unsent.load(Ordering::Relaxed)
     }
 
+    fn max_unsent(&self) -> usize {
+        self.max_unsent.load(Ordering::Relaxed)
+    }
+
     /// Whether further calls should not start.
     pub(super) fn is_full(&self) -> bool {
-        self.unsent() >= self.max_unsent
+        self.unsent() >= self.max_unsent()
     }
 
     /// Whether no further calls should be read, and those that wait should not go on.
     pub(super) fn is_crowded(&self) -> bool {
-        self.unsent() >= self.max_unsent / 2
+        self.unsent() >= self.max_unsent() / 2
     }
 
     /// Waits until further calls may start.
@@ -70,7 +81,8 @@ impl Budget {
 
     /// Takes a share for an answer. Fails, with the bytes in memory, if there is no room.
     pub(super) fn take(self: &Arc<Self>, bytes: usize) -> Result<Share, usize> {
-        let fits = |kept: usize| kept.checked_add(bytes).filter(|kept| *kept <= self.max_kept);
+        let most = self.max_kept.load(Ordering::Relaxed);
+        let fits = |kept: usize| kept.checked_add(bytes).filter(|kept| *kept <= most);
         self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)?;
         self.unsent.fetch_add(bytes, Ordering::Relaxed);
         Ok(Share { budget: Arc::clone(self), bytes, sent: false })
@@ -86,7 +98,7 @@ impl Budget {
     /// Waiting calls go on only when there is room for many: all of them wake, and most would wait again otherwise.
     fn count_as_sent(&self, bytes: usize) {
         let before = self.unsent.fetch_sub(bytes, Ordering::Relaxed);
-        let enough = self.max_unsent.div_ceil(2);
+        let enough = self.max_unsent().div_ceil(2);
         if before >= enough && before - bytes < enough {
             self.has_room.notify_waiters();
         }

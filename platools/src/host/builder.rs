@@ -13,6 +13,7 @@ use super::callback::Callback;
 use super::coordinator::Coordinator;
 use super::events::Events;
 use super::outbox::Outbox;
+use super::succession::Succession;
 use super::{ConfigError, Host, HostConfig, HostState, LocalHost, Shared, WhenSuperseded, replay_file};
 use crate::caller::{Authentication, Authenticator, States};
 use crate::error::Error;
@@ -315,6 +316,7 @@ impl Platools {
             events,
             shutdown: CancellationToken::new(),
             lead: watch::Sender::new(coordinator.is_none()),
+            succession: Succession::default(),
             coordinator,
         };
         let (state, _) = watch::channel(HostState::Connecting);

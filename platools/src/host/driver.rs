@@ -15,7 +15,7 @@ use super::shared::becomes;
 use super::{FAREWELL, Gateway, HostError, HostEvent, HostState, Shared};
 use crate::observe;
 use crate::verify::{Secret, SecretError, SecretSource};
-use crate::wire::REGISTRATIONS_PER_MINUTE;
+use crate::wire::{CALL_PENDING, REGISTRATIONS_PER_MINUTE};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// The timeout for a callback that loads the secret.
@@ -171,13 +171,25 @@ async fn stay_connected(
     if let Some(coordinator) = &shared.coordinator {
         coordinator.attach(Gateway::new(shared));
     }
+    tokio::select! {
+        () = shared.succession.predecessors_settled() => {}
+        () = shared.shutdown.cancelled() => {}
+    }
     loop {
         status.welcomed_at = None;
         if !*shared.lead.borrow() && stand_by(shared, status).await {
             status.on(Event::Drained);
             return Ok(());
         }
+        if shared.succession.has_successor() {
+            retire(shared, status).await;
+            return Ok(());
+        }
         let ending = connect(shared, status, &secret).await;
+        if ending == Ending::Superseded && shared.succession.has_successor() {
+            retire(shared, status).await;
+            return Ok(());
+        }
         // The secret is reloaded after every wait too; here, the result decides the next step.
         let about_secret = matches!(ending, Ending::SecretRotated | Ending::SecretRefused);
         let new_secret = about_secret && refresh(shared, &mut secret).await;
@@ -246,6 +258,36 @@ async fn stand_by(shared: &Shared, status: &mut Status) -> bool {
     }
 }
 
+/// Ends the host of which a successor has the connection now. Running calls finish; the successor sends their answers.
+async fn retire(shared: &Shared, status: &mut Status) {
+    status.on(Event::Shutdown);
+    observe::disconnected();
+    let reason = "another host of this process took over".to_owned();
+    shared.events.tell(HostEvent::Disconnected { reason });
+    tracing::info!(
+        running = shared.dispatcher().in_flight(),
+        "disconnected: another host of this process took over"
+    );
+    shared.succession.retire();
+    let deadline = Instant::now() + CALL_PENDING;
+    while shared.dispatcher().in_flight() > 0 {
+        shared.yield_answers();
+        let due = status.drain_due().map_or(deadline, |due| due.min(deadline));
+        tokio::select! {
+            () = shared.dispatcher().drained() => {}
+            () = shared.shutdown.cancelled(), if !status.is_draining() => status.begin_drain(shared),
+            () = sleep_until(due) => {
+                if status.on_drain_time(shared, Instant::now()).is_some() || deadline <= Instant::now() {
+                    break;
+                }
+            }
+        }
+    }
+    shared.dispatcher().close();
+    shared.yield_answers();
+    status.on(Event::Drained);
+}
+
 /// Dials and runs one connection, with one deadline for dialling and `welcome`.
 async fn connect(shared: &Arc<Shared>, status: &mut Status, secret: &Secret) -> Ending {
     let deadline = Instant::now() + shared.config.connect_timeout;
@@ -305,6 +347,7 @@ async fn pause(
                     return false;
                 }
             }
+            () = shared.succession.succeeded() => return false,
             () = wanted(take_over.as_deref_mut()), if !draining => {
                 tracing::info!("taking the connection over, which evicts the other process");
                 return false;

@@ -11,6 +11,7 @@
 //! | `outbox`, `budget` | unsent answers, which outlive their connection, and the bounds of their memory |
 //! | `coordinator` | the seam for several processes behind one connection |
 //! | `driver`, `shutdown` | the reconnect loop, and signals |
+//! | `succession` | one host of a process takes over the connection of another |
 //! | `events` | events for observers |
 //! | `state_dir`, `replay_file` | the directory for what must outlive the process, and the memory of nonces in it |
 //!
@@ -36,6 +37,7 @@ mod session;
 mod shared;
 mod shutdown;
 mod state_dir;
+mod succession;
 
 use std::future::Future;
 use std::sync::{Arc, PoisonError};
@@ -59,7 +61,7 @@ pub use self::shutdown::Signals;
 pub use self::state_dir::StateDir;
 use crate::caller::CallContext;
 use crate::intake::{CallRequest, Door};
-use crate::run::ToolTable;
+use crate::run::{Limits, ToolTable};
 use crate::tool::{Arguments, ToolResult};
 use crate::verify::Secret;
 
@@ -233,6 +235,25 @@ impl HostHandle {
     /// Returns the number of running and waiting calls.
     pub fn in_flight(&self) -> usize {
         self.shared.dispatcher().in_flight()
+    }
+
+    /// Changes the limits of the running host, all but [`call_timeout`](Limits::call_timeout). Calls in flight go on; if
+    /// there are more of them than allowed now, further ones wait. Needs a tokio runtime.
+    ///
+    /// ```
+    /// # use platools::{Platools, run::Limits};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> platools::Result<()> {
+    /// # let host = Platools::builder().url("ws://127.0.0.1:9/?entity=a").secret("0123456789abcdef").tools([]).build()?;
+    /// let mut limits = Limits::default();
+    /// limits.max_running = 16;
+    /// host.handle().set_limits(&limits);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_limits(&self, limits: &Limits) {
+        self.shared.dispatcher().set_limits(limits);
+        self.shared.outbox.set_limits(limits);
     }
 
     /// Shuts the host down gracefully, like SIGTERM, and waits until it has stopped.

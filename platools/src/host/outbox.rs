@@ -142,6 +142,12 @@ impl Outbox {
         }
     }
 
+    /// Changes the bounds of the memory of answers.
+    pub(super) fn set_limits(&self, limits: &Limits) {
+        self.budget.set_limits(limits);
+        self.sender.wake();
+    }
+
     fn waiting(&self) -> MutexGuard<'_, VecDeque<AnswerFrame>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -12,6 +12,7 @@ use super::callback::Callback;
 use super::coordinator::{Coordinator, RoutedCall};
 use super::events::Events;
 use super::outbox::{AnswerFrame, Frames, Outbox};
+use super::succession::Succession;
 use super::{HostConfig, HostEvent, Registration};
 #[cfg(feature = "http")]
 use crate::intake::Failure;
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     pub(super) coordinator: Option<Arc<dyn Coordinator>>,
     /// Whether this process may hold the connection.
     pub(super) lead: watch::Sender<bool>,
+    pub(super) succession: Succession,
 }
 
 impl Shared {
@@ -102,8 +104,11 @@ impl Shared {
         outcome
     }
 
-    /// Hands answers that this process may not send to the coordinator.
+    /// Hands answers that this host may not send to its successor or to the coordinator.
     pub(super) fn yield_answers(&self) {
+        if let Some(successor) = self.succession.takes_answers() {
+            successor.outbox.push_all(self.outbox.take_all(), Instant::now());
+        }
         if let Some(coordinator) = &self.coordinator
             && !*self.lead.borrow()
         {

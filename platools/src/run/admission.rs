@@ -13,17 +13,23 @@ use crate::tool::{Place as ToolPlace, ToolError};
 /// The admission control of one host.
 #[derive(Debug)]
 pub(super) struct Admission {
-    running: Arc<Semaphore>,
-    blocking: Arc<Semaphore>,
+    running: Places,
+    blocking: Places,
     waiting: AtomicUsize,
-    max_waiting: usize,
+    max_waiting: AtomicUsize,
     /// The arguments of all calls in flight, in bytes.
     bytes: AtomicUsize,
-    max_bytes: usize,
-    max_in_flight: usize,
+    max_bytes: AtomicUsize,
     in_flight: AtomicUsize,
     closed: AtomicBool,
     idle: Notify,
+}
+
+/// A semaphore whose number of permits may change.
+#[derive(Debug)]
+struct Places {
+    semaphore: Arc<Semaphore>,
+    count: AtomicUsize,
 }
 
 /// The semaphores that a call acquires before it runs, in this order: that of its tool, that of blocking threads,
@@ -50,19 +56,26 @@ pub(crate) const SHUTTING_DOWN: &str = "shutting down, retry: another host may t
 
 impl Admission {
     pub(super) fn new(limits: &Limits) -> Self {
-        let places = |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
         Self {
-            running: places(limits.max_running),
-            blocking: places(limits.max_blocking),
+            running: Places::new(limits.max_running),
+            blocking: Places::new(limits.max_blocking),
             waiting: AtomicUsize::new(0),
-            max_waiting: limits.max_waiting,
+            max_waiting: AtomicUsize::new(limits.max_waiting),
             bytes: AtomicUsize::new(0),
-            max_bytes: limits.max_argument_bytes,
-            max_in_flight: limits.max_running.saturating_add(limits.max_waiting),
+            max_bytes: AtomicUsize::new(limits.max_argument_bytes),
             in_flight: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             idle: Notify::new(),
         }
+    }
+
+    /// Changes the limits. Calls in flight keep their places; if there are more of them now than allowed, further calls
+    /// wait until enough have ended.
+    pub(super) fn set_limits(&self, limits: &Limits) {
+        self.running.resize(limits.max_running);
+        self.blocking.resize(limits.max_blocking);
+        self.max_waiting.store(limits.max_waiting, Ordering::Relaxed);
+        self.max_bytes.store(limits.max_argument_bytes, Ordering::Relaxed);
     }
 
     /// Whether the host is shutting down.
@@ -85,8 +98,9 @@ impl Admission {
         if self.is_closed() {
             return Err(ToolError::user(SHUTTING_DOWN));
         }
-        if self.bytes.load(Ordering::Relaxed) > self.max_bytes {
-            let mebibytes = self.max_bytes >> 20;
+        let max_bytes = self.max_bytes.load(Ordering::Relaxed);
+        if self.bytes.load(Ordering::Relaxed) > max_bytes {
+            let mebibytes = max_bytes >> 20;
             return Err(ToolError::overloaded(format!(
                 "the arguments of the calls in flight exceed {mebibytes} MiB, retry later"
             )));
@@ -100,16 +114,16 @@ impl Admission {
     /// When there is no place.
     pub(super) fn enter(self: &Arc<Self>, entry: &Entry, presence: Presence) -> Result<Ticket, ToolError> {
         if entry.tool.place() != ToolPlace::Local {
-            if self.in_flight() > self.max_in_flight {
-                let most = self.max_in_flight;
+            let most = self.max_in_flight();
+            if self.in_flight() > most {
                 return Err(ToolError::overloaded(format!(
                     "{most} calls are in flight already, retry later"
                 )));
             }
             return Ok(Ticket { place: Place::Running(Permits::NONE), presence });
         }
-        let blocking = entry.tool.is_blocking().then_some(&self.blocking);
-        let gates = [entry.limits.concurrency.as_ref(), blocking, Some(&self.running)];
+        let blocking = entry.tool.is_blocking().then_some(&self.blocking.semaphore);
+        let gates = [entry.limits.concurrency.as_ref(), blocking, Some(&self.running.semaphore)];
         let place = match try_pass(gates) {
             Some(permits) => Place::Running(permits),
             None => Place::Waiting(self.wait()?, gates.map(|gate| gate.map(Arc::clone))),
@@ -118,7 +132,8 @@ impl Admission {
     }
 
     fn wait(self: &Arc<Self>) -> Result<Waiting, ToolError> {
-        let enter = |waiting: usize| (waiting < self.max_waiting).then_some(waiting + 1);
+        let most = self.max_waiting.load(Ordering::Relaxed);
+        let enter = |waiting: usize| (waiting < most).then_some(waiting + 1);
         match self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter) {
             Ok(_) => {
                 observe::call_waiting(true);
@@ -136,6 +151,11 @@ impl Admission {
         self.in_flight.load(Ordering::SeqCst)
     }
 
+    fn max_in_flight(&self) -> usize {
+        let (running, waiting) = (&self.running.count, &self.max_waiting);
+        running.load(Ordering::Relaxed).saturating_add(waiting.load(Ordering::Relaxed))
+    }
+
     /// Waits until no call is running or waiting.
     pub(super) async fn drained(&self) {
         loop {
@@ -147,6 +167,35 @@ impl Admission {
                 return;
             }
             idle.await;
+        }
+    }
+}
+
+impl Places {
+    fn new(count: usize) -> Self {
+        let count = count.clamp(1, Semaphore::MAX_PERMITS);
+        Self { semaphore: Arc::new(Semaphore::new(count)), count: AtomicUsize::new(count) }
+    }
+
+    /// Changes the number of permits. Those that are held beyond it are withdrawn as they are given back, which needs a
+    /// tokio runtime.
+    fn resize(&self, count: usize) {
+        let count = count.clamp(1, Semaphore::MAX_PERMITS);
+        let before = self.count.swap(count, Ordering::Relaxed);
+        self.semaphore.add_permits(count.saturating_sub(before));
+        let surplus = before.saturating_sub(count);
+        let mut held = surplus - self.semaphore.forget_permits(surplus);
+        if held > 0 {
+            let semaphore = Arc::clone(&self.semaphore);
+            // Stands in line before the calls that come later, so that these wait.
+            tokio::spawn(async move {
+                while held > 0 {
+                    let some = u32::try_from(held).unwrap_or(u32::MAX);
+                    let Ok(permits) = semaphore.acquire_many(some).await else { return };
+                    permits.forget();
+                    held -= some as usize;
+                }
+            });
         }
     }
 }

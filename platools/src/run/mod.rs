@@ -174,6 +174,11 @@ impl Dispatcher {
         &self.0.limits
     }
 
+    /// Changes the limits, except for the timeout of calls.
+    pub(crate) fn set_limits(&self, limits: &Limits) {
+        self.0.admission.set_limits(limits);
+    }
+
     /// Rejects every call from now on.
     pub(crate) fn close(&self) {
         self.0.admission.close();

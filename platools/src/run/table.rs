@@ -207,6 +207,11 @@ impl ToolTable {
         declaration::frame(enabled, self.describes_parameters(), callback_url)
     }
 
+    /// Has the connection declare the tools again although none has changed.
+    pub(crate) fn declare_again(&self) {
+        self.tell();
+    }
+
     /// The tool that runs calls of this name.
     pub(super) fn find(&self, name: &str) -> Option<Arc<Entry>> {
         self.read(|entries| entries.get(name).filter(|entry| entry.is_enabled()).map(Arc::clone))

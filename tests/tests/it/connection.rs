@@ -1,17 +1,20 @@
 //! The connection: how it ends, what follows, and what is not lost.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use platools::host::{HostError, HostEvent, HostState};
+use platools::run::Limits;
 use platools::verify::Secret;
 use platools::{Platools, SecretSource};
 use platools_dev::{DevPlatform, DevPlatformOptions};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::support::{Folder, GUARD, Running, all_tools, answer, builder, connected};
+use super::support::{Folder, GUARD, Running, all_tools, answer, builder, connected, error, until};
 
 #[tokio::test]
 async fn a_dropped_connection_is_dialled_again() {
@@ -108,6 +111,97 @@ async fn a_host_that_stands_by_takes_over_when_it_is_told_to() {
     first.reaches(HostState::Standby).await;
     second.reaches(HostState::Active).await;
     assert_eq!(platform.counters().superseded, 3);
+}
+
+/// Calls `add` until it is told to stop, and returns the number of calls. Every one has to succeed.
+fn keeps_calling(platform: &Arc<DevPlatform>, stop: &Arc<AtomicBool>) -> JoinHandle<usize> {
+    let (platform, stop) = (Arc::clone(platform), Arc::clone(stop));
+    tokio::spawn(async move {
+        let mut calls = 0;
+        while !stop.load(Ordering::Relaxed) {
+            assert_eq!(answer(&platform, "add", json!({"a": 1, "b": 2})).await, json!(3));
+            calls += 1;
+        }
+        calls
+    })
+}
+
+#[tokio::test]
+async fn a_host_hands_its_connection_over_and_every_call_is_answered() {
+    let (platform, first) = connected().await;
+    let platform = Arc::new(platform);
+    let stop = Arc::new(AtomicBool::new(false));
+    let callers: Vec<_> = (0..4).map(|_| keeps_calling(&platform, &stop)).collect();
+    let running = tokio::spawn({
+        let platform = Arc::clone(&platform);
+        async move { answer(&platform, "sleep", json!({"ms": 3_000})).await }
+    });
+    until(|| first.handle.in_flight() > 0).await;
+
+    let other = DevPlatform::start().await.unwrap();
+    let elsewhere = builder(&other).build().unwrap();
+    assert!(!first.handle.hand_over_to(&elsewhere.handle()), "these are two connections of two platforms");
+    let mut hosts = vec![first];
+    for interval in [40, 50, 60] {
+        let next = builder(&platform).heartbeat_interval(Duration::from_secs(interval)).build().unwrap();
+        assert!(hosts.last().unwrap().handle.hand_over_to(&next.handle()));
+        hosts.push(Running::start(next));
+        hosts.last().unwrap().reaches(HostState::Active).await;
+        platform.wait_for_registrations(hosts.len() as u64).await.unwrap();
+    }
+    let last = hosts.pop().unwrap();
+    assert_eq!(running.await.unwrap(), json!(3_000), "the first host ran it, the last one sent its answer");
+    for host in hosts {
+        host.ended().await.unwrap();
+    }
+    assert_eq!(last.handle.state(), HostState::Active);
+    stop.store(true, Ordering::Relaxed);
+    for caller in callers {
+        assert!(caller.await.unwrap() > 0);
+    }
+}
+
+#[tokio::test]
+async fn a_host_whose_successor_is_refused_stays() {
+    let (platform, first) = connected().await;
+    let wrong = builder(&platform).secret("0".repeat(64)).build().unwrap();
+    assert!(first.handle.hand_over_to(&wrong.handle()));
+    Running::start(wrong).ended().await.unwrap_err();
+    assert_eq!(first.handle.state(), HostState::Active);
+    // It dials again as ever.
+    platform.faults().drop_connection().unwrap();
+    platform.wait_for_registrations(2).await.unwrap();
+    assert_eq!(answer(&platform, "add", json!({"a": 1, "b": 2})).await, json!(3));
+}
+
+#[tokio::test]
+async fn limits_change_while_calls_run() {
+    let (platform, host) = connected().await;
+    let platform = Arc::new(platform);
+    let sleeping = |ms: u64| {
+        let platform = Arc::clone(&platform);
+        tokio::spawn(async move { platform.call("sleep", json!({"ms": ms})).await.unwrap() })
+    };
+    let long: Vec<_> = (0..3).map(|_| sleeping(500)).collect();
+    until(|| host.handle.in_flight() == 3).await;
+    let mut limits = Limits::default();
+    (limits.max_running, limits.max_waiting) = (1, 1);
+    host.handle.set_limits(&limits);
+    // Three run already: one more waits, and the next has no place.
+    let waiting = sleeping(0);
+    until(|| host.handle.in_flight() == 4).await;
+    let refused = error(&platform, "add", json!({"a": 1, "b": 2})).await;
+    assert!(refused.contains("overloaded") && refused.contains("retry later"), "{refused}");
+    for call in long {
+        call.await.unwrap().into_result().unwrap();
+    }
+    waiting.await.unwrap().into_result().unwrap();
+    let one = sleeping(300);
+    until(|| host.handle.in_flight() == 1).await;
+    host.handle.set_limits(&Limits::default());
+    assert_eq!(answer(&platform, "add", json!({"a": 1, "b": 2})).await, json!(3));
+    assert_eq!(host.handle.in_flight(), 1, "two run at the same time again");
+    one.await.unwrap().into_result().unwrap();
 }
 
 /// Connects a host with this source, puts a fresh secret where the source finds it, and rotates.

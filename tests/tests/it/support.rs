@@ -132,6 +132,16 @@ pub(crate) async fn error(entity: &ConnectedEntity, tool: &str, arguments: Value
     report.error().unwrap_or_else(|| panic!("{report:?}")).to_owned()
 }
 
+/// Waits until something is so that no event tells.
+pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(GUARD, waiting).await.expect("in time");
+}
+
 /// The conformance host as a process of its own.
 pub(crate) fn conformance_host(variables: &[(&str, &str)]) -> Child {
     program(env!("CARGO_BIN_EXE_conformance-host"), variables).stderr(Stdio::piped()).spawn().unwrap()

@@ -185,6 +185,10 @@ impl<'a> Session<'a> {
                 },
                 true = changes.changed(), if self.welcomed => {
                     let now = Instant::now();
+                    if shared.succession.has_predecessor_left() {
+                        // This declaration does what the next repetition was for.
+                        self.repeats.pop_front();
+                    }
                     let latest = *self.changed.get_or_insert(now) + LONGEST_DEBOUNCE;
                     let soon = (now + DEBOUNCE).min(latest);
                     // A repeat may come sooner than planned; what waits for the platform's limit may not.

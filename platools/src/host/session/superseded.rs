@@ -27,10 +27,15 @@ use crate::host::{FAREWELL, WhenSuperseded};
 const FINISH_WITHIN: Duration = Duration::from_secs(28);
 
 impl Session<'_> {
-    /// Returns whether running calls are still answered here. Not before the welcome, nor if the host takes the connection back, which serves
-    /// their answers too; and not in the middle of a frame, since frames cannot be written around the library then.
+    /// Returns whether running calls are still answered here. Not before the welcome, nor if the host takes the connection
+    /// back or a successor in this process has it, which serves their answers too; and not in the middle of a frame, since
+    /// frames cannot be written around the library then.
     pub(super) fn may_finish_superseded(&self) -> bool {
-        self.welcomed && self.flushed && self.shared.config.when_superseded != WhenSuperseded::TakeOver
+        let shared = self.shared;
+        self.welcomed
+            && self.flushed
+            && shared.config.when_superseded != WhenSuperseded::TakeOver
+            && !shared.succession.has_successor()
     }
 
     /// Answers the running calls, then the close.
