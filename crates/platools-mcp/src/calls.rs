@@ -36,7 +36,11 @@ pub(crate) async fn call(
     level: Option<LogLevel>,
 ) -> Result<CallToolResult, ErrorData> {
     let CallToolRequestParams { name, arguments, .. } = params;
-    let catalog = shared.catalog();
+    let mut catalog = shared.catalog();
+    if catalog.structure(&name).is_none() {
+        shared.server.until_ready().await;
+        catalog = shared.catalog();
+    }
     let structure = catalog.structure(&name).ok_or_else(|| unknown(&name, catalog.names()))?;
     let parts = request.extensions.get::<Parts>();
     let begun = parts.and_then(|parts| parts.extensions.get::<Adopted>()?.take());

@@ -1,8 +1,11 @@
 //! The server and what it says about itself. Must not know transports.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared as SharedFuture};
 use platools::CallContext;
 use platools::intake::Door;
 
@@ -24,6 +27,7 @@ pub struct McpServer {
     pub(crate) instructions: Option<String>,
     pub(crate) page: usize,
     pub(crate) caller: CallContext,
+    ready: Option<SharedFuture<BoxFuture<'static, ()>>>,
 }
 
 impl McpServer {
@@ -39,6 +43,7 @@ impl McpServer {
             instructions: None,
             page: PAGE,
             caller: CallContext::builder().build(),
+            ready: None,
         }
     }
 
@@ -86,6 +91,20 @@ impl McpServer {
     pub fn caller(mut self, caller: CallContext) -> Self {
         self.caller = caller;
         self
+    }
+
+    /// Holds back `tools/list`, and calls of tools that are not known, until `ready` resolves, for a host whose tools
+    /// come in its first moments. `ready` must resolve within the time that clients wait, which is a minute for most.
+    pub fn ready(mut self, ready: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.ready = Some(ready.boxed().shared());
+        self
+    }
+
+    /// Resolves when the tools are all there.
+    pub(crate) async fn until_ready(&self) {
+        if let Some(ready) = &self.ready {
+            ready.clone().await;
+        }
     }
 
     pub(crate) fn shared(self) -> Arc<Shared> {

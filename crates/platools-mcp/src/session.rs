@@ -132,6 +132,7 @@ impl ServerHandler for Session {
         request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        self.shared.server.until_ready().await;
         let cursor = request.and_then(|request| request.cursor);
         let page = self.shared.catalog().page(cursor.as_deref(), self.shared.server.page);
         let (tools, next) =
