@@ -36,11 +36,14 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
         return Err(Failure::Failed(Some(text)));
     }
     local.init_logging("info,rmcp=error");
-    let tools = local.host().tools().len();
-    let server = McpServer::new(local.host().door()).name("platools");
+    let (ready, table) = (local.ready(), local.host().tools().clone());
+    let server = McpServer::new(local.host().door()).name("platools").ready(async move {
+        ready.await;
+        tracing::info!(tools = table.len(), "the tools are there");
+    });
     let failed = |error: platools_mcp::McpError| Failure::Failed(Some(error.to_string()));
     if !options.http {
-        tracing::info!(tools, "serving MCP on standard input and output");
+        tracing::info!("serving MCP on standard input and output");
         let outcome = server.serve_stdio().await.map_err(failed);
         local.stop().await;
         return outcome;
@@ -53,7 +56,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     let http = server.http(token).map_err(|error| Failure::Usage(error.to_string()))?;
     let listener = http.bind((options.host.as_str(), options.port)).await;
     let listener = listener.map_err(|error| Failure::Usage(error.to_string()))?;
-    tracing::info!(tools, url = listener.url(), "serving MCP over HTTP");
+    tracing::info!(url = listener.url(), "serving MCP over HTTP");
     let outcome = listener.serve().await.map_err(failed);
     local.stop().await;
     outcome

@@ -38,8 +38,8 @@ mod template;
 mod traces;
 
 pub use self::config::{ConfigError, Problem, schema};
-pub use self::report::{CallbackReport, Local, Report, ToolReport, check, local};
-pub use self::run::{SidecarError, run};
+pub use self::report::{CallbackReport, Report, ToolReport, check, local};
+pub use self::run::{Local, SidecarError, run};
 
 /// A file to begin with: every kind of tool, with comments.
 pub const STARTER: &str = include_str!("starter.toml");

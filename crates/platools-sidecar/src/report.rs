@@ -3,12 +3,9 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use platools::{LocalHost, Platools};
-
 use crate::config::{ConfigError, Problem};
 use crate::plan::Plan;
-use crate::run::{ConfigFile, SidecarError, Upstreams, check_hosts, init_logging};
-use crate::traces::Traces;
+use crate::run::{ConfigFile, Local, SidecarError, check_hosts};
 
 /// What a file describes, once everything in it is right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,60 +87,13 @@ pub async fn check(file: &Path) -> Result<Report, ConfigError> {
     })
 }
 
-/// The tools of a file in this process, without a platform: for an MCP server of them, and for tests.
-///
-/// What it refers to runs for as long as this exists.
-#[derive(Debug)]
-pub struct Local {
-    host: LocalHost,
-    upstreams: Upstreams,
-    traces: Traces,
-    is_empty: bool,
-}
-
-impl Local {
-    /// What runs the tools.
-    pub fn host(&self) -> &LocalHost {
-        &self.host
-    }
-
-    /// Returns whether the file has no tools: none of its own, and no MCP server that brings some.
-    pub fn is_empty(&self) -> bool {
-        self.is_empty
-    }
-
-    /// Logs lines for people at `level`, and hands the spans of calls to the collector of the file's `[traces]`;
-    /// `RUST_LOG` wins over the level. Does nothing when the program has a subscriber already.
-    pub fn init_logging(&self, level: &str) {
-        init_logging(level, self.traces.layer());
-    }
-
-    /// Ends the MCP servers that it started, and sends the spans that are left.
-    pub async fn stop(mut self) {
-        self.upstreams.stop().await;
-        self.traces.end().await;
-    }
-}
-
 /// Makes the tools of a file, and starts the MCP servers that it names. Its `[[entity]]` sections are checked all the
 /// same, and then not used.
 ///
 /// # Errors
 /// When the file cannot be used.
 pub async fn local(file: &Path) -> Result<Local, SidecarError> {
-    let plan = planned(file).await?;
-    let is_empty = plan.tools.is_empty() && plan.upstreams.is_empty();
-    let tools = plan.tools.iter().map(|planned| planned.tool.clone());
-    let mut platools = Platools::builder().tools(tools);
-    if let Some(plan) = plan.authenticator {
-        platools = platools.shared_authenticator(plan.authenticator);
-    }
-    let traces = Traces::start(plan.traces.as_ref()).map_err(SidecarError::Host)?;
-    let host = platools.build_local().map_err(|error| SidecarError::Host(error.to_string()))?;
-    let mut upstreams = Upstreams::default();
-    upstreams.change(&plan.upstreams).await;
-    upstreams.follow_locally(&host);
-    Ok(Local { host, upstreams, traces, is_empty })
+    Local::start(planned(file).await?)
 }
 
 async fn planned(file: &Path) -> Result<Plan, ConfigError> {

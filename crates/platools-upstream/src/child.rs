@@ -9,6 +9,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::config::ServerProgram;
 use crate::error::shorten;
+#[cfg(unix)]
+use crate::group::ProcessGroup;
 use crate::ration::Ration;
 
 /// How long a server has to end by itself once its input is closed, and again once it is asked to.
@@ -20,11 +22,9 @@ const MAX_LINE: u64 = 8 << 10;
 /// A running server. Dropped, it is killed with all that it started.
 pub(crate) struct ServerProcess {
     child: Child,
-    group: Group,
+    #[cfg(unix)]
+    group: ProcessGroup,
 }
-
-/// A process group, until it is known to be gone.
-struct Group(Option<u32>);
 
 impl ServerProcess {
     /// Starts the program `name` in the log.
@@ -44,13 +44,19 @@ impl ServerProcess {
         #[cfg(unix)]
         command.process_group(0);
         let mut child = command.spawn()?;
-        let group = Group(child.id());
+        #[cfg(unix)]
+        let group = ProcessGroup::of(&child, Duration::ZERO);
         let missing = || io::Error::other("a standard stream is missing");
         let stdin = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let stderr = child.stderr.take().ok_or_else(missing)?;
         tokio::spawn(log_lines(name.to_owned(), stderr));
-        Ok((Self { child, group }, stdin, stdout))
+        let process = Self {
+            child,
+            #[cfg(unix)]
+            group,
+        };
+        Ok((process, stdin, stdout))
     }
 
     /// Resolves when the program has ended; what it started may go on. May be dropped at any time.
@@ -63,44 +69,18 @@ impl ServerProcess {
     pub(crate) async fn end(&mut self) -> io::Result<ExitStatus> {
         let mut ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         if ended.is_err() {
+            #[cfg(unix)]
             self.group.ask();
             ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         }
+        #[cfg(unix)]
         self.group.kill();
+        #[cfg(not(unix))]
+        let _ = self.child.start_kill();
         match ended {
             Ok(status) => status,
             Err(_) => self.child.wait().await,
         }
-    }
-}
-
-impl Group {
-    /// Asks all of the group to end.
-    fn ask(&self) {
-        #[cfg(unix)]
-        self.signal(rustix::process::Signal::TERM);
-    }
-
-    /// Ends all of the group; only once, since the number may be another's later.
-    fn kill(&mut self) {
-        #[cfg(unix)]
-        self.signal(rustix::process::Signal::KILL);
-        self.0 = None;
-    }
-
-    #[cfg(unix)]
-    fn signal(&self, signal: rustix::process::Signal) {
-        let group = self.0.and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?));
-        if let Some(group) = group {
-            // Nobody left is fine.
-            let _ = rustix::process::kill_process_group(group, signal);
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 

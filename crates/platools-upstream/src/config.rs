@@ -1,8 +1,12 @@
 //! What an upstream is told: where the server is, and which of its tools are taken under which names.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use platools::ToolSpec;
+use platools::host::StateDir;
 
 use crate::Bearer;
 
@@ -65,6 +69,9 @@ impl fmt::Debug for ServerProgram {
     }
 }
 
+/// Changes the declaration of a tool.
+pub(crate) type Declare = Arc<dyn Fn(ToolSpec) -> ToolSpec + Send + Sync>;
+
 /// Where a server is.
 #[derive(Clone)]
 pub(crate) enum Source {
@@ -92,6 +99,8 @@ pub struct UpstreamConfig {
     pub(crate) source: Source,
     pub(crate) prefix: String,
     pub(crate) only: Option<Vec<String>>,
+    pub(crate) declare: Option<Declare>,
+    pub(crate) remember_in: Option<StateDir>,
     pub(crate) start_timeout: Duration,
     pub(crate) max_result: usize,
     pub(crate) first_wait: Duration,
@@ -106,6 +115,8 @@ impl UpstreamConfig {
             source,
             prefix: String::new(),
             only: None,
+            declare: None,
+            remember_in: None,
             start_timeout: Duration::from_secs(30),
             max_result: 1 << 20,
             first_wait: Duration::from_secs(1),
@@ -147,6 +158,29 @@ impl UpstreamConfig {
         self
     }
 
+    /// Changes the declaration of each tool, for example to limit its calls. Its name is the final one already.
+    ///
+    /// ```
+    /// use platools_upstream::{ServerProgram, UpstreamConfig};
+    ///
+    /// let config = UpstreamConfig::program("files", ServerProgram::new("mcp-server-filesystem").arg("/srv/files"))
+    ///     .declared_as(|spec| spec.concurrency(4));
+    /// ```
+    pub fn declared_as(mut self, declare: impl Fn(ToolSpec) -> ToolSpec + Send + Sync + 'static) -> Self {
+        self.declare = Some(Arc::new(declare));
+        self
+    }
+
+    /// Remembers the tools that the server declared last in a file of this directory. After a restart are declared
+    /// until the server is up, and calls of them are answered with the reason why it is not. Without a directory they are
+    /// remembered within the process only.
+    ///
+    /// The file is ignored if the server's name, command or URL was another, or if it is corrupt or larger than 16 MiB.
+    pub fn remember_in(mut self, directory: StateDir) -> Self {
+        self.remember_in = Some(directory);
+        self
+    }
+
     /// How long starting and the handshake may take, and a list of tools; 30 s unless said otherwise.
     pub fn start_timeout(mut self, time: Duration) -> Self {
         self.start_timeout = time;
@@ -171,6 +205,18 @@ impl UpstreamConfig {
     pub fn look_every(mut self, time: Duration) -> Self {
         self.look = time.max(Duration::from_millis(10));
         self
+    }
+
+    /// What the server is reached by, without secrets that are rotated: those do not make another server of it.
+    pub(crate) fn source_parts(&self) -> Vec<Option<&str>> {
+        match &self.source {
+            Source::Program(program) => {
+                let folder = program.folder.as_deref().and_then(Path::to_str);
+                let arguments = program.arguments.iter().map(|argument| Some(argument.as_str()));
+                [Some("program"), program.program.to_str(), folder].into_iter().chain(arguments).collect()
+            }
+            Source::Url { url, .. } => vec![Some("url"), Some(url)],
+        }
     }
 
     /// The most that one message may have, in bytes. Lists of tools are often longer than results may be.

@@ -1,7 +1,8 @@
 //! MCP servers as tools of a [`platools`] host.
 //!
 //! [`Upstream`] keeps one server connected and publishes its tools; [`keep_in_step`] adds them to a host and removes
-//! them as the server's list changes. [`Client`] is for programs that only list and call. [`ArgumentSchema`] checks
+//! them as the server's list changes. A server that is down keeps its tools, and with
+//! [`UpstreamConfig::remember_in`] across restarts too. [`Client`] is for programs that only list and call. [`ArgumentSchema`] checks
 //! arguments against a JSON Schema that is known only at run time.
 //!
 //! ```no_run
@@ -13,7 +14,7 @@
 //! let host = Platools::builder().tools([]).build_local()?;
 //! let program = ServerProgram::new("mcp-server-filesystem").arg("/srv/files");
 //! let upstream = Upstream::start(UpstreamConfig::program("files", program));
-//! tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone(), |tool| tool));
+//! tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone()));
 //! upstream.up().await;
 //! for tool in host.tools().list() {
 //!     println!("{}", tool.name());
@@ -25,12 +26,15 @@
 //!
 //! | file | contents |
 //! | --- | --- |
-//! | `supervisor`, `config` | a supervised upstream: connect, list, reconnect |
+//! | `supervisor`, `config` | a supervised upstream, whose configuration may change while calls run |
+//! | `lane` | one kept connection: connect, list, reconnect |
+//! | `memory` | the tools that a server declared last, in a file |
 //! | `tools` | the published tools, and how hosts follow their changes |
 //! | `client` | connect, list and call, without supervision |
 //! | `link` | one connection: handshake, lists, calls with progress and cancellation |
 //! | `http`, `quiet` | the HTTP transport, and a client whose errors do not quote the URL |
-//! | `stdio`, `child` | the transport to a program, and the end of its process group |
+//! | `stdio`, `child` | the transport to a program |
+//! | `group` | all processes of a program, and how they end |
 //! | `remote` | a tool at a server, with the schema that checks its arguments |
 //! | `arguments` | arguments checked against a JSON Schema, mistakes explained for a model |
 //! | `ration` | limits how much of a server's output is logged |
@@ -46,8 +50,12 @@ mod client;
 mod config;
 mod convert;
 mod error;
+#[cfg(unix)]
+mod group;
 mod http;
+mod lane;
 mod link;
+mod memory;
 mod quiet;
 mod ration;
 mod remote;
@@ -59,6 +67,8 @@ pub use crate::arguments::ArgumentSchema;
 pub use crate::client::Client;
 pub use crate::config::{ServerProgram, UpstreamConfig};
 pub use crate::error::UpstreamError;
+#[cfg(unix)]
+pub use crate::group::ProcessGroup;
 pub use crate::http::{Bearer, check_url};
 pub use crate::supervisor::{Upstream, UpstreamState};
-pub use crate::tools::{ToolChanges, keep_in_step};
+pub use crate::tools::{ToolChanges, UpstreamChanges, keep_in_step};

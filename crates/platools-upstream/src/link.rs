@@ -1,6 +1,7 @@
 //! One connection to an MCP server: the handshake, lists, and calls that can be watched and taken back.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use rmcp::service::{
 };
 use rmcp::transport::Transport;
 use rmcp::{ClientHandler, RoleClient};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +41,7 @@ struct Ears {
     /// The server's tools are others now.
     changed: Arc<Notify>,
     /// How many calls wait for their answer.
-    running: Arc<watch::Sender<usize>>,
+    running: Arc<AtomicUsize>,
 }
 
 impl Ears {
@@ -139,13 +140,7 @@ impl Link {
 impl Caller {
     /// Whether calls wait for their answer.
     pub(crate) fn is_busy(&self) -> bool {
-        *self.ears.running.borrow() > 0
-    }
-
-    /// Resolves when no call waits for its answer any more.
-    pub(crate) async fn idle(&self) {
-        // The sender is this one's own: there is no other end to wait for.
-        let _ = self.ears.running.subscribe().wait_for(|running| *running == 0).await;
+        self.ears.running.load(Ordering::Relaxed) > 0
     }
 
     /// All tools that the server declares, within `time`.
@@ -186,7 +181,7 @@ impl Caller {
         let handle = self.peer.send_request_with_option(request, options).await?;
         let mut call =
             Call { caller: self, id: Some(handle.id.clone()), token: handle.progress_token.clone() };
-        self.ears.running.send_modify(|running| *running += 1);
+        self.ears.running.fetch_add(1, Ordering::Relaxed);
         if progress.is_enabled() {
             self.ears.listeners().insert(call.token.clone(), progress);
         }
@@ -234,7 +229,7 @@ struct Call<'a> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        self.caller.ears.running.send_modify(|running| *running -= 1);
+        self.caller.ears.running.fetch_sub(1, Ordering::Relaxed);
         self.caller.ears.listeners().remove(&self.token);
         let Some(id) = self.id.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };

@@ -1,37 +1,26 @@
-//! An upstream that is kept: connected, asked for its tools, and connected again when it went away.
+//! An upstream that is kept, and whose configuration may change without losing a call.
 //!
 //! Its tools stay declared while it is down: a call is answered at once and says when the upstream is tried again.
 //! Declaring them away and back with every crash would make agents lose them, and the platform's list flap.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use platools::{Progress, Tool, ToolCall, ToolError, ToolResult};
-use platools_net::Backoff;
-use serde_json::{Map, Value};
-use tokio::sync::{Notify, watch};
+use platools::{Tool, ToolSpec};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::config::{Source, UpstreamConfig};
-use crate::link::{Caller, Link};
+use crate::config::UpstreamConfig;
+use crate::lane::{Lane, LaneState};
+use crate::memory::Memory;
 use crate::remote::Remote;
-use crate::stdio::StdioTransport;
-use crate::tools::{Taken, ToolChanges};
-use crate::{UpstreamError, http};
+use crate::tools::{Taken, ToolChanges, UpstreamChanges};
 
-/// After how long a connection counts as one that holds, so that the next wait is the shortest again.
-const STABLE: Duration = Duration::from_secs(30);
-
-/// How long a list of tools is good for at least, whatever a server says.
-const BETWEEN: Duration = Duration::from_secs(1);
-
-/// How often a server at a URL is looked at while calls wait for it.
-const GLANCE: Duration = Duration::from_secs(3);
-
-/// How an upstream is.
+/// The state of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UpstreamState {
@@ -42,7 +31,7 @@ pub enum UpstreamState {
         /// How many tools are taken from it.
         tools: usize,
     },
-    /// It is not there.
+    /// It cannot be reached.
     Down {
         /// Why.
         reason: String,
@@ -64,7 +53,7 @@ pub enum UpstreamState {
 /// let host = Platools::builder().tools([]).build_local()?;
 /// let config = UpstreamConfig::program("files", ServerProgram::new("mcp-server-filesystem").arg("/srv/files"));
 /// let upstream = Upstream::start(config);
-/// tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone(), |tool| tool));
+/// tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone()));
 /// upstream.up().await;
 /// // … and at the end:
 /// upstream.stop().await;
@@ -74,47 +63,110 @@ pub enum UpstreamState {
 pub struct Upstream {
     shared: Arc<Shared>,
     tools: watch::Receiver<Vec<Tool>>,
+    orders: watch::Sender<Order>,
     stop: CancellationToken,
     running: JoinHandle<()>,
 }
 
-/// What the upstream's task and its tools share.
-pub(crate) struct Shared {
-    config: UpstreamConfig,
+/// How the upstream should be.
+#[derive(Clone)]
+struct Order {
+    config: Arc<UpstreamConfig>,
+    /// Another number asks for another connection.
+    connection: u64,
+}
+
+/// What the supervisor and the tools share.
+struct Shared {
+    name: String,
     state: watch::Sender<UpstreamState>,
-    /// Calls tools, while the upstream is up.
-    caller: Mutex<Option<Caller>>,
-    /// A call found that the connection may be gone.
-    suspected: Notify,
+    /// The connection that calls go to.
+    lane: Mutex<Arc<Lane>>,
+    /// The connection that will replace it once it is up.
+    next: Mutex<Option<Arc<Lane>>>,
+    /// All calls, whatever the connection.
+    calls: TaskTracker,
+    /// Whether the server's tools are known, from itself or from the last run.
+    is_known: AtomicBool,
 }
 
 impl Upstream {
-    /// Connects, and keeps connecting. Has to be called within a tokio runtime.
+    /// Connects, and keeps connecting. Needs a tokio runtime.
     pub fn start(config: UpstreamConfig) -> Self {
+        let config = Arc::new(config);
+        let lane = Lane::start(Arc::clone(&config));
         let shared = Arc::new(Shared {
-            config,
+            name: config.name.clone(),
             state: watch::Sender::new(UpstreamState::Starting),
-            caller: Mutex::default(),
-            suspected: Notify::new(),
+            lane: Mutex::new(Arc::clone(&lane)),
+            next: Mutex::default(),
+            calls: TaskTracker::new(),
+            is_known: AtomicBool::new(false),
         });
         let stop = CancellationToken::new();
+        let (orders, received) = watch::channel(Order { config: Arc::clone(&config), connection: 0 });
         // The task alone has the sender: tools live on in hosts, and those who follow have to learn of the end.
         let (sender, tools) = watch::channel(Vec::new());
-        let running = tokio::spawn(run(Arc::clone(&shared), sender, stop.clone()));
-        Self { shared, tools, stop, running }
+        let mut supervisor = Supervisor {
+            shared: Arc::clone(&shared),
+            taken: Taken::new(sender),
+            specs: Arc::default(),
+            memory: None,
+            orders: received,
+            config,
+            connection: 0,
+            state: lane.subscribe(),
+            next: None,
+            leaving: TaskTracker::new(),
+            stop: stop.clone(),
+        };
+        supervisor.remember();
+        let running = tokio::spawn(supervisor.run());
+        Self { shared, tools, orders, stop, running }
+    }
+
+    /// Changes what is taken from the server and how it is declared, without another connection: prefix, selection and
+    /// [`declared_as`](UpstreamConfig::declared_as). Everything else of the configuration is left as it was.
+    pub fn apply(&self, config: UpstreamConfig) {
+        self.orders.send_modify(|order| order.config = Arc::new(config));
+    }
+
+    /// Connects anew, by another configuration. The old connection serves all calls until the new one is up, and ends when
+    /// its last call has; tools that both have are not touched. A connection that is down is replaced at once.
+    pub fn switch_to(&self, config: UpstreamConfig) {
+        self.orders.send_modify(|order| {
+            order.config = Arc::new(config);
+            order.connection += 1;
+        });
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.shared.config.name
+        &self.shared.name
     }
 
-    /// How it is at the moment.
+    /// Its current state.
     pub fn state(&self) -> UpstreamState {
         self.shared.state.borrow().clone()
     }
 
-    /// Resolves once the first attempt has an outcome, and says it.
+    /// The state of the connection that is to replace the current one once it is up, after
+    /// [`switch_to`](Self::switch_to).
+    pub fn replacement(&self) -> Option<UpstreamState> {
+        self.shared.next().as_ref().map(|lane| match lane.state() {
+            LaneState::Starting => UpstreamState::Starting,
+            LaneState::Up(specs) => UpstreamState::Up { tools: specs.len() },
+            LaneState::Down { reason, retry_at } => UpstreamState::Down { reason, retry_at },
+            LaneState::Stopped => UpstreamState::Stopped,
+        })
+    }
+
+    /// Whether its tools are known: the server has declared them, or they are [remembered](UpstreamConfig::remember_in).
+    pub fn is_known(&self) -> bool {
+        self.shared.is_known.load(Ordering::Acquire)
+    }
+
+    /// Resolves once the first attempt has an outcome, and returns it.
     pub async fn first_outcome(&self) -> UpstreamState {
         self.when(|state| *state != UpstreamState::Starting).await
     }
@@ -135,6 +187,11 @@ impl Upstream {
         found.map_or(UpstreamState::Stopped, |state| state.clone())
     }
 
+    /// Tells when its state or its tools change, from now on.
+    pub fn changes(&self) -> UpstreamChanges {
+        UpstreamChanges { state: self.shared.state.subscribe(), tools: self.tools.clone() }
+    }
+
     /// Its tools, now and whenever they change.
     pub fn tools(&self) -> ToolChanges {
         ToolChanges::new(self.tools.clone())
@@ -142,9 +199,8 @@ impl Upstream {
 
     /// Resolves when no call of its tools waits for an answer.
     pub async fn idle(&self) {
-        if let Some(caller) = self.shared.caller() {
-            caller.idle().await;
-        }
+        self.shared.calls.close();
+        self.shared.calls.wait().await;
     }
 
     /// Ends the connection, and the program with all that it started. Its tools answer that it was stopped.
@@ -169,191 +225,189 @@ impl fmt::Debug for Upstream {
     }
 }
 
-async fn run(shared: Arc<Shared>, tools: watch::Sender<Vec<Tool>>, stop: CancellationToken) {
-    let config = &shared.config;
-    let name = config.name.as_str();
-    let mut taken = Taken::new(tools);
-    let mut failures = 0_u32;
-    let backoff = Backoff::new(config.first_wait, config.longest_wait).jitter(0.5..=1.0);
-    loop {
-        let reason = tokio::select! {
-            () = stop.cancelled() => break,
-            outcome = open(config) => match outcome {
-                Err(error) => error.to_string(),
-                Ok((link, specs)) => {
-                    let since = Instant::now();
-                    shared.set_caller(Some(link.caller().clone()));
-                    let count = shared.publish(&mut taken, specs);
-                    tracing::info!(upstream = name, tools = count, "the MCP server is up");
-                    let reason = shared.serve(&link, &mut taken, &stop).await;
-                    shared.set_caller(None);
-                    link.close().await;
-                    if since.elapsed() >= STABLE {
-                        failures = 0;
-                    }
-                    match reason {
-                        Some(reason) => reason,
-                        None => break,
-                    }
-                }
-            },
-        };
-        let wait = backoff.wait(failures);
-        failures = failures.saturating_add(1);
-        tracing::warn!(upstream = name, reason, wait_ms = wait.as_millis(), "the MCP server is down");
-        let retry_at = std::time::Instant::now() + wait;
-        shared.state.send_replace(UpstreamState::Down { reason, retry_at });
-        tokio::select! {
-            () = stop.cancelled() => break,
-            () = tokio::time::sleep(wait) => {}
-        }
-    }
-    shared.set_caller(None);
-    shared.state.send_replace(UpstreamState::Stopped);
-}
-
-/// A connection, and the tools that there are.
-async fn open(config: &UpstreamConfig) -> Result<(Link, Vec<platools::ToolSpec>), UpstreamError> {
-    let (time, max_result) = (config.start_timeout, config.max_result);
-    let link = match &config.source {
-        Source::Program(program) => {
-            let transport = StdioTransport::start(&config.name, program, config.max_message());
-            let transport = transport.map_err(|error| UpstreamError::Start {
-                program: program.program.display().to_string(),
-                problem: error.to_string(),
-            })?;
-            Link::open(transport, time, max_result).await?
-        }
-        Source::Url { url, bearer, client } => {
-            let url = http::endpoint(url, bearer.is_some())?;
-            let client = client.clone().map_or_else(|| http::client(&url), Ok)?;
-            let transport = http::transport(client, &url, bearer.as_ref(), config.max_message());
-            Link::open(transport, time, max_result).await?
-        }
-    };
-    match link.caller().list(time).await {
-        Ok(specs) => Ok((link, specs)),
-        Err(error) => {
-            link.close().await;
-            Err(error)
-        }
-    }
-}
-
 impl Shared {
-    fn caller(&self) -> Option<Caller> {
-        self.caller.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn lane(&self) -> MutexGuard<'_, Arc<Lane>> {
+        self.lane.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_caller(&self, caller: Option<Caller>) {
-        *self.caller.lock().unwrap_or_else(PoisonError::into_inner) = caller;
+    fn next(&self) -> MutexGuard<'_, Option<Arc<Lane>>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the tools in step until the connection is gone, and says why it is; `None` when it was told to stop.
-    async fn serve(
-        self: &Arc<Self>,
-        link: &Link,
-        taken: &mut Taken,
-        stop: &CancellationToken,
-    ) -> Option<String> {
-        let by_url = matches!(self.config.source, Source::Url { .. });
-        let ended = if by_url { "the connection ended" } else { "its process ended" };
-        let mut looked = Instant::now();
-        loop {
-            // A server that says so again and again is asked no more often than that.
-            let rested = looked + BETWEEN.min(self.config.look);
-            let glance = GLANCE.min(self.config.look);
-            tokio::select! {
-                () = stop.cancelled() => return None,
-                () = link.ended() => return Some(ended.to_owned()),
-                () = async { link.changed().await; tokio::time::sleep_until(rested).await } => {}
-                () = self.suspected.notified() => {}
-                () = tokio::time::sleep(glance), if by_url => {
-                    // Nobody says that a server far away is gone, least of all to those who wait for its answer.
-                    if !link.caller().is_busy() && looked.elapsed() < self.config.look {
-                        continue;
-                    }
-                }
+    /// The connection for a call, counted there. Under the lock, so that a connection that is replaced gets no more.
+    fn enter(&self) -> (Arc<Lane>, [TaskTrackerToken; 2]) {
+        let lane = self.lane();
+        (Arc::clone(&lane), [lane.enter(), self.calls.token()])
+    }
+
+    /// A tool that calls `remote` of the server.
+    fn tool(self: &Arc<Self>, remote: String, spec: ToolSpec) -> Tool {
+        let (shared, about) = (Arc::clone(self), Arc::clone(self));
+        let remote = Arc::new(Remote::new(remote));
+        let declared = spec.input_schema.clone();
+        let tool = Tool::new(spec, move |call| {
+            let (shared, remote) = (Arc::clone(&shared), Arc::clone(&remote));
+            let schema = remote.schema(&declared, &shared.name);
+            let checked =
+                schema.map_or_else(|| call.arguments.parse(), |schema| schema.check(&call.arguments));
+            async move {
+                let (lane, _counted) = shared.enter();
+                lane.call(&remote.name, checked?, &call).await
             }
-            looked = Instant::now();
-            // Whatever the reason to look was, the list tells whether the server is there, too.
-            let listed = tokio::select! {
-                () = stop.cancelled() => return None,
-                listed = link.caller().list(self.config.start_timeout) => listed,
-            };
-            match listed {
-                Ok(specs) => drop(self.publish(taken, specs)),
-                Err(UpstreamError::Closed) => return Some(ended.to_owned()),
-                Err(error) if error.is_of_the_connection() => return Some(error.to_string()),
-                Err(error) => {
-                    tracing::warn!(upstream = self.config.name, %error, "the tools cannot be listed; the old ones stay");
-                }
-            }
-        }
-    }
-
-    /// Makes tools of what the server declares, and tells those who follow if something is new.
-    fn publish(self: &Arc<Self>, taken: &mut Taken, specs: Vec<platools::ToolSpec>) -> usize {
-        let count = taken.take(&self.config, specs, |remote, spec| {
-            let (shared, about) = (Arc::clone(self), Arc::clone(self));
-            let remote = Arc::new(Remote::new(remote));
-            let declared = spec.input_schema.clone();
-            let tool = Tool::new(spec, move |call| {
-                let (shared, remote) = (Arc::clone(&shared), Arc::clone(&remote));
-                let schema = remote.schema(&declared, &shared.config.name);
-                let checked =
-                    schema.map_or_else(|| call.arguments.parse(), |schema| schema.check(&call.arguments));
-                async move { shared.call(&remote.name, checked?, &call).await }
-            });
-            tool.down_while(move || about.down_reason())
         });
-        self.state.send_if_modified(|state| {
-            let up = UpstreamState::Up { tools: count };
-            let changes = *state != up;
-            *state = up;
-            changes
-        });
-        count
-    }
-
-    /// Why its tools are down, while they are.
-    fn down_reason(&self) -> Option<String> {
-        let name = &self.config.name;
-        match &*self.state.borrow() {
-            UpstreamState::Down { reason, .. } => Some(format!("the MCP server `{name}` is down ({reason})")),
-            UpstreamState::Stopped => Some(format!("the MCP server `{name}` was stopped")),
-            UpstreamState::Starting | UpstreamState::Up { .. } => None,
-        }
-    }
-
-    async fn call(&self, tool: &str, arguments: Map<String, Value>, call: &ToolCall) -> ToolResult {
-        let Some(caller) = self.caller() else { return Err(self.absent()) };
-        let progress = call.extract::<Progress>()?;
-        caller.call(tool, arguments, progress).await.unwrap_or_else(|error| {
-            if error.is_of_the_connection() {
-                self.suspected.notify_one();
-            }
-            Err(error.into_tool_error(&self.config.name))
+        tool.down_while(move || {
+            let lane = Arc::clone(&about.lane());
+            lane.down_reason()
         })
     }
+}
 
-    /// What a call is answered while there is no connection.
-    fn absent(&self) -> ToolError {
-        let name = &self.config.name;
-        match &*self.state.borrow() {
-            UpstreamState::Down { reason, retry_at } => {
-                let wait = retry_at.saturating_duration_since(std::time::Instant::now());
-                let seconds = wait.as_secs() + 1;
-                let text = format!(
-                    "the MCP server `{name}` is down ({reason}); it is tried again in about {seconds} s"
-                );
-                ToolError::user(text).with_retry_after(wait)
-            }
-            UpstreamState::Stopped => ToolError::user(format_args!("the MCP server `{name}` was stopped")),
-            UpstreamState::Starting | UpstreamState::Up { .. } => {
-                let text = format!("the MCP server `{name}` is being connected: call again in a moment");
-                ToolError::user(text).with_retry_after(Duration::from_secs(1))
+/// Carries out the orders: one connection, and at times another one that will replace it.
+struct Supervisor {
+    shared: Arc<Shared>,
+    taken: Taken,
+    /// The tools as the server declared them last.
+    specs: Arc<Vec<ToolSpec>>,
+    memory: Option<Memory>,
+    orders: watch::Receiver<Order>,
+    config: Arc<UpstreamConfig>,
+    connection: u64,
+    /// Of the current connection.
+    state: watch::Receiver<LaneState>,
+    next: Option<(Arc<Lane>, watch::Receiver<LaneState>)>,
+    leaving: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Supervisor {
+    async fn run(mut self) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break,
+                Ok(()) = self.orders.changed() => self.on_order(),
+                () = is_up(&mut self.next) => self.switch(),
+                Ok(()) = self.state.changed() => self.on_state().await,
             }
         }
+        let lane = Arc::clone(&self.shared.lane());
+        if let Some((next, _)) = self.next.take() {
+            next.end().await;
+        }
+        lane.end().await;
+        self.leaving.close();
+        self.leaving.wait().await;
+        self.shared.state.send_replace(UpstreamState::Stopped);
+    }
+
+    fn on_order(&mut self) {
+        let order = self.orders.borrow_and_update().clone();
+        self.config = order.config;
+        if order.connection != self.connection {
+            self.connection = order.connection;
+            let lane = Lane::start(Arc::clone(&self.config));
+            if let Some((superseded, _)) = self.next.take() {
+                self.let_go(superseded);
+            }
+            let state = lane.subscribe();
+            self.set_next(Some((lane, state)));
+            let is_up = matches!(*self.state.borrow(), LaneState::Up(_));
+            if !is_up {
+                self.switch();
+            }
+        }
+        if self.shared.is_known.load(Ordering::Acquire) {
+            self.take();
+        }
+    }
+
+    fn set_next(&mut self, next: Option<(Arc<Lane>, watch::Receiver<LaneState>)>) {
+        *self.shared.next() = next.as_ref().map(|(lane, _)| Arc::clone(lane));
+        self.next = next;
+    }
+
+    /// Goes over to the next connection, whatever its state.
+    fn switch(&mut self) {
+        let Some((lane, mut state)) = self.next.take() else { return };
+        self.set_next(None);
+        let old = std::mem::replace(&mut *self.shared.lane(), lane);
+        tracing::info!(upstream = self.shared.name, "the MCP server's new connection replaces the old one");
+        self.let_go(old);
+        state.mark_changed();
+        self.state = state;
+        self.memory = None;
+    }
+
+    /// Has a connection end once its calls are over.
+    fn let_go(&self, lane: Arc<Lane>) {
+        let stop = self.stop.clone();
+        self.leaving.spawn(async move {
+            tokio::select! {
+                () = lane.leave() => {}
+                () = stop.cancelled() => lane.end().await,
+            }
+        });
+    }
+
+    async fn on_state(&mut self) {
+        let state = self.state.borrow_and_update().clone();
+        let state = match state {
+            LaneState::Starting => UpstreamState::Starting,
+            LaneState::Up(specs) => {
+                self.specs = specs;
+                let tools = self.take();
+                self.shared.is_known.store(true, Ordering::Release);
+                self.save().await;
+                UpstreamState::Up { tools }
+            }
+            // The other one is no worse.
+            LaneState::Down { .. } if self.next.is_some() => return self.switch(),
+            LaneState::Down { reason, retry_at } => UpstreamState::Down { reason, retry_at },
+            LaneState::Stopped => return,
+        };
+        self.shared.state.send_if_modified(|known| {
+            let changes = *known != state;
+            *known = state;
+            changes
+        });
+    }
+
+    /// Makes tools of what the server declares, tells those who follow if something is new, and counts the tools.
+    fn take(&mut self) -> usize {
+        let shared = &self.shared;
+        self.taken.take(&self.config, &self.specs, |remote, spec| shared.tool(remote, spec))
+    }
+
+    /// Takes the tools of the last run until the server declares its own.
+    fn remember(&mut self) {
+        self.memory = Memory::of(&self.config);
+        if let Some(specs) = self.memory.as_mut().and_then(Memory::load) {
+            tracing::info!(
+                upstream = self.shared.name,
+                tools = specs.len(),
+                "the tools of the MCP server are those of the last run until it is up"
+            );
+            self.specs = Arc::new(specs);
+            self.take();
+            self.shared.is_known.store(true, Ordering::Release);
+        }
+    }
+
+    async fn save(&mut self) {
+        if self.memory.is_none() {
+            let lane = Arc::clone(&self.shared.lane());
+            self.memory = Memory::of(lane.config());
+        }
+        if let Some(memory) = &mut self.memory {
+            memory.save(&self.specs).await;
+        }
+    }
+}
+
+/// Resolves when the next connection is up; never without one.
+async fn is_up(next: &mut Option<(Arc<Lane>, watch::Receiver<LaneState>)>) {
+    let Some((_, state)) = next else { return std::future::pending().await };
+    if state.wait_for(|state| matches!(state, LaneState::Up(_))).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -8,6 +8,7 @@ use platools::{Tool, ToolSpec};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::UpstreamState;
 use crate::config::UpstreamConfig;
 
 /// The most that is complained about in the tools of one server: it may make up new names for ever.
@@ -15,8 +16,8 @@ const MAX_COMPLAINTS: usize = 100;
 
 /// The tools of an upstream as they were taken last. Those that did not change stay the same tools.
 pub(crate) struct Taken {
-    /// By the server's name: what it declared, and the tool.
-    known: HashMap<String, (ToolSpec, Tool)>,
+    /// By the server's name for it.
+    known: HashMap<String, Tool>,
     to: watch::Sender<Vec<Tool>>,
     /// What was complained about; lists come often, and complaints once.
     complaints: HashSet<String>,
@@ -33,7 +34,7 @@ impl Taken {
     pub(crate) fn take(
         &mut self,
         config: &UpstreamConfig,
-        specs: Vec<ToolSpec>,
+        specs: &[ToolSpec],
         make: impl Fn(String, ToolSpec) -> Tool,
     ) -> usize {
         let name = config.name.as_str();
@@ -65,15 +66,19 @@ impl Taken {
                 );
                 continue;
             }
+            let mut spec = spec.clone().rename(here);
+            if let Some(declare) = &config.declare {
+                spec = declare(spec);
+            }
             let tool = match old.remove(&remote) {
-                Some((known, tool)) if is_same(&known, &spec) => tool,
+                Some(known) if *known.spec() == spec => known,
                 _ => {
                     is_new = true;
-                    make(remote.clone(), spec.clone().rename(here))
+                    make(remote.clone(), spec)
                 }
             };
             current.push(tool.clone());
-            self.known.insert(remote, (spec, tool));
+            self.known.insert(remote, tool);
         }
         let count = current.len();
         if is_new || !old.is_empty() {
@@ -93,13 +98,6 @@ impl Taken {
             }
         }
     }
-}
-
-fn is_same(one: &ToolSpec, other: &ToolSpec) -> bool {
-    one.description == other.description
-        && one.input_schema == other.input_schema
-        && one.output_schema == other.output_schema
-        && one.annotations == other.annotations
 }
 
 /// A server's name for a tool, with `_` for what no name may have here.
@@ -146,40 +144,58 @@ impl ToolChanges {
     }
 }
 
-/// Keeps a table in step with the tools of an upstream, each passed through `adapt`, until the upstream is gone; then
-/// removes them. A tool that the table refuses is left out, and the log says why.
-pub async fn keep_in_step(mut changes: ToolChanges, table: ToolTable, adapt: impl Fn(Tool) -> Tool + Send) {
-    let mut there: HashMap<String, ToolSpec> = HashMap::new();
+/// Tells when an [`Upstream`](crate::Upstream) has changed: its state or its tools.
+#[derive(Debug, Clone)]
+pub struct UpstreamChanges {
+    pub(crate) state: watch::Receiver<UpstreamState>,
+    pub(crate) tools: watch::Receiver<Vec<Tool>>,
+}
+
+impl UpstreamChanges {
+    /// Waits for the next change; several since the last one count as one. Returns `false` when the upstream is gone for
+    /// good.
+    ///
+    /// Cancel safe.
+    pub async fn changed(&mut self) -> bool {
+        let changed = tokio::select! {
+            changed = self.state.changed() => changed,
+            changed = self.tools.changed() => changed,
+        };
+        self.state.mark_unchanged();
+        self.tools.mark_unchanged();
+        changed.is_ok()
+    }
+}
+
+/// Keeps a table in step with the tools of an upstream until the upstream is gone, then removes them. A tool that the
+/// table refuses is left out, and the log says why.
+pub async fn keep_in_step(mut changes: ToolChanges, table: ToolTable) {
+    let mut ours: HashMap<String, Tool> = HashMap::new();
     while let Some(tools) = changes.next().await {
-        let tools: Vec<Tool> = tools.into_iter().map(&adapt).collect();
-        let new: Vec<Tool> = tools
-            .iter()
-            .filter(|tool| !there.get(tool.name()).is_some_and(|old| is_same(old, tool.spec())))
-            .cloned()
-            .collect();
-        let names: HashSet<&str> = tools.iter().map(Tool::name).collect();
-        let mut gone: Vec<String> =
-            there.keys().filter(|name| !names.contains(name.as_str())).cloned().collect();
-        gone.extend(new.iter().map(|tool| tool.name().to_owned()).filter(|name| there.contains_key(name)));
+        let is_ours = |tool: &Tool| ours.get(tool.name()).is_some_and(|known| known.is_same(tool));
+        let new: Vec<Tool> = tools.iter().filter(|tool| !is_ours(tool)).cloned().collect();
+        let kept: HashSet<&str> = tools.iter().filter(|tool| is_ours(tool)).map(Tool::name).collect();
+        let gone: Vec<String> = ours.keys().filter(|name| !kept.contains(name.as_str())).cloned().collect();
         for name in &gone {
-            there.remove(name);
+            ours.remove(name);
         }
         let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
         if table.replace(&gone, new.clone()).is_ok() {
-            there.extend(new.into_iter().map(|tool| (tool.name().to_owned(), tool.spec().clone())));
+            ours.extend(new.into_iter().map(|tool| (tool.name().to_owned(), tool)));
             continue;
         }
         // One of them does not fit; the others do.
         let _ = table.replace(&gone, Vec::new());
         for tool in new {
-            let (name, spec) = (tool.name().to_owned(), tool.spec().clone());
-            match table.replace(&[], vec![tool]) {
-                Ok(()) => drop(there.insert(name, spec)),
-                Err(error) => tracing::warn!(tool = name, %error, "a tool of an MCP server is left out"),
+            match table.insert(tool.clone()) {
+                Ok(()) => drop(ours.insert(tool.name().to_owned(), tool)),
+                Err(error) => {
+                    tracing::warn!(tool = tool.name(), %error, "a tool of an MCP server is left out");
+                }
             }
         }
     }
-    let gone: Vec<&str> = there.keys().map(String::as_str).collect();
+    let gone: Vec<&str> = ours.keys().map(String::as_str).collect();
     let _ = table.replace(&gone, Vec::new());
 }
 
@@ -200,7 +216,7 @@ mod tests {
         let mut taken = Taken::new(watch::channel(Vec::new()).0);
         for round in 0..1_000 {
             let specs = vec![ToolSpec::new(format!("1-{round}")), ToolSpec::new("a"), ToolSpec::new("a")];
-            assert_eq!(taken.take(&config, specs, made), 1);
+            assert_eq!(taken.take(&config, &specs, made), 1);
         }
         assert_eq!((taken.complaints.len(), taken.known.len()), (MAX_COMPLAINTS, 1));
     }

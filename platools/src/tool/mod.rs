@@ -153,6 +153,20 @@ impl Tool {
         &self.spec.name
     }
 
+    /// Returns whether both are handles of one tool: clones of each other.
+    ///
+    /// ```
+    /// # use platools::{Tool, ToolOutput, ToolSpec};
+    /// let tool = Tool::new(ToolSpec::new("lookup"), |_| async { Ok(ToolOutput::null()) });
+    /// assert!(tool.is_same(&tool.clone()));
+    /// assert!(!tool.is_same(&tool.with_spec(|spec| spec.read_only(true))));
+    /// ```
+    pub fn is_same(&self, other: &Self) -> bool {
+        let probes = [&self.down, &other.down]
+            .map(|probe| probe.as_ref().map(|probe| Arc::as_ptr(probe).cast::<()>()));
+        Arc::ptr_eq(&self.spec, &other.spec) && probes[0] == probes[1]
+    }
+
     /// Returns whether the handler runs on the blocking pool.
     pub fn is_blocking(&self) -> bool {
         matches!(self.handler, Handler::Blocking(_))

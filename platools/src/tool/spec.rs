@@ -228,7 +228,7 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
 /// assert_eq!(spec.name, "cancel_order");
 /// assert_eq!(spec.annotations["destructiveHint"], true);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ToolSpec {
     /// The name that agents use.

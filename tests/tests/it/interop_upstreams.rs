@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use platools::{Platools, Tool};
+use platools::Platools;
 use platools_dev::DevPlatform;
 use platools_upstream::{ServerProgram, Upstream, UpstreamConfig, UpstreamState, keep_in_step};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ async fn bridged(config: UpstreamConfig, witness: &str) -> (DevPlatform, Running
     let builder = Platools::builder().url(platform.url()).secret(platform.secret().expose()).tools([]);
     let host = Running::start(builder.build().unwrap());
     let upstream = Upstream::start(config);
-    tokio::spawn(keep_in_step(upstream.tools(), host.handle.tools().clone(), |tool: Tool| tool));
+    tokio::spawn(keep_in_step(upstream.tools(), host.handle.tools().clone()));
     let state = timeout(GUARD, upstream.first_outcome()).await.expect("in time");
     assert!(matches!(state, UpstreamState::Up { .. }), "{state:?}");
     timeout(GUARD, platform.wait_for_tool(witness)).await.expect("in time").unwrap();

@@ -1,6 +1,13 @@
 //! `sidecar` and `serve`.
 
-use crate::support::{Dev, Scratch, run};
+use std::collections::BTreeMap;
+use std::process::Stdio;
+
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::time::timeout;
+
+use crate::support::{Dev, GUARD, Scratch, program, run};
 
 /// Where programs are found; the variable is one of those that these tests take away.
 const PATH: &str = "/usr/bin:/bin";
@@ -114,4 +121,44 @@ async fn an_mcp_server_of_one_file_is_bridged_by_another() {
     assert_eq!((ran.code, ran.out.trim()), (0, "hello Ada"), "{ran:?}");
     sidecar.abort();
     dev.stop().await;
+}
+
+#[tokio::test]
+async fn serve_lists_the_tools_of_a_server_that_is_slow_to_start() {
+    let scratch = Scratch::new();
+    let inner = scratch.file(
+        "inner.toml",
+        "[[tool.command]]\nname = \"late\"\ndescription = \"Say hello.\"\nprogram = \"echo\"\nargs = [\"hello\"]\n",
+    );
+    let script = format!("sleep 1; exec {} serve --config {inner}", env!("CARGO_BIN_EXE_platools"));
+    let outer = format!("[[mcp]]\nname = \"inner\"\ncommand = \"sh\"\nargs = [\"-c\", {script:?}]\n");
+    let outer = scratch.file("outer.toml", &outer);
+    let mut child = program(&["serve", "--config", &outer], &[("PATH", PATH)]);
+    let mut child = child.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    // The client asks for everything at once, and calls the tool that it knows from last time.
+    let requests = [
+        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"},
+        }}),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+        json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "late", "arguments": {}}}),
+        json!({"jsonrpc": "2.0", "id": 3, "method": "tools/list"}),
+    ];
+    for request in requests {
+        input.write_all(format!("{request}\n").as_bytes()).await.unwrap();
+    }
+    let mut lines = BufReader::new(output).lines();
+    let mut answers = BTreeMap::new();
+    while answers.len() < 3 {
+        let line = timeout(GUARD, lines.next_line()).await.unwrap().unwrap().unwrap();
+        let message: serde_json::Value = serde_json::from_str(&line).unwrap();
+        if let Some(id) = message["id"].as_u64() {
+            answers.insert(id, message);
+        }
+    }
+    assert_eq!(answers[&3]["result"]["tools"][0]["name"], "late", "{answers:?}");
+    assert_eq!(answers[&2]["result"]["content"][0]["text"], "hello", "{answers:?}");
+    drop(input);
+    assert_eq!(timeout(GUARD, child.wait()).await.unwrap().unwrap().code(), Some(0));
 }

@@ -16,10 +16,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// No wait of these tests is longer; it only ends a test that hangs.
-const GUARD: Duration = Duration::from_secs(60);
+pub(crate) const GUARD: Duration = Duration::from_secs(60);
 
 /// The program, with nothing of this process's environment that would change what it does.
-fn program(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+pub(crate) fn program(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_platools"));
     // Everything that is ever logged is, so that a secret among it would be seen.
     command.env_clear().env("RUST_LOG", "trace").args(arguments).envs(variables.iter().copied());

@@ -5,11 +5,8 @@
 //! | --- | --- |
 //! | `template` | a `[[tool.command]]`: from arguments to a command line |
 //! | `run` | a program from its start to its end |
-//! | `group` | all processes of one program, and how they end |
 //! | `outcome` | what it left, as a tool's result |
 
-#[cfg(unix)]
-pub(crate) mod group;
 pub(crate) mod outcome;
 #[cfg(unix)]
 pub(crate) mod run;

@@ -7,10 +7,9 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use platools_upstream::ProcessGroup;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
-
-use super::group::Group;
 
 /// How much of what a program complains is kept, in bytes: the end of it.
 const MAX_STDERR: usize = 8 * 1024;
@@ -69,7 +68,7 @@ impl Program {
             command.current_dir(cwd);
         }
         let mut child = command.spawn().map_err(RunError::Start)?;
-        let group = Group::of(&child, self.kill_after);
+        let mut group = ProcessGroup::of(&child, self.kill_after);
         let mut pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let feed = async {
             if let (Some(mut pipe), Some(text)) = (pipes.0.take(), stdin) {

@@ -1,12 +1,16 @@
 //! The sections of the file that are no single tools: entities, servers, and how the sidecar runs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::model::{Auth, ErrorText, Forward, Table};
 use super::values::{Rate, SecretRef, Size, Time};
+
+/// How long the first declaration of the tools waits for MCP servers, unless the file says otherwise.
+const MCP_WAIT: Duration = Duration::from_secs(15);
 
 /// An entity to connect as.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -405,13 +409,22 @@ pub(crate) struct Running {
     /// Whether every entity has the built-in tool `ping`, for the platform's wire test.
     #[serde(default)]
     pub(crate) ping: bool,
+    /// How long the first declaration of the tools waits for MCP servers that are not up yet; 15s.
+    pub(crate) mcp_wait: Option<Time>,
     /// The directory for what must outlive the sidecar; by default, the variable `PLATOOLS_STATE_DIR`.
     pub(crate) state_dir: Option<PathBuf>,
 }
 
+impl Running {
+    /// How long the first declaration of the tools waits for MCP servers.
+    pub(crate) fn mcp_wait(&self) -> Duration {
+        self.mcp_wait.map_or(MCP_WAIT, |wait| wait.0)
+    }
+}
+
 impl Default for Running {
     fn default() -> Self {
-        Self { watch: true, shutdown_grace: None, ping: false, state_dir: None }
+        Self { watch: true, shutdown_grace: None, ping: false, mcp_wait: None, state_dir: None }
     }
 }
 

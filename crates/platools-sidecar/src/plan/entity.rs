@@ -176,7 +176,15 @@ impl Planner<'_> {
             crate::config::SecretRef::Inline(text) => Some(text.expose()),
             _ => None,
         };
-        let fingerprint = Fingerprinter::default().add(file).add(&url).add(&certificates).add(&inline);
+        // Limits change in place.
+        let connection = Entity {
+            max_running: None,
+            max_waiting: None,
+            max_unsent_bytes: None,
+            max_kept_bytes: None,
+            ..file.clone()
+        };
+        let fingerprint = Fingerprinter::default().add(&connection).add(&url).add(&certificates).add(&inline);
         let fingerprint =
             fingerprint.add(&self.proxy.fingerprint.as_bytes()).add(&config.callback_url).finish();
         let callback = callback.map(|url| CallbackPlan::new(url, file.callback_listen));

@@ -1,9 +1,6 @@
 //! `[[mcp]]`: from the file to MCP servers whose tools are taken over.
 
-use std::sync::Arc;
 use std::time::Duration;
-
-use platools::{Tool, ToolSpec};
 
 use super::client::PlannedClient;
 use super::fingerprint::{Fingerprint, Fingerprinter};
@@ -19,9 +16,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub(crate) struct UpstreamPlan {
     pub(crate) name: String,
     pub(crate) config: UpstreamConfig,
+    /// The same for a connection that is the same. Everything else of the section changes in place.
     pub(crate) fingerprint: Fingerprint,
     entities: Option<Vec<String>>,
-    common: Arc<Common>,
 }
 
 impl UpstreamPlan {
@@ -33,15 +30,6 @@ impl UpstreamPlan {
     /// The entities that have the tools; `None` for all.
     pub(crate) fn entities(&self) -> Option<&[String]> {
         self.entities.as_deref()
-    }
-
-    /// A tool of the server with what the file says of it.
-    pub(crate) fn adapt(&self) -> impl Fn(Tool) -> Tool + Send + Sync + 'static {
-        let common = Arc::clone(&self.common);
-        move |tool| {
-            let description = tool.spec().description.clone();
-            tool.with_spec(|spec: ToolSpec| super::tool::apply(spec, &description, &common))
-        }
     }
 }
 
@@ -75,7 +63,7 @@ impl Planner<'_> {
         {
             self.wrong(&at.key("prefix"), error.to_string());
         }
-        let fingerprint = Fingerprinter::default().add(file);
+        let fingerprint = Fingerprinter::default().add(&connection(file));
         let (config, fingerprint) = match (&file.command, &file.url) {
             (Some(_), None) => self.program_upstream(at, file, fingerprint)?,
             (None, Some(url)) => self.url_upstream(at, file, url, fingerprint)?,
@@ -84,7 +72,11 @@ impl Planner<'_> {
                 return None;
             }
         };
-        let mut config = config.prefix(&file.prefix);
+        let common = common(file);
+        let mut config = config.prefix(&file.prefix).declared_as(move |spec| {
+            let description = spec.description.clone();
+            super::tool::apply(spec, &description, &common)
+        });
         if let Some(tools) = &file.tools {
             if tools.is_empty() {
                 self.odd(&at.key("tools"), "no tool of the server is taken: name some, or leave the key out");
@@ -99,7 +91,6 @@ impl Planner<'_> {
             config,
             fingerprint: fingerprint.finish(),
             entities: file.entities.clone(),
-            common: Arc::new(common(file)),
         })
     }
 
@@ -189,6 +180,21 @@ impl Planner<'_> {
     }
 }
 
+/// What of a section makes the connection.
+fn connection(file: &Mcp) -> Mcp {
+    Mcp {
+        prefix: String::new(),
+        tools: None,
+        auth: None,
+        roles: Vec::new(),
+        timeout: None,
+        rate_limit: None,
+        concurrency: None,
+        entities: None,
+        ..file.clone()
+    }
+}
+
 fn common(file: &Mcp) -> Common {
     Common {
         auth: file.auth,
@@ -204,9 +210,9 @@ fn common(file: &Mcp) -> Common {
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
-    use platools::{CancellationToken, Platools, ToolCall, ToolOutput};
+    use platools::{CancellationToken, Platools, Tool, ToolCall, ToolOutput, ToolSpec};
     use platools_mcp::McpServer;
 
     use super::*;

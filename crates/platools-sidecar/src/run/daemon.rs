@@ -125,7 +125,7 @@ impl Daemon {
         let mut sessions = Sessions::new(&listeners, &stop);
         sessions.change(plan.session_tokens.take()).await?;
         view.planned(&plan);
-        let fleet = Fleet::start(plan).await.map_err(SidecarError::Host)?;
+        let fleet = Fleet::start(plan).map_err(SidecarError::Host)?;
         let mut callbacks = Callbacks::new(&listeners, &stop);
         callbacks.follow(&fleet).await?;
         view.observed(&fleet);
@@ -159,6 +159,7 @@ impl Daemon {
                     }
                 }
                 _ = look.tick() => {
+                    self.fleet.tend();
                     self.view.observed(&self.fleet);
                     if self.fleet.has_ended() {
                         self.fleet.stop().await;
@@ -241,7 +242,7 @@ impl Daemon {
             }
         }
         self.view.planned(&plan);
-        let changed = self.fleet.change(plan).await;
+        let changed = self.fleet.change(plan);
         let listening = self.callbacks.follow(&self.fleet).await.map_err(|error| error.to_string());
         match changed.and(listening) {
             Ok(()) => ("ok", None),

@@ -1,33 +1,33 @@
-//! One entity: its connection to the platform, and the tools it has at the moment.
+//! One entity: its connection to the platform.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use platools::host::{HostError, HostEvent, HostState};
+use platools::run::Limits;
 use platools::{HostHandle, Platools};
+use tokio::sync::oneshot;
 use tokio::task::{Id, JoinHandle};
+use tokio::time::Instant;
 
+use super::tools::Assortment;
 use crate::plan::{AuthenticatorPlan, EntityPlan, Fingerprint, PlannedTool, quietly};
 
-/// A connection that is kept.
+/// A connection that is kept, once it may begin.
 #[derive(Debug)]
 pub(crate) struct RunningHost {
     pub(crate) name: String,
     pub(crate) handle: HostHandle,
+    pub(crate) tools: Assortment,
     /// What it was made of; another one needs another connection.
     made_of: (Fingerprint, Option<Fingerprint>),
-    tools: BTreeMap<String, Fingerprint>,
+    limits: Limits,
     registered: Arc<AtomicBool>,
+    /// Has it connect; until then it waits for MCP servers.
+    go: Option<oneshot::Sender<()>>,
+    waits_until: Instant,
     running: JoinHandle<Result<(), HostError>>,
-}
-
-/// What is done to the tools of a host.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Changes {
-    pub(crate) added: usize,
-    pub(crate) changed: usize,
-    pub(crate) removed: usize,
 }
 
 /// A host with all of its tools.
@@ -60,26 +60,36 @@ pub(crate) fn check(
 }
 
 impl RunningHost {
-    /// Connects.
+    /// Prepares a connection, which is dialled by [`go`](Self::go), `wait` from now at the latest.
     ///
     /// # Errors
     /// When no host can be made of this.
-    pub(crate) fn start(
+    pub(crate) fn prepare(
         entity: &EntityPlan,
         tools: &[&PlannedTool],
         authenticator: Option<&AuthenticatorPlan>,
+        wait: Duration,
     ) -> Result<Self, String> {
         let host = builder(entity, tools, authenticator).build().map_err(|error| error.to_string())?;
         let handle = host.handle();
         let registered = Arc::new(AtomicBool::new(false));
         tokio::spawn(follow(handle.clone(), entity.name.clone(), Arc::clone(&registered)));
-        let running = tokio::spawn(host.run_until(std::future::pending()));
+        let (go, gone) = oneshot::channel();
+        let running = tokio::spawn(async move {
+            match gone.await {
+                Ok(()) => host.run_until(std::future::pending()).await,
+                Err(_never) => Ok(()),
+            }
+        });
         Ok(Self {
             name: entity.name.clone(),
+            tools: Assortment::new(handle.tools().clone(), tools.iter().copied()),
             handle,
             made_of: made_of(entity, authenticator),
-            tools: fingerprints(tools),
+            limits: entity.config.limits.clone(),
             registered,
+            go: Some(go),
+            waits_until: Instant::now() + wait,
             running,
         })
     }
@@ -87,6 +97,19 @@ impl RunningHost {
     /// Tells this host from others of the same entity.
     pub(crate) fn id(&self) -> Id {
         self.running.id()
+    }
+
+    /// Connects, unless it has begun to.
+    pub(crate) fn go(&mut self) {
+        if let Some(go) = self.go.take() {
+            // The task waits for this.
+            let _ = go.send(());
+        }
+    }
+
+    /// Until when it waits for MCP servers; `None` once it connects.
+    pub(crate) fn waits_until(&self) -> Option<Instant> {
+        self.go.as_ref().map(|_| self.waits_until)
     }
 
     /// Whether it is connected, and the platform has its tools.
@@ -104,39 +127,19 @@ impl RunningHost {
         !self.has_ended() && self.made_of == made_of(entity, authenticator)
     }
 
-    /// The names of the tools that [`change_tools`](Self::change_tools) puts in or takes out.
-    pub(crate) fn names_that_change<'t>(&'t self, tools: &[&'t PlannedTool]) -> BTreeSet<&'t str> {
-        let there: BTreeSet<&str> = self.tools.keys().map(String::as_str).collect();
-        let wanted: BTreeSet<&str> = tools.iter().map(|planned| planned.tool.name()).collect();
-        there.symmetric_difference(&wanted).copied().collect()
-    }
-
-    /// Changes its tools to these. Calls that run go on; of those that come, none meets a tool half changed.
-    ///
-    /// # Errors
-    /// When they cannot be changed; nothing has changed then.
-    pub(crate) fn change_tools(&mut self, tools: &[&PlannedTool]) -> Result<Changes, String> {
-        let wanted = fingerprints(tools);
-        let is_same = |name: &str| self.tools.get(name).is_some_and(|known| wanted.get(name) == Some(known));
-        let gone: Vec<&str> = self.tools.keys().map(String::as_str).filter(|name| !is_same(name)).collect();
-        let new: Vec<_> = tools
-            .iter()
-            .filter(|planned| !is_same(planned.tool.name()))
-            .map(|planned| planned.tool.clone())
-            .collect();
-        if gone.is_empty() && new.is_empty() {
-            return Ok(Changes::default());
+    /// Changes the limits of its calls in place.
+    pub(crate) fn set_limits(&mut self, entity: &EntityPlan) {
+        if self.limits != entity.config.limits {
+            self.limits = entity.config.limits.clone();
+            self.handle.set_limits(&self.limits);
+            tracing::info!(entity = self.name, "the limits are those of the file");
         }
-        let replaced = new.iter().filter(|tool| self.tools.contains_key(tool.name())).count();
-        let changes =
-            Changes { added: new.len() - replaced, changed: replaced, removed: gone.len() - replaced };
-        self.handle.tools().replace(&gone, new).map_err(|error| error.to_string())?;
-        self.tools = wanted;
-        Ok(changes)
     }
 
     /// Ends it in order: calls that run finish within their time.
-    pub(crate) async fn stop(self) -> Result<(), String> {
+    pub(crate) async fn stop(mut self) -> Result<(), String> {
+        // One that never began ends at once.
+        drop(self.go.take());
         self.handle.shutdown().await;
         match self.running.await {
             Ok(ended) => ended.map_err(|error| error.to_string()),
@@ -150,10 +153,6 @@ fn made_of(
     authenticator: Option<&AuthenticatorPlan>,
 ) -> (Fingerprint, Option<Fingerprint>) {
     (entity.fingerprint.clone(), authenticator.map(|plan| plan.fingerprint.clone()))
-}
-
-fn fingerprints(tools: &[&PlannedTool]) -> BTreeMap<String, Fingerprint> {
-    tools.iter().map(|planned| (planned.tool.name().to_owned(), planned.fingerprint.clone())).collect()
 }
 
 /// Notes whether the platform has the tools, and says in the log what happens.

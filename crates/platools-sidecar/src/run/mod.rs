@@ -4,8 +4,10 @@
 //! | --- | --- |
 //! | `file` | the configuration file: read, watched |
 //! | `reader` | who reads it again, beside everything else |
-//! | `host` | one entity: its connection and the tools it has |
-//! | `upstreams` | the MCP servers, and the entities that have their tools |
+//! | `host` | one entity: its connection |
+//! | `tools` | the tools of one table: those of the file and those of MCP servers |
+//! | `upstreams` | the MCP servers |
+//! | `local` | the tools in this process, without a platform |
 //! | `fleet` | all entities; from one plan to the next without losing a call |
 //! | `daemon` | everything together, from start to end |
 //! | `view`, `admin` | what can be seen of it, and the listener that shows it |
@@ -23,16 +25,19 @@ mod file;
 mod fleet;
 mod host;
 mod listening;
+mod local;
 mod logs;
 mod reader;
 mod service;
 mod sessions;
 mod signals;
+mod tools;
 mod upstreams;
 mod view;
 
 pub use self::daemon::{SidecarError, run};
 pub(crate) use self::file::ConfigFile;
-pub(crate) use self::fleet::check as check_hosts;
+pub(crate) use self::fleet::{check as check_hosts, open_state_dir};
+pub use self::local::Local;
 pub(crate) use self::logs::init_with as init_logging;
-pub(crate) use self::upstreams::Upstreams;
+use self::upstreams::Upstreams;

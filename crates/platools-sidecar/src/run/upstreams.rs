@@ -1,55 +1,51 @@
-//! The MCP servers of a file: started, kept, and their tools put into every entity that has them.
+//! The MCP servers of a file: started, kept, changed without losing a call.
 
-use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
-
+use futures_util::future::select_all;
 use platools::Tool;
-use tokio::task::{Id, JoinHandle, JoinSet};
+use platools::host::StateDir;
+use platools_upstream::{ToolChanges, Upstream, UpstreamChanges, UpstreamConfig, UpstreamState};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::host::RunningHost;
 use crate::plan::UpstreamPlan;
-use platools::run::ToolTable;
-use platools_upstream::{ToolChanges, Upstream, UpstreamState, keep_in_step};
-
-/// How long calls of a server that leaves may take; no call takes longer.
-const LAST_CALLS: Duration = Duration::from_secs(30);
 
 /// An MCP server that is kept.
 #[derive(Debug)]
 struct Running {
     plan: UpstreamPlan,
     upstream: Upstream,
-    followers: Vec<Follower>,
-}
-
-/// Who keeps the tools of an entity in step.
-#[derive(Debug)]
-struct Follower {
-    entity: String,
-    leave_off: CancellationToken,
-    following: JoinHandle<()>,
+    changes: UpstreamChanges,
 }
 
 /// All MCP servers that run.
 #[derive(Debug, Default)]
 pub(crate) struct Upstreams {
     running: Vec<Running>,
-    /// Those that shall run. One whose predecessor is still leaving waits for that.
-    plans: Vec<UpstreamPlan>,
-    /// Those that were told to leave, and their names.
+    /// Where their tools are remembered.
+    state_dir: Option<StateDir>,
+    /// Those that the file does not name any more.
     leaving: JoinSet<()>,
-    leaving_names: HashMap<Id, String>,
     /// Has those that leave wait for their calls no longer.
     hurry: CancellationToken,
 }
 
-/// How one of them is, in words.
+/// The state of one of them, in words.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(crate) struct UpstreamView {
     name: String,
     state: &'static str,
+    /// How many tools are declared, whatever the state.
     tools: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    /// The connection by a changed section, until it is up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replacement: Option<ReplacementView>,
+}
+
+#[derive(Debug, Clone, serde::Serialize)]
+struct ReplacementView {
+    state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
 }
@@ -74,85 +70,116 @@ impl Shelf {
 
     /// The tools, with what the file says of them.
     pub(crate) fn tools(&self) -> Vec<Tool> {
-        self.tools.current().into_iter().map(self.plan.adapt()).collect()
+        self.tools.current()
     }
 }
 
 impl Upstreams {
-    /// Goes over to these servers. The tools of one that changed are gone when this is over; its calls that run may
-    /// finish, then it ends and is started anew, and its tools come back once it is up.
-    pub(crate) async fn change(&mut self, plans: &[UpstreamPlan]) {
-        self.plans = plans.to_vec();
-        let (kept, leaving): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running)
-            .into_iter()
-            .partition(|running| plans.iter().any(|plan| plan.fingerprint == running.plan.fingerprint));
-        self.running = kept;
-        for mut running in leaving {
-            running.take_tools_out(|_| true).await;
-            let Running { plan, upstream, .. } = running;
+    /// None yet. Their tools are remembered in the state directory, where there is one.
+    pub(crate) fn new(state_dir: Option<StateDir>) -> Self {
+        Self { state_dir, ..Self::default() }
+    }
+
+    /// Goes over to these servers. One whose connection changed serves its calls until the new one is up; everything else
+    /// of a section changes in place. One that is not named any more ends when its calls have.
+    pub(crate) fn change(&mut self, plans: &[UpstreamPlan]) {
+        let mut old = std::mem::take(&mut self.running);
+        for plan in plans {
+            let config = self.config(plan);
+            let running = match old.iter().position(|running| running.plan.name == plan.name) {
+                None => Running::start(plan, config),
+                Some(index) => {
+                    let mut running = old.swap_remove(index);
+                    if running.plan.fingerprint == plan.fingerprint {
+                        running.upstream.apply(config);
+                    } else {
+                        running.upstream.switch_to(config);
+                    }
+                    running.plan = plan.clone();
+                    running
+                }
+            };
+            self.running.push(running);
+        }
+        for Running { upstream, .. } in old {
             let hurry = self.hurry.clone();
-            let leaving = self.leaving.spawn(async move {
+            self.leaving.spawn(async move {
                 tokio::select! {
                     () = hurry.cancelled() => {}
-                    _ = tokio::time::timeout(LAST_CALLS, upstream.idle()) => {}
+                    () = upstream.idle() => {}
                 }
                 upstream.stop().await;
             });
-            self.leaving_names.insert(leaving.id(), plan.name);
-        }
-        self.start_missing();
-    }
-
-    /// Starts those that shall run and do not.
-    fn start_missing(&mut self) {
-        for plan in &self.plans {
-            let is_running = self.running.iter().any(|running| running.plan.fingerprint == plan.fingerprint);
-            if !is_running && !self.leaving_names.values().any(|name| *name == plan.name) {
-                let upstream = Upstream::start(plan.config.clone());
-                self.running.push(Running { plan: plan.clone(), upstream, followers: Vec::new() });
-            }
         }
     }
 
-    /// Resolves when one that was leaving is gone, and its successor is started; never where none is leaving.
-    pub(crate) async fn settled(&mut self) {
-        let Some(gone) = self.leaving.join_next_with_id().await else { return std::future::pending().await };
-        self.leaving_names.remove(&gone.map_or_else(|error| error.id(), |(id, ())| id));
-        self.start_missing();
+    fn config(&self, plan: &UpstreamPlan) -> UpstreamConfig {
+        let config = plan.config.clone();
+        match &self.state_dir {
+            Some(directory) => config.remember_in(directory.clone()),
+            None => config,
+        }
     }
 
-    /// Has every entity's tools follow; those that do already go on.
-    pub(crate) fn follow(&mut self, hosts: &[RunningHost]) {
-        for running in &mut self.running {
-            for host in hosts {
-                let follows = running.followers.iter().any(|follower| follower.entity == host.name);
-                if running.plan.belongs_to(&host.name) && !follows {
-                    running.keep(&host.name, host.handle.tools().clone());
+    /// The tools that an entity has of all servers at the moment; without an entity, all tools.
+    pub(crate) fn tools_of(&self, entity: Option<&str>) -> Vec<Tool> {
+        let belongs = |running: &&Running| entity.is_none_or(|entity| running.plan.belongs_to(entity));
+        self.running.iter().filter(belongs).flat_map(|running| running.upstream.tools().current()).collect()
+    }
+
+    /// The servers of which a first declaration of the tools should wait for: those whose tools are not known for sure,
+    /// but for those that are down and whose tools are remembered.
+    pub(crate) fn awaited_by(&self, entity: Option<&str>) -> Vec<&str> {
+        let is_awaited = |running: &&Running| {
+            entity.is_none_or(|entity| running.plan.belongs_to(entity))
+                && match running.upstream.state() {
+                    UpstreamState::Up { .. } | UpstreamState::Stopped => false,
+                    UpstreamState::Down { .. } => !running.upstream.is_known(),
+                    _ => true,
                 }
+        };
+        self.running.iter().filter(is_awaited).map(|running| running.upstream.name()).collect()
+    }
+
+    /// Says in the log that the tools are declared although servers are missing.
+    pub(crate) fn note_absent(&self, entity: Option<&str>) {
+        for name in self.awaited_by(entity) {
+            let running = self.running.iter().find(|running| running.upstream.name() == name);
+            if running.is_some_and(|running| running.upstream.is_known()) {
+                tracing::warn!(
+                    upstream = name,
+                    entity,
+                    "the MCP server is not up yet: its tools are declared as they were last"
+                );
+            } else {
+                tracing::warn!(
+                    upstream = name,
+                    entity,
+                    "the MCP server is not up yet and its tools are not known: they are declared once it is up"
+                );
             }
         }
     }
 
-    /// Takes the tools of servers out of an entity where one of them has a name of `names`, so that a tool of the
-    /// file gets it; [`follow`](Self::follow) puts the others back.
-    pub(crate) async fn yield_names(&mut self, entity: &str, names: &BTreeSet<&str>) {
-        for running in &mut self.running {
-            let tools = running.upstream.tools().current();
-            if tools.iter().any(|tool| names.contains(tool.name())) {
-                running.take_tools_out(|follower| follower.entity == entity).await;
-            }
-        }
-    }
-
-    /// The entity's tools follow no longer, and stay as they are: its host is going.
-    pub(crate) fn forget(&mut self, entity: &str) {
-        for running in &mut self.running {
-            running.followers.retain(|follower| {
-                if follower.entity == entity {
-                    follower.following.abort();
+    /// Resolves when the tools or the state of one of them may have changed.
+    pub(crate) async fn changed(&mut self) {
+        let changes = self.running.iter_mut().map(|running| {
+            Box::pin(async {
+                if !running.changes.changed().await {
+                    std::future::pending::<()>().await;
                 }
-                follower.entity != entity
-            });
+            })
+        });
+        let changes: Vec<_> = changes.collect();
+        let any = async {
+            if changes.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            select_all(changes).await;
+        };
+        tokio::select! {
+            () = any => {}
+            Some(_) = self.leaving.join_next() => {}
         }
     }
 
@@ -165,59 +192,39 @@ impl Upstreams {
     /// How they are.
     pub(crate) fn views(&self) -> Vec<UpstreamView> {
         let view = |running: &Running| {
-            let (state, tools, problem) = match running.upstream.state() {
-                UpstreamState::Up { tools } => ("up", tools, None),
-                UpstreamState::Down { reason, .. } => ("down", 0, Some(reason)),
-                UpstreamState::Stopped => ("stopped", 0, None),
-                _ => ("starting", 0, None),
-            };
-            UpstreamView { name: running.plan.name.clone(), state, tools, problem }
+            let (state, problem) = described(running.upstream.state());
+            let replacement = running.upstream.replacement().map(|state| {
+                let (state, problem) = described(state);
+                ReplacementView { state, problem }
+            });
+            let tools = running.upstream.tools().current().len();
+            UpstreamView { name: running.plan.name.clone(), state, tools, problem, replacement }
         };
         self.running.iter().map(view).collect()
-    }
-
-    /// Has the tools of a host in this process follow.
-    pub(crate) fn follow_locally(&mut self, host: &platools::LocalHost) {
-        for running in &mut self.running {
-            running.keep("", host.tools().clone());
-        }
     }
 
     /// Ends all of them, also those that were about to.
     pub(crate) async fn stop(&mut self) {
         self.hurry.cancel();
-        self.plans.clear();
         let all = std::mem::take(&mut self.running);
-        futures_util::future::join_all(all.into_iter().map(|running| async move {
-            running.upstream.stop().await;
-            for follower in running.followers {
-                // An error means that it was told to leave off before.
-                let _ = follower.following.await;
-            }
-        }))
-        .await;
+        futures_util::future::join_all(all.into_iter().map(|running| running.upstream.stop())).await;
         while self.leaving.join_next().await.is_some() {}
     }
 }
 
 impl Running {
-    fn keep(&mut self, entity: &str, host: ToolTable) {
-        let leave_off = CancellationToken::new();
-        let keeping = keep_in_step(self.upstream.tools().until(leave_off.clone()), host, self.plan.adapt());
-        let following = tokio::spawn(keeping);
-        self.followers.push(Follower { entity: entity.to_owned(), leave_off, following });
+    fn start(plan: &UpstreamPlan, config: UpstreamConfig) -> Self {
+        let upstream = Upstream::start(config);
+        let changes = upstream.changes();
+        Self { plan: plan.clone(), upstream, changes }
     }
+}
 
-    /// Takes the tools out of the entities that are meant; when it is over, their names are free.
-    async fn take_tools_out(&mut self, is_meant: impl Fn(&Follower) -> bool) {
-        let followers = std::mem::take(&mut self.followers);
-        for follower in followers {
-            if is_meant(&follower) {
-                follower.leave_off.cancel();
-                let _ = follower.following.await;
-            } else {
-                self.followers.push(follower);
-            }
-        }
+fn described(state: UpstreamState) -> (&'static str, Option<String>) {
+    match state {
+        UpstreamState::Up { .. } => ("up", None),
+        UpstreamState::Down { reason, .. } => ("down", Some(reason)),
+        UpstreamState::Stopped => ("stopped", None),
+        _ => ("starting", None),
     }
 }

@@ -135,8 +135,9 @@ impl View {
             ready,
         };
         let running = fleet.hosts.iter().map(|host| observed(&host.name, &host.handle, host.is_ready()));
+        let retiring = fleet.retiring().map(|host| observed(&host.name, &host.handle, host.is_ready()));
         let draining = fleet.draining().map(|leaving| observed(&leaving.name, &leaving.handle, false));
-        let entities = running.chain(draining).collect();
+        let entities = running.chain(retiring).chain(draining).collect();
         let (upstreams, shelves) = (fleet.upstreams.views(), fleet.upstreams.shelves());
         let is_ready = fleet.is_ready();
         self.change(|picture| {

@@ -84,7 +84,7 @@ async fn an_entity_that_drains_keeps_neither_the_others_nor_the_next_change_nor_
 }
 
 #[tokio::test]
-async fn an_entity_whose_connection_changed_is_connected_anew_once_its_calls_are_over() {
+async fn an_entity_whose_connection_changed_is_connected_anew_while_its_calls_run() {
     let platform =
         Arc::new(DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap());
     let folder = Folder::new();
@@ -101,11 +101,11 @@ async fn an_entity_whose_connection_changed_is_connected_anew_once_its_calls_are
             folder.write("platools.toml", changed);
             sidecar.signal(Signal::HUP);
             sidecar.says(IN_USE).await;
+            let is_new = || orders().tool("new").is_some() && orders().connection_id() != first;
+            until("it is connected anew", is_new).await;
             folder.write("release", "");
         });
     assert_eq!(outcome(report).unwrap(), json!("done"));
-    until("it is connected anew", || orders().tool("new").is_some() && orders().connection_id() != first)
-        .await;
     assert_eq!(sidecar.stop().await, Some(0));
 }
 

@@ -12,6 +12,7 @@ mod changes;
 mod checking;
 mod commands;
 mod identity;
+mod late;
 mod mcp;
 mod nginx;
 mod openapi;

@@ -14,7 +14,7 @@ use crate::sidecar::{Folder, GUARD, Running, entity, outcome, problems};
 
 pub(crate) const TOKEN: &str = "a-token-of-the-mcp-server";
 
-fn tool(name: &str) -> Tool {
+pub(crate) fn tool(name: &str) -> Tool {
     let spec = ToolSpec::new(name).description("Say who it is.");
     let answer = name.to_owned();
     Tool::new(spec, move |_: ToolCall| {
@@ -32,7 +32,8 @@ pub(crate) async fn server(tools: &[&str]) -> (LocalHost, String) {
     (host, url)
 }
 
-async fn has(entity: &ConnectedEntity, names: &[&str]) {
+/// Waits until the platform has exactly these tools.
+pub(crate) async fn has(entity: &ConnectedEntity, names: &[&str]) {
     let is_so = async {
         loop {
             let declared: Vec<String> = entity.tools().into_iter().map(|tool| tool.name.clone()).collect();

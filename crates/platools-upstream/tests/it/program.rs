@@ -4,8 +4,11 @@
 //! lines to the standard output first, as programs do that log where they should not.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use platools::host::StateDir;
 use platools::wire::HealthStatus;
 use platools::{CallContext, LocalHost, Platools, Tool};
 use platools_dev::{DevPlatform, Outcome};
@@ -37,10 +40,14 @@ fn server() {
                 std::future::pending::<()>().await;
             });
         }
-        _ => {
+        kind => {
             eprintln!("a word from the server");
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-            runtime.block_on(McpServer::new(local().door()).serve_stdio()).unwrap();
+            let tools = local();
+            if kind == "few" {
+                tools.tools().remove("letters");
+            }
+            runtime.block_on(McpServer::new(tools.door()).serve_stdio()).unwrap();
             // Its own tasks may wait for what never ends.
             std::process::exit(0);
         }
@@ -80,7 +87,7 @@ fn config(kind: &str) -> UpstreamConfig {
 async fn with(config: UpstreamConfig) -> (LocalHost, Upstream) {
     let host = empty();
     let upstream = Upstream::start(config);
-    tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone(), |tool: Tool| tool));
+    tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone()));
     within(upstream.up()).await;
     until(|| !host.tools().is_empty()).await;
     (host, upstream)
@@ -145,7 +152,7 @@ async fn the_platform_hears_that_the_tools_of_a_dead_server_are_down_and_when_th
     // Slow to come back, so that a heartbeat falls in between.
     let slow = Duration::from_secs(6);
     let upstream = Upstream::start(config("tools").backoff(slow, slow));
-    tokio::spawn(keep_in_step(upstream.tools(), handle.tools().clone(), |tool: Tool| tool));
+    tokio::spawn(keep_in_step(upstream.tools(), handle.tools().clone()));
     until(|| entity.tool("up_add").is_some()).await;
     let report = within(entity.calling("up_fork").arguments(json!({})).send()).await.unwrap();
     let Outcome::Result(pids) = report.outcome else { panic!("{report:?}") };
@@ -235,14 +242,9 @@ async fn an_answer_that_is_too_long_fails_its_own_call_alone() {
 #[tokio::test]
 async fn a_call_that_runs_out_of_time_is_taken_back_upstream() {
     let host = empty();
-    let upstream = Upstream::start(config("tools"));
-    let short = |tool: Tool| {
-        tool.with_spec(|mut spec| {
-            spec.timeout = Some(Duration::from_millis(200));
-            spec
-        })
-    };
-    tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone(), short));
+    let short = config("tools").declared_as(|spec| spec.timeout(Duration::from_millis(200)));
+    let upstream = Upstream::start(short);
+    tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone()));
     within(upstream.up()).await;
     until(|| !host.tools().is_empty()).await;
     let error = call(&host, "up_linger", json!({})).await.unwrap_err();
@@ -278,10 +280,107 @@ async fn a_tool_whose_name_is_taken_is_left_out_and_the_others_are_not() {
         .insert(Tool::new(platools::ToolSpec::new("up_add"), |_| async { Ok(platools::ToolOutput::null()) }))
         .unwrap();
     let upstream = Upstream::start(config("tools"));
-    tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone(), |tool: Tool| tool));
+    tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone()));
     until(|| host.tools().len() == 7).await;
     let answer = host.call("up_add", json!({}).try_into().unwrap(), CallContext::builder().build()).await;
     assert_eq!(answer.unwrap().to_value(), json!(null), "the one that was there first stays");
     within(upstream.stop()).await;
     until(|| host.tools().len() == 1).await;
+}
+
+/// The server's own process id.
+async fn process(host: &LocalHost) -> Value {
+    call(host, "up_fork", json!({})).await.unwrap()["result"][0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_connection_takes_over_and_no_call_is_refused() {
+    let (host, upstream) = with(config("tools")).await;
+    let before = host.tools().changes().version();
+    let stop = Arc::new(AtomicBool::new(false));
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let (host, stop) = (host.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    let answer = call(&host, "up_add", json!({"a": 2, "b": 3})).await;
+                    assert_eq!(answer, Ok(json!({"result": 5})));
+                }
+            })
+        })
+        .collect();
+    for _ in 0..3 {
+        let old = process(&host).await;
+        upstream.switch_to(config("tools"));
+        // The old one ends once its calls have.
+        until(|| !lives(&old)).await;
+        assert_ne!(process(&host).await, old);
+    }
+    stop.store(true, Ordering::Relaxed);
+    for caller in callers {
+        within(caller).await.unwrap();
+    }
+    assert_eq!(host.tools().changes().version(), before, "no tool was replaced");
+    upstream.switch_to(config("few"));
+    until(|| !names(&host).contains("up_letters")).await;
+    assert_eq!(names(&host), "up_add up_draw up_fork up_linger up_refuse up_variable");
+    within(upstream.stop()).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_come_up_leaves_the_old_one_in_place() {
+    let (host, upstream) = with(config("tools")).await;
+    let old = process(&host).await;
+    upstream.switch_to(config("gone"));
+    until(|| matches!(upstream.replacement(), Some(UpstreamState::Down { .. }))).await;
+    assert_eq!((process(&host).await, upstream.state()), (old.clone(), UpstreamState::Up { tools: 7 }));
+    // Without the old one there is nothing to wait for, and the tools stay.
+    kill(&old);
+    within(upstream.down()).await;
+    assert!(upstream.replacement().is_none() && names(&host).contains("up_add"));
+    upstream.switch_to(config("tools"));
+    within(upstream.up()).await;
+    assert_ne!(process(&host).await, old);
+    within(upstream.stop()).await;
+}
+
+#[tokio::test]
+async fn what_is_taken_and_how_it_is_declared_changes_without_another_process() {
+    let (host, upstream) = with(config("tools").only(["add", "fork"])).await;
+    let (old, before) = (process(&host).await, host.tools().changes().version());
+    let changed = config("tools").only(["add", "fork", "draw"]);
+    upstream
+        .apply(changed.declared_as(|spec| if spec.name == "up_add" { spec.concurrency(1) } else { spec }));
+    until(|| host.tools().get("up_draw").is_some()).await;
+    assert_eq!(host.tools().get("up_add").unwrap().spec().concurrency, Some(1));
+    assert_eq!((process(&host).await, host.tools().changes().version()), (old.clone(), before + 1));
+    upstream.apply(config("tools").only(["fork"]).prefix("other_"));
+    until(|| names(&host) == "other_fork").await;
+    assert_eq!(call(&host, "other_fork", json!({})).await.unwrap()["result"][0], old);
+    within(upstream.stop()).await;
+}
+
+#[tokio::test]
+async fn after_a_restart_the_tools_of_a_server_that_is_down_are_those_of_the_last_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = |kind| config(kind).remember_in(StateDir::open(folder.path()).unwrap());
+    let slow = Duration::from_secs(60);
+    assert!(!Upstream::start(config("gone")).is_known(), "nothing is remembered yet");
+    let (_, upstream) = with(config("tools")).await;
+    within(upstream.stop()).await;
+
+    let (host, upstream) = (empty(), Upstream::start(config("gone").backoff(slow, slow)));
+    assert!(upstream.is_known() && upstream.tools().current().len() == 7, "at once");
+    tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone()));
+    within(upstream.down()).await;
+    until(|| host.tools().len() == 7).await;
+    let refused = call(&host, "up_add", json!({"a": 2, "b": 3})).await.unwrap_err();
+    assert!(refused.contains("the MCP server `files` is down (went away before it answered)"), "{refused}");
+    assert!(refused.contains("it is tried again in about"), "{refused}");
+    // What the server has no more is gone once it says so, also from the memory.
+    upstream.switch_to(config("few"));
+    until(|| host.tools().len() == 6).await;
+    assert_eq!(call(&host, "up_add", json!({"a": 2, "b": 3})).await, Ok(json!({"result": 5})));
+    within(upstream.stop()).await;
+    assert_eq!(Upstream::start(config("gone")).tools().current().len(), 6);
 }

@@ -22,7 +22,7 @@ fn config(url: &str) -> UpstreamConfig {
 async fn with(config: UpstreamConfig) -> (LocalHost, Upstream) {
     let host = empty();
     let upstream = Upstream::start(config);
-    tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone(), |tool: Tool| tool));
+    tokio::spawn(keep_in_step(upstream.tools(), host.tools().clone()));
     within(upstream.up()).await;
     until(|| !host.tools().is_empty()).await;
     (host, upstream)

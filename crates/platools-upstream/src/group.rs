@@ -12,30 +12,44 @@ use tokio::process::Child;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The group of a running program. When it is dropped, the group ends.
+// Hidden, since it has nothing to do with MCP: for crates of this workspace only.
+#[doc(hidden)]
 #[derive(Debug)]
-pub(crate) struct Group {
+pub struct ProcessGroup {
     leader: Option<Pid>,
     kill_after: Duration,
 }
 
-impl Group {
-    /// The group that `child` leads; it has to be started in one of its own.
-    pub(crate) fn of(child: &Child, kill_after: Duration) -> Self {
+impl ProcessGroup {
+    /// The group that `child` leads; it has to be started in one of its own. Dropped, the group is asked to end and has
+    /// `kill_after` for that; with zero it is killed at once.
+    pub fn of(child: &Child, kill_after: Duration) -> Self {
         let leader = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         Self { leader, kill_after }
     }
 
-    /// Kills whatever is left, at once.
-    pub(crate) fn kill(mut self) {
+    /// Asks all of the group to end.
+    pub fn ask(&self) {
+        if let Some(leader) = self.leader {
+            // Nobody left is fine.
+            let _gone = kill_process_group(leader, Signal::TERM);
+        }
+    }
+
+    /// Kills whatever is left, at once. Only once, since the number may be another group's later.
+    pub fn kill(&mut self) {
         if let Some(leader) = self.leader.take() {
             let _gone = kill_process_group(leader, Signal::KILL);
         }
     }
 }
 
-impl Drop for Group {
-    /// The call is over before the program was: nobody waits for its end, and it gets its time to tidy up.
+impl Drop for ProcessGroup {
+    /// Nobody waits for the end of the program, and it gets its time to tidy up.
     fn drop(&mut self) {
+        if self.kill_after.is_zero() {
+            return self.kill();
+        }
         let Some(leader) = self.leader.take() else { return };
         if kill_process_group(leader, Signal::TERM).is_err() {
             return;
@@ -97,7 +111,7 @@ mod tests {
         });
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert_eq!(outer.block_on(lines.next_line()).unwrap().as_deref(), Some("ready"));
-        let group = Group::of(&child, Duration::from_secs(3_600));
+        let group = ProcessGroup::of(&child, Duration::from_secs(3_600));
         let ending = runtime();
         ending.block_on(async { drop(group) });
         drop(ending);
