@@ -24,6 +24,7 @@ mod interop_plato;
 mod interop_platos;
 mod interop_proxy;
 mod interop_python;
+mod interop_sidecar;
 mod interop_socketio;
 mod interop_tokens;
 mod interop_upstreams;
