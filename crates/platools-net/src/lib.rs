@@ -12,7 +12,10 @@
 //! * [`proxy`]: which proxy a connection goes through.
 //! * [`dial`]: TCP and TLS connections, through a proxy or not, and WebSocket handshakes.
 //! * `client`: a locked-down HTTP client (feature `http-client`).
+//! * `server`: the loop of all listeners, within bounds (feature `http-server`).
+//! * [`descriptors`]: how many descriptors there are, and some that are kept.
 //! * [`backoff`] and [`retry_after()`]: how long to wait before the next attempt.
+//! * [`file`]: regular files, up to a limit.
 //! * [`reason`]: the innermost reason of a chain of errors.
 //! * [`secret`]: strings that are never shown.
 //! * [`variables`]: variables of the environment that mean the same.
@@ -22,12 +25,16 @@ pub mod backoff;
 pub mod callback;
 #[cfg(feature = "http-client")]
 pub mod client;
+pub mod descriptors;
 pub mod dial;
+pub mod file;
 pub mod policy;
 pub mod proxy;
 pub mod reason;
 pub mod retry_after;
 pub mod secret;
+#[cfg(feature = "http-server")]
+pub mod server;
 pub mod tls;
 mod tunnel;
 pub mod variables;

@@ -4,7 +4,6 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::str::FromStr;
@@ -14,6 +13,8 @@ use http::header::InvalidHeaderValue;
 use secrecy::zeroize::{Zeroize as _, Zeroizing};
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
+
+use crate::file;
 
 /// The most of a secret's file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 64 * 1024;
@@ -33,7 +34,7 @@ pub struct SecretText(SecretString);
 /// A file that holds no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
-    /// The file cannot be read.
+    /// The file cannot be read, or is not a regular one.
     #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
     /// The file is larger than [`MAX_FILE_BYTES`].
@@ -67,14 +68,14 @@ impl SecretText {
         if trimmed.len() == self.expose().len() { self } else { Self::from(trimmed) }
     }
 
-    /// Reads a file of at most [`MAX_FILE_BYTES`] bytes that holds a secret; line breaks at its end do not count.
+    /// Reads a regular file of at most [`MAX_FILE_BYTES`] bytes that holds a secret; line breaks at its end do not count.
     ///
     /// # Errors
     /// When the file cannot be read, is too large, or is not text.
     pub fn read_file(path: &Path) -> Result<Self, SecretFileError> {
         // Room for all of it at once: a growing buffer would leave copies behind that are not wiped.
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES as usize + 1));
-        File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+        file::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MAX_FILE_BYTES {
             return Err(SecretFileError::TooLarge);
         }

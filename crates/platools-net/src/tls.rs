@@ -11,6 +11,11 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls_platform_verifier::Verifier;
 
+use crate::file;
+
+/// The most of a file with certificates that is read, in bytes.
+const MAX_FILE_BYTES: usize = 16 << 20;
+
 /// A TLS configuration that cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
@@ -47,7 +52,8 @@ pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
         None => Vec::new(),
         Some(path) => {
             let problem = |problem: String| TlsError::CaFile { path: path.to_owned(), problem };
-            let pem = std::fs::read(path).map_err(|error| problem(format!("cannot be read: {error}")))?;
+            let pem = file::read(path, MAX_FILE_BYTES)
+                .map_err(|error| problem(format!("cannot be read: {error}")))?;
             certificates(&pem).map_err(|error| problem(error.to_string()))?
         }
     };

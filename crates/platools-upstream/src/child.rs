@@ -4,6 +4,7 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use platools_net::descriptors;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -44,6 +45,7 @@ impl ServerProcess {
         #[cfg(unix)]
         command.process_group(0);
         let mut child = command.spawn()?;
+        descriptors::restore_in(child.id());
         #[cfg(unix)]
         let group = ProcessGroup::of(&child, Duration::ZERO);
         let missing = || io::Error::other("a standard stream is missing");

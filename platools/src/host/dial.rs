@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, USER_AGENT};
-use platools_net::Proxy;
 use platools_net::dial::{self, Connection, WebSocket};
+use platools_net::{Proxy, descriptors};
 use rustls::ClientConfig;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::Error as SocketError;
@@ -31,6 +31,8 @@ pub(super) async fn reach(
     tls: Option<&Arc<ClientConfig>>,
     proxy: Option<&Proxy>,
 ) -> Result<Connection, Ending> {
+    // Where everything else is used up, the platform must be reachable again.
+    let _descriptors = descriptors::lend();
     let connected = dial::connect(&url.host(), url.port(), tls, proxy).await;
     connected.map_err(|error| Ending::Lost(error.to_string()))
 }

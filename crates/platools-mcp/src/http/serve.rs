@@ -3,28 +3,20 @@
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use platools_net::descriptors;
+use platools_net::server::HttpServer;
 use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Endpoint, McpHttp, PATH};
 use crate::McpError;
 use platools::host::Signals;
 
-/// How long the headers of a request may take to arrive.
-const HEADER_TIME: Duration = Duration::from_secs(10);
-/// The maximum number of headers of a request.
-const HEADERS: usize = 100;
-/// The maximum size of the headers of a request, in bytes.
-const HEADER_BYTES: usize = 64 << 10;
-/// The maximum number of connections; more wait.
+/// The maximum number of connections, at most half of the descriptors: the others are for what the tools open.
 const CONNECTIONS: usize = 1_024;
 /// How long running calls may take after the shutdown began.
 const GRACE: Duration = Duration::from_secs(25);
@@ -96,49 +88,15 @@ impl McpListener {
         let (answering, closing, end) =
             (endpoint.answering.clone(), endpoint.closing.clone(), endpoint.end.clone());
         let service = TowerToHyperService::new(endpoint.router());
-        let graceful = GracefulShutdown::new();
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        let mut stop = std::pin::pin!(stop);
-        loop {
-            let accepted = async {
-                let place = Arc::clone(&places).acquire_owned().await;
-                (place, listener.accept().await)
-            };
-            let (place, connection) = tokio::select! {
-                (place, accepted) = accepted => match accepted {
-                    Ok((connection, _)) => (place, connection),
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection cannot be accepted");
-                        // Most likely out of file descriptors: other connections have to close first.
-                        sleep(Duration::from_millis(100)).await;
-                        continue;
-                    }
-                },
-                () = &mut stop => break,
-            };
-            let _ = connection.set_nodelay(true);
-            let served = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIME)
-                .max_headers(HEADERS)
-                .max_buf_size(HEADER_BYTES)
-                .serve_connection(TokioIo::new(connection), service.clone());
-            let served = graceful.watch(served);
-            tokio::spawn(async move {
-                let _place = place;
-                if let Err(error) = served.await {
-                    tracing::debug!(%error, "a connection broke");
-                }
-            });
-        }
-        drop(listener);
+        let server = HttpServer::new(descriptors::share(2, CONNECTIONS));
+        let connections = server.serve(listener, |_client| service.clone(), stop).await;
         closing.cancel();
         answering.close();
         if timeout(GRACE, answering.wait()).await.is_err() {
             tracing::warn!("calls were not answered in time");
         }
         end.cancel();
-        let _ = timeout(CLOSING, graceful.shutdown()).await;
+        connections.close(CLOSING).await;
     }
 }
 
