@@ -24,6 +24,7 @@ mod serve;
 mod sidecar;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use platools_toolkit::cli::output::Output;
@@ -71,9 +72,24 @@ enum Failure {
     Usage(String),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// How long threads of the runtime may take at the end: one may be stuck in a file that does not answer.
+const LEFTOVERS: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
     let command = Arguments::parse().command;
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            Output::new().error(&format!("no thread can be started: {error}"));
+            return ExitCode::from(1);
+        }
+    };
+    let code = runtime.block_on(run(command));
+    runtime.shutdown_timeout(LEFTOVERS);
+    code
+}
+
+async fn run(command: Command) -> ExitCode {
     // Daemons log what happens, as their file says.
     let is_daemon = match &command {
         Command::Sidecar(options) => sidecar::is_run(options),

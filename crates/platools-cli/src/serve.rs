@@ -27,6 +27,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(options: Options) -> Result<(), Failure> {
+    platools_net::descriptors::raise();
     let local = platools_sidecar::local(&options.config).await.map_err(sidecar::failure)?;
     if local.is_empty() {
         let file = options.config.display();

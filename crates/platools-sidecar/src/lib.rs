@@ -25,12 +25,14 @@
 //!
 //! Inside, dependencies go downward only: `run` keeps what `plan` made of what `config` has read; `plan` makes tools
 //! of `http` and `command`, of OpenAPI operations ([`platools_openapi`]) and of MCP servers ([`platools_upstream`]);
-//! `template` and `caller` are for all of them.
+//! `template`, `caller`, `login` and `disk` are for all of them.
 
 mod caller;
 mod command;
 mod config;
+mod disk;
 mod http;
+mod login;
 mod plan;
 mod report;
 mod run;

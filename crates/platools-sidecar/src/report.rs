@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::config::{ConfigError, Problem};
-use crate::plan::Plan;
-use crate::run::{ConfigFile, Local, SidecarError, check_hosts};
+use crate::run::{ConfigFile, Local, SidecarError, checked};
 
 /// What a file describes, once everything in it is right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +56,7 @@ pub struct ToolReport {
 /// # Errors
 /// Everything that is wrong with it.
 pub async fn check(file: &Path) -> Result<Report, ConfigError> {
-    let plan = planned(file).await?;
+    let plan = checked(&mut ConfigFile::new(file)).await?;
     let mut tools: Vec<ToolReport> = plan
         .tools
         .iter()
@@ -93,13 +92,5 @@ pub async fn check(file: &Path) -> Result<Report, ConfigError> {
 /// # Errors
 /// When the file cannot be used.
 pub async fn local(file: &Path) -> Result<Local, SidecarError> {
-    Local::start(planned(file).await?)
-}
-
-async fn planned(file: &Path) -> Result<Plan, ConfigError> {
-    let mut file = ConfigFile::new(file);
-    let plan = file.plan().await?;
-    let shown = || file.path().display().to_string();
-    check_hosts(&plan).map_err(|problems| ConfigError::new(shown(), problems))?;
-    Ok(plan)
+    Local::start(checked(&mut ConfigFile::new(file)).await?)
 }

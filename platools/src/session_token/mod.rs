@@ -63,7 +63,7 @@ pub use mint::{Mint, SessionTokens};
 pub use remote::{RemoteMint, RemoteMintBuilder};
 pub use remote_error::RemoteMintError;
 #[cfg(feature = "http")]
-pub use router::{SESSION_TOKEN_PATH, SessionTokenRouter, session_token_router};
+pub use router::{RouterError, SESSION_TOKEN_PATH, SessionTokenRouter, session_token_router};
 pub use scope::SessionScope;
 pub use token::SessionToken;
 pub use verify::{SessionTokenClaims, TokenVerifier};

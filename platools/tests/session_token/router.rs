@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode};
 use platools::SecretSource;
 use platools::session_token::{
-    CheckedClaims, MintError, SESSION_TOKEN_PATH, SessionTokenRouter, session_token_router,
+    CheckedClaims, MintError, RouterError, SESSION_TOKEN_PATH, SessionTokenRouter, session_token_router,
 };
 use platools::session_token::{Mint, SessionClaims, SessionToken, SessionTokens};
 use platools::tool::RateLimit;
@@ -102,7 +102,7 @@ async fn who_is_not_logged_in_gets_nothing_and_a_broken_login_is_no_login() {
 #[tokio::test]
 async fn other_methods_are_told_which_one_it_is() {
     for (router, allowed) in
-        [(endpoint(), "POST"), (endpoint().allow_origin("https://a.example"), "POST, OPTIONS")]
+        [(endpoint(), "POST"), (endpoint().allow_origin("https://a.example").unwrap(), "POST, OPTIONS")]
     {
         for method in ["GET", "HEAD", "PUT", "DELETE", "PATCH"] {
             let request = request("usr_7").method(method).body(Body::empty()).unwrap();
@@ -160,8 +160,43 @@ async fn an_address_is_limited_before_anybody_asks_who_it_is() {
 }
 
 #[tokio::test]
+async fn a_trusted_caller_is_limited_by_its_users_alone_and_guesses_use_up_nothing_of_it() {
+    let is_trusted = |parts: &Parts| parts.headers.get("authorization").is_some_and(|value| value == "right");
+    let router = endpoint().per_address(RateLimit::per(3, MINUTE)).per_user(RateLimit::per(1, MINUTE));
+    let router = router.client_address(|_| Some(IpAddr::from([192, 0, 2, 1]))).trust_caller(is_trusted);
+    let router = Router::<()>::from(router);
+    let ask = async |user: &str, secret: &str| {
+        let request = request(user).header("authorization", secret).body(Body::empty()).unwrap();
+        answer(router.clone(), request).await.0.as_u16()
+    };
+    for user in 0..300 {
+        assert_eq!(ask(&format!("usr_{user}"), "right").await, 200, "{user}");
+    }
+    assert_eq!(ask("usr_7", "right").await, 429, "a user is still limited");
+    let guesses = [ask("nobody", "a").await, ask("nobody", "b").await, ask("nobody", "c").await];
+    assert_eq!((guesses, ask("nobody", "d").await), ([401; 3], 429));
+    assert_eq!(ask("usr_300", "right").await, 200);
+}
+
+#[tokio::test]
+async fn a_path_that_would_be_a_pattern_is_refused_before_the_router_is_made() {
+    for path in
+        ["", "token", "/{a", "/{a}", "/:a", "/a/:b", "/*", "/a/*b", "/a b", "/a?b", "/ä", "/a\n", "/a#b"]
+    {
+        let error = endpoint().path(path).unwrap_err();
+        assert!(matches!(&error, RouterError::Path { path: quoted } if quoted == path), "{error}");
+    }
+    for path in ["/", "//", "/a", "/a/", "/api/v1.0/token", "/a:b", "/%7Ba%7D", "/a,b;c=d"] {
+        let router = Router::<()>::from(endpoint().path(path).unwrap());
+        let request = request("usr_7").uri(path).body(Body::empty()).unwrap();
+        assert_eq!(answer(router, request).await.0, StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn pages_of_a_named_origin_may_ask_and_no_others() {
-    let router = endpoint().allow_origin("https://app.example").allow_header("X-CSRF-Token");
+    let router = endpoint().allow_origin("https://app.example").unwrap();
+    let router = router.allow_header("X-CSRF-Token").unwrap();
     for (method, good) in [("OPTIONS", 204), ("POST", 200)] {
         for (origin, allowed) in
             [("https://app.example", true), ("https://evil.example", false), ("null", false)]
@@ -256,7 +291,7 @@ async fn a_large_body_is_refused_by_its_announcement_and_an_endless_one_is_not_r
 async fn it_is_one_route_of_a_server_and_knows_the_peer() {
     let app: Router = Router::new()
         .route("/", axum::routing::get(|| async { "home" }))
-        .merge(endpoint().path("/token").per_address(RateLimit::per(2, MINUTE)));
+        .merge(endpoint().path("/token").unwrap().per_address(RateLimit::per(2, MINUTE)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let app = app.into_make_service_with_connect_info::<SocketAddr>();

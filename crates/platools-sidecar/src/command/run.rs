@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use platools_net::descriptors;
 use platools_upstream::ProcessGroup;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
@@ -68,6 +69,7 @@ impl Program {
             command.current_dir(cwd);
         }
         let mut child = command.spawn().map_err(RunError::Start)?;
+        descriptors::restore_in(child.id());
         let mut group = ProcessGroup::of(&child, self.kill_after);
         let mut pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let feed = async {

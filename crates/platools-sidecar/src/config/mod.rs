@@ -20,7 +20,7 @@ pub(crate) use self::settings::{
     Admin, Backend, Egress, Entity, Log, LogFormat, Mcp, OpenApi, Pictures, Plato, Running, SessionTokens,
     Shape, Sharing, Superseded,
 };
-pub(crate) use self::values::SecretRef;
+pub(crate) use self::values::{Rate, SecretRef};
 
 /// The JSON Schema of the file, for editors.
 pub fn schema() -> serde_json::Value {

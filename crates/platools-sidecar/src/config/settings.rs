@@ -344,6 +344,13 @@ pub(crate) struct SessionTokens {
     /// Pages of these origins may ask, such as `https://app.example`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) allow_origins: Vec<String>,
+    /// Proxies that name the client in `X-Forwarded-For`: addresses or networks, such as `10.0.0.0/8`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) trusted_proxies: Vec<String>,
+    /// How many tokens a user gets; `30/min`.
+    pub(crate) per_user: Option<Rate>,
+    /// How many requests an address has, unless it presents the shared secret; `120/min`.
+    pub(crate) per_address: Option<Rate>,
 }
 
 /// The listener for probes, figures and a look inside.

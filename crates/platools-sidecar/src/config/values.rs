@@ -14,6 +14,7 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use super::document::refuse;
+use crate::disk;
 
 /// The longest time that can be written.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
@@ -210,7 +211,8 @@ impl SecretRef {
                 }
                 Err(_) => return Err(format!("the environment variable `{name}` is not valid UTF-8")),
             },
-            Self::File(path) => SecretText::read_file(path)
+            Self::File(path) => disk::with(path, SecretText::read_file)
+                .unwrap_or_else(|error| Err(error.into()))
                 .map_err(|error| format!("the file `{}` {error}", path.display()))?,
         };
         if text.is_empty() {

@@ -19,6 +19,7 @@ mod no_traces;
 mod openapi;
 mod plato;
 mod proxy;
+mod session_tokens;
 mod tool;
 #[cfg(feature = "otlp")]
 mod traces;
@@ -32,13 +33,18 @@ pub(crate) use self::client::Clients;
 pub(crate) use self::entity::EntityPlan;
 pub(crate) use self::files::Files;
 pub(crate) use self::fingerprint::Fingerprint;
-pub(crate) use self::listeners::{AuthenticatorPlan, Login, SessionTokensPlan};
+pub(crate) use self::listeners::AuthenticatorPlan;
 pub(crate) use self::mcp::UpstreamPlan;
 use self::proxy::ProxyPlan;
+pub(crate) use self::session_tokens::SessionTokensPlan;
 use crate::config::{
     Admin, ConfigError, Document, Entry, Log, Path, Problem, Running, SecretRef, Sections, listed, nearest,
 };
+use crate::disk;
 use crate::traces::TracesPlan;
+
+/// The most of a file that is read, in bytes.
+const MAX_FILE: usize = 16 << 20;
 
 /// What a file asks for, complete and checked.
 #[derive(Debug)]
@@ -211,7 +217,7 @@ impl Planner<'_> {
     /// The text of a file.
     fn read_file(&mut self, at: &Path, path: &FilePath) -> Option<String> {
         let path = self.file(path);
-        let text = std::fs::read_to_string(&path);
+        let text = disk::read_text(&path, MAX_FILE);
         let text = text.map_err(|error| format!("the file `{}` cannot be read: {error}", path.display()));
         self.noted(at, text)
     }

@@ -18,6 +18,7 @@ use super::client::PlannedClient;
 use super::{PlannedTool, Planner, address};
 use crate::caller::{Caller, Fact};
 use crate::config::{Common, Entry, Format, OpenApi, Path};
+use crate::disk;
 use crate::http::answer::Reading;
 use crate::http::backend::Backend;
 use crate::http::outgoing::{Outgoing, OutgoingBody};
@@ -128,7 +129,7 @@ impl Planner<'_> {
                 self.wrong(&section.key("ca_file"), message);
             }
             let path = self.file(&PathBuf::from(document));
-            let bytes = std::fs::read(&path)
+            let bytes = disk::read(&path, MAX_DOCUMENT)
                 .map_err(|error| format!("the file `{}` cannot be read: {error}", path.display()));
             return self.noted(at, bytes);
         }

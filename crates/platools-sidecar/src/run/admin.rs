@@ -17,6 +17,7 @@ use platools_net::policy::{is_loopback_address, is_loopback_host};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::listener;
 use super::view::View;
 
 /// The bounds of latencies, in seconds: from a local program to the longest call.
@@ -51,11 +52,8 @@ pub(super) fn upkeep() {
 /// Serves until `stop`.
 pub(super) async fn serve(listener: TcpListener, view: View, stop: CancellationToken) {
     let is_local = listener.local_addr().is_ok_and(|address| is_loopback_address(address.ip()));
-    let serving =
-        axum::serve(listener, router(view, is_local)).with_graceful_shutdown(stop.cancelled_owned());
-    if let Err(error) = serving.await {
-        tracing::error!(%error, "the admin listener ended");
-    }
+    let router = router(view, is_local);
+    listener::serve(listener, move || router.clone(), stop).await;
 }
 
 fn router(view: View, is_local: bool) -> Router {

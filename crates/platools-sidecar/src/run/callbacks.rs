@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use super::daemon::{SidecarError, listen};
+use super::daemon::SidecarError;
 use super::fleet::Fleet;
-use super::listening::serve;
+use super::listener::{listen, serve};
 
 /// The listeners of all entities.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Callbacks {
                     Ok(listener) => {
                         let (router, routers) = watch::channel(router(&host.handle, path));
                         let stop = self.stop.child_token();
-                        self.listeners.spawn(serve(listener, routers, stop.clone(), "calls"));
+                        self.listeners.spawn(serve(listener, move || routers.borrow().clone(), stop.clone()));
                         self.listening.insert(address, Listening { host: host.id(), router, stop });
                     }
                     Err(error) => failed = Some(error),

@@ -1,17 +1,20 @@
 //! Everything together, from the first look at the file to the last answer.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use futures_util::FutureExt as _;
+use platools_net::descriptors;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::callbacks::Callbacks;
 use super::fleet::Fleet;
-use super::reader::{Reader, checked};
+use super::listener::listen;
+use super::reader::{Read, Reader};
 use super::sessions::Sessions;
 use super::signals::{Signals, Wish};
 use super::view::View;
@@ -29,8 +32,15 @@ const WATCH: Duration = Duration::from_secs(2);
 /// How long a platform that is not there may keep the service manager waiting.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often the figures are tidied up.
+/// How often the figures are tidied up, and descriptors that were used up are taken back.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How many descriptors are kept for the connections to platforms: a look-up of a name and a socket for each of two
+/// that connect at the same time.
+const KEPT: usize = 12;
+
+/// Below so many descriptors, the listeners and the tools are noticeably limited.
+const FEW: usize = 1_024;
 
 /// Why a sidecar does not run, or no longer.
 #[derive(Debug, thiserror::Error)]
@@ -72,26 +82,35 @@ pub enum SidecarError {
 /// sent, and it ends. A second signal ends it at once. SIGHUP, and a changed file, have it go over to the file as it
 /// is then, if that can be used; otherwise everything stays as it was, and the log says why.
 ///
-/// Logging is set up as the file says, unless the program has done so before.
+/// Logging is set up as the file says, unless the program has done so before. The limit of file descriptors is raised
+/// as far as it may be; programs that tools start have the one from before.
 ///
 /// # Errors
 /// When the file cannot be used, an address cannot be listened on, or every entity is refused for good.
 pub async fn run(file: &Path) -> Result<(), SidecarError> {
     let mut signals = Signals::listen().map_err(SidecarError::Signals)?;
-    let mut file = ConfigFile::new(file);
+    let descriptors = descriptors::raise();
+    let mut file = Reader::new(ConfigFile::new(file));
+    file.read();
     // A document that is fetched may take its time.
-    let plan = tokio::select! {
-        plan = checked(&mut file) => plan?,
-        () = signals.end() => return Ok(()),
+    let plan = loop {
+        tokio::select! {
+            read = file.next() => if let Read::Plan(plan) = read { break (*plan)?; },
+            () = signals.end() => return Ok(()),
+        }
     };
     let traces = Traces::start(plan.traces.as_ref()).map_err(SidecarError::Host)?;
     logs::init(&plan.log, traces.layer());
     for warning in &plan.warnings {
         tracing::warn!("{warning}");
     }
+    if let Some(descriptors) = descriptors.filter(|descriptors| *descriptors < FEW) {
+        tracing::warn!(descriptors, "there are few file descriptors: raise the hard limit (`LimitNOFILE`)");
+    }
     if plan.entities.is_empty() {
         return Err(SidecarError::NoEntity);
     }
+    descriptors::keep(KEPT);
     let ended = Daemon::start(file, plan).await?.run(&mut signals).await;
     traces.end().await;
     ended
@@ -113,8 +132,8 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn start(file: ConfigFile, mut plan: Plan) -> Result<Self, SidecarError> {
-        let view = View::new(&file.path().display().to_string());
+    async fn start(file: Reader, mut plan: Plan) -> Result<Self, SidecarError> {
+        let view = View::new(&file.shown());
         let (listeners, stop) = (TaskTracker::new(), CancellationToken::new());
         let (admin, traces) = (plan.admin.clone(), plan.traces.clone());
         if let Some(admin) = &admin {
@@ -129,7 +148,6 @@ impl Daemon {
         let mut callbacks = Callbacks::new(&listeners, &stop);
         callbacks.follow(&fleet).await?;
         view.observed(&fleet);
-        let file = Reader::new(file);
         Ok(Self { file, fleet, view, listeners, stop, admin, traces, sessions, callbacks, announced: false })
     }
 
@@ -151,7 +169,16 @@ impl Daemon {
                     Wish::TakeOver => self.fleet.take_over(),
                     Wish::End => return self.end(signals).await,
                 },
-                plan = self.file.plan() => self.go_over(plan).await,
+                read = self.file.next() => match read {
+                    Read::Plan(plan) => self.go_over(*plan).await,
+                    // A file that is being written changes again: it is read once it stays the same.
+                    Read::Changed(true) => is_settling = true,
+                    Read::Changed(false) if is_settling => {
+                        is_settling = false;
+                        self.reload();
+                    }
+                    Read::Changed(false) => {}
+                },
                 () = self.fleet.settled() => {
                     self.view.observed(&self.fleet);
                     if let Err(error) = self.callbacks.follow(&self.fleet).await {
@@ -175,18 +202,13 @@ impl Daemon {
                         status = now;
                     }
                 }
-                _ = watch.tick(), if self.fleet.plan.running.watch => {
-                    // A file that is being written changes again: it is read once it stays the same.
-                    match (self.file.has_changed(), is_settling) {
-                        (true, _) => is_settling = true,
-                        (false, true) => {
-                            is_settling = false;
-                            self.reload();
-                        }
-                        (false, false) => {}
+                _ = watch.tick(), if self.fleet.plan.running.watch => self.file.look(),
+                _ = upkeep.tick() => {
+                    descriptors::refill();
+                    if self.admin.is_some() {
+                        admin::upkeep();
                     }
                 }
-                _ = upkeep.tick(), if self.admin.is_some() => admin::upkeep(),
                 _ = alive.tick() => service::alive(),
             }
         }
@@ -204,7 +226,12 @@ impl Daemon {
     async fn go_over(&mut self, plan: Result<Plan, ConfigError>) {
         let (outcome, problem) = match plan {
             Ok(plan) if plan.entities.is_empty() => ("refused", Some(SidecarError::NoEntity.to_string())),
-            Ok(plan) => self.take_over(plan).await,
+            // Whatever is wrong with a plan was found when it was made. A panic is a mistake, and no reason to end.
+            Ok(plan) => {
+                AssertUnwindSafe(self.take_over(plan)).catch_unwind().await.unwrap_or_else(|_panic| {
+                    ("partial", Some("it panicked, which is a mistake of the sidecar: restart it".to_owned()))
+                })
+            }
             Err(error) => ("refused", Some(error.to_string())),
         };
         match &problem {
@@ -268,14 +295,5 @@ impl Daemon {
     }
 }
 
-pub(super) async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, SidecarError> {
-    let listener = TcpListener::bind(address).await.map_err(|error| SidecarError::Listen {
-        key,
-        address,
-        problem: error.to_string(),
-    })?;
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, "listening for {key}");
-    }
-    Ok(listener)
-}
+#[cfg(test)]
+mod tests;

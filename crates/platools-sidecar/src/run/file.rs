@@ -3,13 +3,15 @@
 //! Files are looked at every other second instead of being subscribed to: mounted configurations are swapped behind
 //! links, which notifications miss.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::config::{ConfigError, Problem};
+use crate::disk;
 use crate::plan::{Clients, Files, Plan, plan};
 
 /// The largest file that is read, in bytes.
-const MAX_FILE: u64 = 16 << 20;
+const MAX_FILE: usize = 16 << 20;
 
 /// The configuration file.
 #[derive(Debug, Clone)]
@@ -45,25 +47,19 @@ impl ConfigFile {
         plan(&shown, &text, &folder, &mut self.clients, &mut self.files).await
     }
 
-    /// Whether one of the files is another one than when it was read, or looked at here.
+    /// Whether one of the files is another one than when it was read, or looked at here. Blocks its thread.
     pub(crate) fn has_changed(&mut self) -> bool {
         self.files.has_changed()
     }
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
+    disk::read_text(path, MAX_FILE).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
             "there is no such file: name another one, or have `platools sidecar init` write one".to_owned()
         }
+        ErrorKind::IsADirectory => "this is a folder: name the file in it".to_owned(),
+        ErrorKind::FileTooLarge | ErrorKind::InvalidData | ErrorKind::TimedOut => error.to_string(),
         _ => format!("it cannot be read: {error}"),
-    })?;
-    if metadata.is_dir() {
-        return Err("this is a folder: name the file in it".to_owned());
-    }
-    if metadata.len() > MAX_FILE {
-        return Err("it is larger than 16 MiB".to_owned());
-    }
-    let bytes = std::fs::read(path).map_err(|error| format!("it cannot be read: {error}"))?;
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+    })
 }

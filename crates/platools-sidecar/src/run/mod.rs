@@ -13,7 +13,7 @@
 //! | `view`, `admin` | what can be seen of it, and the listener that shows it |
 //! | `sessions` | the listener that hands out session tokens |
 //! | `callbacks` | the listeners at which the platform calls over HTTP |
-//! | `listening` | a listener whose router may change |
+//! | `listener` | the server loop of all listeners, whose routers may change |
 //! | `service` | the service manager: ready, reloading, alive |
 //! | `signals` | the ends and the reloads that are asked for |
 //! | `logs` | lines for people, or JSON |
@@ -24,7 +24,7 @@ mod daemon;
 mod file;
 mod fleet;
 mod host;
-mod listening;
+mod listener;
 mod local;
 mod logs;
 mod reader;
@@ -37,7 +37,8 @@ mod view;
 
 pub use self::daemon::{SidecarError, run};
 pub(crate) use self::file::ConfigFile;
-pub(crate) use self::fleet::{check as check_hosts, open_state_dir};
+pub(crate) use self::fleet::open_state_dir;
 pub use self::local::Local;
 pub(crate) use self::logs::init_with as init_logging;
+pub(crate) use self::reader::checked;
 use self::upstreams::Upstreams;

@@ -188,6 +188,30 @@ async fn entities_listeners_and_authenticators_are_complete() {
 }
 
 #[tokio::test]
+async fn settings_of_the_endpoint_for_tokens_are_judged_before_it_is_started() {
+    let head = "[[entity]]\nname = \"e\"\nurl = \"ws://127.0.0.1:1\"\nsecret = \"0123456789abcdef0\"\n\
+                [admin]\nlisten = \"127.0.0.1:8700\"\n\
+                [session_tokens]\norganization_id = \"o\"\nproject_id = \"p\"\nenvironment_id = \"e\"\n\
+                shared_secret = \"0123456789abcdef0\"\n";
+    let free = format!("{head}listen = \"127.0.0.1:8701\"\n");
+    for (key, part) in [
+        ("allow_origins = [\"wss://app.example\"]", "`wss://app.example` is not an origin"),
+        ("allow_origins = [\"https://app.example\", \"https://app.example/\"]", "not an origin"),
+        ("path = \"/:token\"", "is not a path"),
+        ("path = \"/{token}\"", "is not a path"),
+        ("path = \"token\"", "begin it with a slash"),
+        ("trusted_proxies = [\"10.0.0.0/33\"]", "`10.0.0.0/33` is not a network"),
+        ("per_user = \"often\"", "60/min"),
+        ("per_address = \"60/min, per user\"", "leave out `per user`"),
+    ] {
+        says(&format!("{free}{key}"), part).await;
+    }
+    for listen in ["127.0.0.1:8700", "0.0.0.0:8700"] {
+        says(&format!("{head}listen = \"{listen}\""), "`[admin]` listens on 127.0.0.1:8700 already").await;
+    }
+}
+
+#[tokio::test]
 async fn everything_wrong_is_said_at_once_in_the_order_of_the_lines() {
     let text = format!("[log]\nx = 1\n{TOOL}y = 2\n{COMMAND}z = 3\n[admin]\nlisten = \"0.0.0.0:1\"\n");
     let found = problems(&text).await;

@@ -11,6 +11,7 @@ mod certificates;
 mod changes;
 mod checking;
 mod commands;
+mod hostile;
 mod identity;
 mod late;
 mod mcp;

@@ -138,8 +138,20 @@ pub(crate) struct Running {
 impl Running {
     /// Starts this test program again, as a sidecar.
     pub(crate) fn start(file: &Path, folder: &Folder, variables: &[(&str, &str)]) -> Self {
+        Self::launch(Command::new(std::env::current_exe().unwrap()), file, folder, variables)
+    }
+
+    /// The same with few file descriptors: `soft` at first, and `hard` at most.
+    pub(crate) fn start_limited(file: &Path, folder: &Folder, soft: usize, hard: usize) -> Self {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -S -n {soft} && ulimit -H -n {hard} && exec \"$0\" \"$@\"");
+        shell.arg("-c").arg(script).arg(std::env::current_exe().unwrap());
+        Self::launch(shell, file, folder, &[])
+    }
+
+    fn launch(mut command: Command, file: &Path, folder: &Folder, variables: &[(&str, &str)]) -> Self {
         let log = folder.path("log");
-        let child = Command::new(std::env::current_exe().unwrap())
+        let child = command
             .args(["--ignored", "--exact", "sidecar::a_process_of_its_own", "--nocapture"])
             .env_remove("NOTIFY_SOCKET")
             .env(FILE, file)

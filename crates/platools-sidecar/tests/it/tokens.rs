@@ -78,6 +78,58 @@ async fn tokens_are_handed_to_who_knows_the_secret_or_is_logged_in() {
 }
 
 #[tokio::test]
+async fn users_are_counted_apart_whatever_address_they_come_from() {
+    let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
+    let login = Backend::start(|came| {
+        let user = came.headers.get("authorization")?.strip_prefix("Bearer ")?.to_owned();
+        Some(json_answer(200, &json!({"user_id": user})))
+    })
+    .await;
+    let (shared, logged_in) = (free_address().await, free_address().await);
+    let folder = Folder::new();
+    let start = |address, name: &str, who: &str| {
+        let text = format!("{}{}", entity(&platform, "orders"), section(address, who));
+        Running::start(&folder.write(name, text), &folder, &[])
+    };
+    let sidecar = start(
+        shared,
+        "shared.toml",
+        "shared_secret = \"a-secret-of-two-servers\"\nper_user = \"2/h\"\nper_address = \"3/h\"",
+    );
+    sidecar.says("listening for session_tokens").await;
+    let secret = ("authorization", "Bearer a-secret-of-two-servers");
+    for user in 0..300 {
+        let (status, body) = ask(shared, &[secret, ("x-platos-user-id", &format!("usr_{user}"))]).await;
+        assert_eq!(status, 200, "{user}: {body}");
+    }
+    for expected in [401, 401, 401, 429] {
+        let guess = ("authorization", "Bearer another-secret-of-two");
+        assert_eq!(ask(shared, &[guess, ("x-platos-user-id", "usr_7")]).await.0, expected);
+    }
+    let user = ("x-platos-user-id", "usr_7");
+    assert_eq!((ask(shared, &[secret, user]).await.0, ask(shared, &[secret, user]).await.0), (200, 429));
+    assert_eq!(sidecar.stop().await, Some(0));
+
+    let who = format!(
+        "login_url = \"{}/me\"\nper_address = \"2/h\"\ntrusted_proxies = [\"127.0.0.0/8\"]",
+        login.url
+    );
+    let sidecar = start(logged_in, "login.toml", &who);
+    sidecar.says("listening for session_tokens").await;
+    for (came_from, expected) in [
+        ("192.0.2.1", 200),
+        ("192.0.2.1", 200),
+        ("192.0.2.1", 429),
+        ("6.6.6.6, 192.0.2.1", 429),
+        ("192.0.2.2", 200),
+    ] {
+        let headers = [("authorization", "Bearer usr_7"), ("x-forwarded-for", came_from)];
+        assert_eq!(ask(logged_in, &headers).await.0, expected, "{came_from}");
+    }
+    assert_eq!(sidecar.stop().await, Some(0));
+}
+
+#[tokio::test]
 async fn other_rules_another_secret_and_another_address_are_taken_over_while_it_runs() {
     let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
     let (first, second) = (free_address().await, free_address().await);

@@ -7,6 +7,8 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
+use super::RouterError;
+
 /// Time for which a browser may cache a preflight response, in seconds.
 const MAX_AGE: u32 = 600;
 
@@ -18,20 +20,21 @@ pub(super) struct Cors {
 }
 
 impl Cors {
-    pub(super) fn allow_origin(&mut self, origin: &str) {
-        let normal = Url::parse(origin).map(|url| url.origin().ascii_serialization());
-        assert!(
-            normal.as_deref() == Ok(origin) && origin.starts_with("http"),
-            "`{origin}` is not an origin: write scheme and host, as in https://app.example, in lower case, with the \
-             port if it is not the default, and without a path"
-        );
-        let origin = HeaderValue::try_from(origin).expect("a serialized origin is ASCII");
-        self.origins.push(origin);
+    pub(super) fn allow_origin(&mut self, origin: &str) -> Result<(), RouterError> {
+        let error = || RouterError::Origin { origin: origin.to_owned() };
+        let url = Url::parse(origin).map_err(|_| error())?;
+        // What browsers send is exactly what this writes.
+        if !matches!(url.scheme(), "http" | "https") || url.origin().ascii_serialization() != origin {
+            return Err(error());
+        }
+        self.origins.push(HeaderValue::try_from(origin).map_err(|_| error())?);
+        Ok(())
     }
 
-    pub(super) fn allow_header(&mut self, name: &str) {
-        let name = HeaderName::try_from(name);
-        self.headers.push(name.expect("`allow_header` takes the name of a header, such as x-csrf-token"));
+    pub(super) fn allow_header(&mut self, name: &str) -> Result<(), RouterError> {
+        let error = |_| RouterError::Header { name: name.to_owned() };
+        self.headers.push(HeaderName::try_from(name).map_err(error)?);
+        Ok(())
     }
 
     pub(super) fn is_configured(&self) -> bool {
@@ -81,7 +84,7 @@ mod tests {
     fn only_an_exact_origin_is_allowed() {
         for origin in ["https://app.example", "http://localhost:3000", "https://app.example:8443"] {
             let mut cors = Cors::default();
-            cors.allow_origin(origin);
+            cors.allow_origin(origin).unwrap();
             let mut request = HeaderMap::new();
             request.insert(ORIGIN, origin.parse().unwrap());
             assert_eq!(cors.allowed(&request).unwrap(), origin);
@@ -95,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_origin_panics_when_it_is_configured() {
+    fn what_is_no_origin_is_refused() {
         for origin in [
             "*",
             "null",
@@ -107,9 +110,13 @@ mod tests {
             "https://App.example",
             "https://user@app.example",
             "file:///tmp",
+            "wss://app.example",
+            "http-x://app.example",
         ] {
-            let refused = std::panic::catch_unwind(|| Cors::default().allow_origin(origin));
-            assert!(refused.is_err(), "{origin}");
+            assert!(Cors::default().allow_origin(origin).is_err(), "{origin}");
+        }
+        for name in ["", "x y", "x:"] {
+            assert!(Cors::default().allow_header(name).is_err(), "{name}");
         }
     }
 }

@@ -4,12 +4,14 @@
 //! influence the token. This module must not know how a user logs in or how a token is minted.
 
 mod answer;
+mod client;
 mod cors;
+mod error;
 mod limit;
 
 use std::fmt;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +20,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::request::Parts;
 use axum::http::{Method, Request};
@@ -27,7 +28,9 @@ use axum::routing::any;
 use futures_util::FutureExt as _;
 
 use self::answer::Refusal;
+use self::client::Proxies;
 use self::cors::Cors;
+pub use self::error::RouterError;
 use self::limit::{Limit, network};
 use super::{SessionClaims, SessionTokens};
 use crate::tool::{BoxError, RateLimit};
@@ -42,6 +45,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 type Authenticated = Result<Option<SessionClaims>, BoxError>;
 type Authenticate = dyn Fn(Parts) -> Pin<Box<dyn Future<Output = Authenticated> + Send>> + Send + Sync;
+type IsTrusted = dyn Fn(&Parts) -> bool + Send + Sync;
 type ClientAddress = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 
 /// Returns the endpoint `POST /api/platos-session`, to merge into a backend's own router.
@@ -78,8 +82,9 @@ type ClientAddress = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 /// Requests are limited to 30 per minute and user and 120 per minute and address, then answered with 429 and
 /// `Retry-After`; see [`per_user`](SessionTokenRouter::per_user) and
 /// [`per_address`](SessionTokenRouter::per_address). The address is known only if the server is created with
-/// `into_make_service_with_connect_info::<SocketAddr>()`; see
-/// [`client_address`](SessionTokenRouter::client_address). Every response has `Cache-Control: no-store`. Requests from
+/// `into_make_service_with_connect_info::<SocketAddr>()`; behind a proxy, see
+/// [`trust_proxy`](SessionTokenRouter::trust_proxy), and for a server that asks for all of its users
+/// [`trust_caller`](SessionTokenRouter::trust_caller). Every response has `Cache-Control: no-store`. Requests from
 /// pages of other origins are rejected (403) unless [`allow_origin`](SessionTokenRouter::allow_origin) allows them.
 pub fn session_token_router<A, F, E>(tokens: SessionTokens, authenticate: A) -> SessionTokenRouter
 where
@@ -95,7 +100,9 @@ where
     SessionTokenRouter {
         tokens,
         authenticate: Arc::new(authenticate),
-        client_address: Arc::new(peer),
+        client_address: None,
+        proxies: Proxies::default(),
+        is_trusted: None,
         per_user: RateLimit::per(30, MINUTE),
         per_address: RateLimit::per(120, MINUTE),
         cors: Cors::default(),
@@ -110,7 +117,9 @@ where
 pub struct SessionTokenRouter {
     tokens: SessionTokens,
     authenticate: Arc<Authenticate>,
-    client_address: Arc<ClientAddress>,
+    client_address: Option<Arc<ClientAddress>>,
+    proxies: Proxies,
+    is_trusted: Option<Arc<IsTrusted>>,
     per_user: RateLimit,
     per_address: RateLimit,
     cors: Cors,
@@ -120,11 +129,11 @@ pub struct SessionTokenRouter {
 impl SessionTokenRouter {
     /// Sets the path. Default: [`SESSION_TOKEN_PATH`].
     ///
-    /// # Panics
-    /// When the router is created, if the path does not begin with a slash.
-    pub fn path(mut self, path: impl Into<String>) -> Self {
+    /// # Errors
+    /// If the text is not a path: it begins with a slash and has no query, placeholder or wildcard.
+    pub fn path(mut self, path: impl Into<String>) -> Result<Self, RouterError> {
         self.path = path.into();
-        self
+        if is_path(&self.path) { Ok(self) } else { Err(RouterError::Path { path: self.path }) }
     }
 
     /// Sets the rate limit per user.
@@ -139,35 +148,62 @@ impl SessionTokenRouter {
         self
     }
 
-    /// Sets how to find the client's address. Default: the peer of the connection, which axum provides with
-    /// `into_make_service_with_connect_info::<SocketAddr>()`; without it there is no limit per address, which is logged
-    /// once. Behind a proxy, every request has the proxy's address: read the header that the proxy sets, and make sure
-    /// that the proxy overwrites it, since clients can send the same header.
+    /// Trusts the proxies of this network, such as `10.0.0.0/8` or a single address, to name the client in
+    /// `X-Forwarded-For`: the last address there that no trusted proxy has is the client's. Without it, all requests
+    /// that come through a proxy share the limit of the proxy's address.
+    ///
+    /// # Errors
+    /// If the text is neither an address nor a network.
+    pub fn trust_proxy(mut self, network: &str) -> Result<Self, RouterError> {
+        self.proxies.trust(network)?;
+        Ok(self)
+    }
+
+    /// Exempts requests from the limit per address, such as those of a server that presents a shared secret and asks
+    /// for all of its users from one address. The limit per user still applies. `is_trusted` is asked before anything
+    /// else of a request, so it has to be quick, and compare secrets in constant time. Requests that it does not trust
+    /// count, so that a secret cannot be guessed.
+    pub fn trust_caller(mut self, is_trusted: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.is_trusted = Some(Arc::new(is_trusted));
+        self
+    }
+
+    /// Sets how to find the client's address, instead of [`trust_proxy`](Self::trust_proxy). Default: the peer of the
+    /// connection, which axum provides with `into_make_service_with_connect_info::<SocketAddr>()`; without it there is
+    /// no limit per address, which is logged once. Make sure that a proxy overwrites the header that is read here,
+    /// since clients can send the same header.
     pub fn client_address(mut self, find: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
-        self.client_address = Arc::new(find);
+        self.client_address = Some(Arc::new(find));
         self
     }
 
     /// Allows pages of this origin, such as `https://app.example`, to request tokens with the user's cookies. The
     /// origin must match exactly; patterns are not supported.
     ///
-    /// # Panics
-    /// If the text is not an origin: scheme and host, a port if it is not the scheme's default, and no path. `*` is not
-    /// an origin.
-    pub fn allow_origin(mut self, origin: &str) -> Self {
-        self.cors.allow_origin(origin);
-        self
+    /// # Errors
+    /// If the text is not an origin: `https` or `http` and a host, a port if it is not the scheme's default, and no
+    /// path. `*` is not an origin.
+    pub fn allow_origin(mut self, origin: &str) -> Result<Self, RouterError> {
+        self.cors.allow_origin(origin)?;
+        Ok(self)
     }
 
     /// Allows pages of the allowed origins to send this header in addition to `Authorization` and `Content-Type`, such
     /// as a CSRF token.
     ///
-    /// # Panics
+    /// # Errors
     /// If the text is not a header name.
-    pub fn allow_header(mut self, name: &str) -> Self {
-        self.cors.allow_header(name);
-        self
+    pub fn allow_header(mut self, name: &str) -> Result<Self, RouterError> {
+        self.cors.allow_header(name)?;
+        Ok(self)
     }
+}
+
+/// Returns whether axum serves exactly this path: it reads braces, and colons and stars at the beginning of a segment,
+/// as patterns.
+fn is_path(path: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()+,;=:@%/".contains(&byte);
+    path.starts_with('/') && path.bytes().all(is_plain) && !path.contains("/:")
 }
 
 impl fmt::Debug for SessionTokenRouter {
@@ -183,12 +219,16 @@ impl fmt::Debug for SessionTokenRouter {
 
 impl<S: Clone + Send + Sync + 'static> From<SessionTokenRouter> for Router<S> {
     fn from(router: SessionTokenRouter) -> Self {
-        let SessionTokenRouter { tokens, authenticate, client_address, per_user, per_address, cors, path } =
-            router;
+        let SessionTokenRouter { tokens, authenticate, is_trusted, .. } = router;
+        let SessionTokenRouter { per_user, per_address, cors, path, .. } = router;
+        let proxies = router.proxies;
+        let client_address =
+            router.client_address.unwrap_or_else(|| Arc::new(move |parts: &Parts| proxies.client(parts)));
         let endpoint = Arc::new(Endpoint {
             tokens,
             authenticate,
             client_address,
+            is_trusted,
             users: Limit::new(per_user),
             addresses: Limit::new(per_address),
             has_warned: AtomicBool::new(false),
@@ -202,15 +242,11 @@ impl<S: Clone + Send + Sync + 'static> From<SessionTokenRouter> for Router<S> {
     }
 }
 
-/// Returns the peer of the connection, if axum provides it.
-fn peer(parts: &Parts) -> Option<IpAddr> {
-    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip())
-}
-
 struct Endpoint {
     tokens: SessionTokens,
     authenticate: Arc<Authenticate>,
     client_address: Arc<ClientAddress>,
+    is_trusted: Option<Arc<IsTrusted>>,
     users: Limit<String>,
     addresses: Limit<IpAddr>,
     /// Whether a request without an address was already logged.
@@ -242,13 +278,8 @@ impl Endpoint {
         if self.cors.is_foreign(&parts.headers) {
             return Err(Refusal::Foreign);
         }
-        match (self.client_address)(&parts) {
-            Some(address) => self.addresses.check(&network(address)).map_err(Refusal::TooMany)?,
-            None if self.has_warned.swap(true, Ordering::Relaxed) => {}
-            None => tracing::warn!(
-                "the client's address is unknown, so there is no limit per address: create the server with \
-                 `into_make_service_with_connect_info::<SocketAddr>()`, or set `client_address`"
-            ),
+        if !self.is_trusted.as_ref().is_some_and(|is_trusted| is_trusted(&parts)) {
+            self.check_address(&parts)?;
         }
         let announced = parts.headers.get(CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -275,5 +306,17 @@ impl Endpoint {
             tracing::error!(%error, user_id, "minting a session token failed");
             if error.is_temporary() { Refusal::Unavailable(error.retry_after()) } else { Refusal::Internal }
         })
+    }
+
+    fn check_address(&self, parts: &Parts) -> Result<(), Refusal> {
+        match (self.client_address)(parts) {
+            Some(address) => return self.addresses.check(&network(address)).map_err(Refusal::TooMany),
+            None if self.has_warned.swap(true, Ordering::Relaxed) => {}
+            None => tracing::warn!(
+                "the client's address is unknown, so there is no limit per address: create the server with \
+                 `into_make_service_with_connect_info::<SocketAddr>()`, or set `client_address`"
+            ),
+        }
+        Ok(())
     }
 }
