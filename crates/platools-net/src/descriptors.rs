@@ -85,7 +85,7 @@ pub fn restore_in(program: Option<u32>) {
         && let Some(id) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw)
     {
         // The program may be gone already.
-        let _ = rustix::process::prlimit(Some(id), Resource::Nofile, before.clone());
+        let _ = rustix::process::prlimit(Some(id), Resource::Nofile, *before);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = program;

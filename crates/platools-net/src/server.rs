@@ -340,7 +340,7 @@ mod tests {
             service_fn(async |request: Request<Incoming>| {
                 let body: AnyBody = match request.uri().path() {
                     "/stream" => StreamBody::new(futures_util::stream::pending()).boxed_unsync(),
-                    "/large" => Full::new(Bytes::new(&[b'x'; 32 << 20])).boxed_unsync(),
+                    "/large" => Full::new(Bytes::new(vec![b'x'; 32 << 20].leak())).boxed_unsync(),
                     _ => Full::new(Bytes::new(b"ok")).boxed_unsync(),
                 };
                 Ok(Response::new(body))

@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         let error = with(path, |_| unreachable!("there is a thread already")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(with(Path::new("/another"), |path| path.to_owned()).unwrap(), Path::new("/another"));
+        assert_eq!(with(Path::new("/another"), Path::to_owned).unwrap(), Path::new("/another"));
         drop(answer);
         while stuck().contains(path) {
             thread::yield_now();

@@ -25,7 +25,7 @@
 //!
 //! Inside, dependencies go downward only: `run` keeps what `plan` made of what `config` has read; `plan` makes tools
 //! of `http` and `command`, of OpenAPI operations ([`platools_openapi`]) and of MCP servers ([`platools_upstream`]);
-//! `template`, `caller`, `login` and `disk` are for all of them.
+//! `template`, `caller`, `login`, `disk` and `memory` are for all of them.
 
 mod caller;
 mod command;
@@ -33,6 +33,7 @@ mod config;
 mod disk;
 mod http;
 mod login;
+mod memory;
 mod plan;
 mod report;
 mod run;

@@ -48,6 +48,29 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Returns the defaults for a process that may use `memory` bytes, such as the limit of its container: arguments and
+    /// answers get at most a quarter of it each. What handlers allocate, and the process itself, need the rest.
+    ///
+    /// ```
+    /// use platools::run::Limits;
+    ///
+    /// assert_eq!(Limits::for_memory(512 << 20).max_argument_bytes, 128 << 20);
+    /// assert_eq!(Limits::for_memory(64 << 30), Limits::default());
+    /// ```
+    #[must_use]
+    pub fn for_memory(memory: usize) -> Self {
+        let usual = Self::default();
+        let quarter = memory / 4;
+        Self {
+            max_argument_bytes: usual.max_argument_bytes.min(quarter),
+            max_unsent_bytes: usual.max_unsent_bytes.min(quarter / 3),
+            max_kept_bytes: usual.max_kept_bytes.min(quarter),
+            ..usual
+        }
+    }
+}
+
 /// The limits of one tool.
 #[derive(Debug)]
 pub(super) struct ToolLimits {

@@ -12,8 +12,13 @@ use platools_upstream::ProcessGroup;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
+use crate::memory::Counted;
+
 /// How much of what a program complains is kept, in bytes: the end of it.
 const MAX_STDERR: usize = 8 * 1024;
+
+/// How much output is read at once, in bytes: as much as a pipe holds.
+const CHUNK: usize = 64 * 1024;
 
 /// How long output may be read after the program is gone, and with it everything that held the pipe.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -35,6 +40,8 @@ pub(crate) struct Program {
 pub(crate) struct Finished {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: Vec<u8>,
+    /// The output counts until a result is made of it.
+    _counted: Counted,
     /// The end of it.
     pub(crate) stderr: String,
 }
@@ -46,6 +53,8 @@ pub(crate) enum RunError {
     Start(io::Error),
     #[error("it wrote more than {0} bytes")]
     TooMuch(usize),
+    #[error("too much output is being read at the moment")]
+    Crowded,
     #[error("it cannot be watched: {0}")]
     Watch(io::Error),
 }
@@ -78,13 +87,13 @@ impl Program {
                 let _ = pipe.write_all(&text).await;
             }
         };
-        let mut stdout = Vec::new();
+        let (mut stdout, mut counted) = (Vec::new(), Counted::default());
         let mut stderr = Vec::new();
         let status = {
             let (out, err) = (pipes.1.take(), pipes.2.take());
             let read = async {
                 tokio::try_join!(
-                    read_up_to(out, &mut stdout, self.max_output),
+                    read_up_to(out, &mut stdout, &mut counted, self.max_output),
                     async {
                         read_end(err, &mut stderr).await;
                         Ok(())
@@ -114,20 +123,35 @@ impl Program {
             }
             status
         };
-        Ok(Finished { status, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() })
+        Ok(Finished {
+            status,
+            stdout,
+            _counted: counted,
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        })
     }
 }
 
-/// Reads all there is, unless that is more than `limit`.
+/// Reads all there is, unless that is more than `limit`, or than there is room for.
 async fn read_up_to(
     pipe: Option<impl AsyncRead + Unpin>,
     into: &mut Vec<u8>,
+    counted: &mut Counted,
     limit: usize,
 ) -> Result<(), RunError> {
-    let Some(pipe) = pipe else { return Ok(()) };
+    let Some(mut pipe) = pipe else { return Ok(()) };
+    let mut chunk = vec![0; CHUNK];
     // What cannot be read any more is the end.
-    let _ = pipe.take(limit as u64 + 1).read_to_end(into).await;
-    if into.len() <= limit { Ok(()) } else { Err(RunError::TooMuch(limit)) }
+    while let Ok(length @ 1..) = pipe.read(&mut chunk).await {
+        if length > limit - into.len() {
+            return Err(RunError::TooMuch(limit));
+        }
+        if !counted.add(length) {
+            return Err(RunError::Crowded);
+        }
+        into.extend_from_slice(&chunk[..length]);
+    }
+    Ok(())
 }
 
 /// Reads all there is, and keeps the end.

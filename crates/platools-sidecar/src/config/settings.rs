@@ -47,6 +47,9 @@ pub(crate) struct Entity {
     pub(crate) max_running: Option<usize>,
     /// How many calls wait behind them; 4096.
     pub(crate) max_waiting: Option<usize>,
+    /// How many bytes of arguments the running and waiting calls have together; 268435456, and with a limit of memory a
+    /// quarter of it at most, as for the two below.
+    pub(crate) max_argument_bytes: Option<usize>,
     /// How many bytes of unsent answers stop further calls from starting; 67108864.
     pub(crate) max_unsent_bytes: Option<usize>,
     /// How many bytes of answers are kept in memory; beyond, an answer becomes an error; 201326592.

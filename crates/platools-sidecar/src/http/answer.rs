@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::config::{ErrorText, Format};
+use crate::memory::Counted;
 use platools::tool::shortened;
 
 /// The longest text of an error that the model reads, in characters.
@@ -25,6 +26,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+    /// The body counts until a result is made of it.
+    pub(crate) _counted: Counted,
 }
 
 /// How an answer becomes a result.
@@ -187,7 +190,12 @@ mod tests {
         if !media_type.is_empty() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         }
-        let answer = Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: body.to_vec() };
+        let answer = Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers,
+            body: body.to_vec(),
+            _counted: Counted::default(),
+        };
         answer.into_result(reading, "the backend").map_err(|error| error.to_string())
     }
 

@@ -17,6 +17,7 @@ use super::egress::Refused;
 use super::outgoing::Outgoing;
 use super::signature;
 use crate::caller::{Caller, Fact};
+use crate::memory::{Counted, crowded};
 
 /// How many redirects of one request are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -59,6 +60,8 @@ enum Failure {
     Broken(String),
     /// The answer is longer than it may be.
     TooLarge,
+    /// All answers that are being read are too many bytes together.
+    Crowded,
     /// It is not what its headers say.
     Unreadable(String),
     /// It leads somewhere else.
@@ -71,6 +74,7 @@ impl From<BodyError> for Failure {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::TooLarge => Self::TooLarge,
+            BodyError::Crowded => Self::Crowded,
             BodyError::Unreadable(problem) => Self::Unreadable(problem),
         }
     }
@@ -168,8 +172,8 @@ impl Backend {
             signature::sign(key, &outgoing.method, url, &mut headers, body);
         }
         let mut request = reqwest::Request::new(outgoing.method.clone(), url.clone());
-        if outgoing.body.is_some() {
-            *request.body_mut() = Some(body.to_owned().into());
+        if let Some(body) = &outgoing.body {
+            *request.body_mut() = Some(body.bytes.clone().into());
         } else if matches!(outgoing.method, Method::POST | Method::PUT | Method::PATCH) {
             // Some servers insist on a length.
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -185,16 +189,16 @@ impl Backend {
             return Err(Failure::TooLarge);
         }
         let status = response.status();
-        let body = match self.body(&mut response).await {
+        let (body, counted) = match self.body(&mut response).await {
             // Of an error, the status says enough.
-            Err(Failure::Unreadable(_)) if !status.is_success() => Vec::new(),
+            Err(Failure::Unreadable(_)) if !status.is_success() => Default::default(),
             read => read?,
         };
-        Ok(Answer { status, headers: std::mem::take(response.headers_mut()), body })
+        Ok(Answer { status, headers: std::mem::take(response.headers_mut()), body, _counted: counted })
     }
 
-    async fn body(&self, response: &mut reqwest::Response) -> Result<Vec<u8>, Failure> {
-        let mut body = Body::new(response.headers(), self.max_response)?;
+    async fn body(&self, response: &mut reqwest::Response) -> Result<(Vec<u8>, Counted), Failure> {
+        let mut body = Body::new(response.headers(), self.max_response, Counted::default())?;
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(&error))? {
             body.push(&chunk)?;
         }
@@ -250,6 +254,7 @@ impl Backend {
                 let text = format!("{label} answered with more than {limit} bytes: ask for less at once");
                 (text, "`max_response` is the limit".to_owned())
             }
+            Failure::Crowded => return crowded(),
             Failure::Unreadable(problem) => {
                 (format!("the answer of {label} cannot be read: {problem}"), problem.clone())
             }

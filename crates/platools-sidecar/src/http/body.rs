@@ -9,6 +9,8 @@ use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use platools::tool::shortened;
 
+use crate::memory::Counted;
+
 /// What may be sent compressed, in the words of `Accept-Encoding`.
 pub(super) const ACCEPTED: &str = "gzip";
 
@@ -17,6 +19,8 @@ pub(super) const ACCEPTED: &str = "gzip";
 pub(super) enum BodyError {
     /// It is longer than it may be.
     TooLarge,
+    /// All answers that are being read are too many bytes together.
+    Crowded,
     /// It is not what its headers say.
     Unreadable(String),
 }
@@ -36,16 +40,19 @@ pub(super) enum Body {
 #[derive(Debug)]
 pub(super) struct Kept {
     bytes: Vec<u8>,
+    counted: Counted,
     limit: usize,
-    /// Whether there was more.
-    is_over: bool,
+    /// Why there is no more of it.
+    ended: Option<BodyError>,
 }
 
 impl Write for Kept {
     fn write(&mut self, more: &[u8]) -> io::Result<usize> {
         if more.len() > self.limit - self.bytes.len() {
-            self.is_over = true;
-            return Err(io::Error::other("the limit is reached"));
+            return Err(self.end(BodyError::TooLarge));
+        }
+        if !self.counted.add(more.len()) {
+            return Err(self.end(BodyError::Crowded));
         }
         self.bytes.extend_from_slice(more);
         Ok(more.len())
@@ -56,13 +63,20 @@ impl Write for Kept {
     }
 }
 
+impl Kept {
+    fn end(&mut self, why: BodyError) -> io::Error {
+        self.ended = Some(why);
+        io::Error::other("a limit is reached")
+    }
+}
+
 impl Body {
-    /// The beginning of a body of at most `limit` bytes.
+    /// The beginning of a body of at most `limit` bytes, which count in `counted`.
     ///
     /// # Errors
     /// When it is in an encoding that nobody asked for.
-    pub(super) fn new(headers: &HeaderMap, limit: usize) -> Result<Self, BodyError> {
-        let kept = Kept { bytes: Vec::new(), limit, is_over: false };
+    pub(super) fn new(headers: &HeaderMap, limit: usize, counted: Counted) -> Result<Self, BodyError> {
+        let kept = Kept { bytes: Vec::new(), counted, limit, ended: None };
         let encodings: Vec<String> = headers
             .get_all(CONTENT_ENCODING)
             .iter()
@@ -88,38 +102,34 @@ impl Body {
     /// When that is too much, or cannot be unpacked.
     pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), BodyError> {
         match self {
-            Self::Plain(kept) => kept.write_all(piece).map_err(|_| BodyError::TooLarge),
+            Self::Plain(kept) => kept.write_all(piece).map_err(|error| why(kept, &error)),
             Self::Packed { decoder, has_begun } => {
                 *has_begun = true;
-                decoder.write_all(piece).map_err(|error| why(decoder.get_ref().is_over, &error))
+                decoder.write_all(piece).map_err(|error| why(decoder.get_mut(), &error))
             }
         }
     }
 
-    /// All of it.
+    /// All of it, and what it counts.
     ///
     /// # Errors
     /// When something compressed ends too early.
-    pub(super) fn finish(self) -> Result<Vec<u8>, BodyError> {
+    pub(super) fn finish(self) -> Result<(Vec<u8>, Counted), BodyError> {
         match self {
-            Self::Plain(kept) => Ok(kept.bytes),
-            Self::Packed { has_begun: false, .. } => Ok(Vec::new()),
+            Self::Plain(kept) => Ok((kept.bytes, kept.counted)),
+            Self::Packed { has_begun: false, .. } => Ok(Default::default()),
             Self::Packed { mut decoder, .. } => {
-                let ended = decoder.try_finish();
-                let is_over = decoder.get_ref().is_over;
-                ended.map_err(|error| why(is_over, &error))?;
-                Ok(std::mem::take(&mut decoder.get_mut().bytes))
+                decoder.try_finish().map_err(|error| why(decoder.get_mut(), &error))?;
+                let kept = decoder.get_mut();
+                Ok((std::mem::take(&mut kept.bytes), std::mem::take(&mut kept.counted)))
             }
         }
     }
 }
 
-fn why(is_over: bool, error: &io::Error) -> BodyError {
-    if is_over {
-        BodyError::TooLarge
-    } else {
-        BodyError::Unreadable(format!("it is called gzip and is not ({error})"))
-    }
+fn why(kept: &mut Kept, error: &io::Error) -> BodyError {
+    let unreadable = || BodyError::Unreadable(format!("it is called gzip and is not ({error})"));
+    kept.ended.take().unwrap_or_else(unreadable)
 }
 
 #[cfg(test)]
@@ -129,6 +139,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::memory::Budget;
 
     fn packed(text: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -141,11 +152,36 @@ mod tests {
         if !encoding.is_empty() {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
-        let mut body = Body::new(&headers, limit)?;
+        let mut body = Body::new(&headers, limit, Counted::default())?;
         for piece in pieces {
             body.push(piece)?;
         }
-        body.finish()
+        body.finish().map(|(body, _)| body)
+    }
+
+    #[test]
+    fn responses_that_are_read_at_once_have_a_common_bound() {
+        static BUDGET: Budget = Budget::new(10);
+        let begun = |encoding: &'static str| {
+            let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]);
+            Body::new(&headers, 10, Counted::of(&BUDGET)).unwrap()
+        };
+        let mut first = begun("identity");
+        first.push(b"123456").unwrap();
+        let first = first.finish().unwrap();
+        assert_eq!(begun("identity").push(b"12345"), Err(BodyError::Crowded));
+        let mut second = begun("gzip");
+        let packed = packed(b"12345");
+        let read = second.push(&packed).and_then(|()| second.finish().map(drop));
+        assert_eq!(read, Err(BodyError::Crowded));
+        drop(first);
+        let mut third = begun("gzip");
+        third.push(&packed).unwrap();
+        let (body, counted) = third.finish().unwrap();
+        assert_eq!(body, b"12345");
+        assert_eq!(begun("identity").push(b"123456"), Err(BodyError::Crowded), "it counts until it is used");
+        drop(counted);
+        assert_eq!(begun("identity").push(b"1234567890"), Ok(()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 /// A request to a backend. Path and query are encoded already, so that nothing in them means more than it should;
@@ -22,7 +23,8 @@ pub(crate) struct Outgoing {
 #[derive(Clone)]
 pub(crate) struct OutgoingBody {
     pub(crate) content_type: String,
-    pub(crate) bytes: Vec<u8>,
+    /// Shared by all attempts.
+    pub(crate) bytes: Bytes,
 }
 
 impl Outgoing {

@@ -18,6 +18,7 @@ use crate::command::outcome::{Meaning, Reading};
 use crate::command::run::{Program, RunError};
 use crate::command::template::{ArgTemplate, CommandTemplate};
 use crate::config::{Arg, Command, Entry, Path, SecretRef, Stdin, Table};
+use crate::memory::crowded;
 use crate::template::{Placeholder, Template, Values};
 use platools_upstream::ArgumentSchema;
 
@@ -264,11 +265,12 @@ impl CommandTool {
         let this = Arc::new(self);
         Tool::new(spec, move |call: ToolCall| {
             let this = Arc::clone(&this);
-            async move { this.call(&call).await }
+            async move { this.call(call).await }
         })
     }
 
-    async fn call(&self, call: &ToolCall) -> Result<platools::ToolOutput, ToolError> {
+    /// What the program gets: its arguments, and its standard input.
+    fn input(&self, call: &ToolCall) -> Result<(Vec<String>, Option<Vec<u8>>), ToolError> {
         let arguments = self.schema.check(&call.arguments)?;
         let caller = Caller::of(call)?;
         let args = self.line.fill(Values { arguments: &arguments, caller: &caller })?;
@@ -276,11 +278,19 @@ impl CommandTool {
             Stdin::None => None,
             Stdin::Json => Some(serde_json::to_vec(&arguments)?),
         };
+        Ok((args, stdin))
+    }
+
+    async fn call(&self, call: ToolCall) -> Result<platools::ToolOutput, ToolError> {
+        let (args, stdin) = self.input(&call)?;
+        // While a slow program is waited for, its input is the one copy of the arguments.
+        drop(call);
         match self.program.run(&args, stdin).await {
             Ok(finished) => self.reading.result(finished.status.code(), &finished.stdout, &finished.stderr),
             Err(RunError::TooMuch(limit)) => Err(ToolError::user(format!(
                 "the program wrote more than {limit} bytes: ask for less at once"
             ))),
+            Err(RunError::Crowded) => Err(crowded()),
             Err(RunError::Start(error)) if error.kind() == std::io::ErrorKind::ArgumentListTooLong => {
                 Err(ToolError::invalid_arguments("they are longer than a command line may be: give less"))
             }

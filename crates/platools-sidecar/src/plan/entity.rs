@@ -84,6 +84,7 @@ impl Planner<'_> {
             ));
             return None;
         };
+        config.limits = self.limits.clone();
         if let Some(grace) = self.sections.sidecar.shutdown_grace {
             config.shutdown_grace = grace.0;
         }
@@ -120,6 +121,7 @@ impl Planner<'_> {
         let loaded = secret.load().map_err(|error| error.to_string());
         let is_there = self.noted(&at.key("secret"), loaded.map(drop));
         let mut config = HostConfig::default();
+        config.limits = self.limits.clone();
         config.url = Some(url.clone());
         config.secret = Some(secret.clone());
         config.entity = Some(file.name.clone());
@@ -150,6 +152,9 @@ impl Planner<'_> {
         if let Some(waiting) = file.max_waiting {
             config.limits.max_waiting = waiting;
         }
+        if let Some(bytes) = file.max_argument_bytes {
+            config.limits.max_argument_bytes = bytes;
+        }
         if let Some(bytes) = file.max_unsent_bytes {
             config.limits.max_unsent_bytes = bytes;
         }
@@ -159,8 +164,12 @@ impl Planner<'_> {
         if let Some(grace) = self.sections.sidecar.shutdown_grace {
             config.shutdown_grace = grace.0;
         }
-        if file.max_running == Some(0) {
-            self.wrong(&at.key("max_running"), "no call could ever run: write 1 or more");
+        for (value, key) in
+            [(file.max_running, "max_running"), (file.max_argument_bytes, "max_argument_bytes")]
+        {
+            if value == Some(0) {
+                self.wrong(&at.key(key), "no call could ever run: write 1 or more");
+            }
         }
         is_there?;
         // The library judges URL, certificates and bounds.

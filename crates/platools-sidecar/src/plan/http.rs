@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 use http::header::AUTHORIZATION;
 use platools::tool::Requirement;
-use platools::{Tool, ToolCall};
+use platools::{Tool, ToolCall, ToolError};
 
 use super::address::{self, UrlTemplate};
 use super::argument::Declared;
@@ -15,6 +15,7 @@ use crate::caller::{Caller, Fact};
 use crate::config::{Body, Entry, Http, Path, RestBody, SecretRef, TemplateBody};
 use crate::http::answer::Reading;
 use crate::http::backend::Backend;
+use crate::http::outgoing::Outgoing;
 use crate::http::template::{BodyTemplate, JsonTemplate, RequestTemplate};
 use crate::template::{Placeholder, Template, Values};
 use platools_upstream::ArgumentSchema;
@@ -193,14 +194,20 @@ impl Planner<'_> {
 }
 
 impl HttpTool {
+    fn outgoing(&self, call: &ToolCall, caller: &Caller) -> Result<Outgoing, ToolError> {
+        let arguments = self.schema.check(&call.arguments)?;
+        self.request.fill(Values { arguments: &arguments, caller })
+    }
+
     fn into_tool(self, spec: platools::ToolSpec) -> Tool {
         let this = Arc::new(self);
         Tool::new(spec, move |call: ToolCall| {
             let this = Arc::clone(&this);
             async move {
-                let arguments = this.schema.check(&call.arguments)?;
                 let caller = Caller::of(&call)?;
-                let outgoing = this.request.fill(Values { arguments: &arguments, caller: &caller })?;
+                let outgoing = this.outgoing(&call, &caller)?;
+                // While a slow backend is waited for, the request is the one copy of the arguments.
+                drop(call);
                 let answer = this.backend.send(&outgoing, &caller).await?;
                 answer.into_result(&this.reading, &this.backend.label)
             }

@@ -28,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path as FilePath, PathBuf};
 
 use platools::Tool;
+use platools::run::Limits;
 
 pub(crate) use self::client::Clients;
 pub(crate) use self::entity::EntityPlan;
@@ -40,8 +41,8 @@ pub(crate) use self::session_tokens::SessionTokensPlan;
 use crate::config::{
     Admin, ConfigError, Document, Entry, Log, Path, Problem, Running, SecretRef, Sections, listed, nearest,
 };
-use crate::disk;
 use crate::traces::TracesPlan;
+use crate::{disk, memory};
 
 /// The most of a file that is read, in bytes.
 const MAX_FILE: usize = 16 << 20;
@@ -54,6 +55,8 @@ pub(crate) struct Plan {
     pub(crate) upstreams: Vec<UpstreamPlan>,
     pub(crate) authenticator: Option<AuthenticatorPlan>,
     pub(crate) session_tokens: Option<SessionTokensPlan>,
+    /// The limits of a host without a platform.
+    pub(crate) limits: Limits,
     pub(crate) admin: Option<Admin>,
     pub(crate) log: Log,
     pub(crate) traces: Option<TracesPlan>,
@@ -109,6 +112,7 @@ pub(crate) async fn plan(
         files,
         names: BTreeMap::new(),
         proxy: ProxyPlan::of_environment(),
+        limits: limits(sections.entities.len()),
     };
     if let Some(proxy) = planner.file_proxy() {
         planner.proxy = proxy;
@@ -130,7 +134,7 @@ pub(crate) async fn plan(
     planner.look_for_oversights(&tools, authenticator.is_some());
     let proxies = &planner.proxy.config;
     let proxy = (!proxies.is_direct()).then(|| proxies.describe());
-    let Planner { problems, mut warnings, .. } = planner;
+    let Planner { problems, mut warnings, limits, .. } = planner;
     if !problems.is_empty() {
         return Err(ConfigError::new(file, problems));
     }
@@ -143,6 +147,7 @@ pub(crate) async fn plan(
         upstreams,
         authenticator,
         session_tokens,
+        limits,
         admin,
         log: sections.log.clone(),
         traces,
@@ -166,6 +171,8 @@ struct Planner<'p> {
     names: BTreeMap<String, usize>,
     /// The proxies of all connections.
     proxy: ProxyPlan,
+    /// The limits of an entity, where the file says nothing.
+    limits: Limits,
 }
 
 impl Planner<'_> {
@@ -325,6 +332,14 @@ impl Planner<'_> {
                 listed(&guarded)
             )));
         }
+    }
+}
+
+/// The limits of each of some entities, which share the memory that this process may have.
+fn limits(entities: usize) -> Limits {
+    match memory::limit() {
+        Some(memory) => Limits::for_memory(memory / entities.max(1)),
+        None => Limits::default(),
     }
 }
 

@@ -210,23 +210,30 @@ fn outgoing(request: OperationRequest, backend: &Backend) -> Result<Outgoing, To
         path: request.path,
         query: request.query,
         headers,
-        body: request.body.map(|(content_type, bytes)| OutgoingBody { content_type, bytes }),
+        body: request.body.map(|(content_type, bytes)| OutgoingBody { content_type, bytes: bytes.into() }),
     })
 }
 
 impl OperationTool {
+    fn outgoing(&self, call: &ToolCall) -> Result<Outgoing, ToolError> {
+        let arguments = self.schema.check(&call.arguments)?;
+        let request = self
+            .operation
+            .request(&arguments)
+            .map_err(|error| ToolError::invalid_arguments(error.to_string()))?;
+        outgoing(request, &self.backend)
+    }
+
     fn into_tool(self, spec: ToolSpec) -> Tool {
         let this = Arc::new(self);
         Tool::new(spec, move |call: ToolCall| {
             let this = Arc::clone(&this);
             async move {
-                let arguments = this.schema.check(&call.arguments)?;
                 let caller = Caller::of(&call)?;
-                let request = this
-                    .operation
-                    .request(&arguments)
-                    .map_err(|error| ToolError::invalid_arguments(error.to_string()))?;
-                let answer = this.backend.send(&outgoing(request, &this.backend)?, &caller).await?;
+                let outgoing = this.outgoing(&call)?;
+                // While a slow backend is waited for, the request is the one copy of the arguments.
+                drop(call);
+                let answer = this.backend.send(&outgoing, &caller).await?;
                 answer.into_result(&this.reading, &this.backend.label)
             }
         })

@@ -1,6 +1,5 @@
 //! The sidecar's own listeners: one server loop, and bounds that leave descriptors for everything else.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -50,8 +49,7 @@ pub(super) async fn serve(
         let router = router.clone();
         service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(client));
-            let answered = router().oneshot(request.map(Body::new));
-            async move { Ok::<_, Infallible>(answered.await?) }
+            router().oneshot(request.map(Body::new))
         })
     };
     let server = HttpServer::new(descriptors::share(8, CONNECTIONS)).request_time(REQUEST);

@@ -31,7 +31,7 @@ impl Local {
         let failed = |problem: String| SidecarError::Host(problem);
         let is_empty = plan.tools.is_empty() && plan.upstreams.is_empty();
         let tools = plan.tools.iter().map(|planned| planned.tool.clone());
-        let mut platools = Platools::builder().tools(tools);
+        let mut platools = Platools::builder().limits(plan.limits).tools(tools);
         if let Some(plan) = plan.authenticator {
             platools = platools.shared_authenticator(plan.authenticator);
         }

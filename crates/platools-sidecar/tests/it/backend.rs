@@ -60,6 +60,11 @@ impl Backend {
         Self::start(|came| Some(json_answer(200, &came.echo()))).await
     }
 
+    /// How many requests came so far.
+    pub(crate) fn count(&self) -> usize {
+        self.came.lock().unwrap().len()
+    }
+
     /// Everything that came so far.
     pub(crate) fn came(&self) -> Vec<Came> {
         self.came.lock().unwrap().clone()

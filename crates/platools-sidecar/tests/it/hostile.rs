@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use platools_dev::{ConnectedEntity, DevPlatform};
 use rustix::fs::{CWD, FileType, Mode};
@@ -168,4 +170,56 @@ async fn a_file_without_an_end_is_not_read() {
         let found = problems(&text).await;
         assert!(found[0].contains(&format!("it is larger than {limit}")), "{found:?}");
     }
+}
+
+/// The memory of a process, in bytes: `VmRSS` for now, `VmHWM` for the most it had.
+fn memory(sidecar: &Running, key: &str) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", sidecar.child.id().unwrap())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_a_slow_backend_take_the_memory_of_their_arguments_once() {
+    const CALLS: usize = 600;
+    const ARGUMENTS: usize = 200_000;
+    const LIMIT: usize = 64 << 20;
+    let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
+    let hang = b"HTTP/1.1 200 OK\r\nx-test: hang\r\ncontent-length: 9\r\n\r\n";
+    let backend = Backend::start(|_| Some(hang.to_vec())).await;
+    let folder = Folder::new();
+    let text = format!(
+        "{}max_argument_bytes = {LIMIT}\n[[tool.http]]\nname = \"t\"\ndescription = \"d\"\nmethod = \"POST\"\n\
+         url = \"{}\"\narguments.text = {{ type = \"string\" }}\n",
+        entity(&platform, "orders"),
+        backend.url
+    );
+    let file = folder.write("platools.toml", text);
+    let sidecar = Running::start(&file, &folder, &[]);
+    sidecar.says("the platform has the tools").await;
+    let before = memory(&sidecar, "VmRSS");
+    let refused = Arc::new(AtomicUsize::new(0));
+    let calls: Vec<_> = (0..CALLS)
+        .map(|_| {
+            let (entity, refused) = (platform.entity_in("orders", "dev").unwrap(), Arc::clone(&refused));
+            tokio::spawn(async move {
+                let arguments = json!({"text": "x".repeat(ARGUMENTS)});
+                let report = entity.calling("t").arguments(arguments).send().await.unwrap();
+                let problem = outcome(report).unwrap_err();
+                assert!(problem.contains("the arguments of the calls in flight exceed 64 MiB"), "{problem}");
+                refused.fetch_add(1, Ordering::Relaxed);
+            })
+        })
+        .collect();
+    let settled = async {
+        while backend.count() + refused.load(Ordering::Relaxed) < CALLS {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(GUARD, settled).await.expect("each is refused or reaches the backend");
+    let (now, most) = (memory(&sidecar, "VmRSS") - before, memory(&sidecar, "VmHWM") - before);
+    println!("{} of {CALLS} calls wait: {} MiB, at most {} MiB", backend.count(), now >> 20, most >> 20);
+    assert!(backend.count() > LIMIT / ARGUMENTS * 9 / 10, "{} are there", backend.count());
+    assert!(most < LIMIT * 3 / 2, "{} MiB for {} MiB of arguments", most >> 20, LIMIT >> 20);
+    calls.iter().for_each(tokio::task::JoinHandle::abort);
 }

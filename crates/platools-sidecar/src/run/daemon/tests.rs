@@ -153,7 +153,7 @@ fn whatever_check_accepts_starts_and_whatever_starts_passes_check() {
     };
     let simple = "[[entity]]\nname = 'e'\nurl = 'ws://127.0.0.1:1'\nsecret = '0123456789abcdef0'\n";
     std::fs::write(&path, simple).unwrap();
-    let mut running = runtime.block_on(start()).unwrap();
+    let running = std::cell::Cell::new(Some(runtime.block_on(start()).unwrap()));
     let mut outcomes = [0, 0];
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases: 40,
@@ -162,7 +162,6 @@ fn whatever_check_accepts_starts_and_whatever_starts_passes_check() {
     });
     let agreed = {
         let outcomes = std::cell::RefCell::new(&mut outcomes);
-        let running = std::cell::RefCell::new(&mut running);
         runner.run(&files(), |text| {
             std::fs::write(&path, &text).unwrap();
             runtime.block_on(async {
@@ -176,7 +175,9 @@ fn whatever_check_accepts_starts_and_whatever_starts_passes_check() {
                     Err(problem) => Err(problem),
                 };
                 prop_assert_eq!(&started, &accepted, "{}", text);
-                let reloaded = reload(&mut running.borrow_mut()).await;
+                let mut daemon = running.take().unwrap();
+                let reloaded = reload(&mut daemon).await;
+                running.set(Some(daemon));
                 prop_assert_eq!(&reloaded, &accepted.clone().err(), "{}", text);
                 outcomes.borrow_mut()[usize::from(accepted.is_ok())] += 1;
                 Ok(())
@@ -186,6 +187,6 @@ fn whatever_check_accepts_starts_and_whatever_starts_passes_check() {
     agreed.unwrap();
     assert!(outcomes[0] > 4 && outcomes[1] > 4, "refused and accepted: {outcomes:?}");
     std::fs::write(&path, simple).unwrap();
-    assert_eq!(runtime.block_on(reload(&mut running)), None);
+    assert_eq!(runtime.block_on(reload(&mut running.take().unwrap())), None);
     std::fs::remove_file(&path).unwrap();
 }
