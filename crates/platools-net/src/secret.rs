@@ -179,7 +179,7 @@ mod tests {
             (b"s3cret\r\n".to_vec(), Ok("s3cret".len())),
             (vec![b'x'; limit], Ok(limit)),
             (vec![b'x'; limit + 1], Err("is larger than 64 KiB: a secret is short")),
-            (vec![0xff], Err("is not text")),
+            (vec![0xff], Err("is not UTF-8 text: save it as plain text")),
         ] {
             std::fs::write(&path, content).unwrap();
             let read = SecretText::read_file(&path).map(|secret| secret.expose().len());

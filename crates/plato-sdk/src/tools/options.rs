@@ -188,7 +188,8 @@ impl DesktopTools {
         }
         let named = |spec: ToolSpec| {
             let name = format!("{}{}", self.prefix, spec.name);
-            spec.rename(name)
+            // In the platform's default exposure a model sees the names of the parameters only.
+            spec.rename(name).describe_parameters(true)
         };
         tools.iter().map(|tool| tool.with_spec(named)).collect()
     }
