@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::ptr;
 use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD as BASE64;
@@ -42,7 +44,11 @@ impl Catalog {
     pub(crate) fn new<'a>(tools: impl IntoIterator<Item = &'a Tool> + Clone) -> Self {
         let named = |tool: &Tool| (tool.name().to_owned(), structure(tool.spec()));
         let structures = tools.clone().into_iter().map(named).collect();
-        Self { tools: tools.into_iter().map(|tool| declared(tool.spec())).collect(), structures }
+        let mut schemas = Schemas::default();
+        Self {
+            tools: tools.into_iter().map(|tool| declared(tool.spec(), &mut schemas)).collect(),
+            structures,
+        }
     }
 
     /// Returns how results of the tool are structured; `None` for an unknown tool.
@@ -81,12 +87,39 @@ impl Catalog {
     }
 }
 
-fn declared(spec: &ToolSpec) -> McpTool {
+/// Schemas in the form of MCP, one for all tools that share a schema.
+#[derive(Default)]
+struct Schemas<'a> {
+    /// By address, which is unique while the tools are borrowed.
+    known: HashMap<(*const Value, Use), Arc<JsonObject>>,
+    tools: PhantomData<&'a Value>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Use {
+    Arguments,
+    Result,
+}
+
+impl<'a> Schemas<'a> {
+    fn shared(
+        &mut self,
+        schema: &'a Value,
+        used: Use,
+        make: impl FnOnce(&Value) -> JsonObject,
+    ) -> Arc<JsonObject> {
+        Arc::clone(self.known.entry((ptr::from_ref(schema), used)).or_insert_with(|| Arc::new(make(schema))))
+    }
+}
+
+fn declared<'a>(spec: &'a ToolSpec, schemas: &mut Schemas<'a>) -> McpTool {
     let description = Some(spec.description.clone()).filter(|text| !text.is_empty()).map(Cow::Owned);
-    let input = spec.input_schema.as_object().cloned().unwrap_or_default();
-    let mut tool = McpTool::new_with_raw(spec.name.clone(), description, Arc::new(input));
+    let arguments = |schema: &Value| schema.as_object().cloned().unwrap_or_default();
+    let input = schemas.shared(&spec.input_schema, Use::Arguments, arguments);
+    let mut tool = McpTool::new_with_raw(spec.name.clone(), description, input);
     tool.title = spec.annotations.get("title").and_then(Value::as_str).map(str::to_owned);
-    tool.output_schema = output_schema(spec).map(Arc::new);
+    let output = spec.output_schema.as_deref();
+    tool.output_schema = output.map(|schema| schemas.shared(schema, Use::Result, output_schema));
     tool.annotations = annotations(&spec.annotations);
     let more: Map<String, Value> = spec
         .annotations
@@ -124,10 +157,9 @@ fn is_of_object(schema: &Value) -> bool {
     schema.get("type").is_some_and(|name| name == "object")
 }
 
-fn output_schema(spec: &ToolSpec) -> Option<JsonObject> {
-    let schema = spec.output_schema.as_ref()?;
-    if is_of_object(schema) {
-        return schema.as_object().cloned();
+fn output_schema(schema: &Value) -> JsonObject {
+    if let Some(object) = schema.as_object().filter(|_| is_of_object(schema)) {
+        return object.clone();
     }
     let mut inner = schema.clone();
     let mut outer = Map::new();
@@ -142,7 +174,7 @@ fn output_schema(spec: &ToolSpec) -> Option<JsonObject> {
     }
     outer.insert("properties".to_owned(), json!({"result": inner}));
     outer.insert("required".to_owned(), json!(["result"]));
-    Some(outer)
+    outer
 }
 
 #[cfg(test)]
@@ -179,8 +211,7 @@ mod tests {
             "type": "array", "items": {"$ref": "#/$defs/Node"},
             "$defs": {"Node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}},
         });
-        let spec = ToolSpec::new("a").output_schema(recursive);
-        assert_eq!(structure(&spec), Structure::Wrapped);
+        assert!(!is_of_object(&recursive));
         let expected = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
@@ -188,20 +219,21 @@ mod tests {
             "required": ["result"],
             "$defs": {"Node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}},
         });
-        assert_eq!(Value::Object(output_schema(&spec).unwrap()), expected);
-        let object = ToolSpec::new("a").output_schema(json!({"type": "object"}));
-        assert_eq!(structure(&object), Structure::Object);
-        assert_eq!(Value::Object(output_schema(&object).unwrap()), json!({"type": "object"}));
+        assert_eq!(Value::Object(output_schema(&recursive)), expected);
+        let object = json!({"type": "object"});
+        assert!(is_of_object(&object));
+        assert_eq!(Value::Object(output_schema(&object)), json!({"type": "object"}));
     }
 
     #[test]
     fn annotations_find_their_places() {
         let spec = ToolSpec::new("a").title("A tool").read_only(true).category("orders").description("Does.");
-        let declared = serde_json::to_value(declared(&spec)).unwrap();
+        let declared = serde_json::to_value(super::declared(&spec, &mut Schemas::default())).unwrap();
         assert_eq!(declared["title"], "A tool");
         assert_eq!(declared["annotations"], json!({"title": "A tool", "readOnlyHint": true}));
         assert_eq!(declared["_meta"], json!({"platools/annotations": {"category": "orders"}}));
-        let plain = serde_json::to_value(super::declared(&ToolSpec::new("a"))).unwrap();
+        let spec = ToolSpec::new("a");
+        let plain = serde_json::to_value(super::declared(&spec, &mut Schemas::default())).unwrap();
         assert_eq!(plain.get("annotations"), None);
         assert_eq!(plain.get("_meta"), None);
     }

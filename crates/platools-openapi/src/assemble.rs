@@ -3,14 +3,20 @@
 //! References are replaced by what they lead to, as vendors of models like it; only what contains itself, and what
 //! would become too large, stays a definition under `$defs`.
 
+use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::hash::Hash;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
+use crate::body::Body;
 use crate::document::shown;
 use crate::keyword::{is_annotation, map_schemas};
+use crate::parameter::Parameter;
 use crate::place::{Place, look_up};
 use crate::schema::Converter;
 
@@ -41,6 +47,11 @@ pub(crate) struct Schemas<'d> {
     definitions: RefCell<HashMap<String, Rc<Definition>>>,
     /// Whether a definition contains itself, and whether it does so without anything between.
     cycles: RefCell<HashMap<String, (bool, bool)>>,
+    /// What was assembled, by the digest of the budget and the schema in pieces: operations that say the same share it.
+    assembled: RefCell<HashMap<[u8; 32], Assembled>>,
+    /// Parameters and bodies of operations, each once.
+    parameters: RefCell<HashSet<Arc<[Parameter]>>>,
+    bodies: RefCell<HashSet<Arc<Body>>>,
 }
 
 /// How far a schema may grow.
@@ -55,14 +66,23 @@ pub(crate) struct Budget {
 /// A schema that stands by itself.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Assembled {
-    pub(crate) schema: Value,
+    pub(crate) schema: Arc<Value>,
+    /// Its bytes as JSON.
+    pub(crate) bytes: usize,
     /// Whether something was left open because it would have become too large.
     pub(crate) is_cut: bool,
 }
 
 impl<'d> Schemas<'d> {
     pub(crate) fn new(converter: Converter<'d>) -> Self {
-        Self { converter, definitions: RefCell::default(), cycles: RefCell::default() }
+        Self {
+            converter,
+            definitions: RefCell::default(),
+            cycles: RefCell::default(),
+            assembled: RefCell::default(),
+            parameters: RefCell::default(),
+            bodies: RefCell::default(),
+        }
     }
 
     /// What stands behind the references of a converted schema, as far as they stand alone.
@@ -85,19 +105,40 @@ impl<'d> Schemas<'d> {
         json!({})
     }
 
-    /// One schema of a converted one.
+    /// These parameters, shared with the operations that have the same ones.
+    pub(crate) fn shared_parameters(&self, parameters: Vec<Parameter>) -> Arc<[Parameter]> {
+        shared(&self.parameters, parameters)
+    }
+
+    /// This body, shared with the operations that have the same one.
+    pub(crate) fn shared_body(&self, body: Body) -> Arc<Body> {
+        shared(&self.bodies, body)
+    }
+
+    /// One schema of a converted one; the same one for equal ones.
     pub(crate) fn assemble(&self, schema: &Value, budget: Budget) -> Assembled {
+        let Budget { inline, whole } = budget;
+        let key: [u8; 32] = Sha256::digest(format!("{inline} {whole} {schema}")).into();
+        if let Some(known) = self.assembled.borrow().get(&key) {
+            return known.clone();
+        }
+        let (schema, is_cut) = self.assemble_anew(schema, budget);
+        let bytes = schema.to_string().len();
+        let assembled = Assembled { schema: Arc::new(schema), bytes, is_cut };
+        self.assembled.borrow_mut().insert(key, assembled.clone());
+        assembled
+    }
+
+    fn assemble_anew(&self, schema: &Value, budget: Budget) -> (Value, bool) {
         let mut inlined =
             Pass { schemas: self, left: Some(budget.inline), depth: 0, names: Names::default() };
         let root = inlined.expand(schema);
         if inlined.left.is_some() {
-            let (schema, is_cut) = inlined.finish(root, budget.whole);
-            return Assembled { schema, is_cut };
+            return inlined.finish(root, budget.whole);
         }
         let mut referring = Pass { schemas: self, left: None, depth: 0, names: Names::default() };
         let root = referring.expand(schema);
-        let (schema, is_cut) = referring.finish(root, budget.whole);
-        Assembled { schema, is_cut }
+        referring.finish(root, budget.whole)
     }
 
     fn definition(&self, target: &str) -> Rc<Definition> {
@@ -155,6 +196,20 @@ impl<'d> Schemas<'d> {
         self.cycles.borrow_mut().insert(target.to_owned(), cycle);
         cycle
     }
+}
+
+/// The one among equal values that all share.
+fn shared<T: ?Sized + Eq + Hash>(
+    known: &RefCell<HashSet<Arc<T>>>,
+    value: impl Into<Arc<T>> + Borrow<T>,
+) -> Arc<T> {
+    let mut known = known.borrow_mut();
+    if let Some(same) = known.get(value.borrow()) {
+        return Arc::clone(same);
+    }
+    let value = value.into();
+    known.insert(Arc::clone(&value));
+    value
 }
 
 /// Where the reference of a converted schema leads.

@@ -9,7 +9,7 @@ use crate::keyword::is_annotation;
 use crate::place::Place;
 
 /// How a body is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Form {
     Json,
     Urlencoded,
@@ -20,7 +20,7 @@ pub(crate) enum Form {
 }
 
 /// The body that an operation takes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Body {
     pub(crate) form: Form,
     pub(crate) content_type: String,
@@ -31,7 +31,7 @@ pub(crate) struct Body {
 }
 
 /// Where a body comes from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Shape {
     /// One argument.
     Whole(String),

@@ -49,7 +49,7 @@ impl Operation {
         let mut query = String::new();
         let mut cookies = String::new();
         let mut headers = Vec::new();
-        for parameter in &self.parameters {
+        for parameter in self.parameters.iter() {
             let Parameter { name, argument, style, explode, .. } = parameter;
             let Some(value) = value(parameter, arguments)? else { continue };
             match parameter.place {

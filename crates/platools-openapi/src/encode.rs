@@ -9,7 +9,7 @@ pub(crate) use crate::url_text::has_dot_step;
 use crate::url_text::{check_segment, encoded};
 
 /// How a value with several parts is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Style {
     /// `1,2`
     Simple,

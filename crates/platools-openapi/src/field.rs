@@ -13,7 +13,7 @@ use crate::place::Place;
 const MAX_DEPTH: usize = 8;
 
 /// A field of a form of which more is known than its name.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Field {
     /// Its name on the wire.
     pub(crate) property: String,

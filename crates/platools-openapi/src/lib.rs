@@ -88,8 +88,11 @@ pub struct Import {
 
 /// Reads the selected operations of a document. One that cannot be called is left out, and a warning says why.
 ///
+/// Operations with equal schemas share one.
+///
 /// # Errors
-/// Returns an error when the selection cannot match anything.
+/// Returns an error when the selection cannot match anything, or when it takes more operations or bytes than
+/// [`Selection::max_tools`] and [`Selection::max_bytes`] allow.
 pub fn import(document: &Document, selection: &Selection) -> Result<Import, OpenApiError> {
     let warnings = Warnings::default();
     let mut selector = Selector::new(selection)?;
@@ -98,6 +101,7 @@ pub fn import(document: &Document, selection: &Selection) -> Result<Import, Open
         let converter = |way| Converter { document, warnings: &warnings, way };
         let schemas = (Schemas::new(converter(Way::Request)), Schemas::new(converter(Way::Response)));
         let mut names = Names::default();
+        let mut taken = Taken::default();
         let (mut tags, mut ids) = (BTreeSet::new(), BTreeSet::new());
         let paths = Place::ROOT.at("paths");
         for (path, item) in document.paths().into_iter().flatten().filter(|(path, _)| !path.starts_with("x-"))
@@ -144,8 +148,12 @@ pub fn import(document: &Document, selection: &Selection) -> Result<Import, Open
                 {
                     continue;
                 }
+                if !taken.one_more(selection) {
+                    continue;
+                }
                 match source.read(&schemas.0, &schemas.1, (place, &at)) {
-                    Ok(mut operation) => {
+                    Ok((mut operation, bytes)) => {
+                        taken.bytes = taken.bytes.saturating_add(bytes);
                         operation.name = names.take(&selection.prefix, &source, &at, &warnings);
                         operations.push(operation);
                     }
@@ -153,6 +161,7 @@ pub fn import(document: &Document, selection: &Selection) -> Result<Import, Open
                 }
             }
         }
+        taken.check(selection)?;
         let list = |words: BTreeSet<String>| words.into_iter().collect::<Vec<_>>();
         selector.report(&list(tags), &list(ids), &warnings);
     }
@@ -160,6 +169,47 @@ pub fn import(document: &Document, selection: &Selection) -> Result<Import, Open
         warnings.add(&Place::ROOT, "no operation becomes a tool");
     }
     Ok(Import { operations, warnings: warnings.into_list() })
+}
+
+/// What the selection took so far. Beyond its limits, operations are counted and no longer read.
+#[derive(Default)]
+struct Taken {
+    operations: usize,
+    bytes: usize,
+    /// How many operations there were when the bytes were too many.
+    too_large: Option<usize>,
+}
+
+impl Taken {
+    /// Counts an operation; returns whether there is room for it.
+    fn one_more(&mut self, selection: &Selection) -> bool {
+        if self.bytes > selection.max_bytes {
+            self.too_large.get_or_insert(self.operations);
+        }
+        self.operations += 1;
+        self.operations <= selection.max_tools && self.too_large.is_none()
+    }
+
+    fn check(&self, selection: &Selection) -> Result<(), OpenApiError> {
+        const FIX: &str = "narrow the selection with `tags`, `operations`, `paths` or `read_only`, or raise";
+        let Self { operations, .. } = *self;
+        let Selection { max_tools, max_bytes, .. } = *selection;
+        let problem = if operations > max_tools {
+            format!(
+                "{operations} operations are more than `max_tools` allows ({max_tools}): {FIX} `max_tools`"
+            )
+        } else if self.bytes > max_bytes {
+            let first = self.too_large.unwrap_or(operations);
+            format!(
+                "the schemas and texts of {first} of {operations} operations have {} bytes, and `max_bytes` allows \
+                 {max_bytes}: {FIX} `max_bytes`",
+                self.bytes
+            )
+        } else {
+            return Ok(());
+        };
+        Err(OpenApiError::new(&Place::ROOT, problem))
+    }
 }
 
 /// The names that were given so far, and where.

@@ -1,8 +1,10 @@
 //! One operation of a document, ready to become a tool.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
-use crate::assemble::{Budget, Schemas};
+use crate::assemble::{Assembled, Budget, Schemas};
 use crate::body::Body;
 use crate::document::Document;
 use crate::input::merge;
@@ -85,11 +87,11 @@ pub struct Operation {
     /// Whether it should not be used any more.
     pub deprecated: bool,
     /// The JSON Schema of the arguments, draft 2020-12, which stands by itself.
-    pub input_schema: Value,
+    pub input_schema: Arc<Value>,
     /// The JSON Schema of the answer, where the document has one of moderate size.
-    pub output_schema: Option<Value>,
-    pub(crate) parameters: Vec<Parameter>,
-    pub(crate) body: Option<Body>,
+    pub output_schema: Option<Arc<Value>>,
+    pub(crate) parameters: Arc<[Parameter]>,
+    pub(crate) body: Option<Arc<Body>>,
 }
 
 /// What an operation is read from.
@@ -115,7 +117,7 @@ impl Source<'_> {
         self.operation.get("deprecated") == Some(&Value::Bool(true))
     }
 
-    /// The operation, which has no name yet.
+    /// The operation, which has no name yet, and its bytes.
     ///
     /// # Errors
     /// Why it cannot be called.
@@ -124,7 +126,7 @@ impl Source<'_> {
         request: &Schemas<'_>,
         response: &Schemas<'_>,
         places: (&Place<'_>, &Place<'_>),
-    ) -> Result<Operation, String> {
+    ) -> Result<(Operation, usize), String> {
         let (item_place, place) = places;
         let Self { document, operation, .. } = self;
         let warnings = request.converter.warnings;
@@ -151,7 +153,8 @@ impl Source<'_> {
             warnings.add(place, text);
         }
         let summary = word(operation, "summary").map(str::trim).filter(|text| !text.is_empty());
-        Ok(Operation {
+        let output = output(response, operation, place);
+        let operation = Operation {
             name: String::new(),
             id: self.id().map(str::to_owned),
             method: self.method,
@@ -162,10 +165,12 @@ impl Source<'_> {
             description: self.description(summary),
             deprecated: self.is_deprecated(),
             input_schema: assembled.schema,
-            output_schema: output(response, operation, place),
-            parameters: input.parameters,
-            body: input.body,
-        })
+            output_schema: output.as_ref().map(|output| Arc::clone(&output.schema)),
+            parameters: request.shared_parameters(input.parameters),
+            body: input.body.map(|body| request.shared_body(body)),
+        };
+        let bytes = operation.text_bytes() + assembled.bytes + output.map_or(0, |output| output.bytes);
+        Ok((operation, bytes))
     }
 
     fn description(&self, summary: Option<&str>) -> String {
@@ -183,8 +188,23 @@ impl Source<'_> {
     }
 }
 
+impl Operation {
+    /// The bytes of its own texts.
+    fn text_bytes(&self) -> usize {
+        let Self { id, path, server, tags, title, description, .. } = self;
+        let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let tags = tags.iter().map(|tag| tag.len() + size_of::<String>());
+        optional(id)
+            + optional(server)
+            + optional(title)
+            + path.len()
+            + description.len()
+            + tags.sum::<usize>()
+    }
+}
+
 /// The schema of what a successful call answers, when that is JSON.
-fn output(schemas: &Schemas<'_>, operation: &Value, place: &Place<'_>) -> Option<Value> {
+fn output(schemas: &Schemas<'_>, operation: &Value, place: &Place<'_>) -> Option<Assembled> {
     let responses = operation.get("responses")?.as_object()?;
     let (status, response) = successful(responses)?;
     let responses_place = place.at("responses");
@@ -206,8 +226,7 @@ fn output(schemas: &Schemas<'_>, operation: &Value, place: &Place<'_>) -> Option
     let schema = schemas.converter.convert(media.get("schema")?, &place.at("content").at(name).at("schema"));
     let assembled = schemas.assemble(&schema, OUTPUT);
     let is_said = assembled.schema.as_object().is_some_and(|schema| !schema.is_empty());
-    (is_said && !assembled.is_cut && assembled.schema.to_string().len() <= OUTPUT.whole)
-        .then_some(assembled.schema)
+    (is_said && !assembled.is_cut && assembled.bytes <= OUTPUT.whole).then_some(assembled)
 }
 
 fn successful(responses: &Map<String, Value>) -> Option<(&str, &Value)> {

@@ -12,7 +12,7 @@ use crate::text::cut;
 const MAX_DESCRIPTION: usize = 500;
 
 /// Where a parameter goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Where {
     Path,
     Query,
@@ -32,7 +32,7 @@ impl Where {
 }
 
 /// One parameter.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Parameter {
     /// Its name on the wire.
     pub(crate) name: String,

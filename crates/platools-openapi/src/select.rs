@@ -5,6 +5,12 @@ use std::borrow::Cow;
 use crate::place::Place;
 use crate::report::{OpenApiError, Warnings};
 
+/// How many operations are taken unless [`Selection::max_tools`] says otherwise.
+const MAX_TOOLS: usize = 2_000;
+
+/// How many bytes operations may have unless [`Selection::max_bytes`] says otherwise.
+const MAX_BYTES: usize = 10 << 20;
+
 /// Which operations become tools. Of tags, ids and paths, an operation needs to fit any one; where nothing is said,
 /// all do.
 ///
@@ -15,7 +21,7 @@ use crate::report::{OpenApiError, Warnings};
 /// selection.paths = vec!["/repos/{owner}/{repo}/issues/**".to_owned()];
 /// selection.read_only = true;
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Selection {
     /// Operations with any of these tags.
@@ -31,6 +37,26 @@ pub struct Selection {
     pub skip_deprecated: bool,
     /// What the tools' names begin with.
     pub prefix: String,
+    /// The most operations that are taken; a document with more is an error. 2 000 by default.
+    pub max_tools: usize,
+    /// The most bytes that the schemas and texts of all operations have together, as JSON; a document with more is an
+    /// error. 10 MiB by default, which is also the most that a platform takes.
+    pub max_bytes: usize,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self {
+            tags: Vec::new(),
+            operations: Vec::new(),
+            paths: Vec::new(),
+            read_only: false,
+            skip_deprecated: false,
+            prefix: String::new(),
+            max_tools: MAX_TOOLS,
+            max_bytes: MAX_BYTES,
+        }
+    }
 }
 
 /// What is looked at.

@@ -68,7 +68,7 @@ fn entry<'a>(spec: &'a ToolSpec, description: &'a str) -> RegisterEntry<'a> {
         name: &spec.name,
         description,
         input_schema: &spec.input_schema,
-        output_schema: spec.output_schema.as_ref(),
+        output_schema: spec.output_schema.as_deref(),
         auth: spec.auth.as_str(),
         roles: &spec.roles,
         annotations: &spec.annotations,

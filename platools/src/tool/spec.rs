@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -235,10 +236,10 @@ pub struct ToolSpec {
     pub name: String,
     /// The description for the model; empty if there is none.
     pub description: String,
-    /// The JSON Schema of the arguments.
-    pub input_schema: Value,
+    /// The JSON Schema of the arguments. Tools with equal schemas may share one.
+    pub input_schema: Arc<Value>,
     /// The JSON Schema of the result, if it has one.
-    pub output_schema: Option<Value>,
+    pub output_schema: Option<Arc<Value>>,
     /// The required caller.
     pub auth: Auth,
     /// Roles of which the caller needs at least one; empty if no role is required.
@@ -271,7 +272,9 @@ impl ToolSpec {
         Self {
             name: name.into(),
             description: String::new(),
-            input_schema: json!({"type": "object", "properties": {}, "additionalProperties": false}),
+            input_schema: Arc::new(
+                json!({"type": "object", "properties": {}, "additionalProperties": false}),
+            ),
             output_schema: None,
             auth: Auth::None,
             roles: Vec::new(),
@@ -377,15 +380,16 @@ impl ToolSpec {
         self
     }
 
-    /// Sets the JSON Schema of the arguments: draft 2020-12, with an object at its root.
-    pub fn input_schema(mut self, schema: Value) -> Self {
-        self.input_schema = schema;
+    /// Sets the JSON Schema of the arguments: draft 2020-12, with an object at its root. Takes a `Value`, or an
+    /// `Arc<Value>` that tools share.
+    pub fn input_schema(mut self, schema: impl Into<Arc<Value>>) -> Self {
+        self.input_schema = schema.into();
         self
     }
 
     /// Sets the JSON Schema of the result.
     pub fn output_schema(mut self, schema: impl Into<Option<Value>>) -> Self {
-        self.output_schema = schema.into();
+        self.output_schema = schema.into().map(Arc::new);
         self
     }
 
@@ -419,7 +423,7 @@ impl ToolSpec {
     #[doc(hidden)]
     pub fn input(mut self, input: InputSchema) -> Self {
         let (schema, problems) = input.finish();
-        self.input_schema = schema;
+        self.input_schema = Arc::new(schema);
         self.problems = problems;
         self
     }

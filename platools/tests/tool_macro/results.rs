@@ -89,7 +89,7 @@ async fn values_become_answers() {
 
 #[test]
 fn an_output_schema_is_there_when_the_type_has_one() {
-    let schema = |tool: &platools::Tool| tool.spec().output_schema.clone();
+    let schema = |tool: &platools::Tool| tool.spec().output_schema.as_deref().cloned();
     let all = tools![value, aliased, shortened];
     for tool in &all[..2] {
         assert_eq!(schema(tool).unwrap()["properties"]["id"]["type"], "integer", "{}", tool.name());

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
 use platools::tool::Registry;
 use platools::{Platools, Tool, ToolOutput, ToolSpec, tool, tools};
@@ -46,7 +47,7 @@ fn ill() -> Vec<ToolSpec> {
     let many: serde_json::Map<_, _> =
         ('a'..='k').map(|letter| (letter.to_string(), text("One of a great many."))).collect();
     let mut broad = spec("broad", Value::Object(many), json!({"done": {"type": "boolean"}}));
-    broad.input_schema["required"] = json!([]);
+    Arc::make_mut(&mut broad.input_schema)["required"] = json!([]);
     vec![
         spec(
             "archive_workspace",

@@ -58,10 +58,10 @@ fn every_operation_of_githubs_api_becomes_a_tool() {
             operation.request(&arguments).unwrap_or_else(|error| panic!("{}: {error}", operation.name));
         let segments = |path: &str| path.split('/').count();
         assert_eq!(segments(&request.path), segments(&operation.path), "{}", operation.path);
-        let spec = ToolSpec::new(operation.name.as_str())
+        let mut spec = ToolSpec::new(operation.name.as_str())
             .description(operation.description.as_str())
-            .input_schema(operation.input_schema.clone())
-            .output_schema(operation.output_schema.clone());
+            .input_schema(operation.input_schema.clone());
+        spec.output_schema.clone_from(&operation.output_schema);
         tools.push(Tool::new(spec, |_| async { Ok(ToolOutput::null()) }));
     }
     // A platform takes them all in one declaration.

@@ -4,6 +4,7 @@
 
 mod broken;
 mod calls;
+mod many;
 mod store;
 
 use platools_openapi::{Document, Import, Operation, Selection, import};

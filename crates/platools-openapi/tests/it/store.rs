@@ -54,7 +54,7 @@ fn parameters_and_body_stand_side_by_side_in_2020_12() {
         },
         "additionalProperties": false,
     });
-    assert_eq!(list.input_schema, expected);
+    assert_eq!(*list.input_schema, expected);
     let add = operation("addPet");
     let expected = json!({
         "type": "object",
@@ -67,7 +67,7 @@ fn parameters_and_body_stand_side_by_side_in_2020_12() {
         "required": ["name"],
         "additionalProperties": false,
     });
-    assert_eq!(add.input_schema, expected);
+    assert_eq!(*add.input_schema, expected);
     let properties = add.output_schema.unwrap().to_string();
     assert!(properties.contains("\"id\"") && !properties.contains("secret"), "{properties}");
 }

@@ -152,6 +152,11 @@ pub(crate) struct OpenApi {
     /// Whether operations that change something are left out.
     #[serde(default)]
     pub(crate) read_only: bool,
+    /// The most tools that the document may give; with more, the file is refused. 2 000 by default.
+    pub(crate) max_tools: Option<usize>,
+    /// The most that the schemas and texts of the tools may have together; with more, the file is refused. `10 MiB`
+    /// by default, the most that a platform takes.
+    pub(crate) max_bytes: Option<Size>,
     /// Who may call: `none`, `user` or `admin`.
     pub(crate) auth: Option<Auth>,
     /// Roles of which a caller needs any one.

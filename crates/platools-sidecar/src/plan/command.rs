@@ -89,7 +89,7 @@ impl Planner<'_> {
             .collect();
         let path = path?;
         let fingerprint =
-            Fingerprinter::default().add(file).add(schema.value()).add(&shown).add(&path).finish();
+            Fingerprinter::default().add(file).add(&**schema.value()).add(&shown).add(&path).finish();
         let tool = CommandTool {
             schema,
             line,

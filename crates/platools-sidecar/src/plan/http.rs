@@ -101,7 +101,7 @@ impl Planner<'_> {
         let wants_identity = backend.forward.contains(&Fact::Subject)
             || placeholders.contains(&&Placeholder::Caller(Fact::Subject));
         let spec = spec.requires(wants_identity.then(Requirement::optional_identity));
-        let fingerprint = fingerprint.add(file).add(schema.value()).finish();
+        let fingerprint = fingerprint.add(file).add(&**schema.value()).finish();
         let tool = HttpTool { schema, request, backend, reading };
         Some(PlannedTool {
             tool: tool.into_tool(spec),

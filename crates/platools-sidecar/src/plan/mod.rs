@@ -24,11 +24,13 @@ mod tool;
 #[cfg(feature = "otlp")]
 mod traces;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 
 use platools::Tool;
 use platools::run::Limits;
+use platools_upstream::ArgumentSchema;
 
 pub(crate) use self::client::Clients;
 pub(crate) use self::entity::EntityPlan;
@@ -113,6 +115,7 @@ pub(crate) async fn plan(
         names: BTreeMap::new(),
         proxy: ProxyPlan::of_environment(),
         limits: limits(sections.entities.len()),
+        schemas: HashMap::new(),
     };
     if let Some(proxy) = planner.file_proxy() {
         planner.proxy = proxy;
@@ -173,6 +176,8 @@ struct Planner<'p> {
     proxy: ProxyPlan,
     /// The limits of an entity, where the file says nothing.
     limits: Limits,
+    /// The schemas of arguments of documents, each compiled once.
+    schemas: HashMap<[u8; 32], Arc<ArgumentSchema>>,
 }
 
 impl Planner<'_> {

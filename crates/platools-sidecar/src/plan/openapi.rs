@@ -11,10 +11,12 @@ use platools::{Tool, ToolCall, ToolError, ToolSpec};
 use platools_net::Proxy;
 use platools_net::client::{connect_reason, read_body};
 use platools_openapi::{Document, Method as OperationMethod, Operation, OperationRequest, Selection, import};
+use serde_json::Value;
 use url::Url;
 
 use super::backend::{PlannedBackend, is_ours};
 use super::client::PlannedClient;
+use super::fingerprint::Fingerprinter;
 use super::{PlannedTool, Planner, address};
 use crate::caller::{Caller, Fact};
 use crate::config::{Common, Entry, Format, OpenApi, Path};
@@ -35,7 +37,7 @@ const REMARKS: usize = 20;
 
 /// Everything a call needs.
 struct OperationTool {
-    schema: ArgumentSchema,
+    schema: Arc<ArgumentSchema>,
     operation: Operation,
     backend: Arc<Backend>,
     reading: Arc<Reading>,
@@ -64,6 +66,8 @@ impl Planner<'_> {
         selection.paths.clone_from(&file.paths);
         selection.read_only = file.read_only;
         selection.prefix.clone_from(&file.prefix);
+        selection.max_tools = file.max_tools.unwrap_or(selection.max_tools);
+        selection.max_bytes = file.max_bytes.map_or(selection.max_bytes, |size| size.0);
         let imported = import(&document, &selection).map_err(|error| error.to_string());
         let imported = self.noted(at, imported)?;
         for warning in imported.warnings.iter().take(REMARKS) {
@@ -79,27 +83,26 @@ impl Planner<'_> {
         let common = common(file);
         let fingerprint = fingerprint.add(file);
         let mut tools = Vec::new();
-        for operation in imported.operations {
+        for mut operation in imported.operations {
             let name = operation.name.clone();
             self.imported_name(at, &name);
-            let schema = match ArgumentSchema::new(operation.input_schema.clone()) {
-                // What the document says that the server does by itself, the server does.
-                Ok(schema) => schema.without_defaults(),
+            let schema = match self.shared_schema(std::mem::take(&mut operation.input_schema)) {
+                Ok(schema) => schema,
                 Err(problem) => {
                     self.odd(&document_at, format!("`{name}` is left out: {problem}"));
                     continue;
                 }
             };
             let mut spec = super::tool::apply(declaration(&operation), &operation.description, &common)
-                .input_schema(schema.value().clone());
+                .input_schema(Arc::clone(schema.value()));
             if backend.forward.contains(&Fact::Subject) {
                 spec = spec.requires([Requirement::optional_identity()]);
             }
             let fingerprint = fingerprint
                 .clone()
                 .add(&[operation.method.as_str(), &operation.path, &operation.description])
-                .add(schema.value())
-                .add(&operation.output_schema)
+                .add(&**schema.value())
+                .add(&operation.output_schema.as_deref())
                 .add(&format!("{operation:?}"))
                 .finish();
             let (backend, reading) = (Arc::clone(&backend), Arc::clone(&reading));
@@ -108,6 +111,18 @@ impl Planner<'_> {
             tools.push(PlannedTool { tool, entities, fingerprint, source: "openapi" });
         }
         Some(tools)
+    }
+
+    /// The compiled schema of arguments, shared by the operations whose schema is the same.
+    fn shared_schema(&mut self, schema: Arc<Value>) -> Result<Arc<ArgumentSchema>, String> {
+        let key = *Fingerprinter::default().add(&*schema).finish().as_bytes();
+        if let Some(known) = self.schemas.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        // What the document says that the server does by itself, the server does.
+        let compiled = Arc::new(ArgumentSchema::new(schema)?.without_defaults());
+        self.schemas.insert(key, Arc::clone(&compiled));
+        Ok(compiled)
     }
 
     /// Notes the name of a tool that a document gave.
@@ -162,10 +177,8 @@ async fn fetch(client: &reqwest::Client, proxy: Option<&Proxy>, url: Url) -> Res
 
 /// The declaration of an operation's tool: hints follow the method, the first tag is the category.
 fn declaration(operation: &Operation) -> ToolSpec {
-    let mut spec = ToolSpec::new(operation.name.as_str())
-        .description(operation.description.as_str())
-        .input_schema(operation.input_schema.clone())
-        .output_schema(operation.output_schema.clone());
+    let mut spec = ToolSpec::new(operation.name.as_str()).description(operation.description.as_str());
+    spec.output_schema.clone_from(&operation.output_schema);
     if let Some(title) = &operation.title {
         spec = spec.title(title.as_str());
     }
@@ -242,7 +255,7 @@ impl OperationTool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

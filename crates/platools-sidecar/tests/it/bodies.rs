@@ -60,7 +60,7 @@ async fn with(url: &str, version: &str, body: Value, more: &str) -> (LocalHost, 
 }
 
 fn schema(host: &LocalHost) -> Value {
-    host.tools().list()[0].spec().input_schema.clone()
+    Value::clone(&host.tools().list()[0].spec().input_schema)
 }
 
 fn part(name: &str, file: Option<&str>, kind: Option<&str>, bytes: &[u8]) -> Value {

@@ -1,6 +1,10 @@
 //! `[[openapi]]`: documents whose operations become tools.
 
-use serde_json::json;
+use std::path::PathBuf;
+
+use serde_json::{Map, json};
+#[cfg(target_os = "linux")]
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use crate::backend::Backend;
 use crate::sidecar::{Folder, call, problems};
@@ -85,4 +89,62 @@ async fn a_document_is_fetched_from_a_server_and_problems_with_it_have_their_lin
     let unknown = "[[openapi]]\nname = \"pets\"\ndocument = \"x\"\nbackend = \"pets\"";
     let found = problems(unknown).await;
     assert!(found.iter().any(|problem| problem.contains("there is no backend `pets`")), "{found:?}");
+}
+
+/// A document whose operations all have one schema of 45 KB, written to `folder`, and a file that makes tools of it.
+fn amplified(folder: &Folder, operations: usize, keys: &str) -> PathBuf {
+    let described = "what this is, and how it is written ".repeat(3);
+    let properties = (0..300).map(|number| {
+        (format!("property_{number}"), json!({"type": ["string", "null"], "description": described}))
+    });
+    let big = json!({"type": "object", "properties": properties.collect::<Map<_, _>>()});
+    let content = json!({"content": {"application/json": {"schema": {"$ref": "#/big"}}}});
+    let path = |number: usize| {
+        (
+            format!("/do/{number}"),
+            json!({"post": {"operationId": format!("do_{number}"), "requestBody": content}}),
+        )
+    };
+    let paths: Map<_, _> = (0..operations).map(path).collect();
+    folder.write("many.json", json!({"openapi": "3.1.0", "paths": paths, "big": big}).to_string());
+    let text = "[backend.b]\nurl = \"http://127.0.0.1:1\"\n[[openapi]]\nname = \"many\"\nbackend = \"b\"\n";
+    folder.write("platools.toml", format!("{text}document = \"many.json\"\n{keys}"))
+}
+
+#[tokio::test]
+async fn a_document_that_asks_for_more_than_its_budget_is_refused() {
+    let folder = Folder::new();
+    let file = amplified(&folder, 300, "max_tools = 200");
+    let error = platools_sidecar::check(&file).await.unwrap_err().problems[0].to_string();
+    assert!(error.contains("300 operations are more than `max_tools` allows (200)"), "{error}");
+    let file = amplified(&folder, 300, "");
+    let error = platools_sidecar::check(&file).await.unwrap_err().problems[0].to_string();
+    assert!(error.contains("`max_bytes` allows 10485760"), "{error}");
+    let file = amplified(&folder, 300, "max_bytes = \"20 MiB\"\nmax_tools = 300");
+    assert_eq!(platools_sidecar::check(&file).await.unwrap().tools.len(), 300);
+}
+
+/// Without shared schemas and validators, this takes more than 1 GB.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_thousand_operations_on_one_schema_fit_into_little_memory() {
+    let folder = Folder::new();
+    let file = amplified(&folder, 1_000, "max_bytes = \"1024 MiB\"");
+    let mut server = crate::sidecar::server(&file, &folder);
+    let pid = server.id().unwrap();
+    let (mut input, output) = (server.stdin.take().unwrap(), BufReader::new(server.stdout.take().unwrap()));
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+    input.write_all(format!("{hello}\n").as_bytes()).await.unwrap();
+    let mut lines = output.lines();
+    let answered =
+        async { while !lines.next_line().await.unwrap().expect("it answers").contains("serverInfo") {} };
+    tokio::time::timeout(crate::sidecar::GUARD, answered).await.expect("it starts");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+    let peak: u64 = peak.unwrap().trim().parse().unwrap();
+    println!("peak: {} MiB", peak >> 10);
+    assert!(peak < 192 << 10, "the process took {} MiB", peak >> 10);
+    drop(input);
+    tokio::time::timeout(crate::sidecar::GUARD, server.wait()).await.expect("it ends").unwrap();
 }

@@ -41,7 +41,7 @@ async fn a_server_of_its_own() {
 }
 
 /// Starts this test program again, as an MCP server on standard input and output.
-#[cfg_attr(not(feature = "otlp"), expect(dead_code))]
+#[cfg_attr(not(any(feature = "otlp", target_os = "linux")), expect(dead_code))]
 pub(crate) fn server(file: &Path, folder: &Folder) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "sidecar::a_server_of_its_own", "--nocapture"])

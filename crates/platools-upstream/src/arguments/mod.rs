@@ -4,6 +4,8 @@
 
 mod explain;
 
+use std::sync::Arc;
+
 use jsonschema::Validator;
 use platools::tool::decode_json_texts;
 use platools::{Arguments, ToolError};
@@ -28,7 +30,7 @@ const NAMED: usize = 10;
 /// ```
 #[derive(Debug)]
 pub struct ArgumentSchema {
-    schema: Value,
+    schema: Arc<Value>,
     validator: Validator,
     /// What absent arguments become.
     defaults: Map<String, Value>,
@@ -39,18 +41,13 @@ impl ArgumentSchema {
     ///
     /// # Errors
     /// Returns what is wrong with the schema.
-    pub fn new(mut schema: Value) -> Result<Self, String> {
-        let Some(object) = schema.as_object_mut() else {
+    pub fn new(schema: impl Into<Arc<Value>>) -> Result<Self, String> {
+        let mut schema = schema.into();
+        let Some(object) = schema.as_object() else {
             return Err("the schema has to be an object such as {\"type\": \"object\", …}".to_owned());
         };
-        match object.get("type") {
-            None => {
-                object.insert("type".to_owned(), "object".into());
-            }
-            Some(Value::String(name)) if name == "object" => {}
-            Some(_) => {
-                return Err("the schema has to say `\"type\": \"object\"`: arguments have names".to_owned());
-            }
+        if object.get("type").is_some_and(|name| name != "object") {
+            return Err("the schema has to say `\"type\": \"object\"`: arguments have names".to_owned());
         }
         let open = [
             "additionalProperties",
@@ -61,10 +58,18 @@ impl ArgumentSchema {
             "oneOf",
             "$ref",
         ];
-        if !open.iter().any(|key| object.contains_key(*key)) {
-            object.insert("additionalProperties".to_owned(), false.into());
+        let is_closed = !open.iter().any(|key| object.contains_key(*key));
+        let is_complete = object.contains_key("type") && object.contains_key("properties");
+        // A complete schema stays the one that others share.
+        if (is_closed || !is_complete)
+            && let Some(object) = Arc::make_mut(&mut schema).as_object_mut()
+        {
+            object.entry("type").or_insert_with(|| "object".into());
+            if is_closed {
+                object.insert("additionalProperties".to_owned(), false.into());
+            }
+            object.entry("properties").or_insert_with(|| json!({}));
         }
-        object.entry("properties").or_insert_with(|| json!({}));
         let mut this = Self::as_declared(schema)?;
         let properties = this.schema["properties"].as_object();
         let defaults = properties
@@ -80,7 +85,8 @@ impl ArgumentSchema {
     ///
     /// # Errors
     /// Returns what is wrong with the schema.
-    pub fn as_declared(schema: Value) -> Result<Self, String> {
+    pub fn as_declared(schema: impl Into<Arc<Value>>) -> Result<Self, String> {
+        let schema = schema.into();
         let validator = validator(&schema)?;
         Ok(Self { schema, validator, defaults: Map::new() })
     }
@@ -93,7 +99,7 @@ impl ArgumentSchema {
     }
 
     /// Returns the schema, as it is declared.
-    pub fn value(&self) -> &Value {
+    pub fn value(&self) -> &Arc<Value> {
         &self.schema
     }
 
