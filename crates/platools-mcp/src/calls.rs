@@ -176,7 +176,10 @@ pub(crate) fn context(
     traceparent: Option<&str>,
     headers: Option<&HeaderMap>,
 ) -> CallContext {
-    let header = |name| headers.and_then(|headers: &HeaderMap| headers.get(name)?.to_str().ok());
+    // The endpoint has refused headers that come twice or are not UTF-8.
+    let header = |name| {
+        headers.and_then(|headers: &HeaderMap| std::str::from_utf8(headers.get(name)?.as_bytes()).ok())
+    };
     let mut context = caller.to_builder().call_id(format!("mcp-{:016x}", fastrand::u64(..)));
     if caller.source().is_none() {
         context = context.source("mcp_client");

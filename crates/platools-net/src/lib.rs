@@ -14,6 +14,7 @@
 //! * `client`: a locked-down HTTP client (feature `http-client`).
 //! * `server`: the loop of all listeners, within bounds (feature `http-server`).
 //! * [`descriptors`]: how many descriptors there are, and some that are kept.
+//! * [`header`]: headers that say who is asking.
 //! * [`backoff`] and [`retry_after()`]: how long to wait before the next attempt.
 //! * [`file`]: regular files, up to a limit.
 //! * [`reason`]: the innermost reason of a chain of errors.
@@ -28,6 +29,7 @@ pub mod client;
 pub mod descriptors;
 pub mod dial;
 pub mod file;
+pub mod header;
 pub mod policy;
 pub mod proxy;
 pub mod reason;

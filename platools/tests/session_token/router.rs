@@ -59,6 +59,19 @@ async fn answer(router: impl Into<Router>, request: Request<Body>) -> (StatusCod
 }
 
 #[tokio::test]
+async fn a_header_that_names_the_user_twice_is_refused_before_the_login() {
+    for (name, values) in [
+        ("x-platos-user-id", ["usr_7", "usr_8"]),
+        ("x-platos-user-token", ["one", "one"]),
+        ("authorization", ["Bearer a", "Bearer b"]),
+    ] {
+        let twice = request("usr_7").header(name, values[0]).header(name, values[1]);
+        let (status, _, body) = answer(endpoint(), twice.body(Body::empty()).unwrap()).await;
+        assert_eq!((status, &body["error"]), (StatusCode::BAD_REQUEST, &json!("ambiguous_header")), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn who_is_logged_in_gets_a_token_for_oneself() {
     let (status, headers, body) = answer(endpoint(), request("usr_7").body(Body::empty()).unwrap()).await;
     assert_eq!((status, &headers["content-type"]), (StatusCode::OK, &"application/json".parse().unwrap()));

@@ -20,6 +20,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use platools_net::header::ambiguous;
 use rmcp::transport::streamable_http_server::session::SessionManager as _;
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -32,7 +33,7 @@ use self::guard::Guard;
 pub(crate) use self::presence::Presence;
 use self::presence::{Attended, Exchange, Presences};
 use self::quick::{Known, Outcome, Quick, is_json};
-use self::refusal::{before, last, plain, unreadable};
+use self::refusal::{before, duplicate, last, plain, unreadable};
 pub use self::serve::McpListener;
 use super::session::Session;
 use super::{McpError, McpServer};
@@ -55,7 +56,7 @@ const IDLE: Duration = Duration::from_secs(3_600);
 ///
 /// | status | when |
 /// | --- | --- |
-/// | 400 | the body is no JSON-RPC message, or the session header is missing |
+/// | 400 | the body is no JSON-RPC message, the session header is missing, or a header that names the caller came twice |
 /// | 401 | the token is missing or wrong; with `WWW-Authenticate` |
 /// | 403 | `Host` or `Origin` is not an allowed one |
 /// | 404 | the session is unknown or has ended: begin a new one |
@@ -65,7 +66,7 @@ const IDLE: Duration = Duration::from_secs(3_600);
 ///
 /// Only loopback values of `Host` and `Origin` are accepted, and those that [`allow_host`](Self::allow_host) and
 /// [`allow_origin`](Self::allow_origin) add. `X-Platos-Entity-Token` and `X-Platos-User-Token` become the tokens of the
-/// call's context. When a client has been gone for ten seconds, its running calls are cancelled. A call that ends within
+/// call's context. A request with the id of another one of its session that is not answered yet is refused. When a client has been gone for ten seconds, its running calls are cancelled. A call that ends within
 /// 25 ms and without reports is answered with JSON; any other with a stream of events, which the client can resume.
 #[derive(Clone)]
 #[must_use = "it does nothing before `bind` or `into_router`"]
@@ -238,7 +239,8 @@ impl Endpoint {
         }
         if let Some(exchange) = &exchange {
             match self.quick.take(request.headers(), &body, exchange.presence()).await {
-                Outcome::Passed => {}
+                Outcome::Passed(id) => known = id,
+                Outcome::Duplicate(id) => return duplicate(&id),
                 Outcome::Answered(answer) => {
                     let body = Attended::new(Full::new(answer).boxed(), None, Some(answering), None);
                     let mut response = Response::new(Body::new(body));
@@ -292,6 +294,10 @@ impl Endpoint {
         if let Some(exchange) = &exchange {
             request.extensions_mut().insert(exchange.presence());
         }
+        // `rmcp` goes on with a request whose response is not read any more.
+        if let Some(known) = &known {
+            request.extensions_mut().insert(known.clone());
+        }
         let response = self.service.handle(request).await;
         response.map(|body| Body::new(Attended::new(body, exchange, answering, known)))
     }
@@ -302,6 +308,9 @@ async fn enter(State(endpoint): State<Endpoint>, request: Request) -> Response {
         Ok(origin) => origin,
         Err(response) => return before(request, *response).await,
     };
+    if let Some(problem) = ambiguous(request.headers()) {
+        return before(request, plain(StatusCode::BAD_REQUEST, problem)).await;
+    }
     let mut response = match request.method() {
         &Method::OPTIONS => plain(StatusCode::NO_CONTENT, ""),
         _ => endpoint.answer(request).await,

@@ -2,6 +2,7 @@
 //! progress continues as a stream of `rmcp`, which a client can resume.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use axum::body::Bytes;
 use memchr::memmem;
 use rmcp::model::{ClientJsonRpcMessage, ClientNotification, JsonRpcMessage, ProtocolVersion, RequestId};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::presence::Presence;
@@ -30,68 +32,100 @@ const UNUSUAL: [HeaderName; 2] = [HeaderName::from_static("mcp-method"), HeaderN
 
 type SessionId = Arc<str>;
 
+/// The requests without an answer. Those that are calls which `rmcp` may not know yet can be cancelled by id.
+type Requests = Arc<Mutex<HashMap<(SessionId, RequestId), Option<CancellationToken>>>>;
+
 pub(super) struct Quick {
     shared: Arc<Shared>,
     sessions: Arc<LocalSessionManager>,
-    /// Calls that `rmcp` may not know yet, to be cancelled by id.
-    calls: Arc<Mutex<HashMap<(SessionId, RequestId), CancellationToken>>>,
+    requests: Requests,
     /// When `rmcp` last saw a call of each session.
     streamed: Mutex<HashMap<SessionId, Instant>>,
 }
 
 /// The outcome of a message.
 pub(super) enum Outcome {
-    /// The message is for `rmcp`.
-    Passed,
+    /// The message is for `rmcp`; a request keeps its id until it is answered.
+    Passed(Option<Known>),
+    /// A request whose id another one has that is not answered yet.
+    Duplicate(RequestId),
     /// The body of the answer, as JSON.
     Answered(Bytes),
     /// The call is still running.
     Begun(Adopted, Known),
 }
 
-/// Registers a call for cancellation by id until it is dropped.
+/// Keeps the id of a request until the last clone is dropped: the response is written, and `rmcp` is done with it.
+#[derive(Clone)]
 pub(super) struct Known {
-    calls: Arc<Mutex<HashMap<(SessionId, RequestId), CancellationToken>>>,
-    call: (SessionId, RequestId),
+    _registration: Arc<Registration>,
 }
 
-impl Drop for Known {
+struct Registration {
+    requests: Requests,
+    request: (SessionId, RequestId),
+}
+
+impl Drop for Registration {
     fn drop(&mut self) {
-        locked(&self.calls).remove(&self.call);
+        locked(&self.requests).remove(&self.request);
     }
+}
+
+/// The part of a message that identifies a request.
+#[derive(Deserialize)]
+struct Head {
+    id: RequestId,
+    method: String,
 }
 
 impl Quick {
     pub(super) fn new(shared: Arc<Shared>, sessions: Arc<LocalSessionManager>) -> Self {
-        Self { shared, sessions, calls: Arc::default(), streamed: Mutex::default() }
+        Self { shared, sessions, requests: Arc::default(), streamed: Mutex::default() }
     }
 
     /// Runs the call in `body` if it is an ordinary one.
     pub(super) async fn take(&self, headers: &HeaderMap, body: &[u8], presence: Presence) -> Outcome {
         let session = headers.get("mcp-session-id").and_then(|id| id.to_str().ok());
-        let Some(session) = session.filter(|_| is_usual(headers)) else { return Outcome::Passed };
+        let Some(session) = session else { return Outcome::Passed(None) };
         if memmem::find(body, b"notifications/cancelled").is_some() {
             self.cancel(session, body);
-            return Outcome::Passed;
         }
-        let Some(call) = PlainCall::read(body, &self.shared) else { return Outcome::Passed };
-        if call.meta.progress_token.is_some() {
-            return Outcome::Passed;
+        let session = {
+            let sessions = self.sessions.sessions.read().await;
+            let Some((session, _)) = sessions.get_key_value(session) else { return Outcome::Passed(None) };
+            Arc::clone(session)
+        };
+        let call = PlainCall::read(body, &self.shared);
+        let Some(id) = call.as_ref().map(|call| call.id.clone()).or_else(|| id_of_request(body)) else {
+            return Outcome::Passed(None);
+        };
+        let Some(known) = self.register(&session, &id) else { return Outcome::Duplicate(id) };
+        let call = call.filter(|call| is_usual(headers) && call.meta.progress_token.is_none());
+        match call {
+            Some(call) if self.is_known(&session).await => {
+                self.run(session, call, known, headers, presence).await
+            }
+            _ => Outcome::Passed(Some(known)),
         }
-        let sessions = self.sessions.sessions.read().await;
-        let Some((session, _)) = sessions.get_key_value(session) else { return Outcome::Passed };
-        let session = Arc::clone(session);
-        drop(sessions);
-        if !self.is_known(&session).await {
-            return Outcome::Passed;
-        }
-        self.run(session, call, headers, presence).await
+    }
+
+    /// Keeps the id for a request; `None` if another one has it.
+    fn register(&self, session: &SessionId, id: &RequestId) -> Option<Known> {
+        let request = (Arc::clone(session), id.clone());
+        match locked(&self.requests).entry(request.clone()) {
+            Entry::Occupied(_) => return None,
+            Entry::Vacant(free) => free.insert(None),
+        };
+        let registration = Registration { requests: Arc::clone(&self.requests), request };
+        Some(Known { _registration: Arc::new(registration) })
     }
 
     async fn run(
         &self,
         session: SessionId,
         call: PlainCall,
+        known: Known,
         headers: &HeaderMap,
         presence: Presence,
     ) -> Outcome {
@@ -100,9 +134,7 @@ impl Quick {
         // The level of the session is not known here.
         let heard = Some(Progress::channel(false, Some(LogLevel::Debug)));
         let mut running = Running::start(&self.shared, name, arguments, context, Some(presence), heard);
-        let call = (session, id.clone());
-        locked(&self.calls).insert(call.clone(), running.cancellation());
-        let known = Known { calls: Arc::clone(&self.calls), call };
+        locked(&self.requests).insert((session, id.clone()), Some(running.cancellation()));
         match running.ends_within(AT_ONCE).await {
             Some(answer) => Outcome::Answered(answer::message(&id, answer, structure).into()),
             None => Outcome::Begun(Adopted::new(running), known),
@@ -115,7 +147,7 @@ impl Quick {
             serde_json::from_slice::<ClientJsonRpcMessage>(body)
             && let ClientNotification::CancelledNotification(cancelled) = notification.notification
             && let Some(id) = cancelled.params.request_id
-            && let Some(call) = locked(&self.calls).get(&(SessionId::from(session), id))
+            && let Some(Some(call)) = locked(&self.requests).get(&(SessionId::from(session), id))
         {
             call.cancel();
         }
@@ -140,6 +172,13 @@ impl Quick {
         locked(&self.streamed).retain(|session, _| sessions.contains_key(session));
         false
     }
+}
+
+/// Returns the id of the request in `message`. A subscription has none to keep: it lasts as long as its stream, and a
+/// client that lost the stream subscribes again.
+fn id_of_request(message: &[u8]) -> Option<RequestId> {
+    let Head { id, method } = serde_json::from_slice(message).ok()?;
+    (method != "subscriptions/listen").then_some(id)
 }
 
 /// Returns whether the headers are those of an ordinary request of a session.

@@ -8,8 +8,9 @@ use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use axum::response::Response;
 use http_body_util::{BodyExt as _, Limited};
+use rmcp::model::RequestId;
 use serde::de::IgnoredAny;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 /// How much of an unwanted body is read, in bytes: more than a client's first message has.
@@ -46,6 +47,12 @@ pub(super) fn last(mut response: Response) -> Response {
     response
 }
 
+/// Creates the JSON-RPC error for a request whose id another one has that is not answered yet.
+pub(super) fn duplicate(id: &RequestId) -> Response {
+    let message = "another request with this id has no answer yet: give each an id of its own";
+    error(&json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32600, "message": message}}))
+}
+
 /// Creates the JSON-RPC error for a body that is no message.
 pub(super) fn unreadable(body: &[u8]) -> Response {
     let first = body.trim_ascii_start().first();
@@ -56,7 +63,10 @@ pub(super) fn unreadable(body: &[u8]) -> Response {
         }
         Ok(_) => (-32600, "the body is no JSON-RPC 2.0 request, notification or response".to_owned()),
     };
-    let body = json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": message}});
+    error(&json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": message}}))
+}
+
+fn error(body: &Value) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -145,6 +145,7 @@ async fn what_ends_at_once_is_answered_with_json_and_the_rest_with_a_stream() {
     // Headers that say which answers are understood decide as ever.
     let picky = send(&router, call(&session, &[("accept", "application/json")], "add", &sum)).await;
     assert_eq!(picky.status(), StatusCode::NOT_ACCEPTABLE);
+    drop(picky);
     let never = [("accept", "application/json;q=0, text/event-stream")];
     assert_eq!(send(&router, call(&session, &never, "add", &sum)).await.status(), StatusCode::NOT_ACCEPTABLE);
 }
@@ -154,7 +155,7 @@ async fn a_cancelled_call_ends_however_long_it_has_been_running() {
     let bench = bench();
     let router = router(&bench);
     let session = begin(&router).await;
-    send(&router, call(&session, &[], "add", &json!({"a": 1, "b": 2}))).await;
+    message(send(&router, call(&session, &[], "add", &json!({"a": 1, "b": 2}))).await).await;
     for pause in [Duration::ZERO, Duration::from_millis(60)] {
         let waiting = call(&session, &[], "wait", &json!({"ms": 60_000}));
         let waiting = tokio::spawn({
@@ -288,6 +289,7 @@ async fn bodies_that_are_no_message_are_refused_in_words() {
     assert_eq!(plain.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     let picky = send(&router, request("POST", &[("accept", "application/json")], body)).await;
     assert_eq!(picky.status(), StatusCode::NOT_ACCEPTABLE);
+    drop(picky);
     assert_eq!(send(&router, request("PUT", &[], "")).await.status(), StatusCode::METHOD_NOT_ALLOWED);
     let before = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
     assert_eq!(send(&router, request("POST", &[], before)).await.status(), StatusCode::BAD_REQUEST);
@@ -485,4 +487,71 @@ async fn exchange(connection: &mut TcpStream, session: Option<&str>, message: &V
         assert!(read > 0, "the server hung up: {}", String::from_utf8_lossy(&answer));
     }
     String::from_utf8(answer).unwrap()
+}
+
+fn numbered(session: &str, id: &Value, method: &str, params: &Value) -> Request<Body> {
+    let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+    request("POST", &[("mcp-session-id", session)], body.to_string())
+}
+
+#[tokio::test]
+async fn an_id_that_another_request_of_the_session_has_is_refused() {
+    let bench = bench();
+    let router = router(&bench);
+    let (session, other) = (begin(&router).await, begin(&router).await);
+    let hold = json!({"name": "hold", "arguments": {}});
+    let add = json!({"name": "add", "arguments": {"a": 1, "b": 2}});
+    // The first call of a session goes through `rmcp`, later ones pass it by; one with a token for progress does not.
+    let with_token = json!({"name": "hold", "arguments": {}, "_meta": {"progressToken": "p"}});
+    for first in [&hold, &hold, &with_token] {
+        let held = send(&router, numbered(&session, &json!(7), "tools/call", first)).await;
+        bench.seen.started.take(1).await;
+        for (method, params) in
+            [("tools/call", &add), ("tools/call", &with_token), ("tools/list", &json!({}))]
+        {
+            let refused = send(&router, numbered(&session, &json!(7), method, params)).await;
+            assert_eq!((refused.status(), kind(&refused)), (StatusCode::BAD_REQUEST, "application/json"));
+            let refused = message(refused).await;
+            assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(7), &json!(-32600)), "{refused}");
+            assert!(refused["error"]["message"].as_str().unwrap().contains("another request with this id"));
+        }
+        for (session, id) in [(&session, json!("7")), (&session, json!(8)), (&other, json!(7))] {
+            let answer = message(send(&router, numbered(session, &id, "tools/call", &add)).await).await;
+            assert_eq!((&answer["id"], &answer["result"]["structuredContent"]), (&id, &json!({"sum": 3})));
+        }
+        bench.seen.released.0.add_permits(1);
+        let answer = message(held).await;
+        assert_eq!((&answer["id"], &answer["result"]["content"][0]["text"]), (&json!(7), &json!("let go")));
+    }
+    // Nobody reads the answer, and the call runs on: its id is taken all the same.
+    drop(send(&router, numbered(&session, &json!(7), "tools/call", &with_token)).await);
+    bench.seen.started.take(1).await;
+    let again = || send(&router, numbered(&session, &json!(7), "tools/call", &add));
+    assert_eq!(again().await.status(), StatusCode::BAD_REQUEST);
+    bench.seen.released.0.add_permits(1);
+    let free = async {
+        while again().await.status() != StatusCode::OK {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(HANG, free).await.expect("the id is free once the call has ended");
+}
+
+#[tokio::test]
+async fn a_header_that_names_the_caller_twice_is_refused() {
+    let bench = bench();
+    let router = router(&bench);
+    let session = begin(&router).await;
+    for name in ["x-platos-user-token", "x-platos-entity-token"] {
+        let twice = [(name, "admin-token"), (name, "another-token")];
+        let refused = send(&router, call(&session, &twice, "who", &json!({}))).await;
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+        let text = text(refused).await;
+        assert!(text.contains(&format!("the header `{name}` came more than once")), "{text}");
+        assert!(!text.contains("admin"), "{text}");
+    }
+    let mut unreadable = call(&session, &[], "who", &json!({}));
+    let value = axum::http::HeaderValue::from_bytes(b"admin\xff").unwrap();
+    unreadable.headers_mut().insert("x-platos-user-token", value);
+    assert_eq!(send(&router, unreadable).await.status(), StatusCode::BAD_REQUEST);
 }

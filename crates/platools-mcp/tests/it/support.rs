@@ -94,6 +94,7 @@ pub(crate) struct Seen {
     pub(crate) started: Happened,
     pub(crate) cancelled: Happened,
     pub(crate) running: AtomicUsize,
+    pub(crate) released: Happened,
 }
 
 /// How often something has happened that nobody has waited for yet.
@@ -133,6 +134,14 @@ async fn wait(seen: State<Seen>, cancel: CancellationToken, ms: u64) -> u64 {
     ms
 }
 
+/// Wait until the test lets it go.
+#[tool(register = false)]
+async fn hold(seen: State<Seen>) -> &'static str {
+    seen.started.0.add_permits(1);
+    seen.released.0.acquire().await.unwrap().forget();
+    "let go"
+}
+
 pub(crate) struct Bench {
     pub(crate) local: LocalHost,
     pub(crate) seen: Arc<Seen>,
@@ -141,7 +150,7 @@ pub(crate) struct Bench {
 pub(crate) fn bench() -> Bench {
     let seen = Arc::<Seen>::default();
     let local = Platools::builder()
-        .tools(tools![add, count, hello, draw, explode, refuse, crawl, who, secret, wait])
+        .tools(tools![add, count, hello, draw, explode, refuse, crawl, who, secret, wait, hold])
         .shared_state(Arc::clone(&seen))
         .authenticator(|credentials: platools::caller::Credentials| async move {
             match credentials.user_token() {

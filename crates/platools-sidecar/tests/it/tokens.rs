@@ -70,6 +70,9 @@ async fn tokens_are_handed_to_who_knows_the_secret_or_is_logged_in() {
     ] {
         assert_eq!(ask(shared, headers).await.0, 401, "{headers:?}");
     }
+    let twice = [("authorization", "Bearer a-secret-of-two-servers"), user, ("x-platos-user-id", "usr_8")];
+    let (status, body) = ask(shared, &twice).await;
+    assert!(status == 400 && body.contains("ambiguous_header"), "{status} {body}");
     assert_eq!(ask(logged_in, &[("cookie", "session=4f1b")]).await.0, 200);
     assert_eq!(ask(logged_in, &[("cookie", "session=other"), user]).await.0, 401);
     let (status, body) = ask(logged_in, &[("cookie", "session=broken")]).await;

@@ -15,6 +15,8 @@ use crate::session_token::SessionToken;
 pub(super) enum Refusal {
     Method,
     BodyTooLarge,
+    /// A header that says who is asking came twice or is unreadable.
+    Ambiguous,
     Unauthenticated,
     TooMany(Duration),
     /// The request comes from a page of another origin.
@@ -31,6 +33,11 @@ impl Refusal {
             Self::BodyTooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "this endpoint needs no body")
             }
+            Self::Ambiguous => (
+                StatusCode::BAD_REQUEST,
+                "ambiguous_header",
+                "send `Authorization` and each `X-Platos-…` header once, as UTF-8",
+            ),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "log in first"),
             Self::TooMany(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests: use the token you have")

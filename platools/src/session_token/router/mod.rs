@@ -26,6 +26,7 @@ use axum::http::{Method, Request};
 use axum::response::Response;
 use axum::routing::any;
 use futures_util::FutureExt as _;
+use platools_net::header::ambiguous;
 
 use self::answer::Refusal;
 use self::client::Proxies;
@@ -285,6 +286,9 @@ impl Endpoint {
         let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if announced.is_some_and(|length| length > MAX_BODY) {
             return Err(Refusal::BodyTooLarge);
+        }
+        if ambiguous(&parts.headers).is_some() {
+            return Err(Refusal::Ambiguous);
         }
         let asked = async { (self.authenticate)(parts).await };
         let claims = match AssertUnwindSafe(asked).catch_unwind().await {

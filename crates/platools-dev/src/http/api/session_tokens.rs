@@ -11,6 +11,7 @@ use platools::session_token::{
     UserIdentity, UserMeta, decode_unverified,
 };
 use platools::session_token::{SessionClaims, SessionScope, SessionTokens};
+use platools_net::header::ambiguous;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -165,6 +166,9 @@ fn caller(
 }
 
 fn presented(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    if let Some(problem) = ambiguous(headers) {
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "ambiguous_header", problem));
+    }
     let Some(value) = headers.get(SESSION_TOKEN_HEADER) else { return Ok(None) };
     value
         .to_str()

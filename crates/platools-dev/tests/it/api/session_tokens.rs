@@ -115,6 +115,9 @@ async fn a_call_with_a_session_token_is_made_for_its_user() {
         let refused = client.ask(Method::POST, &path, &headers, body).await;
         assert_eq!(refused.code(), (status, code.to_owned()), "{body}");
     }
+    let twice = [&headers[..], &headers[3..]].concat();
+    let refused = client.ask(Method::POST, &path, &twice, r#"{"tool":"add"}"#).await;
+    assert_eq!(refused.code(), (400, "ambiguous_header".to_owned()));
     let production = "/api/v1/entities/local/prod/calls";
     let refused = client.ask(Method::POST, production, &headers, r#"{"tool":"add"}"#).await;
     assert_eq!(refused.code(), (401, "scope_mismatch".to_owned()));
