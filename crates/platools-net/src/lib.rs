@@ -17,6 +17,7 @@
 //! * [`header`]: headers that say who is asking.
 //! * [`backoff`] and [`retry_after()`]: how long to wait before the next attempt.
 //! * [`file`]: regular files, up to a limit.
+//! * [`ration`]: how many log lines strangers may cause.
 //! * [`reason`]: the innermost reason of a chain of errors.
 //! * [`secret`]: strings that are never shown.
 //! * [`variables`]: variables of the environment that mean the same.
@@ -32,6 +33,7 @@ pub mod file;
 pub mod header;
 pub mod policy;
 pub mod proxy;
+pub mod ration;
 pub mod reason;
 pub mod retry_after;
 pub mod secret;

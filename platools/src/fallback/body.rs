@@ -1,6 +1,7 @@
-//! Reads request bodies: each within a size limit and a timeout, and all together within a memory budget.
+//! Reads request bodies: each within a size limit and at a minimum rate, and all together within a memory budget.
 //!
-//! Bodies are not verified while they are read, so their cost must be bounded. This module must not know their content.
+//! Bodies are not verified while they are read, so their cost must be bounded. Small bodies have a budget of their own:
+//! large ones that never end must not keep ordinary calls out. This module must not know their content.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,22 +9,35 @@ use std::time::Duration;
 use axum::body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// The timeout for reading a body.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Maximum total size of unverified bodies, in bytes. Raised to the limit of a single body if that is larger.
-const BUDGET: usize = 64 << 20;
+/// The time after which a body has to come at [`RATE`].
+const GRACE: Duration = Duration::from_secs(3);
 
-/// Reads bodies. Clones share the budget.
+/// The minimum rate of a body, in bytes per second.
+const RATE: usize = 32 << 10;
+
+/// The size up to which a body is small, in bytes.
+const SMALL: usize = 64 << 10;
+
+/// Maximum total size of unverified small bodies, in bytes. Raised to the size of one.
+const SMALL_BUDGET: usize = 16 << 20;
+
+/// Maximum total size of the other unverified bodies, in bytes. Raised to the limit of a single body if that is larger.
+const LARGE_BUDGET: usize = 48 << 20;
+
+/// Reads bodies. Clones share the budgets.
 #[derive(Debug, Clone)]
 pub(super) struct Bodies {
     limit: usize,
-    budget: Arc<Semaphore>,
+    small: Arc<Semaphore>,
+    large: Arc<Semaphore>,
 }
 
-/// A body and its share of the budget.
+/// A body and its share of a budget.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) bytes: Vec<u8>,
@@ -44,12 +58,12 @@ pub(super) enum Trouble {
 impl Bodies {
     /// Creates a reader of bodies of at most `limit` bytes each.
     pub(super) fn new(limit: usize) -> Self {
-        Self::within(limit, BUDGET)
+        Self::within(limit, SMALL_BUDGET, LARGE_BUDGET)
     }
 
-    fn within(limit: usize, budget: usize) -> Self {
-        let budget = budget.max(limit).min(Semaphore::MAX_PERMITS);
-        Self { limit, budget: Arc::new(Semaphore::new(budget)) }
+    fn within(limit: usize, small: usize, large: usize) -> Self {
+        let budget = |bytes: usize| Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
+        Self { limit, small: budget(small.max(SMALL)), large: budget(large.max(limit)) }
     }
 
     /// Reads a body, unless its announced length exceeds the limit.
@@ -57,60 +71,107 @@ impl Bodies {
         if announced.is_some_and(|length| length > self.limit as u64) {
             return Err(Trouble::TooLarge(self.limit));
         }
-        timeout(TIMEOUT, self.collect(body)).await.unwrap_or(Err(Trouble::TooSlow))
-    }
-
-    async fn collect(&self, body: Body) -> Result<Received, Trouble> {
+        let began = Instant::now();
         let mut body = Limited::new(body, self.limit);
         let mut received = Received { bytes: Vec::new(), share: None };
-        while let Some(frame) = body.frame().await {
+        loop {
+            let at_rate = GRACE + Duration::from_secs_f64(received.bytes.len() as f64 / RATE as f64);
+            let frame = timeout_at(began + at_rate.min(TIMEOUT), body.frame()).await;
+            let Some(frame) = frame.map_err(|_| Trouble::TooSlow)? else { return Ok(received) };
             let frame = frame.map_err(|error| {
                 if error.is::<LengthLimitError>() { Trouble::TooLarge(self.limit) } else { Trouble::Broken }
             })?;
             let Ok(data) = frame.into_data() else { continue };
-            let bytes = u32::try_from(data.len()).map_err(|_| Trouble::TooMany)?;
             // Charged as the bytes arrive: an announced length costs nothing.
-            let share = Arc::clone(&self.budget).try_acquire_many_owned(bytes);
-            let share = share.map_err(|_| Trouble::TooMany)?;
-            match &mut received.share {
-                Some(all) => all.merge(share),
-                none => *none = Some(share),
-            }
+            self.charge(&mut received, data.len())?;
             received.bytes.extend_from_slice(&data);
         }
-        Ok(received)
+    }
+
+    /// Takes the share of `more` bytes. A body that is no longer small returns its share of the small ones' budget.
+    fn charge(&self, received: &mut Received, more: usize) -> Result<(), Trouble> {
+        let (before, after) = (received.bytes.len(), received.bytes.len() + more);
+        let take = |budget: &Arc<Semaphore>, bytes: usize| {
+            let bytes = u32::try_from(bytes).map_err(|_| Trouble::TooMany)?;
+            Arc::clone(budget).try_acquire_many_owned(bytes).map_err(|_| Trouble::TooMany)
+        };
+        if before <= SMALL && after > SMALL {
+            received.share = Some(take(&self.large, after)?);
+            return Ok(());
+        }
+        let share = take(if after <= SMALL { &self.small } else { &self.large }, more)?;
+        match &mut received.share {
+            Some(all) => all.merge(share),
+            none => *none = Some(share),
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::{StreamExt as _, stream};
+
     use super::*;
+
+    /// A body of which some bytes come, and nothing more.
+    fn unfinished(bytes: usize) -> Body {
+        let some = stream::iter([Ok::<_, std::io::Error>(vec![b'x'; bytes])]);
+        Body::from_stream(some.chain(stream::pending()))
+    }
 
     #[tokio::test]
     async fn all_bodies_together_take_no_more_than_the_budget_and_give_it_back() {
-        let bodies = Bodies::within(10, 16);
+        let bodies = Bodies::within(10 * SMALL, 2 * SMALL, 16 * SMALL);
         let read = async |bytes: usize| bodies.read(vec![b'x'; bytes].into(), None).await;
-        let held = read(10).await.unwrap();
-        assert_eq!(held.bytes.len(), 10);
-        assert_eq!(read(7).await.unwrap_err(), Trouble::TooMany);
-        assert_eq!(read(6).await.unwrap().bytes.len(), 6);
-        drop(held);
-        assert!(read(10).await.is_ok(), "also what was refused gave its share back");
-        assert_eq!(read(11).await.unwrap_err(), Trouble::TooLarge(10));
-        assert_eq!(bodies.budget.available_permits(), 16);
+        let held = read(10 * SMALL).await.unwrap();
+        assert_eq!(held.bytes.len(), 10 * SMALL);
+        assert_eq!(read(7 * SMALL).await.unwrap_err(), Trouble::TooMany);
+        assert_eq!(read(6 * SMALL).await.unwrap().bytes.len(), 6 * SMALL);
+        let small = (read(SMALL).await.unwrap(), read(SMALL).await.unwrap());
+        assert_eq!(read(1).await.unwrap_err(), Trouble::TooMany);
+        drop((held, small));
+        assert!(read(10 * SMALL).await.is_ok(), "also what was refused gave its share back");
+        assert_eq!(read(10 * SMALL + 1).await.unwrap_err(), Trouble::TooLarge(10 * SMALL));
+        let left = (bodies.small.available_permits(), bodies.large.available_permits());
+        assert_eq!(left, (2 * SMALL, 16 * SMALL));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_never_ends_returns_its_share() {
-        let bodies = Bodies::within(10, 10);
-        let some = futures_util::stream::iter([Ok::<_, std::io::Error>("12345678")]);
-        let never = futures_util::StreamExt::chain(some, futures_util::stream::pending());
-        assert_eq!(bodies.read(Body::from_stream(never), None).await.unwrap_err(), Trouble::TooSlow);
-        assert_eq!(bodies.budget.available_permits(), 10);
+    async fn large_bodies_that_never_end_keep_no_small_one_out() {
+        let bodies = Bodies::new(10 << 20);
+        let hostile = (0..8).map(|_| {
+            let bodies = bodies.clone();
+            tokio::spawn(async move { bodies.read(unfinished(9 << 20), None).await.unwrap_err() })
+        });
+        let hostile: Vec<_> = hostile.collect();
+        while bodies.large.available_permits() > 9 << 20 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(bodies.small.available_permits(), SMALL_BUDGET);
+        assert!(bodies.read(vec![b'x'; SMALL].into(), None).await.is_ok());
+        for hostile in hostile {
+            assert!(matches!(hostile.await.unwrap(), Trouble::TooMany | Trouble::TooSlow));
+        }
+        assert_eq!(bodies.large.available_permits(), LARGE_BUDGET);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_too_slow_is_dropped_and_returns_its_share() {
+        let bodies = Bodies::new(10 << 20);
+        for (bytes, allowed) in [(8, GRACE), (2 * RATE, GRACE + Duration::from_secs(2)), (9 << 20, TIMEOUT)] {
+            let began = Instant::now();
+            assert_eq!(bodies.read(unfinished(bytes), None).await.unwrap_err(), Trouble::TooSlow);
+            let took = began.elapsed();
+            assert!(took >= allowed && took < allowed + Duration::from_secs(1), "{bytes} bytes: {took:?}");
+        }
+        let left = (bodies.small.available_permits(), bodies.large.available_permits());
+        assert_eq!(left, (SMALL_BUDGET, LARGE_BUDGET));
     }
 
     #[tokio::test]
     async fn one_body_may_use_its_whole_limit() {
-        assert!(Bodies::within(10, 5).read(vec![b'x'; 10].into(), Some(10)).await.is_ok());
+        let limit = 2 * LARGE_BUDGET;
+        assert!(Bodies::new(limit).read(vec![b'x'; limit].into(), Some(limit as u64)).await.is_ok());
     }
 }

@@ -42,11 +42,11 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 /// | 403 | `denied` |
 /// | 404 | `unknown tool` |
 /// | 405 | not a `POST` |
-/// | 408 | the body took longer than 30 s |
+/// | 408 | the body took longer than 30 s, or came more slowly than 32 KiB/s after the first 3 s |
 /// | 409 | a call with this id is running or was answered |
 /// | 413 | the body is too large |
 /// | 422 | the tool failed; the text is its error |
-/// | 429 | `rate limited`, `overloaded`, or more than 64 MiB of bodies are arriving. `Retry-After` says when to try again, in
+/// | 429 | `rate limited`, `overloaded`, or more than 64 MiB of bodies are arriving, of which 16 MiB are for small ones. `Retry-After` says when to try again, in
 /// whole seconds |
 /// | 503 | the tool is unavailable, or the host is shutting down; with `Retry-After` |
 /// | 500 | internal error; the log has the cause, with the call's id |
@@ -131,6 +131,16 @@ async fn take(State(route): State<Route>, request: Request<Body>) -> Response {
 async fn receive(route: &Route, request: Request<Body>) -> Result<Admitted, Response> {
     let refuse = |status, text: &str| plain(status, text.to_owned());
     let (parts, body) = request.into_parts();
+    let (envelope, traceparent) = headers::read(&parts.headers)
+        .map_err(|repeated| refuse(StatusCode::BAD_REQUEST, &format!("duplicate header `{repeated}`")))?;
+    let call_id = envelope.call_id.as_deref().unwrap_or_default().to_owned();
+    let shared = route.host.shared();
+    // A request that cannot be genuine takes no room.
+    if let Err(refusal) = shared.intake.verifier().check_headers(&envelope, SystemTime::now()) {
+        let refusal = Refused::Verification(refusal);
+        shared.note_refusal(&call_id, None, refusal.reason());
+        return Err(refused(&refusal));
+    }
     let announced = parts.headers.get(http::header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
     let body = route.bodies.read(body, announced).await.map_err(|trouble| match trouble {
@@ -145,11 +155,7 @@ async fn receive(route: &Route, request: Request<Body>) -> Result<Admitted, Resp
     let text = std::str::from_utf8(&body.bytes).map_err(|_| {
         refuse(StatusCode::BAD_REQUEST, "the call is not UTF-8: send the signed text as UTF-8")
     })?;
-    let (envelope, traceparent) = headers::read(&parts.headers)
-        .map_err(|repeated| refuse(StatusCode::BAD_REQUEST, &format!("duplicate header `{repeated}`")))?;
-    let call_id = envelope.call_id.as_deref().unwrap_or_default().to_owned();
     let call = Incoming::Request { envelope, body: text, traceparent };
-    let shared = route.host.shared();
     let (reason, response) = match receive_verified(route, &call) {
         Received::Run(call) => return Ok(call),
         // The id is not signed, so an existing answer must not be returned here.

@@ -1,8 +1,10 @@
 //! Requests against the router, without a server.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::to_bytes;
+use futures_util::{StreamExt as _, stream};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, Method};
 use tower::ServiceExt as _;
@@ -105,7 +107,12 @@ impl Sent {
 
     /// Sends the request; returns the status, the headers and the text.
     async fn to(&self, router: &Router) -> (u16, HeaderMap, String) {
-        let mut request = Request::new(Body::from(self.body.clone()));
+        self.with_body(Body::from(self.body.clone()), router).await
+    }
+
+    /// Sends the request with another body.
+    async fn with_body(&self, body: Body, router: &Router) -> (u16, HeaderMap, String) {
+        let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.headers_mut() = self.headers.clone();
         let response = router.clone().oneshot(request).await.unwrap();
@@ -177,6 +184,106 @@ async fn what_is_not_verified_is_401_with_its_reason() {
     assert_eq!(once.to(&router).await.0, 200);
     let (status, _, body) = once.to(&router).await;
     assert!(status == 401 && body.starts_with("nonce_replay: "), "{status} {body}");
+}
+
+/// A body of which some bytes come, and nothing more.
+fn unfinished(bytes: usize) -> Body {
+    let some = stream::iter([Ok::<_, std::io::Error>(vec![b' '; bytes])]);
+    Body::from_stream(some.chain(stream::pending()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_genuine_is_refused_before_its_body_is_there() {
+    let router = router(&host());
+    let call = || Sent::call("echo", r#"{"text":"hi"}"#);
+    let without = |name: &str| {
+        let mut sent = call();
+        sent.headers.remove(name);
+        sent
+    };
+    let mut twice = call();
+    twice.headers.append("x-platos-nonce", "other".parse().unwrap());
+    let began = Instant::now();
+    for (sent, status, reason) in [
+        (without("x-platos-signature"), 401, "signature_missing: "),
+        (without("x-platos-timestamp"), 401, "timestamp_invalid: "),
+        (without("x-platos-nonce"), 401, "nonce_missing: "),
+        (call().with("x-platos-timestamp", "2020-01-01T00:00:00Z"), 401, "timestamp_skew_exceeded: "),
+        (call().with("x-platos-signature", "no signature"), 401, "signature_mismatch: "),
+        (twice, 400, "duplicate header"),
+    ] {
+        let (got, _, body) = sent.with_body(unfinished(8), &router).await;
+        assert!(got == status && body.starts_with(reason), "{reason}: {got} {body}");
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO, "none was waited for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn unfinished_bodies_keep_no_genuine_call_out() {
+    let router = router(&host());
+    let began = Instant::now();
+    let hostile: Vec<_> = (0..12)
+        .map(|_| {
+            let router = router.clone();
+            // The headers are plausible: whether the signature is right shows only when all is there.
+            let sent = Sent::call("echo", "{}");
+            tokio::spawn(async move { sent.with_body(unfinished(9 << 20), &router).await.0 })
+        })
+        .collect();
+    while hostile.iter().filter(|hostile| hostile.is_finished()).count() < 7 {
+        tokio::task::yield_now().await;
+    }
+    let text = "x".repeat(60_000);
+    for _ in 0..100 {
+        let (status, _, body) = Sent::call("echo", &format!(r#"{{"text":"{text}"}}"#)).to(&router).await;
+        assert_eq!(status, 200, "{body}");
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    for hostile in hostile {
+        assert!(matches!(hostile.await.unwrap(), 408 | 429));
+    }
+    assert!(began.elapsed() <= Duration::from_secs(31));
+}
+
+/// Counts the log lines about refused calls.
+struct Lines(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, _metadata: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &tracing::span::Id, _values: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _span: &tracing::span::Id, _follows: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        if *event.metadata().level() <= tracing::Level::WARN {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn enter(&self, _span: &tracing::span::Id) {}
+
+    fn exit(&self, _span: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn a_flood_of_refused_calls_does_not_fill_the_log() {
+    let router = router(&host());
+    let lines = Arc::new(AtomicUsize::new(0));
+    let _logging = tracing::subscriber::set_default(Lines(Arc::clone(&lines)));
+    let mut unsigned = Sent::call("echo", "{}");
+    unsigned.headers.remove("x-platos-signature");
+    for _ in 0..1_000 {
+        assert_eq!(unsigned.to(&router).await.0, 401);
+    }
+    let lines = lines.load(Ordering::Relaxed);
+    assert!((1..=40).contains(&lines), "{lines} lines");
 }
 
 #[tokio::test]

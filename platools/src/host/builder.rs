@@ -6,6 +6,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use platools_net::ProxyConfig;
+use platools_net::ration::Ration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -317,6 +318,7 @@ impl Platools {
             shutdown: CancellationToken::new(),
             lead: watch::Sender::new(coordinator.is_none()),
             succession: Succession::default(),
+            refusals_logged: Ration::default(),
             coordinator,
         };
         let (state, _) = watch::channel(HostState::Connecting);

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use platools_net::Proxy;
+use platools_net::ration::Ration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) intake: Intake,
     pub(super) events: Events,
     pub(super) outbox: Outbox,
+    /// How many refused calls are logged: strangers can cause them without end.
+    pub(super) refusals_logged: Ration,
     /// What the latest `welcome` said; before it, what the configuration says.
     pub(crate) scope: RwLock<Scope>,
     /// Whether the platform has applied the latest declaration of the tools.
@@ -78,7 +81,11 @@ impl Shared {
 
     /// Reports a call that does not run: to the log, the metrics and the events.
     pub(crate) fn note_refusal(&self, call_id: &str, tool: Option<&str>, reason: &'static str) {
-        tracing::warn!(call_id = shorten(call_id), tool = tool.map(shorten), reason, "a call is refused");
+        if let Some(left_out) = self.refusals_logged.line() {
+            let (call_id, tool) = (shorten(call_id), tool.map(shorten));
+            let left_out = (left_out > 0).then_some(left_out);
+            tracing::warn!(call_id, tool, reason, left_out, "a call is refused");
+        }
         observe::call_refused(reason);
         let tool = tool.map(str::to_owned);
         self.events.tell(HostEvent::CallRefused { call_id: call_id.to_owned(), tool, reason });

@@ -111,6 +111,12 @@ fn encode_hex(mac: Hmac<Sha256>) -> String {
     hex
 }
 
+/// Returns whether the text could be a signature.
+#[cfg(feature = "http")]
+pub(super) fn is_signature(text: &str) -> bool {
+    decode_hex(text).is_some()
+}
+
 /// Decodes a signature; returns `None` unless the text is 64 hexadecimal digits of either case.
 fn decode_hex(text: &str) -> Option<[u8; SIGNATURE_BYTES]> {
     let digits = text.as_bytes();

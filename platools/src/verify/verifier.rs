@@ -4,6 +4,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use super::memory::ReplayMemory;
+#[cfg(feature = "http")]
+use super::signing::is_signature;
 use super::timestamp::{self, Microseconds};
 use super::{Refusal, Secret, SigningKey, VerificationMode, VerifierOptions};
 use crate::wire::{CallFrame, RawEnvelope, Scope};
@@ -130,14 +132,22 @@ impl Verifier {
         check_scope(envelope, scope)
     }
 
-    /// Checks signature, age and nonce in the order of protocol §6. `verifies` checks signature, timestamp and nonce
-    /// against the signed text.
-    fn check_signature(
-        &self,
-        envelope: &RawEnvelope<'_>,
-        now: Microseconds,
-        verifies: impl FnOnce(&SigningKey, &str, &str, Option<&str>) -> bool,
-    ) -> Result<(), Refusal> {
+    /// Checks what the headers of an HTTP request say, before its body is there: a request that would be refused
+    /// whatever its text is costs nothing then. One that passes is **not** verified.
+    ///
+    /// # Errors
+    /// If [`verify_request`](Self::verify_request) would refuse the call with every text.
+    #[cfg(feature = "http")]
+    pub(crate) fn check_headers(&self, envelope: &RawEnvelope<'_>, now: SystemTime) -> Result<(), Refusal> {
+        if self.options.mode == VerificationMode::Off {
+            return Ok(());
+        }
+        let stated = self.stated(envelope, timestamp::of(now))?;
+        if is_signature(stated.signature) { Ok(()) } else { Err(Refusal::SignatureMismatch) }
+    }
+
+    /// Checks what an envelope says of its signature, in the order of protocol §6.
+    fn stated<'e>(&self, envelope: &'e RawEnvelope<'_>, now: Microseconds) -> Result<Stated<'e>, Refusal> {
         let signature = envelope
             .signature
             .as_deref()
@@ -150,6 +160,18 @@ impl Verifier {
         if nonce.is_none() && !self.options.allow_legacy {
             return Err(Refusal::NonceMissing);
         }
+        Ok(Stated { signature, signed_at, timestamp, nonce })
+    }
+
+    /// Checks signature, age and nonce in the order of protocol §6. `verifies` checks signature, timestamp and nonce
+    /// against the signed text.
+    fn check_signature(
+        &self,
+        envelope: &RawEnvelope<'_>,
+        now: Microseconds,
+        verifies: impl FnOnce(&SigningKey, &str, &str, Option<&str>) -> bool,
+    ) -> Result<(), Refusal> {
+        let Stated { signature, signed_at, timestamp, nonce } = self.stated(envelope, now)?;
         let genuine = {
             let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
             verifies(&key, signature, signed_at, nonce)
@@ -174,6 +196,14 @@ impl Verifier {
     fn max_skew(&self) -> Microseconds {
         timestamp::microseconds(self.options.max_skew)
     }
+}
+
+/// What an envelope says of its signature; nothing of it is verified.
+struct Stated<'e> {
+    signature: &'e str,
+    signed_at: &'e str,
+    timestamp: Microseconds,
+    nonce: Option<&'e str>,
 }
 
 /// Checks the members of the scope that both the envelope and the connection have.
