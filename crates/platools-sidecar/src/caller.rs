@@ -83,7 +83,7 @@ impl Caller {
     }
 
     /// Nobody.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "__fuzz"))]
     pub(crate) fn nobody() -> Self {
         Self { context: None, identity: None, trace: None }
     }

@@ -31,6 +31,9 @@ mod caller;
 mod command;
 mod config;
 mod disk;
+#[cfg(feature = "__fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod http;
 mod login;
 mod memory;

@@ -106,6 +106,9 @@ mod client;
 mod config;
 mod error;
 mod event;
+#[cfg(feature = "__fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod http;
 mod model;
 #[cfg(feature = "session-tokens")]

@@ -13,6 +13,7 @@ mod coordinator;
 mod desktops;
 mod faults;
 mod frames;
+mod fuzz;
 mod guard;
 mod http;
 mod interop;
