@@ -128,7 +128,7 @@ fn described(tool: &ToolSpec) -> Value {
         "name": tool.name,
         "description": tool.description,
         "annotations": tool.annotations,
-        "input_schema": tool.input_schema,
-        "output_schema": tool.output_schema,
+        "input_schema": *tool.input_schema,
+        "output_schema": tool.output_schema.as_deref(),
     })
 }

@@ -1,6 +1,8 @@
 //! For the project's own fuzz targets: parsers by themselves. Each function panics if something is wrong, and returns
 //! whether the text was accepted.
 
+#![allow(clippy::missing_panics_doc, reason = "they panic when something is wrong, as said above")]
+
 use http::{HeaderName, Method};
 use serde_json::{Map, Value};
 

@@ -138,7 +138,7 @@ mod tests {
         let spec = spec(tool.unwrap());
         assert_eq!((spec.name.as_str(), spec.description.as_str()), ("read-file", "Reads."));
         assert_eq!(spec.input_schema["properties"]["path"]["type"], "string");
-        assert_eq!(spec.output_schema, Some(json!({"type": "object"})));
+        assert_eq!(spec.output_schema.as_deref(), Some(&json!({"type": "object"})));
         let hints = json!({"readOnlyHint": true, "openWorldHint": false, "title": "Read a file", "category": "files"});
         assert_eq!(Value::Object(spec.annotations), hints);
     }

@@ -159,8 +159,8 @@ impl RememberedTool {
         Self {
             name: spec.name.clone(),
             description: spec.description.clone(),
-            input_schema: spec.input_schema.clone(),
-            output_schema: spec.output_schema.clone(),
+            input_schema: (*spec.input_schema).clone(),
+            output_schema: spec.output_schema.as_deref().cloned(),
             annotations: spec.annotations.clone(),
         }
     }

@@ -1,6 +1,7 @@
 //! The declaration of tools to the platform (protocol §3).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -100,7 +101,7 @@ impl ToolSpec {
     /// assert!(spec.is_dynamic_executor());
     /// ```
     pub fn dynamic_executor(mut self, is_executor: bool) -> Self {
-        if let Some(schema) = self.input_schema.as_object_mut() {
+        if let Some(schema) = Arc::make_mut(&mut self.input_schema).as_object_mut() {
             if is_executor {
                 schema.insert(EXECUTOR.to_owned(), true.into());
             } else {

@@ -36,7 +36,7 @@ pub fn stdio_lines(bytes: &[u8]) -> bool {
             let _ = serving.await;
         };
         let all = async { tokio::join!(served, speaking, hearing) };
-        timeout(HANG, all).await.expect("the server ends with its input");
+        timeout(HANG, Box::pin(all)).await.expect("the server ends with its input");
         output
     });
     let output = String::from_utf8(output).expect("answers are UTF-8");

@@ -1,10 +1,9 @@
 //! What comes over the WebSocket: frames, envelopes, the times in them.
 
-use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use platools::verify::{Secret, SigningKey, Verifier, VerifierOptions};
-use platools::wire::{CallFrame, Inbound, Scope};
+use platools::wire::{CallFrame, Inbound, RawEnvelope, Scope};
 use serde_json::Value;
 
 use super::{SECRET, hmac_hex};
@@ -81,8 +80,9 @@ pub fn envelope(bytes: &[u8]) -> bool {
     let (timestamp, nonce, found) = match verifier.verify(&call, &scope, now()) {
         Ok(envelope) => {
             assert_eq!(envelope.call_id.as_deref(), Some(call.call_id()));
-            let text = |part: &Option<Cow<'_, str>>| part.as_deref().expect("it is signed").to_owned();
-            (text(&envelope.timestamp), text(&envelope.nonce), text(&envelope.signature))
+            let text = |part: Option<&str>| part.expect("it is signed").to_owned();
+            let RawEnvelope { timestamp, nonce, signature, .. } = envelope;
+            (text(timestamp.as_deref()), text(nonce.as_deref()), text(signature.as_deref()))
         }
         Err(refusal) => {
             assert!(!refusal.to_string().contains(SECRET));
@@ -99,13 +99,12 @@ pub fn envelope(bytes: &[u8]) -> bool {
 
 /// The signature that the platform would write (protocol §6).
 fn genuine(call: &CallFrame<'_>) -> String {
-    let envelope = call.envelope();
-    let text = |part: &Option<Cow<'_, str>>| part.as_deref().unwrap_or_default().to_owned();
+    let RawEnvelope { timestamp, nonce, .. } = call.envelope();
     let [before, after] = call.params().signed_pieces();
     let name = call.tool_name().raw_json();
-    let (timestamp, nonce) = (text(&envelope.timestamp), text(&envelope.nonce));
+    let (timestamp, nonce) = (timestamp.as_deref().unwrap_or_default(), nonce.as_deref().unwrap_or_default());
     let start = r#"{"method":"tools/call","params":{"name":"#;
-    hmac_hex(&[&timestamp, ".", &nonce, ".", start, name, r#","arguments":"#, before, after, "}}"])
+    hmac_hex(&[timestamp, ".", nonce, ".", start, name, r#","arguments":"#, before, after, "}}"])
 }
 
 /// Whether another reader of times finds this one near now.

@@ -121,7 +121,9 @@ fn run(name: &str) {
     let mut runner = TestRunner::new(config);
     let inputs = (any::<Index>(), prop::collection::vec(change(), 0..8)).prop_map(|(first, changes)| {
         let mut bytes = first.get(&corpus).clone();
-        changes.iter().for_each(|change| change.apply(&mut bytes, &corpus));
+        for change in &changes {
+            change.apply(&mut bytes, &corpus);
+        }
         bytes
     });
     let (started, mut count) = (Instant::now(), 0);

@@ -145,7 +145,9 @@ impl World {
         );
         for (name, (command, args)) in &self.servers {
             let more = servers(name);
-            text += &format!("[[mcp]]\nname = \"{name}\"\ncommand = {command:?}\nargs = {args:?}\n{more}\n");
+            let section =
+                format!("[[mcp]]\nname = \"{name}\"\ncommand = {command:?}\nargs = {args:?}\n{more}\n");
+            text.push_str(&section);
         }
         self.folder.file("platools.toml", &text)
     }

@@ -504,7 +504,7 @@ async fn an_id_that_another_request_of_the_session_has_is_refused() {
     // The first call of a session goes through `rmcp`, later ones pass it by; one with a token for progress does not.
     let with_token = json!({"name": "hold", "arguments": {}, "_meta": {"progressToken": "p"}});
     for first in [&hold, &hold, &with_token] {
-        let held = send(&router, numbered(&session, &json!(7), "tools/call", first)).await;
+        let kept = send(&router, numbered(&session, &json!(7), "tools/call", first)).await;
         bench.seen.started.take(1).await;
         for (method, params) in
             [("tools/call", &add), ("tools/call", &with_token), ("tools/list", &json!({}))]
@@ -520,7 +520,7 @@ async fn an_id_that_another_request_of_the_session_has_is_refused() {
             assert_eq!((&answer["id"], &answer["result"]["structuredContent"]), (&id, &json!({"sum": 3})));
         }
         bench.seen.released.0.add_permits(1);
-        let answer = message(held).await;
+        let answer = message(kept).await;
         assert_eq!((&answer["id"], &answer["result"]["content"][0]["text"]), (&json!(7), &json!("let go")));
     }
     // Nobody reads the answer, and the call runs on: its id is taken all the same.

@@ -70,7 +70,7 @@ fn described(tool: &Tool) -> Value {
         "concurrency": spec.concurrency,
         "blocking": tool.is_blocking(),
         "location": spec.location.map(|location| location.to_string()),
-        "input_schema": spec.input_schema,
-        "output_schema": spec.output_schema,
+        "input_schema": *spec.input_schema,
+        "output_schema": spec.output_schema.as_deref(),
     })
 }

@@ -21,8 +21,8 @@ pub(super) fn run(platools: Platools, options: &Schema, output: &Output) -> Resu
         output.json(&json!({
             "name": spec.name,
             "description": spec.description,
-            "input_schema": spec.input_schema,
-            "output_schema": spec.output_schema,
+            "input_schema": *spec.input_schema,
+            "output_schema": spec.output_schema.as_deref(),
             "auth": spec.auth.as_str(),
             "roles": spec.roles,
             "annotations": spec.annotations,
