@@ -16,7 +16,7 @@
 //! * [`descriptors`]: how many descriptors there are, and some that are kept.
 //! * [`header`]: headers that say who is asking.
 //! * [`backoff`] and [`retry_after()`]: how long to wait before the next attempt.
-//! * [`file`]: regular files, up to a limit.
+//! * [`file`](mod@file): regular files, up to a limit.
 //! * [`ration`]: how many log lines strangers may cause.
 //! * [`reason`]: the innermost reason of a chain of errors.
 //! * [`secret`]: strings that are never shown.
