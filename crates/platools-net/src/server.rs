@@ -154,7 +154,7 @@ where
         async move {
             let Some((busy, answering)) = answering else { return std::future::pending().await };
             let Ok(response) = answering.await;
-            Ok::<_, Infallible>(response.map(|body| Answer { body, _busy: busy }))
+            Ok::<_, Infallible>(response.map(|body| HeldBody::new(body, busy)))
         }
     });
     let connection = http1::Builder::new()
@@ -292,13 +292,21 @@ impl Drop for Busy {
     }
 }
 
-/// The body of an answer; the connection is busy until it is written or dropped.
-struct Answer<B> {
+/// A body that holds a value until it is written or dropped.
+#[derive(Debug)]
+pub struct HeldBody<B, H> {
     body: B,
-    _busy: Busy,
+    _held: H,
 }
 
-impl<B: Body + Unpin> Body for Answer<B> {
+impl<B, H> HeldBody<B, H> {
+    /// Holds `held` as long as `body`.
+    pub fn new(body: B, held: H) -> Self {
+        Self { body, _held: held }
+    }
+}
+
+impl<B: Body + Unpin, H: Unpin> Body for HeldBody<B, H> {
     type Data = B::Data;
     type Error = B::Error;
 

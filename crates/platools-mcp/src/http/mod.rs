@@ -242,7 +242,7 @@ impl Endpoint {
                 Outcome::Passed(id) => known = id,
                 Outcome::Duplicate(id) => return duplicate(&id),
                 Outcome::Answered(answer) => {
-                    let body = Attended::new(Full::new(answer).boxed(), None, Some(answering), None);
+                    let body = Attended::new(Full::new(answer).boxed(), (None, Some(answering), None));
                     let mut response = Response::new(Body::new(body));
                     let json = HeaderValue::from_static("application/json");
                     response.headers_mut().insert(header::CONTENT_TYPE, json);
@@ -299,7 +299,7 @@ impl Endpoint {
             request.extensions_mut().insert(known.clone());
         }
         let response = self.service.handle(request).await;
-        response.map(|body| Body::new(Attended::new(body, exchange, answering, known)))
+        response.map(|body| Body::new(Attended::new(body, (exchange, answering, known))))
     }
 }
 

@@ -4,14 +4,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Bytes, HttpBody};
+use axum::body::Bytes;
 use http_body_util::combinators::BoxBody;
-use hyper::body::{Frame, SizeHint};
+use platools_net::server::HeldBody;
 use std::convert::Infallible;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -143,43 +141,8 @@ fn locked(sessions: &Sessions) -> MutexGuard<'_, Inner> {
 }
 
 /// A response body that keeps its exchange open until it is written or dropped.
-pub(super) struct Attended {
-    body: BoxBody<Bytes, Infallible>,
-    _exchange: Option<Exchange>,
-    _answering: Option<TaskTrackerToken>,
-    _known: Option<Known>,
-}
-
-impl Attended {
-    pub(super) fn new(
-        body: BoxBody<Bytes, Infallible>,
-        exchange: Option<Exchange>,
-        answering: Option<TaskTrackerToken>,
-        known: Option<Known>,
-    ) -> Self {
-        Self { body, _exchange: exchange, _answering: answering, _known: known }
-    }
-}
-
-impl HttpBody for Attended {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
+pub(super) type Attended =
+    HeldBody<BoxBody<Bytes, Infallible>, (Option<Exchange>, Option<TaskTrackerToken>, Option<Known>)>;
 
 #[cfg(test)]
 mod tests {
