@@ -1,6 +1,6 @@
 //! A tool at a server: its name there, and what its arguments are checked with before the server hears of them.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -22,8 +22,8 @@ impl Remote {
     }
 
     /// What checks its arguments, made of what the server declared.
-    pub(crate) fn schema(&self, declared: &Value, upstream: &str) -> Option<&ArgumentSchema> {
-        let made = self.schema.get_or_init(|| match ArgumentSchema::as_declared(declared.clone()) {
+    pub(crate) fn schema(&self, declared: &Arc<Value>, upstream: &str) -> Option<&ArgumentSchema> {
+        let made = self.schema.get_or_init(|| match ArgumentSchema::as_declared(Arc::clone(declared)) {
             Ok(schema) => Some(schema),
             Err(problem) => {
                 tracing::warn!(
