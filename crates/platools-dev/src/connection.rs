@@ -344,7 +344,8 @@ impl Connection<'_> {
         }
     }
 
-    /// What the server keeps of a declaration, if the platform is as strict.
+    /// Returns the declaration as the real server stores it. `None` if `strict_declarations` is off, or for a text that is
+    /// not JSON.
     fn kept(&self, text: &str) -> Option<HostDeclaration> {
         let is_strict = self.shared.options.strict_declarations;
         is_strict.then(|| kept_by_server(text, &self.key.entity)).flatten()

@@ -12,7 +12,7 @@ use std::{fs::File, os::fd::OwnedFd};
 #[cfg(unix)]
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What some systems refuse to exceed although they call the limit infinite.
+/// The soft limit to ask for when the system refuses the hard one: some refuse a limit that they call infinite.
 #[cfg(unix)]
 const MODEST: u64 = 10_240;
 

@@ -59,7 +59,7 @@ impl Post {
     }
 }
 
-/// What the server makes of a response.
+/// Maps a response to a call over HTTP to its outcome, by its status (protocol §6).
 pub(super) fn outcome(response: &Response<Vec<u8>>) -> Content {
     let status = response.status();
     let body = String::from_utf8_lossy(response.body());

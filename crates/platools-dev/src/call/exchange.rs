@@ -33,7 +33,7 @@ enum Route {
     Callback(String),
 }
 
-/// What came back.
+/// The answer to a call, with the way it came.
 struct Returned {
     content: Content,
     host_latency: Option<Duration>,

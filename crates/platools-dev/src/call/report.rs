@@ -12,7 +12,7 @@ use super::dispatch::rate_limit_seconds;
 /// How much of a result that is too large is shown in its place, in UTF-16 code units as the server counts.
 const PREVIEW_UNITS: usize = 4096;
 
-/// What a text of an error says that the server takes for a timeout.
+/// The words by which the real server takes an error for a timeout.
 const TIMED_OUT: &str = "timed out";
 
 /// What an answer says, as text: the result's JSON, or the error's message.
@@ -49,7 +49,8 @@ fn read_result(result: &str, transport: &Transport) -> Value {
     serde_json::from_str(result).unwrap_or_else(|_| Value::String(result.to_owned()))
 }
 
-/// What the platform puts in the place of a result that is too large; `None` when it is not, or came over HTTP.
+/// Returns the shortened result that the platform passes on for one that is too large, or `None` for a result that is
+/// small enough or came over HTTP.
 ///
 /// The server counts UTF-16 code units: those of a text itself, or of the JSON text of anything else.
 pub(crate) fn replaced_result(result: &str, transport: &Transport) -> Option<Value> {
@@ -227,8 +228,8 @@ impl CallReport {
         }
     }
 
-    /// What the model gets beside the error's text: after a 429 over HTTP, an object with `error`, `message` and
-    /// `retryAfterSeconds`.
+    /// Returns the object that the model gets with the error's text after a 429 over HTTP: `error`, `message` and
+    /// `retryAfterSeconds`. `None` after any other outcome.
     pub fn error_payload(&self) -> Option<Value> {
         let Transport::Http { status: Some(429), .. } = self.transport else { return None };
         let message = self.error()?;

@@ -47,7 +47,7 @@ const SCHEMA: &str = "
     INSERT INTO last_call VALUES (0);
 ";
 
-/// What version 1 lacks.
+/// Adds the columns that the tables of format version 1 do not have.
 const SINCE_VERSION_1: &str = "
     ALTER TABLE calls ADD COLUMN http_url TEXT;
     ALTER TABLE calls ADD COLUMN http_status INTEGER;

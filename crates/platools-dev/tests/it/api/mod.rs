@@ -27,7 +27,7 @@ pub(crate) struct Client<'a> {
     platform: &'a DevPlatform,
 }
 
-/// What came back.
+/// A response of the HTTP API.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
