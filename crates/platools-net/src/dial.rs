@@ -17,6 +17,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error as WebSocketError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+use crate::transport::Transport;
 pub use crate::tunnel::TunnelError;
 use crate::{Proxy, innermost_reason, tls, tunnel};
 
@@ -40,7 +41,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 pub type Connection = Box<dyn Stream>;
 
 /// An open WebSocket over a [`Connection`].
-pub type WebSocket = WebSocketStream<Connection>;
+pub type WebSocket = WebSocketStream<Transport>;
 
 /// A connection that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -206,8 +207,9 @@ pub async fn upgrade(
     connection: Connection,
     max_message: usize,
 ) -> Result<WebSocket, WebSocketError> {
+    let transport = Transport::new(connection);
     let opened =
-        tokio_tungstenite::client_async_with_config(request, connection, Some(config(max_message))).await;
+        tokio_tungstenite::client_async_with_config(request, transport, Some(config(max_message))).await;
     opened.map(|(socket, _response)| socket)
 }
 

@@ -11,6 +11,7 @@
 //! * [`tls`]: the client configuration of TLS.
 //! * [`proxy`]: which proxy a connection goes through.
 //! * [`dial`]: TCP and TLS connections, through a proxy or not, and WebSocket handshakes.
+//! * [`transport`]: what a WebSocket has yet to write when its peer closes it.
 //! * `client`: a locked-down HTTP client (feature `http-client`).
 //! * `server`: the loop of all listeners, within bounds (feature `http-server`).
 //! * [`descriptors`]: how many descriptors there are, and some that are kept.
@@ -40,6 +41,7 @@ pub mod secret;
 #[cfg(feature = "http-server")]
 pub mod server;
 pub mod tls;
+pub mod transport;
 mod tunnel;
 pub mod variables;
 

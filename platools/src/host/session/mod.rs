@@ -75,8 +75,6 @@ pub(super) struct Session<'a> {
     /// Calls that arrived before `welcome`.
     early: Vec<(Instant, String)>,
     reading: Reading,
-    /// Whether everything written is on its way.
-    flushed: bool,
     /// Calls that were read and not started yet.
     batch: Batch<Shared>,
     /// The time on both clocks, at most a few frames old.
@@ -139,7 +137,6 @@ impl<'a> Session<'a> {
             rejections: 0,
             early: Vec::new(),
             reading: Reading::Done,
-            flushed: true,
             batch: shared.dispatcher().batch(Arc::clone(shared)),
             read_at: Instant::now(),
             read_at_wall: SystemTime::now(),
@@ -281,11 +278,12 @@ impl<'a> Session<'a> {
                     return Some(ending::of_close(code, reason, self.last_error.as_deref()));
                 }
                 Message::Pong(payload) => self.outgoing.on_pong(&payload),
-                // The library answers pings, at the next flush. Part of a reply may stay in its buffer.
-                Message::Ping(_) => match Pin::new(&mut self.socket).poll_flush(context) {
-                    Poll::Ready(Err(error)) => return Some(lost(&error)),
-                    flushed => self.flushed = flushed.is_ready(),
-                },
+                // The library answers pings, at the next flush.
+                Message::Ping(_) => {
+                    if let Poll::Ready(Err(error)) = Pin::new(&mut self.socket).poll_flush(context) {
+                        return Some(lost(&error));
+                    }
+                }
                 Message::Frame(_) => {}
             }
         }
@@ -310,11 +308,10 @@ impl<'a> Session<'a> {
                 }
                 break;
             };
-            self.flushed = false;
             Pin::new(&mut self.socket).start_send(message)?;
         }
-        self.flushed = Pin::new(&mut self.socket).poll_flush(context)?.is_ready();
-        Ok(self.flushed && self.shared.outbox.is_empty())
+        let flushed = Pin::new(&mut self.socket).poll_flush(context)?.is_ready();
+        Ok(flushed && self.shared.outbox.is_empty())
     }
 
     fn on_welcome(&mut self, welcome: Welcome) {

@@ -4,7 +4,8 @@
 //! (protocol §2). So the handshake is answered only when the running calls are: a rolling update loses none of them.
 //!
 //! After a Close, the WebSocket library refuses to write, and sends its reply with the next read or flush. Answers are
-//! therefore written to the stream directly, and nothing is read meanwhile.
+//! therefore written to the stream directly, between what the library had yet to write and its reply, and nothing is
+//! read meanwhile.
 
 use std::future::poll_fn;
 use std::io;
@@ -12,28 +13,29 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
+use platools_net::transport::unwritten;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::Session;
 use crate::host::driver::drain_due;
 use crate::host::{FAREWELL, WhenSuperseded};
+use crate::wire::close;
 
 /// Maximum time for the running calls, within the 30 s that the platform waits.
 const FINISH_WITHIN: Duration = Duration::from_secs(28);
 
 impl Session<'_> {
     /// Returns whether running calls are still answered here. Not before the welcome, nor if the host takes the connection
-    /// back or a successor in this process has it, which serves their answers too; and not in the middle of a frame, since
-    /// frames cannot be written around the library then.
+    /// back or a successor in this process has it, which serves their answers too.
     pub(super) fn may_finish_superseded(&self) -> bool {
         let shared = self.shared;
         self.welcomed
-            && self.flushed
             && shared.config.when_superseded != WhenSuperseded::TakeOver
             && !shared.succession.has_successor()
     }
@@ -47,7 +49,6 @@ impl Session<'_> {
         match timeout_at(Instant::now() + FINISH_WITHIN, self.write_last_answers()).await {
             Ok(Ok(())) => {
                 let hang_up = async {
-                    let _ = self.socket.flush().await;
                     loop {
                         match self.socket.next().await {
                             Some(Ok(_)) => {}
@@ -70,18 +71,20 @@ impl Session<'_> {
 
     async fn write_last_answers(&mut self) -> io::Result<()> {
         let shared = Arc::clone(self.shared);
+        let close = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::from_static(close::SUPERSEDED) };
+        let unwritten = unwritten(&mut self.socket, close).await.map_err(io::Error::other)?;
+        self.write(&unwritten.messages).await?;
         loop {
             // Read before the outbox: a call stores its answer there before it counts as answered.
             let idle = shared.intake.running() == 0;
             while let Some(message) = self.outgoing.next(&shared.outbox, Instant::now()) {
                 // Nobody would answer a ping any more.
                 if let Message::Text(text) = message {
-                    self.socket.get_mut().write_all(&text_frame(text)?).await?;
-                    self.socket.get_mut().flush().await?;
+                    self.write(&text_frame(text)?).await?;
                 }
             }
             if idle && shared.outbox.is_empty() {
-                return Ok(());
+                return self.write(&unwritten.reply).await;
             }
             let outgoing = &mut self.outgoing;
             let more = poll_fn(|context| {
@@ -95,11 +98,17 @@ impl Session<'_> {
                 () = shared.shutdown.cancelled(), if !self.status.is_draining() => self.status.begin_drain(&shared),
                 () = drain_due(self.status), if self.status.is_draining() => {
                     if self.status.on_drain_time(&shared, Instant::now()).is_some() {
-                        return Ok(());
+                        return self.write(&unwritten.reply).await;
                     }
                 }
             }
         }
+    }
+
+    /// Writes around the library.
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.get_mut().write_all(bytes).await?;
+        self.socket.get_mut().flush().await
     }
 }
 

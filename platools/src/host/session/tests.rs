@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use platools_net::dial::Connection;
+use platools_net::transport::Transport;
 use tokio::io::{DuplexStream, duplex};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -28,8 +28,7 @@ fn host() -> Host {
 
 /// Runs a host's session on its end of the pipe.
 async fn run(host: Host, stream: DuplexStream) -> Ending {
-    let stream: Connection = Box::new(stream);
-    let socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+    let socket = WebSocketStream::from_raw_socket(Transport::new(Box::new(stream)), Role::Client, None).await;
     let mut status = Status::new(Arc::clone(&host.shared), host.state);
     let deadline = Instant::now() + host.shared.config.connect_timeout;
     Session::new(&host.shared, &mut status, socket, deadline).run().await
@@ -281,6 +280,43 @@ async fn a_superseded_connection_answers_its_running_calls_before_it_closes() {
     elsewhere.abort();
 }
 
+/// The close arrives while the library has written a part of an answer.
+#[tokio::test(start_paused = true)]
+async fn a_superseded_connection_ends_the_answer_that_it_is_writing() {
+    const BYTES: usize = 1 << 20;
+    let (near, far) = duplex(64 * 1024);
+    let (host, gate) = slow_host(Duration::from_secs(25));
+    let shared = Arc::clone(&host.shared);
+    let platform = async {
+        let mut socket = welcomed(far).await;
+        socket.send(call("slow-1", "slow")).await.unwrap();
+        for call_id in ["large-1", "large-2"] {
+            let text = format!("{call_id}{}", "x".repeat(BYTES));
+            shared.outbox.push(AnswerFrame::new(call_id.into(), text.into(), Instant::now()));
+        }
+        // The host has filled the pipe, and goes on only when something is read.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        socket.close(Some(superseded())).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        gate.add_permits(1);
+        let mut seen = Vec::new();
+        while let Some(Ok(message)) = socket.next().await {
+            seen.push(message);
+        }
+        seen
+    };
+    let (ending, seen) = tokio::join!(run(host, near), platform);
+    assert_eq!(ending, Ending::Superseded);
+    let texts: Vec<_> =
+        seen.iter().filter(|message| message.is_text()).map(|text| text.to_text().unwrap()).collect();
+    for call_id in ["large-1", "large-2"] {
+        assert!(texts.iter().any(|text| text.starts_with(call_id) && text.len() == BYTES + call_id.len()));
+    }
+    assert!(texts.len() == 3 && texts[2].contains(r#""call_id":"slow-1""#), "{} answers", texts.len());
+    assert!(seen.last().unwrap().is_close());
+    assert!(shared.outbox.is_empty(), "the platform has read everything");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_superseded_connection_waits_no_longer_than_the_platform_or_the_shutdown() {
     for (grace, least, most) in [(25, 28, 30), (3, 13, 16)] {
@@ -423,8 +459,8 @@ async fn the_tools_are_declared_again_while_the_connection_before_may_still_be_c
                 }
             }
         };
-        let stream: Connection = Box::new(near);
-        let socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+        let socket =
+            WebSocketStream::from_raw_socket(Transport::new(Box::new(near)), Role::Client, None).await;
         let deadline = Instant::now() + Duration::from_secs(15);
         tokio::select! {
             ending = Session::new(&host.shared, &mut status, socket, deadline).run() => panic!("{ending}"),
