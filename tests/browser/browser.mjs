@@ -51,6 +51,8 @@ export async function launch() {
   return {
     page: context.pages()[0],
     newPage: () => context.newPage(),
+    /** Makes somebody else of the browser: without the cookies that it has. */
+    forgetCookies: () => context.clearCookies(),
     complaints,
     /** Does something during which requests may fail. */
     async expectTrouble(action) {

@@ -3,6 +3,7 @@
 import { launch, picture } from "./browser.mjs";
 import call from "./scene-call.mjs";
 import connect from "./scene-connect.mjs";
+import door from "./scene-door.mjs";
 import faults from "./scene-faults.mjs";
 import forms from "./scene-forms.mjs";
 import guard from "./scene-guard.mjs";
@@ -13,7 +14,7 @@ import views from "./scene-views.mjs";
 
 const browser = await launch();
 let failed = false;
-for (const scene of [connect, call, forms, views, session, faults, many, guard, looks].flat()) {
+for (const scene of [door, connect, call, forms, views, session, faults, many, guard, looks].flat()) {
   const start = Date.now();
   try {
     await scene(browser);

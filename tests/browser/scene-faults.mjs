@@ -126,7 +126,7 @@ async function tampered_calls_are_refused({ page }) {
 async function superseded_it_stands_by_and_another_takes_over({ page }) {
   await push(page, "Supersede", "Supersede");
   await connected(page, false);
-  await page.getByText("No host is connected as local in dev.").waitFor();
+  await page.getByText("No host is connected as local in dev.", { exact: true }).waitFor();
   await picture(page, "faults-superseded-light");
   await comesBack(page, () => stage("host stop").then(() => stage("host start")));
 }

@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             std::process::exit(1);
         }
     };
-    println!("open   {}", platform.playground_url());
+    println!("open   {}   # works once", platform.playground_url());
     println!();
     println!("export PLATOS_URL='{}'", platform.url());
     println!("export PLATOS_SECRET='{}'", platform.secret().expose());

@@ -78,6 +78,8 @@
 //! | `POST …/faults` | makes something go wrong |
 //! | `GET`, `POST /api/v1/entities/{entity}/secret` | shows the service secret, rotates it |
 //! | `POST /api/v1/entities/{entity}/session-tokens` | mints a session token, as the platform's own mint does |
+//! | `POST`, `GET /api/v1/page` | opens the playground with a link or the token, tells whether a page is open |
+//! | `GET /api/v1/token` | shows the API token |
 //! | `GET /api/v1/session` | checks the token in `X-Platos-Session-Token` |
 //! | `GET`, `DELETE /api/v1/history`, `GET /api/v1/history/{id}` | the last calls, one of them |
 //! | `GET /api/v1/history/{id}/frames/{sent or reply}` | a frame, whole |
@@ -97,12 +99,17 @@
 //! Programs that listen on the loopback are attacked through the browser, so every request of the HTTP side has to
 //! name this platform in `Host` (against names that are pointed here), and must not come from a page of another origin
 //! (`Origin`, `Sec-Fetch-Site`). All but the page, its files, the health check, the description and the check of session
-//! tokens need the API token besides ([`DevPlatform::api_token`]), which is new with each start, stands in the page, and
-//! never goes into a URL. The page runs under a strict content security policy and cannot be framed.
+//! tokens need the API token besides ([`DevPlatform::api_token`]), which is new with each start and never goes into a
+//! URL, or have to come from a page that was opened with a link. The page runs under a strict content security policy
+//! and cannot be framed.
 //!
-//! This does not keep out other users of the machine: **whoever can open a connection to the port gets the page, and
-//! with it the token, and can call tools and read the service secret.** On a machine that is shared, or on an address
-//! that others reach, switch the HTTP side off or mind who reaches the port.
+//! Other users of the machine reach the port, too. The page that they get holds no secret and says that the playground
+//! opens with a link: [`DevPlatform::playground_url`], which whoever starts the platform prints. Its fragment, which
+//! browsers send to nobody, is a key that works once; the page trades it for a cookie (`HttpOnly`, `SameSite=Strict`,
+//! named after the port) and a key of its own. Both are needed: a browser sends cookies to all ports of a host. A browser
+//! that lost them, or another one, is let in with another link or with the API token, typed into the page. They end with
+//! the platform's process; [`DevPlatform::restart`] keeps them. Without TLS, whoever can listen to the network sees all of
+//! it: stay on the loopback, or see [`DevPlatformOptions::tls_pem`].
 //!
 //! # A folder that outlives it
 //!

@@ -76,6 +76,7 @@ impl DevPlatform {
             let allowed = Authorities::new(address, host_name.as_deref(), tls.is_some());
             Http::new(Arc::clone(&shared), Arc::clone(&base_url), api_token.clone(), allowed)
         });
+        let http = http.transpose()?;
         let listening = Listening::start(Arc::clone(&shared), listener, tls.clone(), http.clone());
         let listening = Mutex::new(Some(listening));
         Ok(Self { shared, base_url, address, tls, http, api_token, listening, default_entity })
@@ -92,9 +93,21 @@ impl DevPlatform {
         &self.base_url
     }
 
-    /// Where the playground is opened in a browser. Nothing is there when
-    /// [`http`](DevPlatformOptions::http) is switched off.
+    /// A link that opens the playground in a browser, once: its fragment is a key, which the page trades for a cookie.
+    /// Reloading and further tabs of that browser need no link.
+    ///
+    /// Each call returns another link; the last 16 work, each once, while this platform exists. Show it to nobody else:
+    /// who opens it sees the service secrets and can call every tool. Nothing is there when
+    /// [`http`](DevPlatformOptions::http) is switched off. For the API see [`http_url`](Self::http_url).
     pub fn playground_url(&self) -> String {
+        let url = self.http_url();
+        let link = self.http.as_ref().and_then(|http| http.new_link().ok());
+        link.map_or(url.clone(), |key| format!("{url}#key={}", key.expose()))
+    }
+
+    /// The URL of the HTTP side, such as `http://127.0.0.1:3100/`: what the paths of the API are appended to. In a browser
+    /// it opens the playground where that was opened with a [link](Self::playground_url) before.
+    pub fn http_url(&self) -> String {
         let page = self.base_url.strip_suffix("tools/sync").unwrap_or(&self.base_url);
         page.replacen("ws", "http", 1)
     }

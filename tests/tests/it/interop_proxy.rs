@@ -136,13 +136,13 @@ async fn tokens_are_minted_and_keys_fetched_through_it() {
     let (platform, trusted) = platform(&proxy.folder).await;
     let scope = SessionScope::try_from(platform.scope()).unwrap();
     let bearer = || SecretSource::text("plt_ent_0123456789abcdef");
-    let mint = RemoteMint::builder(platform.playground_url(), bearer(), scope.clone());
+    let mint = RemoteMint::builder(platform.http_url(), bearer(), scope.clone());
     let mint = mint.ca_file(&trusted).proxy(proxy.config(PASSWORD)).build().unwrap();
     SessionTokens::new(mint).mint(SessionClaims::for_user("usr_7")).await.unwrap();
     let connect = format!("CONNECT {ANY}:{} ", platform.address().port());
     assert!(proxy.was_asked(&connect));
 
-    let mint = RemoteMint::builder(platform.playground_url(), bearer(), scope);
+    let mint = RemoteMint::builder(platform.http_url(), bearer(), scope);
     let mint = mint.ca_file(&trusted).proxy(proxy.config("Wr0ng")).build().unwrap();
     let error = SessionTokens::new(mint).mint(SessionClaims::for_user("usr_7")).await.unwrap_err();
     let shown = format!("{error} {error:?}");

@@ -12,7 +12,9 @@ const LINK: Style = AnsiColor::Cyan.on_default().underline();
 /// How to connect.
 #[derive(Serialize)]
 pub(super) struct Banner {
+    /// Opens the page once.
     playground: String,
+    url: String,
     api: String,
     api_token: String,
     entities: Vec<Seat>,
@@ -35,19 +37,23 @@ impl Banner {
             let entity = platform.entity_in(&name, "dev")?;
             Ok(Seat { entity: name, url: entity.url(), secret: entity.secret().expose().to_owned() })
         });
-        let playground = platform.playground_url();
+        let url = platform.http_url();
         Ok(Self {
             entities: seats.collect::<Result<_, DevError>>()?,
-            api: format!("{playground}api/v1"),
-            playground,
+            playground: platform.playground_url(),
+            api: format!("{url}api/v1"),
+            url,
             api_token: platform.api_token().expose().to_owned(),
         })
     }
 
     /// For people: what to open, and what to paste.
     pub(super) fn print(&self, output: &Output) {
-        let Self { playground, api_token, entities, .. } = self;
-        let mut text = format!("\n  {BOLD}Playground{BOLD:#}  {LINK}{playground}{LINK:#}\n");
+        let Self { playground, url, api_token, entities, .. } = self;
+        let mut text = format!(
+            "\n  {BOLD}Playground{BOLD:#}  {LINK}{playground}{LINK:#}\n  {DIM}The link works once; in another browser, \
+             enter the token below.{DIM:#}\n"
+        );
         for Seat { entity, url, secret } in entities {
             let whose = if entities.len() > 1 { format!(" {entity}") } else { String::new() };
             text.push_str(&format_block(
@@ -55,7 +61,7 @@ impl Banner {
                 &[("PLATOS_URL", url), ("PLATOS_SECRET", secret)],
             ));
         }
-        let base = playground.trim_end_matches('/');
+        let base = url.trim_end_matches('/');
         text.push_str(&format_block(
             "and use `platools list` and `platools call` in another terminal with",
             &[("PLATOOLS_DEV_URL", base), ("PLATOOLS_DEV_TOKEN", api_token)],

@@ -75,7 +75,10 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure
     let platform = platform_options(&options, entities)?.start().await;
     let platform = platform.map_err(|error| Failure::Usage(explain(&error)))?;
     if !is_loopback_address(options.bind) {
-        output.warning("other machines reach this platform: its page shows the secrets and calls every tool");
+        output.warning(
+            "other machines reach this platform: who has its link or its token sees the secrets and calls every tool, \
+             and both travel unencrypted",
+        );
     }
     let banner = Banner::of(&platform).map_err(|error| Failure::Usage(error.to_string()))?;
     let events = platform.events();

@@ -10,6 +10,8 @@ use crate::support::{Dev, Scratch, add, run};
 async fn it_tells_how_to_connect_and_then_what_happens() {
     let mut dev = Dev::start(&[]).await;
     assert_eq!(dev.banner["api"], format!("{}/api/v1", dev.url));
+    let link = dev.banner["playground"].as_str().unwrap();
+    assert!(link.starts_with(&format!("{}/#key=", dev.url)), "{link}");
     assert_eq!(dev.banner["entities"].as_array().unwrap().len(), 1);
     let host = dev.connect("local").await;
     dev.run(&["call", "refuse"]).await.failed(1, "not today");

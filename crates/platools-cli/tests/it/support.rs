@@ -97,7 +97,7 @@ impl Dev {
             panic!("it did not start: {}", errors.await.unwrap())
         };
         let banner: Value = serde_json::from_str(&first).unwrap();
-        let url = banner["playground"].as_str().unwrap().trim_end_matches('/').to_owned();
+        let url = banner["url"].as_str().unwrap().trim_end_matches('/').to_owned();
         let token = banner["api_token"].as_str().unwrap().to_owned();
         Self { child, lines, banner, url, token, errors }
     }

@@ -1,13 +1,32 @@
-// The API of the platform. The token is in the page, and goes into a header, never into a URL.
+// The API of the platform. The page is known by a cookie, and by a key that goes into a header.
 
 import { parse } from "./json.js";
 
-const token = document.querySelector('meta[name="platools-token"]').content;
 const ROOT = "/api/v1";
+/** Where the key of the page is: no page of another port, which would get the cookie, reaches it. */
+const KEY = "platools.page";
 
 /** Headers that every request carries. */
 export function identity(more = {}) {
-  return { Authorization: `Bearer ${token}`, ...more };
+  return { "X-Platools-Page": localStorage.getItem(KEY) ?? "", ...more };
+}
+
+/** Opens the page with `{link}`, the key of a link, or `{token}`, the API token. */
+export async function enter(opening) {
+  const { key } = await post("/page", opening);
+  localStorage.setItem(KEY, key);
+}
+
+/** Whether the platform knows this page. */
+export async function isKnown() {
+  if (!localStorage.getItem(KEY)) return false;
+  try {
+    await get("/page");
+    return true;
+  } catch (error) {
+    // A platform that is away is waited for.
+    return error.status !== 401;
+  }
 }
 
 /** What the API says when something is wrong. */
@@ -62,6 +81,7 @@ const seatPath = ({ entity, environment }) =>
   `/entities/${encodeURIComponent(entity)}/${encodeURIComponent(environment)}`;
 
 export const listEntities = () => get("/entities");
+export const showToken = () => get("/token");
 export const showSecret = (entity) => get(`/entities/${encodeURIComponent(entity)}/secret`);
 export const rotateSecret = (entity) => post(`/entities/${encodeURIComponent(entity)}/secret`, {});
 export const hostHealth = (seat) => get(`${seatPath(seat)}/health`);

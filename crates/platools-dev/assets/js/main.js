@@ -97,7 +97,7 @@ function drawBanner() {
   fill(
     banner,
     isStranger
-      ? "The platform was started anew, and no longer knows this page."
+      ? "The platform was started anew, and no longer knows this page: open the link that it printed."
       : "The platform does not answer. Trying again…",
     isStranger && h("button", { type: "button", class: "small", onclick: () => location.reload() }, "Reload"),
   );

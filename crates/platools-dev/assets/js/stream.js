@@ -1,10 +1,10 @@
-// The stream of events, read with `fetch` so that the token stays in a header, and resumed where it broke.
+// The stream of events, read with `fetch`, which sends the headers that the page is known by, and resumed where it broke.
 
 import { identity } from "./api.js";
 
 const LONGEST_PAUSE = 5000;
 
-/** Follows the events for ever. `onState` gets `live`, `lost`, or `stranger` when the token is of another run. */
+/** Follows the events for ever. `onState` gets `live`, `lost`, or `stranger` when the platform is another run. */
 export async function follow({ onEvent, onState }) {
   let lastId = null;
   let failures = 0;

@@ -1,9 +1,10 @@
 //! Who may ask: requests that were meant for this platform, from its own page or from a program, with the
-//! token.
+//! token, or from a page that was opened with a link.
 //!
 //! A browser sends requests to this port on behalf of any page that it shows. `Host` tells whether a name
 //! of somebody else's was pointed here (DNS rebinding), `Origin` and `Sec-Fetch-Site` tell whose page it
-//! is, and the token is known to our page alone. Each would do; all are checked.
+//! is, and neither the token nor what
+//! our page is known by are known to others. Each would do against foreign pages; all are checked.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -17,6 +18,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::App;
+use super::browsers::PAGE_KEY;
 use super::error::ApiError;
 
 /// What a page of ours may do: load its own scripts, styles and images, and ask this API.
@@ -27,6 +29,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// The names under which this platform is reached.
 pub(crate) struct Authorities {
     scheme: &'static str,
+    port: u16,
     /// With the port, in lower case.
     names: Vec<String>,
 }
@@ -50,7 +53,17 @@ impl Authorities {
         }
         names.sort();
         names.dedup();
-        Self { scheme, names }
+        Self { scheme, port, names }
+    }
+
+    /// The port that is listened on.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether the platform speaks TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        self.scheme == "https"
     }
 
     /// Whether a `Host` names this platform.
@@ -100,7 +113,7 @@ impl Authorities {
 }
 
 /// The value of a header that stands once.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value)
@@ -114,7 +127,7 @@ pub(super) async fn from_here(State(app): State<App>, request: Request, next: Ne
     }
 }
 
-/// Lets through what carries the token.
+/// Lets through what carries the token, or comes from a page that was opened with a link.
 pub(super) async fn with_token(State(app): State<App>, request: Request, next: Next) -> Response {
     let refuse = |code, message| {
         let error = ApiError::new(StatusCode::UNAUTHORIZED, code, message);
@@ -124,8 +137,13 @@ pub(super) async fn with_token(State(app): State<App>, request: Request, next: N
         Some(token) if app.token.matches(token) => next.run(request).await,
         Some(_) => refuse(
             "token_wrong",
-            "this is not the API token of this run of the platform: reload the page, or copy the token that \
-             the platform shows now",
+            "this is not the API token of this run of the platform: copy the one that the platform shows now",
+        ),
+        None if app.browsers.know(request.headers()) => next.run(request).await,
+        None if request.headers().contains_key(&PAGE_KEY) => refuse(
+            "page_unknown",
+            "this page is of an earlier run of the platform, or of another browser: open the link that the \
+             platform printed when it started",
         ),
         None => refuse(
             "token_missing",

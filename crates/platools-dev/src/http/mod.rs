@@ -6,6 +6,7 @@
 
 mod api;
 mod assets;
+mod browsers;
 mod error;
 mod extract;
 mod guard;
@@ -28,6 +29,7 @@ use platools::wire::MAX_FRAME_BYTES;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
+use self::browsers::Browsers;
 pub(crate) use self::guard::Authorities;
 use self::routes::{Access, routes};
 use crate::state::Shared;
@@ -43,6 +45,7 @@ struct Inner {
     shared: Arc<Shared>,
     base_url: Arc<str>,
     token: Secret,
+    browsers: Browsers,
     allowed: Authorities,
 }
 
@@ -60,12 +63,21 @@ struct Stopping(CancellationToken);
 /// The HTTP side of one platform.
 #[derive(Clone)]
 pub(crate) struct Http {
+    app: App,
     router: Router,
 }
 
 impl Http {
-    pub(crate) fn new(shared: Arc<Shared>, base_url: Arc<str>, token: Secret, allowed: Authorities) -> Self {
-        let app = Arc::new(Inner { shared, base_url, token, allowed });
+    /// # Errors
+    /// When the system has no random bytes to give.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        base_url: Arc<str>,
+        token: Secret,
+        allowed: Authorities,
+    ) -> Result<Self, DevError> {
+        let browsers = Browsers::new(allowed.port(), allowed.is_secure())?;
+        let app = Arc::new(Inner { shared, base_url, token, browsers, allowed });
         let mut router = Router::new();
         for route in routes() {
             let handler = match route.access {
@@ -82,8 +94,16 @@ impl Http {
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(from_fn_with_state(Arc::clone(&app), guard::from_here))
             .layer(from_fn(guard::harden))
-            .with_state(app);
-        Self { router }
+            .with_state(Arc::clone(&app));
+        Ok(Self { app, router })
+    }
+
+    /// A new key that opens the page in one browser, once.
+    ///
+    /// # Errors
+    /// When the system has no random bytes to give.
+    pub(crate) fn new_link(&self) -> Result<Secret, DevError> {
+        self.app.browsers.new_link()
     }
 
     /// Answers one request. What streams ends when `stopping` is cancelled.

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post};
 
-use super::api::{calls, entities, events, faults, health, history, secrets, session_tokens, tools};
+use super::api::{calls, entities, events, faults, health, history, page, secrets, session_tokens, tools};
 use super::{App, assets, openapi};
 
 /// Who may ask.
@@ -11,7 +11,7 @@ use super::{App, assets, openapi};
 pub(super) enum Access {
     /// Whoever the guard lets in.
     Open,
-    /// Who has the token, besides.
+    /// Who has the token or a page that was opened with a link, besides.
     Token,
 }
 
@@ -34,6 +34,9 @@ pub(super) fn routes() -> Vec<Route> {
         route(Method::GET, "/assets/{*path}", Open, get(assets::asset)),
         route(Method::GET, "/api/v1/health", Open, get(health::platform)),
         route(Method::GET, "/api/v1/openapi.json", Open, get(openapi::document)),
+        route(Method::POST, "/api/v1/page", Open, post(page::open)),
+        route(Method::GET, "/api/v1/page", Token, get(page::check)),
+        route(Method::GET, "/api/v1/token", Token, get(secrets::token)),
         route(Method::GET, "/api/v1/entities", Token, get(entities::list)),
         route(Method::GET, "/api/v1/entities/{entity}/secret", Token, get(secrets::show)),
         route(Method::POST, "/api/v1/entities/{entity}/secret", Token, post(secrets::rotate)),

@@ -86,7 +86,8 @@ async fn the_playground_works_in_a_browser() {
     std::fs::create_dir_all(&pictures).unwrap();
     let mut script = Command::new("node")
         .arg(root.join("tests/browser/run.mjs"))
-        .env("PLAYGROUND_URL", platform.playground_url())
+        .env("PLAYGROUND_URL", platform.http_url())
+        .env("PLAYGROUND_LINK", platform.playground_url())
         .env("PLAYGROUND_TOKEN", platform.api_token().expose())
         .env("PLAYGROUND_DRIVER", driver)
         .env("PLAYGROUND_PICTURES", pictures)

@@ -1,10 +1,9 @@
 // What to do when no host is connected: the exact lines to start one.
 
-import { showSecret } from "../api.js";
+import { showSecret, showToken } from "../api.js";
 import { copyButton, fill, h, toast } from "../dom.js";
 
 const HIDDEN = "•".repeat(24);
-const TOKEN = document.querySelector('meta[name="platools-token"]').content;
 
 /** A card with the lines for this seat. */
 export function connectCard({ entity, environment, url }) {
@@ -16,14 +15,16 @@ export function connectCard({ entity, environment, url }) {
     fill(lines, text(secret ?? HIDDEN));
     reveal.textContent = secret ? "Hide the secret" : "Show the secret";
   };
-  const ask = async () => {
+  const told = async (asking) => {
     try {
-      return (await showSecret(entity)).secret;
+      return await asking;
     } catch (error) {
       toast(error.message);
       throw error;
     }
   };
+  const ask = async () => (await told(showSecret(entity))).secret;
+  const token = async () => (await told(showToken())).token;
   reveal.addEventListener("click", async () => {
     secret = secret ? null : await ask();
     draw();
@@ -84,7 +85,7 @@ export function connectCard({ entity, environment, url }) {
           " and scripts, the API is described at ",
           h("a", { href: "/api/v1/openapi.json" }, "/api/v1/openapi.json"),
           ". ",
-          copyButton(() => `export PLATOOLS_DEV_TOKEN='${TOKEN}'`, "the API token", "Copy its token"),
+          copyButton(async () => `export PLATOOLS_DEV_TOKEN='${await token()}'`, "the API token", "Copy its token"),
         ),
       ),
     ),

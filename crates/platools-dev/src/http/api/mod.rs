@@ -6,6 +6,7 @@ pub(super) mod events;
 pub(super) mod faults;
 pub(super) mod health;
 pub(super) mod history;
+pub(super) mod page;
 pub(super) mod secrets;
 #[cfg_attr(not(feature = "session-tokens"), path = "session_tokens_off.rs")]
 pub(super) mod session_tokens;

@@ -1,4 +1,4 @@
-//! The secret of an entity, for the lines that a host is started with.
+//! The secret of an entity, for the lines that a host is started with, and the token of this API.
 
 use axum::Json;
 use axum::extract::State;
@@ -25,4 +25,9 @@ pub(in crate::http) async fn rotate(
     let entity = app.entity(&entity, "dev")?;
     let secret = entity.faults().rotate_secret()?;
     Ok(Json(json!({"entity": entity.key().entity, "secret": secret.expose()})))
+}
+
+/// `GET /api/v1/token`
+pub(in crate::http) async fn token(State(app): State<App>) -> Json<Value> {
+    Json(json!({"token": app.token.expose()}))
 }

@@ -5,7 +5,7 @@ use platools::verify::Secret;
 use platools_dev::DevPlatform;
 use serde_json::json;
 
-use super::{Client, local};
+use super::{Answer, Client, local};
 use crate::host::RawHost;
 
 const CALL: &str = r#"{"tool":"add"}"#;
@@ -126,15 +126,24 @@ async fn what_a_form_can_send_is_no_call() {
 }
 
 #[tokio::test]
-async fn the_page_carries_the_token_and_keeps_it_to_itself() {
+async fn whoever_reaches_the_port_gets_a_page_without_a_secret() {
     let token = Secret::new("0123456789\"<&>abcdef").unwrap();
     let platform = DevPlatform::options().api_token(token.clone()).start().await.unwrap();
     assert_eq!(platform.api_token(), &token);
+    let (_, link) = link(&platform);
     let client = Client::new(&platform);
     let (host, _) = client.identity();
     let page = client.ask(Method::GET, "/", &[("host", &host)], "").await;
     assert_eq!(page.status, StatusCode::OK);
-    assert!(page.text.contains(r#"content="0123456789&quot;&lt;&amp;>abcdef""#), "{}", page.text);
+    assert!(!page.headers.contains_key("set-cookie"));
+    let assets = page.text.split('"').filter(|text| text.starts_with("/assets/")).map(str::to_owned);
+    for path in assets.chain(["/assets/js/api.js", "/assets/js/main.js", "/"].map(str::to_owned)) {
+        let answer = client.ask(Method::GET, &path, &[("host", &host)], "").await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        for secret in ["0123456789", &link, platform.secret().expose()] {
+            assert!(!answer.text.contains(secret), "{path}");
+        }
+    }
     let policy = page.headers["content-security-policy"].to_str().unwrap();
     for rule in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "connect-src 'self'"] {
         assert!(policy.contains(rule), "{policy}");
@@ -156,6 +165,84 @@ async fn the_page_carries_the_token_and_keeps_it_to_itself() {
         (401, &"no-store".parse().unwrap())
     );
     assert!(!format!("{platform:?}{:?}", DevPlatform::options().api_token(token)).contains("0123456789"));
+}
+
+/// The URL of a new link, and its key.
+fn link(platform: &DevPlatform) -> (String, String) {
+    let link = platform.playground_url();
+    let (url, key) = link.split_once("#key=").expect("the key is in the fragment");
+    (url.to_owned(), key.to_owned())
+}
+
+/// Opens the page: the answer, and the headers that its browser sends from then on.
+async fn open(
+    client: &Client<'_>,
+    opening: serde_json::Value,
+) -> (Answer, Option<[(&'static str, String); 2]>) {
+    let (host, _) = client.identity();
+    let headers = [("host", &*host), ("content-type", "application/json"), ("sec-fetch-site", "same-origin")];
+    let answer = client.ask(Method::POST, "/api/v1/page", &headers, opening.to_string()).await;
+    let cookie = answer.headers.get("set-cookie").map(|cookie| cookie.to_str().unwrap().to_owned());
+    let known = cookie.map(|cookie| {
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        [("cookie", cookie), ("x-platools-page", answer.json()["key"].as_str().unwrap().to_owned())]
+    });
+    (answer, known)
+}
+
+/// How a request with these headers is answered.
+async fn status(platform: &DevPlatform, more: &[(&'static str, String)]) -> u16 {
+    let client = Client::new(platform);
+    let (host, _) = client.identity();
+    let more = more.iter().map(|(name, value)| (*name, &**value));
+    let headers: Vec<(&str, &str)> = [("host", &*host)].into_iter().chain(more).collect();
+    client.ask(Method::GET, "/api/v1/entities", &headers, "").await.status.as_u16()
+}
+
+#[tokio::test]
+async fn a_link_opens_the_page_once_and_its_cookie_keeps_it_open() {
+    let platform = DevPlatform::start().await.unwrap();
+    let client = Client::new(&platform);
+    let (url, key) = link(&platform);
+    assert_eq!(url, platform.http_url());
+    let (answer, known) = open(&client, json!({"link": key})).await;
+    let cookie = answer.headers["set-cookie"].to_str().unwrap();
+    let port = platform.address().port();
+    assert!(cookie.starts_with(&format!("platools-dev-{port}=")), "{cookie}");
+    assert!(cookie.contains("; HttpOnly; SameSite=Strict") && !cookie.contains("Secure"), "{cookie}");
+    let known = known.unwrap();
+    // A second tab, a reload, and a platform that was away.
+    assert_eq!(status(&platform, &known).await, 200);
+    platform.restart().await.unwrap();
+    assert_eq!(status(&platform, &known).await, 200);
+    // What a page on another port would get of it, and what a script of ours alone could send.
+    assert_eq!(status(&platform, &known[..1]).await, 401);
+    assert_eq!(status(&platform, &known[1..]).await, 401);
+    let foreign = [&known[..], &[("origin", "http://127.0.0.1:1".to_owned())]].concat();
+    assert_eq!(status(&platform, &foreign).await, 403);
+
+    let (answer, known_again) = open(&client, json!({"link": key})).await;
+    assert_eq!((answer.code(), known_again.is_none()), ((401, "link_used".to_owned()), true));
+    for (opening, code) in [
+        (json!({"link": ""}), "link_used"),
+        (json!({"link": platform.secret().expose()}), "link_used"),
+        (json!({"token": link(&platform).1}), "token_wrong"),
+        (json!({"token": ""}), "token_wrong"),
+    ] {
+        let (answer, known) = open(&client, opening).await;
+        assert_eq!((answer.code(), known.is_none()), ((401, code.to_owned()), true));
+    }
+    let (_, by_token) = open(&client, json!({"token": platform.api_token().expose()})).await;
+    assert_eq!(by_token.unwrap(), known);
+    let token = client.get("/api/v1/token").await.json();
+    assert_eq!(token["token"], platform.api_token().expose());
+
+    // Another run knows neither the page nor the links.
+    let next = DevPlatform::options().api_token(platform.api_token().clone()).start().await.unwrap();
+    let renamed = known[0].1.replace(&port.to_string(), &next.address().port().to_string());
+    assert_eq!(status(&next, &[("cookie", renamed), known[1].clone()]).await, 401);
+    let (answer, _) = open(&Client::new(&next), json!({"link": link(&platform).1})).await;
+    assert_eq!(answer.code(), (401, "link_used".to_owned()));
 }
 
 #[tokio::test]

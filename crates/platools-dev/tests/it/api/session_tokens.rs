@@ -128,7 +128,7 @@ async fn the_remote_mint_of_a_backend_is_served() {
     let key = Secret::new("plt_ent_0123456789abcdef").unwrap();
     let platform = DevPlatform::options().api_token(key.clone()).start().await.unwrap();
     let scope = SessionScope::try_from(platform.scope()).unwrap();
-    let mint = RemoteMint::builder(platform.playground_url(), SecretSource::text(key.expose()), scope);
+    let mint = RemoteMint::builder(platform.http_url(), SecretSource::text(key.expose()), scope);
     let token =
         SessionTokens::new(mint.build().unwrap()).mint(SessionClaims::for_user("usr_7")).await.unwrap();
     assert_eq!(check(&Client::new(&platform), token.as_str()).await.json()["userId"], "usr_7");
