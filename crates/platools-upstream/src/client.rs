@@ -7,7 +7,7 @@ use platools::{Progress, ToolResult, ToolSpec};
 use serde_json::{Map, Value};
 
 use crate::link::Link;
-use crate::{Bearer, UpstreamError, http};
+use crate::{Bearer, UpstreamError, clean, http};
 
 /// How long the handshake and a list may take.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -52,12 +52,21 @@ impl Client {
         Ok(Self { link: Link::open(transport, ANSWER, MAX_RESULT).await? })
     }
 
-    /// The tools that the server declares, in its order.
+    /// The tools that the server declares, in its order, without characters that are not shown and without texts that are
+    /// too long to be read.
     ///
     /// # Errors
     /// When there is no answer within 30 s.
     pub async fn list_tools(&self) -> Result<Vec<ToolSpec>, UpstreamError> {
-        self.link.caller().list(ANSWER).await
+        let declared = self.link.caller().list(ANSWER).await?;
+        let clean = |spec: ToolSpec| {
+            let name = clean::text(&spec.name);
+            let cleaned = clean::declaration(spec);
+            cleaned.inspect_err(|problem| {
+                tracing::warn!(tool = name, problem, "a tool of the MCP server is left out");
+            })
+        };
+        Ok(declared.into_iter().filter_map(|spec| clean(spec).ok()).map(|(spec, _)| spec).collect())
     }
 
     /// Calls a tool and waits at most `time` for its answer; the server is told when that is over. Of structured

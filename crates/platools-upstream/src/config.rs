@@ -100,6 +100,9 @@ pub struct UpstreamConfig {
     pub(crate) prefix: String,
     pub(crate) only: Option<Vec<String>>,
     pub(crate) declare: Option<Declare>,
+    /// By the server's name for the tool.
+    pub(crate) declare_tools: Vec<(String, Declare)>,
+    pub(crate) pin: bool,
     pub(crate) remember_in: Option<StateDir>,
     pub(crate) start_timeout: Duration,
     pub(crate) max_result: usize,
@@ -116,6 +119,8 @@ impl UpstreamConfig {
             prefix: String::new(),
             only: None,
             declare: None,
+            declare_tools: Vec::new(),
+            pin: false,
             remember_in: None,
             start_timeout: Duration::from_secs(30),
             max_result: 1 << 20,
@@ -171,7 +176,36 @@ impl UpstreamConfig {
         self
     }
 
-    /// Remembers the tools that the server declared last in a file of this directory. After a restart are declared
+    /// Changes the declaration of one tool, by the server's name for it, after [`declared_as`](Self::declared_as): a
+    /// server's hints are its own claims. If the server has no such tool, the log says so.
+    ///
+    /// ```
+    /// use platools_upstream::{ServerProgram, UpstreamConfig};
+    ///
+    /// let config = UpstreamConfig::program("files", ServerProgram::new("mcp-server-filesystem").arg("/srv/files"))
+    ///     .declare_tool("write_file", |spec| spec.read_only(false).destructive(true));
+    /// ```
+    pub fn declare_tool(
+        mut self,
+        name: impl Into<String>,
+        declare: impl Fn(ToolSpec) -> ToolSpec + Send + Sync + 'static,
+    ) -> Self {
+        self.declare_tools.push((name.into(), Arc::new(declare)));
+        self
+    }
+
+    /// Pins the definitions of the tools: what the server declares first is accepted. A tool that it declares otherwise
+    /// later stays declared as it was accepted, and its calls are answered with an error; one that it adds is not declared.
+    /// Both wait until they are accepted ([`PinReview`](crate::PinReview)), and the log says what changed.
+    ///
+    /// What is accepted is kept in the directory of [`remember_in`](Self::remember_in), by the server's name: another
+    /// command or URL makes no other server of it. Without a directory it lasts as long as this process.
+    pub fn pin(mut self, pin: bool) -> Self {
+        self.pin = pin;
+        self
+    }
+
+    /// Remembers the tools that the server declared last in a file of this directory. After a restart they are declared
     /// until the server is up, and calls of them are answered with the reason why it is not. Without a directory they are
     /// remembered within the process only.
     ///

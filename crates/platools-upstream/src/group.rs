@@ -1,12 +1,14 @@
 //! All processes of one program. They end together: asked first, then made to.
 //!
 //! A process that leaves its group (`setsid`) is out of reach here; where programs are not trusted, the service
-//! manager's control group is what holds them.
+//! manager's control group is what holds them. If this process is killed, the [`watchdog`](crate::watchdog) ends them.
 
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::process::Child;
+
+use crate::watchdog::Watched;
 
 /// How often it is looked whether a group that was asked to end is gone.
 const LOOK: Duration = Duration::from_millis(20);
@@ -17,6 +19,7 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct ProcessGroup {
     leader: Option<Pid>,
+    watched: Option<Watched>,
     kill_after: Duration,
 }
 
@@ -25,7 +28,7 @@ impl ProcessGroup {
     /// `kill_after` for that; with zero it is killed at once.
     pub fn of(child: &Child, kill_after: Duration) -> Self {
         let leader = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        Self { leader, kill_after }
+        Self { leader, watched: leader.map(Watched::begin), kill_after }
     }
 
     /// Asks all of the group to end.
@@ -40,6 +43,7 @@ impl ProcessGroup {
     pub fn kill(&mut self) {
         if let Some(leader) = self.leader.take() {
             let _gone = kill_process_group(leader, Signal::KILL);
+            self.watched = None;
         }
     }
 }
@@ -55,7 +59,7 @@ impl Drop for ProcessGroup {
             return;
         }
         let kill_after = self.kill_after;
-        let mut last = LastResort(Some(leader));
+        let mut last = LastResort { leader: Some(leader), _watched: self.watched.take() };
         let end = async move {
             let asked = tokio::time::Instant::now();
             while asked.elapsed() < kill_after {
@@ -74,17 +78,20 @@ impl Drop for ProcessGroup {
 }
 
 /// Kills a group when it is dropped: its time is over, or there is nobody left to look at the clock.
-struct LastResort(Option<Pid>);
+struct LastResort {
+    leader: Option<Pid>,
+    _watched: Option<Watched>,
+}
 
 impl LastResort {
     fn stand_down(&mut self) {
-        self.0 = None;
+        self.leader = None;
     }
 }
 
 impl Drop for LastResort {
     fn drop(&mut self) {
-        if let Some(leader) = self.0 {
+        if let Some(leader) = self.leader {
             let _gone = kill_process_group(leader, Signal::KILL);
         }
     }

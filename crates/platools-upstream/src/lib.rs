@@ -29,12 +29,15 @@
 //! | `supervisor`, `config` | a supervised upstream, whose configuration may change while calls run |
 //! | `lane` | one kept connection: connect, list, reconnect |
 //! | `memory` | the tools that a server declared last, in a file |
+//! | `pins` | the definitions that were accepted, and those that wait |
+//! | `clean` | declarations without what is not shown, and not too long |
 //! | `tools` | the published tools, and how hosts follow their changes |
 //! | `client` | connect, list and call, without supervision |
 //! | `link` | one connection: handshake, lists, calls with progress and cancellation |
 //! | `http`, `quiet` | the HTTP transport, and a client whose errors do not quote the URL |
 //! | `stdio`, `child` | the transport to a program |
 //! | `group` | all processes of a program, and how they end |
+//! | `watchdog` | ends them when this process is killed |
 //! | `remote` | a tool at a server, with the schema that checks its arguments |
 //! | `arguments` | arguments checked against a JSON Schema, mistakes explained for a model |
 //! | `ration` | limits how much of a server's output is logged |
@@ -46,6 +49,7 @@
 
 mod arguments;
 mod child;
+mod clean;
 mod client;
 mod config;
 mod convert;
@@ -56,12 +60,15 @@ mod http;
 mod lane;
 mod link;
 mod memory;
+mod pins;
 mod quiet;
 mod ration;
 mod remote;
 mod stdio;
 mod supervisor;
 mod tools;
+#[cfg(unix)]
+mod watchdog;
 
 pub use crate::arguments::ArgumentSchema;
 pub use crate::client::Client;
@@ -70,5 +77,6 @@ pub use crate::error::UpstreamError;
 #[cfg(unix)]
 pub use crate::group::ProcessGroup;
 pub use crate::http::{Bearer, check_url};
+pub use crate::pins::{DefinitionChange, PinReview, WithheldTool};
 pub use crate::supervisor::{Upstream, UpstreamState};
 pub use crate::tools::{ToolChanges, UpstreamChanges, keep_in_step};

@@ -42,7 +42,7 @@ struct Remembered {
 
 /// A tool as the server declared it.
 #[derive(Serialize, Deserialize)]
-struct RememberedTool {
+pub(crate) struct RememberedTool {
     name: String,
     #[serde(default)]
     description: String,
@@ -72,14 +72,9 @@ impl Memory {
     /// The memory of the server, where it has one.
     pub(crate) fn of(config: &UpstreamConfig) -> Option<Self> {
         let directory = config.remember_in.clone()?;
-        let allowed =
-            |next: char| if next.is_ascii_alphanumeric() || "_-".contains(next) { next } else { '_' };
-        // Names that differ in what a file's name cannot have must not share a file.
-        let hash = hash(config.name.as_bytes());
-        let name: String = config.name.chars().map(allowed).take(64).collect();
         Some(Self {
             directory,
-            name: format!("mcp-tools-{name}-{}.json", &hash[..8]),
+            name: file_name("mcp-tools", &config.name),
             server: config.name.clone(),
             source: hash_source(config),
             saved: None,
@@ -155,7 +150,7 @@ impl Memory {
 }
 
 impl RememberedTool {
-    fn of(spec: &ToolSpec) -> Self {
+    pub(crate) fn of(spec: &ToolSpec) -> Self {
         Self {
             name: spec.name.clone(),
             description: spec.description.clone(),
@@ -165,7 +160,7 @@ impl RememberedTool {
         }
     }
 
-    fn into_spec(self) -> ToolSpec {
+    pub(crate) fn into_spec(self) -> ToolSpec {
         let mut spec = ToolSpec::new(self.name)
             .description(self.description)
             .input_schema(self.input_schema)
@@ -173,6 +168,15 @@ impl RememberedTool {
         spec.annotations = self.annotations;
         spec
     }
+}
+
+/// The name of a file that belongs to a server.
+pub(crate) fn file_name(kind: &str, server: &str) -> String {
+    let allowed = |next: char| if next.is_ascii_alphanumeric() || "_-".contains(next) { next } else { '_' };
+    // Names that differ in what a file's name cannot have must not share a file.
+    let hash = hash(server.as_bytes());
+    let name: String = server.chars().map(allowed).take(64).collect();
+    format!("{kind}-{name}-{}.json", &hash[..8])
 }
 
 fn hash_source(config: &UpstreamConfig) -> String {

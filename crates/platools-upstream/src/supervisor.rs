@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::OptionFuture;
 use platools::{Tool, ToolSpec};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -17,6 +18,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::config::UpstreamConfig;
 use crate::lane::{Lane, LaneState};
 use crate::memory::Memory;
+use crate::pins::{Pins, WithheldTool};
 use crate::remote::Remote;
 use crate::tools::{Taken, ToolChanges, UpstreamChanges};
 
@@ -88,6 +90,8 @@ struct Shared {
     calls: TaskTracker,
     /// Whether the server's tools are known, from itself or from the last run.
     is_known: AtomicBool,
+    /// The tools that are withheld.
+    withheld: Mutex<Vec<WithheldTool>>,
 }
 
 impl Upstream {
@@ -102,6 +106,7 @@ impl Upstream {
             next: Mutex::default(),
             calls: TaskTracker::new(),
             is_known: AtomicBool::new(false),
+            withheld: Mutex::default(),
         });
         let stop = CancellationToken::new();
         let (orders, received) = watch::channel(Order { config: Arc::clone(&config), connection: 0 });
@@ -112,6 +117,7 @@ impl Upstream {
             taken: Taken::new(sender),
             specs: Arc::default(),
             memory: None,
+            pins: None,
             orders: received,
             config,
             connection: 0,
@@ -120,13 +126,15 @@ impl Upstream {
             leaving: TaskTracker::new(),
             stop: stop.clone(),
         };
+        supervisor.pins = Pins::of(&supervisor.config);
         supervisor.remember();
         let running = tokio::spawn(supervisor.run());
         Self { shared, tools, orders, stop, running }
     }
 
-    /// Changes what is taken from the server and how it is declared, without another connection: prefix, selection and
-    /// [`declared_as`](UpstreamConfig::declared_as). Everything else of the configuration is left as it was.
+    /// Changes what is taken from the server and how it is declared, without another connection: prefix, selection,
+    /// [`declared_as`](UpstreamConfig::declared_as), [`declare_tool`](UpstreamConfig::declare_tool) and
+    /// [`pin`](UpstreamConfig::pin). Everything else of the configuration is left as it was.
     pub fn apply(&self, config: UpstreamConfig) {
         self.orders.send_modify(|order| order.config = Arc::new(config));
     }
@@ -164,6 +172,12 @@ impl Upstream {
     /// Whether its tools are known: the server has declared them, or they are [remembered](UpstreamConfig::remember_in).
     pub fn is_known(&self) -> bool {
         self.shared.is_known.load(Ordering::Acquire)
+    }
+
+    /// The tools that are withheld, since their definitions are not those that were accepted; none unless they are
+    /// [pinned](UpstreamConfig::pin).
+    pub fn withheld(&self) -> Vec<WithheldTool> {
+        self.shared.withheld().clone()
     }
 
     /// Resolves once the first attempt has an outcome, and returns it.
@@ -234,6 +248,10 @@ impl Shared {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn withheld(&self) -> MutexGuard<'_, Vec<WithheldTool>> {
+        self.withheld.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The connection for a call, counted there. Under the lock, so that a connection that is replaced gets no more.
     fn enter(&self) -> (Arc<Lane>, [TaskTrackerToken; 2]) {
         let lane = self.lane();
@@ -269,6 +287,8 @@ struct Supervisor {
     /// The tools as the server declared them last.
     specs: Arc<Vec<ToolSpec>>,
     memory: Option<Memory>,
+    /// What was accepted of it, if its definitions are pinned.
+    pins: Option<Pins>,
     orders: watch::Receiver<Order>,
     config: Arc<UpstreamConfig>,
     connection: u64,
@@ -281,11 +301,18 @@ struct Supervisor {
 
 impl Supervisor {
     async fn run(mut self) {
+        if self.shared.is_known.load(Ordering::Acquire) {
+            // What a server declared last is what it was accepted with.
+            self.pin().await;
+        }
+        self.note_withheld().await;
         loop {
+            let accepted = OptionFuture::from(self.pins.as_ref().map(Pins::accepted_elsewhere));
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
-                Ok(()) = self.orders.changed() => self.on_order(),
+                Ok(()) = self.orders.changed() => self.on_order().await,
+                Some(()) = accepted => self.on_accepted().await,
                 () = is_up(&mut self.next) => self.switch(),
                 Ok(()) = self.state.changed() => self.on_state().await,
             }
@@ -300,9 +327,13 @@ impl Supervisor {
         self.shared.state.send_replace(UpstreamState::Stopped);
     }
 
-    fn on_order(&mut self) {
+    async fn on_order(&mut self) {
         let order = self.orders.borrow_and_update().clone();
+        let was_pinned = self.config.pin;
         self.config = order.config;
+        if self.config.pin != was_pinned {
+            self.pins = Pins::of(&self.config);
+        }
         if order.connection != self.connection {
             self.connection = order.connection;
             let lane = Lane::start(Arc::clone(&self.config));
@@ -317,7 +348,34 @@ impl Supervisor {
             }
         }
         if self.shared.is_known.load(Ordering::Acquire) {
+            self.pin().await;
             self.take();
+            self.note_withheld().await;
+        }
+    }
+
+    /// Takes over what was accepted in the meantime.
+    async fn on_accepted(&mut self) {
+        if let Some(pins) = &mut self.pins {
+            pins.read_again();
+        }
+        self.take();
+        self.note_withheld().await;
+    }
+
+    /// Accepts the first definitions of the server that are seen, where they are pinned.
+    async fn pin(&mut self) {
+        if let Some(pins) = &mut self.pins {
+            pins.begin(&self.specs).await;
+        }
+    }
+
+    /// Says which tools are withheld, here and to whoever accepts them.
+    async fn note_withheld(&mut self) {
+        let withheld = self.taken.withheld();
+        *self.shared.withheld() = withheld.iter().map(|(_, tool)| tool.clone()).collect();
+        if let Some(pins) = &mut self.pins {
+            pins.wait(withheld.iter().map(|(spec, _)| spec)).await;
         }
     }
 
@@ -355,7 +413,9 @@ impl Supervisor {
             LaneState::Starting => UpstreamState::Starting,
             LaneState::Up(specs) => {
                 self.specs = specs;
+                self.pin().await;
                 let tools = self.take();
+                self.note_withheld().await;
                 self.shared.is_known.store(true, Ordering::Release);
                 self.save().await;
                 UpstreamState::Up { tools }
@@ -375,7 +435,8 @@ impl Supervisor {
     /// Makes tools of what the server declares, tells those who follow if something is new, and counts the tools.
     fn take(&mut self) -> usize {
         let shared = &self.shared;
-        self.taken.take(&self.config, &self.specs, |remote, spec| shared.tool(remote, spec))
+        self.taken
+            .take(&self.config, self.pins.as_ref(), &self.specs, |remote, spec| shared.tool(remote, spec))
     }
 
     /// Takes the tools of the last run until the server declares its own.

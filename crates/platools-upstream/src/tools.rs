@@ -8,25 +8,50 @@ use platools::{Tool, ToolSpec};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::UpstreamState;
 use crate::config::UpstreamConfig;
+use crate::pins::{Pins, Verdict, WithheldTool};
+use crate::ration::Ration;
+use crate::{UpstreamState, clean};
 
 /// The most that is complained about in the tools of one server: it may make up new names for ever.
 const MAX_COMPLAINTS: usize = 100;
 
+/// Why a call of a tool is refused whose definition changed; the server's name follows.
+const WITHHELD: &str =
+    "its definition changed and has to be accepted by an operator first, at the MCP server";
+
 /// The tools of an upstream as they were taken last. Those that did not change stay the same tools.
 pub(crate) struct Taken {
     /// By the server's name for it.
-    known: HashMap<String, Tool>,
+    known: HashMap<String, Known>,
     to: watch::Sender<Vec<Tool>>,
     /// What was complained about; lists come often, and complaints once.
     complaints: HashSet<String>,
+    /// The tools that are withheld, as the server declares them.
+    withheld: Vec<(ToolSpec, WithheldTool)>,
+    ration: Ration,
+}
+
+struct Known {
+    tool: Tool,
+    is_withheld: bool,
 }
 
 impl Taken {
     /// None yet; those who follow are told through `to`.
     pub(crate) fn new(to: watch::Sender<Vec<Tool>>) -> Self {
-        Self { known: HashMap::new(), to, complaints: HashSet::new() }
+        Self {
+            known: HashMap::new(),
+            to,
+            complaints: HashSet::new(),
+            withheld: Vec::new(),
+            ration: Ration::new(),
+        }
+    }
+
+    /// The tools that were withheld when the server's were taken last, as it declares them.
+    pub(crate) fn withheld(&self) -> &[(ToolSpec, WithheldTool)] {
+        &self.withheld
     }
 
     /// Takes what a server declares now, and says how many tools that are; `make` makes a tool of the server's name
@@ -34,6 +59,7 @@ impl Taken {
     pub(crate) fn take(
         &mut self,
         config: &UpstreamConfig,
+        pins: Option<&Pins>,
         specs: &[ToolSpec],
         make: impl Fn(String, ToolSpec) -> Tool,
     ) -> usize {
@@ -42,7 +68,9 @@ impl Taken {
         let mut current: Vec<Tool> = Vec::new();
         let mut names = HashSet::new();
         let mut is_new = false;
-        for wanted in config.only.iter().flatten() {
+        let mut withheld = Vec::new();
+        let overridden = config.declare_tools.iter().map(|(name, _)| name);
+        for wanted in config.only.iter().flatten().chain(overridden) {
             if !specs.iter().any(|spec| spec.name == *wanted) {
                 let near = nearest_name(wanted, specs.iter().map(|spec| spec.name.as_str()));
                 let hint = near.map_or(String::new(), |name| format!(", did you mean `{name}`?"));
@@ -66,25 +94,89 @@ impl Taken {
                 );
                 continue;
             }
-            let mut spec = spec.clone().rename(here);
+            let accepted = match pins.map_or(Verdict::Accepted, |pins| pins.verdict(spec)) {
+                Verdict::Accepted => None,
+                Verdict::Changed(accepted) => Some(accepted),
+                Verdict::New => {
+                    withheld.push((spec.clone(), WithheldTool::of(spec, None)));
+                    continue;
+                }
+            };
+            if let Some(accepted) = accepted {
+                withheld.push((spec.clone(), WithheldTool::of(spec, Some(accepted))));
+            }
+            let mut spec = match clean::declaration(accepted.unwrap_or(spec).clone()) {
+                Ok((spec, None)) => spec,
+                Ok((spec, Some(told))) => {
+                    self.complain(
+                        name,
+                        &format!("the tool `{here}` of the MCP server is declared otherwise: {told}"),
+                    );
+                    spec
+                }
+                Err(problem) => {
+                    self.complain(
+                        name,
+                        &format!("the tool `{here}` of the MCP server is left out: {problem}"),
+                    );
+                    continue;
+                }
+            };
+            spec = spec.rename(here);
             if let Some(declare) = &config.declare {
                 spec = declare(spec);
             }
+            for (_, declare) in config.declare_tools.iter().filter(|(name, _)| *name == remote) {
+                spec = declare(spec);
+            }
+            let is_withheld = accepted.is_some();
             let tool = match old.remove(&remote) {
-                Some(known) if *known.spec() == spec => known,
+                Some(known) if *known.tool.spec() == spec && known.is_withheld == is_withheld => known.tool,
                 _ => {
                     is_new = true;
-                    make(remote.clone(), spec)
+                    if is_withheld {
+                        Tool::withheld(spec, format!("{WITHHELD} `{name}`"))
+                    } else {
+                        make(remote.clone(), spec)
+                    }
                 }
             };
             current.push(tool.clone());
-            self.known.insert(remote, tool);
+            self.known.insert(remote, Known { tool, is_withheld });
         }
+        self.tell_withheld(name, withheld);
         let count = current.len();
         if is_new || !old.is_empty() {
             self.to.send_replace(current);
         }
         count
+    }
+
+    /// Says which tools are withheld, once for each definition.
+    fn tell_withheld(&mut self, upstream: &str, withheld: Vec<(ToolSpec, WithheldTool)>) {
+        let before = std::mem::replace(&mut self.withheld, withheld);
+        for (spec, tool) in self.withheld.iter().filter(|now| !before.contains(now)) {
+            let Some(dropped) = self.ration.take() else { continue };
+            let here = valid(&spec.name);
+            if tool.is_new {
+                tracing::warn!(
+                    upstream,
+                    tool = here,
+                    dropped,
+                    "the MCP server has a tool that was not accepted, and is withheld: `platools sidecar accept` shows \
+                     and accepts it"
+                );
+            } else {
+                tracing::warn!(
+                    upstream,
+                    tool = here,
+                    changed = %tool,
+                    dropped,
+                    "the MCP server declares a tool otherwise than it was accepted, so it is withheld: `platools sidecar \
+                     accept` shows and accepts it"
+                );
+            }
+        }
     }
 
     fn complain(&mut self, upstream: &str, text: &str) {
@@ -216,7 +308,7 @@ mod tests {
         let mut taken = Taken::new(watch::channel(Vec::new()).0);
         for round in 0..1_000 {
             let specs = vec![ToolSpec::new(format!("1-{round}")), ToolSpec::new("a"), ToolSpec::new("a")];
-            assert_eq!(taken.take(&config, &specs, made), 1);
+            assert_eq!(taken.take(&config, None, &specs, made), 1);
         }
         assert_eq!((taken.complaints.len(), taken.known.len()), (MAX_COMPLAINTS, 1));
     }
