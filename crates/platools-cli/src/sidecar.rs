@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueHint};
-use platools_sidecar::{Report, SidecarError};
+use platools_sidecar::{PinnedServer, Report, SidecarError};
 use platools_toolkit::cli::output::{Output, ToolLine};
+use platools_upstream::WithheldTool;
 use serde_json::json;
 
 use crate::Failure;
@@ -39,6 +40,16 @@ enum Command {
     },
     /// Print the JSON Schema of the file, for editors
     Schema,
+    /// Show what pinned MCP servers changed in their tools, and accept it. Without a server, nothing is accepted
+    Accept {
+        /// The file
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// The server, by its name in the file
+        server: Option<String>,
+        /// The tools, by the server's names for them; without any, all of that server
+        tools: Vec<String>,
+    },
     /// Have a sidecar that stands by take the connection back at once, which evicts the process that has it
     TakeOver {
         /// The process id of the sidecar; in its own container, 1
@@ -59,6 +70,10 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure
             output.json(&platools_sidecar::schema());
             Ok(())
         }
+        (Some(Command::Accept { file, server, tools }), _) => match server {
+            Some(server) => accept(&file, &server, &tools, output),
+            None => show_withheld(&file, output),
+        },
         (Some(Command::TakeOver { pid }), _) => take_over(pid, output),
         (None, Some(file)) => platools_sidecar::run(&file).await.map_err(failure),
         (None, None) => Err(Failure::Usage("say which file: --config FILE".to_owned())),
@@ -163,6 +178,70 @@ fn described(report: &Report) -> serde_json::Value {
         "proxy": report.proxy,
         "warnings": warnings,
     })
+}
+
+fn pinned(file: &Path) -> Result<Vec<PinnedServer>, Failure> {
+    let servers = platools_sidecar::pinned(file).map_err(|error| Failure::Usage(error.to_string()))?;
+    if servers.is_empty() {
+        let text =
+            format!("no MCP server of `{}` is pinned: write `pin = true` in its section", file.display());
+        return Err(Failure::Usage(text));
+    }
+    Ok(servers)
+}
+
+/// What waits, with what was accepted before.
+fn show_withheld(file: &Path, output: &Output) -> Result<(), Failure> {
+    let mut waits = false;
+    for PinnedServer { name, review, .. } in pinned(file)? {
+        for tool in review.withheld() {
+            waits = true;
+            output.print(&describe(&name, &tool));
+        }
+    }
+    if waits {
+        output.note(&format!("accept with `platools sidecar accept {} SERVER [TOOL…]`", file.display()));
+    } else {
+        output.success("no tool waits to be accepted");
+    }
+    Ok(())
+}
+
+fn describe(server: &str, tool: &WithheldTool) -> String {
+    let what = if tool.is_new { "is new" } else { "changed" };
+    let mut lines = vec![format!("{server}: {} {what}", tool.name)];
+    for change in &tool.changes {
+        lines.push(format!("  {}", change.part));
+        for (mark, value) in [('-', &change.accepted), ('+', &change.declared)] {
+            let values = value.iter().flat_map(|value| value.lines());
+            lines.extend(values.map(|line| format!("    {mark} {line}")));
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn accept(file: &Path, server: &str, tools: &[String], output: &Output) -> Result<(), Failure> {
+    let mut servers = pinned(file)?;
+    let names: Vec<String> = servers.iter().map(|server| format!("`{}`", server.name)).collect();
+    let Some(PinnedServer { review, .. }) = servers.iter_mut().find(|pinned| pinned.name == server) else {
+        let text = format!("no pinned MCP server is called `{server}`; there are {}", names.join(", "));
+        return Err(Failure::Usage(text));
+    };
+    let waiting = review.withheld();
+    let wanted: Vec<&str> = match tools {
+        [] => waiting.iter().map(|tool| tool.name.as_str()).collect(),
+        tools => tools.iter().map(String::as_str).collect(),
+    };
+    if wanted.is_empty() {
+        output.success("no tool waits to be accepted");
+        return Ok(());
+    }
+    review.accept(&wanted).map_err(|error| Failure::Failed(Some(format!("nothing is accepted: {error}"))))?;
+    for tool in waiting.iter().filter(|tool| wanted.contains(&tool.name.as_str())) {
+        output.print(&describe(server, tool));
+    }
+    output.success("accepted: a sidecar that runs takes it over within seconds");
+    Ok(())
 }
 
 /// Sends the signal for it. The log of the sidecar says whether it stood by.

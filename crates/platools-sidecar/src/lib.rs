@@ -21,11 +21,12 @@
 //!   `docs/sidecar.md`.
 //! * **Running.** [`run`] connects the entities, and stays until SIGTERM. A changed file is used once it is right; tools
 //!   are replaced without losing a call.
+//! * **Pinned servers.** [`pinned`] shows what MCP servers changed in their tools, and accepts it.
 //! * **Without a platform.** [`local`] makes the same tools in this process, for an MCP server of them and for tests.
 //!
 //! Inside, dependencies go downward only: `run` keeps what `plan` made of what `config` has read; `plan` makes tools
 //! of `http` and `command`, of OpenAPI operations ([`platools_openapi`]) and of MCP servers ([`platools_upstream`]);
-//! `template`, `caller`, `login`, `disk` and `memory` are for all of them.
+//! `template`, `caller`, `login`, `disk`, `memory` and `secrecy` are for all of them.
 
 mod caller;
 mod command;
@@ -37,13 +38,16 @@ pub mod fuzz;
 mod http;
 mod login;
 mod memory;
+mod pins;
 mod plan;
 mod report;
 mod run;
+mod secrecy;
 mod template;
 mod traces;
 
 pub use self::config::{ConfigError, Problem, schema};
+pub use self::pins::{PinnedServer, pinned};
 pub use self::report::{CallbackReport, Report, ToolReport, check, local};
 pub use self::run::{Local, SidecarError, run};
 

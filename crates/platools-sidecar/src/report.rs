@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::config::{ConfigError, Problem};
 use crate::run::{ConfigFile, Local, SidecarError, checked};
+use crate::secrecy;
 
 /// What a file describes, once everything in it is right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,10 +88,12 @@ pub async fn check(file: &Path) -> Result<Report, ConfigError> {
 }
 
 /// Makes the tools of a file, and starts the MCP servers that it names. Its `[[entity]]` sections are checked all the
-/// same, and then not used.
+/// same, and then not used. As in [`run`](crate::run), other processes of the user can then no longer read the memory of
+/// this one.
 ///
 /// # Errors
 /// When the file cannot be used.
 pub async fn local(file: &Path) -> Result<Local, SidecarError> {
+    secrecy::hide();
     Local::start(checked(&mut ConfigFile::new(file)).await?)
 }

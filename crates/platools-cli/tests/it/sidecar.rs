@@ -45,6 +45,25 @@ async fn only_a_sidecar_is_told_to_take_over() {
 }
 
 #[tokio::test]
+async fn changes_are_accepted_of_servers_that_are_pinned() {
+    let scratch = Scratch::new();
+    let accept = async |text: &str, more: &[&str]| {
+        let file = scratch.file("tools.toml", text);
+        run(&[&["sidecar", "accept", &file], more].concat(), &[]).await
+    };
+    let server = "[[mcp]]\nname = \"m\"\ncommand = \"true\"\n";
+    accept(server, &[]).await.failed(2, "write `pin = true` in its section");
+    accept(&format!("{server}pni = true\n"), &[]).await.failed(2, "did you mean `pin`?");
+    let pinned = format!("{server}pin = true\n[sidecar]\nstate_dir = \"state\"\n");
+    accept(&pinned, &[]).await.failed(2, "start the sidecar first");
+    std::fs::create_dir(format!("{}/state", scratch.as_str())).unwrap();
+    accept(&pinned, &["n"]).await.failed(2, "no pinned MCP server is called `n`; there are `m`");
+    accept(&pinned, &["m", "t"]).await.failed(1, "the tool `t` does not wait to be accepted");
+    let ran = accept(&pinned, &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[tokio::test]
 async fn mistakes_have_their_line_and_the_right_exit_code() {
     let scratch = Scratch::new();
     let file = scratch.file("tools.toml", "[log]\nformat = \"xml\"\n[[tool.http]]\nnam = \"x\"\n");

@@ -17,8 +17,8 @@ pub(crate) use self::model::{
 pub use self::problem::{ConfigError, Problem};
 pub(crate) use self::sections::{Entry, Sections};
 pub(crate) use self::settings::{
-    Admin, Backend, Egress, Entity, Log, LogFormat, Mcp, OpenApi, Pictures, Plato, Running, SessionTokens,
-    Shape, Sharing, Superseded,
+    Admin, Backend, Egress, Entity, Log, LogFormat, Mcp, OpenApi, Override, Pictures, Plato, Running,
+    SessionTokens, Shape, Sharing, Superseded,
 };
 pub(crate) use self::values::{Rate, SecretRef};
 

@@ -379,6 +379,10 @@ with_common! {
         /// Whether an argument that the agent gives may begin with a dash, as an option would.
         #[serde(default)]
         pub(crate) allow_dash: bool,
+        /// Whether agents are meant to run code of theirs with it, as where the program is a sandbox. Otherwise a command
+        /// line that would run what an agent writes (`python3 -c {code}`, `ssh host {line}`, `env {program}`) is refused.
+        #[serde(default)]
+        pub(crate) allow_code: bool,
         /// The arguments: `arguments.NAME = { type = "string", … }`.
         #[serde(default, skip_serializing_if = "Table::is_empty")]
         pub(crate) arguments: Table<Argument>,

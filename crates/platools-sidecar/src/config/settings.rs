@@ -201,6 +201,13 @@ pub(crate) struct Mcp {
     pub(crate) prefix: String,
     /// The tools that are taken, by their own names; without it, all of them.
     pub(crate) tools: Option<Vec<String>>,
+    /// Whether the definitions of the tools are pinned: one that changes is withheld until `platools sidecar accept`.
+    /// Needs a state directory.
+    #[serde(default)]
+    pub(crate) pin: bool,
+    /// What is said of single tools instead of what the server says, by their own names.
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
+    pub(crate) overrides: Table<Override>,
     /// Who may call: `none`, `user` or `admin`.
     pub(crate) auth: Option<Auth>,
     /// Roles of which a caller needs any one.
@@ -216,6 +223,24 @@ pub(crate) struct Mcp {
     pub(crate) max_result: Option<Size>,
     /// The entities that have the tools; without it, all of them.
     pub(crate) entities: Option<Vec<String>>,
+}
+
+/// What is said of a tool instead of what its server says.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Override {
+    /// A name for people.
+    pub(crate) title: Option<String>,
+    /// What it does, for the model.
+    pub(crate) description: Option<String>,
+    /// Whether it changes nothing.
+    pub(crate) read_only: Option<bool>,
+    /// Whether it may destroy something.
+    pub(crate) destructive: Option<bool>,
+    /// Whether calling twice does no more than calling once.
+    pub(crate) idempotent: Option<bool>,
+    /// Whether it reaches things outside the server.
+    pub(crate) open_world: Option<bool>,
 }
 
 /// Desktops of Plato as tools: one for each conversation, started when its first call comes. One of `simulator`,

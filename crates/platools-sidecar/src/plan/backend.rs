@@ -259,6 +259,7 @@ impl Planner<'_> {
         let plain: String =
             name.chars().filter(char::is_ascii_alphanumeric).map(|next| next.to_ascii_lowercase()).collect();
         if SECRET.iter().any(|end| plain.ends_with(end)) {
+            self.has_inline_secrets = true;
             self.odd(at, "the secret itself stands in the file: write \"env:NAME\" or \"file:PATH\" instead");
         }
     }

@@ -11,7 +11,9 @@ use platools::tool::Requirement;
 use platools::{Tool, ToolCall, ToolError};
 
 use super::argument::Declared;
+use super::code::CommandLine;
 use super::fingerprint::Fingerprinter;
+use super::permissions::Content;
 use super::{PlannedTool, Planner};
 use crate::caller::{Caller, Fact};
 use crate::command::outcome::{Meaning, Reading};
@@ -27,9 +29,6 @@ const MAX_OUTPUT: usize = 1 << 20;
 
 /// How long a program has after SIGTERM unless said otherwise.
 const KILL_AFTER: Duration = Duration::from_secs(2);
-
-/// Programs that run what they are given as a script.
-const SHELLS: [&str; 8] = ["sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "env"];
 
 /// Everything a call needs.
 struct CommandTool {
@@ -57,7 +56,6 @@ impl Planner<'_> {
             self.environment(at, file.inherit_env.as_deref().unwrap_or(&["PATH".to_owned()]), &file.env);
         let exit = self.exit_codes(&at.key("exit"), &file.exit);
         let line = CommandTemplate { args: args?, allow_dash: file.allow_dash };
-        self.warn_of_shell(at, file, &line);
 
         let placeholders: Vec<&Placeholder> = line.templates().flat_map(Template::placeholders).collect();
         let declared = Declared {
@@ -65,7 +63,9 @@ impl Planner<'_> {
             schema: file.schema.as_ref(),
             schema_file: file.schema_file.as_ref(),
         };
-        let schema = self.argument_schema(at, declared, &placeholders)?;
+        let schema = self.argument_schema(at, declared, &placeholders);
+        self.look_for_code(at, file, &line, schema.as_ref());
+        let schema = schema?;
         let output_schema = self.output_schema(at, file.output_schema.as_ref());
         if file.stdin == Stdin::None {
             let names = schema.names();
@@ -122,10 +122,13 @@ impl Planner<'_> {
             let found = found.ok_or_else(|| {
                 format!("there is no program `{shown}` in the sidecar's PATH: write its path, such as \"/usr/bin/{shown}\"")
             });
-            return self.noted(at, found);
+            let path = self.noted(at, found)?;
+            self.look_at_permissions(at, &path, Content::Open);
+            return Some(path);
         }
         let path = self.folder.join(program);
         if is_executable(&path) {
+            self.look_at_permissions(at, &path, Content::Open);
             return Some(path);
         }
         let what = if path.exists() { "is not executable" } else { "does not exist" };
@@ -210,6 +213,8 @@ impl Planner<'_> {
                 format!("`{name}` is the service secret, with which the program could be the entity itself");
             self.odd(&at.key("inherit_env"), message);
         }
+        let others = inherited.into_iter().flatten().filter(|name| !is_secret(name));
+        self.inherited_variables.extend(others.map(|name| (at.key("inherit_env"), name.clone())));
     }
 
     fn exit_codes(&mut self, at: &Path, table: &Table<String>) -> Option<BTreeMap<i32, Meaning>> {
@@ -230,29 +235,25 @@ impl Planner<'_> {
         Some(codes)
     }
 
-    /// A shell runs what it is given: an argument in its script is the agent's script.
-    fn warn_of_shell(&mut self, at: &Path, file: &Command, line: &CommandTemplate) {
-        let is_shell = |word: &str| SHELLS.contains(&word.rsplit('/').next().unwrap_or(word));
-        // Other programs start shells: `timeout 5 sh -c …`.
-        let words = line.templates().map(|template| template.sample("{"));
-        let has_shell =
-            file.program.to_str().is_some_and(is_shell) || words.into_iter().any(|word| is_shell(&word));
-        let templates: Vec<&Template> = line.templates().collect();
-        let mut scripts = templates.windows(2).filter(|pair| is_script_option(&pair[0].sample("{")));
-        if has_shell && scripts.any(|pair| pair[1].placeholders().next().is_some()) {
-            self.wrong(
-                &at.key("args"),
-                "a placeholder in a shell's script lets agents run anything: pass the value as an argument behind the \
-                 script, and use \"$1\" in it",
-            );
+    /// Some programs run what they are given: an argument in their code is the agent's code.
+    fn look_for_code(
+        &mut self,
+        at: &Path,
+        file: &Command,
+        line: &CommandTemplate,
+        schema: Option<&ArgumentSchema>,
+    ) {
+        if file.allow_code {
+            return;
+        }
+        let program = file.program.to_string_lossy();
+        let schema = schema.map(|schema| &**schema.value());
+        let line = CommandLine::new(&program, line.templates(), schema, file.stdin == Stdin::Json);
+        if let Some(finding) = line.finding() {
+            let key = if file.args.is_empty() { "stdin" } else { "args" };
+            self.wrong(&at.key(key), finding);
         }
     }
-}
-
-/// Whether a shell takes the next word for its script: `-c`, also among others, as in `-lc`.
-fn is_script_option(word: &str) -> bool {
-    let letters = word.strip_prefix('-').unwrap_or_default();
-    letters.contains('c') && letters.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 fn is_executable(path: &FilePath) -> bool {

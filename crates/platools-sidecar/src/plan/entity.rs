@@ -129,7 +129,7 @@ impl Planner<'_> {
         let certificates = match &file.ca_file {
             None => None,
             Some(path) => {
-                config.ca_file = Some(self.file(path));
+                config.ca_file = Some(self.file(&at.key("ca_file"), path));
                 Some(self.read_file(&at.key("ca_file"), path)?)
             }
         };

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::client::PlannedClient;
 use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{Planner, address};
-use crate::config::{Common, Entry, Mcp, Path, SecretRef};
+use crate::config::{Common, Entry, Mcp, Override, Path, SecretRef, Table};
+use platools::ToolSpec;
 use platools_upstream::{Bearer, ServerProgram, UpstreamConfig, check_url};
 
 /// How long dialling a server at a URL may take. Nobody waits for it but the tools that it will have.
@@ -86,6 +87,22 @@ impl Planner<'_> {
         if let Some(size) = file.max_result {
             config = config.max_result(size.0);
         }
+        for (name, tool) in &file.overrides {
+            if file.tools.as_ref().is_some_and(|tools| !tools.contains(name)) {
+                self.odd(
+                    &at.key("overrides").key(name),
+                    format!("`{name}` is not one of the `tools` that are taken"),
+                );
+            }
+            let tool = tool.clone();
+            config = config.declare_tool(name, move |spec| overridden(spec, &tool));
+        }
+        if file.pin && !self.has_state_dir() {
+            let message = "what is accepted is kept in the state directory: write `state_dir` under `[sidecar]`, or set \
+                           PLATOOLS_STATE_DIR";
+            self.wrong(&at.key("pin"), message);
+        }
+        config = config.pin(file.pin);
         Some(UpstreamPlan {
             name: file.name.clone(),
             config,
@@ -180,11 +197,34 @@ impl Planner<'_> {
     }
 }
 
+/// A declaration with what the file says of it, instead of what the server says.
+fn overridden(mut spec: ToolSpec, tool: &Override) -> ToolSpec {
+    if let Some(description) = &tool.description {
+        spec = spec.description(description.trim());
+    }
+    if let Some(title) = &tool.title {
+        spec = spec.title(title);
+    }
+    for (hint, set) in [
+        (tool.read_only, ToolSpec::read_only as fn(ToolSpec, bool) -> ToolSpec),
+        (tool.destructive, ToolSpec::destructive),
+        (tool.idempotent, ToolSpec::idempotent),
+        (tool.open_world, ToolSpec::open_world),
+    ] {
+        if let Some(hint) = hint {
+            spec = set(spec, hint);
+        }
+    }
+    spec
+}
+
 /// What of a section makes the connection.
 fn connection(file: &Mcp) -> Mcp {
     Mcp {
         prefix: String::new(),
         tools: None,
+        pin: false,
+        overrides: Table::new(),
         auth: None,
         roles: Vec::new(),
         timeout: None,
@@ -212,7 +252,7 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::{Arc, Mutex};
 
-    use platools::{CancellationToken, Platools, Tool, ToolCall, ToolOutput, ToolSpec};
+    use platools::{CancellationToken, Platools, Tool, ToolCall, ToolOutput};
     use platools_mcp::McpServer;
 
     use super::*;

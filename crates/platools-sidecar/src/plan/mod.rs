@@ -7,6 +7,7 @@ mod address;
 mod argument;
 mod backend;
 mod client;
+mod code;
 mod command;
 mod entity;
 mod files;
@@ -17,6 +18,7 @@ mod mcp;
 #[cfg(not(feature = "otlp"))]
 mod no_traces;
 mod openapi;
+mod permissions;
 mod plato;
 mod proxy;
 mod session_tokens;
@@ -38,6 +40,7 @@ pub(crate) use self::files::Files;
 pub(crate) use self::fingerprint::Fingerprint;
 pub(crate) use self::listeners::AuthenticatorPlan;
 pub(crate) use self::mcp::UpstreamPlan;
+use self::permissions::Content;
 use self::proxy::ProxyPlan;
 pub(crate) use self::session_tokens::SessionTokensPlan;
 use crate::config::{
@@ -116,6 +119,9 @@ pub(crate) async fn plan(
         proxy: ProxyPlan::of_environment(),
         limits: limits(sections.entities.len()),
         schemas: HashMap::new(),
+        secret_variables: BTreeSet::new(),
+        inherited_variables: Vec::new(),
+        has_inline_secrets: false,
     };
     if let Some(proxy) = planner.file_proxy() {
         planner.proxy = proxy;
@@ -134,6 +140,9 @@ pub(crate) async fn plan(
     let traces = planner.traces();
     planner.log_level();
     planner.check_unused_backends();
+    planner.look_for_inherited_secrets();
+    let content = if planner.has_inline_secrets { Content::Secret } else { Content::Open };
+    planner.look_at_own_permissions(FilePath::new(file), content);
     planner.look_for_oversights(&tools, authenticator.is_some());
     let proxies = &planner.proxy.config;
     let proxy = (!proxies.is_direct()).then(|| proxies.describe());
@@ -178,6 +187,12 @@ struct Planner<'p> {
     limits: Limits,
     /// The schemas of arguments of documents, each compiled once.
     schemas: HashMap<[u8; 32], Arc<ArgumentSchema>>,
+    /// The variables that hold secrets.
+    secret_variables: BTreeSet<String>,
+    /// The variables that programs inherit, and where the file says so.
+    inherited_variables: Vec<(Path, String)>,
+    /// Whether a secret stands in the file itself.
+    has_inline_secrets: bool,
 }
 
 impl Planner<'_> {
@@ -203,17 +218,23 @@ impl Planner<'_> {
     }
 
     /// A path of the file, whose content the plan depends on.
-    fn file(&mut self, path: &FilePath) -> PathBuf {
+    fn file(&mut self, at: &Path, path: &FilePath) -> PathBuf {
         let path = self.folder.join(path);
         self.files.note(path.clone());
+        self.look_at_permissions(at, &path, Content::Open);
         path
+    }
+
+    /// Whether there is a directory of the file, or of the variable `PLATOOLS_STATE_DIR`.
+    fn has_state_dir(&self) -> bool {
+        state_dir(self.sections, self.folder).is_some()
     }
 
     /// The directory of the file, or of the variable `PLATOOLS_STATE_DIR`. Not created here: a check may run as another user.
     fn state_dir(&mut self) -> Option<PathBuf> {
         let at = Path::default().key("sidecar").key("state_dir");
         let Some(path) = &self.sections.sidecar.state_dir else {
-            return std::env::var_os("PLATOOLS_STATE_DIR").filter(|path| !path.is_empty()).map(PathBuf::from);
+            return state_dir(self.sections, self.folder);
         };
         if path.as_os_str().is_empty() {
             self.wrong(&at, "name a directory, or leave this key out");
@@ -222,13 +243,15 @@ impl Planner<'_> {
         let path = self.folder.join(path);
         if path.exists() && !path.is_dir() {
             self.wrong(&at, format!("`{}` is no directory", path.display()));
+        } else {
+            self.look_at_permissions(&at, &path, Content::Open);
         }
         Some(path)
     }
 
     /// The text of a file.
     fn read_file(&mut self, at: &Path, path: &FilePath) -> Option<String> {
-        let path = self.file(path);
+        let path = self.file(at, path);
         let text = disk::read_text(&path, MAX_FILE);
         let text = text.map_err(|error| format!("the file `{}` cannot be read: {error}", path.display()));
         self.noted(at, text)
@@ -238,10 +261,16 @@ impl Planner<'_> {
     fn secret_ref(&mut self, at: &Path, reference: &SecretRef) -> SecretRef {
         let reference = reference.within(self.folder);
         if reference.is_inline() {
+            self.has_inline_secrets = true;
             self.odd(at, "the secret itself stands in the file: write \"env:NAME\" or \"file:PATH\" instead");
         }
-        if let SecretRef::File(path) = &reference {
-            self.files.note(path.clone());
+        match &reference {
+            SecretRef::File(path) => {
+                self.files.note(path.clone());
+                self.look_at_permissions(at, path, Content::Secret);
+            }
+            SecretRef::Environment(name) => drop(self.secret_variables.insert(name.clone())),
+            SecretRef::Inline(_) => {}
         }
         reference
     }
@@ -318,6 +347,19 @@ impl Planner<'_> {
         }
     }
 
+    /// Programs that would get a secret that the file gives to something else.
+    fn look_for_inherited_secrets(&mut self) {
+        for (at, name) in std::mem::take(&mut self.inherited_variables) {
+            if self.secret_variables.contains(&name) {
+                let message = format!(
+                    "`{name}` is a secret of this file, which the program would get: leave it out, or write \
+                     `env.{name} = \"env:{name}\"` if it is meant to have it"
+                );
+                self.odd(&at, message);
+            }
+        }
+    }
+
     /// What is allowed and probably not meant, across sections.
     fn look_for_oversights(&mut self, tools: &[PlannedTool], is_authenticated: bool) {
         if tools.is_empty() && self.problems.is_empty() && self.sections.mcp.is_empty() {
@@ -338,6 +380,13 @@ impl Planner<'_> {
             )));
         }
     }
+}
+
+/// The directory of the file, or of the variable `PLATOOLS_STATE_DIR`.
+pub(crate) fn state_dir(sections: &Sections, folder: &FilePath) -> Option<PathBuf> {
+    let of_variable =
+        || std::env::var_os("PLATOOLS_STATE_DIR").filter(|path| !path.is_empty()).map(PathBuf::from);
+    sections.sidecar.state_dir.as_ref().map(|path| folder.join(path)).or_else(of_variable)
 }
 
 /// The limits of each of some entities, which share the memory that this process may have.

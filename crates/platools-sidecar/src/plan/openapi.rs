@@ -143,7 +143,7 @@ impl Planner<'_> {
                 let message = "the document is a file: certificates for the calls are the backend's, under `[backend.NAME]`";
                 self.wrong(&section.key("ca_file"), message);
             }
-            let path = self.file(&PathBuf::from(document));
+            let path = self.file(at, &PathBuf::from(document));
             let bytes = disk::read(&path, MAX_DOCUMENT)
                 .map_err(|error| format!("the file `{}` cannot be read: {error}", path.display()));
             return self.noted(at, bytes);

@@ -21,6 +21,7 @@ use super::view::View;
 use super::{ConfigFile, admin, logs, service};
 use crate::config::{Admin, ConfigError};
 use crate::plan::Plan;
+use crate::secrecy;
 use crate::traces::{Traces, TracesPlan};
 
 /// How often states are looked at.
@@ -83,12 +84,14 @@ pub enum SidecarError {
 /// is then, if that can be used; otherwise everything stays as it was, and the log says why.
 ///
 /// Logging is set up as the file says, unless the program has done so before. The limit of file descriptors is raised
-/// as far as it may be; programs that tools start have the one from before.
+/// as far as it may be; programs that tools start have the one from before. On Linux, other processes of the user can no
+/// longer read the variables and the memory of this one, nor are there core dumps (`PR_SET_DUMPABLE`).
 ///
 /// # Errors
 /// When the file cannot be used, an address cannot be listened on, or every entity is refused for good.
 pub async fn run(file: &Path) -> Result<(), SidecarError> {
     let mut signals = Signals::listen().map_err(SidecarError::Signals)?;
+    secrecy::hide();
     let descriptors = descriptors::raise();
     let mut file = Reader::new(ConfigFile::new(file));
     file.read();

@@ -41,10 +41,7 @@ impl ConfigFile {
         self.files.note(self.path.clone());
         let text =
             read(&self.path).map_err(|problem| ConfigError::new(&shown, vec![Problem::of_file(problem)]))?;
-        let folder =
-            self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        plan(&shown, &text, &folder, &mut self.clients, &mut self.files).await
+        plan(&shown, &text, &folder_of(&self.path), &mut self.clients, &mut self.files).await
     }
 
     /// Whether one of the files is another one than when it was read, or looked at here. Blocks its thread.
@@ -53,7 +50,17 @@ impl ConfigFile {
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
+/// Where the relative paths of a file begin.
+pub(crate) fn folder_of(file: &Path) -> PathBuf {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// Why it cannot be read, and what to do.
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     disk::read_text(path, MAX_FILE).map_err(|error| match error.kind() {
         ErrorKind::NotFound => {
             "there is no such file: name another one, or have `platools sidecar init` write one".to_owned()

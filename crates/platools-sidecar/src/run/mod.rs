@@ -36,7 +36,7 @@ mod upstreams;
 mod view;
 
 pub use self::daemon::{SidecarError, run};
-pub(crate) use self::file::ConfigFile;
+pub(crate) use self::file::{ConfigFile, folder_of, read as read_config};
 pub(crate) use self::fleet::open_state_dir;
 pub use self::local::Local;
 pub(crate) use self::logs::init_with as init_logging;

@@ -1,5 +1,7 @@
 //! The MCP servers of a file: started, kept, changed without losing a call.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::select_all;
 use platools::Tool;
 use platools::host::StateDir;
@@ -41,6 +43,9 @@ pub(crate) struct UpstreamView {
     /// The connection by a changed section, until it is up.
     #[serde(skip_serializing_if = "Option::is_none")]
     replacement: Option<ReplacementView>,
+    /// The tools that wait to be accepted, and what changed in each.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    withheld: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -198,7 +203,10 @@ impl Upstreams {
                 ReplacementView { state, problem }
             });
             let tools = running.upstream.tools().current().len();
-            UpstreamView { name: running.plan.name.clone(), state, tools, problem, replacement }
+            let withheld =
+                running.upstream.withheld().into_iter().map(|tool| (tool.name.clone(), tool.to_string()));
+            let (name, withheld) = (running.plan.name.clone(), withheld.collect());
+            UpstreamView { name, state, tools, problem, replacement, withheld }
         };
         self.running.iter().map(view).collect()
     }

@@ -360,3 +360,122 @@ async fn a_program_that_would_inherit_the_service_secret_is_remarked_upon() {
         assert!(remarked, "{section}: {warnings:?}");
     }
 }
+
+/// The warnings of a file.
+async fn warnings(file: &std::path::Path) -> Vec<String> {
+    let report = platools_sidecar::check(file).await.unwrap();
+    report.warnings.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test]
+async fn a_program_that_would_inherit_another_secret_is_remarked_upon() {
+    let folder = Folder::new();
+    for section in [
+        format!("{COMMAND}inherit_env = [\"PATH\"]\nenv.P = \"env:PATH\""),
+        format!("{MCP}command = \"true\"\ninherit_env = [\"PATH\"]\n{TOOL}headers.x = \"env:PATH\""),
+    ] {
+        let found = warnings(&folder.write("platools.toml", &section)).await;
+        let remarked = found.iter().any(|warning| {
+            warning.contains("`inherit_env`") && warning.contains("`PATH` is a secret of this file")
+        });
+        assert!(remarked, "{section}: {found:?}");
+    }
+    let found = warnings(&folder.write("platools.toml", format!("{COMMAND}inherit_env = [\"PATH\"]"))).await;
+    assert!(!found.iter().any(|warning| warning.contains("inherit_env")), "{found:?}");
+}
+
+#[tokio::test]
+async fn code_that_an_agent_would_write_is_refused_unless_it_is_meant() {
+    for line in [
+        "program = \"env\"\nargs = [\"sh\", \"-c\", \"{x}\"]",
+        "program = \"env\"\nargs = [\"{x}\"]",
+        "program = \"xargs\"\nargs = [\"sh\", \"-c\", \"{x}\"]",
+        "program = \"sh\"\nstdin = \"json\"",
+        "program = \"sh\"\nargs = [\"{x}\"]",
+        "program = \"sed\"\nargs = [\"-e\", \"{x}\"]",
+    ] {
+        let text = format!("[[tool.command]]\nname = \"c\"\n{line}");
+        let found = problems(&text).await;
+        assert!(
+            found.iter().any(|problem| problem.contains("write `allow_code = true`")),
+            "{line}: {found:?}"
+        );
+        assert_eq!(problems(&format!("{text}\nallow_code = true")).await, [""; 0]);
+    }
+    let listed = "[[tool.command]]\nname = \"c\"\nprogram = \"env\"\nargs = [\"{x}\"]\n\
+                  arguments.x = { enum = [\"true\", \"false\"] }";
+    assert_eq!(problems(listed).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn files_that_others_may_change_or_secrets_that_they_may_read_are_remarked_upon() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = Folder::new();
+    let set = |name: &str, mode: u32| {
+        std::fs::set_permissions(folder.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    folder.write("key", "s3cret");
+    folder.write("schema.json", "{\"properties\": {\"id\": {}}, \"required\": [\"id\"]}");
+    std::fs::create_dir(folder.path("open")).unwrap();
+    let text = format!("{TOOL}bearer = \"file:key\"\nschema_file = \"schema.json\"\n");
+    let file = folder.write("platools.toml", &text);
+    for (name, mode, part) in [
+        ("platools.toml", 0o664, "platools.toml`: its group may change it: `chmod g-w,o-w "),
+        ("platools.toml", 0o646, "platools.toml`: everybody on this machine may change it"),
+        ("key", 0o620, "line 4: `bearer` of [[tool.http]] `t`: `"),
+        ("key", 0o620, "key`: its group may change it: `chmod g-w,o-rwx "),
+        ("key", 0o604, "key`: everybody on this machine may read it: `chmod"),
+        (
+            "key",
+            0o606,
+            "key`: everybody on this machine may change it, and everybody on this machine may read it",
+        ),
+        ("schema.json", 0o666, "schema.json`: everybody on this machine may change it"),
+    ] {
+        for closed in ["platools.toml", "schema.json"] {
+            set(closed, 0o644);
+        }
+        set("key", 0o640);
+        let found = warnings(&file).await;
+        assert!(!found.iter().any(|warning| warning.contains("may")), "{found:?}");
+        set(name, mode);
+        let found = warnings(&file).await;
+        assert!(found.iter().any(|warning| warning.contains(part)), "{name} {mode:o}: {found:?}");
+    }
+    set("schema.json", 0o644);
+    let inline = folder.write("platools.toml", text.replace("file:key", "s3cret"));
+    set("platools.toml", 0o644);
+    let found = warnings(&inline).await;
+    assert!(
+        found.iter().any(|warning| warning.contains("everybody on this machine may read it")),
+        "{found:?}"
+    );
+
+    std::fs::rename(folder.path("key"), folder.path("open/key")).unwrap();
+    let file = folder.write("platools.toml", text.replace("file:key", "file:open/key"));
+    set("open/key", 0o600);
+    for (mode, is_remarked) in [(0o777, true), (0o1777, false), (0o755, false)] {
+        set("open", mode);
+        let found = warnings(&file).await;
+        assert_eq!(found.iter().any(|warning| warning.contains("may replace")), is_remarked, "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn pins_need_a_directory_and_overrides_a_tool_that_is_taken() {
+    let section = format!("{MCP}command = \"true\"\npin = true");
+    if std::env::var_os("PLATOOLS_STATE_DIR").is_none() {
+        says(&section, "write `state_dir` under `[sidecar]`").await;
+    }
+    assert_eq!(problems(&format!("{section}\n[sidecar]\nstate_dir = \"state\"")).await, [""; 0]);
+    let folder = Folder::new();
+    let text = format!("{MCP}command = \"true\"\ntools = [\"a\"]\noverrides.b = {{ read_only = true }}");
+    let found = warnings(&folder.write("platools.toml", text)).await;
+    assert!(found.iter().any(|warning| warning.contains("`b` is not one of the `tools`")), "{found:?}");
+    says(
+        &format!("{MCP}command = \"true\"\noverrides.b = {{ readonly = true }}"),
+        "did you mean `read_only`?",
+    )
+    .await;
+}

@@ -14,6 +14,7 @@ mod commands;
 mod hostile;
 mod identity;
 mod late;
+mod left_behind;
 mod mcp;
 mod nginx;
 mod openapi;

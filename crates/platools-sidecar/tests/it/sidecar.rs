@@ -141,6 +141,20 @@ impl Running {
         Self::launch(Command::new(std::env::current_exe().unwrap()), file, folder, variables)
     }
 
+    /// The same, started by another program.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn start_by(
+        program: &str,
+        arguments: &[&str],
+        file: &Path,
+        folder: &Folder,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).arg(std::env::current_exe().unwrap());
+        Self::launch(command, file, folder, variables)
+    }
+
     /// The same with few file descriptors: `soft` at first, and `hard` at most.
     pub(crate) fn start_limited(file: &Path, folder: &Folder, soft: usize, hard: usize) -> Self {
         let mut shell = Command::new("sh");
