@@ -1,7 +1,7 @@
 //! The budget for answers: counts the bytes of answers in memory, so that a burst of large answers is slowed down and bounded.
 //!
-//! Two bounds, both of [`Limits`]. While the *unsent* answers exceed the first, no further call starts; calls that run
-//! meanwhile still finish. Beyond the second, which also counts answers that were sent and not proven to have arrived, an
+//! Two bounds, both of [`Limits`]. While the *unsent* answers exceed the first, no further call starts, and those that
+//! wait in a handler are held back for up to 5 s; then they still finish. Beyond the second, which also counts answers that were sent and not proven to have arrived, an
 //! answer is replaced by a short error, and that error always has room.
 
 use std::sync::Arc;

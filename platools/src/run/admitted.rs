@@ -51,7 +51,11 @@ pub(crate) struct Finished {
 }
 
 /// The rest of a call after its first step. Not polled yet.
-pub(crate) type Rest = BoxFuture<'static, Finished>;
+pub(super) struct Rest {
+    pub(super) running: BoxFuture<'static, Finished>,
+    /// Whether the handler goes on only when it is polled. The result of one with a thread of its own takes memory already.
+    pub(super) is_async: bool,
+}
 
 impl Admitted {
     /// The id of the call.
@@ -139,8 +143,9 @@ impl Admitted {
     /// `now` is the time at which the step begins, and afterwards the time at which it ended. Never panics.
     pub(super) fn step(self, now: &mut Instant, context: &mut Context<'_>) -> Result<Finished, Rest> {
         let lost = Lost::new(&self);
+        let is_async = matches!(self.entry.tool.handler(), Handler::Async(_));
         match catch_unwind(AssertUnwindSafe(|| self.unguarded_step(now, context))) {
-            Ok(stepped) => stepped.map_err(|rest| lost.guard(rest).boxed()),
+            Ok(stepped) => stepped.map_err(|rest| Rest { running: lost.guard(rest).boxed(), is_async }),
             Err(_panic) => {
                 *now = Instant::now();
                 Ok(lost.finished())

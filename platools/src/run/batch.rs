@@ -19,17 +19,22 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::admitted::{Admitted, Finished, Rest};
 use super::watch::{Rescue, Watch};
 
 /// The expected total duration up to which calls share a batch.
 const BUDGET: Duration = Duration::from_micros(500);
+
+/// How long a call that has begun is held back at most, in all. It may hold what others wait for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Takes finished calls.
 pub(crate) trait Sink: Send + Sync + 'static {
@@ -225,20 +230,48 @@ impl<S: Sink> Alone<S> {
     }
 
     /// Runs the rest of a call.
-    async fn go_on(self, mut rest: Rest) {
+    async fn go_on(self, Rest { mut running, is_async }: Rest) {
         let wake = WakeAnother::here();
+        let left = if is_async { LONGEST_PAUSE } else { Duration::ZERO };
+        let mut pause = Pause { sink: &*self.sink, left, waiting: None };
         let finished = std::future::poll_fn(|context| {
+            ready!(pause.poll(context));
             let _watched = self.watch.begin(Arc::clone(&wake));
-            rest.as_mut().poll(context)
+            running.as_mut().poll(context)
         });
         let finished = finished.await;
         // The handler's values are dropped before its result becomes visible.
-        drop(rest);
+        drop(running);
         self.hand_over(finished);
     }
 
     fn hand_over(&self, finished: Finished) {
         self.sink.finished(&mut vec![finished]);
+    }
+}
+
+/// Holds a call back while too many answers wait to be sent: it may be about to end with another one.
+struct Pause<'a, S> {
+    sink: &'a S,
+    /// How much longer the call may be held back, in all.
+    left: Duration,
+    waiting: Option<(Instant, BoxFuture<'a, ()>)>,
+}
+
+impl<S: Sink> Pause<'_, S> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let (since, room) = match &mut self.waiting {
+            Some(waiting) => waiting,
+            None if self.left.is_zero() || !self.sink.is_full() => return Poll::Ready(()),
+            None => {
+                let room = timeout(self.left, self.sink.has_room()).map(drop);
+                self.waiting.insert((Instant::now(), room.boxed()))
+            }
+        };
+        ready!(room.as_mut().poll(context));
+        self.left = self.left.saturating_sub(since.elapsed());
+        self.waiting = None;
+        Poll::Ready(())
     }
 }
 
@@ -263,7 +296,6 @@ mod tests {
 
     use tokio::sync::{mpsc, oneshot, watch};
     use tokio::task::yield_now;
-    use tokio::time::timeout;
 
     use super::*;
     use crate::caller::CallContext;
@@ -386,6 +418,33 @@ mod tests {
         bench.push(None, async { "runs" });
         tokio::time::sleep(Limits::default().call_timeout).await;
         assert_eq!(next(&mut answers).await, ["timed out after 28 s"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_begun_goes_on_when_there_is_room_or_after_a_while_in_all() {
+        let (mut bench, mut answers) = bench();
+        let tick = Duration::from_millis(1);
+        let waits = |name| async move {
+            tokio::time::sleep(tick).await;
+            tokio::time::sleep(tick).await;
+            name
+        };
+        bench.push(None, waits("first"));
+        yield_now().await;
+        bench.full.send_replace(true);
+        tokio::time::sleep(LONGEST_PAUSE / 2).await;
+        bench.full.send_replace(false);
+        let room = Instant::now();
+        assert_eq!(next(&mut answers).await, ["first"]);
+        assert!(room.elapsed() <= 2 * tick, "{:?}", room.elapsed());
+
+        bench.push(None, waits("second"));
+        yield_now().await;
+        bench.full.send_replace(true);
+        let full = Instant::now();
+        assert_eq!(next(&mut answers).await, ["second"]);
+        let held_back = full.elapsed();
+        assert!((LONGEST_PAUSE..LONGEST_PAUSE + 4 * tick).contains(&held_back), "{held_back:?}");
     }
 
     #[tokio::test]

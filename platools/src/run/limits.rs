@@ -24,10 +24,11 @@ pub struct Limits {
     /// Default: 256.
     pub max_blocking: usize,
     /// Total size of the unsent answers, in bytes, from which no further call starts: a platform that reads slowly slows
-    /// the calls down. Default: 64 MiB.
+    /// the calls down. An asynchronous handler that waits goes on a little later then, by at most 5 s in all.
+    /// Default: 64 MiB.
     pub max_unsent_bytes: usize,
     /// Maximum total size of the answers in memory, in bytes; beyond it, the answer of a call that ends is replaced by an
-    /// error. Only many calls that end at once get there. Default: 192 MiB.
+    /// error. Only many calls that end while the platform reads nothing get there. Default: 192 MiB.
     pub max_kept_bytes: usize,
     /// Maximum duration of a call from its arrival, waiting included. A tool's own timeout may end it earlier. Default:
     /// 28 s, since the platform waits 30 s.
