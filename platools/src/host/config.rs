@@ -185,22 +185,10 @@ impl HostConfig {
             ("connect_timeout", self.connect_timeout),
             ("shutdown_grace", self.shutdown_grace),
             ("identity_ttl", self.identity_ttl),
-            ("limits.call_timeout", self.limits.call_timeout),
         ] {
-            if value > LONGEST {
-                return Err(ConfigError::Setting { setting, expected: "at most 24 h" });
-            }
+            check_duration(setting, value)?;
         }
-        // Below it, a host could not even send errors.
-        if self.limits.max_unsent_bytes < LEAST_UNSENT {
-            let setting = "limits.max_unsent_bytes";
-            return Err(ConfigError::Setting { setting, expected: "at least 64 KiB" });
-        }
-        if self.limits.max_kept_bytes < self.limits.max_unsent_bytes {
-            let (setting, expected) = ("limits.max_kept_bytes", "at least `limits.max_unsent_bytes`");
-            return Err(ConfigError::Setting { setting, expected });
-        }
-        Ok(())
+        check_limits(&self.limits)
     }
 
     /// Reads the environment variables through `lookup`.
@@ -268,6 +256,25 @@ impl HostConfig {
         }
         Ok(config)
     }
+}
+
+fn check_duration(setting: &'static str, value: Duration) -> Result<(), ConfigError> {
+    if value > LONGEST { Err(ConfigError::Setting { setting, expected: "at most 24 h" }) } else { Ok(()) }
+}
+
+/// Checks the limits with which a host starts, and those that it gets later.
+pub(super) fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
+    check_duration("limits.call_timeout", limits.call_timeout)?;
+    // Below it, a host could not even send errors.
+    if limits.max_unsent_bytes < LEAST_UNSENT {
+        let setting = "limits.max_unsent_bytes";
+        return Err(ConfigError::Setting { setting, expected: "at least 64 KiB" });
+    }
+    if limits.max_kept_bytes < limits.max_unsent_bytes {
+        let (setting, expected) = ("limits.max_kept_bytes", "at least `limits.max_unsent_bytes`");
+        return Err(ConfigError::Setting { setting, expected });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -149,8 +149,8 @@ pub(super) async fn drive(
     let mut status = Status::new(Arc::clone(&shared), state);
     let ended = stay_connected(&shared, &mut status, secret).await;
     let memory = shared.intake.verifier().memory();
-    // Handles may keep the memory until the process ends. Another host of this process goes on with it, though.
-    if memory.is_stored() && Arc::strong_count(memory) == 1 {
+    // Handles may keep the memory until the process ends.
+    if memory.is_stored() {
         let shared = Arc::clone(&shared);
         let stored = tokio::task::spawn_blocking(move || shared.intake.verifier().memory().mark_stopped());
         if timeout(FAREWELL, stored).await.is_err() {
@@ -167,6 +167,7 @@ async fn stay_connected(
     status: &mut Status,
     mut secret: Secret,
 ) -> Result<(), HostError> {
+    shared.succession.begin();
     let mut take_over = shared.take_over.subscribe();
     if let Some(coordinator) = &shared.coordinator {
         coordinator.attach(Gateway::new(shared));
@@ -185,6 +186,8 @@ async fn stay_connected(
             retire(shared, status).await;
             return Ok(());
         }
+        // Requests are for the stand-by that follows this connection, if one does.
+        take_over.mark_unchanged();
         let ending = connect(shared, status, &secret).await;
         if ending == Ending::Superseded && shared.succession.has_successor() {
             retire(shared, status).await;
@@ -194,12 +197,14 @@ async fn stay_connected(
         let about_secret = matches!(ending, Ending::SecretRotated | Ending::SecretRefused);
         let new_secret = about_secret && refresh(shared, &mut secret).await;
         if status.welcomed_at.is_some() {
-            status.predecessor_may_be_open = !matches!(ending, Ending::GoingAway | Ending::SecretRotated);
+            // The platform has seen the end of a connection that it closed.
+            status.predecessor_may_be_open = !matches!(
+                ending,
+                Ending::Closed(_) | Ending::GoingAway | Ending::SecretRotated | Ending::SecretRefused
+            );
         }
         let lasted = status.welcomed_at.map_or(Duration::ZERO, |at| at.elapsed());
         report(shared, &ending);
-        // Before the state is published, so that no request after it is missed.
-        take_over.mark_unchanged();
         match status.on(Event::Ended { ending, new_secret, lasted }) {
             Action::Continue | Action::Dial => {}
             Action::Wait(wait) => {
@@ -441,7 +446,7 @@ fn report(shared: &Shared, ending: &Ending) {
     observe::disconnected();
     shared.events.tell(HostEvent::Disconnected { reason: ending.to_string() });
     match ending {
-        Ending::Lost(why) => tracing::warn!("disconnected: {why}"),
+        Ending::Lost(why) | Ending::Closed(why) => tracing::warn!("disconnected: {why}"),
         Ending::UpgradeRefused(why) => tracing::error!("disconnected: {why}"),
         Ending::GoingAway => tracing::info!("disconnected: the platform is being deployed"),
         Ending::Superseded => tracing::warn!(

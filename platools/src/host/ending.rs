@@ -7,8 +7,10 @@ use crate::wire::close;
 /// The way in which a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// The network failed, or the close has no specific meaning. The text is for the log.
+    /// The network failed. The text is for the log.
     Lost(String),
+    /// The platform closed the connection, which has no specific meaning. The text is for the log.
+    Closed(String),
     /// The platform is being deployed.
     GoingAway,
     /// Another process connected as the same entity and environment.
@@ -30,7 +32,7 @@ pub(super) enum Ending {
 impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Lost(why) | Self::UpgradeRefused(why) => why,
+            Self::Lost(why) | Self::Closed(why) | Self::UpgradeRefused(why) => why,
             Self::GoingAway => "the platform is being deployed",
             Self::Superseded => "another process connected as the same entity and environment",
             Self::SecretRotated => "the secret was regenerated",
@@ -61,13 +63,13 @@ pub(super) fn of_close(code: Option<u16>, reason: &str, error: Option<&str>) -> 
         Some(close::REFUSED) => {
             // Some platforms state the reason only in the preceding `error` frame.
             let why = if reason.is_empty() { error.unwrap_or_default() } else { reason };
-            of_refusal(why).unwrap_or_else(|| Ending::Lost(format!("refused: {}", quote(why))))
+            of_refusal(why).unwrap_or_else(|| Ending::Closed(format!("refused: {}", quote(why))))
         }
         Some(close::ROTATED) => Ending::SecretRotated,
         Some(close::GOING_AWAY) => Ending::GoingAway,
         Some(close::NORMAL) if reason == close::SUPERSEDED => Ending::Superseded,
-        Some(code) => Ending::Lost(format!("closed with {code} {}", quote(reason))),
-        None => Ending::Lost("closed without a code".to_owned()),
+        Some(code) => Ending::Closed(format!("closed with {code} {}", quote(reason))),
+        None => Ending::Closed("closed without a code".to_owned()),
     }
 }
 
@@ -105,10 +107,10 @@ mod tests {
             (Some(4001), "secret rotated; reconnect with new secret", Ending::SecretRotated),
             (Some(1000), "superseded by new connection", Ending::Superseded),
             (Some(1001), "server shutting down", Ending::GoingAway),
-            (Some(1000), "", Ending::Lost("closed with 1000 and no reason".to_owned())),
-            (Some(1011), "oops", Ending::Lost("closed with 1011 \"oops\"".to_owned())),
-            (Some(1008), "something new", Ending::Lost("refused: \"something new\"".to_owned())),
-            (None, "", Ending::Lost("closed without a code".to_owned())),
+            (Some(1000), "", Ending::Closed("closed with 1000 and no reason".to_owned())),
+            (Some(1011), "oops", Ending::Closed("closed with 1011 \"oops\"".to_owned())),
+            (Some(1008), "something new", Ending::Closed("refused: \"something new\"".to_owned())),
+            (None, "", Ending::Closed("closed without a code".to_owned())),
         ];
         for (code, reason, ending) in rows {
             assert_eq!(of_close(code, reason, None), ending);
@@ -116,7 +118,7 @@ mod tests {
         let error = Some("Missing Authorization: Bearer <secret>");
         let ending = Ending::Misconfigured(Misconfiguration::SecretNotSent);
         assert_eq!(of_close(Some(1008), "", error), ending, "the reason is in the error frame");
-        let other = Ending::Lost("refused: \"rate limited\"".to_owned());
+        let other = Ending::Closed("refused: \"rate limited\"".to_owned());
         assert_eq!(of_close(Some(1008), "rate limited", error), other, "a reason of its own counts");
     }
 }

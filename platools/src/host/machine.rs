@@ -3,7 +3,7 @@
 //! ```text
 //!              ┌──────────────── wait over ────────────────┐
 //!              ▼                                           │
-//! Connecting ─ open ─► Authenticating ─ welcome ─► Active ─┤ ended
+//! Connecting ─ open ─► Authenticating ─ welcome ─► Active ─┤ ended, after Superseded or not
 //!      │                     │                             ▼
 //!      └───── ended ─────────┴──────────────► BackingOff / Standby / Fatal
 //!
@@ -26,6 +26,8 @@ pub enum HostState {
     Authenticating,
     /// Connected: calls are answered.
     Active,
+    /// Another process took the connection over; running calls are still answered on it.
+    Superseded,
     /// The connection was lost; waiting before the next attempt.
     BackingOff,
     /// Another process is connected as this entity and environment; this one waits.
@@ -52,6 +54,7 @@ impl HostState {
             Self::Connecting => "connecting",
             Self::Authenticating => "authenticating",
             Self::Active => "active",
+            Self::Superseded => "superseded",
             Self::BackingOff => "backing off",
             Self::Standby => "standby",
             Self::Draining => "draining",
@@ -78,6 +81,8 @@ pub(super) enum Event {
     Lasted,
     /// The connection ended, `lasted` after its welcome. `new_secret`: the source now returns a different secret.
     Ended { ending: Ending, new_secret: bool, lasted: Duration },
+    /// The platform closes the connection in favour of another process.
+    Superseded,
     /// Another process holds the connection.
     StoodBy,
     /// The wait is over.
@@ -164,6 +169,7 @@ impl Machine {
                 self.failures = 0;
                 Action::Continue
             }
+            Event::Superseded if !draining => self.go(HostState::Superseded, Action::Continue),
             Event::StoodBy if !draining => self.go(HostState::Standby, Action::Continue),
             Event::WaitOver if !draining => self.go(HostState::Connecting, Action::Dial),
             Event::Shutdown => self.go(HostState::Draining, Action::Continue),
@@ -176,7 +182,7 @@ impl Machine {
                 (_, Action::Dial) if draining => Action::Dial,
                 (state, action) => self.go(state, action),
             },
-            Event::Opened | Event::StoodBy | Event::WaitOver => Action::Continue,
+            Event::Opened | Event::Superseded | Event::StoodBy | Event::WaitOver => Action::Continue,
         }
     }
 
@@ -220,6 +226,7 @@ impl Machine {
                 (HostState::Standby, Action::Wait(wait))
             }
             Ending::Lost(_)
+            | Ending::Closed(_)
             | Ending::Superseded
             | Ending::SecretRotated
             | Ending::SecretRefused

@@ -212,19 +212,20 @@ impl HostHandle {
     }
 
     /// Takes the connection back from the process that superseded this host: a host that stands by dials at once,
-    /// which evicts the other one. The other one then stands by in turn and comes back after 30 to 60 s, unless it is
+    /// which evicts the other one; one that still answers calls on the old connection dials when they are answered. The other one then stands by in turn and comes back after 30 to 60 s, unless it is
     /// stopped meanwhile.
     ///
     /// Use it when the other process is known to be gone or unwanted. A host that stands by cannot find that out, since
     /// dialling evicts, so it waits.
     ///
-    /// Returns whether the host stood by. With a [`Coordinator`], which decides who may dial, it does nothing.
+    /// Returns whether the host is superseded or stands by. With a [`Coordinator`], which decides who may dial, it does nothing.
     pub fn take_over(&self) -> bool {
-        let stands_by = self.state() == HostState::Standby && self.shared.coordinator.is_none();
-        if stands_by {
+        let is_superseded = matches!(self.state(), HostState::Superseded | HostState::Standby);
+        let takes_over = is_superseded && self.shared.coordinator.is_none();
+        if takes_over {
             self.shared.take_over.send_modify(|requests| *requests += 1);
         }
-        stands_by
+        takes_over
     }
 
     /// Subscribes to the events of the host, from now on.
@@ -240,6 +241,9 @@ impl HostHandle {
     /// Changes the limits of the running host, all but [`call_timeout`](Limits::call_timeout). Calls in flight go on; if
     /// there are more of them than allowed now, further ones wait. Needs a tokio runtime.
     ///
+    /// # Errors
+    /// When a limit is out of its range, as for [`Platools::build`]; then nothing changes.
+    ///
     /// ```
     /// # use platools::{Platools, run::Limits};
     /// # #[tokio::main(flavor = "current_thread")]
@@ -247,13 +251,15 @@ impl HostHandle {
     /// # let host = Platools::builder().url("ws://127.0.0.1:9/?entity=a").secret("0123456789abcdef").tools([]).build()?;
     /// let mut limits = Limits::default();
     /// limits.max_running = 16;
-    /// host.handle().set_limits(&limits);
+    /// host.handle().set_limits(&limits)?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn set_limits(&self, limits: &Limits) {
+    pub fn set_limits(&self, limits: &Limits) -> Result<(), ConfigError> {
+        config::check_limits(limits)?;
         self.shared.dispatcher().set_limits(limits);
         self.shared.outbox.set_limits(limits);
+        Ok(())
     }
 
     /// Shuts the host down gracefully, like SIGTERM, and waits until it has stopped.

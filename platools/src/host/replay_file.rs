@@ -1,4 +1,4 @@
-//! The memory of nonces in the state directory: one file for each entity and environment.
+//! The memory of nonces in the state directory: one file for each platform, entity and environment.
 //!
 //! Only one process may use a file. The hosts of one process share it, and then their memory as well: a host that
 //! replaces another one refuses what the other has run.
@@ -93,7 +93,8 @@ pub(super) fn open(
     // The platform's default.
     let environment = url.environment().unwrap_or_else(|| "dev".to_owned());
     let part = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    let base = format!("replay-{}@{}", part(&entity), part(&environment));
+    let platform = part(&format!("{}:{}", url.host(), url.port()));
+    let base = format!("replay-{}@{}@{platform}", part(&entity), part(&environment));
     let name = format!("{base}.json");
     let directory = StateDir::open(path)?;
     let failed = |problem: String| ConfigError::StateDir { path: path.to_owned(), problem };
@@ -166,8 +167,8 @@ mod tests {
         assert!(others.iter().all(|other| !Arc::ptr_eq(&first, other)));
         let expected =
             ["replay-..%2F..%2Fx%40y@dev", "replay-@dev", "replay-orders@dev", "replay-orders@prod"];
-        let expected: Vec<_> =
-            expected.iter().flat_map(|name| [format!("{name}.json"), format!("{name}.lock")]).collect();
+        let files_of = |name| ["json", "lock"].map(|kind| format!("{name}@127.0.0.1%3A1.{kind}"));
+        let expected: Vec<_> = expected.iter().flat_map(files_of).collect();
         assert_eq!(files(&folder), expected);
     }
 
@@ -175,7 +176,8 @@ mod tests {
     fn a_file_that_another_process_uses_is_refused_and_free_afterwards() {
         let folder = folder();
         // A lock belongs to the open file, so that this one counts as another process.
-        let other = StateDir::open(&folder.0).unwrap().lock("replay-orders@dev.lock").unwrap().unwrap();
+        let other =
+            StateDir::open(&folder.0).unwrap().lock("replay-orders@dev@127.0.0.1%3A1.lock").unwrap().unwrap();
         for _ in 0..2 {
             let error = open(&folder, "entity=orders").unwrap_err().to_string();
             assert!(error.contains("in use by another process for entity `orders`"), "{error}");
@@ -183,11 +185,12 @@ mod tests {
         }
         drop(other);
         open(&folder, "entity=orders").unwrap();
-        std::fs::remove_file(folder.0.join("replay-orders@dev.json")).unwrap();
-        std::fs::create_dir(folder.0.join("replay-orders@dev.json")).unwrap();
+        std::fs::remove_file(folder.0.join("replay-orders@dev@127.0.0.1%3A1.json")).unwrap();
+        std::fs::create_dir(folder.0.join("replay-orders@dev@127.0.0.1%3A1.json")).unwrap();
         let error = open(&folder, "entity=orders").unwrap_err().to_string();
         assert!(
-            error.contains("`replay-orders@dev.json`") && error.contains("read and write access"),
+            error.contains("`replay-orders@dev@127.0.0.1%3A1.json`")
+                && error.contains("read and write access"),
             "{error}"
         );
     }
@@ -201,7 +204,8 @@ mod tests {
         let handle = host.handle();
         let running = tokio::spawn(host.run_until(std::future::pending()));
         let has_nonces = || {
-            let state = std::fs::read_to_string(folder.0.join("replay-orders@dev.json")).unwrap();
+            let state =
+                std::fs::read_to_string(folder.0.join("replay-orders@dev@127.0.0.1%3A1.json")).unwrap();
             !state.contains(r#""nonces":null"#)
         };
         assert!(!has_nonces());
@@ -212,6 +216,22 @@ mod tests {
         let again = open(&folder, "entity=orders").unwrap();
         assert!(!has_nonces());
         drop((again, handle));
+        assert!(has_nonces());
+    }
+
+    #[test]
+    fn the_nonces_are_stored_when_the_last_of_the_hosts_has_stopped() {
+        let folder = folder();
+        let has_nonces = || {
+            let state =
+                std::fs::read_to_string(folder.0.join("replay-orders@dev@127.0.0.1%3A1.json")).unwrap();
+            !state.contains(r#""nonces":null"#)
+        };
+        let (first, second) =
+            (open(&folder, "entity=orders").unwrap(), open(&folder, "entity=orders").unwrap());
+        first.mark_stopped();
+        assert!(!has_nonces(), "the other one runs");
+        second.mark_stopped();
         assert!(has_nonces());
     }
 

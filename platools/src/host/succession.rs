@@ -14,6 +14,8 @@ use super::{HostHandle, HostState, Shared};
 #[derive(Debug)]
 pub(super) struct Succession {
     successor: watch::Sender<Option<HostHandle>>,
+    /// Whether this host runs, or has run.
+    has_begun: watch::Sender<bool>,
     /// Whether the successor has the connection, for good.
     is_retired: AtomicBool,
     predecessors: Mutex<Vec<watch::Receiver<HostState>>>,
@@ -24,6 +26,7 @@ impl Default for Succession {
     fn default() -> Self {
         Self {
             successor: watch::Sender::new(None),
+            has_begun: watch::Sender::new(false),
             is_retired: AtomicBool::new(false),
             predecessors: Mutex::default(),
             has_predecessor_left: AtomicBool::new(false),
@@ -37,7 +40,12 @@ impl HostHandle {
     ///
     /// This host stays connected until the other is. When the platform closes this connection in favour of the other, or
     /// when this host would have to dial again, it stops: [`Host::run`](super::Host::run) returns `Ok`. Its running calls
-    /// finish, and the other host sends their answers. If the other host fails for good, this one goes on as before.
+    /// finish, and the other host sends their answers. If the other host fails for good, or never runs, this one goes on
+    /// as before.
+    ///
+    /// The other host knows the nonces of this one, so that no call of before runs again. Only where it has a
+    /// [`state_dir`](super::HostConfig::state_dir) that this one has not, it refuses what may have been signed before its
+    /// start instead.
     ///
     /// ```no_run
     /// # async fn example(old: platools::HostHandle, new: platools::Host) {
@@ -56,9 +64,18 @@ impl HostHandle {
         if is_possible {
             let predecessors = &new.succession.predecessors;
             predecessors.lock().unwrap_or_else(PoisonError::into_inner).push(self.state.clone());
+            new.intake.verifier().share_memory(old.intake.verifier());
             old.succession.successor.send_replace(Some(successor.clone()));
         }
         is_possible
+    }
+}
+
+impl HostHandle {
+    /// Whether the host was started and has not ended, in whatever way.
+    fn runs(&self) -> bool {
+        let is_dropped = self.state.has_changed().is_err();
+        *self.shared.succession.has_begun.borrow() && !self.state().is_final() && !is_dropped
     }
 }
 
@@ -74,14 +91,19 @@ impl Shared {
 }
 
 impl Succession {
-    /// The last of the successors, unless it has failed: a successor may have handed over in turn.
+    /// Notes that the host runs.
+    pub(super) fn begin(&self) {
+        self.has_begun.send_replace(true);
+    }
+
+    /// The last of the successors, unless it does not run: a successor may have handed over in turn.
     fn heir(&self) -> Option<HostHandle> {
         let mut heir = self.successor.borrow().clone()?;
         while heir.shared.succession.is_retired.load(Ordering::Acquire) {
             let next = heir.shared.succession.successor.borrow().clone()?;
             heir = next;
         }
-        (!heir.state().is_final()).then_some(heir)
+        heir.runs().then_some(heir)
     }
 
     /// Whether a successor is connected or connects, so that this host must not dial again.
@@ -92,12 +114,25 @@ impl Succession {
     /// Waits until there is a successor.
     pub(super) async fn succeeded(&self) {
         let mut successor = self.successor.subscribe();
-        let is_there = |successor: &Option<HostHandle>| {
-            successor.as_ref().is_some_and(|successor| !successor.state().is_final())
-        };
-        if successor.wait_for(is_there).await.is_err() {
-            // The sender is this one's own.
-            std::future::pending::<()>().await;
+        loop {
+            let named = successor.borrow_and_update().clone();
+            let begins = async {
+                // The senders are kept by whoever is asked.
+                match &named {
+                    Some(named) => {
+                        let mut has_begun = named.shared.succession.has_begun.subscribe();
+                        let _ = has_begun.wait_for(|begun| *begun).await;
+                        if !named.runs() {
+                            std::future::pending::<()>().await;
+                        }
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = begins => return,
+                _ = successor.changed() => {}
+            }
         }
     }
 

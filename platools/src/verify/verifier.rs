@@ -1,6 +1,6 @@
 //! Verifies a call (protocol §6): signature, age, nonce and scope.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use super::memory::ReplayMemory;
@@ -53,6 +53,8 @@ use crate::wire::{CallFrame, RawEnvelope, Scope};
 pub struct Verifier {
     key: RwLock<SigningKey>,
     memory: Arc<ReplayMemory>,
+    /// The memory of another verifier, used instead.
+    shared: OnceLock<Arc<ReplayMemory>>,
     options: VerifierOptions,
 }
 
@@ -65,12 +67,20 @@ impl Verifier {
 
     /// Creates a verifier that shares this memory of nonces.
     pub(crate) fn with_memory(secret: &Secret, options: VerifierOptions, memory: Arc<ReplayMemory>) -> Self {
-        Self { key: RwLock::new(SigningKey::new(secret)), memory, options }
+        Self { key: RwLock::new(SigningKey::new(secret)), memory, shared: OnceLock::new(), options }
+    }
+
+    /// Uses the memory of another verifier from now on, unless this one's is stored. For a verifier that has accepted no
+    /// call yet.
+    pub(crate) fn share_memory(&self, other: &Self) {
+        if !self.memory.is_stored() {
+            let _ = self.shared.set(Arc::clone(other.memory()));
+        }
     }
 
     /// Returns the memory of nonces.
     pub(crate) fn memory(&self) -> &Arc<ReplayMemory> {
-        &self.memory
+        self.shared.get().unwrap_or(&self.memory)
     }
 
     /// Returns the options.
@@ -180,7 +190,7 @@ impl Verifier {
             return Err(Refusal::SignatureMismatch);
         }
         let Some(nonce) = nonce else { return Ok(()) };
-        self.memory.admit(nonce, timestamp, now, self.max_skew())
+        self.memory().admit(nonce, timestamp, now, self.max_skew())
     }
 
     fn check_skew(&self, timestamp: Microseconds, now: Microseconds) -> Result<(), Refusal> {
@@ -190,7 +200,7 @@ impl Verifier {
             return Err(Refusal::TimestampSkewExceeded { skew, ahead: timestamp > now, allowed });
         }
         // Checked again under the lock when the nonce is stored; checked here for the order of the reasons.
-        self.memory.check_age(timestamp, now, self.max_skew())
+        self.memory().check_age(timestamp, now, self.max_skew())
     }
 
     fn max_skew(&self) -> Microseconds {

@@ -175,6 +175,26 @@ async fn a_host_whose_successor_is_refused_stays() {
 }
 
 #[tokio::test]
+async fn a_host_whose_successor_does_not_run_yet_or_never_will_dials_again() {
+    let (platform, first) = connected().await;
+    for is_dropped in [true, false] {
+        let next = builder(&platform).build().unwrap();
+        assert!(first.handle.hand_over_to(&next.handle()));
+        let kept = (!is_dropped).then_some(next);
+        let registrations = platform.counters().registrations;
+        platform.faults().drop_connection().unwrap();
+        platform.wait_for_registrations(registrations + 1).await.unwrap();
+        assert_eq!(answer(&platform, "add", json!({"a": 1, "b": 2})).await, json!(3));
+        if let Some(next) = kept {
+            let next = Running::start(next);
+            next.reaches(HostState::Active).await;
+            first.ended().await.unwrap();
+            return;
+        }
+    }
+}
+
+#[tokio::test]
 async fn limits_change_while_calls_run() {
     let (platform, host) = connected().await;
     let platform = Arc::new(platform);
@@ -185,8 +205,12 @@ async fn limits_change_while_calls_run() {
     let long: Vec<_> = (0..3).map(|_| sleeping(500)).collect();
     until(|| host.handle.in_flight() == 3).await;
     let mut limits = Limits::default();
+    let mut nothing_fits = Limits::default();
+    nothing_fits.max_unsent_bytes = 0;
+    let problem = host.handle.set_limits(&nothing_fits).unwrap_err().to_string();
+    assert!(problem.contains("limits.max_unsent_bytes") && problem.contains("at least 64 KiB"), "{problem}");
     (limits.max_running, limits.max_waiting) = (1, 1);
-    host.handle.set_limits(&limits);
+    host.handle.set_limits(&limits).unwrap();
     // Three run already: one more waits, and the next has no place.
     let waiting = sleeping(0);
     until(|| host.handle.in_flight() == 4).await;
@@ -198,7 +222,7 @@ async fn limits_change_while_calls_run() {
     waiting.await.unwrap().into_result().unwrap();
     let one = sleeping(300);
     until(|| host.handle.in_flight() == 1).await;
-    host.handle.set_limits(&Limits::default());
+    host.handle.set_limits(&Limits::default()).unwrap();
     assert_eq!(answer(&platform, "add", json!({"a": 1, "b": 2})).await, json!(3));
     assert_eq!(host.handle.in_flight(), 1, "two run at the same time again");
     one.await.unwrap().into_result().unwrap();

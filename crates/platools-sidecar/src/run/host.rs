@@ -130,8 +130,11 @@ impl RunningHost {
     /// Changes the limits of its calls in place.
     pub(crate) fn set_limits(&mut self, entity: &EntityPlan) {
         if self.limits != entity.config.limits {
+            if let Err(error) = self.handle.set_limits(&entity.config.limits) {
+                tracing::error!(entity = self.name, "the limits stay as they were: {error}");
+                return;
+            }
             self.limits = entity.config.limits.clone();
-            self.handle.set_limits(&self.limits);
             tracing::info!(entity = self.name, "the limits are those of the file");
         }
     }

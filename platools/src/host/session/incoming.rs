@@ -47,7 +47,8 @@ impl Session<'_> {
                 let wait = throttled.retry_after.unwrap_or(REGISTER_AGAIN).min(LONGEST_THROTTLE);
                 tracing::warn!(?wait, "registration throttled by the platform, retrying later");
                 self.shared.events.tell(HostEvent::RegistrationThrottled { retry_after: wait });
-                self.timers.register = Some(Instant::now() + wait);
+                let until = Instant::now() + wait;
+                (self.timers.register, self.throttled_until) = (Some(until), Some(until));
                 return true;
             }
             Ok(Inbound::ToolHealthAlert(alert)) => {
@@ -86,7 +87,10 @@ impl Session<'_> {
             }
         }
         self.repeats.clear();
-        self.timers.register = retry_after.map(|wait| Instant::now() + wait);
+        // What has changed meanwhile is declared in its own time.
+        if self.changed.is_none() {
+            self.timers.register = retry_after.map(|wait| Instant::now() + wait);
+        }
         observe::registration_rejected();
         self.shared.set_registration(Registration::Rejected { reason: reason.clone() });
         self.shared.events.tell(HostEvent::RegistrationRejected { reason, retry_after });

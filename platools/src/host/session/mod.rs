@@ -68,6 +68,8 @@ pub(super) struct Session<'a> {
     repeats: VecDeque<Instant>,
     /// The time of the first undeclared change of the tools.
     changed: Option<Instant>,
+    /// When the platform takes declarations again.
+    throttled_until: Option<Instant>,
     /// The number of malformed frames.
     malformed: u64,
     /// The number of declarations that were refused one after the other.
@@ -133,6 +135,7 @@ impl<'a> Session<'a> {
             timers: Timers { welcome: Some(deadline), ..Timers::default() },
             repeats: VecDeque::new(),
             changed: None,
+            throttled_until: None,
             malformed: 0,
             rejections: 0,
             early: Vec::new(),
@@ -187,10 +190,9 @@ impl<'a> Session<'a> {
                         self.repeats.pop_front();
                     }
                     let latest = *self.changed.get_or_insert(now) + LONGEST_DEBOUNCE;
-                    let soon = (now + DEBOUNCE).min(latest);
-                    // A repeat may come sooner than planned; what waits for the platform's limit may not.
-                    let due = self.timers.register.filter(|due| self.repeats.front() != Some(due));
-                    self.timers.register = Some(due.map_or(soon, |due| due.max(soon)));
+                    // Sooner than a repetition or another attempt, but not than the platform allows.
+                    let soon = (now + DEBOUNCE).min(latest).max(self.throttled_until.unwrap_or(now));
+                    self.timers.register = Some(soon);
                 }
                 () = becomes(&mut lead, false), if shared.coordinator.is_some() => {
                     self.say_goodbye().await;

@@ -63,6 +63,11 @@ impl Outgoing {
         self.control.push_back(frame);
     }
 
+    /// Drops all frames but answers. A declaration of the tools would replace that of another process.
+    pub(super) fn keep_only_answers(&mut self) {
+        self.control.clear();
+    }
+
     /// Returns the number of answers taken and not written.
     pub(super) fn unsent(&self) -> usize {
         self.answers.len()

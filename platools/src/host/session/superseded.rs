@@ -24,6 +24,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::Session;
 use crate::host::driver::drain_due;
+use crate::host::machine::Event;
 use crate::host::{FAREWELL, WhenSuperseded};
 use crate::wire::close;
 
@@ -42,6 +43,8 @@ impl Session<'_> {
 
     /// Answers the running calls, then the close.
     pub(super) async fn finish_superseded(&mut self) {
+        self.status.on(Event::Superseded);
+        self.outgoing.keep_only_answers();
         let running = self.shared.intake.running();
         if running > 0 {
             tracing::info!(running, "another process took the connection over, finishing the running calls");

@@ -248,7 +248,7 @@ fn endless(shared: &Arc<Shared>) -> tokio::task::JoinHandle<()> {
 async fn a_superseded_connection_answers_its_running_calls_before_it_closes() {
     let (near, far) = duplex(64 * 1024);
     let (host, gate) = slow_host(Duration::from_secs(25));
-    let shared = Arc::clone(&host.shared);
+    let (handle, shared) = (host.handle(), Arc::clone(&host.shared));
     let elsewhere = endless(&shared);
     let answer = |call_id: &str| AnswerFrame::new(call_id.into(), call_id.to_owned().into(), Instant::now());
     let platform = async {
@@ -261,6 +261,7 @@ async fn a_superseded_connection_answers_its_running_calls_before_it_closes() {
             shared.outbox.push(answer(call_id));
             seen.push(socket.next().await.unwrap().unwrap());
         }
+        assert!(handle.state() == HostState::Superseded && handle.take_over(), "it can be told to come back");
         gate.add_permits(1);
         let opened = Instant::now();
         while let Some(Ok(message)) = socket.next().await {
@@ -278,6 +279,43 @@ async fn a_superseded_connection_answers_its_running_calls_before_it_closes() {
     assert!(seen.last().unwrap().is_close());
     assert!(shared.outbox.is_empty(), "the platform has read everything");
     elsewhere.abort();
+}
+
+/// The welcome, and the close behind it, before the host writes anything.
+#[tokio::test(start_paused = true)]
+async fn a_superseded_connection_declares_no_tools() {
+    let (near, far) = duplex(64 * 1024);
+    let (host, gate) = slow_host(Duration::from_secs(25));
+    gate.add_permits(1);
+    let platform = async {
+        let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+        socket.feed(Message::text(platform::welcome("c", &Scope::default()))).await.unwrap();
+        socket.feed(call("slow-declares", "slow")).await.unwrap();
+        socket.close(Some(superseded())).await.unwrap();
+        let mut seen = Vec::new();
+        while let Some(Ok(message)) = socket.next().await {
+            seen.push(message.to_string());
+        }
+        seen
+    };
+    let (ending, seen) = tokio::join!(run(host, near), platform);
+    assert_eq!(ending, Ending::Superseded);
+    assert!(seen[0].contains(r#""call_id":"slow-declares""#), "{seen:?}");
+    assert!(!seen.iter().any(|message| message.contains("tool_register")), "{seen:?}");
+}
+
+/// A host that takes over refuses what the one before has run.
+#[tokio::test]
+async fn a_successor_knows_the_nonces_of_the_host_before_it() {
+    let (old, new) = (host(), host());
+    assert!(old.handle().hand_over_to(&new.handle()));
+    let frame = call("handed-over", "nothing").into_text().unwrap();
+    let Inbound::ToolCall(call) = Inbound::parse(&frame).unwrap() else { unreachable!() };
+    let verify = |host: &Host| {
+        host.shared.intake.verifier().verify(&call, &Scope::default(), SystemTime::now()).map(drop)
+    };
+    verify(&old).unwrap();
+    assert_eq!(verify(&new).unwrap_err().reason(), "nonce_replay");
 }
 
 /// The close arrives while the library has written a part of an answer.
@@ -434,6 +472,42 @@ async fn a_refused_declaration_is_told_and_repeated_only_if_that_may_help() {
         assert_eq!(told, (reason.to_owned(), (!is_permanent).then_some(Duration::from_secs(30))));
         let declarations = declarations.into_inner();
         assert!(repeated.contains(&declarations), "{reason}: {declarations} declarations in an hour");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_around_a_refusal_is_declared_at_once() {
+    for (reason, before) in
+        [("duplicate_tool_name:nothing", true), ("deadlock detected", true), ("deadlock detected", false)]
+    {
+        let (near, far) = duplex(64 * 1024);
+        let host = host();
+        let shared = Arc::clone(&host.shared);
+        let change = async || {
+            let more = Tool::new(ToolSpec::new("more"), |_| async { Ok(ToolOutput::null()) });
+            shared.dispatcher().tools().insert(more).unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        let platform = async {
+            let mut socket = welcomed(far).await;
+            if before {
+                change().await;
+            }
+            let error = format!(r#"{{"type":"error","error":"tool_register failed: {reason}"}}"#);
+            socket.send(Message::text(error)).await.unwrap();
+            if !before {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                change().await;
+            }
+            let changed = Instant::now();
+            let next = socket.next().await.unwrap().unwrap();
+            assert!(next.to_text().unwrap().contains(r#""name":"more""#), "{next}");
+            changed.elapsed()
+        };
+        tokio::select! {
+            ending = run(host, near) => panic!("{ending}"),
+            waited = platform => assert!(waited < Duration::from_secs(1), "{reason}: {waited:?}"),
+        }
     }
 }
 

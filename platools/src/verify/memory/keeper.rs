@@ -41,6 +41,8 @@ struct Writer {
     is_failing: bool,
     /// Whether the store has all nonces.
     is_complete: bool,
+    /// How many hosts use the memory and have not stopped.
+    running: usize,
 }
 
 /// Writes while the host runs.
@@ -48,7 +50,7 @@ pub(super) struct Keeper(Option<JoinHandle<()>>, Arc<AtomicBool>);
 
 impl Kept {
     pub(super) fn new(state: State, store: Option<Box<dyn ReplayStore>>) -> Self {
-        let writer = store.map(|store| Writer { store, is_failing: false, is_complete: false });
+        let writer = store.map(|store| Writer { store, is_failing: false, is_complete: false, running: 0 });
         Self { state: Mutex::new(state), changed: AtomicBool::new(false), writer: Mutex::new(writer) }
     }
 
@@ -62,16 +64,28 @@ impl Kept {
 
     pub(super) fn mark_running(&self) -> io::Result<()> {
         match &mut *self.writer() {
-            Some(writer) => writer.write(self, false),
+            Some(writer) => {
+                writer.write(self, false)?;
+                writer.running += 1;
+                Ok(())
+            }
             None => Ok(()),
         }
     }
 
     pub(super) fn mark_stopped(&self) {
-        if let Some(writer) = &mut *self.writer()
-            && (!writer.is_complete || self.changed.load(Ordering::Acquire))
-        {
-            writer.report(self, true);
+        if let Some(writer) = &mut *self.writer() {
+            writer.running = writer.running.saturating_sub(1);
+            if writer.running == 0 {
+                writer.complete(self);
+            }
+        }
+    }
+
+    /// Stores all nonces, when nobody uses the memory any more.
+    pub(super) fn complete(&self) {
+        if let Some(writer) = &mut *self.writer() {
+            writer.complete(self);
         }
     }
 
@@ -94,6 +108,12 @@ impl Writer {
         self.store.save(&record.write())?;
         self.is_complete = is_complete;
         Ok(())
+    }
+
+    fn complete(&mut self, kept: &Kept) {
+        if !self.is_complete || kept.changed.load(Ordering::Acquire) {
+            self.report(kept, true);
+        }
     }
 
     fn report(&mut self, kept: &Kept, is_complete: bool) {

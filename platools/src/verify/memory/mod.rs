@@ -139,7 +139,7 @@ impl ReplayMemory {
         self.keeper.is_some()
     }
 
-    /// Stores that the host runs, if a stop was stored before. Blocks.
+    /// Stores that one more host runs. Blocks.
     ///
     /// # Errors
     /// When that cannot be stored.
@@ -147,7 +147,7 @@ impl ReplayMemory {
         self.kept.mark_running()
     }
 
-    /// Stores all nonces, for a host that has stopped. Blocks.
+    /// Stores all nonces if no other host uses the memory, for one that has stopped. Blocks.
     pub(crate) fn mark_stopped(&self) {
         self.kept.mark_stopped();
     }
@@ -157,7 +157,7 @@ impl Drop for ReplayMemory {
     fn drop(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {
             keeper.stop();
-            self.kept.mark_stopped();
+            self.kept.complete();
         }
     }
 }
