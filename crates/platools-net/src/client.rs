@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use rustls::ClientConfig;
 
+use crate::body::{BodyError, BodyLimits};
 use crate::dial::TunnelError;
 use crate::proxy::{Proxy, ProxyConfig};
 use crate::tls::TlsError;
@@ -145,42 +146,20 @@ impl HttpClient {
                 reqwest::Request::try_from(request).map_err(|error| HttpError::new(error, None, time))?;
             let proxy = self.proxy.for_url(request.url());
             let proxy = proxy.map_err(|error| HttpError::Connect(error.to_string()))?;
-            let mut answer =
+            let answer =
                 self.client.execute(request).await.map_err(|error| HttpError::new(error, proxy, time))?;
-            let body = match read_body(&mut answer, self.max_body).await {
-                Ok(Some(body)) => body,
-                Ok(None) => return Err(HttpError::TooLarge { limit: self.max_body }),
-                Err(error) => return Err(HttpError::new(error, proxy, time)),
-            };
-            let mut response = Response::new(body);
-            *response.status_mut() = answer.status();
-            *response.headers_mut() = std::mem::take(answer.headers_mut());
+            let (parts, body) = Response::<reqwest::Body>::from(answer).into_parts();
+            let body = BodyLimits::new(self.max_body).time(time).read(body).await;
+            let mut response = Response::new(body.map_err(|error| match error {
+                BodyError::TooLarge { limit } => HttpError::TooLarge { limit },
+                BodyError::TooSlow => HttpError::Timeout(time),
+                BodyError::Broken(reason) => HttpError::Broken(reason),
+            })?);
+            (*response.status_mut(), *response.headers_mut()) = (parts.status, parts.headers);
             Ok(response)
         };
         tokio::time::timeout(time, answer).await.unwrap_or(Err(HttpError::Timeout(time)))
     }
-}
-
-/// Reads the body of an answer; `None` when it has more than `limit` bytes.
-///
-/// # Errors
-/// When the connection breaks.
-pub async fn read_body(
-    answer: &mut reqwest::Response,
-    limit: usize,
-) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    // A server that announces too much need not send it first.
-    if answer.content_length().is_some_and(|length| length > limit as u64) {
-        return Ok(None);
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        if chunk.len() > limit - body.len() {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Some(body))
 }
 
 #[cfg(test)]

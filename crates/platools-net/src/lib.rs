@@ -12,6 +12,7 @@
 //! * [`proxy`]: which proxy a connection goes through.
 //! * [`dial`]: TCP and TLS connections, through a proxy or not, and WebSocket handshakes.
 //! * [`transport`]: what a WebSocket has yet to write when its peer closes it.
+//! * `body`: bodies, up to so many bytes and within a time (feature `body`).
 //! * `client`: a locked-down HTTP client (feature `http-client`).
 //! * `server`: the loop of all listeners, within bounds (feature `http-server`).
 //! * [`descriptors`]: how many descriptors there are, and some that are kept.
@@ -26,6 +27,8 @@
 pub mod address;
 pub mod backoff;
 pub mod callback;
+#[cfg(feature = "body")]
+pub mod body;
 #[cfg(feature = "http-client")]
 pub mod client;
 pub mod descriptors;
@@ -49,6 +52,8 @@ pub use self::backoff::Backoff;
 #[cfg(feature = "http-client")]
 pub use self::client::{HttpClient, HttpError};
 pub use self::proxy::{Proxy, ProxyConfig, ProxyError};
+#[cfg(feature = "body")]
+pub use self::body::{BodyError, BodyLimits};
 pub use self::reason::innermost_reason;
 pub use self::retry_after::retry_after;
 pub use self::secret::SecretText;

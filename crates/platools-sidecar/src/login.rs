@@ -6,8 +6,7 @@ use std::time::Duration;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
 use platools::session_token::SessionClaims;
-use platools_net::client::read_body;
-use platools_net::{SecretText, innermost_reason};
+use platools_net::{BodyError, BodyLimits, SecretText, innermost_reason};
 use serde::Deserialize;
 use url::Url;
 
@@ -63,16 +62,18 @@ impl Login {
                 asked = asked.header(&name, value);
             }
         }
-        let failed =
-            |error: reqwest::Error| LoginError(format!("did not answer: {}", innermost_reason(&error)));
-        let mut answer = asked.send().await.map_err(failed)?;
+        let failed = |reason: String| LoginError(format!("did not answer: {reason}"));
+        let answer = asked.send().await.map_err(|error| failed(innermost_reason(&error)))?;
         match answer.status().as_u16() {
             200 => {}
             401 | 403 => return Ok(None),
             status => return Err(LoginError(format!("answered {status}, expected 200 or 401"))),
         }
-        let body = read_body(&mut answer, MAX_ANSWER).await.map_err(failed)?;
-        let body = body.ok_or_else(|| LoginError("answered with more than 64 KiB".to_owned()))?;
+        let body = BodyLimits::new(MAX_ANSWER).read(reqwest::Body::from(answer)).await;
+        let body = body.map_err(|error| match error {
+            BodyError::TooLarge { .. } => LoginError("answered with more than 64 KiB".to_owned()),
+            error => failed(error.to_string()),
+        })?;
         let user: LoggedIn = serde_json::from_slice(&body)
             .map_err(|_| LoginError("did not answer with {\"user_id\": \"…\"}".to_owned()))?;
         let claims = SessionClaims::for_user(user.user_id);

@@ -1,18 +1,15 @@
-//! Reads request bodies: each within a size limit and at a minimum rate, and all together within a memory budget.
+//! Reads request bodies: each within its limits, and all together within a memory budget.
 //!
-//! Bodies are not verified while they are read, so their cost must be bounded. Small bodies have a budget of their own:
-//! large ones that never end must not keep ordinary calls out. This module must not know their content.
+//! Small bodies have a budget of their own: large ones that never end must not keep ordinary calls out. This module must
+//! not know their content.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http::HeaderMap;
+use platools_net::{BodyError, BodyLimits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
-
-/// The timeout for reading a body.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The time after which a body has to come at [`RATE`].
 const GRACE: Duration = Duration::from_secs(3);
@@ -32,27 +29,25 @@ const LARGE_BUDGET: usize = 48 << 20;
 /// Reads bodies. Clones share the budgets.
 #[derive(Debug, Clone)]
 pub(super) struct Bodies {
-    limit: usize,
+    limits: BodyLimits,
     small: Arc<Semaphore>,
     large: Arc<Semaphore>,
 }
 
 /// A body and its share of a budget.
 #[derive(Debug)]
-pub(super) struct Received {
+pub(super) struct Charged {
     pub(super) bytes: Vec<u8>,
     share: Option<OwnedSemaphorePermit>,
 }
 
 /// The reason for which a body was not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Trouble {
-    /// The body exceeds this limit, in bytes.
-    TooLarge(usize),
-    /// Other bodies use up the budget.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error("other bodies use up the budget")]
     TooMany,
-    TooSlow,
-    Broken,
 }
 
 impl Bodies {
@@ -63,44 +58,37 @@ impl Bodies {
 
     fn within(limit: usize, small: usize, large: usize) -> Self {
         let budget = |bytes: usize| Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
-        Self { limit, small: budget(small.max(SMALL)), large: budget(large.max(limit)) }
+        let limits = BodyLimits::new(limit).minimum_rate(RATE, GRACE);
+        Self { limits, small: budget(small.max(SMALL)), large: budget(large.max(limit)) }
     }
 
-    /// Reads a body, unless its announced length exceeds the limit.
-    pub(super) async fn read(&self, body: Body, announced: Option<u64>) -> Result<Received, Trouble> {
-        if announced.is_some_and(|length| length > self.limit as u64) {
-            return Err(Trouble::TooLarge(self.limit));
-        }
-        let began = Instant::now();
-        let mut body = Limited::new(body, self.limit);
-        let mut received = Received { bytes: Vec::new(), share: None };
-        loop {
-            let at_rate = GRACE + Duration::from_secs_f64(received.bytes.len() as f64 / RATE as f64);
-            let frame = timeout_at(began + at_rate.min(TIMEOUT), body.frame()).await;
-            let Some(frame) = frame.map_err(|_| Trouble::TooSlow)? else { return Ok(received) };
-            let frame = frame.map_err(|error| {
-                if error.is::<LengthLimitError>() { Trouble::TooLarge(self.limit) } else { Trouble::Broken }
-            })?;
-            let Ok(data) = frame.into_data() else { continue };
+    /// Reads a body, unless the headers announce more than the limit.
+    pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Charged, Trouble> {
+        self.limits.check_announced(headers)?;
+        let mut charged = Charged { bytes: Vec::new(), share: None };
+        let take = |piece: &[u8]| {
             // Charged as the bytes arrive: an announced length costs nothing.
-            self.charge(&mut received, data.len())?;
-            received.bytes.extend_from_slice(&data);
-        }
+            self.charge(&mut charged, piece.len())?;
+            charged.bytes.extend_from_slice(piece);
+            Ok::<_, Trouble>(())
+        };
+        self.limits.read_pieces(body, take).await?;
+        Ok(charged)
     }
 
     /// Takes the share of `more` bytes. A body that is no longer small returns its share of the small ones' budget.
-    fn charge(&self, received: &mut Received, more: usize) -> Result<(), Trouble> {
-        let (before, after) = (received.bytes.len(), received.bytes.len() + more);
+    fn charge(&self, charged: &mut Charged, more: usize) -> Result<(), Trouble> {
+        let (before, after) = (charged.bytes.len(), charged.bytes.len() + more);
         let take = |budget: &Arc<Semaphore>, bytes: usize| {
             let bytes = u32::try_from(bytes).map_err(|_| Trouble::TooMany)?;
             Arc::clone(budget).try_acquire_many_owned(bytes).map_err(|_| Trouble::TooMany)
         };
         if before <= SMALL && after > SMALL {
-            received.share = Some(take(&self.large, after)?);
+            charged.share = Some(take(&self.large, after)?);
             return Ok(());
         }
         let share = take(if after <= SMALL { &self.small } else { &self.large }, more)?;
-        match &mut received.share {
+        match &mut charged.share {
             Some(all) => all.merge(share),
             none => *none = Some(share),
         }
@@ -111,6 +99,8 @@ impl Bodies {
 #[cfg(test)]
 mod tests {
     use futures_util::{StreamExt as _, stream};
+    use platools_net::body::BODY_TIME;
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -123,7 +113,7 @@ mod tests {
     #[tokio::test]
     async fn all_bodies_together_take_no_more_than_the_budget_and_give_it_back() {
         let bodies = Bodies::within(10 * SMALL, 2 * SMALL, 16 * SMALL);
-        let read = async |bytes: usize| bodies.read(vec![b'x'; bytes].into(), None).await;
+        let read = async |bytes: usize| bodies.read(&HeaderMap::new(), vec![b'x'; bytes].into()).await;
         let held = read(10 * SMALL).await.unwrap();
         assert_eq!(held.bytes.len(), 10 * SMALL);
         assert_eq!(read(7 * SMALL).await.unwrap_err(), Trouble::TooMany);
@@ -132,7 +122,7 @@ mod tests {
         assert_eq!(read(1).await.unwrap_err(), Trouble::TooMany);
         drop((held, small));
         assert!(read(10 * SMALL).await.is_ok(), "also what was refused gave its share back");
-        assert_eq!(read(10 * SMALL + 1).await.unwrap_err(), Trouble::TooLarge(10 * SMALL));
+        assert_eq!(read(10 * SMALL + 1).await.unwrap_err(), BodyError::TooLarge { limit: 10 * SMALL }.into());
         let left = (bodies.small.available_permits(), bodies.large.available_permits());
         assert_eq!(left, (2 * SMALL, 16 * SMALL));
     }
@@ -142,16 +132,18 @@ mod tests {
         let bodies = Bodies::new(10 << 20);
         let hostile = (0..8).map(|_| {
             let bodies = bodies.clone();
-            tokio::spawn(async move { bodies.read(unfinished(9 << 20), None).await.unwrap_err() })
+            tokio::spawn(
+                async move { bodies.read(&HeaderMap::new(), unfinished(9 << 20)).await.unwrap_err() },
+            )
         });
         let hostile: Vec<_> = hostile.collect();
         while bodies.large.available_permits() > 9 << 20 {
             tokio::task::yield_now().await;
         }
         assert_eq!(bodies.small.available_permits(), SMALL_BUDGET);
-        assert!(bodies.read(vec![b'x'; SMALL].into(), None).await.is_ok());
+        assert!(bodies.read(&HeaderMap::new(), vec![b'x'; SMALL].into()).await.is_ok());
         for hostile in hostile {
-            assert!(matches!(hostile.await.unwrap(), Trouble::TooMany | Trouble::TooSlow));
+            assert!(matches!(hostile.await.unwrap(), Trouble::TooMany | Trouble::Body(BodyError::TooSlow)));
         }
         assert_eq!(bodies.large.available_permits(), LARGE_BUDGET);
     }
@@ -159,9 +151,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_is_too_slow_is_dropped_and_returns_its_share() {
         let bodies = Bodies::new(10 << 20);
-        for (bytes, allowed) in [(8, GRACE), (2 * RATE, GRACE + Duration::from_secs(2)), (9 << 20, TIMEOUT)] {
+        for (bytes, allowed) in [(8, GRACE), (2 * RATE, GRACE + Duration::from_secs(2)), (9 << 20, BODY_TIME)]
+        {
             let began = Instant::now();
-            assert_eq!(bodies.read(unfinished(bytes), None).await.unwrap_err(), Trouble::TooSlow);
+            let trouble = bodies.read(&HeaderMap::new(), unfinished(bytes)).await.unwrap_err();
+            assert_eq!(trouble, BodyError::TooSlow.into());
             let took = began.elapsed();
             assert!(took >= allowed && took < allowed + Duration::from_secs(1), "{bytes} bytes: {took:?}");
         }
@@ -172,6 +166,7 @@ mod tests {
     #[tokio::test]
     async fn one_body_may_use_its_whole_limit() {
         let limit = 2 * LARGE_BUDGET;
-        assert!(Bodies::new(limit).read(vec![b'x'; limit].into(), Some(limit as u64)).await.is_ok());
+        let announced = HeaderMap::from_iter([(http::header::CONTENT_LENGTH, limit.into())]);
+        assert!(Bodies::new(limit).read(&announced, vec![b'x'; limit].into()).await.is_ok());
     }
 }

@@ -16,6 +16,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
 use http::StatusCode;
+use platools_net::BodyError;
 use tokio::time::Instant;
 
 use self::answer::{plain, refused, too_many};
@@ -141,16 +142,18 @@ async fn receive(route: &Route, request: Request<Body>) -> Result<Admitted, Resp
         shared.note_refusal(&call_id, None, refusal.reason());
         return Err(refused(&refusal));
     }
-    let announced = parts.headers.get(http::header::CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
-    let body = route.bodies.read(body, announced).await.map_err(|trouble| match trouble {
-        Trouble::TooLarge(limit) => refuse(
+    let body = route.bodies.read(&parts.headers, body).await.map_err(|trouble| match trouble {
+        Trouble::Body(BodyError::TooLarge { limit }) => refuse(
             StatusCode::PAYLOAD_TOO_LARGE,
             &format!("the call has more than {limit} bytes: shorten its arguments"),
         ),
         Trouble::TooMany => too_many(),
-        Trouble::TooSlow => refuse(StatusCode::REQUEST_TIMEOUT, "the call took too long to arrive, retry"),
-        Trouble::Broken => refuse(StatusCode::BAD_REQUEST, "the call arrived incomplete, retry"),
+        Trouble::Body(BodyError::TooSlow) => {
+            refuse(StatusCode::REQUEST_TIMEOUT, "the call took too long to arrive, retry")
+        }
+        Trouble::Body(BodyError::Broken(_)) => {
+            refuse(StatusCode::BAD_REQUEST, "the call arrived incomplete, retry")
+        }
     })?;
     let text = std::str::from_utf8(&body.bytes).map_err(|_| {
         refuse(StatusCode::BAD_REQUEST, "the call is not UTF-8: send the signed text as UTF-8")

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::UPGRADE;
 use axum::http::{Response, request};
 use futures_util::stream;
+use platools_net::BodyLimits;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -82,7 +83,7 @@ async fn answer(shared: Arc<Shared>, request: Request) -> Response<Body> {
         return chrome::upgrade(&shared, request).await;
     }
     let (head, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+    let Ok(body) = BodyLimits::new(MAX_BODY).read(body).await else {
         return Reply::detail(413, "the body is too large").into_response();
     };
     let text = String::from_utf8_lossy(&body).into_owned();

@@ -1,20 +1,14 @@
 //! What requests carry, read so that a mistake is answered in the API's own form.
 
-use std::time::Duration;
-
-use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
+use platools_net::body::{BODY_TIME, BodyError, BodyLimits};
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
 
 use super::error::ApiError;
 use super::{App, MAX_BODY_BYTES};
-
-/// How long a body may take.
-const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// A body of JSON. Anything that a form of a page could send is refused.
 pub(super) struct Body<T>(pub(super) T);
@@ -38,17 +32,20 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
 }
 
 /// The bytes of a body, once all of them came.
-async fn whole(request: Request) -> Result<Bytes, ApiError> {
-    let read = timeout(BODY_TIME, Bytes::from_request(request, &())).await.map_err(|_| {
-        let message =
-            format!("the body did not come to its end within {} s: send it again", BODY_TIME.as_secs());
-        ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message)
-    })?;
-    read.map_err(|rejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            let message = format!("the body is too large: at most {MAX_BODY_BYTES} bytes");
+async fn whole(request: Request) -> Result<Vec<u8>, ApiError> {
+    let (parts, body) = request.into_parts();
+    let read = BodyLimits::new(MAX_BODY_BYTES).read_request(&parts.headers, body).await;
+    read.map_err(|error| match error {
+        BodyError::TooLarge { limit } => {
+            let message = format!("the body is too large: at most {limit} bytes");
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
-        } else {
+        }
+        BodyError::TooSlow => {
+            let message =
+                format!("the body did not come to its end within {} s: send it again", BODY_TIME.as_secs());
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", message)
+        }
+        BodyError::Broken(_) => {
             ApiError::bad_request("unreadable", "the body could not be read to its end: send it again")
         }
     })

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::http::Response;
 use axum::middleware::{from_fn, from_fn_with_state};
 use hyper::body::Incoming;
@@ -91,7 +91,6 @@ impl Http {
         let router = router
             .fallback(api::not_found)
             .method_not_allowed_fallback(api::method_not_allowed)
-            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(from_fn_with_state(Arc::clone(&app), guard::from_here))
             .layer(from_fn(guard::harden))
             .with_state(Arc::clone(&app));

@@ -19,12 +19,12 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
 use platools_net::header::ambiguous;
+use platools_net::{BodyError, BodyLimits};
 use rmcp::transport::streamable_http_server::session::SessionManager as _;
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -43,8 +43,6 @@ use ::http::{HeaderValue, Method, StatusCode, header};
 const PATH: &str = "/mcp";
 /// The default limit of a request's body, in bytes.
 const BODY_LIMIT: usize = 4 << 20;
-/// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(30);
 /// The shortest token, in characters.
 const SHORTEST_TOKEN: usize = 16;
 /// The maximum number of sessions.
@@ -215,21 +213,17 @@ impl Endpoint {
             let text = "there are too many sessions: try again later";
             return before(request, plain(StatusCode::SERVICE_UNAVAILABLE, text)).await;
         }
-        let announced = request.headers().get(header::CONTENT_LENGTH);
-        let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        let too_large = || {
-            let text = format!("the body has more than {} bytes", self.body_limit);
-            last(plain(StatusCode::PAYLOAD_TOO_LARGE, text))
-        };
-        if announced.is_some_and(|length| length > self.body_limit as u64) {
-            return too_large();
-        }
         let (parts, body) = request.into_parts();
-        let body = match timeout(BODY_TIME, Limited::new(body, self.body_limit).collect()).await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return too_large(),
-            Ok(Err(_)) => return plain(StatusCode::BAD_REQUEST, "the body ended too early"),
-            Err(_) => return last(plain(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+        let body = match BodyLimits::new(self.body_limit).read_request(&parts.headers, body).await {
+            Ok(body) => Bytes::from(body),
+            Err(BodyError::TooLarge { limit }) => {
+                let text = format!("the body has more than {limit} bytes");
+                return last(plain(StatusCode::PAYLOAD_TOO_LARGE, text));
+            }
+            Err(BodyError::TooSlow) => {
+                return last(plain(StatusCode::REQUEST_TIMEOUT, "the body took too long"));
+            }
+            Err(BodyError::Broken(_)) => return plain(StatusCode::BAD_REQUEST, "the body ended too early"),
         };
         let (mut request, mut known) = (Request::from_parts(parts, Full::new(body.clone())), None);
         let (exchange, answering) = (self.exchange(&request), self.answering.token());

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use ::http::StatusCode;
 use ::http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue};
-use axum::body::{Body, HttpBody as _};
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use http_body_util::{BodyExt as _, Limited};
+use platools_net::BodyLimits;
 use rmcp::model::RequestId;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 /// How much of an unwanted body is read, in bytes: more than a client's first message has.
 const UNWANTED: usize = 64 << 10;
@@ -31,14 +30,11 @@ pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Response {
 pub(super) async fn before(request: Request, response: Response) -> Response {
     // A client that waits for `100 Continue` is not told to go on.
     let asks = request.headers().contains_key(EXPECT);
-    let body = request.into_body();
-    if asks || body.size_hint().lower() > UNWANTED as u64 {
+    if asks {
         return last(response);
     }
-    match timeout(UNWANTED_TIME, Limited::new(body, UNWANTED).collect()).await {
-        Ok(Ok(_)) => response,
-        _ => last(response),
-    }
+    let read = BodyLimits::new(UNWANTED).time(UNWANTED_TIME).read(request.into_body()).await;
+    if read.is_ok() { response } else { last(response) }
 }
 
 /// Marks the response as the last one on its connection.

@@ -4,15 +4,16 @@ use std::fmt;
 use std::time::Duration;
 
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use platools::ToolError;
 use platools::verify::SigningKey;
 use platools_net::client::connect_reason;
-use platools_net::{Backoff, Proxy, SecretText, innermost_reason};
+use platools_net::{Backoff, BodyError, BodyLimits, Proxy, SecretText, innermost_reason};
 use url::Url;
 
 use super::answer::Answer;
-use super::body::{self, Body, BodyError};
+use super::body::{self, UnpackError, Unpacked};
 use super::egress::Refused;
 use super::outgoing::Outgoing;
 use super::signature;
@@ -73,9 +74,18 @@ enum Failure {
 impl From<BodyError> for Failure {
     fn from(error: BodyError) -> Self {
         match error {
-            BodyError::TooLarge => Self::TooLarge,
-            BodyError::Crowded => Self::Crowded,
-            BodyError::Unreadable(problem) => Self::Unreadable(problem),
+            BodyError::TooLarge { .. } => Self::TooLarge,
+            error => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+impl From<UnpackError> for Failure {
+    fn from(error: UnpackError) -> Self {
+        match error {
+            UnpackError::TooLarge => Self::TooLarge,
+            UnpackError::Crowded => Self::Crowded,
+            UnpackError::Unreadable(problem) => Self::Unreadable(problem),
         }
     }
 }
@@ -183,26 +193,21 @@ impl Backend {
     }
 
     async fn exchange(&self, request: reqwest::Request) -> Result<Answer, Failure> {
-        let mut response = self.client.execute(request).await.map_err(|error| self.failure(&error))?;
-        // A server that says how much there is need not send it first.
-        if response.content_length().is_some_and(|length| length > self.max_response as u64) {
-            return Err(Failure::TooLarge);
-        }
-        let status = response.status();
-        let (body, counted) = match self.body(&mut response).await {
+        let response = self.client.execute(request).await.map_err(|error| self.failure(&error))?;
+        let (Parts { status, headers, .. }, body) = Response::<reqwest::Body>::from(response).into_parts();
+        let (body, counted) = match self.body(&headers, body).await {
             // Of an error, the status says enough.
             Err(Failure::Unreadable(_)) if !status.is_success() => Default::default(),
             read => read?,
         };
-        Ok(Answer { status, headers: std::mem::take(response.headers_mut()), body, _counted: counted })
+        Ok(Answer { status, headers, body, _counted: counted })
     }
 
-    async fn body(&self, response: &mut reqwest::Response) -> Result<(Vec<u8>, Counted), Failure> {
-        let mut body = Body::new(response.headers(), self.max_response, Counted::default())?;
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(&error))? {
-            body.push(&chunk)?;
-        }
-        Ok(body.finish()?)
+    async fn body(&self, headers: &HeaderMap, body: reqwest::Body) -> Result<(Vec<u8>, Counted), Failure> {
+        let mut unpacked = Unpacked::new(headers, self.max_response, Counted::default())?;
+        let limits = BodyLimits::new(self.max_response);
+        limits.read_pieces(body, |piece| unpacked.push(piece).map_err(Failure::from)).await?;
+        Ok(unpacked.finish()?)
     }
 
     /// Where an answer leads, on the same server.

@@ -1,6 +1,7 @@
-//! What is read of an answer: as much of it as may be, unpacked where it comes compressed.
+//! What is kept of an answer: as much of it as may be, unpacked where it comes compressed.
 //!
-//! The limit counts what is unpacked, piece by piece: a small answer that unpacks to gigabytes is never held.
+//! What comes is bounded before. The limit here counts what is unpacked, piece by piece: a small answer that unpacks to
+//! gigabytes is never held.
 
 use std::io::{self, Write};
 
@@ -14,9 +15,9 @@ use crate::memory::Counted;
 /// What may be sent compressed, in the words of `Accept-Encoding`.
 pub(super) const ACCEPTED: &str = "gzip";
 
-/// Why a body is not read.
+/// Why a body is not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum BodyError {
+pub(super) enum UnpackError {
     /// It is longer than it may be.
     TooLarge,
     /// All answers that are being read are too many bytes together.
@@ -25,9 +26,9 @@ pub(super) enum BodyError {
     Unreadable(String),
 }
 
-/// A body as it comes.
+/// A body as it comes, and as it is kept.
 #[derive(Debug)]
-pub(super) enum Body {
+pub(super) enum Unpacked {
     Plain(Kept),
     Packed {
         decoder: Box<MultiGzDecoder<Kept>>,
@@ -43,16 +44,16 @@ pub(super) struct Kept {
     counted: Counted,
     limit: usize,
     /// Why there is no more of it.
-    ended: Option<BodyError>,
+    ended: Option<UnpackError>,
 }
 
 impl Write for Kept {
     fn write(&mut self, more: &[u8]) -> io::Result<usize> {
         if more.len() > self.limit - self.bytes.len() {
-            return Err(self.end(BodyError::TooLarge));
+            return Err(self.end(UnpackError::TooLarge));
         }
         if !self.counted.add(more.len()) {
-            return Err(self.end(BodyError::Crowded));
+            return Err(self.end(UnpackError::Crowded));
         }
         self.bytes.extend_from_slice(more);
         Ok(more.len())
@@ -64,18 +65,18 @@ impl Write for Kept {
 }
 
 impl Kept {
-    fn end(&mut self, why: BodyError) -> io::Error {
+    fn end(&mut self, why: UnpackError) -> io::Error {
         self.ended = Some(why);
         io::Error::other("a limit is reached")
     }
 }
 
-impl Body {
+impl Unpacked {
     /// The beginning of a body of at most `limit` bytes, which count in `counted`.
     ///
     /// # Errors
     /// When it is in an encoding that nobody asked for.
-    pub(super) fn new(headers: &HeaderMap, limit: usize, counted: Counted) -> Result<Self, BodyError> {
+    pub(super) fn new(headers: &HeaderMap, limit: usize, counted: Counted) -> Result<Self, UnpackError> {
         let kept = Kept { bytes: Vec::new(), counted, limit, ended: None };
         let encodings: Vec<String> = headers
             .get_all(CONTENT_ENCODING)
@@ -89,7 +90,7 @@ impl Body {
             ["gzip" | "x-gzip"] => {
                 Ok(Self::Packed { decoder: Box::new(MultiGzDecoder::new(kept)), has_begun: false })
             }
-            _ => Err(BodyError::Unreadable(format!(
+            _ => Err(UnpackError::Unreadable(format!(
                 "it is encoded as `{}`, which was not asked for",
                 shortened(&encodings.join(", "), 40)
             ))),
@@ -100,7 +101,7 @@ impl Body {
     ///
     /// # Errors
     /// When that is too much, or cannot be unpacked.
-    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), BodyError> {
+    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), UnpackError> {
         match self {
             Self::Plain(kept) => kept.write_all(piece).map_err(|error| why(kept, &error)),
             Self::Packed { decoder, has_begun } => {
@@ -114,7 +115,7 @@ impl Body {
     ///
     /// # Errors
     /// When something compressed ends too early.
-    pub(super) fn finish(self) -> Result<(Vec<u8>, Counted), BodyError> {
+    pub(super) fn finish(self) -> Result<(Vec<u8>, Counted), UnpackError> {
         match self {
             Self::Plain(kept) => Ok((kept.bytes, kept.counted)),
             Self::Packed { has_begun: false, .. } => Ok(Default::default()),
@@ -127,8 +128,8 @@ impl Body {
     }
 }
 
-fn why(kept: &mut Kept, error: &io::Error) -> BodyError {
-    let unreadable = || BodyError::Unreadable(format!("it is called gzip and is not ({error})"));
+fn why(kept: &mut Kept, error: &io::Error) -> UnpackError {
+    let unreadable = || UnpackError::Unreadable(format!("it is called gzip and is not ({error})"));
     kept.ended.take().unwrap_or_else(unreadable)
 }
 
@@ -147,12 +148,12 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn read(encoding: &'static str, pieces: &[&[u8]], limit: usize) -> Result<Vec<u8>, BodyError> {
+    fn read(encoding: &'static str, pieces: &[&[u8]], limit: usize) -> Result<Vec<u8>, UnpackError> {
         let mut headers = HeaderMap::new();
         if !encoding.is_empty() {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
-        let mut body = Body::new(&headers, limit, Counted::default())?;
+        let mut body = Unpacked::new(&headers, limit, Counted::default())?;
         for piece in pieces {
             body.push(piece)?;
         }
@@ -164,22 +165,26 @@ mod tests {
         static BUDGET: Budget = Budget::new(10);
         let begun = |encoding: &'static str| {
             let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]);
-            Body::new(&headers, 10, Counted::of(&BUDGET)).unwrap()
+            Unpacked::new(&headers, 10, Counted::of(&BUDGET)).unwrap()
         };
         let mut first = begun("identity");
         first.push(b"123456").unwrap();
         let first = first.finish().unwrap();
-        assert_eq!(begun("identity").push(b"12345"), Err(BodyError::Crowded));
+        assert_eq!(begun("identity").push(b"12345"), Err(UnpackError::Crowded));
         let mut second = begun("gzip");
         let packed = packed(b"12345");
         let read = second.push(&packed).and_then(|()| second.finish().map(drop));
-        assert_eq!(read, Err(BodyError::Crowded));
+        assert_eq!(read, Err(UnpackError::Crowded));
         drop(first);
         let mut third = begun("gzip");
         third.push(&packed).unwrap();
         let (body, counted) = third.finish().unwrap();
         assert_eq!(body, b"12345");
-        assert_eq!(begun("identity").push(b"123456"), Err(BodyError::Crowded), "it counts until it is used");
+        assert_eq!(
+            begun("identity").push(b"123456"),
+            Err(UnpackError::Crowded),
+            "it counts until it is used"
+        );
         drop(counted);
         assert_eq!(begun("identity").push(b"1234567890"), Ok(()));
     }
@@ -201,12 +206,12 @@ mod tests {
 
     #[test]
     fn the_limit_counts_what_is_unpacked() {
-        assert_eq!(read("", &[b"abcd"], 3), Err(BodyError::TooLarge));
+        assert_eq!(read("", &[b"abcd"], 3), Err(UnpackError::TooLarge));
         let bomb = packed(&vec![b'x'; 10 << 20]);
         assert!(bomb.len() < 20_000);
-        assert_eq!(read("gzip", &[&bomb], 1 << 20), Err(BodyError::TooLarge));
+        assert_eq!(read("gzip", &[&bomb], 1 << 20), Err(UnpackError::TooLarge));
         let pieces: Vec<&[u8]> = bomb.chunks(100).collect();
-        assert_eq!(read("gzip", &pieces, 1 << 20), Err(BodyError::TooLarge));
+        assert_eq!(read("gzip", &pieces, 1 << 20), Err(UnpackError::TooLarge));
         assert_eq!(read("gzip", &[&bomb], 10 << 20).unwrap().len(), 10 << 20);
     }
 
@@ -221,7 +226,7 @@ mod tests {
             ("gzip", &[&gzip[..20], b"garbage"].concat(), "called gzip and is not"),
         ] {
             match read(encoding, &[body], 100) {
-                Err(BodyError::Unreadable(problem)) => assert!(problem.contains(part), "{problem}"),
+                Err(UnpackError::Unreadable(problem)) => assert!(problem.contains(part), "{problem}"),
                 other => panic!("{encoding}: {other:?}"),
             }
         }

@@ -8,8 +8,8 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use platools::tool::Requirement;
 use platools::{Tool, ToolCall, ToolError, ToolSpec};
-use platools_net::Proxy;
-use platools_net::client::{connect_reason, read_body};
+use platools_net::client::connect_reason;
+use platools_net::{BodyError, BodyLimits, Proxy};
 use platools_openapi::{Document, Method as OperationMethod, Operation, OperationRequest, Selection, import};
 use serde_json::Value;
 use url::Url;
@@ -160,19 +160,22 @@ impl Planner<'_> {
 }
 
 async fn fetch(client: &reqwest::Client, proxy: Option<&Proxy>, url: Url) -> Result<Vec<u8>, String> {
-    let failed = |error: reqwest::Error| {
+    let failed = |reason: String| format!("the document cannot be fetched: {reason}");
+    let answer = client.get(url).send().await.map_err(|error| {
         let proxy = proxy.filter(|_| error.is_connect());
-        format!("the document cannot be fetched: {}", connect_reason(&error, proxy))
-    };
-    let mut answer = client.get(url).send().await.map_err(failed)?;
+        failed(connect_reason(&error, proxy))
+    })?;
     if answer.status().is_redirection() {
         return Err("the document is elsewhere (the server redirects): write the URL where it is".to_owned());
     }
     if !answer.status().is_success() {
-        return Err(format!("the document cannot be fetched: the server answered {}", answer.status()));
+        return Err(failed(format!("the server answered {}", answer.status())));
     }
-    let bytes = read_body(&mut answer, MAX_DOCUMENT).await.map_err(failed)?;
-    bytes.ok_or_else(|| "the document has more than 64 MiB".to_owned())
+    let bytes = BodyLimits::new(MAX_DOCUMENT).time(FETCH).read(reqwest::Body::from(answer)).await;
+    bytes.map_err(|error| match error {
+        BodyError::TooLarge { .. } => "the document has more than 64 MiB".to_owned(),
+        error => failed(error.to_string()),
+    })
 }
 
 /// The declaration of an operation's tool: hints follow the method, the first tag is the category.

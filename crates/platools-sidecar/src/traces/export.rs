@@ -12,8 +12,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use platools::tool::shortened;
-use platools_net::client::read_body;
-use platools_net::innermost_reason;
+use platools_net::{BodyError, BodyLimits, innermost_reason};
 use tokio::runtime::Handle;
 
 /// How long a batch may take.
@@ -53,17 +52,21 @@ impl HttpClient for Sender {
         let request = self.client.request(parts.method, parts.uri.to_string());
         let request = request.headers(parts.headers).timeout(SEND).body(body);
         let answer = async move {
-            let mut answer = request.send().await?;
-            let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
-            let body = read_body(&mut answer, MAX_ANSWER).await?.unwrap_or_default();
+            // The text of the error would hold the URL.
+            let answer = request.send().await.map_err(|error| innermost_reason(&error))?;
+            let (parts, body) = Response::<reqwest::Body>::from(answer).into_parts();
+            let body = match BodyLimits::new(MAX_ANSWER).read(body).await {
+                Ok(body) => body,
+                // What it took is known by the status.
+                Err(BodyError::TooLarge { .. }) => Vec::new(),
+                Err(error) => return Err(error.to_string()),
+            };
             let mut response = Response::new(Bytes::from(body));
-            (*response.status_mut(), *response.headers_mut()) = (status, headers);
+            (*response.status_mut(), *response.headers_mut()) = (parts.status, parts.headers);
             Ok(response)
         };
         let cause = self.cause.clone();
-        // Its text would hold the URL.
-        let answer = answer.map_err(move |error: reqwest::Error| {
-            let reason = innermost_reason(&error);
+        let answer = answer.map_err(move |reason: String| {
             cause.replace(Some(reason.clone()));
             HttpError::from(reason)
         });

@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{CONTENT_TYPE, UPGRADE};
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Collected, Full};
+use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use platools_net::BodyLimits;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
@@ -24,6 +25,9 @@ use super::socket::Session;
 use super::store::Shared;
 
 type Body = Full<Bytes>;
+
+/// The largest body that is read.
+const MAX_BODY: usize = 64 << 20;
 
 /// The connection is to be closed without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +72,7 @@ impl Door {
     ) -> Result<Response<Body>, Dropped> {
         let upgraded = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (parts, body) = request.into_parts();
-        let body = body.collect().await.map(Collected::to_bytes).map_err(|_| Dropped)?;
+        let body = BodyLimits::new(MAX_BODY).read(body).await.map_err(|_| Dropped)?;
         self.shared.write(|store| store.requests.push(RecordedRequest::new(&parts, &body)));
         if let Some(upgraded) = upgraded {
             return self.upgrade(parts, upgraded, upgrade).await;

@@ -20,12 +20,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::CONTENT_LENGTH;
 use axum::http::request::Parts;
 use axum::http::{Method, Request};
 use axum::response::Response;
 use axum::routing::any;
 use futures_util::FutureExt as _;
+use platools_net::BodyLimits;
 use platools_net::header::ambiguous;
 
 use self::answer::Refusal;
@@ -40,7 +40,7 @@ use crate::tool::{BoxError, RateLimit};
 pub const SESSION_TOKEN_PATH: &str = "/api/platos-session";
 
 /// Maximum `Content-Length` of a request, in bytes. The body is never read.
-const MAX_BODY: u64 = 4 * 1024;
+const MAX_BODY: usize = 4 * 1024;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -282,9 +282,7 @@ impl Endpoint {
         if !self.is_trusted.as_ref().is_some_and(|is_trusted| is_trusted(&parts)) {
             self.check_address(&parts)?;
         }
-        let announced = parts.headers.get(CONTENT_LENGTH);
-        let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > MAX_BODY) {
+        if BodyLimits::new(MAX_BODY).check_announced(&parts.headers).is_err() {
             return Err(Refusal::BodyTooLarge);
         }
         if ambiguous(&parts.headers).is_some() {
