@@ -5,22 +5,23 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, Method, Request, Response};
-use platools_net::HttpClient;
-use platools_net::HttpError;
+use axum::body::Body;
+use axum::http::header::{ACCEPT, CONNECTION, HOST, LOCATION, USER_AGENT};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use platools_net::address::is_public_address;
 use platools_net::callback::callback_url;
-use platools_net::client::{build, client_builder};
+use platools_net::dial::{Connection, connect_at};
 use platools_net::policy::host_to_dial;
-use platools_net::proxy::ProxyConfig;
 use platools_net::tls::{TlsError, client_config};
+use platools_net::{BodyError, BodyLimits, innermost_reason};
 use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
-use url::Url;
+use url::{Position, Url};
 
 /// How many redirects are followed.
 const REDIRECTS: usize = 3;
@@ -54,7 +55,7 @@ pub(crate) enum CallbackFailure {
 pub(crate) struct Callbacks {
     rules: CallbackRules,
     /// Made when it is first needed, since the system's roots take their time.
-    tls: OnceLock<Result<ClientConfig, TlsError>>,
+    tls: OnceLock<Result<Arc<ClientConfig>, TlsError>>,
 }
 
 impl Callbacks {
@@ -75,17 +76,9 @@ impl Callbacks {
         for _ in 0..=REDIRECTS {
             let checked = timeout_at(deadline, self.check(&url)).await;
             let (target, addresses) = checked.map_err(|_| CallbackFailure::TimedOut)??;
-            let client = self.client(&target, &addresses)?;
-            let mut request = Request::new(body.as_bytes().to_vec());
-            *request.method_mut() = Method::POST;
-            *request.headers_mut() = headers.clone();
-            *request.uri_mut() =
-                target.as_str().parse().map_err(|_| CallbackFailure::Blocked("is not a URL".to_owned()))?;
-            let left = deadline.saturating_duration_since(Instant::now());
-            let answer = client.send(request, left).await.map_err(|error| match error {
-                HttpError::Timeout(_) => CallbackFailure::TimedOut,
-                error => CallbackFailure::Failed(error.to_string()),
-            })?;
+            let request = request(&target, headers, body)?;
+            let answer = timeout_at(deadline, self.exchange(&target, &addresses, request)).await;
+            let answer = answer.map_err(|_| CallbackFailure::TimedOut)??;
             let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
             match location.filter(|_| matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308)) {
                 Some(location) => {
@@ -122,13 +115,75 @@ impl Callbacks {
         }
     }
 
-    /// A client that reaches the host at these addresses only, whatever its name resolves to meanwhile.
-    fn client(&self, url: &Url, addresses: &[SocketAddr]) -> Result<HttpClient, CallbackFailure> {
-        let tls = self.tls.get_or_init(|| client_config(self.rules.ca_file.as_deref())).clone();
-        let failed = |error: TlsError| CallbackFailure::Failed(error.to_string());
-        let builder = client_builder(tls.map_err(failed)?, &ProxyConfig::direct());
-        let builder = builder.resolve_to_addrs(&host_to_dial(url), addresses);
-        Ok(HttpClient::new(build(builder).map_err(failed)?, MAX_ANSWER))
+    /// Sends a request to the host at one of these addresses, and reads the answer.
+    async fn exchange(
+        &self,
+        url: &Url,
+        addresses: &[SocketAddr],
+        request: Request<Body>,
+    ) -> Result<Response<Vec<u8>>, CallbackFailure> {
+        let tls = match url.scheme() {
+            "https" => Some(self.tls()?),
+            _ => None,
+        };
+        let port = url.port_or_known_default().unwrap_or_default();
+        let connected = connect_at(&host_to_dial(url), port, addresses, tls.as_ref()).await;
+        let connection = connected.map_err(|error| {
+            CallbackFailure::Failed(format!("no connection could be made: {}", error.reason()))
+        })?;
+        exchange(connection, request).await
+    }
+
+    fn tls(&self) -> Result<Arc<ClientConfig>, CallbackFailure> {
+        let tls = self.tls.get_or_init(|| client_config(self.rules.ca_file.as_deref()).map(Arc::new));
+        tls.clone().map_err(|error| CallbackFailure::Failed(error.to_string()))
+    }
+}
+
+/// The request for `url`, on a connection of its own.
+fn request(url: &Url, headers: &HeaderMap, body: &str) -> Result<Request<Body>, CallbackFailure> {
+    let not_a_url = || CallbackFailure::Blocked("is not a URL".to_owned());
+    let target: Uri = url[Position::BeforePath..Position::AfterQuery].parse().map_err(|_| not_a_url())?;
+    let host = &url[Position::BeforeHost..Position::AfterPort];
+    let mut request = Request::new(Body::from(body.to_owned()));
+    (*request.method_mut(), *request.uri_mut()) = (Method::POST, target);
+    let sent = request.headers_mut();
+    sent.insert(HOST, host.parse().map_err(|_| not_a_url())?);
+    sent.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    sent.insert(CONNECTION, HeaderValue::from_static("close"));
+    sent.insert(USER_AGENT, HeaderValue::from_static(platools_net::USER_AGENT));
+    sent.extend(headers.clone());
+    Ok(request)
+}
+
+/// One request and its answer, over a connection that is used for nothing else.
+async fn exchange(
+    connection: Connection,
+    request: Request<Body>,
+) -> Result<Response<Vec<u8>>, CallbackFailure> {
+    let broken = |reason: String| CallbackFailure::Failed(format!("the answer could not be read: {reason}"));
+    let of_http = |error: hyper::Error| broken(innermost_reason(&error));
+    let (mut sender, connection) = http1::handshake(TokioIo::new(connection)).await.map_err(of_http)?;
+    let answer = async {
+        let (head, body) = sender.send_request(request).await.map_err(of_http)?.into_parts();
+        let body = BodyLimits::new(MAX_ANSWER).time(Duration::MAX).read(body).await;
+        let body = body.map_err(|error| match error {
+            BodyError::TooLarge { limit } => {
+                CallbackFailure::Failed(format!("the answer has more than {limit} bytes"))
+            }
+            BodyError::TooSlow => CallbackFailure::TimedOut,
+            BodyError::Broken(reason) => broken(reason),
+        })?;
+        Ok(Response::from_parts(head, body))
+    };
+    // The connection moves while it is waited for, and what it has read can be taken after its end.
+    let moving = async {
+        let _ = connection.await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        answer = answer => answer,
+        never = moving => never,
     }
 }
 

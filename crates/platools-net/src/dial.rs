@@ -3,6 +3,7 @@
 //! Must not know what is said over them. Errors do not quote URLs or headers.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,16 +123,30 @@ pub async fn connect(
     }
 }
 
+/// Connects to a host at one of these addresses and at no other, whatever its name resolves to meanwhile: for callers
+/// who have checked them. Otherwise like [`connect`] without a proxy.
+///
+/// # Errors
+/// When no address accepts the connection, or the TLS handshake fails.
+pub async fn connect_at(
+    host: &str,
+    port: u16,
+    addresses: &[SocketAddr],
+    tls: Option<&Arc<ClientConfig>>,
+) -> Result<Connection, DialError> {
+    let connected = connect_tcp(addresses.iter().copied()).await;
+    let stream = connected.map_err(|source| DialError::Connect { host: host.to_owned(), port, source })?;
+    encrypt(host, port, Box::new(stream), tls).await
+}
+
 async fn connect_directly(
     host: &str,
     port: u16,
     tls: Option<&Arc<ClientConfig>>,
 ) -> Result<Connection, DialError> {
-    let stream = connect_tcp(host, port).await.map_err(|source| DialError::Connect {
-        host: host.to_owned(),
-        port,
-        source,
-    })?;
+    let connected = async { connect_tcp(tokio::net::lookup_host((host, port)).await?).await };
+    let stream =
+        connected.await.map_err(|source| DialError::Connect { host: host.to_owned(), port, source })?;
     encrypt(host, port, Box::new(stream), tls).await
 }
 
@@ -177,9 +192,9 @@ async fn encrypt(
     encrypted.map_err(|source| DialError::Tls { host: host.to_owned(), port, source })
 }
 
-async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+async fn connect_tcp(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
     let mut failure = io::Error::other("the name has no address");
-    for address in tokio::net::lookup_host((host, port)).await? {
+    for address in addresses {
         match timeout(EACH_ADDRESS, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 // Messages are small or batched already; waiting for more to send would only delay them.
