@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use platools_net::signals::Signals;
 use tokio::time::{Instant, sleep};
 
 use crate::api::Api;
@@ -219,26 +220,12 @@ impl fmt::Debug for Plato {
 }
 
 /// The name of the signal that arrived.
-#[cfg(unix)]
 async fn signal() -> &'static str {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::warn!("signals cannot be listened for: sessions are not closed when one arrives");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    match Signals::new() {
+        Ok(mut signals) => signals.next().await,
+        Err(error) => {
+            tracing::warn!(%error, "signals cannot be listened for: sessions are not closed when one arrives");
+            std::future::pending().await
+        }
     }
-}
-
-#[cfg(not(unix))]
-async fn signal() -> &'static str {
-    if tokio::signal::ctrl_c().await.is_err() {
-        tracing::warn!("Ctrl-C cannot be listened for: sessions are not closed when it is pressed");
-        std::future::pending::<()>().await;
-    }
-    "Ctrl-C"
 }

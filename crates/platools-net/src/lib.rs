@@ -22,13 +22,14 @@
 //! * [`ration`]: how many log lines strangers may cause.
 //! * [`reason`]: the innermost reason of a chain of errors.
 //! * [`secret`]: strings that are never shown.
+//! * `signals`: the signals that stop a program (feature `signals`).
 //! * [`variables`]: variables of the environment that mean the same.
 
 pub mod address;
 pub mod backoff;
-pub mod callback;
 #[cfg(feature = "body")]
 pub mod body;
+pub mod callback;
 #[cfg(feature = "http-client")]
 pub mod client;
 pub mod descriptors;
@@ -43,17 +44,19 @@ pub mod retry_after;
 pub mod secret;
 #[cfg(feature = "http-server")]
 pub mod server;
+#[cfg(feature = "signals")]
+pub mod signals;
 pub mod tls;
 pub mod transport;
 mod tunnel;
 pub mod variables;
 
 pub use self::backoff::Backoff;
+#[cfg(feature = "body")]
+pub use self::body::{BodyError, BodyLimits};
 #[cfg(feature = "http-client")]
 pub use self::client::{HttpClient, HttpError};
 pub use self::proxy::{Proxy, ProxyConfig, ProxyError};
-#[cfg(feature = "body")]
-pub use self::body::{BodyError, BodyLimits};
 pub use self::reason::innermost_reason;
 pub use self::retry_after::retry_after;
 pub use self::secret::SecretText;

@@ -43,6 +43,8 @@ use std::future::Future;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+pub use platools_net::signals::Signals;
 pub use platools_net::{ProxyConfig, ProxyError};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -57,7 +59,6 @@ pub use self::local::LocalHost;
 pub use self::machine::HostState;
 pub use self::probe::{CheckDepth, ConnectionCheck};
 pub(crate) use self::shared::Shared;
-pub use self::shutdown::Signals;
 pub use self::state_dir::StateDir;
 use crate::caller::CallContext;
 use crate::intake::{CallRequest, Door};
@@ -110,7 +111,7 @@ impl Host {
         let signals = Signals::new().map_err(HostError::Signals)?;
         let shared = Arc::clone(&self.shared);
         let driver = on_a_worker(driver::drive(self.shared, self.secret, self.state));
-        signals.guard(&shared, driver).await
+        shutdown::guard(signals, &shared, driver).await
     }
 
     /// Runs the host until `stop` is ready or the handle shuts it down. Ignores signals, unlike [`run`](Self::run).
@@ -134,18 +135,20 @@ impl Host {
 /// Runs the driver in its own task, which is aborted when this future is dropped.
 ///
 /// The thread of `block_on`, which runs `main`, is not a worker of the runtime: each call would cost a switch to a
-/// worker, and each answer a switch back.
-async fn on_a_worker(
+/// worker, and each answer a switch back. Boxed, so that the future of a program that runs a host stays small.
+fn on_a_worker(
     driver: impl Future<Output = Result<(), HostError>> + Send + 'static,
-) -> Result<(), HostError> {
-    match AbortOnDropHandle::new(tokio::spawn(driver.in_current_span())).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down, including this task.
-            Err(_cancelled) => std::future::pending().await,
-        },
-    }
+) -> BoxFuture<'static, Result<(), HostError>> {
+    Box::pin(async {
+        match AbortOnDropHandle::new(tokio::spawn(driver.in_current_span())).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is shutting down, including this task.
+                Err(_cancelled) => std::future::pending().await,
+            },
+        }
+    })
 }
 
 /// Observes and stops a running host. Cheap to clone.

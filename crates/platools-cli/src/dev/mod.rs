@@ -96,7 +96,7 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure
     };
     tokio::select! {
         () = watching => {}
-        () = stop.next() => {}
+        _ = stop.next() => {}
     }
     platform.stop().await;
     Ok(())

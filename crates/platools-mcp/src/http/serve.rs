@@ -72,7 +72,7 @@ impl McpListener {
         loop {
             tokio::select! {
                 () = &mut serving => return Ok(()),
-                () = signals.next() => {
+                _ = signals.next() => {
                     if stop.is_cancelled() {
                         return Ok(());
                     }

@@ -41,7 +41,7 @@ impl McpServer {
         loop {
             tokio::select! {
                 result = &mut serving => return result,
-                () = signals.next() => {
+                _ = signals.next() => {
                     if stop.is_cancelled() {
                         return Ok(());
                     }

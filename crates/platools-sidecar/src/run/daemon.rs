@@ -16,7 +16,7 @@ use super::fleet::Fleet;
 use super::listener::listen;
 use super::reader::{Read, Reader};
 use super::sessions::Sessions;
-use super::signals::{Signals, Wish};
+use super::signals::{Wish, Wishes};
 use super::view::View;
 use super::{ConfigFile, admin, logs, service};
 use crate::config::{Admin, ConfigError};
@@ -90,7 +90,7 @@ pub enum SidecarError {
 /// # Errors
 /// When the file cannot be used, an address cannot be listened on, or every entity is refused for good.
 pub async fn run(file: &Path) -> Result<(), SidecarError> {
-    let mut signals = Signals::listen().map_err(SidecarError::Signals)?;
+    let mut wishes = Wishes::listen().map_err(SidecarError::Signals)?;
     secrecy::hide();
     let descriptors = descriptors::raise();
     let mut file = Reader::new(ConfigFile::new(file));
@@ -99,7 +99,7 @@ pub async fn run(file: &Path) -> Result<(), SidecarError> {
     let plan = loop {
         tokio::select! {
             read = file.next() => if let Read::Plan(plan) = read { break (*plan)?; },
-            () = signals.end() => return Ok(()),
+            () = wishes.end() => return Ok(()),
         }
     };
     let traces = Traces::start(plan.traces.as_ref()).map_err(SidecarError::Host)?;
@@ -114,7 +114,7 @@ pub async fn run(file: &Path) -> Result<(), SidecarError> {
         return Err(SidecarError::NoEntity);
     }
     descriptors::keep(KEPT);
-    let ended = Daemon::start(file, plan).await?.run(&mut signals).await;
+    let ended = Daemon::start(file, plan).await?.run(&mut wishes).await;
     traces.end().await;
     ended
 }
@@ -154,7 +154,7 @@ impl Daemon {
         Ok(Self { file, fleet, view, listeners, stop, admin, traces, sessions, callbacks, announced: false })
     }
 
-    async fn run(mut self, signals: &mut Signals) -> Result<(), SidecarError> {
+    async fn run(mut self, wishes: &mut Wishes) -> Result<(), SidecarError> {
         let ticks = |period| {
             let mut ticks = interval(period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -167,10 +167,10 @@ impl Daemon {
         let mut is_settling = false;
         loop {
             tokio::select! {
-                wish = signals.next() => match wish {
+                wish = wishes.next() => match wish {
                     Wish::Reload => self.reload(),
                     Wish::TakeOver => self.fleet.take_over(),
-                    Wish::End => return self.end(signals).await,
+                    Wish::End => return self.end(wishes).await,
                 },
                 read = self.file.next() => match read {
                     Read::Plan(plan) => self.go_over(*plan).await,
@@ -281,11 +281,11 @@ impl Daemon {
     }
 
     /// Ends in order, unless somebody asks twice.
-    async fn end(mut self, signals: &mut Signals) -> Result<(), SidecarError> {
+    async fn end(mut self, wishes: &mut Wishes) -> Result<(), SidecarError> {
         tracing::info!("stopping: calls that run may finish");
         service::stopping();
         self.view.stopping();
-        let again = async { while signals.next().await != Wish::End {} };
+        let again = async { while wishes.next().await != Wish::End {} };
         tokio::select! {
             () = self.fleet.stop() => {}
             () = again => return Err(SidecarError::Interrupted),

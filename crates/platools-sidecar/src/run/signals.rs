@@ -2,6 +2,7 @@
 
 use std::io;
 
+use platools::host::Signals;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What somebody wants.
@@ -12,20 +13,18 @@ pub(super) enum Wish {
     TakeOver,
 }
 
-/// The signals of this process, from the moment this is made.
+/// What the signals of this process say, from the moment this is made.
 #[derive(Debug)]
-pub(super) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+pub(super) struct Wishes {
+    end: Signals,
     hangup: Signal,
     user: Signal,
 }
 
-impl Signals {
+impl Wishes {
     pub(super) fn listen() -> io::Result<Self> {
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            end: Signals::new()?,
             hangup: signal(SignalKind::hangup())?,
             user: signal(SignalKind::user_defined1())?,
         })
@@ -33,16 +32,12 @@ impl Signals {
 
     /// Resolves when the end is wished for; a reload that is waits for [`next`](Self::next).
     pub(super) async fn end(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
+        self.end.next().await;
     }
 
     pub(super) async fn next(&mut self) -> Wish {
         tokio::select! {
-            _ = self.terminate.recv() => Wish::End,
-            _ = self.interrupt.recv() => Wish::End,
+            _ = self.end.next() => Wish::End,
             _ = self.hangup.recv() => Wish::Reload,
             _ = self.user.recv() => Wish::TakeOver,
         }
