@@ -189,15 +189,17 @@ fn nonces(criterion: &mut Criterion) {
         clock / 1_000 * 1_000
     };
     for _ in 0..CAPACITY {
-        assert!(memory.admit(next(), tick()));
+        assert!(memory.remember(next(), tick()));
     }
     group.bench_function("new, the oldest forgotten", |bencher| {
-        bencher.iter(|| assert!(memory.admit(black_box(next()), tick())));
+        bencher.iter(|| assert!(memory.remember(black_box(next()), tick())));
     });
     let seen = next();
-    assert!(memory.admit(seen, tick()));
+    assert!(memory.remember(seen, tick()));
     let now = tick();
-    group.bench_function("replayed", |bencher| bencher.iter(|| assert!(!memory.admit(black_box(seen), now))));
+    group.bench_function("replayed", |bencher| {
+        bencher.iter(|| assert!(!memory.remember(black_box(seen), now)));
+    });
     let set: HashSet<&String> = nonces[..CAPACITY].iter().collect();
     group.bench_function("bare HashSet", |bencher| bencher.iter(|| set.contains(black_box(next()))));
     group.finish();

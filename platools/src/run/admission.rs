@@ -8,7 +8,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::Limits;
 use super::entry::Entry;
 use crate::observe;
-use crate::tool::{Place as ToolPlace, ToolError};
+use crate::tool::{Execution, ToolError};
 
 /// The admission control of one host.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Admission {
     /// # Errors
     /// When there is no place.
     pub(super) fn enter(self: &Arc<Self>, entry: &Entry, presence: Presence) -> Result<Ticket, ToolError> {
-        if entry.tool.place() != ToolPlace::Local {
+        if entry.tool.execution() != Execution::Local {
             let most = self.max_in_flight();
             if self.in_flight() > most {
                 return Err(ToolError::overloaded(format!(

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::entry::Entry;
 use super::{AccessError, MissingState};
 use crate::caller::States;
-use crate::tool::{DeclarationError, Place, Registry, RegistryError, Tool, ToolSpec, declaration};
+use crate::tool::{DeclarationError, Execution, Registry, RegistryError, Tool, ToolSpec, declaration};
 use crate::wire::ToolHealth;
 
 /// The tools of a host, which may change while it runs. Cheap to clone; all clones are the same table.
@@ -256,8 +256,8 @@ impl ToolEntry {
     }
 
     /// Where its calls run.
-    pub fn place(&self) -> Place {
-        self.0.tool.place()
+    pub fn execution(&self) -> Execution {
+        self.0.tool.execution()
     }
 
     /// Returns whether the tool is enabled: declared, listed and callable.
@@ -275,7 +275,7 @@ impl fmt::Debug for ToolEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ToolEntry")
             .field("name", &self.name())
-            .field("place", &self.place())
+            .field("execution", &self.execution())
             .field("enabled", &self.is_enabled())
             .finish()
     }
@@ -387,8 +387,8 @@ mod tests {
         let tools = table();
         tools.insert(Tool::remote(ToolSpec::new("elsewhere"))).unwrap();
         tools.insert(Tool::withheld(ToolSpec::new("later"), "it is starting")).unwrap();
-        let places = tools.list().iter().map(ToolEntry::place).collect::<Vec<_>>();
-        assert_eq!(places, [Place::Remote, Place::Withheld]);
+        let executions = tools.list().iter().map(ToolEntry::execution).collect::<Vec<_>>();
+        assert_eq!(executions, [Execution::Remote, Execution::Withheld]);
         let declaration = tools.declaration(None);
         assert!(declaration.contains("elsewhere") && declaration.contains("later"));
     }

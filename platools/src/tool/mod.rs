@@ -56,7 +56,7 @@ pub(crate) enum Handler {
 /// Where the calls of a tool run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Place {
+pub enum Execution {
     /// In this process.
     Local,
     /// In another process, which a [`Coordinator`](crate::host::Coordinator) chooses.
@@ -135,11 +135,11 @@ impl Tool {
     }
 
     /// Where the calls of this tool run.
-    pub fn place(&self) -> Place {
+    pub fn execution(&self) -> Execution {
         match self.handler {
-            Handler::Async(_) | Handler::Blocking(_) => Place::Local,
-            Handler::Remote => Place::Remote,
-            Handler::Withheld(_) => Place::Withheld,
+            Handler::Async(_) | Handler::Blocking(_) => Execution::Local,
+            Handler::Remote => Execution::Remote,
+            Handler::Withheld(_) => Execution::Withheld,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::SigningKey;
-use super::replay::{Admission, ReplayGuard};
+use super::replay::{NonceCheck, ReplayGuard};
 use super::timestamp::{Microseconds, microseconds};
 use crate::wire::{CallFrame, RawEnvelope};
 
@@ -21,8 +21,8 @@ impl Nonces {
     }
 
     /// Returns whether a call signed at `now`, in microseconds since 1970, is the first with this nonce.
-    pub fn admit(&mut self, nonce: &str, now: i64) -> bool {
-        self.guard.admit(nonce, now, now.saturating_sub(self.max_skew)) == Admission::New
+    pub fn remember(&mut self, nonce: &str, now: i64) -> bool {
+        self.guard.remember(nonce, now, now.saturating_sub(self.max_skew)) == NonceCheck::New
     }
 }
 

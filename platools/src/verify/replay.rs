@@ -30,9 +30,9 @@ const MAX_EVICTED_PER_CALL: usize = 8;
 /// Minimum capacity to keep when shrinking.
 const MIN_CAPACITY: usize = 1024;
 
-/// The result of the replay check.
+/// What the guard knows of a nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Admission {
+pub(super) enum NonceCheck {
     /// The first call with this nonce.
     New,
     /// The nonce was seen before.
@@ -88,25 +88,25 @@ impl ReplayGuard {
     }
 
     /// Remembers a call's nonce, unless the call must be rejected. Timestamps before `window_start` are evicted.
-    pub(super) fn admit(
+    pub(super) fn remember(
         &mut self,
         nonce: &str,
         timestamp: Microseconds,
         window_start: Microseconds,
-    ) -> Admission {
+    ) -> NonceCheck {
         if self.is_forgotten(timestamp) {
-            return Admission::Forgotten;
+            return NonceCheck::Forgotten;
         }
         let fingerprint = Fingerprint(self.hasher.hash(nonce.as_bytes()));
         if !self.seen.insert(fingerprint) {
-            return Admission::Replayed;
+            return NonceCheck::Replayed;
         }
         match self.by_age.last_entry() {
             Some(mut newest) if *newest.key() == timestamp => newest.get_mut().push(fingerprint),
             _ => self.by_age.entry(timestamp).or_default().push(fingerprint),
         }
         self.evict_oldest(window_start);
-        Admission::New
+        NonceCheck::New
     }
 
     /// Evicts nonces outside the window or beyond the capacity, oldest first, a few per call.
@@ -186,7 +186,7 @@ impl Hasher for FingerprintHasher {
 mod tests {
     use proptest::prelude::*;
 
-    use super::Admission::{Forgotten, New, Replayed};
+    use super::NonceCheck::{Forgotten, New, Replayed};
     use super::*;
 
     const ALWAYS: Microseconds = Microseconds::MIN;
@@ -198,57 +198,57 @@ mod tests {
     #[test]
     fn a_nonce_is_new_once_whatever_its_timestamp() {
         let mut guard = ReplayGuard::new(10);
-        assert_eq!(guard.admit("a", 1, ALWAYS), New);
-        assert_eq!(guard.admit("a", 1, ALWAYS), Replayed);
-        assert_eq!(guard.admit("a", 2, ALWAYS), Replayed);
-        assert_eq!(guard.admit("b", 1, ALWAYS), New);
+        assert_eq!(guard.remember("a", 1, ALWAYS), New);
+        assert_eq!(guard.remember("a", 1, ALWAYS), Replayed);
+        assert_eq!(guard.remember("a", 2, ALWAYS), Replayed);
+        assert_eq!(guard.remember("b", 1, ALWAYS), New);
     }
 
     #[test]
     fn at_capacity_the_oldest_are_evicted_and_the_window_narrows() {
         let mut guard = ReplayGuard::new(3);
         for (number, timestamp) in [10, 20, 30].into_iter().enumerate() {
-            assert_eq!(guard.admit(&nonce(number as u64), timestamp, ALWAYS), New);
+            assert_eq!(guard.remember(&nonce(number as u64), timestamp, ALWAYS), New);
         }
         assert!(!guard.is_forgotten(10));
-        assert_eq!(guard.admit("d", 40, ALWAYS), New);
+        assert_eq!(guard.remember("d", 40, ALWAYS), New);
         assert!(guard.is_forgotten(10) && !guard.is_forgotten(11));
-        assert_eq!(guard.admit(&nonce(0), 10, ALWAYS), Forgotten);
-        assert_eq!(guard.admit("fresh but as old", 10, ALWAYS), Forgotten);
-        assert_eq!(guard.admit(&nonce(1), 20, ALWAYS), Replayed);
-        assert_eq!(guard.admit("late, and in the window", 15, ALWAYS), New);
-        assert_eq!(guard.admit("late, and in the window", 15, ALWAYS), Forgotten);
+        assert_eq!(guard.remember(&nonce(0), 10, ALWAYS), Forgotten);
+        assert_eq!(guard.remember("fresh but as old", 10, ALWAYS), Forgotten);
+        assert_eq!(guard.remember(&nonce(1), 20, ALWAYS), Replayed);
+        assert_eq!(guard.remember("late, and in the window", 15, ALWAYS), New);
+        assert_eq!(guard.remember("late, and in the window", 15, ALWAYS), Forgotten);
     }
 
     #[test]
     fn one_timestamp_may_exceed_the_capacity() {
         let mut guard = ReplayGuard::new(100);
         for number in 0..10_000 {
-            assert_eq!(guard.admit(&nonce(number), 5, ALWAYS), New);
+            assert_eq!(guard.remember(&nonce(number), 5, ALWAYS), New);
         }
         for number in 0..10_000 {
-            assert_eq!(guard.admit(&nonce(number), 5, ALWAYS), Replayed);
+            assert_eq!(guard.remember(&nonce(number), 5, ALWAYS), Replayed);
         }
         for number in 10_000..20_000 {
-            assert_eq!(guard.admit(&nonce(number), number.cast_signed(), ALWAYS), New);
+            assert_eq!(guard.remember(&nonce(number), number.cast_signed(), ALWAYS), New);
         }
         assert!(guard.seen.len() <= 101, "{guard:?}");
         assert!(guard.seen.capacity() < 10_000);
-        assert_eq!(guard.admit(&nonce(0), 5, ALWAYS), Forgotten);
+        assert_eq!(guard.remember(&nonce(0), 5, ALWAYS), Forgotten);
     }
 
     #[test]
     fn evicted_nonces_stay_rejected_when_the_clock_is_set_back() {
         let mut guard = ReplayGuard::new(1000);
         for number in 0..20 {
-            assert_eq!(guard.admit(&nonce(number), 100, 0), New);
+            assert_eq!(guard.remember(&nonce(number), 100, 0), New);
         }
         for number in 20..25 {
-            assert_eq!(guard.admit(&nonce(number), 500, 200), New);
+            assert_eq!(guard.remember(&nonce(number), 500, 200), New);
         }
         assert_eq!(guard.seen.len(), 5, "only nonces inside the window are kept");
-        assert_eq!(guard.admit(&nonce(0), 100, 0), Forgotten);
-        assert_eq!(guard.admit("other", 101, 0), New);
+        assert_eq!(guard.remember(&nonce(0), 100, 0), Forgotten);
+        assert_eq!(guard.remember("other", 101, 0), New);
     }
 
     proptest! {
@@ -266,7 +266,7 @@ mod tests {
                 let forgotten = guard.is_forgotten(timestamp);
                 // A signed call is its nonce together with its timestamp.
                 let nonce = format!("{number}-{timestamp}");
-                match guard.admit(&nonce, timestamp, ALWAYS) {
+                match guard.remember(&nonce, timestamp, ALWAYS) {
                     New => prop_assert!(admitted.insert((number, timestamp)) && !forgotten),
                     Replayed => prop_assert!(admitted.contains(&(number, timestamp))),
                     Forgotten => prop_assert!(forgotten),

@@ -190,7 +190,7 @@ impl Verifier {
             return Err(Refusal::SignatureMismatch);
         }
         let Some(nonce) = nonce else { return Ok(()) };
-        self.memory().admit(nonce, timestamp, now, self.max_skew())
+        self.memory().remember(nonce, timestamp, now, self.max_skew())
     }
 
     fn check_skew(&self, timestamp: Microseconds, now: Microseconds) -> Result<(), Refusal> {

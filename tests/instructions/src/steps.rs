@@ -87,7 +87,7 @@ fn nonce_remembered(rounds: usize) {
     let texts: Vec<String> = (0..NONCES + MOST).map(|number| format!("{number:032x}")).collect();
     // Two to a millisecond.
     for (nonce, number) in texts.iter().zip(0_i64..).take(NONCES + rounds) {
-        assert!(nonces.admit(black_box(nonce), number / 2 * 1_000));
+        assert!(nonces.remember(black_box(nonce), number / 2 * 1_000));
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use platools::caller::CallContext;
 use platools::host::{Coordinator, Gateway, HostState, KeptAnswer, RoutedCall};
 use platools::intake::CallRequest;
-use platools::tool::Place;
+use platools::tool::Execution;
 use platools::{Tool, ToolCall, ToolOutput, ToolSpec};
 use platools_dev::DevPlatform;
 use serde_json::json;
@@ -54,7 +54,7 @@ impl Coordinator for Seat {
     fn place(&self, call: RoutedCall) -> Option<RoutedCall> {
         let name = call.call().tool().name.clone();
         let tools = self.board.gateway(self.index).tools().unwrap();
-        if tools.get(&name).is_none_or(|tool| tool.place() == Place::Local) {
+        if tools.get(&name).is_none_or(|tool| tool.execution() == Execution::Local) {
             return Some(call);
         }
         let door = self.board.gateway(1 - self.index).door().unwrap();

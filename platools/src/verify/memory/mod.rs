@@ -29,7 +29,7 @@ use std::time::SystemTime;
 pub(crate) use self::keeper::ReplayStore;
 use self::keeper::{Keeper, Kept};
 use self::record::Record;
-use super::replay::{Admission, ReplayGuard};
+use super::replay::{NonceCheck, ReplayGuard};
 use super::timestamp::{self, Microseconds};
 use super::{Refusal, VerifierOptions};
 
@@ -107,7 +107,7 @@ impl ReplayMemory {
     ///
     /// # Errors
     /// If the call may have run before.
-    pub(super) fn admit(
+    pub(super) fn remember(
         &self,
         nonce: &str,
         timestamp: Microseconds,
@@ -117,10 +117,10 @@ impl ReplayMemory {
         {
             let mut state = self.kept.state();
             state.check_age(timestamp, now, max_skew)?;
-            match state.guard.admit(nonce, timestamp, now.saturating_sub(max_skew)) {
-                Admission::New => {}
-                Admission::Replayed => return Err(Refusal::NonceReplay),
-                Admission::Forgotten => return Err(Refusal::WindowNarrowed),
+            match state.guard.remember(nonce, timestamp, now.saturating_sub(max_skew)) {
+                NonceCheck::New => {}
+                NonceCheck::Replayed => return Err(Refusal::NonceReplay),
+                NonceCheck::Forgotten => return Err(Refusal::WindowNarrowed),
             }
             if self.keeper.is_none() {
                 return Ok(());

@@ -68,7 +68,7 @@ impl Disk {
 
 /// The verdict about a call that was signed at `timestamp` and arrives at `now`.
 fn verdict(memory: &ReplayMemory, nonce: &str, timestamp: Microseconds, now: Microseconds) -> &'static str {
-    match memory.admit(nonce, timestamp, now, SKEW) {
+    match memory.remember(nonce, timestamp, now, SKEW) {
         Ok(()) => "accept",
         Err(refusal) => refusal.reason(),
     }
