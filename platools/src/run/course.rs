@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::Span;
@@ -59,7 +60,8 @@ impl Course {
         self.arrived + self.limit
     }
 
-    /// What has to be passed before the handler may run.
+    /// All that a call waits for before its handler may run: its place, and who its caller is. Whether there is room for
+    /// its answer is asked before, by [`Admitted::once`](super::Admitted::once).
     pub(super) async fn before(
         &self,
         place: Place,
@@ -67,20 +69,22 @@ impl Course {
     ) -> Result<Permits, ToolError> {
         let permits = match place {
             Place::Running(permits) => permits,
-            waiting @ Place::Waiting(..) => {
-                let permits = timeout_at(self.deadline(), waiting.permits()).await;
-                permits.map_err(|_elapsed| ToolError::timed_out(self.limit))?
-            }
+            waiting @ Place::Waiting(..) => self.in_time(waiting.permits()).await?,
         };
         if let Some(CallerCheck { authentication, stated }) = check {
-            let checked =
-                timeout_at(self.deadline(), self.entry.access.check(authentication, &self.scope)).await;
-            checked.unwrap_or_else(|_elapsed| Err(ToolError::timed_out(self.limit)))?;
+            self.in_time(self.entry.access.check(authentication, &self.scope)).await??;
             let subject = self.scope.identity().map(Identity::subject);
             Span::current().record("subject", subject);
             self.entry.limits.check_rate(subject.or(stated.as_deref()))?;
         }
         Ok(permits)
+    }
+
+    /// Waits until the deadline at most.
+    fn in_time<T>(&self, wait: impl Future<Output = T>) -> impl Future<Output = Result<T, ToolError>> {
+        // No `async fn`, whose future would have room for `wait` twice.
+        let waited = timeout_at(self.deadline(), wait);
+        waited.map(|waited| waited.map_err(|_elapsed| ToolError::timed_out(self.limit)))
     }
 
     /// Runs a handler that was `started` until its deadline; returns its result and the end. Calls `first` after the
