@@ -44,6 +44,16 @@ pub(crate) enum Placeholder {
     Caller(Fact),
 }
 
+impl Placeholder {
+    /// What a message about its value calls it.
+    pub(crate) fn quoted(&self) -> String {
+        match self {
+            Self::Argument(name) => format!("`{name}`"),
+            Self::Caller(_) => format!("`{self}`"),
+        }
+    }
+}
+
 impl fmt::Display for Placeholder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -92,7 +92,7 @@ impl CommandTemplate {
             } else {
                 continue;
             };
-            let name = template.placeholders().next().map(name).unwrap_or_default();
+            let name = template.placeholders().next().map(Placeholder::quoted).unwrap_or_default();
             return Err(ToolError::invalid_arguments(format!("{name}: {problem}")));
         }
         Ok(Some(words))
@@ -101,13 +101,6 @@ impl CommandTemplate {
     /// Whether the program might take a word for an option. Behind `--` nothing is one.
     fn is_option(&self, word: &str, before: &[String]) -> bool {
         word.starts_with('-') && !self.allow_dash && !before.iter().any(|word| word == "--")
-    }
-}
-
-fn name(placeholder: &Placeholder) -> String {
-    match placeholder {
-        Placeholder::Argument(name) => format!("`{name}`"),
-        caller @ Placeholder::Caller(_) => format!("`{caller}`"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Auth, ErrorText, Forward, Table};
+use super::model::{Auth, Common, ErrorText, Forward, Table};
 use super::values::{Rate, SecretRef, Size, Time};
 
 /// How long the first declaration of the tools waits for MCP servers, unless the file says otherwise.
@@ -125,104 +125,120 @@ pub(crate) struct Egress {
     pub(crate) leave_to_proxy: bool,
 }
 
-/// An OpenAPI document whose operations become tools.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct OpenApi {
-    /// A name for messages.
-    pub(crate) name: String,
-    /// The document, JSON or YAML: a path, or a URL of a host that the file names.
-    pub(crate) document: String,
-    /// Certificates in PEM that are trusted beside the system's, where the document is fetched.
-    pub(crate) ca_file: Option<PathBuf>,
-    /// The backend that is called: `[backend.NAME]`.
-    pub(crate) backend: String,
-    /// What the tools' names begin with.
-    #[serde(default)]
-    pub(crate) prefix: String,
-    /// Operations with any of these tags.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) tags: Vec<String>,
-    /// Operations with any of these ids.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) operations: Vec<String>,
-    /// Operations whose path fits any of these patterns, such as `/repos/*`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) paths: Vec<String>,
-    /// Whether operations that change something are left out.
-    #[serde(default)]
-    pub(crate) read_only: bool,
-    /// The most tools that the document may give; with more, the file is refused. 2 000 by default.
-    pub(crate) max_tools: Option<usize>,
-    /// The most that the schemas and texts of the tools may have together; with more, the file is refused. `10 MiB`
-    /// by default, the most that a platform takes.
-    pub(crate) max_bytes: Option<Size>,
-    /// Who may call: `none`, `user` or `admin`.
-    pub(crate) auth: Option<Auth>,
-    /// Roles of which a caller needs any one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) roles: Vec<String>,
-    /// How long a call may take.
-    pub(crate) timeout: Option<Time>,
-    /// How often each tool may be called.
-    pub(crate) rate_limit: Option<Rate>,
-    /// How many calls of each tool run at the same time.
-    pub(crate) concurrency: Option<usize>,
-    /// The entities that have the tools; without it, all of them.
-    pub(crate) entities: Option<Vec<String>>,
+/// A section of tools that are declared elsewhere, and what the file says of all of them. The keys are pasted, since
+/// serde's `flatten` would lose the lines of mistakes.
+macro_rules! with_terms {
+    ($(#[$doc:meta])* struct $name:ident { $($fields:tt)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $name {
+            $($fields)*
+            /// Who may call: `none`, `user` or `admin`.
+            pub(crate) auth: Option<Auth>,
+            /// Roles of which a caller needs any one.
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            pub(crate) roles: Vec<String>,
+            /// How long a call may take.
+            pub(crate) timeout: Option<Time>,
+            /// How often each tool may be called.
+            pub(crate) rate_limit: Option<Rate>,
+            /// How many calls of each tool run at the same time.
+            pub(crate) concurrency: Option<usize>,
+            /// The entities that have the tools; without it, all of them.
+            pub(crate) entities: Option<Vec<String>>,
+        }
+
+        impl $name {
+            /// What each of the tools has.
+            pub(crate) fn common(&self) -> Common {
+                let this = self.clone();
+                Common {
+                    auth: this.auth,
+                    roles: this.roles,
+                    timeout: this.timeout,
+                    rate_limit: this.rate_limit,
+                    concurrency: this.concurrency,
+                    entities: this.entities,
+                    ..Common::default()
+                }
+            }
+        }
+    };
 }
 
-/// An MCP server whose tools become tools here.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Mcp {
-    /// A name for messages.
-    pub(crate) name: String,
-    /// The program that is the server, on its standard input and output.
-    pub(crate) command: Option<PathBuf>,
-    /// Its arguments.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) args: Vec<String>,
-    /// Where it runs.
-    pub(crate) cwd: Option<PathBuf>,
-    /// Variables that it inherits; HOME, PATH and those that say language, time zone and user.
-    pub(crate) inherit_env: Option<Vec<String>>,
-    /// Variables that it gets: texts, or `env:NAME` or `file:PATH`.
-    #[serde(default, skip_serializing_if = "Table::is_empty")]
-    pub(crate) env: Table<String>,
-    /// Or its URL, such as `https://mcp.example/mcp`.
-    pub(crate) url: Option<String>,
-    /// Where the bearer token for the URL is: `env:NAME` or `file:PATH`.
-    pub(crate) bearer: Option<SecretRef>,
-    /// Certificates in PEM that are trusted beside the system's, for the URL.
-    pub(crate) ca_file: Option<PathBuf>,
-    /// What the tools' names begin with.
-    #[serde(default)]
-    pub(crate) prefix: String,
-    /// The tools that are taken, by their own names; without it, all of them.
-    pub(crate) tools: Option<Vec<String>>,
-    /// Whether the definitions of the tools are pinned: one that changes is withheld until `platools sidecar accept`.
-    /// Needs a state directory.
-    #[serde(default)]
-    pub(crate) pin: bool,
-    /// What is said of single tools instead of what the server says, by their own names.
-    #[serde(default, skip_serializing_if = "Table::is_empty")]
-    pub(crate) overrides: Table<Override>,
-    /// Who may call: `none`, `user` or `admin`.
-    pub(crate) auth: Option<Auth>,
-    /// Roles of which a caller needs any one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) roles: Vec<String>,
-    /// How long a call may take.
-    pub(crate) timeout: Option<Time>,
-    /// How often each tool may be called.
-    pub(crate) rate_limit: Option<Rate>,
-    /// How many calls of each tool run at the same time.
-    pub(crate) concurrency: Option<usize>,
-    /// The largest result that is passed on; 1 MiB.
-    pub(crate) max_result: Option<Size>,
-    /// The entities that have the tools; without it, all of them.
-    pub(crate) entities: Option<Vec<String>>,
+with_terms! {
+    /// An OpenAPI document whose operations become tools.
+    struct OpenApi {
+        /// A name for messages.
+        pub(crate) name: String,
+        /// The document, JSON or YAML: a path, or a URL of a host that the file names.
+        pub(crate) document: String,
+        /// Certificates in PEM that are trusted beside the system's, where the document is fetched.
+        pub(crate) ca_file: Option<PathBuf>,
+        /// The backend that is called: `[backend.NAME]`.
+        pub(crate) backend: String,
+        /// What the tools' names begin with.
+        #[serde(default)]
+        pub(crate) prefix: String,
+        /// Operations with any of these tags.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub(crate) tags: Vec<String>,
+        /// Operations with any of these ids.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub(crate) operations: Vec<String>,
+        /// Operations whose path fits any of these patterns, such as `/repos/*`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub(crate) paths: Vec<String>,
+        /// Whether operations that change something are left out.
+        #[serde(default)]
+        pub(crate) read_only: bool,
+        /// The most tools that the document may give; with more, the file is refused. 2 000 by default.
+        pub(crate) max_tools: Option<usize>,
+        /// The most that the schemas and texts of the tools may have together; with more, the file is refused. `10 MiB`
+        /// by default, the most that a platform takes.
+        pub(crate) max_bytes: Option<Size>,
+    }
+}
+
+with_terms! {
+    /// An MCP server whose tools become tools here.
+    struct Mcp {
+        /// A name for messages.
+        pub(crate) name: String,
+        /// The program that is the server, on its standard input and output.
+        pub(crate) command: Option<PathBuf>,
+        /// Its arguments.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub(crate) args: Vec<String>,
+        /// Where it runs.
+        pub(crate) cwd: Option<PathBuf>,
+        /// Variables that it inherits; HOME, PATH and those that say language, time zone and user.
+        pub(crate) inherit_env: Option<Vec<String>>,
+        /// Variables that it gets: texts, or `env:NAME` or `file:PATH`.
+        #[serde(default, skip_serializing_if = "Table::is_empty")]
+        pub(crate) env: Table<String>,
+        /// Or its URL, such as `https://mcp.example/mcp`.
+        pub(crate) url: Option<String>,
+        /// Where the bearer token for the URL is: `env:NAME` or `file:PATH`.
+        pub(crate) bearer: Option<SecretRef>,
+        /// Certificates in PEM that are trusted beside the system's, for the URL.
+        pub(crate) ca_file: Option<PathBuf>,
+        /// What the tools' names begin with.
+        #[serde(default)]
+        pub(crate) prefix: String,
+        /// The tools that are taken, by their own names; without it, all of them.
+        pub(crate) tools: Option<Vec<String>>,
+        /// Whether the definitions of the tools are pinned: one that changes is withheld until `platools sidecar accept`.
+        /// Needs a state directory.
+        #[serde(default)]
+        pub(crate) pin: bool,
+        /// What is said of single tools instead of what the server says, by their own names.
+        #[serde(default, skip_serializing_if = "Table::is_empty")]
+        pub(crate) overrides: Table<Override>,
+        /// The largest result that is passed on; 1 MiB.
+        pub(crate) max_result: Option<Size>,
+    }
 }
 
 /// What is said of a tool instead of what its server says.

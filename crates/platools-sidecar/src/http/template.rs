@@ -126,7 +126,7 @@ impl RequestTemplate {
         values.require_caller(self.templates())?;
         let path = self.path.render(values, |placeholder, value| {
             segment(value)
-                .map_err(|problem| format!("{}: it is part of a path and {problem}", name(placeholder)))
+                .map_err(|problem| format!("{}: it is part of a path and {problem}", placeholder.quoted()))
                 .map_err(ToolError::invalid_arguments)
         })?;
         let path = path.ok_or_else(|| ToolError::invalid_arguments("an argument of the path is missing"))?;
@@ -206,7 +206,7 @@ impl RequestTemplate {
                 if value.chars().any(char::is_control) {
                     let problem = format!(
                         "{}: it goes into a header and may not hold control characters",
-                        name(placeholder)
+                        placeholder.quoted()
                     );
                     return Err(ToolError::invalid_arguments(problem));
                 }
@@ -226,13 +226,6 @@ fn push_all<'a>(query: &mut String, arguments: impl Iterator<Item = (&'a String,
             Value::Array(items) => items.iter().for_each(|item| push_parameter(query, name, &as_text(item))),
             value => push_parameter(query, name, &as_text(value)),
         }
-    }
-}
-
-fn name(placeholder: &Placeholder) -> String {
-    match placeholder {
-        Placeholder::Argument(name) => format!("`{name}`"),
-        caller @ Placeholder::Caller(_) => format!("`{caller}`"),
     }
 }
 

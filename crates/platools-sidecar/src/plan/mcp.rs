@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::client::PlannedClient;
 use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{Planner, address};
-use crate::config::{Common, Entry, Mcp, Override, Path, SecretRef, Table};
+use crate::config::{Entry, Mcp, Override, Path, SecretRef, Table};
 use platools::ToolSpec;
 use platools_upstream::{Bearer, ServerProgram, UpstreamConfig, check_url};
 
@@ -73,7 +73,7 @@ impl Planner<'_> {
                 return None;
             }
         };
-        let common = common(file);
+        let common = file.common();
         let mut config = config.prefix(&file.prefix).declared_as(move |spec| {
             let description = spec.description.clone();
             super::tool::apply(spec, &description, &common)
@@ -232,18 +232,6 @@ fn connection(file: &Mcp) -> Mcp {
         concurrency: None,
         entities: None,
         ..file.clone()
-    }
-}
-
-fn common(file: &Mcp) -> Common {
-    Common {
-        auth: file.auth,
-        roles: file.roles.clone(),
-        timeout: file.timeout,
-        rate_limit: file.rate_limit,
-        concurrency: file.concurrency,
-        entities: file.entities.clone(),
-        ..Common::default()
     }
 }
 

@@ -19,7 +19,7 @@ use super::client::PlannedClient;
 use super::fingerprint::Fingerprinter;
 use super::{PlannedTool, Planner, address};
 use crate::caller::{Caller, Fact};
-use crate::config::{Common, Entry, Format, OpenApi, Path};
+use crate::config::{Entry, Format, OpenApi, Path};
 use crate::disk;
 use crate::http::answer::Reading;
 use crate::http::backend::Backend;
@@ -80,7 +80,7 @@ impl Planner<'_> {
         let PlannedBackend { backend, error_text, fingerprint } = backend?;
         let (backend, reading) =
             (Arc::new(backend), Arc::new(Reading { format: Format::Auto, pick: None, error_text }));
-        let common = common(file);
+        let common = file.common();
         let fingerprint = fingerprint.add(file);
         let mut tools = Vec::new();
         for mut operation in imported.operations {
@@ -196,18 +196,6 @@ fn declaration(operation: &Operation) -> ToolSpec {
         OperationMethod::Put => spec.idempotent(true),
         OperationMethod::Delete => spec.destructive(true).idempotent(true),
         _ => spec,
-    }
-}
-
-fn common(file: &OpenApi) -> Common {
-    Common {
-        auth: file.auth,
-        roles: file.roles.clone(),
-        timeout: file.timeout,
-        rate_limit: file.rate_limit,
-        concurrency: file.concurrency,
-        entities: file.entities.clone(),
-        ..Common::default()
     }
 }
 
