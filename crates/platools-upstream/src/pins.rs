@@ -251,9 +251,9 @@ impl Pins {
         }
     }
 
-    /// Accepts what the server declares, if it is the first that is seen of it.
+    /// Accepts what the server declares, if it is the first that is seen of it. Some servers declare nothing at first.
     pub(crate) async fn begin(&mut self, declared: &[ToolSpec]) {
-        if self.accepted.is_some() {
+        if self.accepted.is_some() || declared.is_empty() {
             return;
         }
         let mut accepted = Definitions::new();

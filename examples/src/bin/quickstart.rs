@@ -200,7 +200,7 @@ const TURN: &str = "
 /// Reads calls from standard input until Ctrl-C.
 async fn converse(platform: &DevPlatform, tools: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     say(&format!("\n{}{TURN}", bold("Your turn")))?;
-    say(&format!("  The same in a browser: {}", platform.playground_url()))?;
+    say(&format!("  The same in a browser, by a link that works once: {}", platform.playground_url()))?;
     let mut lines = read_lines();
     let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
     loop {

@@ -3,6 +3,7 @@
 //! Each of them is shown a spoiled copy, too: a judge that finds nothing anywhere is none.
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -77,6 +78,8 @@ async fn the_file_in_the_kubernetes_manifest_can_be_used() {
     let lines: Vec<&str> = block.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)).collect();
     let folder = Folder::new("deploy-file");
     let secret = folder.file("secret", "0123456789abcdef0123456789abcdef");
+    // As the manifest's `defaultMode` has it.
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o440)).unwrap();
     let file =
         folder.file("platools.toml", &spoiled(&lines.join("\n"), "/run/secrets/platos/secret", &secret));
     let report = platools_sidecar::check(Path::new(&file)).await.unwrap();

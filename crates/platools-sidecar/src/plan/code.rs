@@ -19,8 +19,8 @@ struct Interpreter {
     is_shell: bool,
     /// Whether its first argument is a file of code, and its standard input is code where there is none.
     runs_files: bool,
-    /// How the code gets at an argument that stands behind it.
-    argument: &'static str,
+    /// What to do instead.
+    instead: &'static str,
 }
 
 const INTERPRETERS: &[Interpreter] = &[
@@ -30,7 +30,7 @@ const INTERPRETERS: &[Interpreter] = &[
         words: &["--command"],
         is_shell: true,
         runs_files: true,
-        argument: "\"$1\"",
+        instead: "pass the value as an argument behind the code, and use \"$1\" in it",
     },
     Interpreter {
         names: &["flock", "runuser", "script", "su"],
@@ -38,7 +38,7 @@ const INTERPRETERS: &[Interpreter] = &[
         words: &["--command", "--session-command"],
         is_shell: false,
         runs_files: false,
-        argument: "a program instead of a shell",
+        instead: "name a program and its arguments instead of a line for a shell",
     },
     Interpreter {
         names: &["pypy", "python"],
@@ -46,7 +46,7 @@ const INTERPRETERS: &[Interpreter] = &[
         words: &[],
         is_shell: false,
         runs_files: true,
-        argument: "`sys.argv[1]`",
+        instead: "pass the value as an argument behind the code, and use `sys.argv[1]` in it",
     },
     Interpreter {
         names: &["perl"],
@@ -54,7 +54,7 @@ const INTERPRETERS: &[Interpreter] = &[
         words: &[],
         is_shell: false,
         runs_files: true,
-        argument: "`$ARGV[0]`",
+        instead: "pass the value as an argument behind the code, and use `$ARGV[0]` in it",
     },
     Interpreter {
         names: &["ruby"],
@@ -62,7 +62,7 @@ const INTERPRETERS: &[Interpreter] = &[
         words: &[],
         is_shell: false,
         runs_files: true,
-        argument: "`ARGV[0]`",
+        instead: "pass the value as an argument behind the code, and use `ARGV[0]` in it",
     },
     Interpreter {
         names: &["bun", "node", "nodejs"],
@@ -70,7 +70,7 @@ const INTERPRETERS: &[Interpreter] = &[
         words: &["--eval", "--print"],
         is_shell: false,
         runs_files: true,
-        argument: "`process.argv[1]`",
+        instead: "pass the value as an argument behind the code, and use `process.argv[1]` in it",
     },
     Interpreter {
         names: &["deno"],
@@ -78,7 +78,7 @@ const INTERPRETERS: &[Interpreter] = &[
         words: &["eval"],
         is_shell: false,
         runs_files: false,
-        argument: "`Deno.args[0]`",
+        instead: "put the code into a file, and use `Deno.args[0]` in it",
     },
     Interpreter {
         names: &["php"],
@@ -86,7 +86,7 @@ const INTERPRETERS: &[Interpreter] = &[
         words: &["--run", "--process-begin", "--process-code", "--process-end"],
         is_shell: false,
         runs_files: true,
-        argument: "`$argv[1]`",
+        instead: "pass the value as an argument behind the code, and use `$argv[1]` in it",
     },
     Interpreter {
         names: &["R", "Rscript", "julia", "lua", "luajit", "osascript"],
@@ -94,7 +94,7 @@ const INTERPRETERS: &[Interpreter] = &[
         words: &["--eval"],
         is_shell: false,
         runs_files: true,
-        argument: "the arguments of the script",
+        instead: "put the code into a file that reads its arguments",
     },
     Interpreter {
         names: &["powershell", "pwsh"],
@@ -102,7 +102,7 @@ const INTERPRETERS: &[Interpreter] = &[
         words: &["-Command", "-command", "-EncodedCommand", "-encodedcommand"],
         is_shell: false,
         runs_files: true,
-        argument: "`$args[0]` of a file",
+        instead: "put the code into a file, and use `$args[0]` in it",
     },
     Interpreter {
         names: &["awk", "gawk", "mawk", "nawk"],
@@ -110,7 +110,7 @@ const INTERPRETERS: &[Interpreter] = &[
         words: &["--source"],
         is_shell: false,
         runs_files: false,
-        argument: "a variable, as in `-v value={value}`",
+        instead: "pass the value as a variable, as in `-v value={value}`",
     },
     Interpreter {
         names: &["sed"],
@@ -118,7 +118,7 @@ const INTERPRETERS: &[Interpreter] = &[
         words: &["--expression"],
         is_shell: false,
         runs_files: false,
-        argument: "another program: the scripts of `sed` can run commands",
+        instead: "use a program whose arguments are no code; this one runs commands, too",
     },
     Interpreter {
         names: &["env"],
@@ -126,7 +126,7 @@ const INTERPRETERS: &[Interpreter] = &[
         words: &["--split-string"],
         is_shell: false,
         runs_files: false,
-        argument: "words of their own",
+        instead: "write each word by itself",
     },
 ];
 
@@ -241,11 +241,8 @@ impl<'a> CommandLine<'a> {
         let interpreter = self.words[at].interpreter()?;
         let name = self.words[at].program();
         let found = || {
-            let argument = interpreter.argument;
-            Some(format!(
-                "a placeholder in the code for `{name}` lets agents run anything: pass the value as an argument behind \
-                 the code, and use {argument} in it"
-            ))
+            let instead = interpreter.instead;
+            Some(format!("a placeholder in the code for `{name}` lets agents run anything: {instead}"))
         };
         let is_script_first = ["awk", "gawk", "mawk", "nawk", "sed"].contains(&name);
         let mut at = at + 1;
