@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
+use http::header::SEC_WEBSOCKET_EXTENSIONS;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -32,6 +33,9 @@ const READ_BUFFER_BYTES: usize = 16 * 1024;
 /// How much of what was written may wait for a peer that does not read, in bytes, besides one message of the greatest
 /// size. Without a bound, the replies to a flood of pings would pile up.
 const WRITE_BUFFER_BYTES: usize = 1024 * 1024;
+
+/// How much of an extension's name is in an error, in characters.
+const LONGEST_EXTENSION: usize = 40;
 
 /// A byte stream, encrypted or not.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
@@ -216,7 +220,8 @@ async fn connect_tls(host: &str, stream: Connection, tls: &Arc<ClientConfig>) ->
 /// Makes a WebSocket of a connection. Messages of more than `max_message` bytes break it.
 ///
 /// # Errors
-/// When the server does not accept the handshake; its answer is in the error.
+/// When the server does not accept the handshake; its answer is in the error. When it accepts an extension, such as
+/// compression: none was offered, so what it sends could not be read (RFC 6455 §4.1).
 pub async fn upgrade(
     request: Request<()>,
     connection: Connection,
@@ -225,7 +230,20 @@ pub async fn upgrade(
     let transport = Transport::new(connection);
     let opened =
         tokio_tungstenite::client_async_with_config(request, transport, Some(config(max_message))).await;
-    opened.map(|(socket, _response)| socket)
+    let (socket, response) = opened?;
+    let extensions = response.headers().get_all(SEC_WEBSOCKET_EXTENSIONS);
+    match extensions.iter().find(|extension| !extension.as_bytes().trim_ascii().is_empty()) {
+        None => Ok(socket),
+        Some(extension) => {
+            let name = extension.to_str().unwrap_or_default().split([';', ',']).next().unwrap_or_default();
+            let name: String = name.trim().chars().take(LONGEST_EXTENSION).collect();
+            let problem = format!(
+                "the server uses the WebSocket extension `{name}`, which was not offered; switch it off there, or in \
+                 the proxy that adds it"
+            );
+            Err(io::Error::new(io::ErrorKind::InvalidData, problem).into())
+        }
+    }
 }
 
 fn config(max_message: usize) -> WebSocketConfig {
@@ -312,6 +330,38 @@ mod tests {
         drop(listener);
         let Err(error) = connect("127.0.0.1", port, None, None).await else { panic!("connected") };
         assert!(error.to_string().starts_with(&format!("cannot connect to 127.0.0.1:{port}: ")), "{error}");
+    }
+
+    /// The server accepts the handshake, with these lines in its answer.
+    async fn upgraded(lines: &str) -> Result<(), String> {
+        let (near, mut far) = tokio::io::duplex(64 * 1024);
+        let request = "ws://127.0.0.1/".into_client_request().unwrap();
+        let key = request.headers()["sec-websocket-key"].as_bytes();
+        let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key);
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-accept: {accept}\r\n{lines}\r\n"
+        );
+        far.write_all(answer.as_bytes()).await.unwrap();
+        upgrade(request, Box::new(near), 1_024).await.map(drop).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn an_extension_that_was_not_offered_fails_the_handshake() {
+        for lines in ["", "sec-websocket-extensions: \r\n"] {
+            upgraded(lines).await.unwrap();
+        }
+        for lines in [
+            "sec-websocket-extensions: permessage-deflate; client_max_window_bits=15\r\n",
+            "sec-websocket-extensions:\r\nSec-WebSocket-Extensions: permessage-deflate, x\r\n",
+        ] {
+            let error = upgraded(lines).await.unwrap_err();
+            let expected =
+                "the server uses the WebSocket extension `permessage-deflate`, which was not offered";
+            assert!(error.contains(expected), "{error}");
+        }
+        let long = format!("sec-websocket-extensions: {}\r\n", "x".repeat(1_000));
+        assert!(upgraded(&long).await.unwrap_err().len() < 300);
     }
 
     fn proxy(config: &ProxyConfig) -> &Proxy {
