@@ -5,11 +5,12 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::body::{Body, Form, Shape};
-use crate::encode::{Style, check_path, has_dot_step, joined, percent, push, text};
+use crate::encode::{Style, check_path, joined, percent, push, text};
 use crate::field::Field;
 use crate::multipart::{self, decoded};
 use crate::operation::Operation;
 use crate::parameter::{Parameter, Where};
+use crate::url_text;
 
 /// A request without a server. Path and query are encoded, so that nothing in them means more than it should.
 #[derive(Clone, PartialEq, Eq)]
@@ -98,10 +99,10 @@ impl Operation {
         }
         path.push_str(&fixed_text(rest));
         // Two values beside each other, or one beside fixed text, may make a step that neither is.
-        if has_dot_step(&path) {
-            return Err(ArgumentError("the arguments make `.` or `..` of a step of the path".to_owned()));
+        match url_text::check_path(&path) {
+            Ok(()) => Ok(path),
+            Err(problem) => Err(ArgumentError(format!("the path that the arguments make {problem}"))),
         }
-        Ok(path)
     }
 }
 

@@ -47,9 +47,30 @@ pub fn check_segment(text: &str) -> Result<(), BadSegment> {
     if text.is_empty() {
         return Err(BadSegment::Empty);
     }
+    check_decoded(text, 2)
+}
+
+/// Checks an encoded path for what its parts make together: `%2` beside `e` is a dot once a server decodes it twice.
+///
+/// ```
+/// use platools_openapi::url_text::{check_path, encoded};
+///
+/// let path = |a, b| format!("/orders/{}{}/lines", encoded(a), encoded(b));
+/// assert!(check_path(&path("x", ".y")).is_ok());
+/// assert!(check_path(&path("%2", "e%2e")).is_err());
+/// ```
+///
+/// # Errors
+/// Returns why not: it has control characters, or `.` or `..` as a step, as it is or if a server decoded it repeatedly.
+pub fn check_path(path: &str) -> Result<(), BadSegment> {
+    check_decoded(path, 3)
+}
+
+/// Checks a text as it is, and decoded up to so many times.
+fn check_decoded(text: &str, times: usize) -> Result<(), BadSegment> {
     let mut decoded = text.to_owned();
     // Proxies in front of a backend may decode once more than they should.
-    for _ in 0..3 {
+    for _ in 0..=times {
         if has_dot_step(&decoded) {
             return Err(BadSegment::Dots);
         }

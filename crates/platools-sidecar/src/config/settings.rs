@@ -116,7 +116,7 @@ pub(crate) struct Egress {
     /// Link-local and metadata addresses that may be reached all the same, such as `169.254.169.254`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) allow: Vec<std::net::IpAddr>,
-    /// Whether private and loopback addresses are refused too, for a sidecar that only asks public servers.
+    /// Whether private, loopback and reserved addresses are refused too, for a sidecar that only asks public servers.
     #[serde(default)]
     pub(crate) deny_private: bool,
     /// Whether the proxy alone decides which addresses of a host may be reached. Otherwise names are resolved here as

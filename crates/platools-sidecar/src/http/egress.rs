@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use platools_net::address::reached_address;
+use platools_net::address::{is_public_address, reached_address, reached_addresses};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
@@ -34,7 +34,7 @@ type Lookup =
 pub(crate) enum Refused {
     #[error("{0} is a link-local or metadata address: name it in `allow` of `[egress]` if it is meant")]
     Special(IpAddr),
-    #[error("{0} is a private address, and `deny_private` of `[egress]` refuses those")]
+    #[error("{0} is a private or reserved address, and `deny_private` of `[egress]` refuses those")]
     Private(IpAddr),
     #[error(
         "the name `{0}` has no address here, so `[egress]` cannot judge it before the proxy is asked: write \
@@ -45,14 +45,14 @@ pub(crate) enum Refused {
 
 /// Judges an address.
 pub(crate) fn check(rules: &Egress, address: IpAddr) -> Result<(), Refused> {
-    let address = reached_address(address);
-    if rules.allow.iter().any(|allowed| reached_address(*allowed) == address) {
+    let reached = reached_address(address);
+    if rules.allow.iter().any(|allowed| reached_address(*allowed) == reached) {
         return Ok(());
     }
-    if is_special(address) {
-        Err(Refused::Special(address))
-    } else if rules.deny_private && is_private(address) {
-        Err(Refused::Private(address))
+    if let Some(special) = reached_addresses(address).find(|address| is_special(*address)) {
+        Err(Refused::Special(special))
+    } else if rules.deny_private && !is_public_address(address) {
+        Err(Refused::Private(reached))
     } else {
         Ok(())
     }
@@ -85,16 +85,6 @@ fn is_special(address: IpAddr) -> bool {
                 || is_amazons
                 || v6 == METADATA_V6
         }
-    }
-}
-
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            v4.is_loopback() || v4.is_private() || a == 100 && (64..128).contains(&b)
-        }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.segments()[0] & 0xffc0 == 0xfec0,
     }
 }
 
@@ -208,6 +198,13 @@ mod tests {
             "fd00:ec2::23",
             "fd20:ce::254",
             "::169.254.169.254",
+            "::ffff:0:169.254.169.254",
+            "64:ff9b:1::169.254.169.254",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "2001:0:a9fe:a9fe::1",
+            "2001:0:101:101::5601:5601",
+            "fd12::5efe:169.254.169.254",
+            "2606:4700::200:5efe:169.254.169.254",
             "100.100.100.200",
             "168.63.129.16",
             "0.0.0.0",
@@ -234,10 +231,25 @@ mod tests {
             ..Egress::default()
         };
         assert!(verdict(&rules, "169.254.169.254") && verdict(&rules, "::ffff:169.254.169.254"));
-        for address in ["127.0.0.1", "::1", "10.1.2.3", "100.64.0.1", "fd12::1", "169.254.169.253"] {
+        for address in [
+            "127.0.0.1",
+            "::1",
+            "10.1.2.3",
+            "100.64.0.1",
+            "192.0.0.8",
+            "198.18.0.1",
+            "240.0.0.1",
+            "fd12::1",
+            "::ffff:0:10.0.0.1",
+            "64:ff9b::10.0.0.1",
+            "2002:a00:1::1",
+            "2001:0:a00:1::1",
+            "2606:4700::5efe:10.0.0.1",
+            "169.254.169.253",
+        ] {
             assert!(!verdict(&rules, address), "{address}");
         }
-        assert!(verdict(&rules, "93.184.216.34"));
+        assert!(verdict(&rules, "93.184.216.34") && verdict(&rules, "2606:4700::1111"));
     }
 
     #[test]
@@ -296,7 +308,7 @@ mod tests {
         assert_eq!(through_proxy(strict(), &["93.184.216.34:0"]).await.unwrap(), ["10.0.0.1"]);
         for (addresses, said) in [
             (&["169.254.169.254:0"][..], "169.254.169.254 is a link-local"),
-            (&["93.184.216.34:0", "10.0.0.9:0"], "10.0.0.9 is a private address"),
+            (&["93.184.216.34:0", "10.0.0.9:0"], "10.0.0.9 is a private or reserved address"),
             (&[], "`leave_to_proxy = true` under `[egress]`"),
         ] {
             let error = through_proxy(strict(), addresses).await.unwrap_err();

@@ -1,6 +1,6 @@
 //! Values in a path or a query: whatever they are, they stay where they were put.
 
-pub(super) use platools_openapi::url_text::has_dot_step;
+pub(super) use platools_openapi::url_text::check_path;
 use platools_openapi::url_text::{BadSegment, check_segment, encoded};
 
 /// A value as a piece of one segment of a path. Slashes are encoded; what would climb out of the path once a

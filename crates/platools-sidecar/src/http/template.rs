@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use platools::ToolError;
 use serde_json::{Map, Value};
 
-use super::encode::{has_dot_step, push_parameter, segment};
+use super::encode::{check_path, push_parameter, segment};
 use super::outgoing::{Outgoing, OutgoingBody};
 use crate::template::{Placeholder, Template, Values, as_text};
 
@@ -130,10 +130,9 @@ impl RequestTemplate {
                 .map_err(ToolError::invalid_arguments)
         })?;
         let path = path.ok_or_else(|| ToolError::invalid_arguments("an argument of the path is missing"))?;
-        if has_dot_step(&path) {
-            return Err(ToolError::invalid_arguments(
-                "the arguments would lead to another path than the tool's",
-            ));
+        // Two values beside each other, or one beside fixed text, may make a step that neither is.
+        if let Err(problem) = check_path(&path) {
+            return Err(ToolError::invalid_arguments(format!("the path that the arguments make {problem}")));
         }
         let mut outgoing = Outgoing {
             method: self.method.clone(),
@@ -316,6 +315,17 @@ mod tests {
         let parse = |text: &str| Template::parse(text).unwrap();
         let template = RequestTemplate { path: parse("/orders/{a}{b}"), ..template("", BodyTemplate::None) };
         assert!(fill(&template, &json!({"a": "x", "b": "."})).is_err(), "a lone dot is refused by itself");
+        for (a, b) in
+            [("%2", "e"), ("x/%2", "e/y"), ("%25", "2e"), ("x/.%2", "e/y"), ("%0", "a"), ("%", "2e%2e")]
+        {
+            let error = fill(&template, &json!({"a": a, "b": b})).unwrap_err();
+            assert!(error.contains("the path that the arguments make may not hold"), "{a} {b}: {error}");
+        }
+        for (a, b) in [("%2", "f"), ("x", "e"), ("1.", "2"), ("%", "%"), ("100%", "25")] {
+            fill(&template, &json!({"a": a, "b": b})).unwrap();
+        }
+        let template = RequestTemplate { path: parse("/orders/{a}2e{b}/x"), ..template };
+        assert!(fill(&template, &json!({"a": "%", "b": "%2e"})).is_err());
         let template = RequestTemplate { path: parse("/orders/.{a}"), ..template };
         assert!(fill(&template, &json!({"a": "."})).is_err());
         assert_eq!(fill(&template, &json!({"a": "x"})).unwrap().path, "/orders/.x");
