@@ -29,6 +29,7 @@ pub(super) fn refused(refused: &Refused) -> Response {
     match refused {
         Refused::Verification(_) => plain(StatusCode::UNAUTHORIZED, text),
         Refused::Body(_) => plain(StatusCode::BAD_REQUEST, text),
+        Refused::IdOfAnother | Refused::AnswerEvicted => plain(StatusCode::CONFLICT, text),
         Refused::ShuttingDown => failed(ToolErrorKind::Unavailable, text, None),
         Refused::Admission(error) => failed(error.kind(), text, error.retry_after()),
     }

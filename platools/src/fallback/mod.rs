@@ -44,7 +44,7 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 /// | 404 | `unknown tool` |
 /// | 405 | not a `POST` |
 /// | 408 | the body took longer than 30 s, or came more slowly than 32 KiB/s after the first 3 s |
-/// | 409 | a call with this id is running or was answered |
+/// | 409 | a call with this id is running or was answered, or the id is that of a call with other arguments |
 /// | 413 | the body is too large |
 /// | 422 | the tool failed; the text is its error |
 /// | 429 | `rate limited`, `overloaded`, or more than 64 MiB of bodies are arriving, of which 16 MiB are for small ones. `Retry-After` says when to try again, in

@@ -412,6 +412,10 @@ async fn a_call_id_runs_once() {
         (status, body.as_str()),
         (409, "this call is running or was answered already: send a new call under a new id")
     );
+    for other in [Sent::call("echo", r#"{"text":"ho"}"#), Sent::call("whoami", r#"{"text":"hi"}"#)] {
+        let (status, _, body) = other.with("x-platos-call-id", "call-1").to(&router).await;
+        assert!(status == 409 && body.starts_with("call_id_reused: "), "{status} {body}");
+    }
     let unnamed = || Sent::call("echo", r#"{"text":"hi"}"#).with("x-platos-call-id", "");
     assert_eq!((unnamed().to(&router).await.0, unnamed().to(&router).await.0), (200, 200));
     let refused = || Sent::call("echo", "{}").with("x-platos-call-id", "call-2");

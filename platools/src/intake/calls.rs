@@ -1,22 +1,32 @@
-//! Known call ids: the calls that are running, and the answers of those that finished lately.
+//! Known call ids: the calls that are running, and those that finished lately.
 //!
 //! A call id that comes again, with a valid signature, is the same call: it runs once and gets the same answer. While
 //! a call runs, nothing else may be answered under its id, since the platform would take that for the call's answer.
+//!
+//! The id itself is not signed, the tool and the arguments are. So an id that comes again with others is another call,
+//! which must not get the answer of the first one, and must not run under its id.
+//!
+//! Answers are large and are evicted early; the hashes of [`Ids`] are small and stay for as long as the platform may ask
+//! again, so that an id whose answer was evicted does not run again.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::BuildHasher as _;
+mod ids;
+
+use std::collections::{HashMap, VecDeque, hash_map};
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use foldhash::fast::RandomState;
+use foldhash::quality::RandomState;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::wire::CALL_PENDING;
+use self::ids::Ids;
+pub(super) use self::ids::MAX_IDS;
+use crate::wire::{CALL_PENDING, Params};
 
 /// Maximum size of the remembered answers, in bytes; beyond it, the oldest are evicted.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// The overhead of an answer, in bytes.
-const OVERHEAD: usize = 96;
+const OVERHEAD: usize = 104;
 
 /// The state of a call id.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,12 +37,24 @@ pub(super) enum Known {
     Running,
     /// It was answered, with this frame.
     Answered(String),
+    /// It ran, and its answer was evicted.
+    Forgotten,
+    /// It belongs to a call of another tool, or with other arguments.
+    OfAnother,
+    /// It is not known, and no further id can be remembered.
+    Full,
 }
+
+/// What a call asks for, as a hash under a key of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fingerprint(u64);
 
 /// The calls of one host.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     inner: Mutex<Inner>,
+    /// Keyed, so that collisions cannot be searched for. A call whose id collides is refused.
+    hasher: RandomState,
     /// Told when no call is running.
     answered: Notify,
 }
@@ -67,11 +89,14 @@ impl Drop for Finishing<'_> {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Hashed under a key of this process. An id comes from the platform, with a call that was verified, so that
-    /// nobody else can fill the table.
-    running: HashSet<Arc<str>, RandomState>,
+    /// What the running calls ask for, by their ids. An id comes from the platform, with a call that was verified, so
+    /// that nobody else can fill the table.
+    running: HashMap<Arc<str>, Fingerprint, RandomState>,
     /// Running calls that came over the socket again, and when.
     asked_again: HashMap<Arc<str>, Instant, RandomState>,
+    /// The ids of all calls that finished lately.
+    finished: Ids,
+    /// The answers of the latest of them.
     answered: Answered,
 }
 
@@ -80,25 +105,59 @@ impl Calls {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Hashes the signed parts of a call. The same call has the same text over the socket, where the envelope is cut
+    /// out of it, and over HTTP.
+    pub(super) fn fingerprint(&self, tool: &str, params: &Params<'_>) -> Fingerprint {
+        let mut hasher = self.hasher.build_hasher();
+        tool.hash(&mut hasher);
+        let whole;
+        // The envelope is usually the last member. The closing brace, which all texts have, is left out, so that
+        // nothing has to be copied then.
+        let text = match params.signed_pieces() {
+            [text, "}"] => text,
+            [text, ""] => text.strip_suffix('}').unwrap_or(text),
+            pieces => {
+                whole = pieces.concat();
+                whole.strip_suffix('}').unwrap_or(&whole)
+            }
+        };
+        hasher.write(text.as_bytes());
+        Fingerprint(hasher.finish())
+    }
+
     /// Claims a call id: one that is new counts as running from now on. `asked` is when the platform began to wait for
     /// the answer on the socket, if it does.
-    pub(super) fn claim(&self, call_id: &str, asked: Option<Instant>) -> Known {
-        let call_id: Arc<str> = call_id.into();
+    pub(super) fn claim(&self, call_id: &str, call: Fingerprint, asked: Option<Instant>) -> Known {
+        let (hash, call_id): (u64, Arc<str>) = (self.hasher.hash_one(call_id), call_id.into());
         let mut inner = self.inner();
-        if let Some(answer) = inner.answered.get(&call_id) {
-            return Known::Answered(answer);
+        let Inner { running, asked_again, finished, answered } = &mut *inner;
+        let has_room = finished.has_room(running.len()) || {
+            finished.forget(Instant::now());
+            finished.has_room(running.len())
+        };
+        match running.entry(Arc::clone(&call_id)) {
+            hash_map::Entry::Occupied(running) if *running.get() != call => Known::OfAnother,
+            hash_map::Entry::Occupied(_) => {
+                if let Some(asked) = asked {
+                    asked_again.insert(call_id, asked);
+                }
+                Known::Running
+            }
+            hash_map::Entry::Vacant(_) if finished.contains(hash) => match answered.get(hash, &call_id) {
+                Some((first, _)) if first != call => Known::OfAnother,
+                Some((_, frame)) => Known::Answered(frame),
+                None => Known::Forgotten,
+            },
+            hash_map::Entry::Vacant(_) if !has_room => Known::Full,
+            hash_map::Entry::Vacant(free) => {
+                free.insert(call);
+                Known::New(call_id)
+            }
         }
-        if inner.running.insert(Arc::clone(&call_id)) {
-            return Known::New(call_id);
-        }
-        if let Some(asked) = asked {
-            inner.asked_again.insert(call_id, asked);
-        }
-        Known::Running
     }
 
     pub(super) fn is_running(&self, call_id: &str) -> bool {
-        self.inner().running.contains(call_id)
+        self.inner().running.contains_key(call_id)
     }
 
     /// The number of running calls.
@@ -136,7 +195,7 @@ impl Calls {
     }
 
     /// Remembers the answers of several calls, by their ids and frames. Send the answers before the guard is dropped:
-    /// until then the calls count as running.
+    /// until then the calls count as running. A call whose id was not claimed cannot come again.
     pub(super) fn finish_all<'a>(
         &self,
         answers: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -145,13 +204,16 @@ impl Calls {
         let mut inner = self.inner();
         let mut asked_again = None;
         for (call_id, answer) in answers {
-            inner.running.remove(call_id);
+            let Some(call) = inner.running.remove(call_id) else { continue };
             if !inner.asked_again.is_empty() {
                 asked_again = inner.asked_again.remove(call_id).or(asked_again);
             }
-            inner.answered.push(call_id, answer, now);
+            let hash = self.hasher.hash_one(call_id);
+            inner.finished.insert(hash, now);
+            inner.answered.push(call_id, hash, call, answer, now);
         }
         inner.answered.forget(now);
+        inner.finished.forget(now);
         Finishing { locked: Some(inner), answered: &self.answered, asked_again }
     }
 
@@ -159,6 +221,7 @@ impl Calls {
     pub(super) fn tidy(&self, now: Instant) {
         let mut inner = self.inner();
         inner.answered.forget(now);
+        inner.finished.forget(now);
         if inner.running.is_empty() {
             inner.running.shrink_to(64);
         }
@@ -177,10 +240,8 @@ struct Answered {
     oldest_first: VecDeque<Span>,
     /// The number of evicted answers so far, which is the index of the oldest one left.
     forgotten: u64,
-    /// The number of the answer whose id has this hash. When two ids have the same one, only the later is found;
-    /// the other call would run again, if its nonce were not remembered elsewhere.
+    /// The number of the answer whose id has this hash. When two ids have the same one, only the later is found.
     by_hash: HashMap<u64, u64, RandomState>,
-    hasher: RandomState,
 }
 
 /// One answer in the texts.
@@ -189,6 +250,8 @@ struct Span {
     at: Instant,
     /// The hash of its id.
     hash: u64,
+    /// What the call asked for.
+    call: Fingerprint,
     /// The total size of all earlier answers, in bytes.
     start: u64,
     id: usize,
@@ -196,23 +259,27 @@ struct Span {
 }
 
 impl Answered {
-    fn push(&mut self, call_id: &str, frame: &str, now: Instant) {
+    fn push(&mut self, call_id: &str, hash: u64, call: Fingerprint, frame: &str, now: Instant) {
         let start = self.oldest_first.back().map_or(0, Span::end);
         self.texts.extend(call_id.as_bytes());
         self.texts.extend(frame.as_bytes());
         let number = self.forgotten + self.oldest_first.len() as u64;
-        let hash = self.hasher.hash_one(call_id);
-        self.oldest_first.push_back(Span { at: now, hash, start, id: call_id.len(), frame: frame.len() });
+        let (id, frame) = (call_id.len(), frame.len());
+        self.oldest_first.push_back(Span { at: now, hash, call, start, id, frame });
         self.by_hash.insert(hash, number);
     }
 
-    fn get(&self, call_id: &str) -> Option<String> {
-        let number = self.by_hash.get(&self.hasher.hash_one(call_id))?;
+    /// The answer to the call with this id, whose hash is `hash`, and what that call asked for.
+    fn get(&self, hash: u64, call_id: &str) -> Option<(Fingerprint, String)> {
+        let number = self.by_hash.get(&hash)?;
         let span = self.oldest_first.get(usize::try_from(number - self.forgotten).ok()?)?;
         let start = (span.start - self.oldest_first.front()?.start) as usize;
         let text: Vec<u8> = self.texts.range(start..start + span.id + span.frame).copied().collect();
         let (id, frame) = text.split_at(span.id);
-        (id == call_id.as_bytes()).then(|| String::from_utf8(frame.to_vec()).ok()).flatten()
+        if id != call_id.as_bytes() {
+            return None;
+        }
+        Some((span.call, String::from_utf8(frame.to_vec()).ok()?))
     }
 
     fn bytes(&self) -> usize {
@@ -242,37 +309,117 @@ impl Span {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::wire::CallBody;
+
+    const CALL: Fingerprint = Fingerprint(7);
+    const OTHER: Fingerprint = Fingerprint(8);
 
     #[tokio::test(start_paused = true)]
     async fn a_call_runs_once_and_its_answer_is_remembered_for_a_while() {
         let calls = Calls::default();
-        assert_eq!(calls.claim("a", None), Known::New("a".into()));
-        assert_eq!(calls.claim("a", None), Known::Running);
+        assert_eq!(calls.claim("a", CALL, None), Known::New("a".into()));
+        assert_eq!(calls.claim("a", CALL, None), Known::Running);
         assert!(calls.is_running("a") && !calls.is_running("b"));
         calls.finish("a", "answer");
-        assert_eq!(calls.claim("a", None), Known::Answered("answer".to_owned()));
+        assert_eq!(calls.claim("a", CALL, None), Known::Answered("answer".to_owned()));
         assert!(!calls.is_running("a"));
-        tokio::time::advance(CALL_PENDING + Duration::from_secs(1)).await;
+        tokio::time::advance(CALL_PENDING * 4 / 3).await;
         calls.tidy(Instant::now());
-        assert_eq!(calls.claim("a", None), Known::New("a".into()), "forgotten");
+        assert_eq!(calls.claim("a", CALL, None), Known::New("a".into()), "forgotten");
         calls.release("a");
-        assert_eq!(calls.claim("a", None), Known::New("a".into()), "it did not run");
+        assert_eq!(calls.claim("a", CALL, None), Known::New("a".into()), "it did not run");
+    }
+
+    #[test]
+    fn an_id_is_for_one_call_alone() {
+        let calls = Calls::default();
+        assert_eq!(calls.claim("a", CALL, None), Known::New("a".into()));
+        assert_eq!(calls.claim("a", OTHER, Some(Instant::now())), Known::OfAnother);
+        let finishing = calls.finish_all([("a", "answer")], Instant::now());
+        assert!(finishing.asked_again().is_none(), "nobody waits for this answer under another call");
+        drop(finishing);
+        assert_eq!(calls.claim("a", OTHER, None), Known::OfAnother);
+        assert_eq!(calls.claim("a", CALL, None), Known::Answered("answer".to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_id_whose_answer_was_evicted_does_not_run_again() {
+        let calls = Calls::default();
+        for call_id in ["first", "b", "c", "d", "e", "f"] {
+            calls.claim(call_id, CALL, None);
+            calls.finish(call_id, &"x".repeat(1 << 20));
+        }
+        for call in [CALL, OTHER] {
+            assert_eq!(calls.claim("first", call, None), Known::Forgotten);
+        }
+        assert!(matches!(calls.claim("f", CALL, None), Known::Answered(_)));
+        tokio::time::advance(CALL_PENDING.mul_f64(0.999)).await;
+        calls.tidy(Instant::now());
+        assert_eq!(calls.claim("first", CALL, None), Known::Forgotten, "the platform may still wait");
+        // As long as a call takes at most.
+        tokio::time::advance(CALL_PENDING).await;
+        calls.claim("g", CALL, None);
+        calls.finish("g", "");
+        assert_eq!(calls.claim("first", CALL, None), Known::New("first".into()));
+    }
+
+    #[test]
+    fn without_room_for_an_id_its_call_does_not_run() {
+        let calls = Calls::default();
+        calls.inner().finished = Ids::with_capacity(1_000);
+        for index in 0..1_000 {
+            assert!(matches!(calls.claim(&index.to_string(), CALL, None), Known::New(_)), "{index}");
+            if index % 2 == 0 {
+                calls.finish(&index.to_string(), "answer");
+            }
+        }
+        assert_eq!(calls.claim("new", CALL, None), Known::Full);
+        assert_eq!(calls.claim("998", CALL, None), Known::Answered("answer".to_owned()));
+        assert_eq!(calls.claim("999", CALL, None), Known::Running);
+        calls.release("999");
+        assert_eq!(calls.claim("new", CALL, None), Known::New("new".into()));
+    }
+
+    #[test]
+    fn a_call_has_one_fingerprint_wherever_its_envelope_stands() {
+        let calls = Calls::default();
+        let fingerprint = |tool: &str, text: &str| {
+            let body = format!(r#"{{"method":"tools/call","params":{{"name":"","arguments":{text}}}}}"#);
+            calls.fingerprint(tool, CallBody::parse(&body).unwrap().params())
+        };
+        let first = fingerprint("add", r#"{"a":1,"_context":{"b":2}}"#);
+        for text in [
+            r#"{"a":1,"_context":{"b":2},"__platos":{"nonce":"1"}}"#,
+            r#"{"a":1,"__platos":{"nonce":"2"},"_context":{"b":2}}"#,
+            r#"{"__platos":{},"a":1,"_context":{"b":2}}"#,
+        ] {
+            assert_eq!(fingerprint("add", text), first, "{text}");
+        }
+        for (tool, text) in [
+            ("sub", r#"{"a":1,"_context":{"b":2}}"#),
+            ("add", r#"{"a":2,"_context":{"b":2}}"#),
+            ("add", r#"{"a":1,"_context":{"b":3}}"#),
+            ("add", r#"{"a":1}"#),
+        ] {
+            assert_ne!(fingerprint(tool, text), first, "{tool} {text}");
+        }
+        assert_eq!(fingerprint("add", "{}"), fingerprint("add", r#"{"__platos":{}}"#));
     }
 
     #[test]
     fn memory_is_bounded_and_running_calls_are_never_forgotten() {
         let calls = Calls::default();
-        calls.claim("running", None);
+        calls.claim("running", CALL, None);
         for index in 0..200_000 {
             let call_id = index.to_string();
-            calls.claim(&call_id, None);
+            calls.claim(&call_id, CALL, None);
             calls.finish(&call_id, &"x".repeat(100));
         }
         assert!(calls.is_running("running"));
-        assert!(matches!(calls.claim("199999", None), Known::Answered(frame) if frame == "x".repeat(100)));
+        assert!(
+            matches!(calls.claim("199999", CALL, None), Known::Answered(frame) if frame == "x".repeat(100))
+        );
         let inner = calls.inner();
         let answered = &inner.answered;
         assert!(answered.bytes() <= MAX_BYTES && answered.oldest_first.len() < 30_000);
@@ -284,13 +431,14 @@ mod tests {
         let calls = Calls::default();
         let text = |index: usize| "é".repeat(index % 300);
         for index in 0..100_000 {
+            calls.claim(&index.to_string(), CALL, None);
             calls.finish(&index.to_string(), &text(index));
         }
         let remembered = calls.inner().answered.oldest_first.len();
         assert!(remembered < 50_000);
         for index in 100_000 - remembered..100_000 {
-            assert_eq!(calls.claim(&index.to_string(), None), Known::Answered(text(index)), "{index}");
+            assert_eq!(calls.claim(&index.to_string(), CALL, None), Known::Answered(text(index)), "{index}");
         }
-        assert_eq!(calls.claim("0", None), Known::New("0".into()));
+        assert_eq!(calls.claim("0", CALL, None), Known::Forgotten);
     }
 }

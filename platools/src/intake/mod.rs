@@ -18,13 +18,15 @@ use tokio::time::Instant;
 
 pub(crate) use self::answer::PlatformAnswer;
 pub use self::answer::{Answer, Failure};
-use self::calls::{Calls, Finishing, Known};
+use self::calls::{Calls, Finishing, Known, MAX_IDS};
 pub use self::door::{CallRequest, Door, RunningCall};
 use crate::caller::{CallScope, Surroundings};
 use crate::run::{AdmissionRequest, Admitted, Dispatcher, Finished, SHUTTING_DOWN};
 use crate::tool::{Arguments, ToolError};
 use crate::verify::{Refusal, Verifier};
-use crate::wire::{CallBody, CallBodyError, CallFrame, Params, RawEnvelope, Scope, ToolName, outbound};
+use crate::wire::{
+    CALL_PENDING, CallBody, CallBodyError, CallFrame, Params, RawEnvelope, Scope, ToolName, outbound,
+};
 
 /// Maximum length of a text from the platform in a log line, in characters.
 const LOGGED: usize = 200;
@@ -76,6 +78,18 @@ pub(crate) enum Refused {
     Verification(#[from] Refusal),
     #[error(transparent)]
     Body(#[from] CallBodyError),
+    /// The id is that of a call with another tool or other arguments: the signature does not cover it.
+    #[error(
+        "call_id_reused: this call id belongs to another call, with another tool or other arguments; send each call \
+         under an id of its own"
+    )]
+    IdOfAnother,
+    /// The call ran, and its answer is gone.
+    #[error(
+        "known_call_id: a call with this id ran a moment ago, and its answer is not kept any more; send a new call \
+         under a new id"
+    )]
+    AnswerEvicted,
     #[error("{0}")]
     Admission(ToolError),
     #[error("{SHUTTING_DOWN}")]
@@ -88,6 +102,8 @@ impl Refused {
         match self {
             Self::Verification(refusal) => refusal.reason(),
             Self::Body(_) => "malformed",
+            Self::IdOfAnother => "call_id_reused",
+            Self::AnswerEvicted => "known_call_id",
             Self::Admission(error) => error.kind().as_str(),
             Self::ShuttingDown => "shutting_down",
         }
@@ -169,13 +185,21 @@ impl Intake {
         arrived: Instant,
         scope: impl FnOnce(Arc<str>, Arc<Surroundings>) -> CallScope,
     ) -> Received {
-        let claimed = match call.call_id.map(|call_id| self.calls.claim(call_id, call.asked)) {
+        let tool = call.tool.exact();
+        let known = call.call_id.map(|call_id| {
+            let asks_for = self.calls.fingerprint(tool.as_deref().unwrap_or_default(), call.params);
+            self.calls.claim(call_id, asks_for, call.asked)
+        });
+        let claimed = match known {
             None => None,
             Some(Known::New(call_id)) => Some(call_id),
             Some(Known::Running) => return Received::Running,
             Some(Known::Answered(frame)) => return Received::Answered(frame),
+            Some(Known::OfAnother) => return Received::Refused(Refused::IdOfAnother),
+            Some(Known::Forgotten) => return Received::Refused(Refused::AnswerEvicted),
+            Some(Known::Full) => return Received::Refused(Refused::Admission(too_many_ids())),
         };
-        let admitted = match call.tool.exact() {
+        let admitted = match tool {
             Some(tool) => {
                 let bytes = call.params.text().len();
                 let asked = AdmissionRequest { tool: &tool, user: call.user, bytes, arrived };
@@ -251,6 +275,15 @@ impl Intake {
     pub(crate) fn tidy(&self, now: Instant) {
         self.calls.tidy(now);
     }
+}
+
+/// A call whose id cannot be remembered might run again under it.
+#[cold]
+fn too_many_ids() -> ToolError {
+    ToolError::overloaded(format!(
+        "{MAX_IDS} calls ran within {} s, and no more call ids are remembered; call again in a few seconds",
+        CALL_PENDING.as_secs()
+    ))
 }
 
 /// An id for a call that came without one.

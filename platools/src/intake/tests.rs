@@ -65,6 +65,50 @@ async fn a_call_id_runs_once_and_a_refused_one_may_come_again() {
     }
 }
 
+/// Receives a call that asks for another thing than that of [`receive`], over the socket and over HTTP.
+fn receive_another(intake: &Intake, call_id: &'static str) -> [Received; 2] {
+    let scope = Scope::default();
+    let arrival = Arrival { at: Instant::now(), wall: SystemTime::now(), scope: &scope };
+    let text = platform::tool_call(call_id, "echo", r#"{"a":2}"#, &Envelope::default());
+    let Ok(Inbound::ToolCall(call)) = Inbound::parse(&text) else { unreachable!() };
+    let over_socket = intake.receive(&Incoming::Frame(&call), arrival);
+    let body = r#"{"method":"tools/call","params":{"name":"other","arguments":{"a":1}}}"#;
+    let envelope = RawEnvelope { call_id: Some(call_id.into()), ..RawEnvelope::default() };
+    [over_socket, intake.receive(&Incoming::Request { envelope, body, traceparent: None }, arrival)]
+}
+
+#[tokio::test]
+async fn an_id_does_not_get_the_answer_of_another_call_nor_runs_again_without_an_answer() {
+    let intake = intake([echo("echo"), echo("other")]);
+    let refused = |received: [Received; 2], reason: &str| {
+        for received in received {
+            let Received::Refused(refused) = received else { panic!("{received:?}") };
+            assert_eq!(refused.reason(), reason);
+            assert!(refused.to_string().starts_with(&format!("{reason}: ")), "{refused}");
+        }
+    };
+    let answered = async |call_id: &str, frame: &str| {
+        let Received::Run(call) = receive(&intake, call_id, "echo") else { panic!("it is new") };
+        if call_id == "call-1" {
+            refused(receive_another(&intake, "call-1"), "call_id_reused");
+        }
+        let mut finished = [call.run().await];
+        let make = |_: &Finished, _| (call_id.to_owned(), frame.to_owned());
+        drop(intake.answer_all(&mut finished, make, |(call_id, frame)| (call_id, frame)));
+    };
+    answered("call-1", "answer").await;
+    refused(receive_another(&intake, "call-1"), "call_id_reused");
+    assert!(matches!(receive(&intake, "call-1", "echo"), Received::Answered(answer) if answer == "answer"));
+    for call_id in ["b", "c", "d", "e", "f"] {
+        answered(call_id, &"x".repeat(1 << 20)).await;
+    }
+    refused(receive_another(&intake, "call-1"), "known_call_id");
+    let Received::Refused(Refused::AnswerEvicted) = receive(&intake, "call-1", "echo") else {
+        panic!("it would run again")
+    };
+    assert_eq!(intake.running(), 0);
+}
+
 #[tokio::test]
 async fn the_platform_reads_that_nothing_is_a_success() {
     let answers = |name: &str, output: fn() -> ToolOutput| {

@@ -160,6 +160,54 @@ async fn a_call_id_under_a_fresh_nonce_runs_once_and_gets_the_same_answer() {
 }
 
 #[tokio::test]
+async fn a_call_id_whose_answer_was_evicted_does_not_run_again() {
+    let platform = patient().await;
+    let (tool, runs, gate) = gated();
+    let _host = Running::start(builder(&platform).tool(tool).build().unwrap());
+    platform.wait_for_tool("gated").await.unwrap();
+    gate.add_permits(10);
+    let mut answers = platform.events();
+    let again = || platform.faults().send_text(signed(&platform, "call-1", "gated", &json!({}))).unwrap();
+    again();
+    assert_eq!(unexpected(&mut answers).await["result"], 1);
+    for _ in 0..5 {
+        let report = platform.call("huge", json!({"bytes": 1 << 20})).await.unwrap();
+        report.into_result().unwrap();
+    }
+    again();
+    let refusal = unexpected(&mut answers).await;
+    assert_eq!((&refusal["type"], &refusal["call_id"]), (&json!("tool_error"), &json!("call-1")));
+    assert!(refusal["error"].as_str().unwrap().starts_with("known_call_id: "), "{refusal}");
+    works(&platform).await;
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn the_id_of_one_call_is_refused_for_another() {
+    let platform = patient().await;
+    let (tool, runs, gate) = gated();
+    let host = Running::start(builder(&platform).tool(tool).build().unwrap());
+    platform.wait_for_tool("gated").await.unwrap();
+    let (mut heard, mut answers) = (host.handle.events(), platform.events());
+    let send = |tool: &str, arguments| {
+        platform.faults().send_text(signed(&platform, "call-1", tool, &arguments)).unwrap();
+    };
+    send("gated", json!({}));
+    // Under the id of a running call nothing but its answer is sent.
+    send("add", json!({"a": 1, "b": 2}));
+    let refused = told(&mut heard, |event| matches!(event, HostEvent::CallRefused { .. })).await;
+    assert!(matches!(refused, HostEvent::CallRefused { reason: "call_id_reused", .. }), "{refused:?}");
+    gate.add_permits(1);
+    assert_eq!(unexpected(&mut answers).await["result"], 1);
+    for (tool, arguments) in [("add", json!({"a": 1, "b": 2})), ("gated", json!({"other": 1}))] {
+        send(tool, arguments);
+        let refusal = unexpected(&mut answers).await;
+        assert!(refusal["error"].as_str().unwrap().starts_with("call_id_reused: "), "{refusal}");
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
 async fn a_call_that_is_asked_again_after_a_lost_connection_settles_once() {
     let (tool, runs, gate) = gated();
     let (platform, proxy, _host) = proxied_with(DevPlatformOptions::new(), |host| host.tool(tool)).await;
