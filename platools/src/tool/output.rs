@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::content::{Content, Media};
 use super::{ToolError, content};
+use crate::wire::json;
 
 /// The answer of a call.
 ///
@@ -28,11 +29,17 @@ impl ToolOutput {
     /// Creates a JSON answer.
     ///
     /// # Errors
-    /// An internal error if the value cannot be serialized, for example a map whose keys are neither text nor numbers.
+    /// An internal error if the value cannot be serialized, for example a map whose keys are neither text nor numbers. An
+    /// error for the model if it is nested more than 128 levels deep.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, ToolError> {
         match serde_json::to_string(value) {
             // A type without size has one value, which tells nothing: `()`, or a unit struct. `None` tells something.
             Ok(text) if text == "null" && size_of_val(value) == 0 => Ok(Self::null()),
+            // It may be somebody else's text, which was never read.
+            Ok(text) if json::is_too_deep(&text) => Err(ToolError::user(format_args!(
+                "the result is nested more than {} levels deep and was not passed on",
+                json::MAX_DEPTH
+            ))),
             Ok(text) => Ok(Self(Repr::Json(text))),
             Err(error) => {
                 Err(ToolError::internal(format!("the result cannot be serialized as JSON: {error}")))
@@ -189,6 +196,22 @@ mod tests {
             document.to_value(),
             json!({"type": "blob", "mimeType": "application/\"pdf", "data": "eA=="})
         );
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_not_passed_on() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let relayed = |text: &str| {
+            let text: &serde_json::value::RawValue = serde_json::from_str(text).unwrap();
+            ToolOutput::json(text).map(ToolOutput::into_json).map_err(|error| error.to_string())
+        };
+        assert_eq!(relayed(&nested(128)), Ok(nested(128)));
+        let wide = format!("[{}{{}}]", r#"[{"a":"[[["}],"#.repeat(10_000));
+        assert_eq!(relayed(&wide).as_ref(), Ok(&wide));
+        for depth in [129, 400_000] {
+            let expected = "the result is nested more than 128 levels deep and was not passed on";
+            assert_eq!(relayed(&nested(depth)), Err(expected.to_owned()));
+        }
     }
 
     #[test]

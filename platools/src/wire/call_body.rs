@@ -18,6 +18,9 @@ pub enum CallBodyError {
         /// The parser's error, with its position.
         problem: String,
     },
+    /// A value is nested too deep.
+    #[error("a value of the body is nested more than {} levels deep, send a flatter one", json::MAX_DEPTH)]
+    TooDeep,
     /// A member is missing or has the wrong type.
     #[error("`{member}` is missing or is not {expected}; expected {FORM}")]
     Member {
@@ -57,10 +60,12 @@ impl<'a> CallBody<'a> {
             Some(value.end())
         });
         if !end.is_some_and(|end| scan.is_end(end)) {
-            let problem = json::problem(body);
-            // A value of another type: the parser's message would quote it.
-            let problem =
-                if problem.is_data() { format!("it is {}", json::kind(body)) } else { problem.to_string() };
+            let problem = match json::problem(body) {
+                json::Problem::TooDeep => return Err(CallBodyError::TooDeep),
+                // A value of another type: the parser's message would quote it.
+                json::Problem::Syntax(problem) if problem.is_data() => format!("it is {}", json::kind(body)),
+                json::Problem::Syntax(problem) => problem.to_string(),
+            };
             return Err(CallBodyError::NotAnObject { problem });
         }
         let missing = |member, expected| CallBodyError::Member { member, expected };

@@ -4,6 +4,8 @@
 
 use thiserror::Error;
 
+use super::json::MAX_DEPTH;
+
 /// An invalid frame.
 ///
 /// If [`call_id`](Self::call_id) returns an id, the platform waits for an answer with it. Any other invalid frame is
@@ -26,6 +28,12 @@ pub enum FrameError {
         bytes: usize,
         /// The type of the value found.
         found: &'static str,
+    },
+    /// A value in the frame is nested too deep.
+    #[error("a frame of {bytes} bytes has a value that is nested more than {MAX_DEPTH} levels deep")]
+    TooDeep {
+        /// The frame's size.
+        bytes: usize,
     },
     /// The frame has no `type`.
     #[error("a frame of {bytes} bytes has no `type`")]
@@ -92,6 +100,9 @@ pub enum CallProblem {
         /// The type of the value found.
         found: &'static str,
     },
+    /// A value is nested too deep.
+    #[error("a value is nested more than {MAX_DEPTH} levels deep, send a flatter one")]
+    TooDeep,
     /// `params` is missing.
     #[error("`params` is missing, expected an object")]
     ParamsMissing,

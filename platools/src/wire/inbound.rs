@@ -219,12 +219,20 @@ impl<'a> Frame<'a> {
         if end.is_some_and(|end| scan.is_end(end)) {
             return Ok(frame);
         }
-        let problem = json::problem(text);
-        // A value of another type: the parser's message would quote it.
-        Err(if problem.is_data() {
-            FrameError::NotAnObject { bytes, found: json::kind(text) }
-        } else {
-            FrameError::NotJson { bytes, problem: problem.to_string() }
+        Err(match json::problem(text) {
+            // A value of another type: the parser's message would quote it.
+            json::Problem::Syntax(problem) if problem.is_data() => {
+                FrameError::NotAnObject { bytes, found: json::kind(text) }
+            }
+            json::Problem::Syntax(problem) => FrameError::NotJson { bytes, problem: problem.to_string() },
+            json::Problem::TooDeep => {
+                let is_call = frame.kind.is_some_and(|kind| kind.is("tool_call"));
+                // What stands behind the deep value is not known: as the platform writes a call, that is nothing.
+                match frame.call_id.filter(|_| is_call).and_then(|id| id.string()) {
+                    Some(id) => FrameError::Call { call_id: id.into_owned(), problem: CallProblem::TooDeep },
+                    None => FrameError::TooDeep { bytes },
+                }
+            }
         })
     }
 
@@ -348,14 +356,22 @@ mod tests {
 
     #[test]
     fn depth_and_size_do_not_use_the_stack() {
-        for depth in [20_000, 2_000_000] {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        for depth in [128, 129, 20_000, 2_000_000] {
             let deep = format!(
-                r#"{{"type":"tool_call","call_id":"c1","tool_name":"x","params":{{"a":{}{}}}}}"#,
-                "[".repeat(depth),
-                "]".repeat(depth)
+                r#"{{"type":"tool_call","call_id":"c1","tool_name":"x","params":{{"a":{}}}}}"#,
+                nested(depth)
             );
-            assert_eq!(call(&deep).call_id(), "c1");
+            let id = Inbound::parse(&deep).map(|_| ());
+            let too_deep = FrameError::Call { call_id: "c1".to_owned(), problem: CallProblem::TooDeep };
+            assert_eq!(id, if depth == 128 { Ok(()) } else { Err(too_deep) });
             assert!(Inbound::parse(&deep[..deep.len() / 2]).is_err());
+        }
+        for text in [
+            format!(r#"{{"params":{{"a":{}}},"type":"tool_call","call_id":"c1"}}"#, nested(400_000)),
+            format!(r#"{{"type":"welcome","call_id":"c1","more":{}}}"#, nested(400_000)),
+        ] {
+            assert_eq!(Inbound::parse(&text).unwrap_err(), FrameError::TooDeep { bytes: text.len() });
         }
         let noise: String = (0..5_000_000_u32).map(|at| char::from(33 + (at * 31 % 90) as u8)).collect();
         assert!(matches!(Inbound::parse(&noise), Err(FrameError::NotJson { bytes: 5_000_000, .. })));

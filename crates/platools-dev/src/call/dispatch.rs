@@ -2,6 +2,7 @@
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
+use platools::ToolOutput;
 use platools::wire::Inbound;
 use serde_json::value::RawValue;
 
@@ -68,7 +69,10 @@ pub(super) fn outcome(response: &Response<Vec<u8>>) -> Content {
             Content::Error(format!("the entity's callback answered {} without a result", status.as_u16()))
         }
         200..=299 => match serde_json::from_str::<&RawValue>(&body) {
-            Ok(result) => Content::Result(result.get().to_owned()),
+            Ok(result) => match ToolOutput::json(result) {
+                Ok(result) => Content::Result(result.into_json()),
+                Err(error) => Content::Error(error.to_string()),
+            },
             Err(_) => Content::Error(format!(
                 "the entity's callback answered {} with something that is not JSON",
                 status.as_u16()

@@ -98,7 +98,7 @@ enum Formula {
 fn said<T: ToolArgument>(text: &str) -> String {
     let mut input = InputSchema::new();
     let _ = input.argument::<T>("value", None);
-    let arguments = Arguments::from_json(format!("{{\"value\":{text}}}")).unwrap();
+    let arguments = Arguments::from_object_text(format!("{{\"value\":{text}}}"));
     let names = input.names();
     let mut reader = ArgumentReader::new(&arguments, &names);
     let _ = reader.take::<T>("value");
@@ -396,9 +396,9 @@ fn large_and_deep_input_gets_a_short_answer() {
     let text = serde_json::to_string(&"x".repeat(1_000_000)).unwrap();
     let folder = r#"{"name":"a","folders":["#;
     let cases = [
-        (said::<Folder>(&nested(folder, "", "]}", 20_000)), "nested too deeply, the maximum is 127 levels"),
-        (said::<Shape>(&nested("[", "", "]", 20_000)), "expected the name of an alternative as a string"),
-        (said::<Either>(&nested("[", "", "]", 20_000)), "nested too deeply"),
+        (said::<Folder>(&nested(folder, "", "]}", 64)), "nested too deeply, the maximum is 127 levels"),
+        (said::<Shape>(&nested("[", "", "]", 128)), "expected the name of an alternative as a string"),
+        (said::<Either>(&nested("[", "", "]", 128)), "nested too deeply"),
         (said::<Folder>(&nested(folder, "7", "]}", 60)), "expected an object, got the number 7"),
         (
             said::<BTreeMap<String, BTreeMap<String, u8>>>(&nested(&key, "\"\"", "}", 2)),
@@ -613,4 +613,18 @@ fn a_decoded_text_is_counted() {
     let counted = snapshotter.snapshot().into_vec();
     let figures: Vec<_> = counted.iter().map(|(key, _, _, value)| (key.key().name(), value)).collect();
     assert_eq!(figures, [("platools_arguments_decoded_total", &DebugValue::Counter(1))]);
+}
+
+#[test]
+fn arguments_that_are_nested_too_deep_are_none() {
+    use super::ArgumentsError;
+
+    let nested = |depth: usize| format!(r#"{{"a":{}1{}}}"#, "[".repeat(depth), "]".repeat(depth));
+    assert!(Arguments::from_json(nested(127)).is_ok());
+    for depth in [128, 400_000] {
+        let text = nested(depth);
+        assert_eq!(Arguments::from_json(text.as_str()), Err(ArgumentsError::TooDeep));
+        let raw: &serde_json::value::RawValue = serde_json::from_str(&text).unwrap();
+        assert_eq!(Arguments::try_from(raw), Err(ArgumentsError::TooDeep));
+    }
 }

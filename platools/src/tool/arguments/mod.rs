@@ -49,6 +49,9 @@ pub enum ArgumentsError {
     /// The text is not JSON.
     #[error("the arguments are not JSON: {0}")]
     Syntax(String),
+    /// A value in it is nested too deep.
+    #[error("the arguments are nested more than {} levels deep, send flatter ones", json::MAX_DEPTH)]
+    TooDeep,
     /// The text is JSON, but not an object.
     #[error("the arguments must be a JSON object such as {{\"name\": \"value\"}}, got {0}")]
     NotAnObject(&'static str),
@@ -75,6 +78,7 @@ impl Arguments {
     /// Wraps text that is known to be JSON, if it is an object.
     fn from_value_text(text: String) -> Result<Self, ArgumentsError> {
         match text.trim_start().as_bytes().first() {
+            _ if json::is_too_deep(&text) => Err(ArgumentsError::TooDeep),
             Some(b'{') => Ok(Self(text)),
             Some(b'[') => Err(ArgumentsError::NotAnObject("an array")),
             Some(b'"') => Err(ArgumentsError::NotAnObject("a string")),
@@ -86,7 +90,7 @@ impl Arguments {
 
     /// Wraps text that is known to be a JSON object.
     pub(crate) fn from_object_text(text: String) -> Self {
-        debug_assert!(Self::from_json(text.as_str()).is_ok());
+        debug_assert!(serde_json::from_str::<&RawValue>(&text).is_ok() && text.trim_start().starts_with('{'));
         Self(text)
     }
 

@@ -13,7 +13,7 @@ use std::ops::Range;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-pub(crate) use self::scan::{Scan, Span, Value};
+pub(crate) use self::scan::{MAX_DEPTH, Scan, Span, Value};
 
 /// One member of an object, still as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +53,18 @@ impl<'a> Member<'a> {
     }
 }
 
-/// Returns the error of `serde_json` about `text`, which [`Scan`] has rejected as an object.
+/// Why a text is not an object that [`Scan`] accepts.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// It is not JSON, or not an object: the error of `serde_json`.
+    Syntax(serde_json::Error),
+    /// A value in it is nested more than [`MAX_DEPTH`] levels deep.
+    TooDeep,
+}
+
+/// Returns why [`Scan`] has rejected `text` as an object.
 #[cold]
-pub(crate) fn problem(text: &str) -> serde_json::Error {
+pub(crate) fn problem(text: &str) -> Problem {
     struct Object;
 
     impl<'de> Visitor<'de> for Object {
@@ -73,7 +82,16 @@ pub(crate) fn problem(text: &str) -> serde_json::Error {
 
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let read = deserializer.deserialize_map(Object).and_then(|()| deserializer.end());
-    read.err().unwrap_or_else(|| serde::de::Error::custom("trailing characters"))
+    read.map_or_else(Problem::Syntax, |()| Problem::TooDeep)
+}
+
+/// Returns whether `text`, which is JSON, is nested more than [`MAX_DEPTH`] levels deep.
+pub(crate) fn is_too_deep(text: &str) -> bool {
+    // Most texts are seen to be flat without a scan: they are short, or have few brackets.
+    let opens = |byte: &u8| matches!(byte, b'[' | b'{');
+    text.len() > 2 * MAX_DEPTH
+        && text.as_bytes().iter().filter(|byte| opens(byte)).count() > MAX_DEPTH
+        && Scan::new(text).value(0).is_none()
 }
 
 /// Describes the type of the JSON value `raw`, for error texts.
@@ -241,10 +259,16 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_does_not_use_the_stack() {
-        let depth = 200_000;
-        let text = format!(r#"{{"deep":{}1{},"after":2}}"#, "[".repeat(depth), "]".repeat(depth));
-        assert_eq!(names(&text), ["deep", "after"]);
+    fn deep_nesting_is_found() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        for (depth, is_found) in [(1, false), (MAX_DEPTH, false), (MAX_DEPTH + 1, true), (400_000, true)] {
+            let text = format!(r#"{{"deep":{},"after":2}}"#, nested(depth));
+            assert_eq!(names(&text), if is_found { &[][..] } else { &["deep", "after"] });
+            assert_eq!(is_too_deep(&nested(depth)), is_found, "{depth}");
+            assert!(!is_found || matches!(problem(&text), Problem::TooDeep));
+        }
+        let wide = format!("[{}{{}}]", "[[1]],\"[[[[\",".repeat(1_000));
+        assert!(!is_too_deep(&wide));
     }
 
     #[test]
@@ -316,7 +340,9 @@ mod tests {
         #[test]
         fn any_text_is_handled_without_panic(text in "\\PC*", json_like in "[{}\\[\\]:,\"\\\\a1 ]{0,40}") {
             for text in [text, json_like] {
-                assert!(problem(&text).to_string().len() > 3);
+                if let Problem::Syntax(error) = problem(&text) {
+                    assert!(error.to_string().len() > 3);
+                }
                 let _ = decode_string_lossy(&text);
                 let ranges: Vec<_> = members(&text).map(|member| member.range()).collect();
                 let _ = without(&text, &ranges);

@@ -1,13 +1,17 @@
 //! A scanner that validates JSON text while skipping over it.
 //!
 //! Accepts exactly what `serde_json` accepts, so a scanned frame needs no second validation, and its members are
-//! found in the same pass. `serde_json` is used only to describe errors. Nesting of any depth uses no stack, and the
-//! escapes of a string need not be valid Unicode, as in `serde_json`'s `IgnoredAny`.
+//! found in the same pass. `serde_json` is used only to describe errors. A value may be nested [`MAX_DEPTH`] levels deep,
+//! and nesting uses no stack. The escapes of a string need not be valid Unicode, as in `serde_json`'s `IgnoredAny`.
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
 
 use super::decode;
+
+/// Maximum depth of a value: as many arrays and objects may be open at once. It is what `serde_json` reads into a value,
+/// give or take one; text that is only passed on could be deeper, and whoever reads it in the end may run out of stack.
+pub(crate) const MAX_DEPTH: usize = 128;
 
 /// JSON text to scan.
 ///
@@ -163,7 +167,7 @@ impl<'a> Scan<'a> {
         (self.byte(at)? == b':').then(|| self.skip_space(at + 1))
     }
 
-    /// Scans a value of any type and depth.
+    /// Scans a value of any type.
     #[inline]
     pub(crate) fn value(self, at: usize) -> Option<Span> {
         let at = self.skip_space(at);
@@ -212,7 +216,7 @@ impl<'a> Scan<'a> {
                 b'{' => {
                     at = self.skip_space(at + 1);
                     if self.byte(at)? != b'}' {
-                        open.push(true);
+                        open.push(true)?;
                         at = self.colon(self.string(at)?)?;
                         continue;
                     }
@@ -221,7 +225,7 @@ impl<'a> Scan<'a> {
                 b'[' => {
                     at = self.skip_space(at + 1);
                     if self.byte(at)? != b']' {
-                        open.push(false);
+                        open.push(false)?;
                         continue;
                     }
                     at += 1;
@@ -269,18 +273,22 @@ struct Open {
     /// The innermost entries, up to 64.
     bits: u64,
     count: usize,
-    /// The outer entries, 64 per element.
-    outer: Vec<u64>,
+    /// The 64 outer entries, if there are more.
+    outer: Option<u64>,
 }
 
 impl Open {
-    fn push(&mut self, is_object: bool) {
-        if self.count == 64 {
-            self.outer.push(self.bits);
+    /// Returns `None` if [`MAX_DEPTH`] are open already.
+    fn push(&mut self, is_object: bool) -> Option<()> {
+        if self.count == MAX_DEPTH / 2 {
+            if self.outer.replace(self.bits).is_some() {
+                return None;
+            }
             self.count = 0;
         }
         self.bits = self.bits << 1 | u64::from(is_object);
         self.count += 1;
+        Some(())
     }
 
     fn last(&self) -> Option<bool> {
@@ -291,9 +299,9 @@ impl Open {
         self.bits >>= 1;
         self.count -= 1;
         if self.count == 0
-            && let Some(bits) = self.outer.pop()
+            && let Some(bits) = self.outer.take()
         {
-            (self.bits, self.count) = (bits, 64);
+            (self.bits, self.count) = (bits, MAX_DEPTH / 2);
         }
     }
 }
@@ -401,15 +409,16 @@ mod tests {
     }
 
     #[test]
-    fn depth_does_not_use_the_stack_and_brackets_must_match() {
-        for depth in [1, 63, 64, 65, 127, 128, 129, 1_000, 200_000] {
+    fn depth_is_bounded_and_brackets_must_match() {
+        for depth in [1, 63, 64, 65, 127, 128, 129, 1_000, 400_000] {
             let mixed = |open: [&str; 2], close: [&str; 2]| {
                 let opened: String = (0..depth).map(|level| open[level % 2]).collect();
                 let closed: String = (0..depth).rev().map(|level| close[level % 2]).collect();
                 format!("{{\"deep\":{opened}1{closed},\"after\":2}}")
             };
             let deep = mixed(["[", "{\"x\":"], ["]", "}"]);
-            assert_eq!(split(&deep).unwrap()[1], ("\"after\"", "2"), "{depth}");
+            let after = split(&deep).map(|members| members[1]);
+            assert_eq!(after, (depth <= MAX_DEPTH).then_some(("\"after\"", "2")), "{depth}");
             assert_eq!(split(&deep[..deep.len() - 20]), None, "{depth}");
             assert_eq!(split(&mixed(["[", "{\"x\":"], ["}", "]"])), None, "{depth}");
         }
