@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -52,6 +52,7 @@ pub(crate) struct Finished {
 
 /// The rest of a call after its first step. Not polled yet.
 pub(super) struct Rest {
+    pub(super) entry: Arc<Entry>,
     pub(super) running: BoxFuture<'static, Finished>,
     /// Whether the handler goes on only when it is polled. The result of one with a thread of its own takes memory already.
     pub(super) is_async: bool,
@@ -145,7 +146,10 @@ impl Admitted {
         let lost = Lost::new(&self);
         let is_async = matches!(self.entry.tool.handler(), Handler::Async(_));
         match catch_unwind(AssertUnwindSafe(|| self.unguarded_step(now, context))) {
-            Ok(stepped) => stepped.map_err(|rest| Rest { running: lost.guard(rest).boxed(), is_async }),
+            Ok(stepped) => stepped.map_err(|rest| {
+                let entry = Arc::clone(&lost.entry);
+                Rest { entry, running: lost.guard(rest).boxed(), is_async }
+            }),
             Err(_panic) => {
                 *now = Instant::now();
                 Ok(lost.finished())
@@ -188,8 +192,10 @@ impl Admitted {
     }
 
     /// Runs the call to its result, within its deadline, in its own span. Never panics.
-    pub(crate) fn run(self) -> impl Future<Output = Finished> + Send + use<> {
-        Lost::new(&self).guard(self.unguarded_run())
+    pub(crate) async fn run(self) -> Finished {
+        let (watch, entry) = (self.core.watch.clone(), Arc::clone(&self.entry));
+        let running = pin!(Lost::new(&self).guard(self.unguarded_run()));
+        watch.over(entry, running).await
     }
 
     async fn unguarded_run(self) -> Finished {

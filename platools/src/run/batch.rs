@@ -28,7 +28,8 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
 use super::admitted::{Admitted, Finished, Rest};
-use super::watch::{Rescue, Watch};
+use super::entry::Entry;
+use super::watch::{Rescue, WakeAnother, Watch, log_stuck};
 
 /// The expected total duration up to which calls share a batch.
 const BUDGET: Duration = Duration::from_micros(500);
@@ -115,9 +116,20 @@ struct Together<S: Sink> {
 struct State {
     waiting: VecDeque<Admitted>,
     finished: Vec<Finished>,
+    /// The tool whose call is being polled.
+    current: Option<Arc<Entry>>,
     /// Pending calls, before they get their own tasks. Not spawned at once: tokio keeps the latest task for the worker
     /// that spawned it, and the next call may block that worker.
     pending: Vec<Rest>,
+}
+
+impl State {
+    /// The next call to poll.
+    fn next(&mut self) -> Option<Admitted> {
+        let next = self.waiting.pop_front();
+        self.current = next.as_ref().map(|call| Arc::clone(&call.entry));
+        next
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -135,11 +147,11 @@ impl<S: Sink> Together<S> {
         // A no-op waker suffices: a pending call is polled again when its own task starts.
         let mut context = Context::from_waker(Waker::noop());
         let mut now = Instant::now();
-        let mut next = self.state().waiting.pop_front();
+        let mut next = self.state().next();
         while let Some(call) = next {
             if self.sink.is_full() {
                 self.runtime.spawn(self.alone().run(call));
-                next = self.state().waiting.pop_front();
+                next = self.state().next();
                 continue;
             }
             let stepped = call.step(&mut now, &mut context);
@@ -148,7 +160,7 @@ impl<S: Sink> Together<S> {
                 Ok(finished) => state.finished.push(finished),
                 Err(rest) => state.pending.push(rest),
             }
-            next = state.waiting.pop_front();
+            next = state.next();
         }
         drop(watched);
         self.hand_over();
@@ -198,6 +210,13 @@ impl<S: Sink> Rescue for Together<S> {
             self.hand_over();
         });
     }
+
+    fn is_stuck(&self, since: Duration) {
+        let current = self.state().current.clone();
+        if let Some(entry) = current {
+            log_stuck(&entry, since);
+        }
+    }
 }
 
 /// Runs a call in its own task.
@@ -219,8 +238,9 @@ impl<S: Sink> Alone<S> {
             }
         }
         let stepped = std::future::poll_fn(|context| {
-            let _watched = self.watch.begin(WakeAnother::here());
-            Poll::Ready(call.take().map(|call| call.step(&mut Instant::now(), context)))
+            let Some(call) = call.take() else { return Poll::Ready(None) };
+            let _watched = self.watch.begin(WakeAnother::here(Arc::clone(&call.entry)));
+            Poll::Ready(Some(call.step(&mut Instant::now(), context)))
         });
         match stepped.await {
             Some(Ok(finished)) => self.hand_over(finished),
@@ -230,8 +250,8 @@ impl<S: Sink> Alone<S> {
     }
 
     /// Runs the rest of a call.
-    async fn go_on(self, Rest { mut running, is_async }: Rest) {
-        let wake = WakeAnother::here();
+    async fn go_on(self, Rest { entry, mut running, is_async }: Rest) {
+        let wake = WakeAnother::here(entry);
         let left = if is_async { LONGEST_PAUSE } else { Duration::ZERO };
         let mut pause = Pause { sink: &*self.sink, left, waiting: None };
         let finished = std::future::poll_fn(|context| {
@@ -272,21 +292,6 @@ impl<S: Sink> Pause<'_, S> {
         self.left = self.left.saturating_sub(since.elapsed());
         self.waiting = None;
         Poll::Ready(())
-    }
-}
-
-/// Wakes another worker, which polls the sockets before it parks again.
-struct WakeAnother(Handle);
-
-impl WakeAnother {
-    fn here() -> Arc<dyn Rescue> {
-        Arc::new(Self(Handle::current()))
-    }
-}
-
-impl Rescue for WakeAnother {
-    fn rescue(self: Arc<Self>) {
-        self.0.spawn(std::future::ready(()));
     }
 }
 
@@ -352,12 +357,8 @@ mod tests {
     }
 
     impl Bench {
-        /// Adds a call of a tool that runs `handler` and whose first step is expected to take `quick`.
-        fn push(
-            &mut self,
-            quick: Option<Duration>,
-            handler: impl Future<Output = &'static str> + Send + 'static,
-        ) {
+        /// A call of a tool that runs `handler`.
+        fn admit(&self, handler: impl Future<Output = &'static str> + Send + 'static) -> Admitted {
             let handler = Mutex::new(Some(handler));
             let tool = Tool::new(ToolSpec::new("call"), move |_| {
                 let handler = handler.lock().unwrap().take().unwrap();
@@ -366,13 +367,81 @@ mod tests {
             self.dispatcher.tools().insert(tool).unwrap();
             let context = CallContext::builder().build();
             let call = self.dispatcher.admit_local("call", Arguments::empty(), context, |scope| scope);
-            let call = call.unwrap();
+            self.dispatcher.tools().remove("call");
+            call.unwrap()
+        }
+
+        /// Adds a call of a tool that runs `handler` and whose first step is expected to take `quick`.
+        fn push(
+            &mut self,
+            quick: Option<Duration>,
+            handler: impl Future<Output = &'static str> + Send + 'static,
+        ) {
+            let call = self.admit(handler);
             if let Some(quick) = quick {
                 call.entry.pace.record(quick);
             }
             self.batch.push(call);
-            self.dispatcher.tools().remove("call");
         }
+    }
+
+    /// Sends the warnings of this crate's watch on, of all threads of these tests.
+    struct Warnings(Mutex<blocking::Sender<String>>);
+
+    impl tracing::Subscriber for Warnings {
+        fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+            metadata.target() == "platools::run::watch" && metadata.is_event()
+        }
+
+        fn new_span(&self, _span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+
+        fn record(&self, _span: &tracing::span::Id, _values: &tracing::span::Record<'_>) {}
+
+        fn record_follows_from(&self, _span: &tracing::span::Id, _follows: &tracing::span::Id) {}
+
+        fn event(&self, event: &tracing::Event<'_>) {
+            let mut words = Vec::new();
+            event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+                words.push(format!("{field}={value:?}"));
+            });
+            let _ = self.0.lock().unwrap().send(words.join(" "));
+        }
+
+        fn enter(&self, _span: &tracing::span::Id) {}
+
+        fn exit(&self, _span: &tracing::span::Id) {}
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_handler_that_keeps_its_thread_is_named_in_the_log() {
+        let (sender, told) = blocking::channel();
+        tracing::subscriber::set_global_default(Warnings(Mutex::new(sender))).unwrap();
+        let told = Arc::new(Mutex::new(told));
+        // It ends once it is in the log.
+        let hog = || {
+            let told = Arc::clone(&told);
+            async move {
+                let line = told.lock().unwrap().recv_timeout(GUARD).unwrap();
+                assert!(line.contains("tool=\"call\" seconds="), "{line}");
+                "named"
+            }
+        };
+        let (mut bench, mut answers) = bench();
+        for quick in [QUICK, None] {
+            bench.push(quick, hog());
+            bench.batch.start(None);
+            assert_eq!(next(&mut answers).await, ["named"]);
+        }
+        let later = hog();
+        bench.push(None, async move {
+            yield_now().await;
+            later.await
+        });
+        assert_eq!(next(&mut answers).await, ["named"], "after its first step");
+        let finished = timeout(GUARD, tokio::spawn(bench.admit(hog()).run())).await.unwrap().unwrap();
+        assert_eq!(finished.result.unwrap().to_value(), "named", "through another door");
     }
 
     async fn next(finished: &mut mpsc::UnboundedReceiver<Vec<String>>) -> Vec<String> {
