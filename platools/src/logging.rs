@@ -1,27 +1,32 @@
 //! A `tracing` subscriber for programs that keeps secrets out of the log (feature `logging`).
 //!
 //! At `trace`, the libraries below the connection log headers and frames, which contain the service secret and users'
-//! tokens. They are capped at `info` here, whatever `RUST_LOG` says. A program with its own subscriber should filter by
-//! [`is_safe`].
+//! tokens. They are capped at `info` here, and `rmcp` at `warn`, whatever `RUST_LOG` says. Others can cause their lines
+//! without end, so all of them together have 20 in 10 seconds. A program with its own subscriber should use a
+//! [`LineFilter`], or filter by [`is_safe`].
 
 use std::io::IsTerminal as _;
 
+use platools_net::ration::Ration;
+use tracing::subscriber::Interest;
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{EnvFilter, filter_fn};
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _};
+use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Crates that log headers or payloads below `info`.
-const CAPPED: [&str; 9] = [
-    "tungstenite",
-    "tokio_tungstenite",
-    "hyper",
-    "hyper_util",
-    "h2",
-    "reqwest",
-    "rmcp",
-    "rustls",
-    "tokio_rustls",
+/// Crates that log headers or payloads, and the level up to which they do not.
+const CAPPED: [(&str, Level); 9] = [
+    ("tungstenite", Level::INFO),
+    ("tokio_tungstenite", Level::INFO),
+    ("hyper", Level::INFO),
+    ("hyper_util", Level::INFO),
+    ("h2", Level::INFO),
+    ("reqwest", Level::INFO),
+    // At `info` it prints what each server and each client says of itself.
+    ("rmcp", Level::WARN),
+    ("rustls", Level::INFO),
+    ("tokio_rustls", Level::INFO),
 ];
 
 /// Installs a subscriber that logs to standard error, filtered by `RUST_LOG`; `info` if unset. Does nothing if the
@@ -48,13 +53,105 @@ pub fn init_with_default(default: &str) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    let subscriber = tracing_subscriber::registry().with(wanted).with(filter_fn(is_safe)).with(lines);
+    let lines = lines.with_filter(wanted.and(LineFilter::default()));
+    let subscriber = tracing_subscriber::registry().with(lines);
     // Fails only if there already is a subscriber.
     let _ = subscriber.try_init();
 }
 
 /// Returns whether an event may be logged: `false` if it could contain a secret.
 pub fn is_safe(metadata: &Metadata<'_>) -> bool {
+    cap(metadata).is_none_or(|cap| *metadata.level() <= cap)
+}
+
+/// The most detailed level of a library that is capped.
+fn cap(metadata: &Metadata<'_>) -> Option<Level> {
     let crate_name = metadata.target().split("::").next().unwrap_or_default();
-    *metadata.level() <= Level::INFO || !CAPPED.contains(&crate_name)
+    CAPPED.iter().find(|(capped, _)| *capped == crate_name).map(|(_, cap)| *cap)
+}
+
+/// A filter for a layer that writes lines: lets through what [`is_safe`], and 20 lines in 10 seconds of the libraries
+/// that are capped. Where another filter chooses levels, ask that one first: `levels.and(LineFilter::default())`.
+///
+/// ```
+/// use tracing_subscriber::layer::SubscriberExt as _;
+/// use tracing_subscriber::Layer as _;
+///
+/// let lines = tracing_subscriber::fmt::layer().with_filter(platools::logging::LineFilter::default());
+/// let subscriber = tracing_subscriber::registry().with(lines);
+/// # drop(subscriber);
+/// ```
+#[derive(Debug, Default)]
+pub struct LineFilter {
+    libraries: Ration,
+}
+
+impl<S> Filter<S> for LineFilter {
+    /// Asked for each line of a library. Not in `event_enabled`: a filter that refuses an event there loses the next one.
+    fn enabled(&self, metadata: &Metadata<'_>, _context: &Context<'_, S>) -> bool {
+        match cap(metadata) {
+            Some(cap) if *metadata.level() > cap => false,
+            Some(_) if metadata.is_event() => self.libraries.line().is_some(),
+            _ => true,
+        }
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        match cap(metadata) {
+            Some(cap) if *metadata.level() > cap => Interest::never(),
+            Some(_) => Interest::sometimes(),
+            None => Interest::always(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    /// What was written.
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl MakeWriter<'_> for Written {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            self.clone()
+        }
+    }
+
+    #[test]
+    fn libraries_are_capped_and_have_few_lines_whatever_they_say() {
+        let written = Written::default();
+        let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(written.clone());
+        let lines = lines.with_filter(EnvFilter::new("trace").and(LineFilter::default()));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+            tracing::info!(target: "rmcp::service", "s3cret");
+            tracing::debug!(target: "hyper::proto", "s3cret");
+            for number in 0..1_000 {
+                tracing::warn!(target: "rmcp::transport", number, "noise");
+                tracing::info!(target: "reqwest::connect", number, "noise");
+                tracing::trace!(target: "platools::host", number, "our own");
+            }
+        });
+        let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let count = |text: &str| written.lines().filter(|line| line.contains(text)).count();
+        assert_eq!((count("s3cret"), count("noise"), count("our own")), (0, 20, 1_000));
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use platools_net::descriptors;
@@ -28,8 +29,12 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts the program `name` in the log.
-    pub(crate) fn start(name: &str, program: &ServerProgram) -> io::Result<(Self, ChildStdin, ChildStdout)> {
+    /// Starts the program `name` in the log, which has so many lines there.
+    pub(crate) fn start(
+        name: &str,
+        program: &ServerProgram,
+        lines: &Arc<Ration>,
+    ) -> io::Result<(Self, ChildStdin, ChildStdout)> {
         let mut command = Command::new(&program.program);
         command.args(&program.arguments).env_clear();
         for name in &program.inherited {
@@ -52,7 +57,7 @@ impl ServerProcess {
         let stdin = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let stderr = child.stderr.take().ok_or_else(missing)?;
-        tokio::spawn(log_lines(name.to_owned(), stderr));
+        tokio::spawn(log_lines(name.to_owned(), stderr, Arc::clone(lines)));
         let process = Self {
             child,
             #[cfg(unix)]
@@ -87,9 +92,8 @@ impl ServerProcess {
 }
 
 /// Puts each line into the log, unless they are too many; what is no line for long is cut into pieces.
-async fn log_lines(name: String, from: impl AsyncRead + Unpin) {
+async fn log_lines(name: String, from: impl AsyncRead + Unpin, ration: Arc<Ration>) {
     let mut from = BufReader::new(from);
-    let mut ration = Ration::new();
     let mut line = Vec::new();
     loop {
         line.clear();

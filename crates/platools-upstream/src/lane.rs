@@ -16,6 +16,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::config::{Source, UpstreamConfig};
 use crate::link::{Caller, Link};
+use crate::ration::Ration;
 use crate::stdio::StdioTransport;
 use crate::{UpstreamError, http};
 
@@ -114,11 +115,12 @@ impl Lane {
         let config = &*self.config;
         let name = config.name.as_str();
         let mut failures = 0_u32;
+        let logged = Arc::new(Ration::new());
         let backoff = Backoff::new(config.first_wait, config.longest_wait).jitter(0.5..=1.0);
         loop {
             let reason = tokio::select! {
                 () = self.stop.cancelled() => break,
-                outcome = open(config) => match outcome {
+                outcome = open(config, &logged) => match outcome {
                     Err(error) => error.to_string(),
                     Ok((link, specs)) => {
                         let since = Instant::now();
@@ -247,12 +249,12 @@ impl Lane {
     }
 }
 
-/// A connection, and the tools that there are.
-async fn open(config: &UpstreamConfig) -> Result<(Link, Vec<ToolSpec>), UpstreamError> {
+/// A connection, and the tools that there are. `logged` is what a program may have in the log.
+async fn open(config: &UpstreamConfig, logged: &Arc<Ration>) -> Result<(Link, Vec<ToolSpec>), UpstreamError> {
     let (time, max_result) = (config.start_timeout, config.max_result);
     let link = match &config.source {
         Source::Program(program) => {
-            let transport = StdioTransport::start(&config.name, program, config.max_message());
+            let transport = StdioTransport::start(&config.name, program, config.max_message(), logged);
             let transport = transport.map_err(|error| UpstreamError::Start {
                 program: program.program.display().to_string(),
                 problem: error.to_string(),

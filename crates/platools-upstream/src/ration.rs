@@ -1,5 +1,6 @@
 //! How many lines of a server go into the log: its words are of use, a flood of them fills a disk.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,9 +11,12 @@ const BURST: u32 = 200;
 /// How long it takes until there may be another one.
 const EACH: Duration = Duration::from_millis(100);
 
-/// What is left of a server's lines.
+/// What is left of a server's lines, also of one that is started again and again.
 #[derive(Debug)]
-pub(crate) struct Ration {
+pub(crate) struct Ration(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
     left: u32,
     since: Instant,
     dropped: u64,
@@ -20,11 +24,17 @@ pub(crate) struct Ration {
 
 impl Ration {
     pub(crate) fn new() -> Self {
-        Self { left: BURST, since: Instant::now(), dropped: 0 }
+        Self(Mutex::new(State { left: BURST, since: Instant::now(), dropped: 0 }))
     }
 
     /// Whether one more line may be logged, and how many were left out before it.
-    pub(crate) fn take(&mut self) -> Option<u64> {
+    pub(crate) fn take(&self) -> Option<u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl State {
+    fn take(&mut self) -> Option<u64> {
         let earned = self.since.elapsed().as_millis() / EACH.as_millis();
         if let Ok(earned @ 1..) = u32::try_from(earned) {
             self.left = self.left.saturating_add(earned).min(BURST);
@@ -45,7 +55,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_flood_is_thinned_out_and_counted() {
-        let mut ration = Ration::new();
+        let ration = Ration::new();
         let logged = (0..1_000).filter(|_| ration.take().is_some()).count();
         assert_eq!(logged, 200);
         tokio::time::advance(EACH).await;

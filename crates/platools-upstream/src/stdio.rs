@@ -35,12 +35,17 @@ pub(crate) struct StdioTransport {
 }
 
 impl StdioTransport {
-    /// Starts the server. Lines of more than `max_line` bytes are not kept.
-    pub(crate) fn start(name: &str, program: &ServerProgram, max_line: usize) -> io::Result<Self> {
-        let (process, stdin, stdout) = ServerProcess::start(name, program)?;
+    /// Starts the server. Lines of more than `max_line` bytes are not kept. `logged` is what it may have in the log.
+    pub(crate) fn start(
+        name: &str,
+        program: &ServerProgram,
+        max_line: usize,
+        logged: &Arc<Ration>,
+    ) -> io::Result<Self> {
+        let (process, stdin, stdout) = ServerProcess::start(name, program, logged)?;
         let (sender, messages) = mpsc::channel(WAITING);
         let lines = Lines { from: BufReader::new(stdout), max: max_line };
-        tokio::spawn(read(name.to_owned(), lines, sender));
+        tokio::spawn(read(name.to_owned(), lines, sender, Arc::clone(logged)));
         Ok(Self { process, input: Arc::new(Mutex::new(Some(stdin))), messages })
     }
 }
@@ -89,8 +94,8 @@ async fn read(
     name: String,
     mut lines: Lines<impl AsyncBufRead + Unpin>,
     to: mpsc::Sender<ServerJsonRpcMessage>,
+    ration: Arc<Ration>,
 ) {
-    let mut ration = Ration::new();
     while let Some(line) = lines.next().await {
         let message = match line {
             Line::Whole(bytes) if bytes.trim_ascii().is_empty() => continue,
@@ -108,7 +113,10 @@ async fn read(
                 message
             }
             Line::TooLong { head, tail } => {
-                tracing::warn!(upstream = name, limit = lines.max, "a message is too long, it is not taken");
+                if let Some(dropped) = ration.take() {
+                    let limit = lines.max;
+                    tracing::warn!(upstream = name, limit, dropped, "a message is too long, it is not taken");
+                }
                 let Some(id) = id(&head, &tail) else { continue };
                 let data = Some(lines.max.into());
                 let error = ErrorData::new(ErrorCode(TOO_LARGE), "the answer is too long", data);

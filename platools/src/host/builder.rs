@@ -319,6 +319,7 @@ impl Platools {
             lead: watch::Sender::new(coordinator.is_none()),
             succession: Succession::default(),
             refusals_logged: Ration::default(),
+            frames_logged: Ration::default(),
             coordinator,
         };
         let (state, _) = watch::channel(HostState::Connecting);

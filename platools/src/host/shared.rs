@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(super) outbox: Outbox,
     /// How many refused calls are logged: strangers can cause them without end.
     pub(super) refusals_logged: Ration,
+    /// The same for other frames.
+    pub(super) frames_logged: Ration,
     /// What the latest `welcome` said; before it, what the configuration says.
     pub(crate) scope: RwLock<Scope>,
     /// Whether the platform has applied the latest declaration of the tools.

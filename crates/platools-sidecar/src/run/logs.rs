@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 
-use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, Registry, reload};
@@ -21,7 +21,7 @@ static LOGGING: OnceLock<(reload::Handle<EnvFilter, Registry>, LogFormat)> = Onc
 /// whatever it says. The level is of the lines: `spans` are handed over whatever it is.
 pub(super) fn init(log: &Log, spans: Option<SpanLayer>) {
     let (level, handle) = reload::Layer::new(filter(log));
-    let level = level.and(filter_fn(platools::logging::is_safe));
+    let level = level.and(platools::logging::LineFilter::default());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match log.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_filter(level).boxed(),

@@ -223,3 +223,88 @@ async fn calls_that_wait_for_a_slow_backend_take_the_memory_of_their_arguments_o
     assert!(most < LIMIT * 3 / 2, "{} MiB for {} MiB of arguments", most >> 20, LIMIT >> 20);
     calls.iter().for_each(tokio::task::JoinHandle::abort);
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_flood_of_large_calls_fits_into_a_small_container() {
+    const CALLS: usize = 800;
+    const ARGUMENTS: usize = 200_000;
+    // Half of what the shipped manifests give, so that less has to be sent.
+    const MEMORY: usize = 128 << 20;
+    let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
+    let hang = b"HTTP/1.1 200 OK\r\nx-test: hang\r\ncontent-length: 9\r\n\r\n";
+    let backend = Backend::start(|_| Some(hang.to_vec())).await;
+    let admin = free_address().await;
+    let folder = Folder::new();
+    let text = format!(
+        "{}[[tool.http]]\nname = \"t\"\ndescription = \"d\"\nmethod = \"POST\"\nurl = \"{}\"\n\
+         arguments.text = {{ type = \"string\" }}\n[admin]\nlisten = \"{admin}\"\n",
+        entity(&platform, "orders"),
+        backend.url
+    );
+    let file = folder.write("platools.toml", text);
+    let Some((sidecar, group)) = Running::start_in_group(&file, &folder, MEMORY) else { return };
+    sidecar.says("the platform has the tools").await;
+    let refused = Arc::new(AtomicUsize::new(0));
+    let arguments = json!({"text": "x".repeat(ARGUMENTS)});
+    let calls: Vec<_> = (0..CALLS)
+        .map(|_| {
+            let (entity, refused) = (platform.entity_in("orders", "dev").unwrap(), Arc::clone(&refused));
+            let arguments = arguments.clone();
+            tokio::spawn(async move {
+                let report = entity.calling("t").arguments(arguments).send().await.unwrap();
+                // Those that reach the backend end much later, if at all.
+                if outcome(report).unwrap_err().contains("overloaded: ") {
+                    refused.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    let settled = async {
+        while backend.count() + refused.load(Ordering::Relaxed) < CALLS {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(GUARD, settled).await.expect("each is refused or reaches the backend");
+    let most = memory(&sidecar, "VmHWM");
+    println!("{} of {CALLS} calls wait, at most {} MiB", backend.count(), most >> 20);
+    assert!(group.killed() == 0 && most < MEMORY * 3 / 4, "{} MiB", most >> 20);
+    let answer = client().get(format!("http://{admin}/livez")).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    calls.iter().for_each(tokio::task::JoinHandle::abort);
+    drop(sidecar);
+}
+
+#[tokio::test]
+async fn the_noise_of_an_mcp_server_does_not_fill_the_log() {
+    let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
+    let folder = Folder::new();
+    // Words for the log, what is no message, and what MCP did not ask for; and then silence.
+    let script = "for line in noise '{\"jsonrpc\":\"2.0\",\"method\":\"notifications/noise\"}'; do\n\
+                  yes \"$line\" | head -n 30000; yes \"$line\" | head -n 30000 >&2; done; : > \"$0.made\"; exec cat > /dev/null";
+    let script = folder.write("noise.sh", script);
+    let text = format!(
+        "{}[[tool.command]]\nname = \"own\"\ndescription = \"d\"\nprogram = \"true\"\n\
+         [[mcp]]\nname = \"m\"\ncommand = \"sh\"\nargs = [\"{}\"]\n",
+        entity(&platform, "orders"),
+        script.display()
+    );
+    let file = folder.write("platools.toml", text);
+    let began = std::time::Instant::now();
+    let sidecar = Running::start(&file, &folder, &[]);
+    let made = async {
+        while !folder.path("noise.sh.made").exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(GUARD, made).await.expect("it says all of it");
+    sidecar.says("the platform has the tools").await;
+    let entity = platform.entity_in("orders", "dev").unwrap();
+    call(&entity, "own").await;
+    // 200 lines at once and 10 a second, and the libraries' own of 20 in 10 s, although it is started again.
+    let seconds = usize::try_from(began.elapsed().as_secs()).unwrap() + 1;
+    let (lines, most) = (sidecar.log().lines().count(), 200 + 10 * seconds + 100);
+    println!("{lines} lines in {seconds} s");
+    assert!((200..most).contains(&lines), "{}", sidecar.log());
+    assert_eq!(sidecar.stop().await, Some(0));
+}

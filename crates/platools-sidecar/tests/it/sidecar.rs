@@ -163,6 +163,18 @@ impl Running {
         Self::launch(shell, file, folder, &[])
     }
 
+    /// The same in a control group with so much memory; `None`, and a line that says so, where none can be made.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn start_in_group(file: &Path, folder: &Folder, bytes: usize) -> Option<(Self, MemoryGroup)> {
+        let group = MemoryGroup::new(bytes)
+            .inspect_err(|problem| eprintln!("SKIPPED: no control group can be made: {problem}"))
+            .ok()?;
+        let mut shell = Command::new("sh");
+        let script = "echo $$ > \"$0\" && exec \"$@\"";
+        shell.arg("-c").arg(script).arg(group.path("cgroup.procs")).arg(std::env::current_exe().unwrap());
+        Some((Self::launch(shell, file, folder, &[]), group))
+    }
+
     fn launch(mut command: Command, file: &Path, folder: &Folder, variables: &[(&str, &str)]) -> Self {
         let log = folder.path("log");
         let child = command
@@ -207,6 +219,64 @@ impl Running {
     pub(crate) async fn stop(mut self) -> Option<i32> {
         self.signal(rustix::process::Signal::TERM);
         tokio::time::timeout(GUARD, self.child.wait()).await.expect("it ends").unwrap().code()
+    }
+}
+
+/// A control group of memory, below the one that the tests run in. It goes away with its processes.
+#[cfg(target_os = "linux")]
+pub(crate) struct MemoryGroup {
+    folder: PathBuf,
+    is_v2: bool,
+}
+
+#[cfg(target_os = "linux")]
+impl MemoryGroup {
+    fn new(bytes: usize) -> std::io::Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let own = std::fs::read_to_string("/proc/self/cgroup")?;
+        let v1 = own.lines().find_map(|line| line.split_once(":memory:"));
+        let (root, own, is_v2) = match v1 {
+            Some((_, own)) => ("/sys/fs/cgroup/memory", own, false),
+            None => ("/sys/fs/cgroup", own.trim().trim_start_matches("0::"), true),
+        };
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("platools-test-{}-{number}", std::process::id());
+        let folder = Path::new(root).join(own.trim_start_matches('/')).join(name);
+        std::fs::create_dir(&folder)?;
+        let group = Self { folder, is_v2 };
+        // A group of the second version without the controller has no such file.
+        let limit = std::fs::OpenOptions::new().write(true).open(group.path(group.limit_name()));
+        std::io::Write::write_all(&mut limit?, bytes.to_string().as_bytes())?;
+        Ok(group)
+    }
+
+    fn limit_name(&self) -> &str {
+        if self.is_v2 { "memory.max" } else { "memory.limit_in_bytes" }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// How many of its processes were killed for want of memory.
+    pub(crate) fn killed(&self) -> usize {
+        let events = if self.is_v2 { "memory.events" } else { "memory.oom_control" };
+        let events = std::fs::read_to_string(self.path(events)).unwrap();
+        let killed = events.lines().find_map(|line| line.strip_prefix("oom_kill "));
+        killed.map_or(0, |killed| killed.trim().parse().unwrap())
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        // Its processes were killed just now, and leave in a moment.
+        for _ in 0..500 {
+            if std::fs::remove_dir(&self.folder).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 

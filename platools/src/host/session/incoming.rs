@@ -40,19 +40,21 @@ impl Session<'_> {
                 self.shared.set_registration(Registration::Applied { tools: done.count });
                 self.rejections = 0;
                 let (tools, new) = (done.count, done.new_tools);
-                tracing::info!(tools, new, updated = done.updated, pruned = done.pruned, "tools registered");
+                let (updated, pruned) = (done.updated, done.pruned);
+                log_frame!(self, info, tools, new, updated, pruned, "tools registered");
                 self.shared.events.tell(HostEvent::Registered { tools });
             }
             Ok(Inbound::RegisterThrottled(throttled)) => {
                 let wait = throttled.retry_after.unwrap_or(REGISTER_AGAIN).min(LONGEST_THROTTLE);
-                tracing::warn!(?wait, "registration throttled by the platform, retrying later");
+                log_frame!(self, warn, ?wait, "registration throttled by the platform, retrying later");
                 self.shared.events.tell(HostEvent::RegistrationThrottled { retry_after: wait });
                 let until = Instant::now() + wait;
                 (self.timers.register, self.throttled_until) = (Some(until), Some(until));
                 return true;
             }
             Ok(Inbound::ToolHealthAlert(alert)) => {
-                tracing::warn!(tool = alert.tool, status = ?alert.status, "the platform reports a tool as unhealthy");
+                let (tool, status) = (alert.tool.as_deref().map(shorten), alert.status);
+                log_frame!(self, warn, tool, ?status, "the platform reports a tool as unhealthy");
             }
             Ok(Inbound::Error(error)) if self.welcomed && error.message.starts_with(REJECTED) => {
                 self.on_rejection(error.message[REJECTED.len()..].trim());
@@ -60,7 +62,7 @@ impl Session<'_> {
             }
             Ok(Inbound::Error(error)) => {
                 let message = shorten(&error.message).to_owned();
-                tracing::warn!(message = ?message, "error from the platform");
+                log_frame!(self, warn, message = ?message, "error from the platform");
                 if !self.welcomed {
                     self.last_error = Some(message);
                 }
@@ -81,9 +83,22 @@ impl Session<'_> {
         let retry_after = (!is_permanent).then_some(wait);
         self.rejections += 1;
         match retry_after {
-            None => tracing::error!(reason, "the platform refused the declaration of the tools: change them"),
+            None => {
+                log_frame!(
+                    self,
+                    error,
+                    reason,
+                    "the platform refused the declaration of the tools: change them"
+                );
+            }
             Some(wait) => {
-                tracing::error!(reason, ?wait, "the platform refused the declaration of the tools, retrying");
+                log_frame!(
+                    self,
+                    error,
+                    reason,
+                    ?wait,
+                    "the platform refused the declaration of the tools, retrying"
+                );
             }
         }
         self.repeats.clear();
@@ -139,11 +154,16 @@ impl Session<'_> {
             }
             Received::Running => {
                 let call_id = shorten(call.call_id());
-                tracing::warn!(call_id, "a running call came again, it is answered once");
+                log_frame!(self, warn, call_id, "a running call came again, it is answered once");
             }
             Received::Answered(frame) => {
                 let call_id = shorten(call.call_id());
-                tracing::warn!(call_id, "duplicate of an answered call, sending the same answer again");
+                log_frame!(
+                    self,
+                    warn,
+                    call_id,
+                    "duplicate of an answered call, sending the same answer again"
+                );
                 self.shared.outbox.push(AnswerFrame::new(call.call_id().into(), frame.into(), at));
             }
         }
@@ -154,7 +174,7 @@ impl Session<'_> {
         self.shared.note_refusal(call_id, tool, reason);
         if !self.shared.intake.may_refuse(call_id) {
             let call_id = shorten(call_id);
-            tracing::warn!(call_id, "refusal not sent: another call with this id is running");
+            log_frame!(self, warn, call_id, "refusal not sent: another call with this id is running");
             return;
         }
         let frame = outbound::tool_error(call_id, error).into();

@@ -4,6 +4,16 @@
 //! answers while the socket accepts them, and flushes once when nothing is left to write. Calls run in other tasks;
 //! those of one read are started together.
 
+/// Writes a log line about a frame, unless there were too many: frames can come without end.
+macro_rules! log_frame {
+    ($session:expr, $level:ident, $($line:tt)+) => {
+        if let Some(left_out) = $session.shared.frames_logged.line() {
+            let left_out = (left_out > 0).then_some(left_out);
+            tracing::$level!(left_out, $($line)+);
+        }
+    };
+}
+
 mod incoming;
 mod outgoing;
 mod superseded;
@@ -324,12 +334,8 @@ impl<'a> Session<'a> {
         self.status.on(Event::Welcomed);
         observe::connected();
         self.shared.events.tell(HostEvent::Connected { scope: self.scope.clone() });
-        tracing::info!(
-            entity = self.scope.entity_id,
-            environment = self.scope.environment_id,
-            connection = welcome.connection_id,
-            "connected"
-        );
+        let Scope { entity_id: entity, environment_id: environment, .. } = &self.scope;
+        log_frame!(self, info, entity, environment, connection = welcome.connection_id, "connected");
         for entry in self.shared.dispatcher().tools().entries() {
             entry.forget_reported_health();
         }
@@ -345,6 +351,7 @@ impl<'a> Session<'a> {
         // A host that is shutting down declares no tools.
         if !self.status.is_draining() {
             if self.status.predecessor_may_be_open {
+                self.repeats.clear();
                 self.repeats.extend(DECLARE_AGAIN_AFTER.map(|after| now + after));
             }
             self.register(now);

@@ -1,6 +1,7 @@
 //! What goes wrong between a host and its platform, and what the host makes of it.
 
 mod closes;
+mod floods;
 mod frames_cut;
 mod load;
 mod redelivery;
