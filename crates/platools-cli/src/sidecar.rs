@@ -212,9 +212,17 @@ fn describe(server: &str, tool: &WithheldTool) -> String {
     let mut lines = vec![format!("{server}: {} {what}", tool.name)];
     for change in &tool.changes {
         lines.push(format!("  {}", change.part));
-        for (mark, value) in [('-', &change.accepted), ('+', &change.declared)] {
-            let values = value.iter().flat_map(|value| value.lines());
-            lines.extend(values.map(|line| format!("    {mark} {line}")));
+        let of = |text: &Option<String>| {
+            text.iter().flat_map(|text| text.lines()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (accepted, declared) = (of(&change.accepted), of(&change.declared));
+        // What is the same at both ends is left out: a schema is long.
+        let both = accepted.len().min(declared.len());
+        let begin = (0..both).find(|at| accepted[*at] != declared[*at]).unwrap_or(both);
+        let ends = accepted.iter().rev().zip(declared.iter().rev()).take(both - begin);
+        let end = ends.take_while(|(accepted, declared)| accepted == declared).count();
+        for (mark, side) in [('-', &accepted), ('+', &declared)] {
+            lines.extend(side[begin..side.len() - end].iter().map(|line| format!("    {mark} {line}")));
         }
     }
     lines.join("\n") + "\n"

@@ -59,11 +59,22 @@ pub(crate) fn declaration(mut spec: ToolSpec) -> Result<(ToolSpec, Option<&'stat
     Ok((spec, cleaner.told()))
 }
 
-/// Cleans a text for people.
-pub(crate) fn text(text: &str) -> String {
-    let mut text = text.to_owned();
-    Cleaner::default().clean(&mut text, MAX_DESCRIPTION);
-    text
+/// A text for an operator, who has to see what a model would read: what is not shown is written out, such as `\u{200b}`.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for next in text.chars() {
+        if is_hidden(next) || (next.is_control() && next != '\n') {
+            shown.extend(next.escape_unicode());
+        } else {
+            shown.push(next);
+        }
+    }
+    shown
+}
+
+/// The same on one line, for a name.
+pub(crate) fn label(text: &str) -> String {
+    visible(text).replace('\n', "\\n")
 }
 
 /// Removes, and remembers what it removed.

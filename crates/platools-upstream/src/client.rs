@@ -60,7 +60,7 @@ impl Client {
     pub async fn list_tools(&self) -> Result<Vec<ToolSpec>, UpstreamError> {
         let declared = self.link.caller().list(ANSWER).await?;
         let clean = |spec: ToolSpec| {
-            let name = clean::text(&spec.name);
+            let name = clean::label(&spec.name);
             let cleaned = clean::declaration(spec);
             cleaned.inspect_err(|problem| {
                 tracing::warn!(tool = name, problem, "a tool of the MCP server is left out");

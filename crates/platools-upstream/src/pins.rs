@@ -50,7 +50,8 @@ pub struct WithheldTool {
     pub changes: Vec<DefinitionChange>,
 }
 
-/// One part of a definition that is not as it was accepted. Both texts are without characters that are not shown.
+/// One part of a definition that is not as it was accepted. Characters that are not shown are written out, such as
+/// `\u{200b}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DefinitionChange {
@@ -65,7 +66,7 @@ pub struct DefinitionChange {
 impl WithheldTool {
     pub(crate) fn of(declared: &ToolSpec, accepted: Option<&ToolSpec>) -> Self {
         let changes = changes(accepted, declared);
-        Self { name: clean::text(&declared.name), is_new: accepted.is_none(), changes }
+        Self { name: clean::label(&declared.name), is_new: accepted.is_none(), changes }
     }
 }
 
@@ -86,11 +87,11 @@ fn changes(accepted: Option<&ToolSpec>, declared: &ToolSpec) -> Vec<DefinitionCh
     let mut compare = |part: &str, accepted: Option<&Value>, declared: Option<&Value>| {
         if accepted != declared {
             let shown = |value: &Value| match value {
-                Value::String(text) => clean::text(text),
-                value => clean::text(&value.to_string()),
+                Value::String(text) => clean::visible(text),
+                value => clean::visible(&serde_json::to_string_pretty(value).unwrap_or_default()),
             };
             let (accepted, declared) = (accepted.map(shown), declared.map(shown));
-            changes.push(DefinitionChange { part: clean::text(part), accepted, declared });
+            changes.push(DefinitionChange { part: clean::label(part), accepted, declared });
         }
     };
     let description = |spec: &ToolSpec| {
@@ -369,7 +370,7 @@ impl PinReview {
         let mut accepted = self.accepted.clone();
         for name in names {
             let spec =
-                self.waiting.values().find(|spec| clean::text(&spec.name) == *name).ok_or_else(|| {
+                self.waiting.values().find(|spec| clean::label(&spec.name) == *name).ok_or_else(|| {
                     io::Error::new(
                         io::ErrorKind::NotFound,
                         format!("the tool `{name}` does not wait to be accepted"),
@@ -380,5 +381,55 @@ impl PinReview {
         self.store.write(&self.store.accepted(), accepted.values())?;
         self.accepted = accepted;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::ServerProgram;
+
+    fn config(folder: &std::path::Path) -> UpstreamConfig {
+        let config = UpstreamConfig::program("m", ServerProgram::new("true"));
+        config.remember_in(StateDir::open(folder).unwrap()).pin(true)
+    }
+
+    #[tokio::test]
+    async fn an_operator_sees_what_changed_also_far_behind_and_where_nothing_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut pins = Pins::of(&config(folder.path())).unwrap();
+        pins.begin(&[]).await;
+        let long = |last: &str| json!({"enum": ["x".repeat(20_000), last]});
+        let spec = |description: &str, last: &str| {
+            ToolSpec::new("t").description(description).input_schema(long(last))
+        };
+        pins.begin(&[spec("Reads.", "a")]).await;
+        let changed = spec("Reads.\u{200b}\u{1b}", "b").annotation("fake\nline", 1);
+        assert!(matches!(pins.verdict(&spec("Reads.", "a")), Verdict::Accepted));
+        assert!(matches!(pins.verdict(&changed), Verdict::Changed(_)));
+        assert!(matches!(pins.verdict(&ToolSpec::new("u")), Verdict::New));
+        pins.wait([&changed, &ToolSpec::new("u")].into_iter()).await;
+
+        let mut review = PinReview::open(StateDir::open(folder.path()).unwrap(), "m").unwrap();
+        let withheld = review.withheld();
+        assert_eq!(withheld[0].to_string(), "description, input schema, fake\\nline");
+        assert_eq!(withheld[0].changes[0].declared.as_deref(), Some("Reads.\\u{200b}\\u{1b}"));
+        let schema = &withheld[0].changes[1];
+        assert!(
+            schema.accepted.as_ref().unwrap().contains("\"a\"")
+                && schema.declared.as_ref().unwrap().contains("\"b\"")
+        );
+        assert_eq!((withheld[1].name.as_str(), withheld[1].is_new), ("u", true));
+        assert!(review.accept(&["t", "no-such"]).is_err());
+        assert!(matches!(Pins::of(&config(folder.path())).unwrap().verdict(&changed), Verdict::Changed(_)));
+        review.accept(&["t"]).unwrap();
+        tokio::time::timeout(Duration::from_secs(60), pins.accepted_elsewhere())
+            .await
+            .expect("it is noticed");
+        pins.read_again();
+        assert!(matches!(pins.verdict(&changed), Verdict::Accepted));
+        assert_eq!(review.withheld().len(), 1);
     }
 }

@@ -73,7 +73,8 @@ impl Taken {
         for wanted in config.only.iter().flatten().chain(overridden) {
             if !specs.iter().any(|spec| spec.name == *wanted) {
                 let near = nearest_name(wanted, specs.iter().map(|spec| spec.name.as_str()));
-                let hint = near.map_or(String::new(), |name| format!(", did you mean `{name}`?"));
+                let hint =
+                    near.map_or(String::new(), |name| format!(", did you mean `{}`?", clean::label(name)));
                 self.complain(name, &format!("the MCP server has no tool `{wanted}`{hint}"));
             }
         }
