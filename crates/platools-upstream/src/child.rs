@@ -13,6 +13,7 @@ use crate::config::ServerProgram;
 use crate::error::shorten;
 #[cfg(unix)]
 use crate::group::ProcessGroup;
+use crate::name::Name;
 use crate::ration::Ration;
 
 /// How long a server has to end by itself once its input is closed, and again once it is asked to.
@@ -31,7 +32,7 @@ pub(crate) struct ServerProcess {
 impl ServerProcess {
     /// Starts the program `name` in the log, which has so many lines there.
     pub(crate) fn start(
-        name: &str,
+        name: &Name,
         program: &ServerProgram,
         lines: &Arc<Ration>,
     ) -> io::Result<(Self, ChildStdin, ChildStdout)> {
@@ -57,7 +58,7 @@ impl ServerProcess {
         let stdin = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let stderr = child.stderr.take().ok_or_else(missing)?;
-        tokio::spawn(log_lines(name.to_owned(), stderr, Arc::clone(lines)));
+        tokio::spawn(log_lines(name.clone(), stderr, Arc::clone(lines)));
         let process = Self {
             child,
             #[cfg(unix)]
@@ -92,7 +93,7 @@ impl ServerProcess {
 }
 
 /// Puts each line into the log, unless they are too many; what is no line for long is cut into pieces.
-async fn log_lines(name: String, from: impl AsyncRead + Unpin, ration: Arc<Ration>) {
+async fn log_lines(name: Name, from: impl AsyncRead + Unpin, ration: Arc<Ration>) {
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
     loop {
@@ -107,8 +108,8 @@ async fn log_lines(name: String, from: impl AsyncRead + Unpin, ration: Arc<Ratio
                 }
                 match ration.take() {
                     None => {}
-                    Some(0) => tracing::info!(upstream = name, "{text}"),
-                    Some(dropped) => tracing::info!(upstream = name, dropped, "{text}"),
+                    Some(0) => tracing::info!(upstream = %name, "{text}"),
+                    Some(dropped) => tracing::info!(upstream = %name, dropped, "{text}"),
                 }
             }
         }

@@ -205,11 +205,13 @@ impl UpstreamConfig {
         self
     }
 
-    /// Remembers the tools that the server declared last in a file of this directory. After a restart they are declared
+    /// Remembers the tools that the server declared last in a file of this directory. After a restart, they are declared
     /// until the server is up, and calls of them are answered with the reason why it is not. Without a directory they are
     /// remembered within the process only.
     ///
-    /// The file is ignored if the server's name, command or URL was another, or if it is corrupt or larger than 16 MiB.
+    /// Tools that are remembered for the same command or URL under another name are found, too. If nothing is remembered
+    /// for the command or URL, the tools that the server of this name declared last stay declared: it is most likely
+    /// another version. A file that is corrupt or larger than 16 MiB is ignored.
     pub fn remember_in(mut self, directory: StateDir) -> Self {
         self.remember_in = Some(directory);
         self

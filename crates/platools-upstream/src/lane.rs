@@ -16,6 +16,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::config::{Source, UpstreamConfig};
 use crate::link::{Caller, Link};
+use crate::name::Name;
 use crate::ration::Ration;
 use crate::stdio::StdioTransport;
 use crate::{UpstreamError, http};
@@ -48,6 +49,7 @@ pub(crate) enum LaneState {
 /// A kept connection to a server.
 pub(crate) struct Lane {
     config: Arc<UpstreamConfig>,
+    name: Name,
     state: watch::Sender<LaneState>,
     /// Calls tools, while the server is up.
     caller: Mutex<Option<Caller>>,
@@ -62,9 +64,10 @@ pub(crate) struct Lane {
 
 impl Lane {
     /// Connects, and keeps connecting. Needs a tokio runtime.
-    pub(crate) fn start(config: Arc<UpstreamConfig>) -> Arc<Self> {
+    pub(crate) fn start(config: Arc<UpstreamConfig>, name: Name) -> Arc<Self> {
         let lane = Arc::new(Self {
             config,
+            name,
             state: watch::Sender::new(LaneState::Starting),
             caller: Mutex::default(),
             suspected: Notify::new(),
@@ -113,19 +116,19 @@ impl Lane {
 
     async fn run(&self) {
         let config = &*self.config;
-        let name = config.name.as_str();
+        let name = &self.name;
         let mut failures = 0_u32;
         let logged = Arc::new(Ration::new());
         let backoff = Backoff::new(config.first_wait, config.longest_wait).jitter(0.5..=1.0);
         loop {
             let reason = tokio::select! {
                 () = self.stop.cancelled() => break,
-                outcome = open(config, &logged) => match outcome {
+                outcome = open(config, name, &logged) => match outcome {
                     Err(error) => error.to_string(),
                     Ok((link, specs)) => {
                         let since = Instant::now();
                         self.set_caller(Some(link.caller().clone()));
-                        tracing::info!(upstream = name, tools = specs.len(), "the MCP server is up");
+                        tracing::info!(upstream = %name, tools = specs.len(), "the MCP server is up");
                         self.state.send_replace(LaneState::Up(Arc::new(specs)));
                         let reason = self.serve(&link).await;
                         self.set_caller(None);
@@ -142,7 +145,7 @@ impl Lane {
             };
             let wait = backoff.wait(failures);
             failures = failures.saturating_add(1);
-            tracing::warn!(upstream = name, reason, wait_ms = wait.as_millis(), "the MCP server is down");
+            tracing::warn!(upstream = %name, reason, wait_ms = wait.as_millis(), "the MCP server is down");
             let retry_at = std::time::Instant::now() + wait;
             self.state.send_replace(LaneState::Down { reason, retry_at });
             tokio::select! {
@@ -195,7 +198,7 @@ impl Lane {
                 Err(UpstreamError::Closed) => return Some(ended.to_owned()),
                 Err(error) if error.is_of_the_connection() => return Some(error.to_string()),
                 Err(error) => {
-                    tracing::warn!(upstream = self.config.name, %error, "the tools cannot be listed; the old ones stay");
+                    tracing::warn!(upstream = %self.name, %error, "the tools cannot be listed; the old ones stay");
                 }
             }
         }
@@ -203,7 +206,7 @@ impl Lane {
 
     /// Why the tools are down, while they are.
     pub(crate) fn down_reason(&self) -> Option<String> {
-        let name = &self.config.name;
+        let name = &self.name;
         match &*self.state.borrow() {
             LaneState::Down { reason, .. } => Some(format!("the MCP server `{name}` is down ({reason})")),
             LaneState::Stopped => Some(format!("the MCP server `{name}` was stopped")),
@@ -224,13 +227,13 @@ impl Lane {
             if error.is_of_the_connection() {
                 self.suspected.notify_one();
             }
-            Err(error.into_tool_error(&self.config.name))
+            Err(error.into_tool_error(&self.name.get()))
         })
     }
 
     /// What a call is answered while there is no connection.
     fn absent(&self) -> ToolError {
-        let name = &self.config.name;
+        let name = &self.name;
         match &*self.state.borrow() {
             LaneState::Down { reason, retry_at } => {
                 let wait = retry_at.saturating_duration_since(std::time::Instant::now());
@@ -250,11 +253,15 @@ impl Lane {
 }
 
 /// A connection, and the tools that there are. `logged` is what a program may have in the log.
-async fn open(config: &UpstreamConfig, logged: &Arc<Ration>) -> Result<(Link, Vec<ToolSpec>), UpstreamError> {
+async fn open(
+    config: &UpstreamConfig,
+    name: &Name,
+    logged: &Arc<Ration>,
+) -> Result<(Link, Vec<ToolSpec>), UpstreamError> {
     let (time, max_result) = (config.start_timeout, config.max_result);
     let link = match &config.source {
         Source::Program(program) => {
-            let transport = StdioTransport::start(&config.name, program, config.max_message(), logged);
+            let transport = StdioTransport::start(name, program, config.max_message(), logged);
             let transport = transport.map_err(|error| UpstreamError::Start {
                 program: program.program.display().to_string(),
                 problem: error.to_string(),

@@ -40,6 +40,7 @@
 //! | `watchdog` | ends them when this process is killed |
 //! | `remote` | a tool at a server, with the schema that checks its arguments |
 //! | `arguments` | arguments checked against a JSON Schema, mistakes explained for a model |
+//! | `name` | a server's name in messages, which may change |
 //! | `ration` | limits how much of a server's output is logged |
 //! | `convert` | conversion between MCP and `platools` types |
 //! | `error` | the errors |
@@ -60,6 +61,7 @@ mod http;
 mod lane;
 mod link;
 mod memory;
+mod name;
 mod pins;
 mod quiet;
 mod ration;

@@ -7,9 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use platools::ToolSpec;
 use platools::host::StateDir;
+use platools_net::Backoff;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use crate::config::UpstreamConfig;
 
@@ -19,6 +21,9 @@ const VERSION: u32 = 1;
 /// The largest file that is read or written, in bytes.
 const MAX_FILE: u64 = 16 << 20;
 
+/// What the names of the files begin with.
+const KIND: &str = "mcp-tools";
+
 /// The memory of one server.
 pub(crate) struct Memory {
     directory: StateDir,
@@ -27,14 +32,27 @@ pub(crate) struct Memory {
     server: String,
     /// What the server is reached by, as a hash: command lines and URLs may hold secrets.
     source: String,
-    /// The content of the file, as far as it is known.
-    saved: Option<Vec<u8>>,
+    /// What the server was reached by that declared the tools.
+    origin: String,
+    /// The content of the file as a hash, as far as it is known.
+    saved: Option<String>,
+    backoff: Backoff,
+    failed: Option<Failed>,
+}
+
+/// A write that failed.
+struct Failed {
+    error: String,
+    /// How often in a row.
+    times: u32,
+    retry_at: Instant,
 }
 
 /// The file.
 #[derive(Serialize, Deserialize)]
 struct Remembered {
     version: u32,
+    /// For those who look into the file.
     server: String,
     source: String,
     tools: Vec<RememberedTool>,
@@ -64,89 +82,182 @@ enum Problem {
     Corrupt(String),
     #[error("it is of another version")]
     Version,
-    #[error("it is of another server, or this one's command or URL was another")]
-    OtherServer,
 }
 
 impl Memory {
     /// The memory of the server, where it has one.
     pub(crate) fn of(config: &UpstreamConfig) -> Option<Self> {
         let directory = config.remember_in.clone()?;
+        let source = hash_source(config);
         Some(Self {
             directory,
-            name: file_name("mcp-tools", &config.name),
+            name: file_name(KIND, &config.name),
             server: config.name.clone(),
-            source: hash_source(config),
+            origin: source.clone(),
+            source,
             saved: None,
+            backoff: Backoff::new(config.first_wait, config.longest_wait).jitter(0.5..=1.0),
+            failed: None,
         })
     }
 
-    /// The tools of the file. A file that is of no use is ignored, and the log says why.
+    /// Has the server be another one. The tools stay those of the old one until it declares its own.
+    pub(crate) fn reached_by(&mut self, config: &UpstreamConfig) {
+        self.source = hash_source(config);
+    }
+
+    /// Has the server have another name, and thereby another file.
+    pub(crate) fn rename(&mut self, server: &str) {
+        // The old file stays: another server may have taken over the name, and with it the file.
+        self.name = file_name(KIND, server);
+        server.clone_into(&mut self.server);
+        self.saved = None;
+    }
+
+    /// Returns the tools that are remembered, by order of preference: of this server under its name, of this server under
+    /// another name, of another server under this name. A file that is of no use is ignored, and the log says why.
     pub(crate) fn load(&mut self) -> Option<Vec<ToolSpec>> {
-        match self.read() {
-            Ok(specs) => specs,
-            Err(problem) => {
-                tracing::warn!(
-                    upstream = self.server,
-                    file = self.name,
-                    %problem,
-                    "the remembered tools of the MCP server are ignored"
-                );
-                None
-            }
-        }
-    }
-
-    fn read(&mut self) -> Result<Option<Vec<ToolSpec>>, Problem> {
-        let length = std::fs::metadata(self.directory.path().join(&self.name)).map(|file| file.len());
-        if length.is_ok_and(|length| length > MAX_FILE) {
-            return Err(Problem::TooLarge);
-        }
-        let Some(bytes) = self.directory.read(&self.name)? else { return Ok(None) };
-        let corrupt = |error: serde_json::Error| Problem::Corrupt(error.to_string());
-        let file: Remembered = serde_json::from_slice(&bytes).map_err(corrupt)?;
-        if file.version != VERSION {
-            return Err(Problem::Version);
-        }
-        if file.server != self.server || file.source != self.source {
-            return Err(Problem::OtherServer);
-        }
-        self.saved = Some(bytes);
-        Ok(Some(file.tools.into_iter().map(RememberedTool::into_spec).collect()))
-    }
-
-    /// Writes the tools, if they are others than those of the file. What goes wrong is in the log.
-    pub(crate) async fn save(&mut self, specs: &[ToolSpec]) {
-        let file = Remembered {
-            version: VERSION,
-            server: self.server.clone(),
-            source: self.source.clone(),
-            tools: specs.iter().map(RememberedTool::of).collect(),
-        };
-        let Ok(bytes) = serde_json::to_vec(&file) else { return };
-        if self.saved.as_ref() == Some(&bytes) {
-            return;
-        }
-        let (directory, name, kept) = (self.directory.clone(), self.name.clone(), bytes.clone());
-        let written = tokio::task::spawn_blocking(move || {
-            if bytes.len() as u64 > MAX_FILE {
-                // Better none than those that the server had once.
-                let _ = std::fs::remove_file(directory.path().join(name));
-                return Err(io::Error::other("they have more than 16 MiB"));
-            }
-            directory.replace(&name, &bytes)
-        });
-        if let Err(error) = written.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+        let own = read(&self.directory, &self.name).unwrap_or_else(|problem| {
             tracing::warn!(
                 upstream = self.server,
                 file = self.name,
-                %error,
-                "the tools of the MCP server cannot be remembered: after a restart they are unknown until it is up"
+                %problem,
+                "the remembered tools of the MCP server are ignored"
+            );
+            None
+        });
+        let (file, why) = match own {
+            Some((file, hash)) if file.source == self.source => {
+                self.saved = Some(hash);
+                (file, "of the last run")
+            }
+            own => match self.elsewhere() {
+                Some(file) => (file, "that it had under another name"),
+                // A newer version of it, most likely, and its tools only have to be declared.
+                None => (own?.0, "of the last run, when its command or URL was another,"),
+            },
+        };
+        tracing::info!(
+            upstream = self.server,
+            tools = file.tools.len(),
+            remembered_as = file.server,
+            "the tools of the MCP server are those {why} until it is up"
+        );
+        self.origin = file.source;
+        Some(file.tools.into_iter().map(RememberedTool::into_spec).collect())
+    }
+
+    /// The newest file of this server under another name.
+    fn elsewhere(&self) -> Option<Remembered> {
+        let mut others: Vec<_> = std::fs::read_dir(self.directory.path())
+            .ok()?
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let is_other = name.starts_with(KIND) && name.ends_with(".json") && name != self.name;
+                is_other.then_some((entry.metadata().ok()?.modified().ok()?, name))
+            })
+            .collect();
+        others.sort();
+        others.iter().rev().find_map(|(_, name)| {
+            let (file, _) = read(&self.directory, name).ok()??;
+            (file.source == self.source).then_some(file)
+        })
+    }
+
+    /// Writes the tools that the server declares. What goes wrong is in the log, and tried again.
+    pub(crate) async fn save(&mut self, specs: &[ToolSpec]) {
+        self.origin.clone_from(&self.source);
+        self.write(specs).await;
+    }
+
+    /// Writes the tools, if they are others than those of the file.
+    pub(crate) async fn write(&mut self, specs: &[ToolSpec]) {
+        let file = Remembered {
+            version: VERSION,
+            server: self.server.clone(),
+            source: self.origin.clone(),
+            tools: specs.iter().map(RememberedTool::of).collect(),
+        };
+        let Ok(bytes) = serde_json::to_vec(&file) else { return };
+        let content = hash(&bytes);
+        if self.saved.as_ref() == Some(&content) {
+            self.failed = None;
+            return;
+        }
+        let (directory, name) = (self.directory.clone(), self.name.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            if bytes.len() as u64 <= MAX_FILE {
+                return directory.replace(&name, &bytes).map(|()| true);
+            }
+            // Better none than those that the server had once.
+            match std::fs::remove_file(directory.path().join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(false),
+            }
+        });
+        match written.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(is_whole) => {
+                self.saved = Some(content);
+                if !is_whole {
+                    tracing::warn!(
+                        upstream = self.server,
+                        file = self.name,
+                        "the tools of the MCP server have more than 16 MiB and are not remembered: after a restart they \
+                         are unknown until it is up"
+                    );
+                } else if self.failed.is_some() {
+                    tracing::info!(
+                        upstream = self.server,
+                        "the tools of the MCP server are remembered again"
+                    );
+                }
+                self.failed = None;
+            }
+            Err(error) => self.note_failure(&error),
+        }
+    }
+
+    fn note_failure(&mut self, error: &io::Error) {
+        let error = error.to_string();
+        let is_known = self.failed.as_ref().is_some_and(|failed| failed.error == error);
+        let times = self.failed.as_ref().map_or(0, |failed| failed.times);
+        let retry_at = Instant::now() + self.backoff.wait(times);
+        if !is_known {
+            let then = if self.directory.path().join(&self.name).exists() {
+                "after a restart those of an older list are declared until it is up"
+            } else {
+                "after a restart they are unknown until it is up"
+            };
+            tracing::warn!(
+                upstream = self.server,
+                file = self.name,
+                error,
+                "the tools of the MCP server cannot be remembered, which is tried again: {then}"
             );
         }
-        // One that cannot be written is not tried again until the tools change.
-        self.saved = Some(kept);
+        self.failed = Some(Failed { error, times: times.saturating_add(1), retry_at });
     }
+
+    /// When a write that failed is to be tried again.
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
+        self.failed.as_ref().map(|failed| failed.retry_at)
+    }
+}
+
+/// Reads a file, with a hash of its content; `None` if there is none.
+fn read(directory: &StateDir, name: &str) -> Result<Option<(Remembered, String)>, Problem> {
+    let length = std::fs::metadata(directory.path().join(name)).map(|file| file.len());
+    if length.is_ok_and(|length| length > MAX_FILE) {
+        return Err(Problem::TooLarge);
+    }
+    let Some(bytes) = directory.read(name)? else { return Ok(None) };
+    let file: Remembered =
+        serde_json::from_slice(&bytes).map_err(|error| Problem::Corrupt(error.to_string()))?;
+    if file.version != VERSION {
+        return Err(Problem::Version);
+    }
+    Ok(Some((file, hash(&bytes))))
 }
 
 impl RememberedTool {
@@ -213,7 +324,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_saved_is_loaded_for_the_same_server_alone() {
+    async fn what_is_saved_is_loaded_and_holds_no_secret() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let mut memory = Memory::of(&config(folder, "/srv/s3cret")).unwrap();
@@ -221,7 +332,6 @@ mod tests {
         memory.save(&specs()).await;
         let loaded = Memory::of(&config(folder, "/srv/s3cret")).unwrap().load().unwrap();
         assert_eq!(loaded, specs());
-        assert!(Memory::of(&config(folder, "/srv/other")).unwrap().load().is_none(), "another command");
         let path = only_file(folder);
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(!text.contains("s3cret"), "{text}");
@@ -258,5 +368,53 @@ mod tests {
         let large = vec![ToolSpec::new("large").description("x".repeat(17 << 20))];
         Memory::of(&config).unwrap().save(&large).await;
         assert!(!path.exists(), "better none than an old one");
+    }
+
+    fn named(name: &str, folder: &Path, argument: &str) -> Memory {
+        Memory::of(&UpstreamConfig { name: name.to_owned(), ..config(folder, argument) }).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_same_server_is_found_under_another_name_and_another_server_under_the_same_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        named("files", folder, "1.0").save(&specs()).await;
+        named("files", folder, "1.0").save(&specs()[..1]).await;
+        assert_eq!(named("documents", folder, "1.0").load().unwrap(), specs()[..1], "renamed");
+        assert_eq!(named("files", folder, "1.1").load().unwrap(), specs()[..1], "another version");
+        assert!(named("documents", folder, "1.1").load().is_none(), "nothing tells that it is the same");
+        // What it is reached by tells more than what it is called.
+        named("documents", folder, "2.0").save(&specs()).await;
+        assert_eq!(named("files", folder, "2.0").load().unwrap(), specs());
+        assert_eq!(named("documents", folder, "1.0").load().unwrap(), specs()[..1]);
+    }
+
+    #[tokio::test]
+    async fn tools_of_another_server_stay_those_of_the_other_one_under_a_new_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        named("files", folder, "1.0").save(&specs()).await;
+        let mut memory = named("files", folder, "1.1");
+        let remembered = memory.load().unwrap();
+        memory.rename("documents");
+        memory.write(&remembered).await;
+        assert_eq!(named("documents", folder, "1.1").load().unwrap(), specs());
+        assert_eq!(named("other", folder, "1.1").load(), None, "it never declared them");
+        memory.save(&remembered).await;
+        assert_eq!(named("other", folder, "1.1").load().unwrap(), specs());
+    }
+
+    #[tokio::test]
+    async fn a_write_that_failed_is_tried_again_with_the_same_tools() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let mut memory = named("files", &state, "1.0");
+        std::fs::remove_dir_all(&state).unwrap();
+        memory.save(&specs()).await;
+        assert!(memory.retry_at().is_some_and(|at| at > Instant::now()));
+        std::fs::create_dir(&state).unwrap();
+        memory.save(&specs()).await;
+        assert!(memory.retry_at().is_none());
+        assert_eq!(named("files", &state, "1.0").load().unwrap(), specs());
     }
 }

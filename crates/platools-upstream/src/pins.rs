@@ -223,6 +223,20 @@ impl Pins {
         Some(pins)
     }
 
+    /// Has the server have another name. What is accepted of it stays accepted.
+    pub(crate) async fn rename(&mut self, server: &str) {
+        server.clone_into(&mut self.server);
+        let Some(store) = &mut self.store else { return };
+        server.clone_into(&mut store.server);
+        self.is_written = false;
+        if let Some(accepted) = self.accepted.clone() {
+            self.write(accepted, Store::accepted).await;
+        }
+        if let Some(store) = &self.store {
+            self.trace = trace(&store.path());
+        }
+    }
+
     /// Reads what is accepted. Of a file that cannot be read, nothing is.
     fn read(&mut self) {
         let Some(store) = &self.store else { return };

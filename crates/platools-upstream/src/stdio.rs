@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, mpsc};
 use crate::child::ServerProcess;
 use crate::config::ServerProgram;
 use crate::error::{TOO_LARGE, shorten};
+use crate::name::Name;
 use crate::ration::Ration;
 
 /// How many messages wait to be handled.
@@ -37,7 +38,7 @@ pub(crate) struct StdioTransport {
 impl StdioTransport {
     /// Starts the server. Lines of more than `max_line` bytes are not kept. `logged` is what it may have in the log.
     pub(crate) fn start(
-        name: &str,
+        name: &Name,
         program: &ServerProgram,
         max_line: usize,
         logged: &Arc<Ration>,
@@ -45,7 +46,7 @@ impl StdioTransport {
         let (process, stdin, stdout) = ServerProcess::start(name, program, logged)?;
         let (sender, messages) = mpsc::channel(WAITING);
         let lines = Lines { from: BufReader::new(stdout), max: max_line };
-        tokio::spawn(read(name.to_owned(), lines, sender, Arc::clone(logged)));
+        tokio::spawn(read(name.clone(), lines, sender, Arc::clone(logged)));
         Ok(Self { process, input: Arc::new(Mutex::new(Some(stdin))), messages })
     }
 }
@@ -91,7 +92,7 @@ impl Transport<RoleClient> for StdioTransport {
 
 /// Reads messages until the server closes its output.
 async fn read(
-    name: String,
+    name: Name,
     mut lines: Lines<impl AsyncBufRead + Unpin>,
     to: mpsc::Sender<ServerJsonRpcMessage>,
     ration: Arc<Ration>,
@@ -104,7 +105,7 @@ async fn read(
                     let Some(dropped) = ration.take() else { continue };
                     let text = shorten(&String::from_utf8_lossy(&bytes[..bytes.len().min(EDGE)]));
                     tracing::warn!(
-                        upstream = name,
+                        upstream = %name,
                         dropped,
                         "on its standard output stands what is no message: {text}"
                     );
@@ -115,7 +116,7 @@ async fn read(
             Line::TooLong { head, tail } => {
                 if let Some(dropped) = ration.take() {
                     let limit = lines.max;
-                    tracing::warn!(upstream = name, limit, dropped, "a message is too long, it is not taken");
+                    tracing::warn!(upstream = %name, limit, dropped, "a message is too long, it is not taken");
                 }
                 let Some(id) = id(&head, &tail) else { continue };
                 let data = Some(lines.max.into());

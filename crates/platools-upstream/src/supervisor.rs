@@ -18,6 +18,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::config::UpstreamConfig;
 use crate::lane::{Lane, LaneState};
 use crate::memory::Memory;
+use crate::name::Name;
 use crate::pins::{Pins, WithheldTool};
 use crate::remote::Remote;
 use crate::tools::{Taken, ToolChanges, UpstreamChanges};
@@ -80,7 +81,7 @@ struct Order {
 
 /// What the supervisor and the tools share.
 struct Shared {
-    name: String,
+    name: Name,
     state: watch::Sender<UpstreamState>,
     /// The connection that calls go to.
     lane: Mutex<Arc<Lane>>,
@@ -98,9 +99,10 @@ impl Upstream {
     /// Connects, and keeps connecting. Needs a tokio runtime.
     pub fn start(config: UpstreamConfig) -> Self {
         let config = Arc::new(config);
-        let lane = Lane::start(Arc::clone(&config));
+        let name = Name::new(&config.name);
+        let lane = Lane::start(Arc::clone(&config), name.clone());
         let shared = Arc::new(Shared {
-            name: config.name.clone(),
+            name,
             state: watch::Sender::new(UpstreamState::Starting),
             lane: Mutex::new(Arc::clone(&lane)),
             next: Mutex::default(),
@@ -116,7 +118,7 @@ impl Upstream {
             shared: Arc::clone(&shared),
             taken: Taken::new(sender),
             specs: Arc::default(),
-            memory: None,
+            memory: Memory::of(&config),
             pins: None,
             orders: received,
             config,
@@ -132,7 +134,7 @@ impl Upstream {
         Self { shared, tools, orders, stop, running }
     }
 
-    /// Changes what is taken from the server and how it is declared, without another connection: prefix, selection,
+    /// Changes what is taken from the server and how it is declared, without another connection: name, prefix, selection,
     /// [`declared_as`](UpstreamConfig::declared_as), [`declare_tool`](UpstreamConfig::declare_tool) and
     /// [`pin`](UpstreamConfig::pin). Everything else of the configuration is left as it was.
     pub fn apply(&self, config: UpstreamConfig) {
@@ -149,8 +151,8 @@ impl Upstream {
     }
 
     /// Its name.
-    pub fn name(&self) -> &str {
-        &self.shared.name
+    pub fn name(&self) -> String {
+        self.shared.name.to_string()
     }
 
     /// Its current state.
@@ -265,7 +267,7 @@ impl Shared {
         let declared = spec.input_schema.clone();
         let tool = Tool::new(spec, move |call| {
             let (shared, remote) = (Arc::clone(&shared), Arc::clone(&remote));
-            let schema = remote.schema(&declared, &shared.name);
+            let schema = remote.schema(&declared, &shared.name.get());
             let checked =
                 schema.map_or_else(|| call.arguments.parse(), |schema| schema.check(&call.arguments));
             async move {
@@ -315,6 +317,7 @@ impl Supervisor {
                 Some(()) = accepted => self.on_accepted().await,
                 () = is_up(&mut self.next) => self.switch(),
                 Ok(()) = self.state.changed() => self.on_state().await,
+                () = due(self.memory.as_ref()) => self.write().await,
             }
         }
         let lane = Arc::clone(&self.shared.lane());
@@ -331,12 +334,22 @@ impl Supervisor {
         let order = self.orders.borrow_and_update().clone();
         let was_pinned = self.config.pin;
         self.config = order.config;
+        let is_known = self.shared.is_known.load(Ordering::Acquire);
+        let is_renamed = self.shared.name.set(&self.config.name);
+        if let Some(memory) = self.memory.as_mut().filter(|_| is_renamed) {
+            memory.rename(&self.config.name);
+            if is_known {
+                memory.write(&self.specs).await;
+            }
+        }
         if self.config.pin != was_pinned {
             self.pins = Pins::of(&self.config);
+        } else if let Some(pins) = self.pins.as_mut().filter(|_| is_renamed) {
+            pins.rename(&self.config.name).await;
         }
         if order.connection != self.connection {
             self.connection = order.connection;
-            let lane = Lane::start(Arc::clone(&self.config));
+            let lane = Lane::start(Arc::clone(&self.config), self.shared.name.clone());
             if let Some((superseded, _)) = self.next.take() {
                 self.let_go(superseded);
             }
@@ -347,7 +360,7 @@ impl Supervisor {
                 self.switch();
             }
         }
-        if self.shared.is_known.load(Ordering::Acquire) {
+        if is_known {
             self.pin().await;
             self.take();
             self.note_withheld().await;
@@ -389,11 +402,13 @@ impl Supervisor {
         let Some((lane, mut state)) = self.next.take() else { return };
         self.set_next(None);
         let old = std::mem::replace(&mut *self.shared.lane(), lane);
-        tracing::info!(upstream = self.shared.name, "the MCP server's new connection replaces the old one");
+        tracing::info!(upstream = %self.shared.name, "the MCP server's new connection replaces the old one");
         self.let_go(old);
         state.mark_changed();
         self.state = state;
-        self.memory = None;
+        if let Some(memory) = &mut self.memory {
+            memory.reached_by(self.shared.lane().config());
+        }
     }
 
     /// Has a connection end once its calls are over.
@@ -417,7 +432,9 @@ impl Supervisor {
                 let tools = self.take();
                 self.note_withheld().await;
                 self.shared.is_known.store(true, Ordering::Release);
-                self.save().await;
+                if let Some(memory) = &mut self.memory {
+                    memory.save(&self.specs).await;
+                }
                 UpstreamState::Up { tools }
             }
             // The other one is no worse.
@@ -441,27 +458,26 @@ impl Supervisor {
 
     /// Takes the tools of the last run until the server declares its own.
     fn remember(&mut self) {
-        self.memory = Memory::of(&self.config);
         if let Some(specs) = self.memory.as_mut().and_then(Memory::load) {
-            tracing::info!(
-                upstream = self.shared.name,
-                tools = specs.len(),
-                "the tools of the MCP server are those of the last run until it is up"
-            );
             self.specs = Arc::new(specs);
             self.take();
             self.shared.is_known.store(true, Ordering::Release);
         }
     }
 
-    async fn save(&mut self) {
-        if self.memory.is_none() {
-            let lane = Arc::clone(&self.shared.lane());
-            self.memory = Memory::of(lane.config());
-        }
+    /// Tries again to write what could not be written.
+    async fn write(&mut self) {
         if let Some(memory) = &mut self.memory {
-            memory.save(&self.specs).await;
+            memory.write(&self.specs).await;
         }
+    }
+}
+
+/// Resolves when a write that failed is to be tried again; never without one.
+async fn due(memory: Option<&Memory>) {
+    match memory.and_then(Memory::retry_at) {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -384,3 +384,44 @@ async fn after_a_restart_the_tools_of_a_server_that_is_down_are_those_of_the_las
     within(upstream.stop()).await;
     assert_eq!(Upstream::start(config("gone")).tools().current().len(), 6);
 }
+
+#[tokio::test]
+async fn what_could_not_be_remembered_is_remembered_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let config = |kind| config(kind).remember_in(StateDir::open(&state).unwrap());
+    let of_tools = config("tools");
+    std::fs::remove_dir_all(&state).unwrap();
+    let (_, upstream) = with(of_tools).await;
+    std::fs::create_dir(&state).unwrap();
+    // Nothing changes but the disk.
+    until(|| std::fs::read_dir(&state).unwrap().next().is_some()).await;
+    until(|| Upstream::start(config("gone")).tools().current().len() == 7).await;
+    within(upstream.stop()).await;
+}
+
+#[tokio::test]
+async fn another_name_is_another_name_in_messages_and_of_what_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = |name: &str, kind| {
+        let slow = Duration::from_secs(60);
+        let config = UpstreamConfig::program(name, program(kind)).backoff(slow, slow);
+        config.prefix("up_").pin(true).remember_in(StateDir::open(folder.path()).unwrap())
+    };
+    let (host, upstream) = with(config("files", "tools")).await;
+    let (old, before) = (process(&host).await, host.tools().changes().version());
+    upstream.apply(config("documents", "tools"));
+    until(|| upstream.name() == "documents").await;
+    assert_eq!((process(&host).await, host.tools().changes().version()), (old.clone(), before));
+    let names = std::fs::read_dir(folder.path()).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    for name in ["mcp-accepted-documents-", "mcp-tools-documents-"] {
+        assert!(names.iter().any(|known| known.starts_with(name)), "{name} in {names:?}");
+    }
+    kill(&old);
+    within(upstream.down()).await;
+    let refused = call(&host, "up_add", json!({"a": 2, "b": 3})).await.unwrap_err();
+    assert!(refused.contains("the MCP server `documents` is down"), "{refused}");
+    within(upstream.stop()).await;
+    assert_eq!(Upstream::start(config("documents", "gone")).tools().current().len(), 7);
+}
