@@ -221,6 +221,7 @@ fn overridden(mut spec: ToolSpec, tool: &Override) -> ToolSpec {
 /// What of a section makes the connection.
 fn connection(file: &Mcp) -> Mcp {
     Mcp {
+        name: String::new(),
         prefix: String::new(),
         tools: None,
         pin: false,

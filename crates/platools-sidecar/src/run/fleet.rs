@@ -91,10 +91,9 @@ impl Fleet {
         });
         let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
         let mut upstreams = Upstreams::new(open_state_dir(&plan.running)?);
-        upstreams.change(&plan.upstreams);
+        upstreams.change(&plan.upstreams, plan.running.mcp_wait());
         let (draining, drained) = (JoinSet::new(), HashMap::new());
         let mut fleet = Self { hosts, upstreams, plan, retiring: Vec::new(), draining, drained };
-        fleet.follow_upstreams();
         fleet.tend();
         Ok(fleet)
     }
@@ -157,7 +156,7 @@ impl Fleet {
     /// What of the plan could not be done; the rest is.
     pub(crate) fn change(&mut self, plan: Plan) -> Result<(), String> {
         let mut problems = Vec::new();
-        self.upstreams.change(&plan.upstreams);
+        self.upstreams.change(&plan.upstreams, plan.running.mcp_wait());
         for mut host in std::mem::take(&mut self.hosts) {
             let entity = plan.entities.iter().find(|entity| entity.name == host.name);
             let Some(entity) = entity.filter(|_| !host.has_ended()) else {
@@ -259,13 +258,19 @@ impl Fleet {
 
     /// Has the tools of every entity be those that the MCP servers have now.
     fn follow_upstreams(&mut self) {
+        self.upstreams.tend();
         for host in &mut self.hosts {
             host.tools.change_servers(&self.upstreams.tools_of(Some(&host.name)));
         }
     }
 
-    /// Connects what need not wait any longer, and lets go of connections that others have taken over.
+    /// Connects what need not wait any longer, with the tools that there are then, and lets go of connections that others
+    /// have taken over.
     pub(crate) fn tend(&mut self) {
+        if self.hosts.iter().any(|host| host.waits_until().is_some()) {
+            // A server that has come up since is not waited for, so its tools have to be there.
+            self.follow_upstreams();
+        }
         let now = Instant::now();
         for host in &mut self.hosts {
             let Some(until) = host.waits_until() else { continue };

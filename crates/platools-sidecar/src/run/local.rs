@@ -38,7 +38,7 @@ impl Local {
         let traces = Traces::start(plan.traces.as_ref()).map_err(failed)?;
         let host = platools.build_local().map_err(|error| failed(error.to_string()))?;
         let mut upstreams = Upstreams::new(open_state_dir(&plan.running).map_err(failed)?);
-        upstreams.change(&plan.upstreams);
+        upstreams.change(&plan.upstreams, plan.running.mcp_wait());
         let tools = Assortment::new(host.tools().clone(), &plan.tools);
         let (stop, (is_ready, ready)) = (CancellationToken::new(), watch::channel(false));
         let wait = Instant::now() + plan.running.mcp_wait();

@@ -1,12 +1,14 @@
 //! The MCP servers of a file: started, kept, changed without losing a call.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::select_all;
 use platools::Tool;
 use platools::host::StateDir;
 use platools_upstream::{ToolChanges, Upstream, UpstreamChanges, UpstreamConfig, UpstreamState};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::plan::UpstreamPlan;
@@ -17,6 +19,8 @@ struct Running {
     plan: UpstreamPlan,
     upstream: Upstream,
     changes: UpstreamChanges,
+    /// Whether its tools are not known yet, after a change that may have taken the tools of others away.
+    is_new: bool,
 }
 
 /// All MCP servers that run.
@@ -25,7 +29,11 @@ pub(crate) struct Upstreams {
     running: Vec<Running>,
     /// Where their tools are remembered.
     state_dir: Option<StateDir>,
-    /// Those that the file does not name any more.
+    /// Those that the file does not name any more, and whose tools stay until those of the new ones are there.
+    held: Vec<Running>,
+    /// Until when, at most.
+    held_until: Option<Instant>,
+    /// Those that end once their calls have.
     leaving: JoinSet<()>,
     /// Has those that leave wait for their calls no longer.
     hurry: CancellationToken,
@@ -86,15 +94,35 @@ impl Upstreams {
     }
 
     /// Goes over to these servers. One whose connection changed serves its calls until the new one is up; everything else
-    /// of a section changes in place. One that is not named any more ends when its calls have.
-    pub(crate) fn change(&mut self, plans: &[UpstreamPlan]) {
-        let mut old = std::mem::take(&mut self.running);
-        for plan in plans {
+    /// of a section, its name too, changes in place. One that is not in the file any more ends when its calls have; if the
+    /// change brings new ones, its tools stay until theirs are there, for `wait` at most.
+    pub(crate) fn change(&mut self, plans: &[UpstreamPlan], wait: Duration) {
+        let mut old: Vec<Option<Running>> =
+            self.running.drain(..).chain(self.held.drain(..)).map(Some).collect();
+        // A section that has another name is still the same server, and a server that has another connection is still
+        // the same section; the former tells more.
+        let fits: [fn(&UpstreamPlan, &UpstreamPlan) -> bool; 3] = [
+            |old, new| old.fingerprint == new.fingerprint && old.name == new.name,
+            |old, new| old.fingerprint == new.fingerprint,
+            |old, new| old.name == new.name,
+        ];
+        let mut found: Vec<Option<Running>> = plans.iter().map(|_| None).collect();
+        for fits in fits {
+            for (plan, found) in plans.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
+                let mut old = old.iter_mut();
+                let old = old.find(|old| old.as_ref().is_some_and(|old| fits(&old.plan, plan)));
+                *found = old.and_then(Option::take);
+            }
+        }
+        for (plan, found) in plans.iter().zip(found) {
             let config = self.config(plan);
-            let running = match old.iter().position(|running| running.plan.name == plan.name) {
+            let running = match found {
                 None => Running::start(plan, config),
-                Some(index) => {
-                    let mut running = old.swap_remove(index);
+                Some(mut running) => {
+                    if running.plan.name != plan.name {
+                        let (from, to) = (&running.plan.name, &plan.name);
+                        tracing::info!(from, to, "the MCP server has another name in the file");
+                    }
                     if running.plan.fingerprint == plan.fingerprint {
                         running.upstream.apply(config);
                     } else {
@@ -106,7 +134,22 @@ impl Upstreams {
             };
             self.running.push(running);
         }
-        for Running { upstream, .. } in old {
+        self.held = old.into_iter().flatten().collect();
+        self.held_until = (!self.held.is_empty()).then(|| Instant::now() + wait);
+        self.tend();
+    }
+
+    /// Lets go of the servers whose tools are not needed any more.
+    pub(crate) fn tend(&mut self) {
+        for running in &mut self.running {
+            running.is_new &= running.is_awaited();
+        }
+        let Some(until) = self.held_until else { return };
+        if until > Instant::now() && self.running.iter().any(|running| running.is_new) {
+            return;
+        }
+        self.held_until = None;
+        for Running { upstream, .. } in self.held.drain(..) {
             let hurry = self.hurry.clone();
             self.leaving.spawn(async move {
                 tokio::select! {
@@ -128,28 +171,30 @@ impl Upstreams {
 
     /// The tools that an entity has of all servers at the moment; without an entity, all tools.
     pub(crate) fn tools_of(&self, entity: Option<&str>) -> Vec<Tool> {
-        let belongs = |running: &&Running| entity.is_none_or(|entity| running.plan.belongs_to(entity));
-        self.running.iter().filter(belongs).flat_map(|running| running.upstream.tools().current()).collect()
+        let of = |servers: &[Running]| -> Vec<Tool> {
+            let servers = servers.iter().filter(|running| running.is_of(entity));
+            servers.flat_map(|running| running.upstream.tools().current()).collect()
+        };
+        let mut tools = of(&self.running);
+        for tool in of(&self.held) {
+            if !tools.iter().any(|new| new.name() == tool.name()) {
+                tools.push(tool);
+            }
+        }
+        tools
     }
 
     /// The servers of which a first declaration of the tools should wait for: those whose tools are not known for sure,
     /// but for those that are down and whose tools are remembered.
     pub(crate) fn awaited_by(&self, entity: Option<&str>) -> Vec<&str> {
-        let is_awaited = |running: &&Running| {
-            entity.is_none_or(|entity| running.plan.belongs_to(entity))
-                && match running.upstream.state() {
-                    UpstreamState::Up { .. } | UpstreamState::Stopped => false,
-                    UpstreamState::Down { .. } => !running.upstream.is_known(),
-                    _ => true,
-                }
-        };
-        self.running.iter().filter(is_awaited).map(|running| running.upstream.name()).collect()
+        let is_awaited = |running: &&Running| running.is_of(entity) && running.is_awaited();
+        self.running.iter().filter(is_awaited).map(|running| running.plan.name.as_str()).collect()
     }
 
     /// Says in the log that the tools are declared although servers are missing.
     pub(crate) fn note_absent(&self, entity: Option<&str>) {
         for name in self.awaited_by(entity) {
-            let running = self.running.iter().find(|running| running.upstream.name() == name);
+            let running = self.running.iter().find(|running| running.plan.name == name);
             if running.is_some_and(|running| running.upstream.is_known()) {
                 tracing::warn!(
                     upstream = name,
@@ -182,8 +227,15 @@ impl Upstreams {
             }
             select_all(changes).await;
         };
+        let held = async {
+            match self.held_until {
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = any => {}
+            () = held => {}
             Some(_) = self.leaving.join_next() => {}
         }
     }
@@ -191,7 +243,7 @@ impl Upstreams {
     /// Where their tools are to be seen, for somebody who looks later.
     pub(crate) fn shelves(&self) -> Vec<Shelf> {
         let of = |running: &Running| Shelf { plan: running.plan.clone(), tools: running.upstream.tools() };
-        self.running.iter().map(of).collect()
+        self.running.iter().chain(&self.held).map(of).collect()
     }
 
     /// How they are.
@@ -208,14 +260,15 @@ impl Upstreams {
             let (name, withheld) = (running.plan.name.clone(), withheld.collect());
             UpstreamView { name, state, tools, problem, replacement, withheld }
         };
-        self.running.iter().map(view).collect()
+        let held = self.held.iter().map(|running| UpstreamView { state: "leaving", ..view(running) });
+        self.running.iter().map(view).chain(held).collect()
     }
 
     /// Ends all of them, also those that were about to.
     pub(crate) async fn stop(&mut self) {
         self.hurry.cancel();
-        let all = std::mem::take(&mut self.running);
-        futures_util::future::join_all(all.into_iter().map(|running| running.upstream.stop())).await;
+        let all = self.running.drain(..).chain(self.held.drain(..));
+        futures_util::future::join_all(all.map(|running| running.upstream.stop())).await;
         while self.leaving.join_next().await.is_some() {}
     }
 }
@@ -224,7 +277,21 @@ impl Running {
     fn start(plan: &UpstreamPlan, config: UpstreamConfig) -> Self {
         let upstream = Upstream::start(config);
         let changes = upstream.changes();
-        Self { plan: plan.clone(), upstream, changes }
+        Self { plan: plan.clone(), upstream, changes, is_new: true }
+    }
+
+    /// Whether an entity has its tools; without an entity, always.
+    fn is_of(&self, entity: Option<&str>) -> bool {
+        entity.is_none_or(|entity| self.plan.belongs_to(entity))
+    }
+
+    /// Whether its tools are not known for sure and may be in a moment, or are not known at all.
+    fn is_awaited(&self) -> bool {
+        match self.upstream.state() {
+            UpstreamState::Up { .. } | UpstreamState::Stopped => false,
+            UpstreamState::Down { .. } => !self.upstream.is_known(),
+            _ => true,
+        }
     }
 }
 

@@ -201,12 +201,26 @@ async fn after_a_restart_a_server_that_is_down_keeps_its_tools() {
     assert_eq!(platform.orders().tools().len(), 2);
     assert_eq!(sidecar.stop().await, Some(0));
 
-    // Another server in this section, and a file that something has spoiled.
-    let elsewhere = section(&format!("http://{}/mcp", free()), "");
-    folder.write("platools.toml", format!("{head}{OWN}{elsewhere}{state}"));
+    // Another version of it in this section, under another URL, and then under another name, too.
+    let away = section(&format!("http://{}/mcp", free()), "");
+    folder.write("platools.toml", format!("{head}{OWN}{away}{state}"));
     let sidecar = Running::start(&file, &folder, &[]);
-    sidecar.says("it is of another server, or this one's command or URL was another").await;
+    sidecar.says("of the last run, when its command or URL was another, until it is up").await;
+    sidecar.says("the platform has the tools").await;
+    assert_eq!((platform.orders().tools().len(), platform.pruned()), (2, 1));
     assert_eq!(sidecar.stop().await, Some(0));
+    let renamed = section(&url, "").replace("\"m\"", "\"renamed\"");
+    folder.write("platools.toml", format!("{head}{OWN}{renamed}{state}"));
+    let sidecar = Running::start(&file, &folder, &[]);
+    sidecar.says("that it had under another name until it is up").await;
+    sidecar.says("the platform has the tools").await;
+    assert_eq!((platform.orders().tools().len(), platform.pruned()), (2, 1));
+    let refused = platform.call("m_who").await.unwrap_err();
+    assert!(refused.contains("the MCP server `renamed` is down (refuses access (401)"), "{refused}");
+    assert_eq!(sidecar.stop().await, Some(0));
+
+    // A file that something has spoiled.
+    folder.write("platools.toml", format!("{head}{OWN}{}{state}", section(&url, "")));
     for entry in std::fs::read_dir(folder.path("state")).unwrap() {
         let path = entry.unwrap().path();
         if path.to_str().unwrap().contains("mcp-tools-m-") {
@@ -253,6 +267,59 @@ async fn a_changed_mcp_section_withdraws_no_tool_and_refuses_no_call() {
     storm.goes_on().await;
     storm.end().await;
     assert_eq!((platform.pruned(), platform.orders().tools().len()), (0, 3));
+    assert_eq!(sidecar.stop().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_section_with_another_name_keeps_its_tools_and_refuses_no_call() {
+    let platform = Platform::start().await;
+    let folder = Folder::new();
+    folder.write("token", TOKEN);
+    let (_first, url) = server(&["who", "other"]).await;
+    let (_second, elsewhere) = server(&["who", "other"]).await;
+    let head = entity(&platform.platform, "orders");
+    let wait = "[sidecar]\nmcp_wait = \"10min\"\n";
+    let write = |sections: &str| folder.write("platools.toml", format!("{head}{OWN}{sections}{wait}"));
+    let named = |name: &str, url: &str| section(url, "").replace("\"m\"", &format!("\"{name}\""));
+    let sidecar = Running::start(&write(&named("m", &url)), &folder, &[]);
+    has(&platform.orders(), &["m_other", "m_who", "own"]).await;
+    let reload = async |sections: &str, times| {
+        write(sections);
+        sidecar.signal(Signal::HUP);
+        sidecar.says_times(IN_USE, times).await;
+    };
+
+    let storm = platform.storm(&["m_who", "m_other"]);
+    storm.goes_on().await;
+    // The same server: nothing is connected anew.
+    reload(&named("renamed", &url), 1).await;
+    storm.goes_on().await;
+    assert_eq!(sidecar.log().matches("the MCP server is up").count(), 1);
+    // Another server with the same tools under another name.
+    reload(&named("another", &elsewhere), 2).await;
+    sidecar.says_times("the MCP server is up", 2).await;
+    storm.goes_on().await;
+    // One that is not there yet.
+    let late = free();
+    reload(&named("late", &format!("http://{late}/mcp")), 3).await;
+    sidecar.says("the MCP server is down").await;
+    storm.goes_on().await;
+    let _late = serve_at(late, &["who", "other"]).await;
+    sidecar.says_times("the MCP server is up", 3).await;
+    storm.goes_on().await;
+    // Back to one that was about to leave.
+    reload(&named("gone", &format!("http://{}/mcp", free())), 4).await;
+    storm.goes_on().await;
+    reload(&named("late", &format!("http://{late}/mcp")), 5).await;
+    storm.goes_on().await;
+    storm.end().await;
+    assert_eq!((platform.pruned(), platform.orders().tools().len()), (0, 3));
+    assert_eq!(sidecar.log().matches("the MCP server is up").count(), 3);
+    // One that never comes is not waited for longer than it says.
+    let never = named("never", &format!("http://{}/mcp", free()));
+    folder.write("platools.toml", format!("{head}{OWN}{never}[sidecar]\nmcp_wait = \"300ms\"\n"));
+    sidecar.signal(Signal::HUP);
+    has(&platform.orders(), &["own"]).await;
     assert_eq!(sidecar.stop().await, Some(0));
 }
 
