@@ -77,7 +77,7 @@
 //! | `platools_calls_in_flight` | gauge | | running and waiting calls |
 //! | `platools_calls_waiting` | gauge | | waiting calls |
 //! | `platools_calls_refused_total` | counter | `reason` | calls answered without running a handler; the reason of the verification, or the kind of the error |
-//! | `platools_arguments_decoded_total` | counter | | JSON texts that were sent in place of an array, an object or a number, and decoded |
+//! | `platools_arguments_decoded_total` | counter | | arguments accepted because JSON texts in place of arrays, objects or numbers were decoded |
 //! | `platools_frames_malformed_total` | counter | | malformed frames |
 //! | `platools_connections_total` | counter | | connections that the platform welcomed |
 //! | `platools_disconnects_total` | counter | | connections that ended or failed |

@@ -128,8 +128,8 @@ impl ArgumentSchema {
         }
         let mut object = Value::Object(object);
         let mut is_valid = self.validator.is_valid(&object);
-        if !is_valid && decode_json_texts(&self.schema, &mut object) {
-            is_valid = self.validator.is_valid(&object);
+        if !is_valid {
+            is_valid = decode_json_texts(&self.schema, &mut object, |object| self.validator.is_valid(object));
         }
         if !is_valid {
             let names = self.names();

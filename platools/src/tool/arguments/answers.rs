@@ -463,6 +463,19 @@ fn a_json_text_is_decoded_where_no_text_is_allowed() {
     assert!(matches!(shape, Ok(Some(Shape::Circle { radius: 2.5, tags })) if tags == ["3"]));
     let external = taken::<External>(r#"{"Point": "{\"x\": 1, \"y\": 2}"}"#);
     assert!(matches!(external, Ok(External::Point { x: 1, y: 2 })));
+    // What stands beside it keeps its digits.
+    let most = u128::MAX;
+    assert_eq!(taken::<Vec<u128>>(&format!("[\"1\", {most}, \"{most}\"]")), Ok(vec![1, most, most]));
+    let least = i128::MIN;
+    let members = format!("{{ \"a\\\"\" : \"-1\", \"b\": {least} }}");
+    assert_eq!(
+        taken::<BTreeMap<String, i128>>(&members).unwrap(),
+        [("a\"".to_owned(), -1), ("b".to_owned(), least)].into()
+    );
+    assert_eq!(
+        taken::<(Vec<u8>, BTreeMap<String, u8>, u8)>(r#"[[], {}, "3"]"#),
+        Ok((vec![], BTreeMap::new(), 3))
+    );
     // A text is a text where one is allowed.
     assert_eq!(taken::<String>(r#""[1]""#), Ok("[1]".to_owned()));
     assert!(matches!(taken::<Either>(r#""1""#), Ok(Either::Name(name)) if name == "1"));
@@ -609,6 +622,9 @@ fn a_decoded_text_is_counted() {
         assert_eq!(taken::<Vec<u8>>("[1]"), Ok(vec![1]));
         assert_eq!(taken::<Vec<u8>>(r#""[1]""#), Ok(vec![1]));
         assert!(taken::<Vec<u8>>(r#""one""#).is_err());
+        // Decoded, and refused all the same.
+        assert!(taken::<Vec<u8>>(r#""[1, 300]""#).is_err());
+        assert!(taken::<Page>(r#"{"size": "1", "siez": 2}"#).is_err());
     });
     let counted = snapshotter.snapshot().into_vec();
     let figures: Vec<_> = counted.iter().map(|(key, _, _, value)| (key.key().name(), value)).collect();

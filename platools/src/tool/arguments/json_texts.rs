@@ -1,11 +1,18 @@
 //! Decodes JSON texts that models send in place of an array, an object or a number: `"[1, 2]"` for `[1, 2]`.
 //!
-//! Only where the schema allows no text, and once: a text inside a decoded text stays one.
+//! Only where the schema allows no text, and once: a text inside a decoded text stays one. Everything beside it stays the
+//! text that was sent, so that no digit is lost.
 
-use serde_json::Value;
+use std::fmt;
+
+use serde::Deserialize as _;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::words::{Definitions, alternatives, is_null, only_text, resolved, types};
 use crate::observe;
+use crate::wire::json::push_string;
 
 /// Maximum depth of the walk. Values that serde can parse are at most 127 levels deep.
 const MAX_DEPTH: usize = 128;
@@ -15,24 +22,26 @@ const MAX_NESTED: usize = 4;
 /// Returns the JSON `text` with the texts in it decoded that stand for another kind of value; `None` if there are none.
 #[cold]
 pub(super) fn decoded(schema: &Value, definitions: &Definitions, text: &str) -> Option<String> {
-    let mut value: Value = serde_json::from_str(text).ok()?;
-    let changed = decode(schema, definitions, &mut value, 0);
-    note(changed);
-    changed.then(|| value.to_string())
+    let value: Value = serde_json::from_str(text).ok()?;
+    let mut splicer = Splicer { definitions, text: String::with_capacity(text.len()), changed: false };
+    let splice = Splice { splicer: &mut splicer, schema: Some(schema), value: &value, depth: 0 };
+    splice.deserialize(&mut serde_json::Deserializer::from_str(text)).ok()?;
+    splicer.changed.then_some(splicer.text)
 }
 
-fn note(changed: bool) {
-    if changed {
-        observe::argument_decoded();
-        tracing::debug!("a JSON text was sent in place of an array, an object or a number, and decoded");
-    }
+/// Counts an argument that was accepted because texts in it were decoded.
+#[cold]
+pub(super) fn note_accepted() {
+    observe::argument_decoded();
+    tracing::debug!("a JSON text was sent in place of an array, an object or a number, and decoded");
 }
 
 /// Decodes JSON texts in `arguments` where `schema` wants an array, an object or a number and allows no text. Models
 /// send them now and then, and each refusal costs a turn.
 ///
 /// For handlers that check arguments against a schema themselves; the arguments of `#[tool]` functions are decoded like
-/// this already. Returns whether anything was decoded, which `platools_arguments_decoded_total` counts.
+/// this already. Returns whether anything was decoded and `accepts` accepts the arguments then, which
+/// `platools_arguments_decoded_total` counts.
 ///
 /// ```
 /// use platools::tool::decode_json_texts;
@@ -43,15 +52,21 @@ fn note(changed: bool) {
 ///     "note": {"type": "string"},
 /// }});
 /// let mut arguments = json!({"ids": "[1, 2]", "note": "[3]"});
-/// assert!(decode_json_texts(&schema, &mut arguments));
+/// assert!(decode_json_texts(&schema, &mut arguments, |arguments| arguments["ids"].is_array()));
 /// assert_eq!(arguments, json!({"ids": [1, 2], "note": "[3]"}));
 /// ```
-pub fn decode_json_texts(schema: &Value, arguments: &mut Value) -> bool {
+pub fn decode_json_texts(
+    schema: &Value,
+    arguments: &mut Value,
+    accepts: impl FnOnce(&Value) -> bool,
+) -> bool {
     let none = Definitions::new();
     let definitions = schema.get("$defs").and_then(Value::as_object).unwrap_or(&none);
-    let changed = decode(schema, definitions, arguments, 0);
-    note(changed);
-    changed
+    let accepted = decode(schema, definitions, arguments, 0) && accepts(arguments);
+    if accepted {
+        note_accepted();
+    }
+    accepted
 }
 
 /// Decodes the texts in a value. Returns whether there were any.
@@ -63,12 +78,7 @@ fn decode(schema: &Value, definitions: &Definitions, value: &mut Value, depth: u
     let mut changed = false;
     match value {
         Value::String(text) => {
-            if allows(schema, definitions, &Value::String(String::new()), depth) {
-                return false;
-            }
-            let Ok(inner) = serde_json::from_str::<Value>(text) else { return false };
-            let is_wanted = inner.is_array() || inner.is_object() || inner.is_number();
-            if is_wanted && allows(schema, definitions, &inner, depth) {
+            if let Some(inner) = meant(schema, definitions, text, depth) {
                 *value = inner;
                 changed = true;
             }
@@ -76,19 +86,15 @@ fn decode(schema: &Value, definitions: &Definitions, value: &mut Value, depth: u
         Value::Object(members) => {
             let branch = branch_of(schema, definitions, members);
             for (name, value) in members {
-                let schemas = [Some(schema), branch].into_iter().flatten();
-                let known = schemas.clone().find_map(|schema| schema.get("properties")?.get(name));
-                let mut others = schemas.filter_map(|schema| schema.get("additionalProperties"));
-                if let Some(schema) = known.or_else(|| others.next()) {
+                if let Some(schema) = member_schema(schema, branch, name) {
                     changed |= decode(schema, definitions, value, depth + 1);
                 }
             }
         }
         Value::Array(items) => {
             let list = only_branch(schema, definitions, "array");
-            let first = list.get("prefixItems").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             for (index, item) in items.iter_mut().enumerate() {
-                if let Some(schema) = first.get(index).or_else(|| list.get("items")) {
+                if let Some(schema) = item_schema(list, index) {
                     changed |= decode(schema, definitions, item, depth + 1);
                 }
             }
@@ -98,17 +104,146 @@ fn decode(schema: &Value, definitions: &Definitions, value: &mut Value, depth: u
     changed
 }
 
+/// Writes a text again, with the texts in it decoded.
+struct Splicer<'a> {
+    definitions: &'a Definitions,
+    text: String,
+    changed: bool,
+}
+
+/// Writes one value again. Its decoded form tells what is to come: alternatives are chosen by all members.
+struct Splice<'s, 'a> {
+    splicer: &'s mut Splicer<'a>,
+    /// `None` where nothing is known of the value.
+    schema: Option<&'a Value>,
+    value: &'a Value,
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Splice<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let Some(schema) = self.schema.filter(|_| self.depth <= MAX_DEPTH) else {
+            return self.copy(deserializer);
+        };
+        let definitions = self.splicer.definitions;
+        let schema = resolved(schema, definitions);
+        match self.value {
+            Value::Object(_) | Value::Array(_) => {
+                deserializer.deserialize_any(Splice { schema: Some(schema), ..self })
+            }
+            Value::String(text) if meant(schema, definitions, text, self.depth).is_some() => {
+                let sent = String::deserialize(deserializer)?;
+                self.splicer.text.push_str(sent.trim());
+                self.splicer.changed = true;
+                Ok(())
+            }
+            _ => self.copy(deserializer),
+        }
+    }
+}
+
+impl Splice<'_, '_> {
+    fn copy<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.splicer.text.push_str(<&RawValue>::deserialize(deserializer)?.get());
+        Ok(())
+    }
+}
+
+impl<'de> Visitor<'de> for Splice<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what it was before")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { splicer, schema: Some(schema), value: Value::Object(members), depth } = self else {
+            return Err(serde::de::Error::custom("a name came twice, with different values"));
+        };
+        let branch = branch_of(schema, splicer.definitions, members);
+        let mut separator = '{';
+        while let Some(name) = map.next_key::<String>()? {
+            splicer.text.push(separator);
+            separator = ',';
+            push_string(&mut splicer.text, &name);
+            splicer.text.push(':');
+            let (schema, value) = (member_schema(schema, branch, &name), members.get(&name));
+            let value = value.unwrap_or(&Value::Null);
+            map.next_value_seed(Splice { splicer: &mut *splicer, schema, value, depth: depth + 1 })?;
+        }
+        splicer.text.push_str(if separator == '{' { "{}" } else { "}" });
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { splicer, schema: Some(schema), value: Value::Array(items), depth } = self else {
+            return Err(serde::de::Error::custom("a name came twice, with different values"));
+        };
+        let list = only_branch(schema, splicer.definitions, "array");
+        splicer.text.push('[');
+        for (index, value) in items.iter().enumerate() {
+            if index > 0 {
+                splicer.text.push(',');
+            }
+            let schema = item_schema(list, index);
+            seq.next_element_seed(Splice { splicer: &mut *splicer, schema, value, depth: depth + 1 })?;
+        }
+        splicer.text.push(']');
+        Ok(())
+    }
+}
+
+/// Returns the value that a text stands for, if the schema wants one like it and no text.
+fn meant(schema: &Value, definitions: &Definitions, text: &str, depth: usize) -> Option<Value> {
+    if allows(schema, definitions, &Sent::of(Value::String(String::new()), ""), depth) {
+        return None;
+    }
+    let inner = Sent::of(serde_json::from_str(text).ok()?, text);
+    let is_wanted = inner.value.is_array() || inner.value.is_object() || inner.value.is_number();
+    (is_wanted && allows(schema, definitions, &inner, depth)).then_some(inner.value)
+}
+
+/// A value as schemas tell values apart.
+struct Sent {
+    value: Value,
+    /// Of any size: the decoded value of a long one is a float.
+    is_integer: bool,
+}
+
+impl Sent {
+    fn of(value: Value, text: &str) -> Self {
+        let is_integer = value.is_number() && !text.contains(['.', 'e', 'E']);
+        Self { value, is_integer }
+    }
+}
+
+/// Returns the schema of a member.
+fn member_schema<'a>(schema: &'a Value, branch: Option<&'a Value>, name: &str) -> Option<&'a Value> {
+    let schemas = [Some(schema), branch].into_iter().flatten();
+    let known = schemas.clone().find_map(|schema| schema.get("properties")?.get(name));
+    known.or_else(|| schemas.filter_map(|schema| schema.get("additionalProperties")).next())
+}
+
+/// Returns the schema of an item of a list.
+fn item_schema(list: &Value, index: usize) -> Option<&Value> {
+    let first = list.get("prefixItems").and_then(Value::as_array).and_then(|first| first.get(index));
+    first.or_else(|| list.get("items"))
+}
+
 /// Returns whether a schema allows a value of this kind.
-fn allows(schema: &Value, definitions: &Definitions, value: &Value, depth: usize) -> bool {
+fn allows(schema: &Value, definitions: &Definitions, sent: &Sent, depth: usize) -> bool {
     let schema = resolved(schema, definitions);
     if depth > MAX_DEPTH {
         return true;
     }
+    let value = &sent.value;
     let mut types = types(schema).peekable();
     if types.peek().is_some() {
         return types.any(|name| match name {
             "string" => value.is_string(),
-            "integer" => value.is_i64() || value.is_u64(),
+            "integer" => sent.is_integer,
             "number" => value.is_number(),
             "array" => value.is_array(),
             "object" => value.is_object(),
@@ -122,7 +257,7 @@ fn allows(schema: &Value, definitions: &Definitions, value: &Value, depth: usize
         return known == value || known.is_string() && value.is_string();
     }
     match alternatives(schema) {
-        Some(branches) => branches.iter().any(|branch| allows(branch, definitions, value, depth + 1)),
+        Some(branches) => branches.iter().any(|branch| allows(branch, definitions, sent, depth + 1)),
         None => true,
     }
 }
@@ -131,7 +266,7 @@ fn allows(schema: &Value, definitions: &Definitions, value: &Value, depth: usize
 fn branch_of<'a>(
     schema: &'a Value,
     definitions: &'a Definitions,
-    members: &serde_json::Map<String, Value>,
+    members: &Map<String, Value>,
 ) -> Option<&'a Value> {
     let fits = |branch: &&Value| {
         let Some(properties) = branch.get("properties").and_then(Value::as_object) else { return false };

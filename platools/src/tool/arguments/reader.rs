@@ -120,8 +120,11 @@ impl<'a> ArgumentReader<'a> {
         };
         match explain::parse(&decoded, name) {
             Ok(value) => {
-                let unknown = self.names.fields.unknown_in(name, &decoded);
+                let (unknown, before) = (self.names.fields.unknown_in(name, &decoded), self.problems.len());
                 self.refuse_fields::<T>(unknown, name, &decoded);
+                if self.problems.len() == before {
+                    json_texts::note_accepted();
+                }
                 Some(value)
             }
             Err(error) => {
