@@ -112,7 +112,7 @@ pub(super) fn open(
             return Ok(memory);
         }
     };
-    let lock = directory.lock(&format!("{base}.lock")).map_err(unusable)?.ok_or_else(|| {
+    let lock = directory.lock(&format!("{base}.lock"), &name).map_err(unusable)?.ok_or_else(|| {
         failed(format!(
             "is in use by another process for entity `{entity}` in environment `{environment}`: stop that process, or \
              give each one a directory of its own"
@@ -176,8 +176,11 @@ mod tests {
     fn a_file_that_another_process_uses_is_refused_and_free_afterwards() {
         let folder = folder();
         // A lock belongs to the open file, so that this one counts as another process.
-        let other =
-            StateDir::open(&folder.0).unwrap().lock("replay-orders@dev@127.0.0.1%3A1.lock").unwrap().unwrap();
+        let other = StateDir::open(&folder.0)
+            .unwrap()
+            .lock("replay-orders@dev@127.0.0.1%3A1.lock", "replay-orders@dev@127.0.0.1%3A1.json")
+            .unwrap()
+            .unwrap();
         for _ in 0..2 {
             let error = open(&folder, "entity=orders").unwrap_err().to_string();
             assert!(error.contains("in use by another process for entity `orders`"), "{error}");

@@ -3,10 +3,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fs4::{FileExt, TryLockError};
 
 use super::ConfigError;
+
+/// The age of a file that nobody is writing any more.
+const ABANDONED: Duration = Duration::from_secs(60);
 
 /// A directory for files that outlive the process, such as what protects a restarted host from replayed calls.
 ///
@@ -45,7 +49,10 @@ impl StateDir {
         let written = write(&probe, b"probe");
         let _ = fs::remove_file(&probe);
         written.map_err(|error| problem(format!("cannot be written: {error}; {advice}")))?;
-        Ok(Self(path))
+        let this = Self(path);
+        // What another process writes at this moment is younger.
+        this.remove_leftovers(|name, age| is_leftover(name) && age > ABANDONED);
+        Ok(this)
     }
 
     /// Returns the path of the directory.
@@ -71,7 +78,7 @@ impl StateDir {
     /// # Errors
     /// When the file cannot be written; it is as it was then.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let new = self.0.join(format!(".{name}.new-{:08x}", fastrand::u32(..)));
+        let new = self.0.join(new_name(name, &format!("{:08x}", fastrand::u32(..))));
         let replaced = write(&new, bytes).and_then(|()| fs::rename(&new, self.0.join(name)));
         if replaced.is_err() {
             let _ = fs::remove_file(&new);
@@ -83,15 +90,46 @@ impl StateDir {
         Ok(())
     }
 
-    /// Locks a file until it is dropped, or the process ends in any way; `None` if somebody else has locked it.
-    pub(super) fn lock(&self, name: &str) -> io::Result<Option<File>> {
+    /// Removes files that a process was writing when it ended. `is_one` judges names and ages.
+    fn remove_leftovers(&self, is_one: impl Fn(&str, Duration) -> bool) {
+        for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
+            let modified = entry.metadata().and_then(|file| file.modified());
+            // One from the future is as old as one of this moment.
+            let age = modified.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
+            if entry.file_name().to_str().is_some_and(|name| is_one(name, age)) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Locks a file until it is dropped, or the process ends in any way; `None` if somebody else has locked it. Whoever has
+    /// the lock is the only one that writes `guarded`, so what others left of it is removed.
+    pub(super) fn lock(&self, name: &str, guarded: &str) -> io::Result<Option<File>> {
         let file = private().read(true).write(true).create(true).truncate(false).open(self.0.join(name))?;
         match FileExt::try_lock(&file) {
-            Ok(()) => Ok(Some(file)),
+            Ok(()) => {
+                let begin = new_name(guarded, "");
+                self.remove_leftovers(|name, _| is_leftover(name) && name.starts_with(&begin));
+                Ok(Some(file))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+}
+
+/// The name of a file that is to replace another one.
+fn new_name(name: &str, random: &str) -> String {
+    format!(".{name}.new-{random}")
+}
+
+/// Whether a file is one that was to replace another one, or tried whether there can be one.
+fn is_leftover(name: &str) -> bool {
+    let is_random = |text: &str| text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_new = name.rsplit_once(".new-").is_some_and(|(_, random)| is_random(random));
+    let is_probe =
+        name.starts_with(".probe-") && name.rsplit_once('-').is_some_and(|(_, random)| is_random(random));
+    name.starts_with('.') && (is_new || is_probe)
 }
 
 fn create(path: &Path) -> io::Result<()> {
@@ -151,6 +189,39 @@ mod tests {
         fs::create_dir(state.path().join("taken")).unwrap();
         assert!(state.replace("taken", b"x").is_err());
         assert_eq!(fs::read_dir(state.path()).unwrap().count(), 2, "the new file is removed");
+    }
+
+    #[test]
+    fn what_a_process_left_half_written_is_removed_and_nothing_else() {
+        let folder = Folder::new();
+        let state = StateDir::open(&folder.0).unwrap();
+        let names = || {
+            let names = fs::read_dir(&folder.0).unwrap();
+            let mut names: Vec<_> =
+                names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        let young = [".a.json.new-0123abcd", ".b.json.new-0123abcd"];
+        let kept = [".a.json.new-x", ".hidden", "b.json.new-0123abcd"];
+        let old = [".c.json.new-0123abcd", ".probe-77-0123abcd"];
+        for name in young.iter().chain(&kept).chain(&old) {
+            fs::write(folder.0.join(name), "half").unwrap();
+        }
+        let before = std::time::SystemTime::now() - Duration::from_secs(3_600);
+        for name in old.iter().chain(&kept) {
+            File::options().write(true).open(folder.0.join(name)).unwrap().set_modified(before).unwrap();
+        }
+        StateDir::open(&folder.0).unwrap();
+        assert_eq!(
+            names(),
+            [young[0], kept[0], young[1], kept[1], kept[2]],
+            "somebody may write the young ones"
+        );
+        let _lock = state.lock("a.lock", "a.json").unwrap().unwrap();
+        assert_eq!(names(), [kept[0], young[1], kept[1], "a.lock", kept[2]], "nobody else writes this one");
+        assert!(state.lock("a.lock", "b.json").unwrap().is_none());
+        assert!(names().iter().any(|name| name == young[1]));
     }
 
     #[cfg(unix)]
