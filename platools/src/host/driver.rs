@@ -454,7 +454,7 @@ fn report(shared: &Shared, ending: &Ending) {
              entity or environment, or run only one"
         ),
         Ending::SecretRotated => tracing::warn!("disconnected: the secret was regenerated"),
-        Ending::SecretRefused => tracing::error!("the platform refused the secret"),
+        Ending::SecretRefused => tracing::error!("disconnected: {ending}"),
         Ending::Misconfigured(_) => {}
         Ending::LeadLost => tracing::info!("disconnected: another process holds the connection now"),
         Ending::Drained => tracing::info!("stopped"),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::error::SECRET_CAUSES;
 use crate::wire::close;
 
 /// The way in which a connection ended.
@@ -36,7 +37,9 @@ impl fmt::Display for Ending {
             Self::GoingAway => "the platform is being deployed",
             Self::Superseded => "another process connected as the same entity and environment",
             Self::SecretRotated => "the secret was regenerated",
-            Self::SecretRefused => "the platform refused the secret",
+            Self::SecretRefused => {
+                return write!(f, "the platform refused the secret, {SECRET_CAUSES}");
+            }
             Self::Misconfigured(Misconfiguration::SecretNotSent) => "the platform received no secret",
             Self::Misconfigured(Misconfiguration::MissingEntity) => "no entity was named",
             Self::Misconfigured(Misconfiguration::UnknownEnvironment) => {
@@ -120,5 +123,14 @@ mod tests {
         assert_eq!(of_close(Some(1008), "", error), ending, "the reason is in the error frame");
         let other = Ending::Closed("refused: \"rate limited\"".to_owned());
         assert_eq!(of_close(Some(1008), "rate limited", error), other, "a reason of its own counts");
+    }
+
+    #[test]
+    fn a_refused_secret_names_the_causes_that_look_alike() {
+        let ended = Ending::SecretRefused.to_string();
+        let host = crate::host::HostError::InvalidSecret { entity: "orders".to_owned() }.to_string();
+        for part in ["compare PLATOS_SECRET", "another environment (PLATOS_ENV", "of kind `mcp`"] {
+            assert!(ended.contains(part) && host.contains(part), "{ended}\n{host}");
+        }
     }
 }

@@ -94,6 +94,11 @@ impl From<VariableConflict> for ConfigError {
     }
 }
 
+/// The reasons for which a platform refuses a secret (protocol §2).
+pub(super) const SECRET_CAUSES: &str = "which has three causes that look alike: the secret is another one (compare \
+    PLATOS_SECRET with the entity's page), the secret belongs to another environment (PLATOS_ENV; each has its own), or \
+    the entity is of kind `mcp`, to which no host connects";
+
 /// The reason for which a running host stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -110,11 +115,7 @@ pub enum HostError {
     )]
     MissingEntity,
     /// The platform does not know the secret or the entity.
-    #[error(
-        "the platform refused the secret for entity `{entity}`, which has three causes that look alike: the secret is \
-         another one (compare PLATOS_SECRET with the entity's page), the secret belongs to another environment \
-         (PLATOS_ENV; each has its own), or the entity is of kind `mcp`, to which no host connects"
-    )]
+    #[error("the platform refused the secret for entity `{entity}`, {SECRET_CAUSES}")]
     InvalidSecret {
         /// The entity that was named.
         entity: String,

@@ -65,7 +65,9 @@ async fn the_secret_is_tried_only_if_asked_for() {
 
     let ran = run(&["doctor", "--authenticate"], &[("PLATOS_URL", &url), ("PLATOS_SECRET", wrong)]).await;
     assert_eq!(ran.code, 1);
-    assert!(ran.out.contains("✗ welcome") && ran.out.contains("secret"), "{ran:?}");
+    for part in ["✗ welcome", "compare PLATOS_SECRET", "another environment (PLATOS_ENV", "of kind `mcp`"] {
+        assert!(ran.out.contains(part), "{part}: {ran:?}");
+    }
 
     let variables = [("PLATOS_URL", &*url), ("PLATOS_SECRET", &*secret)];
     let ran = run(&["doctor", "--authenticate", "--json"], &variables).await;
