@@ -10,7 +10,7 @@ use platools_net::variables::same;
 use super::ConfigError;
 use crate::run::Limits;
 use crate::verify::{SecretSource, VerifierOptions};
-use crate::wire::HEARTBEAT_INTERVAL;
+use crate::wire::{HEARTBEAT_INTERVAL, same_environment};
 
 /// The allowed heartbeat intervals.
 const HEARTBEATS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3_600);
@@ -226,7 +226,7 @@ impl HostConfig {
             url: get("PLATOS_URL"),
             secret,
             entity: get("PLATOS_ENTITY"),
-            environment: same(&lookup, &["PLATOS_ENV", "PLATOS_ENV_ID"])?,
+            environment: environment(&lookup)?,
             ca_file: get("PLATOS_CA_FILE").map(PathBuf::from),
             state_dir: get("PLATOOLS_STATE_DIR").map(PathBuf::from),
             callback_url: get("PLATOS_CALLBACK_URL"),
@@ -277,6 +277,16 @@ pub(super) fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// The environment that variables name.
+fn environment(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
+    const VARIABLES: [&str; 2] = ["PLATOS_ENV", "PLATOS_ENV_ID"];
+    let [first, second] = VARIABLES.map(|variable| lookup(variable).unwrap_or_default());
+    if !first.is_empty() && same_environment(&first, &second) {
+        return Ok(Some(first));
+    }
+    Ok(same(lookup, &VARIABLES)?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -313,6 +323,8 @@ mod tests {
             assert_eq!(secret.expose(), "0123456789abcdef");
         }
         assert_eq!(config(&[("PLATOS_ENV_ID", "env_1")]).unwrap().environment.as_deref(), Some("env_1"));
+        let twice = [("PLATOS_ENV", "prod"), ("PLATOS_ENV_ID", "production")];
+        assert_eq!(config(&twice).unwrap().environment.as_deref(), Some("prod"), "two names of one");
         let same = [("PLATOS_SERVICE_SECRET", "0123456789abcdef"), ("PLATOS_SECRET", "0123456789abcdef")];
         assert!(config(&same).unwrap().secret.is_some());
         for (first, second) in [

@@ -27,7 +27,7 @@ pub use inbound::{
 };
 pub use outbound::{HealthStatus, RegisterEntry, ToolHealth};
 pub use params::Params;
-pub use url::{ConnectUrl, UrlError};
+pub use url::{ConnectUrl, UrlError, same_environment};
 
 /// Maximum size of a frame, in bytes. The platform drops the connection above it (protocol §2).
 pub const MAX_FRAME_BYTES: usize = 10 * 1024 * 1024;

@@ -17,6 +17,9 @@ const ENTITY_PARAMETERS: [&str; 2] = ["entity", "source"];
 /// The query parameter that names the environment.
 const ENVIRONMENT_PARAMETER: &str = "env";
 
+/// The environments that have several names (protocol §2).
+const ENVIRONMENTS: [[&str; 2]; 3] = [["dev", "development"], ["staging", "stage"], ["prod", "production"]];
+
 /// The longest scheme that an error quotes.
 const QUOTED_SCHEME_BYTES: usize = 8;
 
@@ -78,6 +81,18 @@ pub enum UrlError {
     },
 }
 
+/// Returns whether two names are names of one environment (protocol §2), as `prod` and `production` are.
+///
+/// ```
+/// use platools::wire::same_environment;
+///
+/// assert!(same_environment("prod", "production"));
+/// assert!(!same_environment("prod", "staging"));
+/// ```
+pub fn same_environment(one: &str, other: &str) -> bool {
+    one == other || ENVIRONMENTS.iter().any(|names| names.contains(&one) && names.contains(&other))
+}
+
 impl ConnectUrl {
     /// Applies the rules of protocol §2 to a configured URL. `entity` and `environment` are added where the URL's query
     /// does not name one.
@@ -116,16 +131,22 @@ impl ConnectUrl {
         url.set_path(&path);
 
         let mut connect = Self(url);
-        connect.fill("entity", &ENTITY_PARAMETERS, entity)?;
-        connect.fill("environment", &[ENVIRONMENT_PARAMETER], environment)?;
+        connect.fill("entity", &ENTITY_PARAMETERS, entity, |one, other| one == other)?;
+        connect.fill("environment", &[ENVIRONMENT_PARAMETER], environment, same_environment)?;
         Ok(connect)
     }
 
-    /// Puts a value into the query under the first of `names`, unless one of them has that value there.
-    fn fill(&mut self, what: &'static str, names: &[&str], value: Option<&str>) -> Result<(), UrlError> {
+    /// Puts a value into the query under the first of `names`, unless one of them has the same value there.
+    fn fill(
+        &mut self,
+        what: &'static str,
+        names: &[&str],
+        value: Option<&str>,
+        is_same: fn(&str, &str) -> bool,
+    ) -> Result<(), UrlError> {
         let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(()) };
         match self.parameter(names) {
-            Some(in_url) if in_url == value => return Ok(()),
+            Some(in_url) if is_same(&in_url, value) => return Ok(()),
             Some(in_url) => return Err(UrlError::Conflict { what, in_url, configured: value.to_owned() }),
             None => {}
         }
@@ -305,6 +326,23 @@ mod tests {
             );
         }
         assert!(new("ws://h?env=dev").contains("names the environment `dev`, and the configuration `prod`"));
+    }
+
+    #[test]
+    fn one_environment_by_two_of_its_names_is_no_conflict() {
+        for (in_url, configured) in [
+            ("prod", "production"),
+            ("production", "prod"),
+            ("dev", "development"),
+            ("stage", "staging"),
+            ("preview", "preview"),
+        ] {
+            let url = ConnectUrl::new(&format!("ws://h?env={in_url}"), None, Some(configured)).unwrap();
+            assert_eq!(url.environment().as_deref(), Some(in_url), "the URL is sent as it is");
+        }
+        for (in_url, configured) in [("prod", "dev"), ("stage", "preview"), ("Prod", "prod")] {
+            assert!(ConnectUrl::new(&format!("ws://h?env={in_url}"), None, Some(configured)).is_err());
+        }
     }
 
     #[test]
