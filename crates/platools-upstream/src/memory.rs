@@ -154,7 +154,8 @@ impl Memory {
             .flatten()
             .filter_map(|entry| {
                 let name = entry.file_name().into_string().ok()?;
-                let is_other = name.starts_with(KIND) && name.ends_with(".json") && name != self.name;
+                let is_other =
+                    name.starts_with(KIND) && name.strip_suffix(".json").is_some() && name != self.name;
                 is_other.then_some((entry.metadata().ok()?.modified().ok()?, name))
             })
             .collect();

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use platools::host::{ConfigError, WhenSuperseded};
+use platools::wire::{ConnectUrl, same_environment};
 use platools::{HostConfig, SecretSource};
 use platools_net::callback::{CallbackError, callback_url, is_plainly_private};
 use url::Url;
 
 use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{Planner, quietly};
-use crate::config::{Entity, Entry, Path as At, Problem, Superseded};
+use crate::config::{Entity, Entry, Path as At, Problem, Superseded, listed};
 
 /// A connection to the platform.
 #[derive(Debug, Clone)]
@@ -33,6 +34,24 @@ pub(crate) struct CallbackPlan {
     pub(crate) path: String,
     /// Where the calls are taken, if that is here.
     pub(crate) listen: Option<SocketAddr>,
+}
+
+impl EntityPlan {
+    /// The URL to connect to, with everything that it names.
+    fn connect_url(&self) -> Option<ConnectUrl> {
+        let HostConfig { url, entity, environment, .. } = &self.config;
+        ConnectUrl::new(url.as_deref()?, entity.as_deref(), environment.as_deref()).ok()
+    }
+
+    fn names_environment(&self) -> bool {
+        self.connect_url().is_some_and(|url| url.environment().is_some())
+    }
+
+    /// The environment, by one of its names.
+    fn environment(&self) -> String {
+        // The platform's default.
+        self.connect_url().and_then(|url| url.environment()).unwrap_or_else(|| "dev".to_owned())
+    }
 }
 
 impl CallbackPlan {
@@ -62,10 +81,55 @@ impl Planner<'_> {
         } else {
             sections.entities.iter().filter_map(|entry| self.entity(entry)).collect()
         };
+        if !sections.entities.is_empty() && planned.len() == sections.entities.len() {
+            self.check_variables(&planned, |variable| std::env::var(variable).ok());
+        }
         for entity in &mut planned {
             entity.config.state_dir = state_dir.map(Path::to_owned);
         }
         planned
+    }
+
+    /// Checks that the variables that name an entity and an environment name one of the file's.
+    fn check_variables(&mut self, planned: &[EntityPlan], lookup: impl Fn(&str) -> Option<String>) {
+        let set = |variable: &'static str| {
+            lookup(variable).filter(|value| !value.is_empty()).map(|value| (variable, value))
+        };
+        let mut named: Vec<&EntityPlan> = planned.iter().collect();
+        if let Some((variable, entity)) = set("PLATOS_ENTITY") {
+            let names: Vec<&str> = planned.iter().map(|planned| planned.name.as_str()).collect();
+            named.retain(|planned| planned.name == entity);
+            if named.is_empty() {
+                let of_file = listed(&names);
+                self.differs(0, "name", format!(
+                    "{variable} names the entity `{entity}`, and the file {of_file}: name the same, or unset {variable}"
+                ));
+                return;
+            }
+        }
+        for (variable, environment) in ["PLATOS_ENV", "PLATOS_ENV_ID"].into_iter().filter_map(set) {
+            let fits = |planned: &&EntityPlan| same_environment(&planned.environment(), &environment);
+            if named.iter().any(fits) {
+                continue;
+            }
+            let Some(first) = named.first() else { return };
+            let index = planned.iter().position(|planned| planned.name == first.name).unwrap_or_default();
+            let of_file = first.environment();
+            self.differs(index, "environment", format!(
+                "{variable} names the environment `{environment}`, and the entity `{}` is in `{of_file}`{}: name the same, \
+                 or unset {variable}",
+                first.name,
+                if first.names_environment() { "" } else { ", since nothing in the file names another one" },
+            ));
+        }
+    }
+
+    /// Notes what is wrong with a key of a section, or with the section where the key is missing.
+    fn differs(&mut self, section: usize, key: &str, message: String) {
+        let sections = self.sections;
+        if let Some(entry) = sections.entities.get(section) {
+            self.wrong(&entry.at.key(key), message);
+        }
     }
 
     /// The entity that the PLATOS_… variables name, where they name one.
@@ -189,6 +253,7 @@ impl Planner<'_> {
         let connection = Entity {
             max_running: None,
             max_waiting: None,
+            max_argument_bytes: None,
             max_unsent_bytes: None,
             max_kept_bytes: None,
             ..file.clone()

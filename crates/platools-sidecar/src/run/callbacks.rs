@@ -1,12 +1,14 @@
 //! The listeners at which the platform calls entities over HTTP, while their connection is away.
 //!
-//! They follow the entities that run: another host of an entity answers from the next request on.
+//! They follow the entities that run: another host of an entity answers from the next request on. As long as an entity
+//! waits for its tools, nothing is called.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::header::RETRY_AFTER;
 use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse as _;
 use platools::HostHandle;
@@ -19,6 +21,7 @@ use tower::ServiceExt as _;
 
 use super::daemon::SidecarError;
 use super::fleet::Fleet;
+use super::host::RunningHost;
 use super::listener::{listen, serve};
 
 /// The listeners of all entities.
@@ -31,8 +34,8 @@ pub(super) struct Callbacks {
 
 #[derive(Debug)]
 struct Listening {
-    /// The host that answers.
-    host: Id,
+    /// The host that answers; `None` while there is none.
+    host: Option<Id>,
     router: watch::Sender<Router>,
     stop: CancellationToken,
 }
@@ -64,19 +67,25 @@ impl Callbacks {
         let mut failed = None;
         for (address, path, entity) in wanted {
             // One that is being drained is still there, and says so to those who call.
-            let Some(host) = fleet.hosts.iter().find(|host| host.name == entity) else { continue };
+            if !fleet.hosts.iter().any(|host| host.name == entity) {
+                continue;
+            }
+            // One that waits for its tools has those of its predecessor beside it, or nothing to call.
+            let mut hosts = fleet.hosts.iter().chain(fleet.retiring()).filter(|host| host.name == entity);
+            let host = hosts.find(|host| host.waits_until().is_none());
+            let (id, handle) = (host.map(RunningHost::id), host.map(|host| &host.handle));
             match self.listening.get_mut(&address) {
-                Some(listening) if listening.host == host.id() => {}
+                Some(listening) if listening.host == id => {}
                 Some(listening) => {
-                    drop(listening.router.send_replace(router(&host.handle, path)));
-                    listening.host = host.id();
+                    drop(listening.router.send_replace(router(handle, path)));
+                    listening.host = id;
                 }
                 None => match listen("entity.callback_listen", address).await {
                     Ok(listener) => {
-                        let (router, routers) = watch::channel(router(&host.handle, path));
+                        let (router, routers) = watch::channel(router(handle, path));
                         let stop = self.stop.child_token();
                         self.listeners.spawn(serve(listener, move || routers.borrow().clone(), stop.clone()));
-                        self.listening.insert(address, Listening { host: host.id(), router, stop });
+                        self.listening.insert(address, Listening { host: id, router, stop });
                     }
                     Err(error) => failed = Some(error),
                 },
@@ -86,9 +95,15 @@ impl Callbacks {
     }
 }
 
-/// Takes the calls of one host, at one path.
-fn router(host: &HostHandle, path: &str) -> Router {
-    let calls = HttpFallback::new(host).into_router();
+/// Takes the calls of one host, at one path; without a host, nothing is called yet.
+fn router(host: Option<&HostHandle>, path: &str) -> Router {
+    let calls = match host {
+        Some(host) => HttpFallback::new(host).into_router(),
+        None => Router::new().fallback(|| async {
+            let text = "the tools are not there yet: call again in a moment\n";
+            (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], text)
+        }),
+    };
     let path = path.to_owned();
     Router::new().fallback(move |mut request: Request| async move {
         if request.uri().path() != path {

@@ -183,14 +183,11 @@ impl Daemon {
                     Read::Changed(false) => {}
                 },
                 () = self.fleet.settled() => {
-                    self.view.observed(&self.fleet);
-                    if let Err(error) = self.callbacks.follow(&self.fleet).await {
-                        tracing::error!(%error, "calls over HTTP cannot be taken");
-                    }
+                    self.follow().await;
                 }
                 _ = look.tick() => {
                     self.fleet.tend();
-                    self.view.observed(&self.fleet);
+                    self.follow().await;
                     if self.fleet.has_ended() {
                         self.fleet.stop().await;
                         return Err(SidecarError::Ended);
@@ -214,6 +211,14 @@ impl Daemon {
                 }
                 _ = alive.tick() => service::alive(),
             }
+        }
+    }
+
+    /// Has the listeners be those of the entities as they are now.
+    async fn follow(&mut self) {
+        self.view.observed(&self.fleet);
+        if let Err(error) = self.callbacks.follow(&self.fleet).await {
+            tracing::error!(%error, "calls over HTTP cannot be taken");
         }
     }
 
@@ -271,6 +276,12 @@ impl Daemon {
                 tracing::warn!("{what} changed: that needs a restart");
             }
         }
+        // Files of one process are not left in two directories, nor is one directory without what the other has.
+        let state_dir = &self.fleet.plan.running.state_dir;
+        for entity in &mut plan.entities {
+            entity.config.state_dir.clone_from(state_dir);
+        }
+        plan.running.state_dir.clone_from(state_dir);
         self.view.planned(&plan);
         let changed = self.fleet.change(plan);
         let listening = self.callbacks.follow(&self.fleet).await.map_err(|error| error.to_string());

@@ -1,6 +1,6 @@
 //! Mistakes in the file: each is found, with its line, its key and what to do.
 
-use crate::sidecar::{Folder, problems};
+use crate::sidecar::{Folder, Running, problems};
 
 /// A file whose last line is wrong; the problem has to name that line and say this.
 async fn says(text: &str, part: &str) {
@@ -478,4 +478,51 @@ async fn pins_need_a_directory_and_overrides_a_tool_that_is_taken() {
         "did you mean `read_only`?",
     )
     .await;
+}
+}
+
+#[tokio::test]
+async fn variables_that_name_another_entity_or_environment_than_the_file_are_an_error() {
+    let entity = |name: &str, more: &str| {
+        format!(
+            "[[entity]]\nname = \"{name}\"\nurl = \"ws://127.0.0.1:1\"\nsecret = \"s3cret-s3cret-s3cret\"\n{more}\n"
+        )
+    };
+    let in_prod = "environment = \"prod\"";
+    let one = entity("orders", in_prod);
+    let two = format!("{one}{}", entity("stock", ""));
+    for (text, variables, part) in [
+        (
+            &one,
+            vec![("PLATOS_ENTITY", "local")],
+            "line 2: `name` of [[entity]] `orders`: PLATOS_ENTITY names the entity `local`, and the file `orders`",
+        ),
+        (&two, vec![("PLATOS_ENTITY", "local")], "and the file `orders`, `stock`"),
+        (
+            &one,
+            vec![("PLATOS_ENV", "dev")],
+            "line 5: `environment` of [[entity]] `orders`: PLATOS_ENV names the environment `dev`, and the entity `orders` is in `prod`",
+        ),
+        (&one, vec![("PLATOS_ENV_ID", "env_1")], "PLATOS_ENV_ID names the environment `env_1`"),
+        (
+            &two,
+            vec![("PLATOS_ENTITY", "stock"), ("PLATOS_ENV", "prod")],
+            "the entity `stock` is in `dev`, since nothing in the file names another one",
+        ),
+    ] {
+        let folder = Folder::new();
+        let sidecar = Running::start(&folder.write("platools.toml", text), &folder, &variables);
+        sidecar.says(part).await;
+        assert!(!sidecar.log().contains("s3cret"), "{}", sidecar.log());
+    }
+    for variables in [
+        vec![("PLATOS_ENTITY", "stock")],
+        vec![("PLATOS_ENTITY", "orders"), ("PLATOS_ENV", "production")],
+        vec![("PLATOS_ENV", "development"), ("PLATOS_ENTITY", "")],
+    ] {
+        let folder = Folder::new();
+        let sidecar = Running::start(&folder.write("platools.toml", &two), &folder, &variables);
+        sidecar.says("disconnected").await;
+        assert_eq!(sidecar.stop().await, Some(0), "{variables:?}");
+    }
 }

@@ -13,6 +13,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
+use crate::backend::client;
 use crate::mcp::{TOKEN, has, server, tool};
 use crate::sidecar::{Folder, Running, entity, outcome};
 
@@ -336,7 +337,7 @@ async fn a_changed_entity_section_refuses_no_call_and_limits_change_in_place() {
     let first = platform.orders().connection_id();
 
     let storm = platform.storm(&["m_who", "own"]);
-    write("max_running = 64\nmax_waiting = 128\nmax_unsent_bytes = 1000000\n");
+    write("max_running = 64\nmax_waiting = 128\nmax_argument_bytes = 9000000\nmax_unsent_bytes = 1000000\n");
     sidecar.signal(Signal::HUP);
     sidecar.says("the limits are those of the file").await;
     storm.goes_on().await;
@@ -358,5 +359,62 @@ async fn a_changed_entity_section_refuses_no_call_and_limits_change_in_place() {
     storm.goes_on().await;
     storm.end().await;
     assert_eq!((platform.pruned(), platform.orders().tools().len()), (0, 2));
+    assert_eq!(sidecar.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_reload_keeps_the_state_directory_also_for_an_entity_that_is_connected_anew() {
+    let platform = Platform::start().await;
+    let folder = Folder::new();
+    let head = entity(&platform.platform, "orders");
+    let write = |interval: u32, state: &str| {
+        let more = format!("heartbeat_interval = \"{interval}s\"\n");
+        let state = format!("[sidecar]\nstate_dir = \"{state}\"\n");
+        folder.write("platools.toml", format!("{head}{more}{OWN}{state}"))
+    };
+    let sidecar = Running::start(&write(30, "one"), &folder, &[]);
+    has(&platform.orders(), &["own"]).await;
+    let first = platform.orders().connection_id();
+    write(31, "two");
+    sidecar.signal(Signal::HUP);
+    sidecar.says("`state_dir` of `[sidecar]` changed: that needs a restart").await;
+    until(|| platform.orders().connection_id().is_some_and(|id| Some(id) != first)).await;
+    sidecar.says_times("the platform has the tools", 2).await;
+    assert!(folder.path("one").exists() && !folder.path("two").exists());
+    assert_eq!(sidecar.stop().await, Some(0));
+    // A restart is what it needs.
+    let sidecar = Running::start(&folder.path("platools.toml"), &folder, &[]);
+    sidecar.says("the platform has the tools").await;
+    assert!(folder.path("two").exists());
+    assert_eq!(sidecar.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn calls_over_http_wait_for_the_first_tools() {
+    let platform = Platform::start().await;
+    let folder = Folder::new();
+    folder.write("token", TOKEN);
+    let (late, callback) = (free(), free());
+    let head = entity(&platform.platform, "orders");
+    let keys = format!(
+        "allow_insecure = true\ncallback_url = \"http://{callback}/calls\"\ncallback_listen = \"{callback}\"\n"
+    );
+    let section = section(&format!("http://{late}/mcp"), "");
+    let wait = "[sidecar]\nmcp_wait = \"10min\"\n";
+    let file = folder.write("platools.toml", format!("{head}{keys}{OWN}{section}{wait}"));
+    let sidecar = Running::start(&file, &folder, &[]);
+    sidecar.says("the MCP server is down").await;
+    let post = async || client().post(format!("http://{callback}/calls")).body("{}").send().await.unwrap();
+    let early = post().await;
+    assert_eq!((early.status().as_u16(), early.headers()["retry-after"].as_bytes()), (503, &b"1"[..]));
+    assert!(early.text().await.unwrap().contains("call again in a moment"));
+    let _server = serve_at(late, &["who"]).await;
+    has(&platform.orders(), &["m_who", "own"]).await;
+    while post().await.status().as_u16() == 503 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(post().await.status().as_u16(), 401, "it is not signed");
+    platform.platform.crash().await;
+    assert_eq!(platform.call("m_who").await, Ok(json!("who")));
     assert_eq!(sidecar.stop().await, Some(0));
 }
