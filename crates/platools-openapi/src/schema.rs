@@ -78,6 +78,9 @@ impl Converter<'_> {
             }
         }
         self.drop_other_way(object, &mut converted);
+        if self.way == Way::Request && stands_for_others(object) {
+            converted.entry("additionalProperties").or_insert(Value::Bool(true));
+        }
         Value::Object(converted)
     }
 
@@ -164,6 +167,13 @@ impl Converter<'_> {
     }
 }
 
+/// Whether a schema stands for others that are built on it, and that have more properties: it says which property names
+/// them, and not which ones there are.
+fn stands_for_others(schema: &Map<String, Value>) -> bool {
+    schema.contains_key("discriminator")
+        && !["oneOf", "anyOf"].iter().any(|keyword| schema.contains_key(*keyword))
+}
+
 fn is_type(name: &str) -> bool {
     matches!(name, "null" | "boolean" | "object" | "array" | "number" | "string" | "integer")
 }
@@ -245,9 +255,15 @@ mod tests {
             (json!({"minimum": 0, "exclusiveMinimum": true}), json!({"exclusiveMinimum": 0})),
             (json!({"minimum": 0, "exclusiveMinimum": false}), json!({"minimum": 0})),
             (json!({"type": "string", "example": "a"}), json!({"type": "string", "examples": ["a"]})),
+            (json!({"type": "object", "xml": {}, "x-own": 1, "externalDocs": {}}), json!({"type": "object"})),
             (
-                json!({"type": "object", "discriminator": {"propertyName": "k"}, "xml": {}, "x-own": 1, "externalDocs": {}}),
-                json!({"type": "object"}),
+                json!({"oneOf": [{"$ref": "#/x"}], "discriminator": {"propertyName": "k"}}),
+                json!({"oneOf": [{"$ref": "#/x"}]}),
+            ),
+            // What is built on it has more properties.
+            (
+                json!({"type": "object", "discriminator": {"propertyName": "k"}, "properties": {"k": {}}}),
+                json!({"type": "object", "properties": {"k": {}}, "additionalProperties": true}),
             ),
         ] {
             assert_eq!(converted("3.0.3", &source, Way::Request), (expected, vec![]), "{source}");

@@ -193,6 +193,9 @@ with_terms! {
         /// Whether operations that change something are left out.
         #[serde(default)]
         pub(crate) read_only: bool,
+        /// Whether objects inside the arguments take fields that the document does not name.
+        #[serde(default)]
+        pub(crate) unknown_fields: bool,
         /// The most tools that the document may give; with more, the file is refused. 2 000 by default.
         pub(crate) max_tools: Option<usize>,
         /// The most that the schemas and texts of the tools may have together; with more, the file is refused. `10 MiB`

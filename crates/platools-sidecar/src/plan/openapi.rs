@@ -86,13 +86,14 @@ impl Planner<'_> {
         for mut operation in imported.operations {
             let name = operation.name.clone();
             self.imported_name(at, &name);
-            let schema = match self.shared_schema(std::mem::take(&mut operation.input_schema)) {
-                Ok(schema) => schema,
-                Err(problem) => {
-                    self.odd(&document_at, format!("`{name}` is left out: {problem}"));
-                    continue;
-                }
-            };
+            let schema =
+                match self.shared_schema(std::mem::take(&mut operation.input_schema), file.unknown_fields) {
+                    Ok(schema) => schema,
+                    Err(problem) => {
+                        self.odd(&document_at, format!("`{name}` is left out: {problem}"));
+                        continue;
+                    }
+                };
             let mut spec = super::tool::apply(declaration(&operation), &operation.description, &common)
                 .input_schema(Arc::clone(schema.value()));
             if backend.forward.contains(&Fact::Subject) {
@@ -114,13 +115,19 @@ impl Planner<'_> {
     }
 
     /// The compiled schema of arguments, shared by the operations whose schema is the same.
-    fn shared_schema(&mut self, schema: Arc<Value>) -> Result<Arc<ArgumentSchema>, String> {
-        let key = *Fingerprinter::default().add(&*schema).finish().as_bytes();
+    fn shared_schema(
+        &mut self,
+        schema: Arc<Value>,
+        unknown_fields: bool,
+    ) -> Result<Arc<ArgumentSchema>, String> {
+        let key = *Fingerprinter::default().add(&*schema).add(&unknown_fields).finish().as_bytes();
         if let Some(known) = self.schemas.get(&key) {
             return Ok(Arc::clone(known));
         }
         // What the document says that the server does by itself, the server does.
-        let compiled = Arc::new(ArgumentSchema::new(schema)?.without_defaults());
+        let compiled =
+            if unknown_fields { ArgumentSchema::open_inside(schema) } else { ArgumentSchema::new(schema) };
+        let compiled = Arc::new(compiled?.without_defaults());
         self.schemas.insert(key, Arc::clone(&compiled));
         Ok(compiled)
     }

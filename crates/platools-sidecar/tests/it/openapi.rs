@@ -63,6 +63,62 @@ async fn operations_are_called_with_the_backends_headers_and_not_with_the_agents
 }
 
 #[tokio::test]
+async fn fields_that_nothing_names_are_refused_at_every_depth_unless_the_document_or_the_file_takes_them() {
+    let backend = Backend::echo().await;
+    let folder = Folder::new();
+    let address = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    let owner = json!({"allOf": [
+        {"$ref": "#/components/schemas/Party"}, {"properties": {"address": address}},
+    ]});
+    let body = json!({"type": "object", "properties": {
+        "owner": owner,
+        "seller": {"$ref": "#/components/schemas/Party"},
+        "vaccine": {"$ref": "#/components/schemas/Vaccine"},
+        "notes": {"type": "object", "properties": {"a": {}}, "additionalProperties": {"type": "string"}},
+        "free": {"type": "object"},
+    }});
+    let operation =
+        json!({"operationId": "add", "requestBody": {"content": {"application/json": {"schema": body}}}});
+    let schemas = json!({
+        "Party": {"type": "object", "properties": {"name": {"type": "string"}}},
+        // What is built on it has more.
+        "Vaccine": {"properties": {"kind": {"type": "string"}}, "discriminator": {"propertyName": "kind"}},
+    });
+    let document =
+        json!({"openapi": "3.1.0", "paths": {"/p": {"post": operation}}, "components": {"schemas": schemas}});
+    folder.write("pets.json", document.to_string());
+    let tools = async |keys: &str| {
+        let text = format!(
+            "[backend.pets]\nurl = \"{}\"\n[[openapi]]\nname = \"pets\"\ndocument = \"pets.json\"\nbackend = \"pets\"\n\
+             {keys}[[tool.http]]\nname = \"own\"\nurl = \"{}/\"\nmethod = \"POST\"\n\
+             arguments.at = {{ type = \"object\", properties.city.type = \"string\" }}\n",
+            backend.url, backend.url
+        );
+        platools_sidecar::local(&folder.write("platools.toml", text)).await.unwrap().host().clone()
+    };
+    let host = tools("").await;
+    let good = json!({
+        "owner": {"name": "Ann", "address": {"city": "Rome"}}, "seller": {"name": "Bob"},
+        "vaccine": {"kind": "x", "dose": 3}, "notes": {"b": "c"}, "free": {"b": {"c": 1}},
+    });
+    call(&host, "add", good.clone()).await.unwrap();
+    for (place, refused) in [
+        ("/owner", "`owner.nmae` is not expected there"),
+        ("/owner/address", "`owner.address.nmae` is not expected there"),
+        ("/seller", "`seller.nmae` is not expected there"),
+    ] {
+        let mut bad = good.clone();
+        bad.pointer_mut(place).unwrap()["nmae"] = "x".into();
+        let error = call(&host, "add", bad.clone()).await.unwrap_err();
+        assert!(error.contains(refused), "{error}");
+        call(&tools("unknown_fields = true\n").await, "add", bad).await.unwrap();
+    }
+    let error = call(&host, "own", json!({"at": {"city": "Rome", "citty": 1}})).await.unwrap_err();
+    assert!(error.contains("`at.citty` is not expected there, did you mean `city`?"), "{error}");
+    call(&host, "own", json!({"at": {"city": "Rome"}})).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_document_is_fetched_from_a_server_and_problems_with_it_have_their_line() {
     let server = Backend::start(|came| {
         let (status, body) = if came.target == "/pets.yaml" { (200, DOCUMENT) } else { (404, "") };

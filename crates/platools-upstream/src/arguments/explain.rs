@@ -30,7 +30,7 @@ pub(super) fn mistakes(error: &ValidationError<'_>, names: &[&str], schema: &Val
             vec![format!("`{name}` is missing")]
         }
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-            unexpected.iter().map(|name| unexpected_name(&path, name, names)).collect()
+            unexpected.iter().map(|name| unexpected_name(&path, name, names, &known(error, schema))).collect()
         }
         Kind::Type { kind } => expected(types(kind)),
         Kind::Enum { options } => {
@@ -142,10 +142,22 @@ fn any_of(
     }
 }
 
-fn unexpected_name(path: &str, name: &str, names: &[&str]) -> String {
+/// The names that the object of an error may have, as far as its schema itself says.
+fn known<'s>(error: &ValidationError<'_>, schema: &'s Value) -> Vec<&'s str> {
+    let declared =
+        error.schema_path().as_str().rsplit_once('/').and_then(|(declared, _)| schema.pointer(declared));
+    let properties = declared.and_then(|declared| declared["properties"].as_object());
+    properties.map(|properties| properties.keys().map(String::as_str).collect()).unwrap_or_default()
+}
+
+fn unexpected_name(path: &str, name: &str, names: &[&str], known: &[&str]) -> String {
     let shown = quoted(name);
     if !path.is_empty() {
-        return format!("`{}` is not expected there", member(path, &shown));
+        let place = member(path, &shown);
+        return match nearest_name(name, known.iter().copied()) {
+            Some(nearest) => format!("`{place}` is not expected there, did you mean `{nearest}`?"),
+            None => format!("`{place}` is not expected there"),
+        };
     }
     match (nearest_name(name, names.iter().copied()), names) {
         (_, []) => format!("`{shown}` is not an argument; there are none"),
@@ -285,13 +297,16 @@ mod tests {
             ),
             (
                 json!({"order_id": "ord-1", "shape": 7}),
-                "invalid arguments: `shape`: expected an object with `radius` or an object with `side` or \"dot\", got \
-                 the number 7",
+                "invalid arguments: `shape`: expected one of {\"radius\": …}, {\"side\": …}, \"dot\", got the number 7",
             ),
             (
                 json!({"order_id": "ord-1", "shape": {"radius": "x"}}),
-                "invalid arguments: `shape.radius`: expected a number, got the string \"x\" (`shape` takes an object with \
-                 `radius` or an object with `side` or \"dot\")",
+                "invalid arguments: `shape.radius`: expected a number, got the string \"x\" (`shape` takes one of \
+                 {\"radius\": …}, {\"side\": …}, \"dot\")",
+            ),
+            (
+                json!({"order_id": "ord-1", "lines": [{"sku": "a", "skus": "b"}]}),
+                "invalid arguments: `lines[0].skus` is not expected there, did you mean `sku`?",
             ),
             (json!({"order_id": "ord-1", "limit": "3", "lines": "[{\"sku\": \"5\"}]"}), ""),
             (

@@ -2,6 +2,7 @@
 //!
 //! Nothing is fetched: a schema refers only to its own definitions.
 
+mod close;
 mod explain;
 
 use std::sync::Arc;
@@ -37,12 +38,24 @@ pub struct ArgumentSchema {
 }
 
 impl ArgumentSchema {
-    /// Compiles a schema. Unknown arguments are refused unless the schema says otherwise.
+    /// Compiles a schema. Unknown arguments, and unknown fields of objects inside, are refused unless the schema says
+    /// otherwise: by `additionalProperties`, `unevaluatedProperties` or `patternProperties`, or by naming no field at all.
     ///
     /// # Errors
     /// Returns what is wrong with the schema.
     pub fn new(schema: impl Into<Arc<Value>>) -> Result<Self, String> {
-        let mut schema = schema.into();
+        Self::with(schema.into(), true)
+    }
+
+    /// Compiles a schema as [`new`](Self::new) does, and leaves the objects inside as they are.
+    ///
+    /// # Errors
+    /// Returns what is wrong with the schema.
+    pub fn open_inside(schema: impl Into<Arc<Value>>) -> Result<Self, String> {
+        Self::with(schema.into(), false)
+    }
+
+    fn with(mut schema: Arc<Value>, closes_inside: bool) -> Result<Self, String> {
         let Some(object) = schema.as_object() else {
             return Err("the schema has to be an object such as {\"type\": \"object\", …}".to_owned());
         };
@@ -69,6 +82,12 @@ impl ArgumentSchema {
                 object.insert("additionalProperties".to_owned(), false.into());
             }
             object.entry("properties").or_insert_with(|| json!({}));
+        }
+        if closes_inside {
+            let mut closed = Value::clone(&schema);
+            if close::close(&mut closed) {
+                schema = Arc::new(closed);
+            }
         }
         let mut this = Self::as_declared(schema)?;
         let properties = this.schema["properties"].as_object();
