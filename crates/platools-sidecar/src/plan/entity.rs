@@ -97,10 +97,10 @@ impl Planner<'_> {
         };
         let mut named: Vec<&EntityPlan> = planned.iter().collect();
         if let Some((variable, entity)) = set("PLATOS_ENTITY") {
-            let names: Vec<&str> = planned.iter().map(|planned| planned.name.as_str()).collect();
+            let all: Vec<&str> = planned.iter().map(|planned| planned.name.as_str()).collect();
             named.retain(|planned| planned.name == entity);
             if named.is_empty() {
-                let of_file = listed(&names);
+                let of_file = listed(&all);
                 self.differs(0, "name", format!(
                     "{variable} names the entity `{entity}`, and the file {of_file}: name the same, or unset {variable}"
                 ));

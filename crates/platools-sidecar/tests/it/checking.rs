@@ -479,7 +479,6 @@ async fn pins_need_a_directory_and_overrides_a_tool_that_is_taken() {
     )
     .await;
 }
-}
 
 #[tokio::test]
 async fn variables_that_name_another_entity_or_environment_than_the_file_are_an_error() {

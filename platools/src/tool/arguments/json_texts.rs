@@ -221,9 +221,9 @@ impl Sent {
 
 /// Returns the schema of a member.
 fn member_schema<'a>(schema: &'a Value, branch: Option<&'a Value>, name: &str) -> Option<&'a Value> {
-    let schemas = [Some(schema), branch].into_iter().flatten();
+    let mut schemas = [Some(schema), branch].into_iter().flatten();
     let known = schemas.clone().find_map(|schema| schema.get("properties")?.get(name));
-    known.or_else(|| schemas.filter_map(|schema| schema.get("additionalProperties")).next())
+    known.or_else(|| schemas.find_map(|schema| schema.get("additionalProperties")))
 }
 
 /// Returns the schema of an item of a list.
