@@ -179,7 +179,11 @@ impl<'a> Scan<'a> {
     }
 
     /// Scans the string at `start`.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "how the compiler divides the crate must not decide: 8 % of a frame"
+    )]
+    #[inline(always)]
     fn string(self, start: usize) -> Option<Span> {
         let bytes = self.0.as_bytes();
         if self.byte(start)? != b'"' {
