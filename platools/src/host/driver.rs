@@ -374,7 +374,7 @@ async fn wanted(requests: Option<&mut watch::Receiver<u64>>) {
 }
 
 /// Returns whether a disconnected host that is shutting down should wait for another connection to deliver answers.
-fn is_worth_waiting(shared: &Shared, status: &Status, until: Instant) -> bool {
+pub(super) fn is_worth_waiting(shared: &Shared, status: &Status, until: Instant) -> bool {
     // Read before the outbox: a call stores its answer there before it leaves the in-flight count.
     let idle = shared.dispatcher().in_flight() == 0;
     let unsent = shared.outbox.last_expiry().is_some_and(|expiry| expiry > until.max(Instant::now()));
@@ -473,3 +473,6 @@ fn explain(shared: &Shared, why: GiveUp) -> HostError {
         GiveUp::Superseded => HostError::Superseded { entity: entity() },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -471,4 +471,4 @@ fn lost(error: &SocketError) -> Ending {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::host) mod tests;

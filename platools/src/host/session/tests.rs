@@ -17,7 +17,7 @@ use crate::verify::{Secret, SigningKey};
 use crate::wire::{Envelope, platform};
 use crate::{HostHandle, Platools};
 
-const SECRET: &str = "0123456789abcdef";
+pub(in crate::host) const SECRET: &str = "0123456789abcdef";
 const HOUR: Duration = Duration::from_secs(3_600);
 
 fn host() -> Host {
@@ -207,7 +207,7 @@ fn superseded() -> CloseFrame {
 }
 
 /// A signed call without arguments, whose id is also its nonce.
-fn call(call_id: &str, tool: &str) -> Message {
+pub(in crate::host) fn call(call_id: &str, tool: &str) -> Message {
     let key = SigningKey::new(&Secret::new(SECRET).unwrap());
     let timestamp = format!("{:.3}", jiff::Timestamp::now());
     let envelope = Envelope {
