@@ -126,6 +126,7 @@ mod observe;
 pub mod run;
 #[cfg(feature = "jwt")]
 pub mod session_token;
+mod sync;
 pub mod tool;
 pub mod verify;
 pub mod wire;

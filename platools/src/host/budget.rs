@@ -5,11 +5,10 @@
 //! answer is replaced by a short error, and that error always has room.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use tokio::sync::Notify;
 
 use crate::run::Limits;
+use crate::sync::Notify;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// The bytes of all answers of one host.
 #[derive(Debug)]

@@ -33,6 +33,8 @@ mod machine;
 mod outbox;
 mod probe;
 mod replay_file;
+#[cfg(all(test, shuttle))]
+mod schedules;
 mod session;
 mod shared;
 mod shutdown;

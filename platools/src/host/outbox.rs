@@ -2,12 +2,10 @@
 //! same entity and environment while the call is pending (protocol §3).
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Context;
 
 use bytes::BytesMut;
-use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -17,6 +15,8 @@ use super::events::Events;
 use crate::intake::shorten;
 use crate::observe;
 use crate::run::Limits;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{AtomicWaker, Mutex, MutexGuard};
 use crate::tool::ToolError;
 use crate::tool::declaration::format_bytes;
 use crate::wire::{CALL_PENDING, MAX_FRAME_BYTES, outbound};

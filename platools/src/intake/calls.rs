@@ -13,14 +13,14 @@ mod ids;
 
 use std::collections::{HashMap, VecDeque, hash_map};
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use foldhash::quality::RandomState;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::ids::Ids;
 pub(super) use self::ids::MAX_IDS;
+use crate::sync::{Mutex, MutexGuard, Notify};
 use crate::wire::{CALL_PENDING, Params};
 
 /// Maximum size of the remembered answers, in bytes; beyond it, the oldest are evicted.

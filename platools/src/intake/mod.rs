@@ -7,6 +7,8 @@
 mod answer;
 mod calls;
 mod door;
+#[cfg(all(test, shuttle))]
+mod schedules;
 #[cfg(test)]
 mod tests;
 

@@ -1,13 +1,14 @@
 //! Admission: limits how many calls run and wait, and rejects calls beyond that.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
 use super::entry::Entry;
 use crate::observe;
+use crate::sync::Notify;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::tool::{Execution, ToolError};
 
 /// The admission control of one host.

@@ -18,18 +18,18 @@
 //! * Calls are isolated: each has its own timeout, panic guard and span, in the first step as in the rest.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
 use super::admitted::{Admitted, Finished, Rest};
 use super::entry::Entry;
 use super::watch::{Rescue, WakeAnother, Watch, log_stuck};
+use crate::sync::{Handle, Mutex, MutexGuard, spawn};
 
 /// The expected total duration up to which calls share a batch.
 const BUDGET: Duration = Duration::from_micros(500);
@@ -70,7 +70,7 @@ impl<S: Sink> Batch<S> {
     pub(crate) fn push(&mut self, call: Admitted) {
         let Some(quick) = call.quick() else {
             let alone = Alone { sink: Arc::clone(&self.sink), watch: self.watch.clone() };
-            tokio::spawn(alone.run(call));
+            spawn(alone.run(call));
             return;
         };
         if self.expected + quick > BUDGET {
@@ -96,7 +96,7 @@ impl<S: Sink> Batch<S> {
             runtime: Handle::current(),
             after: after.cloned(),
         };
-        tokio::spawn(Arc::new(together).run());
+        spawn(Arc::new(together).run());
         true
     }
 }

@@ -25,6 +25,8 @@ mod limits;
 mod missing;
 mod pace;
 pub(crate) mod rate;
+#[cfg(all(test, shuttle))]
+mod schedules;
 mod table;
 mod watch;
 

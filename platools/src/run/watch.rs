@@ -9,13 +9,13 @@
 //! handler that keeps its thread for a second is named in the log, and again each time that it took twice as long.
 
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use platools_net::ration::Ration;
-use tokio::runtime::Handle;
 
 use super::entry::Entry;
+use crate::sync::{Condvar, Handle, Mutex, MutexGuard, start_thread, thread, wait_timeout_while};
 
 /// The interval of the checks. A poll is late at the second check, after one to two intervals.
 const TICK: Duration = Duration::from_millis(5);
@@ -144,9 +144,7 @@ impl Watchdog {
 
     fn start(self: &Arc<Self>) {
         let shared = Arc::clone(self);
-        let started =
-            std::thread::Builder::new().name("platools-watch".to_owned()).spawn(move || shared.run());
-        if let Err(error) = started {
+        if let Err(error) = start_thread("platools-watch", move || shared.run()) {
             // The next poll tries again.
             self.state().thread = Thread::None;
             tracing::debug!("the thread that watches for blocking handlers cannot be started: {error}");
@@ -156,7 +154,7 @@ impl Watchdog {
     fn run(&self) {
         let mut seen = 0;
         loop {
-            std::thread::sleep(TICK);
+            thread::sleep(TICK);
             let (mut late, mut stuck) = (Vec::new(), Vec::new());
             let mut state = self.state();
             let now = Instant::now();
@@ -177,11 +175,8 @@ impl Watchdog {
             if is_quiet {
                 let time = if state.polls.is_empty() { IDLE } else { LATE_TICK };
                 state.thread = Thread::Asleep;
-                state = self
-                    .work
-                    .wait_timeout_while(state, time, |state| state.thread == Thread::Asleep)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0;
+                let is_asleep = |state: &mut State| state.thread == Thread::Asleep;
+                state = wait_timeout_while(&self.work, &self.state, state, time, is_asleep);
                 if state.thread == Thread::Asleep {
                     if time == IDLE {
                         state.thread = Thread::None;

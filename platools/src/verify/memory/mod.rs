@@ -18,6 +18,8 @@
 
 mod keeper;
 mod record;
+#[cfg(all(test, shuttle))]
+mod schedules;
 #[cfg(test)]
 mod tests;
 

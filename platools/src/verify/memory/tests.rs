@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use super::*;
 
 const SECOND: Microseconds = 1_000_000;
-const SKEW: Microseconds = 300 * SECOND;
-const NOON: Microseconds = 1_795_262_400 * SECOND;
+pub(super) const SKEW: Microseconds = 300 * SECOND;
+pub(super) const NOON: Microseconds = 1_795_262_400 * SECOND;
 
 /// What is stored, seen from outside of the process.
 #[derive(Debug, Clone, Default)]
