@@ -99,7 +99,7 @@ async fn urls_stay_where_the_file_puts_them() {
     assert_eq!(problems(named).await, [""; 0]);
     says(
         "[egress]\ndeny_private = true\n[[tool.http]]\nname = \"t\"\nurl = \"http://10.0.0.1/x\"",
-        "private address",
+        "private or reserved address",
     )
     .await;
 }

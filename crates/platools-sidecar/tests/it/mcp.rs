@@ -135,10 +135,13 @@ async fn a_server_is_judged_by_what_its_name_resolves_to() {
     assert_ne!(named, url);
     let section = format!("[[mcp]]\nname = \"m\"\nurl = \"{named}\"\nbearer = \"file:token\"\n");
     let said = problem_of(&format!("{section}[egress]\ndeny_private = true\n")).await;
-    assert!(said.contains("is a private address, and `deny_private` of `[egress]` refuses those"), "{said}");
+    assert!(
+        said.contains("is a private or reserved address, and `deny_private` of `[egress]` refuses those"),
+        "{said}"
+    );
     // The address in the URL is no way around it, and what is named may be reached.
     let by_address = format!("[[mcp]]\nname = \"m\"\nurl = \"{url}\"\n[egress]\ndeny_private = true\n");
-    assert!(problems(&by_address).await[0].contains("is a private address"));
+    assert!(problems(&by_address).await[0].contains("is a private or reserved address"));
     assert_eq!(problems(&format!("{by_address}allow = [\"127.0.0.1\"]\n")).await, [""; 0]);
 }
 
