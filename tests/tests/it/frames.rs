@@ -1,7 +1,9 @@
 //! Frames that no platform should send.
 
+use platools::Platools;
 use platools_dev::{DevPlatform, DevPlatformOptions, Event};
 use serde_json::json;
+use tests::attacks;
 
 use super::support::{Running, answer, builder, connected};
 
@@ -82,5 +84,27 @@ async fn a_platform_that_takes_its_time_to_authenticate_is_waited_for() {
     let host = Running::start(builder(&platform).build().unwrap());
     platform.wait_for_tool("add").await.unwrap();
     assert_eq!(answer(&platform, "add", json!({"a": 1, "b": 2})).await, json!(3));
+    host.handle.shutdown().await;
+}
+
+/// Changed frames, each with a genuine one behind it now and then, on one connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changed_frames_run_nothing_that_was_not_signed_and_cost_no_genuine_call() {
+    const FRAMES: usize = 50_000;
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("ws://{}?entity=attacked", listener.local_addr().unwrap());
+    let builder = Platools::builder().url(url).secret(load::SECRET).tools(platools::tools![attacks::marked]);
+    let host = Running::start(builder.build().unwrap());
+    let seed = fastrand::u64(..);
+    let attack = move || {
+        let mut connection = load::Connection::accept(&listener).unwrap();
+        let goes_on = |sent| sent < FRAMES;
+        attacks::send(&mut connection, goes_on, |_, _| {}, &mut fastrand::Rng::with_seed(seed))
+    };
+    let outcome =
+        tokio::task::spawn_blocking(attack).await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    let outcome = outcome.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    assert!(outcome.changed >= FRAMES && !outcome.genuine.is_empty());
+    assert!(outcome.harmless < FRAMES / 5, "seed {seed}: {} changes changed nothing", outcome.harmless);
     host.handle.shutdown().await;
 }
