@@ -11,6 +11,7 @@ use platools_dev::{DevPlatform, Event};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -19,7 +20,7 @@ use super::support::{Folder, GUARD};
 
 /// Names the file of a sidecar that is a process of its own.
 const FILE: &str = "PLATOOLS_TESTS_SIDECAR";
-/// For how long calls and reloads go on, in seconds.
+/// For how long calls and reloads go on, in seconds; 30 unless said otherwise.
 const STORM: &str = "PLATOOLS_STORM_SECONDS";
 /// Six interpreters that start at once take their time on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -75,8 +76,12 @@ impl Sidecar {
     }
 }
 
+/// Twelve interpreters at once would make calls late that six do not: the tests with the servers run one after the other.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 /// What the servers are given to work with.
 struct World {
+    _alone: MutexGuard<'static, ()>,
     folder: Folder,
     platform: Arc<DevPlatform>,
     pruned: Arc<AtomicU64>,
@@ -89,6 +94,7 @@ impl World {
     /// `None` when the servers are not installed.
     async fn new(name: &str) -> Option<Self> {
         let (node, python) = (node_packages("mcp-servers")?, python("mcp-servers-python")?);
+        let alone = ALONE.lock().await;
         let folder = Folder::new(name);
         let path = |name: &str| {
             std::fs::canonicalize(folder.path("")).unwrap().join(name).to_str().unwrap().to_owned()
@@ -102,7 +108,11 @@ impl World {
             assert!(script.exists(), "{} is missing", script.display());
             vec![script.to_str().unwrap().to_owned()]
         };
-        let program = |name: &str| python.with_file_name(name).to_str().unwrap().to_owned();
+        // The scripts that pip writes name the folder that they were installed in; modules are found wherever it is now.
+        let module = |name: &str, more: &[&str]| {
+            let arguments = ["-m", name].into_iter().chain(more.iter().copied());
+            (python.to_str().unwrap().to_owned(), arguments.map(str::to_owned).collect::<Vec<_>>())
+        };
         let with = |mut arguments: Vec<String>, more: &str| {
             arguments.push(more.to_owned());
             arguments
@@ -111,15 +121,9 @@ impl World {
             ("everything", ("node".to_owned(), script("server-everything"))),
             ("filesystem", ("node".to_owned(), with(script("server-filesystem"), &path("files")))),
             ("memory", ("node".to_owned(), script("server-memory"))),
-            ("time", (program("mcp-server-time"), vec!["--local-timezone".to_owned(), "UTC".to_owned()])),
-            ("git", (program("mcp-server-git"), vec!["--repository".to_owned(), path("files")])),
-            (
-                "fetch",
-                (
-                    program("mcp-server-fetch"),
-                    vec!["--ignore-robots-txt".to_owned(), "--allow-private-ips".to_owned()],
-                ),
-            ),
+            ("time", module("mcp_server_time", &["--local-timezone", "UTC"])),
+            ("git", module("mcp_server_git", &["--repository", &path("files")])),
+            ("fetch", module("mcp_server_fetch", &["--ignore-robots-txt", "--allow-private-ips"])),
         ]);
         let platform = Arc::new(DevPlatform::start().await.unwrap());
         let (mut events, pruned) = (platform.events(), Arc::new(AtomicU64::new(0)));
@@ -131,13 +135,13 @@ impl World {
                 }
             }
         });
-        Some(Self { folder, platform, pruned, servers, page: page().await })
+        Some(Self { _alone: alone, folder, platform, pruned, servers, page: page().await })
     }
 
-    /// Writes the file; `entity` and `servers` are more keys of the sections.
-    fn write(&self, entity: &str, servers: impl Fn(&str) -> String) -> String {
+    /// Writes the file; `sidecar`, `entity` and `servers` are more keys of the sections.
+    fn write(&self, sidecar: &str, entity: &str, servers: impl Fn(&str) -> String) -> String {
         let mut text = format!(
-            "[sidecar]\nstate_dir = \"state\"\nwatch = false\nmcp_wait = \"3min\"\n[[entity]]\nname = \"{}\"\nurl = \"{}\"\nsecret = \"{}\"\n\
+            "[sidecar]\nstate_dir = \"state\"\nwatch = false\n{sidecar}\n[[entity]]\nname = \"{}\"\nurl = \"{}\"\nsecret = \"{}\"\n\
              {entity}\n",
             self.platform.entity(),
             self.platform.url(),
@@ -200,7 +204,8 @@ async fn page() -> String {
 #[tokio::test]
 async fn a_restart_withdraws_no_tool_of_six_servers_even_if_none_of_them_comes_up() {
     let Some(world) = World::new("sidecar-restart").await else { return };
-    let file = world.write("", |_| String::new());
+    // Nothing is remembered yet, and a busy machine may need more than the default for six interpreters.
+    let file = world.write("mcp_wait = \"3min\"", "", |_| String::new());
     let sidecar = Sidecar::start(&file, &world.folder, "first.log");
     until(|| world.platform.tool("fetch").is_some()).await;
     // All six were waited for: the first declaration is complete.
@@ -213,6 +218,7 @@ async fn a_restart_withdraws_no_tool_of_six_servers_even_if_none_of_them_comes_u
     }
     sidecar.stop().await;
 
+    world.write("", "", |_| String::new());
     let sidecar = Sidecar::start(&file, &world.folder, "second.log");
     until(|| sidecar.said("the platform has the tools") > 0).await;
     assert_eq!((world.names(), world.pruned.load(Ordering::Relaxed)), (names.clone(), 0));
@@ -222,7 +228,7 @@ async fn a_restart_withdraws_no_tool_of_six_servers_even_if_none_of_them_comes_u
     let broken = |_: &str| {
         "env.NODE_OPTIONS = \"--no-such-option\"\nenv.PYTHONHOME = \"/no/such/folder\"\n".to_owned()
     };
-    world.write("", broken);
+    world.write("", "", broken);
     let sidecar = Sidecar::start(&file, &world.folder, "third.log");
     until(|| sidecar.said("the platform has the tools") > 0).await;
     assert_eq!((world.names(), world.pruned.load(Ordering::Relaxed)), (names.clone(), 0));
@@ -239,7 +245,7 @@ async fn a_restart_withdraws_no_tool_of_six_servers_even_if_none_of_them_comes_u
         };
         assert!(expected.iter().all(|part| refused.contains(part)), "{refused}");
     }
-    world.write("", |_| String::new());
+    world.write("", "", |_| String::new());
     sidecar.reload();
     until(|| sidecar.said("the MCP server is up") == 6).await;
     let (tool, arguments) = world.calls().swap_remove(0);
@@ -251,10 +257,12 @@ async fn a_restart_withdraws_no_tool_of_six_servers_even_if_none_of_them_comes_u
 #[tokio::test(flavor = "multi_thread")]
 async fn reloads_of_entity_and_servers_refuse_no_call() {
     let Some(world) = World::new("sidecar-storm").await else { return };
-    let seconds = std::env::var(STORM).ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(10);
-    let file = world.write("", |_| String::new());
+    let seconds = std::env::var(STORM).ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(30);
+    let file = world.write("", "", |_| String::new());
     let sidecar = Sidecar::start(&file, &world.folder, "storm.log");
-    until(|| world.platform.tool("fetch").is_some()).await;
+    // Each has a tool that is called.
+    let called = world.calls();
+    until(|| called.iter().all(|(tool, _)| world.platform.tool(tool).is_some())).await;
     let names = world.names();
 
     let end = Instant::now() + Duration::from_secs(seconds);
@@ -266,7 +274,7 @@ async fn reloads_of_entity_and_servers_refuse_no_call() {
         let (entity, restarted) = (reloads / 4, reloads / 2);
         (connections, restarts) = (entity, restarted);
         let entity = format!("heartbeat_interval = \"{}s\"\nmax_running = {}\n", 30 + entity, 500 + reloads);
-        world.write(&entity, |name| {
+        world.write("", &entity, |name| {
             let place = servers.iter().position(|server| *server == name).unwrap();
             // How often it was this server's turn.
             let turns = (restarted + servers.len() - 1 - place) / servers.len();
