@@ -41,7 +41,7 @@ fn ran(text: &[u8]) -> Option<usize> {
 }
 
 /// Changes a text in one of the ways in which a careless or hostile peer does. It stays UTF-8: anything else ends a
-/// connection by the rules of WebSockets.
+/// connection, as RFC 6455 demands.
 fn changed(text: &str, other: &str, random: &mut fastrand::Rng) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let at = random.usize(..bytes.len());
