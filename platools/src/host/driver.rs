@@ -467,7 +467,7 @@ fn explain(shared: &Shared, why: GiveUp) -> HostError {
         GiveUp::Misconfigured(Misconfiguration::SecretNotSent) => HostError::SecretNotSent,
         GiveUp::Misconfigured(Misconfiguration::MissingEntity) => HostError::MissingEntity,
         GiveUp::Misconfigured(Misconfiguration::UnknownEnvironment) => HostError::UnknownEnvironment {
-            environment: shared.url.environment().unwrap_or_else(|| "dev".to_owned()),
+            environment: shared.url.environment().unwrap_or_else(|| shared.url.canonical_environment()),
         },
         GiveUp::SecretRefused => HostError::InvalidSecret { entity: entity() },
         GiveUp::Superseded => HostError::Superseded { entity: entity() },

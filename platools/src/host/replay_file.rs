@@ -90,8 +90,7 @@ pub(super) fn open(
     options: &VerifierOptions,
 ) -> Result<Arc<ReplayMemory>, ConfigError> {
     let entity = url.entity().unwrap_or_default();
-    // The platform's default.
-    let environment = url.environment().unwrap_or_else(|| "dev".to_owned());
+    let environment = url.canonical_environment();
     let part = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
     let platform = part(&format!("{}:{}", url.host(), url.port()));
     let base = format!("replay-{}@{}@{platform}", part(&entity), part(&environment));
@@ -162,6 +161,7 @@ mod tests {
         let first = open(&folder, "entity=orders").unwrap();
         let again = open(&folder, "entity=orders&env=dev").unwrap();
         assert!(Arc::ptr_eq(&first, &again));
+        assert!(Arc::ptr_eq(&first, &open(&folder, "entity=orders&env=development").unwrap()));
         let others = ["entity=orders&env=prod", "entity=../../x%40y", "env=dev"]
             .map(|query| open(&folder, query).unwrap());
         assert!(others.iter().all(|other| !Arc::ptr_eq(&first, other)));

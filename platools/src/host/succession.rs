@@ -83,10 +83,8 @@ impl Shared {
     /// Whether the platform would close one connection in favour of the other.
     fn is_of_same_entity(&self, other: &Self) -> bool {
         let (one, other) = (&self.url, &other.url);
-        // The platform's own default (protocol §2).
-        let environment = |named: Option<String>| named.unwrap_or_else(|| "dev".to_owned());
-        (one.host(), one.port(), one.entity()) == (other.host(), other.port(), other.entity())
-            && environment(one.environment()) == environment(other.environment())
+        (one.host(), one.port(), one.entity(), one.canonical_environment())
+            == (other.host(), other.port(), other.entity(), other.canonical_environment())
     }
 }
 

@@ -20,6 +20,9 @@ const ENVIRONMENT_PARAMETER: &str = "env";
 /// The environments that have several names (protocol §2).
 const ENVIRONMENTS: [[&str; 2]; 3] = [["dev", "development"], ["staging", "stage"], ["prod", "production"]];
 
+/// The environment that the platform takes where none is named (protocol §2).
+const DEFAULT_ENVIRONMENT: &str = "dev";
+
 /// The longest scheme that an error quotes.
 const QUOTED_SCHEME_BYTES: usize = 8;
 
@@ -197,6 +200,13 @@ impl ConnectUrl {
     /// The environment that the query names; the platform takes `dev` when there is none.
     pub fn environment(&self) -> Option<String> {
         self.parameter(&[ENVIRONMENT_PARAMETER])
+    }
+
+    /// The environment that the platform takes, under one name for all that mean the same.
+    pub(crate) fn canonical_environment(&self) -> String {
+        let named = self.environment().unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned());
+        let names = ENVIRONMENTS.iter().find(|names| names.contains(&&*named));
+        names.map_or(named, |names| names[0].to_owned())
     }
 
     /// The host to dial: a name or an address, IPv6 without brackets.
