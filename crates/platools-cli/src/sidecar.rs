@@ -134,7 +134,7 @@ fn print(report: &Report, output: &Output) {
         ));
     }
     if let Some(proxy) = &report.proxy {
-        output.note(&format!("connections to other machines go through the proxy {proxy}"));
+        output.note(&format!("proxy for connections to other machines: {proxy}"));
     }
     let plural = |count: usize, one: &str, several: &str| {
         format!("{count} {}", if count == 1 { one } else { several })

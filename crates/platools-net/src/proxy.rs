@@ -171,7 +171,7 @@ impl ProxyConfig {
         let of = |rule: &Rule| match rule {
             Rule::Direct => "none".to_owned(),
             Rule::Through(proxy) => proxy.describe(),
-            Rule::Unusable(error) => error.to_string(),
+            Rule::Unusable(error) => format!("none that can be used ({error})"),
         };
         if self.plain == self.encrypted {
             return of(&self.encrypted);

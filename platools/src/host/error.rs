@@ -19,7 +19,7 @@ pub enum ConfigError {
     )]
     MissingUrl,
     /// The URL is invalid.
-    #[error("PLATOS_URL: {0}")]
+    #[error("{0}")]
     Url(#[from] UrlError),
     /// The URL would send the secret unencrypted.
     #[error(
