@@ -93,8 +93,7 @@ async fn what_the_tool_says_no_to_is_1_and_what_the_user_got_wrong_is_2() {
 async fn json_that_no_value_holds_is_shown_as_it_came() {
     let mut dev = Dev::start(&[]).await;
     let host = dev.connect("local").await;
-    let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
-    for result in ["1e999", r#""\ud800""#, &deep] {
+    for result in ["1e999", r#""\ud800""#] {
         let params = json!({ "text": result }).to_string();
         let ran = dev.run(&["call", "verbatim", "--params", &params]).await;
         assert_eq!((ran.code, ran.out.trim_end()), (0, result), "{ran:?}");
