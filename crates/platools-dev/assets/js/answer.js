@@ -206,8 +206,14 @@ function result(call) {
   );
 }
 
-/** The ways to look at a result, the most fitting one first. */
+/** @typedef {[name: string, draw: () => HTMLElement]} View */
+
+/**
+ * The ways to look at a result, the most fitting one first.
+ * @returns {View[]}
+ */
 function viewsOf({ result: value }) {
+  /** @type {View} */
   const raw = ["JSON", () => h("pre", { class: "code" }, write(value))];
   if (isObject(value) && typeof value.data === "string" && typeof value.mimeType === "string")
     return [["Media", () => media(value)], ["Tree", () => tree(value)], raw];

@@ -37,6 +37,12 @@ export class ApiError extends Error {
   }
 }
 
+/**
+ * Asks the API; `read` makes the result out of the answer's text.
+ * @param {string} method
+ * @param {string} path
+ * @param {{ body?: string, signal?: AbortSignal, more?: Record<string, string>, read?: (text: string) => any }} [options]
+ */
 async function request(method, path, { body, signal, more, read = plainly } = {}) {
   const headers = identity(body === undefined ? {} : { "Content-Type": "application/json", ...more });
   let response;
@@ -97,9 +103,14 @@ export function listTools(seat, search, offset, limit, signal) {
   return get(`${seatPath(seat)}/tools?${query}`, { signal });
 }
 
+/**
+ * The last calls, or those before the call with the number `before`.
+ * @param {{ entity: string, environment: string }} seat
+ * @param {{ limit?: number, before?: number }} [options]
+ */
 export function listHistory(seat, { limit = 50, before } = {}) {
-  const query = new URLSearchParams({ ...seat, limit });
-  if (before !== undefined) query.set("before", before);
+  const query = new URLSearchParams(/** @type {any} */ ({ ...seat, limit }));
+  if (before !== undefined) query.set("before", /** @type {any} */ (before));
   return get(`/history?${query}`);
 }
 
@@ -107,13 +118,23 @@ export function listHistory(seat, { limit = 50, before } = {}) {
 export const mintSession = ({ entity, environment }, wanted) =>
   post(`/entities/${encodeURIComponent(entity)}/session-tokens`, { environmentId: environment, ...wanted });
 
-/** Calls a tool, perhaps by a session token. The text of the arguments is sent exactly as it is. */
+/** @typedef {{ tool: string, argumentsText: string, [member: string]: any }} CallRequest */
+
+/**
+ * Calls a tool, perhaps by a session token. The text of the arguments is sent exactly as it is.
+ * @param {{ entity: string, environment: string }} seat
+ * @param {CallRequest} request
+ * @param {AbortSignal} [signal]
+ */
 export function call(seat, { session, ...request }, signal) {
   const more = session && { "X-Platos-Session-Token": session };
   return post(`${seatPath(seat)}/calls`, callBody(request), { signal, more, read: asCall });
 }
 
-/** The body of a call, with the arguments exactly as written. */
+/**
+ * The body of a call, with the arguments exactly as written.
+ * @param {CallRequest} request
+ */
 export function callBody({ tool, argumentsText, ...rest }) {
   const members = [`"tool":${JSON.stringify(tool)}`, `"arguments":${argumentsText}`];
   for (const [name, value] of Object.entries(rest)) {

@@ -5,7 +5,7 @@ import { ApiError, enter, isKnown } from "./api.js";
 const door = document.getElementById("door");
 const problem = document.getElementById("door-problem");
 const form = document.getElementById("door-form");
-const token = document.getElementById("door-token");
+const token = /** @type {HTMLInputElement} */ (document.getElementById("door-token"));
 
 /** Takes the key of a link out of the address, so that it stays in no history. */
 function takeKey() {
@@ -28,7 +28,7 @@ async function open() {
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     message =
-      error.code === "link_used"
+      /** @type {ApiError & { code: string }} */ (error).code === "link_used"
         ? "This link was opened before, or is of an earlier run of the platform. If it is new and you did not open it, stop the platform: somebody else has."
         : error.message;
   }

@@ -35,6 +35,7 @@ export function ago(text, now = Date.now()) {
 
 /** How long something still lasts, such as `59 min 12 s`. */
 export function left(seconds) {
+  /** @type {[count: number, unit: string][]} */
   const parts = [
     [Math.floor(seconds / 86_400), "d"],
     [Math.floor(seconds / 3600) % 24, "h"],

@@ -7,7 +7,10 @@ export class ExactNumber {
   }
 
   toJSON() {
-    return JSON.rawJSON ? JSON.rawJSON(this.text) : Number(this.text);
+    // Newer than the types of JavaScript.
+    return /** @type {any} */ (JSON).rawJSON
+      ? /** @type {any} */ (JSON).rawJSON(this.text)
+      : Number(this.text);
   }
 }
 

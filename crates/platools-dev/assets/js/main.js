@@ -30,7 +30,7 @@ const VIEWS = {
 
 const tabs = document.getElementById("tabs");
 const main = document.getElementById("main");
-const seats = document.getElementById("seat");
+const seats = /** @type {HTMLSelectElement} */ (document.getElementById("seat"));
 const status = document.getElementById("status");
 const banner = document.getElementById("banner");
 
@@ -49,7 +49,7 @@ function route() {
   const [, name] = location.hash.split("/");
   const chosen = Object.hasOwn(VIEWS, name) ? name : "call";
   for (const [other, { view }] of Object.entries(VIEWS)) view.element.hidden = other !== chosen;
-  for (const link of tabs.children) {
+  for (const link of /** @type {HTMLCollectionOf<HTMLElement>} */ (tabs.children)) {
     if (link.dataset.view === chosen) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }

@@ -9,6 +9,7 @@ import { group } from "./field.js";
 export function members(schema, context) {
   const required = new Set(schema.required ?? []);
   const inner = { ...context, depth: context.depth + 1, title: undefined, isVariant: false };
+  /** @type {[name: string, field: import("./field.js").Field][]} */
   const fields = Object.entries(schema.properties ?? {}).map(([name, property]) => [
     name,
     field(property, { ...inner, name, required: required.has(name) }),
@@ -19,7 +20,9 @@ export function members(schema, context) {
       .filter(([name]) => "const" in (schema.properties[name] ?? {}))
       .forEach(([, each]) => (each.element.hidden = true));
   // What has to be there comes first.
-  fields.sort(([one], [other]) => required.has(other) - required.has(one));
+  fields.sort(
+    ([one], [other]) => /** @type {any} */ (required.has(other)) - /** @type {any} */ (required.has(one)),
+  );
   let others = {};
   return {
     elements: fields.map(([, each]) => each.element),

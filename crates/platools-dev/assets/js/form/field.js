@@ -4,9 +4,19 @@ import { h, newId } from "../dom.js";
 import { contradiction, hints, problems } from "./constraints.js";
 
 /**
+ * A control with its label, for one value of the form.
+ * @typedef {object} Field
+ * @property {HTMLElement} element
+ * @property {() => any} read
+ * @property {(value: any) => void} load
+ * @property {() => number} check
+ */
+
+/**
  * A labelled place for one control. `read` of the whole field returns a value, or `undefined` to leave it out.
  * `context` is `{root, depth, name, required, changed, form}`; `form.reveals` says whether to complain about what
  * nobody has come to yet.
+ * @returns {Field}
  */
 export function labelled(shape, context, makeControl) {
   const { schema } = shape;

@@ -222,6 +222,7 @@ function placeholder(schema) {
   return example === undefined ? undefined : typeof example === "string" ? example : write(example, 0);
 }
 
+/** @param {{ value: any, title?: string }} choice */
 function titleOf({ value, title }) {
   return title ?? (typeof value === "string" ? value : write(value, 0));
 }

@@ -69,7 +69,11 @@ function changes({ new_tools: added, updated, pruned }) {
   return counted.map(([count, what]) => `${count.toLocaleString("en")} ${what}`).join(", ") || "as before";
 }
 
-/** The last events of the selected seat, as items of a list. */
+/**
+ * The last events of the selected seat, as items of a list.
+ * @param {number} limit
+ * @param {(event: any) => boolean} [isWanted]
+ */
 export function timeline(limit, isWanted = () => true) {
   const isHere = (event) => event.environment === undefined || isSelected(event);
   const found = state.events.filter((event) => isHere(event) && isWanted(event)).slice(0, limit);

@@ -2,8 +2,9 @@
 
 import { fill, h } from "../dom.js";
 
-const dialog = document.getElementById("shortcuts");
+const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("shortcuts"));
 
+/** @type {[keys: string[], meaning: string][]} */
 const LIST = [
   [["Ctrl", "↵"], "Send the call"],
   [["/"], "Search tools"],
@@ -47,12 +48,14 @@ export function listen(actions) {
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented) return;
-    const isTyping = event.target.closest?.("input:not([type=checkbox]), textarea, select");
+    const isTyping = /** @type {Element} */ (event.target).closest?.(
+      "input:not([type=checkbox]), textarea, select",
+    );
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       actions.send();
     } else if (event.key === "Escape" && isTyping) {
-      event.target.blur();
+      /** @type {HTMLElement} */ (event.target).blur();
     } else if (!isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
       const act = event.key === "?" ? showHelp : !dialog.open && actions[event.key];
       if (!act) return;
