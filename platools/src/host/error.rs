@@ -19,7 +19,7 @@ pub enum ConfigError {
     )]
     MissingUrl,
     /// The URL is invalid.
-    #[error("{0}")]
+    #[error("PLATOS_URL: {0}")]
     Url(#[from] UrlError),
     /// The URL would send the secret unencrypted.
     #[error(
