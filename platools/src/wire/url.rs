@@ -204,9 +204,9 @@ impl ConnectUrl {
 
     /// The environment that the platform takes, under one name for all that mean the same.
     pub(crate) fn canonical_environment(&self) -> String {
-        let named = self.environment().unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned());
-        let names = ENVIRONMENTS.iter().find(|names| names.contains(&&*named));
-        names.map_or(named, |names| names[0].to_owned())
+        let environment = self.environment().unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned());
+        let names = ENVIRONMENTS.iter().find(|names| names.contains(&&*environment));
+        names.map_or(environment, |names| names[0].to_owned())
     }
 
     /// The host to dial: a name or an address, IPv6 without brackets.
