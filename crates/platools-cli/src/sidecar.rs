@@ -190,7 +190,7 @@ fn pinned(file: &Path) -> Result<Vec<PinnedServer>, Failure> {
     Ok(servers)
 }
 
-/// What waits, with what was accepted before.
+/// Prints the changed tools of pinned MCP servers that wait to be accepted, beside the definitions accepted before.
 fn show_withheld(file: &Path, output: &Output) -> Result<(), Failure> {
     let mut waits = false;
     for PinnedServer { name, review, .. } in pinned(file)? {

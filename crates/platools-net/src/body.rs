@@ -1,6 +1,7 @@
 //! Bodies of requests and answers, read within bounds: so many bytes, within a time, and not too slowly.
 //!
-//! Nobody has verified a body while it is read, so its cost must be bounded. Must not know what it says.
+//! A body is read before anybody has verified it, so the memory and time that it takes are bounded. This module must not
+//! know what a body says.
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -117,7 +118,8 @@ impl BodyLimits {
     /// Hands a body to `take`, piece by piece as it comes.
     ///
     /// # Errors
-    /// As [`read`](Self::read), and those of `take`, after which nothing more is read.
+    /// When the body is too large, too slow or broken, as for [`read`](Self::read); and the error of `take`, after which
+    /// nothing more of the body is read.
     pub async fn read_pieces<B, E>(
         &self,
         body: B,

@@ -37,7 +37,7 @@ impl Transport {
     }
 }
 
-/// What a WebSocket has yet to write after a Close from its peer.
+/// The bytes that the WebSocket library has not written yet when a Close has arrived: messages, and its reply.
 pub struct Unwritten {
     /// The messages that were sent before. It may start in the middle of one.
     pub messages: Vec<u8>,

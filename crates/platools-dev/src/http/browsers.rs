@@ -27,7 +27,7 @@ const MAX_LINKS: usize = 16;
 /// How long a browser keeps the cookie, in seconds: a week. The platform ends earlier, and with it what the cookie opens.
 const MAX_AGE: u32 = 7 * 24 * 3_600;
 
-/// What opens the page, and what keeps it open.
+/// The keys of links that open the playground once, and the cookie and page key that keep it open.
 pub(super) struct Browsers {
     cookie_name: String,
     /// Whether the platform speaks TLS.

@@ -12,7 +12,7 @@ use crate::http::App;
 use crate::http::error::ApiError;
 use crate::http::extract::Body;
 
-/// What opens the page.
+/// The body of a request to open the playground: the key of a link, or the API token.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::http) enum Opening {
