@@ -201,6 +201,15 @@ async fn welcomed(far: DuplexStream) -> WebSocketStream<DuplexStream> {
     socket
 }
 
+/// All that comes before the end of the connection.
+async fn rest(socket: &mut WebSocketStream<DuplexStream>) -> Vec<Message> {
+    let mut seen = Vec::new();
+    while let Some(Ok(message)) = socket.next().await {
+        seen.push(message);
+    }
+    seen
+}
+
 /// The close of a platform that has another connection of the same entity.
 fn superseded() -> CloseFrame {
     CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::from_static(crate::wire::close::SUPERSEDED) }
@@ -337,11 +346,7 @@ async fn a_superseded_connection_ends_the_answer_that_it_is_writing() {
         socket.close(Some(superseded())).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         gate.add_permits(1);
-        let mut seen = Vec::new();
-        while let Some(Ok(message)) = socket.next().await {
-            seen.push(message);
-        }
-        seen
+        rest(&mut socket).await
     };
     let (ending, seen) = tokio::join!(run(host, near), platform);
     assert_eq!(ending, Ending::Superseded);
@@ -392,11 +397,7 @@ async fn a_connection_that_is_superseded_before_its_welcome_gets_no_answers() {
     let platform = async {
         let mut socket = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
         socket.close(Some(superseded())).await.unwrap();
-        let mut seen = Vec::new();
-        while let Some(Ok(message)) = socket.next().await {
-            seen.push(message);
-        }
-        seen
+        rest(&mut socket).await
     };
     let (ending, seen) = tokio::join!(run(host, near), platform);
     assert_eq!(ending, Ending::Superseded);
