@@ -37,9 +37,15 @@ pub enum Error {
     /// What was asked for makes no sense; nothing was sent.
     #[error("{0}")]
     InvalidInput(String),
-    /// Environments could not be created. The session was closed.
-    #[error("environments could not be created: {}", list(.0))]
-    EnvsFailed(Vec<EnvFailure>),
+    /// Something could not be done with environments. A session whose environments could not be created, or could
+    /// not be reset while it was started, was closed.
+    #[error("environments could not be {action}: {}", list(.environments))]
+    EnvironmentsFailed {
+        /// What was to be done, such as `created` or `reset`.
+        action: &'static str,
+        /// The environments with which it failed, and the server's words.
+        environments: Vec<EnvFailure>,
+    },
     /// Environments did not become ready in time. A session that was being started was closed.
     #[error("not ready within {} s: {}", .waited.as_secs(), list(.pending))]
     NotReady {
@@ -77,9 +83,22 @@ pub enum Error {
     /// A signal ended the work.
     #[error("interrupted by {0}")]
     Interrupted(&'static str),
+    /// What was given to [`SessionRequest::prepare`](crate::SessionRequest::prepare) failed, by [`Error::other`].
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {
+    /// An error that is not of this crate, so that preparing a session can return it.
+    ///
+    /// ```
+    /// let error = plato_sdk::Error::other("the shop has no products");
+    /// assert_eq!(error.to_string(), "the shop has no products");
+    /// ```
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
+
     /// The status of the server's answer, if it said no.
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -98,7 +117,11 @@ impl Error {
 
     /// Whether the session, or what was asked for in it, is no more: there is no use in asking again.
     pub fn is_gone(&self) -> bool {
-        matches!(self, Self::Closed | Self::Gone(_)) || matches!(self.status(), Some(404 | 410))
+        match self {
+            Self::Closed | Self::Gone(_) => true,
+            Self::Api(error) => error.is_gone(),
+            _ => false,
+        }
     }
 
     /// Whether it is certain that the server did not see the request.
@@ -121,6 +144,7 @@ pub struct ApiError {
     pub(crate) status: u16,
     pub(crate) message: String,
     pub(crate) retry_after: Option<Duration>,
+    pub(crate) is_missing_route: bool,
     // Boxed: every result has room for an error.
     pub(crate) body: Option<Box<Value>>,
 }
@@ -151,8 +175,22 @@ impl ApiError {
         self.body.as_deref()
     }
 
+    /// Whether it is the route that the server does not know, and not what was asked for: the base URL is another
+    /// server's, or the server is older or newer than this client.
+    pub fn is_missing_route(&self) -> bool {
+        self.is_missing_route
+    }
+
+    /// Whether what was asked for is no more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.status == 410 || (self.status == 404 && !self.is_missing_route)
+    }
+
     fn advice(&self) -> &'static str {
         match self.status {
+            404 if self.is_missing_route => {
+                ": the server has no such route, is the base URL right, and is the server of this version?"
+            }
             300..=399 => ": redirects are not followed, is the base URL right?",
             401 => ": check the API key (PLATO_API_KEY)",
             403 => ": this key may not do that",
@@ -233,6 +271,12 @@ pub struct EnvFailure {
     pub problem: String,
 }
 
+impl fmt::Display for EnvFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.alias, self.problem)
+    }
+}
+
 impl EnvFailure {
     pub(crate) fn new(alias: impl Into<String>, problem: &str) -> Self {
         Self { alias: alias.into(), problem: redact(problem) }
@@ -243,7 +287,5 @@ fn list(failures: &[EnvFailure]) -> String {
     if failures.is_empty() {
         return "the server did not say of what".to_owned();
     }
-    let texts: Vec<_> =
-        failures.iter().map(|failure| format!("{}: {}", failure.alias, failure.problem)).collect();
-    texts.join("; ")
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -27,16 +27,28 @@
 //! * [`Plato`] is the client; it says how sessions come to their end, whatever ends the program. [`PlatoBuilder`] sets
 //!   it up in code.
 //! * [`SessionRequest`] starts a session from environments ([`Env`]), artifacts or a testcase, waits until it is ready
-//!   and says how far it is. [`Session`] resets, looks at states, scores, takes snapshots, adds and removes
+//!   and says how far it is; then it logs in to apps and does what you want to be prepared. [`Session`] resets, looks at states, scores, takes snapshots, adds and removes
 //!   environments; [`Environment`] is one of them. [`Session::save`] and [`Plato::resume`] carry a session over to
 //!   another process.
 //! * [`Desktop`] is a screen, a mouse, a keyboard, a shell and files. [`Session::login`] opens the apps of a session in
-//!   its browser, and logs in.
+//!   its browser, and logs in; [`Session::login_in`] does it in a [`Browser`] of your own, where there is no desktop.
 //! * `tools` (feature `tools`) makes desktops into tools of a [platools](https://docs.rs/platools) host: one for each
 //!   conversation, with pictures that fit into what a platform takes.
 //! * `testing` (feature `testing`) is a Plato in your process, with a screen that is really drawn, files and a shell.
 //! * [`Error`] says what to do next. Errors, logs and `Debug` show no API key, and of job ids, which open machines to
 //!   whoever has them, four characters.
+//!
+//! # The life of a session
+//!
+//! | step | here |
+//! | --- | --- |
+//! | machines boot | [`SessionRequest::start`], or [`create`](SessionRequest::create) and [`Session::wait_until_ready`] |
+//! | the record of changes begins | [`Session::reset`]; a testcase's session, and one that is logged in to, is reset by its start |
+//! | apps are logged in to | [`SessionRequest::login`], within the start, so that the record has what it changes |
+//! | data of your own | [`SessionRequest::prepare`], the last step of the start |
+//! | the agent works | [`Desktop`], `tools`, or any other |
+//! | it is looked at and scored | [`Session::state`], [`Session::evaluate`] |
+//! | it ends | [`Session::close`], or whatever else ends its use |
 //!
 //! What Plato leaves to an organization, such as [`Session::link_testcase`], is refused to ordinary keys with status
 //! 403. Callbacks that Plato sends to you, uploads of recordings, networks by hand and ssh tunnels are not in here.
@@ -52,6 +64,9 @@
 //! | heartbeats | begin after the start, and in one half of the SDK with a beat at once; failures and `gone` are not looked at | every 30 s from the session's creation; [`Session::health`] says what they came to |
 //! | waiting until it is ready | asks without a pause in its last second | pauses for a second, or for what is left |
 //! | control plane, status 429 and 5xx | raised at once | `GET`, heartbeats and closing are sent again, the rest is not |
+//! | a machine that could not be reset, connected or closed | stands in the answer | is an error, with the server's reason |
+//! | two environments with one alias | the second hides the first | the second is `alias (2)` |
+//! | a session that is waited for after its creation | is not reset, also a testcase's | is set up as one that is started |
 //! | `Retry-After` | a date is a crash | both forms are heeded |
 //! | `bash` and `edit` on a desktop | sent again after a failure, though they may have run | sent again only when no connection came about |
 //! | connect errors of every request | raised by the control plane | tried again: nothing was sent |
@@ -81,7 +96,7 @@ mod types;
 
 pub use platools_net::{ProxyConfig, ProxyError};
 
-pub use self::browser::{Flow, Login, LoginOptions, Step, StepKind};
+pub use self::browser::{Browser, Flow, Login, LoginOptions, Step, StepKind};
 pub use self::client::Plato;
 pub use self::config::{ConfigError, PlatoBuilder, Retries};
 pub use self::desktop::{

@@ -57,6 +57,12 @@ impl JobId {
         &self.0
     }
 
+    /// What it is called where nobody knows its environment: enough to tell it from another one, and too little to
+    /// open it.
+    pub(crate) fn label(&self) -> String {
+        format!("job {}", shorten(&self.0))
+    }
+
     /// Whether it can be part of a host name or a path without changing what they mean.
     pub(crate) fn is_plain(&self) -> bool {
         !self.0.is_empty() && self.0.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
@@ -168,6 +174,7 @@ mod tests {
         assert_eq!(format!("{url:?} {key:?}"), "SecretUrl(https:[redacted]) ApiKey([redacted])");
         assert_eq!(key.header().unwrap(), "pk-s3cret");
         assert_eq!(format!("{:?}", JobId::from("j1")), "JobId(…)");
+        assert_eq!(JobId::from(JOB).label(), "job 0f8f…");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::{ApiError, Error};
 use crate::http::Answer;
@@ -49,7 +49,7 @@ fn refusal(operation: &'static str, answer: &Answer) -> ApiError {
             .find(|text| !text.is_empty())
             .unwrap_or_default(),
         Some(Value::String(text)) => text.clone(),
-        _ if answer.body.trim_ascii_start().starts_with(b"<") => "a page of HTML".to_owned(),
+        _ if is_page(answer) => "a page of HTML".to_owned(),
         _ => String::from_utf8_lossy(&answer.body).trim().to_owned(),
     };
     let mut message = redact(&message);
@@ -58,7 +58,24 @@ fn refusal(operation: &'static str, answer: &Answer) -> ApiError {
         message.push('…');
     }
     let retry_after = platools_net::retry_after(&answer.headers, SystemTime::now());
-    ApiError { operation, status: answer.status, message, retry_after, body: body.map(Box::new) }
+    let is_missing_route = answer.status == 404 && (is_page(answer) || body.as_ref() == Some(&no_route()));
+    ApiError {
+        operation,
+        status: answer.status,
+        message,
+        retry_after,
+        is_missing_route,
+        body: body.map(Box::new),
+    }
+}
+
+/// What `FastAPI` answers where nothing is at that path, and what a server that is not Plato's does.
+fn no_route() -> Value {
+    json!({"detail": "Not Found"})
+}
+
+fn is_page(answer: &Answer) -> bool {
+    answer.body.trim_ascii_start().starts_with(b"<")
 }
 
 /// A message in whichever form it comes: a text, an object with one, or `FastAPI`'s list of problems.

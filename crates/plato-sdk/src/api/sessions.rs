@@ -8,8 +8,8 @@ use super::Api;
 use crate::error::Error;
 use crate::secrets::JobId;
 use crate::types::{
-    AddJob, AddedJob, Closed, CreateSession, Created, Evaluation, Heartbeat, JobList, Outcomes, Removed,
-    ResetRequest, Results, SessionDetails, SnapshotKind, SnapshotOptions, States, Urls, Waiting,
+    AddJob, AddedJob, Closed, CreateSession, Created, Evaluation, Heartbeat, JobList, Network, Outcomes,
+    Removed, ResetRequest, Results, SessionDetails, SnapshotKind, SnapshotOptions, States, Urls, Waiting,
 };
 
 /// How long closing and a heartbeat may take, at most: both are tried again.
@@ -28,7 +28,7 @@ impl Api {
         self.ask(ready).await
     }
 
-    pub(crate) async fn connect_network(&self, session: &str) -> Result<Value, Error> {
+    pub(crate) async fn connect_network(&self, session: &str) -> Result<Network, Error> {
         self.ask(self.endpoint("POST /sessions/{session_id}/connect_network", &[session])).await
     }
 
@@ -164,4 +164,16 @@ pub(crate) enum UrlKind {
     Connect,
     Mcp,
     Rdp,
+}
+
+impl UrlKind {
+    /// What it is called in an error.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Connect => "connect",
+            Self::Mcp => "MCP",
+            Self::Rdp => "viewer",
+        }
+    }
 }

@@ -41,8 +41,8 @@ impl Cdp {
     pub(super) async fn connect(url: &Url, tls: &Arc<ClientConfig>, proxy: &ProxyConfig) -> Result<Self> {
         let socket = tokio::time::timeout(CONNECT, open(url, tls, proxy)).await;
         let socket = socket.unwrap_or_else(|_| Err("it took too long".to_owned()));
-        let socket = socket
-            .map_err(|problem| Error::Browser(format!("the desktop's browser is not reached: {problem}")))?;
+        let socket =
+            socket.map_err(|problem| Error::Browser(format!("the browser is not reached: {problem}")))?;
         let (commands, received) = mpsc::unbounded_channel();
         let task = AbortOnDropHandle::new(tokio::spawn(talk(socket, received)));
         Ok(Self { commands, next: AtomicU64::new(1), _task: task })

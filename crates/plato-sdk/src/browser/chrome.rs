@@ -1,11 +1,9 @@
-//! Getting to the desktop's Chrome: is it up, bring it up, connect (plato-api §8.6).
+//! Getting the desktop's Chrome to answer: is it up, and bring it up (plato-api §8.6).
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use url::Url;
 
-use super::cdp::Cdp;
 use crate::desktop::{Desktop, devtools_port};
 use crate::error::{Error, Result};
 
@@ -21,17 +19,40 @@ const START_PAUSE: Duration = Duration::from_secs(2);
 /// What the machine writes when nothing answers.
 const NOTHING: &str = "__NO_CDP__";
 
-/// A new Chrome in the place of whatever was there. Machines wake with old clocks, and do not trust certificates of
-/// today (plato-api §10.6).
-const RELAUNCH: &str = "export DISPLAY=${DISPLAY:-:0}; pkill -f remote-debugging-port 2>/dev/null; sleep 1; \
-    nohup $(command -v google-chrome || command -v google-chrome-stable || command -v chromium) \
-    --remote-debugging-port=9225 --user-data-dir=/tmp/plato-chrome --ignore-certificate-errors --no-first-run \
-    --no-default-browser-check --window-size=1280,720 about:blank >/tmp/plato-chrome.log 2>&1 &";
+/// Ends every Chrome. By its name, which the kernel cuts after 15 characters: by its command line, `pkill -f` would find
+/// the shell that runs this, too, and end it. A profile has one Chrome, so that a new one gives way to one that is still
+/// ending, or to the lock that it left.
+const END: &str = "pkill -9 -x 'chrome|chromium|chromium-browse' 2>/dev/null; \
+    for _ in $(seq 50); do pgrep -x 'chrome|chromium|chromium-browse' >/dev/null || break; sleep 0.2; done; \
+    for part in Lock Socket Cookie; do rm -f /tmp/chrome-cdp-profile/Singleton$part; done";
 
-const RELAUNCH_ON_WINDOWS: &str = "Get-Process chrome -ErrorAction SilentlyContinue | Stop-Process -Force; \
-    Start-Sleep 1; Start-Process chrome -ArgumentList '--remote-debugging-port=9225',\
-    '--user-data-dir=C:\\Windows\\Temp\\plato-chrome','--ignore-certificate-errors','--no-first-run',\
-    '--no-default-browser-check','--window-size=1280,720','about:blank'";
+/// A new Chrome, in the profile of the image's own. Its agent may be root, who has no sandbox. Machines wake with old
+/// clocks and trust no certificate of today (plato-api §10.6); without `--test-type` a banner about the flag for that
+/// would stand in every screenshot.
+const LAUNCH: &str = "export DISPLAY=${DISPLAY:-:0}; nohup $(command -v google-chrome-stable || \
+    command -v google-chrome || command -v chromium || command -v chromium-browser) --no-sandbox --disable-gpu \
+    --disable-dev-shm-usage --disable-features=PasswordManager,PasswordManagerOnboarding,PasswordLeakDetection \
+    --no-first-run --no-default-browser-check --disable-default-apps --disable-popup-blocking --disable-translate \
+    --disable-infobars --ignore-certificate-errors --test-type --start-maximized --window-size=1280,720 \
+    --user-data-dir=/tmp/chrome-cdp-profile --remote-debugging-port=9225 about:blank >/tmp/plato-chrome.log 2>&1 &";
+
+const END_ON_WINDOWS: &str =
+    "Stop-Process -Name chrome -Force -ErrorAction SilentlyContinue; Start-Sleep -Seconds 2";
+
+/// The agent has an administrator's rights, which its children would have too: a task with a limited run level starts
+/// Chrome with those of the user. Without a limit of time, or the task would end it. No double quotes: the way to
+/// PowerShell loses them.
+const LAUNCH_ON_WINDOWS: &str = "$flags = '--remote-debugging-port=9225 --remote-allow-origins=* \
+    --user-data-dir=C:\\plato\\chrome-cdp-profile --no-first-run --no-default-browser-check --disable-default-apps \
+    --disable-popup-blocking --disable-session-crashed-bubble --hide-crash-restore-bubble \
+    --ignore-certificate-errors --test-type --start-maximized about:blank'; \
+    $start = New-ScheduledTaskAction -Argument $flags \
+    -Execute 'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe'; \
+    $user = New-ScheduledTaskPrincipal -UserId $env:USERNAME -LogonType Interactive -RunLevel Limited; \
+    $limits = New-ScheduledTaskSettingsSet -ExecutionTimeLimit (New-TimeSpan) -MultipleInstances Parallel \
+    -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries; \
+    Register-ScheduledTask -TaskName 'platools-chrome' -Action $start -Principal $user -Settings $limits -Force \
+    | Out-Null; Start-ScheduledTask -TaskName 'platools-chrome'";
 
 fn probe(desktop: &Desktop, port: u16) -> String {
     let url = format!("http://localhost:{port}/json/version");
@@ -59,17 +80,25 @@ pub(super) async fn ensure(desktop: &Desktop) -> Result<()> {
             return Ok(());
         }
     }
-    let (relaunch, budget) =
-        if desktop.is_windows() { (RELAUNCH_ON_WINDOWS, START_ON_WINDOWS) } else { (RELAUNCH, START) };
     tracing::info!(desktop = desktop.alias(), "starting Chrome");
+    let (end, launch, budget) = if desktop.is_windows() {
+        (END_ON_WINDOWS, LAUNCH_ON_WINDOWS, START_ON_WINDOWS)
+    } else {
+        (END, LAUNCH, START)
+    };
     let start = Instant::now();
-    desktop.bash(relaunch).await?;
+    desktop.bash(end).await?;
+    let complaint = desktop.bash(launch).await?.stderr;
     while !is_up().await? {
         if start.elapsed() >= budget {
+            let log = if desktop.is_windows() { "" } else { ": look at /tmp/plato-chrome.log there" };
+            let said = match complaint.trim() {
+                "" => String::new(),
+                text => format!(" ({})", crate::secrets::redact(text)),
+            };
+            let waited = budget.as_secs();
             return Err(Error::Browser(format!(
-                "Chrome on the desktop does not answer {} s after it was started: look at \
-                 /tmp/plato-chrome.log there",
-                budget.as_secs()
+                "Chrome on the desktop does not answer {waited} s after it was started{said}{log}"
             )));
         }
         sleep(START_PAUSE).await;
@@ -77,19 +106,39 @@ pub(super) async fn ensure(desktop: &Desktop) -> Result<()> {
     Ok(())
 }
 
-/// Connects to the desktop's Chrome.
-pub(super) async fn connect(desktop: &Desktop) -> Result<Cdp> {
-    let version = desktop.devtools_json("GET /json/version", "json/version").await?;
-    let inside = version["webSocketDebuggerUrl"].as_str().and_then(|url| Url::parse(url).ok());
-    let inside = inside.ok_or_else(|| {
-        let problem = "no `webSocketDebuggerUrl`".to_owned();
-        Error::UnexpectedAnswer { operation: "GET /json/version", problem }
-    })?;
-    // The browser knows itself by an address inside of its machine: of that, only the path is of use.
-    let mut url = desktop.devtools().clone();
-    url.set_path(inside.path());
-    let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
-    url.set_scheme(scheme)
-        .map_err(|()| Error::Browser("the desktop's address is no web address".to_owned()))?;
-    Cdp::connect(&url, desktop.tls(), desktop.proxy()).await
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::testing::FakePlato;
+    use crate::types::Env;
+
+    #[tokio::test]
+    async fn a_chrome_that_hangs_is_ended_by_its_name_and_a_new_one_answers() {
+        let fake = FakePlato::builder().chrome_hangs().start();
+        let session =
+            fake.client().session().env(Env::simulator("ubuntu-vm").alias("d")).start().await.unwrap();
+        let desktop = session.desktop().unwrap();
+        let question = probe(&desktop, devtools_port());
+        let answer = async || desktop.bash(question.as_str()).await.unwrap().stdout;
+        assert_eq!(answer().await.trim(), NOTHING);
+        // As long as the old one is there, a new one gives way to it.
+        desktop.bash(LAUNCH).await.unwrap();
+        assert_eq!(answer().await.trim(), NOTHING);
+        desktop.bash(END).await.unwrap();
+        let started = desktop.bash(LAUNCH).await.unwrap();
+        assert_eq!((started.stdout.as_str(), started.stderr.as_str()), ("", ""));
+        assert!(
+            answer().await.contains("Protocol-Version"),
+            "{:?}",
+            fake.commands(session.environments()[0].job_id())
+        );
+    }
+
+    #[test]
+    fn on_windows_chrome_has_the_rights_of_the_user_and_its_quotes_arrive() {
+        assert!(LAUNCH_ON_WINDOWS.contains("-RunLevel Limited") && !LAUNCH_ON_WINDOWS.contains('"'));
+        for flag in ["--test-type", "--ignore-certificate-errors", "\\plato\\chrome-cdp-profile "] {
+            assert!(LAUNCH_ON_WINDOWS.contains(flag), "{flag}");
+        }
+    }
 }

@@ -1,17 +1,20 @@
-//! The browser on a desktop: logging in to the apps of a session (plato-api §9), over Chrome's `DevTools`.
+//! The browser on a desktop, or one that is given: logging in to the apps of a session (plato-api §9), over Chrome's
+//! `DevTools`.
 //!
 //! A client of the few commands that this needs. The crates for `DevTools` start browsers of their own and bring
-//! hundreds of generated types; here the browser is far away, and nine commands are enough.
+//! hundreds of generated types; here the browser is there already, and nine commands are enough.
 //!
 //! This room knows pages, selectors and steps. It must not know how a session is kept, nor anything of tools.
 
 mod cdp;
 mod chrome;
+mod connect;
 mod flow;
 mod login;
 mod page;
 mod selector;
 mod step;
 
+pub use self::connect::Browser;
 pub use self::flow::{Flow, Step, StepKind};
 pub use self::login::{Login, LoginOptions};

@@ -18,6 +18,12 @@ pub(super) const COMMAND: Duration = Duration::from_secs(15);
 /// How often a page is looked at while something is waited for.
 const POLL: Duration = Duration::from_millis(100);
 
+/// How long an app may do things by itself after a login, how long loading it once more may take, and for how long it
+/// fetches nothing when it is at rest.
+const SETTLE: Duration = Duration::from_secs(2);
+const RELOAD: Duration = Duration::from_secs(15);
+const QUIET: Duration = Duration::from_millis(500);
+
 /// A tab of a browser.
 pub(super) struct Page<'a> {
     browser: &'a Cdp,
@@ -66,28 +72,48 @@ impl<'a> Page<'a> {
         self.browser.call(Some(&self.session), method, parameters, time).await
     }
 
-    /// Opens an address and waits until the page is there.
-    pub(super) async fn navigate(&self, url: &str, time: Duration) -> Result<()> {
+    /// Opens an address and waits until the page is there; if it has to be fast, without its pictures.
+    pub(super) async fn navigate(&self, url: &str, time: Duration, fast: bool) -> Result<()> {
         let start = Instant::now();
         let opened = self.call("Page.navigate", json!({"url": url}), time).await?;
         if let Some(problem) = opened["errorText"].as_str().filter(|text| !text.is_empty()) {
             return Err(Error::Browser(format!("a page could not be opened: {problem}")));
         }
-        self.loaded(time.saturating_sub(start.elapsed())).await
+        self.loaded(time.saturating_sub(start.elapsed()), fast).await
     }
 
-    pub(super) async fn reload(&self, time: Duration) -> Result<()> {
-        self.call("Page.reload", json!({}), COMMAND).await?;
-        self.loaded(time).await
+    /// Lets an app come to rest after a login, of which it may do a part after its last step: it is loaded once more.
+    /// One that does not come to rest is used as it is.
+    pub(super) async fn settle(&self) {
+        sleep(SETTLE).await;
+        let again = async {
+            self.call("Page.reload", json!({}), COMMAND).await?;
+            self.loaded(RELOAD, false).await
+        };
+        if let Err(error) = again.await {
+            tracing::debug!(%error, "a page does not come to rest");
+        }
+        let start = Instant::now();
+        let mut seen = Value::Null;
+        // As long as the page goes on to fetch things, it is not at rest.
+        while start.elapsed() < RELOAD {
+            let loaded = self.evaluate("performance.getEntriesByType('resource').length").await;
+            let loaded = loaded.unwrap_or(Value::Null);
+            if !loaded.is_null() && loaded == seen {
+                return;
+            }
+            seen = loaded;
+            sleep(QUIET).await;
+        }
     }
 
     /// Waits until a page has loaded. One that goes on loading is used as it is once it can be read.
-    async fn loaded(&self, time: Duration) -> Result<()> {
+    async fn loaded(&self, time: Duration, fast: bool) -> Result<()> {
         let start = Instant::now();
         loop {
             // While a page is changed for another one, there is nothing to ask.
             let state = self.evaluate("document.readyState").await.unwrap_or(Value::Null);
-            if state == "complete" {
+            if state == "complete" || (fast && state == "interactive") {
                 return Ok(());
             }
             if start.elapsed() >= time {

@@ -19,16 +19,22 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Where complaints are looked for, if a step does not say it.
 const COMPLAINTS: [&str; 4] = [".error", ".alert-danger", ".error-message", "[role=\"alert\"]"];
 
-/// Runs a flow from its first step to its last; the pictures that it takes are handed to `keep`.
+/// Runs a flow from its first step to its last, or to what counts of it; the pictures that it takes are handed to
+/// `keep`.
 pub(super) async fn run(
     page: &Page<'_>,
     flow: &Flow,
+    fast: bool,
     keep: &mut (dyn FnMut(Option<String>, Screenshot) + Send),
 ) -> Result<()> {
-    for (index, step) in flow.steps.iter().flatten().enumerate() {
+    let steps = flow.steps.as_deref().unwrap_or_default();
+    for (index, step) in steps.iter().enumerate() {
+        if fast && is_idle(steps, index) {
+            continue;
+        }
         let pause = step.retry_delay_ms.map_or(RETRY_PAUSE, Duration::from_millis);
         let mut left = step.retries.unwrap_or(0);
-        while let Err(error) = once(page, step, keep).await {
+        while let Err(error) = once(page, step, fast, keep).await {
             if left == 0 {
                 let what = step.description.clone().unwrap_or_default();
                 let what = if what.is_empty() { what } else { format!(" ({what})") };
@@ -41,9 +47,20 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// Whether a step does nothing and only takes time: a pause, or whatever comes after the last step that does
+/// something (plato-api §9). What is waited for before that makes sure that the next step can be done.
+fn is_idle(steps: &[Step], index: usize) -> bool {
+    let acts = |step: &Step| {
+        matches!(step.kind, StepKind::Click { .. } | StepKind::Fill { .. } | StepKind::Navigate { .. })
+    };
+    let last = steps.iter().rposition(acts);
+    matches!(steps[index].kind, StepKind::Wait { .. }) || last.is_some_and(|last| index > last)
+}
+
 async fn once(
     page: &Page<'_>,
     step: &Step,
+    fast: bool,
     keep: &mut (dyn FnMut(Option<String>, Screenshot) + Send),
 ) -> Result<()> {
     let own_time = step.timeout.map(Duration::from_millis);
@@ -59,7 +76,7 @@ async fn once(
             // An address may be relative to the page.
             let question = format!("new URL({}, location.href).href", Value::from(url.as_str()));
             let url = page.evaluate(&question).await?;
-            page.navigate(url.as_str().unwrap_or_default(), time).await
+            page.navigate(url.as_str().unwrap_or_default(), time, fast).await
         }
         StepKind::Screenshot { filename, full_page } => {
             keep(filename.clone(), page.screenshot(*full_page, own_time.unwrap_or(PICTURE)).await?);
@@ -144,4 +161,30 @@ async fn verify(page: &Page<'_>, kind: &StepKind, time: Duration) -> Result<()> 
 fn fits(found: &Value, wish: &str, contains: bool) -> bool {
     let found = found.as_str().unwrap_or_default().trim();
     if contains { found.contains(wish) } else { found == wish }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn left_out(kinds: &[&str]) -> Vec<usize> {
+        let steps: Vec<Step> = kinds
+            .iter()
+            .map(|kind| json!({"type": kind, "selector": "a", "value": "b", "duration": 9, "url": "/"}))
+            .map(|step| serde_json::from_value(step).unwrap())
+            .collect();
+        (0..steps.len()).filter(|index| is_idle(&steps, *index)).collect()
+    }
+
+    #[test]
+    fn a_fast_login_leaves_out_pauses_and_what_comes_after_the_last_action() {
+        let flow = ["wait_for_selector", "fill", "wait", "click", "wait_for_selector", "verify_no_errors"];
+        assert_eq!(left_out(&flow), [2, 4, 5]);
+        assert_eq!(left_out(&["navigate", "screenshot"]), [1]);
+        // What does nothing at all is there to be looked at.
+        assert_eq!(left_out(&["wait", "wait_for_selector"]), [0]);
+        assert!(left_out(&[]).is_empty());
+    }
 }

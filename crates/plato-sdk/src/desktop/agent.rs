@@ -27,10 +27,11 @@ const MAX_BODY: usize = 24 << 20;
 /// The most of an agent's own words that an error repeats, in characters.
 const MAX_COMPLAINT: usize = 4000;
 
-/// A black first picture is the screensaver's (plato-api §8.9).
-const NO_SCREENSAVER: &str = "export DISPLAY=${DISPLAY:-:0}; xfconf-query -c xfce4-screensaver -p /saver/enabled \
-    -n -t bool -s false 2>/dev/null; pkill -f xfce4-screensaver 2>/dev/null; \
-    xset s off -dpms s noblank 2>/dev/null; true";
+/// A black first picture is the screensaver's (plato-api §8.9). It is ended by its name, which the kernel cuts after 15
+/// characters: `pkill -f` would find the shell that runs this, too, and end it.
+const NO_SCREENSAVER: &str = "export DISPLAY=${DISPLAY:-:0}; xset s off -dpms s noblank 2>/dev/null; \
+    xfconf-query -c xfce4-screensaver -p /saver/enabled -n -t bool -s false 2>/dev/null; \
+    timeout 1 xfce4-screensaver-command --deactivate 2>/dev/null; pkill -x xfce4-screensav 2>/dev/null; true";
 
 /// How the agents of all desktops are asked.
 #[derive(Debug, Clone)]
@@ -255,7 +256,8 @@ impl Agent {
         })
         .await
         .map_err(|error| match error {
-            Error::Api(error) if matches!(error.status(), 404 | 410) => {
+            // A page of HTML is the gateway's, which knows no such machine.
+            Error::Api(error) if error.is_gone() || (error.status() == 404 && error.body().is_none()) => {
                 Error::Gone(format!("its desktop answers with status {}", error.status()))
             }
             error => error,

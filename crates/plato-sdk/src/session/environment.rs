@@ -9,9 +9,10 @@ use tokio::time::{Instant, sleep};
 
 use super::SavedEnvironment;
 use super::handle::Shared;
+use crate::api::UrlKind;
 use crate::browser::Flow;
 use crate::desktop::Desktop;
-use crate::error::{Error, Result};
+use crate::error::{EnvFailure, Error, Result};
 use crate::secrets::{JobId, SecretUrl};
 use crate::types::{
     CommandOutput, DateOutput, EnvContext, JobInfo, KeyAdded, Outcome, Provider, Readiness, ResetRequest,
@@ -30,7 +31,8 @@ pub(crate) struct Known {
     pub(crate) alias: String,
     pub(crate) artifact_id: Option<String>,
     pub(crate) simulator: Option<String>,
-    pub(crate) is_desktop: bool,
+    /// Whether the server says that it is the desktop.
+    pub(crate) is_flagged: bool,
     pub(crate) provider: Option<Provider>,
     pub(crate) mesh_ip: Option<String>,
 }
@@ -45,13 +47,22 @@ impl Known {
             alias: env.alias,
             artifact_id: env.artifact_id,
             simulator: env.simulator,
-            is_desktop: env.is_desktop,
+            is_flagged: env.is_desktop,
         }
     }
 
-    /// Whether it has a desktop's agent: the server says it, or it is one of the simulators that do.
+    /// Whether it is a desktop: the server says it, or it is one of the simulators that are.
     pub(crate) fn is_desktop(&self) -> bool {
-        self.is_desktop || self.is_windows() || self.simulator.as_deref() == Some("ubuntu-vm")
+        self.is_flagged || self.is_desktop_simulator()
+    }
+
+    pub(crate) fn is_desktop_simulator(&self) -> bool {
+        matches!(self.simulator.as_deref(), Some("ubuntu-vm" | "windows-vm"))
+    }
+
+    /// Whether it has a desktop's agent, which an app that runs on Windows has, too.
+    pub(crate) fn has_agent(&self) -> bool {
+        self.is_desktop() || self.is_windows()
     }
 
     pub(crate) fn is_windows(&self) -> bool {
@@ -82,7 +93,7 @@ impl From<&SavedEnvironment> for Known {
             alias: saved.alias,
             artifact_id: saved.artifact_id,
             simulator: saved.simulator,
-            is_desktop: saved.is_desktop,
+            is_flagged: saved.is_desktop,
             provider: saved.provider,
             mesh_ip: saved.mesh_ip,
         }
@@ -141,7 +152,7 @@ impl Environment {
     /// # Errors
     /// [`Error::NoEnvironment`] when it is none, [`Error::Config`] when it is not known where desktops are.
     pub fn desktop(&self) -> Result<Desktop> {
-        if !self.is_desktop() {
+        if !self.known.has_agent() {
             return Err(Error::NoEnvironment(format!(
                 "the environment `{}` is no desktop: desktops are of the simulators `ubuntu-vm` and `windows-vm`",
                 self.alias()
@@ -164,11 +175,11 @@ impl Environment {
     /// Puts its data back, and begins to note what is changed.
     ///
     /// # Errors
-    /// When the server says no.
+    /// [`Error::EnvironmentsFailed`] when it could not be reset.
     pub async fn reset(&self) -> Result<Outcome> {
         self.shared.usable()?;
         let request = ResetRequest { task_id: None, source: "SDK", model: None };
-        self.shared.api().reset_job(self.job_id(), &request).await
+        self.worked("reset", self.shared.api().reset_job(self.job_id(), &request).await?)
     }
 
     /// Its state, with what was changed since the last reset; or since the cursor of an earlier state.
@@ -215,14 +226,7 @@ impl Environment {
     pub async fn public_url(&self, port: Option<u16>) -> Result<SecretUrl> {
         self.shared.usable()?;
         let result = self.shared.api().job_public_url(self.job_id(), port).await?;
-        result.url.map(SecretUrl::new).ok_or_else(|| {
-            let reason = result.error.map(|error| format!(" ({})", crate::secrets::redact(&error)));
-            Error::NoEnvironment(format!(
-                "the environment `{}` has no public URL{}",
-                self.alias(),
-                reason.unwrap_or_default()
-            ))
-        })
+        super::handle::url_of(self.alias(), UrlKind::Public, result)
     }
 
     /// What can be done in its app by itself, such as `login`; empty when there is nothing.
@@ -264,7 +268,7 @@ impl Environment {
         {
             self.shared.usable()?;
             if start.elapsed() >= SSH_BUDGET {
-                let pending = vec![crate::error::EnvFailure::new(self.alias(), "no ssh")];
+                let pending = vec![EnvFailure::new(self.alias(), "no ssh")];
                 return Err(Error::NotReady { waited: SSH_BUDGET, pending });
             }
             sleep(SSH_POLL).await;
@@ -272,17 +276,24 @@ impl Environment {
         self.shared.api().job_add_ssh_key(self.job_id(), public_key, user).await
     }
 
-    /// Ends this machine; the others go on.
+    /// Ends this machine; the others go on, and the session does not list it any more.
     ///
     /// # Errors
-    /// When the server says no.
+    /// [`Error::EnvironmentsFailed`] when it could not be closed.
     pub async fn close(&self) -> Result<Outcome> {
         self.shared.usable()?;
-        self.shared.api().close_job(self.job_id()).await
+        let closed = self.worked("closed", self.shared.api().close_job(self.job_id()).await?)?;
+        self.shared.forget(self.job_id());
+        Ok(closed)
     }
 
-    pub(crate) fn is_proctor(&self) -> bool {
-        self.known.is_proctor()
+    fn worked(&self, action: &'static str, outcome: Outcome) -> Result<Outcome> {
+        if outcome.success {
+            return Ok(outcome);
+        }
+        let problem = outcome.message.as_deref().unwrap_or("no reason was given");
+        let environments = vec![EnvFailure::new(self.alias(), problem)];
+        Err(Error::EnvironmentsFailed { action, environments })
     }
 }
 

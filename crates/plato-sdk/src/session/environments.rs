@@ -39,7 +39,7 @@ impl Session {
     /// Adds an environment. When it does not become ready, it is removed again.
     ///
     /// # Errors
-    /// [`Error::EnvsFailed`] when it could not be created, [`Error::StartFailed`] or [`Error::NotReady`] when it
+    /// [`Error::EnvironmentsFailed`] when it could not be created, [`Error::StartFailed`] or [`Error::NotReady`] when it
     /// does not become ready.
     pub async fn add_env(&self, add: AddEnv) -> Result<Environment> {
         self.shared().usable()?;
@@ -59,7 +59,8 @@ impl Session {
             Some(job_id) if added.success != Some(false) => job_id,
             _ => {
                 let problem = added.error.as_deref().unwrap_or("no reason was given");
-                return Err(Error::EnvsFailed(vec![EnvFailure::new(alias, problem)]));
+                let environments = vec![EnvFailure::new(alias, problem)];
+                return Err(Error::EnvironmentsFailed { action: "created", environments });
             }
         };
         let mut known = Known {
@@ -67,7 +68,7 @@ impl Session {
             alias: if added.alias.is_empty() { alias } else { added.alias },
             artifact_id: added.artifact_id,
             simulator: added.simulator.or(simulator),
-            is_desktop: added.is_desktop,
+            is_flagged: added.is_desktop,
             provider: None,
             mesh_ip: None,
         };
@@ -104,9 +105,10 @@ impl Session {
         let removed = self.api().remove_job(self.id(), &job).await?;
         if removed.success == Some(false) {
             let problem = removed.message.as_deref().unwrap_or("no reason was given");
-            return Err(Error::EnvsFailed(vec![EnvFailure::new(alias, problem)]));
+            let environments = vec![EnvFailure::new(alias, problem)];
+            return Err(Error::EnvironmentsFailed { action: "removed", environments });
         }
-        self.forget(&job);
+        self.shared().forget(&job);
         Ok(())
     }
 

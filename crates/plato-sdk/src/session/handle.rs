@@ -9,26 +9,35 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::lease::Lease;
-use super::ready::{self, Progress};
+use super::names::names;
+use super::ready;
+use super::setup::Setup;
 use super::{Environment, SavedSession, SessionHealth};
 use crate::api::{Api, UrlKind};
 use crate::client::{Inner, Plato};
 use crate::config::is_production;
 use crate::desktop::Desktop;
-use crate::error::{Error, Result};
-use crate::secrets::{JobId, SecretUrl};
+use crate::error::{EnvFailure, Error, Result};
+use crate::secrets::{JobId, SecretUrl, redact};
 use crate::session::environment::Known;
-use crate::types::{Created, EnvInfo, Heartbeat, SessionDetails};
+use crate::types::{Created, EnvInfo, Heartbeat, SessionDetails, UrlResult};
 
 /// How long a session that is given up is waited for; the keeper's thread goes on trying after that.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
-/// A session, which is a set of running environments. Its drop closes it; see [`Plato`] for the ways that a session
-/// can end.
+/// A session, which is a set of running environments. The drop of its last clone closes it; see [`Plato`] for the ways
+/// that a session can end. Cheap to clone.
+#[derive(Clone)]
 pub struct Session {
+    held: Arc<Held>,
+}
+
+/// What all clones of a session share.
+struct Held {
     // First: its drop closes the session, and the drop of the client behind the rest waits for that.
     lease: Lease,
     shared: Arc<Shared>,
+    setup: Setup,
 }
 
 /// What a session and its environments have in common.
@@ -47,7 +56,6 @@ struct Envs {
     created: Vec<EnvInfo>,
     known: Vec<Known>,
     task: Option<String>,
-    network_wanted: Option<bool>,
     network: bool,
 }
 
@@ -84,68 +92,70 @@ impl Shared {
         Ok(desktop)
     }
 
-    /// The name of a job's environment, or its id where nobody knows it.
-    fn alias(&self, job: &JobId) -> String {
-        self.read(|envs| {
-            let known = envs.known.iter().find(|env| env.job_id == *job).map(|env| env.alias.clone());
-            known.unwrap_or_else(|| job.as_str().to_owned())
-        })
+    /// Takes an environment that has ended out of the list.
+    pub(super) fn forget(&self, job: &JobId) {
+        self.change(|envs| envs.known.retain(|env| env.job_id != *job));
+        self.desktops.lock().unwrap_or_else(PoisonError::into_inner).remove(job);
+    }
+
+    /// The results of all jobs by their environments' names. None is lost: of two environments with one alias, the
+    /// second is `alias (2)`, and a job that nobody knows has a name of its own.
+    fn by_name<T>(&self, results: BTreeMap<JobId, T>) -> BTreeMap<String, T> {
+        let names = self.read(|envs| names(&envs.known, results.keys()));
+        let name = |job: &JobId| names.get(job).cloned().unwrap_or_else(|| job.label());
+        results.into_iter().map(|(job, result)| (name(&job), result)).collect()
     }
 }
 
 impl Session {
-    pub(super) fn new(plato: &Plato, lease: Lease, created: Created, network: Option<bool>) -> Self {
-        let envs = Envs { created: created.envs, network_wanted: network, ..Envs::default() };
-        Self::with_envs(plato, lease, created.session_id, envs)
+    pub(super) fn new(plato: &Plato, lease: Lease, created: Created, setup: Setup) -> Self {
+        let envs = Envs { created: created.envs, ..Envs::default() };
+        Self::with_envs(plato, lease, created.session_id, envs, setup)
     }
 
-    fn with_envs(plato: &Plato, lease: Lease, id: String, envs: Envs) -> Self {
+    fn with_envs(plato: &Plato, lease: Lease, id: String, envs: Envs, setup: Setup) -> Self {
         let (client, health) = (Arc::clone(&plato.inner), lease.health());
-        Self {
-            lease,
-            shared: Arc::new(Shared {
-                client,
-                id,
-                health,
-                envs: RwLock::new(envs),
-                desktops: Mutex::default(),
-            }),
-        }
+        let shared = Shared { client, id, health, envs: RwLock::new(envs), desktops: Mutex::default() };
+        Self { held: Arc::new(Held { lease, shared: Arc::new(shared), setup }) }
     }
 
     pub(crate) fn resume(plato: &Plato, saved: &SavedSession) -> Result<Self> {
         let lease = Lease::of(&plato.inner, saved.session_id.clone())?;
         let known = saved.envs.iter().map(Known::from).collect();
         let envs = Envs { known, task: saved.task_public_id.clone(), ..Envs::default() };
-        Ok(Self::with_envs(plato, lease, saved.session_id.clone(), envs))
+        Ok(Self::with_envs(plato, lease, saved.session_id.clone(), envs, Setup::default()))
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+        &self.held.shared
+    }
+
+    pub(super) fn setup(&self) -> &Setup {
+        &self.held.setup
     }
 
     pub(super) fn api(&self) -> &Api {
-        self.shared.api()
+        self.shared().api()
     }
 
     /// The session's id.
     pub fn id(&self) -> &str {
-        &self.shared.id
+        &self.shared().id
     }
 
     /// The testcase's public id, if it is a testcase's session and the server said it.
     pub fn task_public_id(&self) -> Option<String> {
-        self.shared.read(|envs| envs.task.clone())
+        self.shared().read(|envs| envs.task.clone())
     }
 
     /// What its heartbeats came to.
     pub fn health(&self) -> SessionHealth {
-        self.shared.health.borrow().clone()
+        self.shared().health.borrow().clone()
     }
 
     /// Waits until the session has ended, here or on the server, and says how.
     pub async fn ended(&self) -> SessionHealth {
-        let mut health = self.shared.health.clone();
+        let mut health = self.shared().health.clone();
         let ended = health.wait_for(|health| !health.is_usable()).await;
         ended.map_or(SessionHealth::Closed, |health| health.clone())
     }
@@ -155,31 +165,30 @@ impl Session {
     /// # Errors
     /// When the server says no; 404 and 410 mean that the session has ended.
     pub async fn heartbeat(&self) -> Result<Heartbeat> {
-        self.shared.usable()?;
+        self.shared().usable()?;
         self.api().heartbeat(self.id()).await
     }
 
-    /// Waits for a session that was made with [`create`](super::SessionRequest::create).
+    /// Waits for a session that was made with [`create`](super::SessionRequest::create), and does what its
+    /// [`start`](super::SessionRequest::start) would have done then: a testcase's session is reset, machines are
+    /// connected, apps are logged in to, and what was to be prepared is. That is done once.
     ///
     /// # Errors
-    /// [`Error::StartFailed`] when a machine never will be ready, [`Error::NotReady`] when the time is up. The
-    /// session is left as it is: drop or close it.
+    /// [`Error::StartFailed`] when a machine never will be ready, [`Error::NotReady`] when the time is up, and
+    /// otherwise whatever went wrong. The session is left as it is: wait again, drop it or close it.
     pub async fn wait_until_ready(&self, timeout: Duration) -> Result<()> {
-        self.wait(timeout, &|_| {}).await?;
-        self.join_network(self.shared.read(|envs| envs.network_wanted)).await
+        self.wait(timeout).await?;
+        self.set_up().await
     }
 
-    pub(super) async fn wait(
-        &self,
-        budget: Duration,
-        progress: &(dyn Fn(&Progress) + Send + Sync),
-    ) -> Result<()> {
-        self.shared.usable()?;
-        let created = self.shared.read(|envs| envs.created.clone());
+    pub(super) async fn wait(&self, budget: Duration) -> Result<()> {
+        self.shared().usable()?;
+        let created = self.shared().read(|envs| envs.created.clone());
+        let progress = self.setup().progress();
         let waiting = ready::session_ready(self.api(), self.id(), budget, &created, progress).await?;
         let Some(context) = waiting.context else { return Ok(()) };
         let known = context.envs.into_iter().map(|env| Known::new(env, &waiting.results)).collect();
-        self.shared.change(|envs| {
+        self.shared().change(|envs| {
             envs.known = known;
             envs.task = context.task_public_id;
         });
@@ -192,7 +201,7 @@ impl Session {
             let Some(artifact) = &env.artifact_id else { continue };
             // Without it nothing but a name is missing.
             if let Ok(artifact) = self.api().artifact(artifact).await {
-                self.shared.change(|envs| {
+                self.shared().change(|envs| {
                     for known in envs.known.iter_mut().filter(|known| known.job_id == env.job_id) {
                         known.simulator.clone_from(&artifact.simulator_name);
                     }
@@ -203,16 +212,16 @@ impl Session {
 
     /// Wakes the desktop, if there is one. That it is not up yet is no failure of the session.
     pub(super) async fn probe_desktop(&self) {
-        let Some(env) = self.known().into_iter().find(|env| env.is_desktop) else { return };
-        let status = async { self.shared.desktop(&env)?.status().await };
+        let Some(env) = self.known().into_iter().find(|env| env.is_flagged) else { return };
+        let status = async { self.shared().desktop(&env)?.status().await };
         if let Err(error) = status.await {
             tracing::warn!(session = self.id(), %error, "the desktop does not answer yet");
         }
     }
 
     pub(super) async fn join_network(&self, wanted: Option<bool>) -> Result<()> {
-        let wanted = wanted.unwrap_or_else(|| is_production(&self.shared.client.settings.base));
-        if wanted && !self.shared.read(|envs| envs.network) {
+        let wanted = wanted.unwrap_or_else(|| is_production(&self.shared().client.settings.base));
+        if wanted && !self.shared().read(|envs| envs.network) {
             self.connect_network().await?;
         }
         Ok(())
@@ -222,102 +231,150 @@ impl Session {
     /// themselves.
     ///
     /// # Errors
-    /// When the server says no.
+    /// [`Error::EnvironmentsFailed`] when it did not work, with the machines that are not connected if the server
+    /// says which.
     pub async fn connect_network(&self) -> Result<()> {
-        self.shared.usable()?;
-        self.api().connect_network(self.id()).await?;
-        self.shared.change(|envs| envs.network = true);
+        self.shared().usable()?;
+        let network = self.api().connect_network(self.id()).await?;
+        let problem = network.message.as_deref().unwrap_or("no reason was given");
+        let mut apart: Vec<_> = self
+            .by_alias(network.results)
+            .into_iter()
+            .filter(|(_, is_connected)| !is_connected)
+            .map(|(alias, _)| EnvFailure::new(alias, problem))
+            .collect();
+        if apart.is_empty() && network.success == Some(false) {
+            apart.push(EnvFailure::new("the network", problem));
+        }
+        if !apart.is_empty() {
+            return Err(Error::EnvironmentsFailed { action: "connected", environments: apart });
+        }
+        self.shared().change(|envs| envs.network = true);
         Ok(())
     }
 
     /// The environments, in the server's order.
     pub fn environments(&self) -> Vec<Environment> {
-        self.known().into_iter().map(|env| Environment::new(&self.shared, env)).collect()
+        self.known().into_iter().map(|env| Environment::new(self.shared(), env)).collect()
     }
 
-    /// The environment of that alias.
+    /// The environment of that alias. Of several with one alias, the second is `alias (2)`.
     ///
     /// # Errors
     /// [`Error::NoEnvironment`], which names those that there are.
     pub fn environment(&self, alias: &str) -> Result<Environment> {
         let known = self.known();
-        if let Some(env) = known.iter().find(|env| env.alias == alias) {
-            return Ok(Environment::new(&self.shared, env.clone()));
+        let names = names(&known, std::iter::empty());
+        let name = |env: &Known| names.get(&env.job_id).cloned().unwrap_or_default();
+        if let Some(env) = known.iter().find(|env| name(env) == alias) {
+            return Ok(Environment::new(self.shared(), env.clone()));
         }
-        let aliases: Vec<_> = known.into_iter().map(|env| format!("`{}`", env.alias)).collect();
+        let aliases: Vec<_> = known.iter().map(|env| format!("`{}`", name(env))).collect();
         let aliases = if aliases.is_empty() { "none that is ready".to_owned() } else { aliases.join(", ") };
         Err(Error::NoEnvironment(format!("the session has no environment `{alias}`; it has: {aliases}")))
     }
 
-    /// The first desktop of the session.
+    /// The desktop of the session: the first environment that the server flags as one, and without such a flag the
+    /// first that has a desktop's agent.
     ///
     /// # Errors
     /// [`Error::NoEnvironment`] when it has none, [`Error::Config`] when it is not known where desktops are.
     pub fn desktop(&self) -> Result<Desktop> {
-        let desktop = self.known().into_iter().find(Known::is_desktop);
-        let Some(env) = desktop else {
+        let Some(env) = self.desktop_env() else {
             return Err(Error::NoEnvironment(
                 "the session has no desktop: give it an environment such as `Env::simulator(\"ubuntu-vm\")`"
                     .to_owned(),
             ));
         };
-        self.shared.desktop(&env)
+        self.shared().desktop(&env)
+    }
+
+    fn desktop_env(&self) -> Option<Known> {
+        let known = self.known();
+        let flagged = known.iter().find(|env| env.is_flagged);
+        // What runs Windows may be an app as well.
+        let named = || known.iter().find(|env| env.is_desktop_simulator());
+        flagged.or_else(named).or_else(|| known.iter().find(|env| env.has_agent())).cloned()
+    }
+
+    /// The environments that have an app to log in to.
+    pub(crate) fn apps(&self) -> Vec<Environment> {
+        let desktop = self.desktop_env().map(|env| env.job_id);
+        let is_app = |env: &Known| {
+            // What has no artifact is a bare machine, without an app.
+            let has_app = env.artifact_id.is_some() && !env.is_desktop() && !env.is_proctor();
+            has_app && Some(&env.job_id) != desktop.as_ref()
+        };
+        let apps = self.known().into_iter().filter(is_app);
+        apps.map(|env| Environment::new(self.shared(), env)).collect()
+    }
+
+    /// Whether there is a desktop, whose browser its apps belong into.
+    pub(crate) fn has_desktop(&self) -> bool {
+        self.known().iter().any(Known::is_desktop)
     }
 
     pub(super) fn known(&self) -> Vec<Known> {
-        self.shared.read(|envs| envs.known.clone())
+        self.shared().read(|envs| envs.known.clone())
     }
 
     pub(super) fn add_known(&self, env: Known) {
-        self.shared.change(|envs| envs.known.push(env));
-    }
-
-    pub(super) fn forget(&self, job: &JobId) {
-        self.shared.change(|envs| envs.known.retain(|env| env.job_id != *job));
+        self.shared().change(|envs| envs.known.push(env));
     }
 
     /// The results of all jobs by their environments' names.
     pub(super) fn by_alias<T>(&self, results: BTreeMap<JobId, T>) -> BTreeMap<String, T> {
-        results.into_iter().map(|(job, result)| (self.shared.alias(&job), result)).collect()
+        self.shared().by_name(results)
     }
 
-    /// The URLs of the environments' apps for a browser, by alias; those that have none are left out.
+    /// The URLs of the environments' apps for a browser, by alias, each with the server's reason where there is none.
+    ///
+    /// ```no_run
+    /// # async fn run(session: plato_sdk::Session) -> plato_sdk::Result<()> {
+    /// for (alias, url) in session.public_urls(None).await? {
+    ///     match url {
+    ///         Ok(url) => println!("{alias}: {}", url.expose()),
+    ///         Err(problem) => println!("{problem}"),
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// When the server says no.
-    pub async fn public_urls(&self, port: Option<u16>) -> Result<BTreeMap<String, SecretUrl>> {
+    /// When the server says no to all of them.
+    pub async fn public_urls(&self, port: Option<u16>) -> Result<BTreeMap<String, Result<SecretUrl>>> {
         self.urls(UrlKind::Public, port).await
     }
 
-    /// The URLs that lead straight to the machines, by alias.
+    /// The URLs that lead straight to the machines, by alias; as [`public_urls`](Self::public_urls).
     ///
     /// # Errors
-    /// When the server says no.
-    pub async fn connect_urls(&self, port: Option<u16>) -> Result<BTreeMap<String, SecretUrl>> {
+    /// When the server says no to all of them.
+    pub async fn connect_urls(&self, port: Option<u16>) -> Result<BTreeMap<String, Result<SecretUrl>>> {
         self.urls(UrlKind::Connect, port).await
     }
 
-    /// The URLs of the MCP servers that apps have of their own, by alias.
+    /// The URLs of the MCP servers that apps have of their own, by alias; as [`public_urls`](Self::public_urls).
     ///
     /// # Errors
-    /// When the server says no.
-    pub async fn mcp_urls(&self) -> Result<BTreeMap<String, SecretUrl>> {
+    /// When the server says no to all of them.
+    pub async fn mcp_urls(&self) -> Result<BTreeMap<String, Result<SecretUrl>>> {
         self.urls(UrlKind::Mcp, None).await
     }
 
-    /// The URLs of the viewers of Windows desktops, by alias.
+    /// The URLs of the viewers of Windows desktops, by alias; as [`public_urls`](Self::public_urls).
     ///
     /// # Errors
-    /// When the server says no.
-    pub async fn rdp_urls(&self) -> Result<BTreeMap<String, SecretUrl>> {
+    /// When the server says no to all of them.
+    pub async fn rdp_urls(&self) -> Result<BTreeMap<String, Result<SecretUrl>>> {
         self.urls(UrlKind::Rdp, None).await
     }
 
-    async fn urls(&self, kind: UrlKind, port: Option<u16>) -> Result<BTreeMap<String, SecretUrl>> {
-        self.shared.usable()?;
+    async fn urls(&self, kind: UrlKind, port: Option<u16>) -> Result<BTreeMap<String, Result<SecretUrl>>> {
+        self.shared().usable()?;
         let urls = self.api().session_urls(self.id(), kind, port).await?;
         let urls = self.by_alias(urls.results).into_iter();
-        Ok(urls.filter_map(|(alias, result)| Some((alias, SecretUrl::new(result.url?)))).collect())
+        Ok(urls.map(|(alias, result)| (alias.clone(), url_of(&alias, kind, result))).collect())
     }
 
     /// The session as the server keeps it, with its mutations.
@@ -343,7 +400,7 @@ impl Session {
             session_id: self.id().to_owned(),
             task_public_id: self.task_public_id(),
             envs: self.known().iter().map(Into::into).collect(),
-            base_url: Some(self.shared.client.settings.base.to_string()),
+            base_url: Some(self.shared().client.settings.base.to_string()),
         }
     }
 
@@ -353,8 +410,8 @@ impl Session {
     /// # Errors
     /// When the session has ended already.
     pub async fn detach(self) -> Result<SavedSession> {
-        self.shared.usable()?;
-        self.lease.detach().await?;
+        self.shared().usable()?;
+        self.held.lease.detach().await?;
         Ok(self.save())
     }
 
@@ -365,7 +422,7 @@ impl Session {
     pub async fn close(&self) -> Result<()> {
         match self.health() {
             SessionHealth::Closed | SessionHealth::Detached => Ok(()),
-            _ => match self.lease.close().await {
+            _ => match self.held.lease.close().await {
                 // All sessions were closed in the meantime.
                 Err(Error::Closed) => Ok(()),
                 closed => closed,
@@ -378,6 +435,21 @@ impl Session {
         let closed = tokio::time::timeout(GIVE_UP, self.close()).await;
         if !matches!(closed, Ok(Ok(()))) {
             tracing::warn!(session = self.id(), "a session that failed to start is not closed yet");
+        }
+    }
+}
+
+/// The URL that a server gave for an environment, or why it did not.
+pub(super) fn url_of(alias: &str, kind: UrlKind, result: UrlResult) -> Result<SecretUrl> {
+    let UrlResult { success, url, error } = result;
+    match url {
+        Some(url) if success != Some(false) && error.is_none() => Ok(SecretUrl::new(url)),
+        _ => {
+            let reason = error.map_or_else(|| "no reason was given".to_owned(), |error| redact(&error));
+            Err(Error::NoEnvironment(format!(
+                "the environment `{alias}` has no {} URL: {reason}",
+                kind.word()
+            )))
         }
     }
 }

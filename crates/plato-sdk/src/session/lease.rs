@@ -151,7 +151,7 @@ impl Tended {
                 ),
             }),
             // What has ended is closed.
-            Err(Error::Api(error)) if matches!(error.status(), 404 | 410) => Ok(()),
+            Err(Error::Api(error)) if error.is_gone() => Ok(()),
             other => other.map(drop),
         };
         if closed.is_ok() {
@@ -184,9 +184,7 @@ async fn beat(
                 health.send_replace(SessionHealth::Alive);
                 continue;
             }
-            Err(Error::Api(error)) if matches!(error.status(), 404 | 410) => {
-                Err(format!("status {}", error.status()))
-            }
+            Err(Error::Api(error)) if error.is_gone() => Err(format!("status {}", error.status())),
             Err(error) => Ok(error.to_string()),
         };
         match problem {

@@ -9,10 +9,12 @@ mod handle;
 mod health;
 mod keeper;
 mod lease;
+mod names;
 mod ready;
 mod request;
 mod saved;
 mod scoring;
+mod setup;
 
 pub use self::environment::Environment;
 pub(crate) use self::environment::Known;

@@ -145,5 +145,5 @@ fn failures<'a>(
 
 fn name(known: &[EnvInfo], job: &JobId) -> String {
     let env = known.iter().find(|env| env.job_id.as_ref() == Some(job));
-    env.map_or_else(|| format!("{job:?}"), |env| env.alias.clone())
+    env.map_or_else(|| job.label(), |env| env.alias.clone())
 }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::future::Future;
 use std::time::Duration;
 
 use super::lease::Lease;
+use super::setup::Setup;
 use super::{Progress, Session};
+use crate::browser::LoginOptions;
 use crate::client::Plato;
 use crate::error::{EnvFailure, Error, Result};
 use crate::types::{CreateSession, Env};
@@ -23,10 +26,9 @@ pub struct SessionRequest {
     lifetime: Duration,
     ready_timeout: Option<Duration>,
     heartbeat_timeout: Option<Duration>,
-    network: Option<bool>,
     agent_artifact: Option<String>,
     shutdown_callback: Option<(String, Option<String>)>,
-    progress: Box<dyn Fn(&Progress) + Send + Sync>,
+    setup: Setup,
 }
 
 impl SessionRequest {
@@ -39,10 +41,9 @@ impl SessionRequest {
             lifetime: LIFETIME,
             ready_timeout: None,
             heartbeat_timeout: None,
-            network: None,
             agent_artifact: None,
             shutdown_callback: None,
-            progress: Box::new(|_| {}),
+            setup: Setup::default(),
         }
     }
 
@@ -68,6 +69,7 @@ impl SessionRequest {
     /// is ready, so that what is scored begins there.
     pub fn testcase(mut self, testcase_id: impl Into<String>) -> Self {
         self.testcase = Some(testcase_id.into());
+        self.setup.of_testcase = true;
         self
     }
 
@@ -93,7 +95,7 @@ impl SessionRequest {
     /// Whether the machines reach each other as `{alias}.plato.internal`; on Plato's own production API they do
     /// unless said otherwise, elsewhere they do not.
     pub fn network(mut self, connect: bool) -> Self {
-        self.network = Some(connect);
+        self.setup.network = Some(connect);
         self
     }
 
@@ -109,30 +111,68 @@ impl SessionRequest {
         self
     }
 
-    /// Is told how far the machines are, after every look.
+    /// Is told how far the machines are, after every look, also of
+    /// [`wait_until_ready`](Session::wait_until_ready).
     pub fn on_progress(mut self, tell: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
-        self.progress = Box::new(tell);
+        self.setup.progress = Some(Box::new(tell));
         self
     }
 
-    /// Creates the session and waits until it can be used. When that fails, or this future is dropped, the
-    /// session is closed.
+    /// Logs in to the session's apps in the desktop's browser when the machines are up, as [`Session::login`] does:
+    /// whoever gets the session finds its apps open. The session is reset before, of whatever it is made, so that the
+    /// record of changes holds those of the login.
+    ///
+    /// ```no_run
+    /// # async fn run(plato: plato_sdk::Plato) -> plato_sdk::Result<()> {
+    /// use plato_sdk::LoginOptions;
+    ///
+    /// let session = plato.session().testcase("tc_abc123").login(LoginOptions::default()).start().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn login(mut self, options: LoginOptions) -> Self {
+        self.setup.login = Some(options);
+        self
+    }
+
+    /// Does this with the session before it is handed over, after the login if there is one. Several are done in
+    /// their order. When one fails, the session fails to start; errors that are not of this crate become one by
+    /// [`Error::other`].
+    ///
+    /// ```no_run
+    /// # async fn run(plato: plato_sdk::Plato) -> plato_sdk::Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let request = plato.session().testcase("tc_abc123").prepare(|session| async move {
+    ///     let seeded = session.environment("crm")?.execute("seed-orders", Duration::from_secs(30)).await?;
+    ///     if seeded.success { Ok(()) } else { Err(plato_sdk::Error::other(seeded.stderr)) }
+    /// });
+    /// let session = request.start().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn prepare<F, Fut>(mut self, step: F) -> Self
+    where
+        F: Fn(Session) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.setup.prepare.push(Box::new(move |session| Box::pin(step(session))));
+        self
+    }
+
+    /// Creates the session and waits until it can be used. Then a testcase's session is reset, the machines are
+    /// connected, apps are [logged in to](Self::login) and what was to be [prepared](Self::prepare) is, in that order.
+    /// When any of it fails, or this future is dropped, the session is closed.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] when it is not made of exactly one of environments, artifacts and a testcase, and
     /// otherwise whatever went wrong.
     pub async fn start(self) -> Result<Session> {
-        let (network, testcase) = (self.network, self.testcase.is_some());
         let budget = self.ready_timeout.unwrap_or(self.lifetime);
-        let (session, progress) = self.make().await?;
+        let session = self.make().await?;
         let ready = async {
-            session.wait(budget, &*progress).await?;
+            session.wait(budget).await?;
             session.look_up_simulators().await;
             session.probe_desktop().await;
-            if testcase {
-                session.reset().await?;
-            }
-            session.join_network(network).await
+            session.set_up().await
         };
         match ready.await {
             Ok(()) => Ok(session),
@@ -148,10 +188,10 @@ impl SessionRequest {
     /// # Errors
     /// Those of [`start`](Self::start), except for what comes after the creation.
     pub async fn create(self) -> Result<Session> {
-        self.make().await.map(|(session, _)| session)
+        self.make().await
     }
 
-    async fn make(self) -> Result<(Session, Box<dyn Fn(&Progress) + Send + Sync>)> {
+    async fn make(self) -> Result<Session> {
         let request = self.request()?;
         let (created, lease) = Lease::open(&self.plato.inner, request).await?;
         let failed: Vec<_> = created
@@ -160,12 +200,12 @@ impl SessionRequest {
             .filter(|env| env.success == Some(false))
             .map(|env| EnvFailure::new(&*env.alias, env.error.as_deref().unwrap_or("no reason was given")))
             .collect();
-        let session = Session::new(&self.plato, lease, created, self.network);
+        let session = Session::new(&self.plato, lease, created, self.setup);
         if failed.is_empty() {
-            return Ok((session, self.progress));
+            return Ok(session);
         }
         session.give_up().await;
-        Err(Error::EnvsFailed(failed))
+        Err(Error::EnvironmentsFailed { action: "created", environments: failed })
     }
 
     /// The request for it, if it makes sense.
@@ -235,6 +275,7 @@ impl fmt::Debug for SessionRequest {
             .field("envs", &self.envs)
             .field("artifacts", &self.artifacts)
             .field("testcase", &self.testcase)
+            .field("setup", &self.setup)
             .finish_non_exhaustive()
     }
 }

@@ -70,7 +70,7 @@ impl From<&Known> for SavedEnvironment {
             simulator: known.simulator,
             provider: known.provider,
             mesh_ip: known.mesh_ip,
-            is_desktop: known.is_desktop,
+            is_desktop: known.is_flagged,
         }
     }
 }

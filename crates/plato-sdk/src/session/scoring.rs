@@ -6,34 +6,57 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Session;
-use crate::error::{Error, Result};
-use crate::types::{Evaluation, Outcome, ResetRequest, State};
+use crate::error::{EnvFailure, Error, Result};
+use crate::types::{Evaluation, Outcome, Outcomes, ResetRequest, State};
 
 /// How long setting a clock may take.
 pub(super) const DATE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Session {
-    /// Puts the data of all environments back, and begins to note what is changed. What it came to, by alias: an
-    /// environment that could not be reset is no error here.
+    /// Puts the data of all environments back, and begins to note what is changed.
     ///
     /// # Errors
-    /// When the server says no.
-    pub async fn reset(&self) -> Result<BTreeMap<String, Outcome>> {
+    /// [`Error::EnvironmentsFailed`] with the environments that could not be reset: scores of them would mean
+    /// nothing. [`reset_each`](Self::reset_each) tells of all.
+    pub async fn reset(&self) -> Result<()> {
         self.reset_for(None, None).await
     }
 
     /// The same for a task, by its number, and for a model, whose record the session is added to.
     ///
     /// # Errors
+    /// As [`reset`](Self::reset).
+    pub async fn reset_for(&self, task_id: Option<i64>, model: Option<&str>) -> Result<()> {
+        let reset = self.ask_reset(task_id, model).await?;
+        let (success, message) = (reset.success, reset.message);
+        let problem = |message: Option<String>| message.unwrap_or_else(|| "no reason was given".to_owned());
+        let mut environments: Vec<_> = self
+            .by_alias(reset.results)
+            .into_iter()
+            .filter(|(_, outcome)| !outcome.success)
+            .map(|(alias, outcome)| EnvFailure::new(alias, &problem(outcome.message)))
+            .collect();
+        if environments.is_empty() && success == Some(false) {
+            environments.push(EnvFailure::new("the session", &problem(message)));
+        }
+        if environments.is_empty() {
+            return Ok(());
+        }
+        Err(Error::EnvironmentsFailed { action: "reset", environments })
+    }
+
+    /// The same, and what it came to by alias: an environment that could not be reset is no error here.
+    ///
+    /// # Errors
     /// When the server says no.
-    pub async fn reset_for(
-        &self,
-        task_id: Option<i64>,
-        model: Option<&str>,
-    ) -> Result<BTreeMap<String, Outcome>> {
+    pub async fn reset_each(&self) -> Result<BTreeMap<String, Outcome>> {
+        Ok(self.by_alias(self.ask_reset(None, None).await?.results))
+    }
+
+    async fn ask_reset(&self, task_id: Option<i64>, model: Option<&str>) -> Result<Outcomes> {
         self.shared().usable()?;
         let request = ResetRequest { task_id, source: "SDK", model: model.map(str::to_owned) };
-        Ok(self.by_alias(self.api().reset_session(self.id(), &request).await?.results))
+        self.api().reset_session(self.id(), &request).await
     }
 
     /// The state of all environments, by alias, with what was changed since the last reset. Machines write what they

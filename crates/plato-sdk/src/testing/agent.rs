@@ -58,7 +58,7 @@ async fn computer(shared: &Shared, asked: &Asked, job: &str) -> Reply {
         // Saving is what changes the data of a desktop.
         if let Ok(Done { saved: Some(text), .. }) = &done {
             let row = json!({"text": text});
-            job.mutations.push(json!({"table": "notes", "operation": "INSERT", "row": row}));
+            job.note(json!({"table": "notes", "operation": "INSERT", "row": row}));
         }
         Some(done)
     });

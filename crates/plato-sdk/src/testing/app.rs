@@ -19,6 +19,11 @@ pub(super) fn answer(shared: &Shared, asked: &Asked, job: &str, path: &[&str]) -
     match (asked.method.as_str(), path) {
         ("GET", [] | ["login"]) => page(&simulator, &login("")),
         ("POST", ["login"]) if field("user") == Some(USER) && field("password") == Some(PASSWORD) => {
+            shared.with(|world| {
+                if let Some(job) = world.running(job) {
+                    job.note(json!({"table": "logins", "operation": "INSERT", "row": {"user": USER}}));
+                }
+            });
             let mut reply = Reply::status(303);
             reply.headers.push(("location".to_owned(), format!("/_app/{job}/home")));
             reply
@@ -29,7 +34,7 @@ pub(super) fn answer(shared: &Shared, asked: &Asked, job: &str, path: &[&str]) -
             let row = json!({"name": field("name")});
             shared.with(|world| {
                 if let Some(job) = world.running(job) {
-                    job.mutations.push(json!({"table": "leads", "operation": "INSERT", "row": row}));
+                    job.note(json!({"table": "leads", "operation": "INSERT", "row": row}));
                 }
             });
             page(&simulator, "<p id='saved'>Saved</p>")

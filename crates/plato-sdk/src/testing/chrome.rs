@@ -18,9 +18,11 @@ use super::reply::Reply;
 /// The most of a handshake's answer that is read.
 const MAX_HEAD: usize = 16 << 10;
 
+const NO_BROWSER: &str = "this double has no browser that answers: give it one by `FakePlatoBuilder::chrome`";
+
 /// `/json/version` and its like, with addresses that lead back here.
 pub(super) async fn answer(shared: &Shared, job: &str, path: &[&str]) -> Reply {
-    let Some((address, base)) = browser(shared, job) else { return Reply::detail(502, "no browser") };
+    let Some((address, base)) = browser(shared, job) else { return Reply::detail(502, NO_BROWSER) };
     let asked = async {
         let mut stream = TcpStream::connect(address).await?;
         let path = path.join("/");
@@ -60,7 +62,7 @@ pub(super) async fn upgrade(shared: &Shared, mut request: Request) -> Response<B
     let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
     let ["_desktop", job, rest @ ..] = &parts[..] else { return refuse("no such WebSocket") };
     let devtools = rest.strip_prefix(&["9224"]).unwrap_or(rest).join("/");
-    let Some((address, _)) = browser(shared, job) else { return refuse("no browser") };
+    let Some((address, _)) = browser(shared, job) else { return refuse(NO_BROWSER) };
     let upgraded = hyper::upgrade::on(&mut request);
     let mut head = format!("GET /{devtools} HTTP/1.1\r\nhost: {address}\r\n");
     for (name, value) in request.headers().iter().filter(|(name, _)| **name != HOST && *name != "origin") {
@@ -101,7 +103,9 @@ async fn relay(upgraded: OnUpgrade, mut stream: TcpStream) {
 
 fn browser(shared: &Shared, job: &str) -> Option<(SocketAddr, String)> {
     shared.with(|world| {
-        world.running(job)?;
+        if !world.running(job)?.machine.processes.chrome_answers() {
+            return None;
+        }
         Some((world.chrome.as_ref()?.parse().ok()?, world.base.clone()))
     })
 }

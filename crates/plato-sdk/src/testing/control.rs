@@ -74,16 +74,16 @@ fn with_session(world: &mut World, asked: &Asked, id: &str, path: &[&str]) -> Re
         _ if ended => gone(),
         ("GET", ["wait_for_ready"]) => ready(world, id, &jobs, testcase.as_deref()),
         ("POST", ["connect_network"]) => {
+            make::introduce(world, &jobs);
             let results: Map<_, _> = jobs.into_iter().map(|job| (job, json!(true))).collect();
             let subnet = "10.0.0.0/24";
             Reply::json(&json!({"success": true, "session_id": id, "subnet": subnet, "results": results}))
         }
         ("POST", ["reset"]) => {
-            let results = each(world, &jobs, |job| {
-                job.mutations.clear();
-                json!({"success": true, "message": "reset"})
-            });
-            Reply::json(&json!({"success": true, "session_id": id, "results": results}))
+            session.was_reset = true;
+            let results: Map<_, _> = jobs.iter().map(|job| (job.clone(), world.reset(job))).collect();
+            let success = results.values().all(|outcome| outcome["success"] == true);
+            Reply::json(&json!({"success": success, "session_id": id, "results": results}))
         }
         ("GET", ["state"]) => {
             let results = each(world, &jobs, |job| jobs::state(job, None));

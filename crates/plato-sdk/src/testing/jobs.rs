@@ -32,8 +32,8 @@ pub(super) fn answer(world: &mut World, asked: &Asked, id: &str, path: &[&str]) 
             "status": "running", "provider": job.provider(), "mesh_ip": "10.0.0.9", "vcpu_count": 1}))
         }
         ("POST", ["reset"]) => {
-            job.mutations.clear();
-            Reply::json(&json!({"success": true, "message": "reset"}))
+            let outcome = world.reset(id);
+            Reply::json(&outcome)
         }
         ("GET", ["state"]) => Reply::json(&state(job, asked.query("since"))),
         ("POST", ["set_date" | "setup_sandbox"]) => Reply::json(&json!({"success": true, "stdout": ""})),
@@ -59,7 +59,8 @@ pub(super) fn answer(world: &mut World, asked: &Asked, id: &str, path: &[&str]) 
 }
 
 /// The state of one environment, or what came after a cursor.
-pub(super) fn state(job: &Job, since: Option<&str>) -> Value {
+pub(super) fn state(job: &mut Job, since: Option<&str>) -> Value {
+    job.flush();
     let from = since.and_then(|cursor| cursor.parse().ok()).unwrap_or(0).min(job.mutations.len());
     let mutations = &job.mutations[from..];
     let cursor = job.mutations.len().to_string();
@@ -90,7 +91,7 @@ pub(super) async fn execute(shared: &Shared, asked: &Asked, id: &str) -> Option<
     let timeout = seconds(&asked.body, "timeout", Duration::from_secs(30));
     let ran = shared.with(|world| {
         let machine = &mut world.running(id)?.machine;
-        Some(Shell::new().run(&mut machine.files, machine.has_chrome, &command, timeout))
+        Some(Shell::new().run(&mut machine.files, &mut machine.processes, &command, timeout))
     })?;
     tokio::time::sleep(ran.took).await;
     Some(json!({"success": ran.exit == 0 && !ran.timed_out, "stdout": ran.stdout, "stderr": ran.stderr,

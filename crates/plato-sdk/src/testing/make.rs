@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::control::seconds;
 use super::machine::Machine;
 use super::reply::Reply;
-use super::world::{Boot, Job, Session, World};
+use super::world::{Boot, Job, Made, Session, World};
 
 pub(super) fn session(world: &mut World, body: &Value) -> Reply {
     if body["source"].as_str() != Some("SDK") || body["timeout"].as_u64().is_none_or(|time| time == 0) {
@@ -30,7 +30,15 @@ pub(super) fn session(world: &mut World, body: &Value) -> Reply {
     let id = format!("sess-{:04}", world.sessions.len() + 1);
     let heartbeat_timeout = seconds(body, "heartbeat_timeout", world.heartbeat_timeout);
     let now = Instant::now();
-    let session = Session { jobs: Vec::new(), testcase, end: None, heartbeat_timeout, heard: now, beats: 0 };
+    let session = Session {
+        jobs: Vec::new(),
+        testcase,
+        end: None,
+        heartbeat_timeout,
+        heard: now,
+        beats: 0,
+        was_reset: false,
+    };
     world.sessions.insert(id.clone(), session);
     let mut made = Vec::new();
     for env in envs {
@@ -59,28 +67,23 @@ fn job(world: &mut World, session: &str, env: &Value) -> Result<Value, Reply> {
         _ => return Err(missing("envs")),
     };
     // What a simulator is made of is an artifact too.
-    let artifact = match env["type"].as_str() {
-        Some("simulator") => Some(format!("art-{simulator}")),
-        _ => artifact,
-    };
+    let by_name = env["type"] == "simulator";
+    let artifact = if by_name { world.example(&simulator) } else { artifact };
     let alias = text("alias").unwrap_or_else(|| simulator.clone());
     let boot = world.boots.get(&simulator).cloned().unwrap_or(Boot::AtOnce);
-    if let Boot::Refused(error) = &boot {
+    let refused = match &boot {
+        Boot::Refused(error) => Some(error.clone()),
+        _ if by_name && artifact.is_none() => Some(format!("{simulator} has no example artifact")),
+        _ => None,
+    };
+    if let Some(error) = refused {
         return Ok(json!({"alias": alias, "job_id": null, "success": false, "error": error}));
     }
     let number = world.jobs.len() + 1;
     // Shaped like an id, and never twice.
     let id = format!("{:08x}-0000-4000-8000-{number:012x}", fastrand::u32(..));
-    let job = Job {
-        session: session.to_owned(),
-        alias: alias.clone(),
-        simulator: simulator.clone(),
-        artifact: artifact.clone(),
-        boot,
-        is_closed: false,
-        machine: Machine::new(world.screen, world.chrome.is_some()),
-        mutations: Vec::new(),
-    };
+    let made = Made { alias: alias.clone(), simulator: simulator.clone(), artifact: artifact.clone() };
+    let job = Job::new(session, made, boot, Machine::new(world.screen, world.processes.clone()));
     let info = json!({"alias": alias, "job_id": id, "artifact_id": artifact, "simulator": simulator,
         "is_desktop": job.is_desktop(), "success": true});
     world.jobs.insert(id.clone(), job);
@@ -88,6 +91,24 @@ fn job(world: &mut World, session: &str, env: &Value) -> Result<Value, Reply> {
         session.jobs.push(id);
     }
     Ok(info)
+}
+
+/// Tells the machines of a session each other's names.
+pub(super) fn introduce(world: &mut World, jobs: &[String]) {
+    let lines: Vec<_> = jobs
+        .iter()
+        .enumerate()
+        .filter_map(|(index, id)| {
+            Some(format!("10.0.0.{} {}.plato.internal\n", index + 2, world.jobs.get(id)?.alias))
+        })
+        .collect();
+    for id in jobs {
+        if let Some(job) = world.jobs.get_mut(id) {
+            // The files are in memory, where everything can be made.
+            let _ = job.machine.files.make_folder("/etc");
+            let _ = job.machine.files.write("/etc/hosts", lines.concat().into_bytes());
+        }
+    }
 }
 
 /// An artifact is named after its simulator, as `art-ubuntu-vm`, unless it is a snapshot.

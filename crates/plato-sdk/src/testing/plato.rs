@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::machine::Machine;
+use super::machine::processes::{Chrome, Processes};
 use super::server;
 use super::world::{Boot, SessionEnd, World};
 use super::{FakeTestcase, Fault, RecordedRequest};
@@ -79,6 +80,7 @@ pub struct FakePlatoBuilder {
     heartbeat_timeout: Duration,
     testcases: Vec<FakeTestcase>,
     chrome: Option<String>,
+    chrome_hangs: bool,
 }
 
 impl Default for FakePlatoBuilder {
@@ -90,6 +92,7 @@ impl Default for FakePlatoBuilder {
             heartbeat_timeout: Duration::from_secs(300),
             testcases: Vec::new(),
             chrome: None,
+            chrome_hangs: false,
         }
     }
 }
@@ -132,11 +135,22 @@ impl FakePlatoBuilder {
         self
     }
 
+    /// The Chrome of all desktops is there and does not answer, as after a machine woke from a snapshot, until it is
+    /// ended and started anew.
+    pub fn chrome_hangs(mut self) -> Self {
+        self.chrome_hangs = true;
+        self
+    }
+
     /// Starts it.
     ///
     /// # Panics
     /// When it cannot listen, or no thread can be started: a test cannot go on without it.
     pub fn start(self) -> FakePlato {
+        let chrome = match (self.chrome_hangs, &self.chrome) {
+            (true, _) => Chrome::Hanging,
+            (false, _) => Chrome::Up,
+        };
         let world = World {
             base: String::new(),
             key: self.key,
@@ -150,7 +164,10 @@ impl FakePlatoBuilder {
             flows: BTreeMap::default(),
             testcases: self.testcases,
             snapshots: Vec::new(),
+            examples: BTreeMap::default(),
+            stuck: BTreeMap::default(),
             chrome: self.chrome,
+            processes: Processes::with(chrome),
         };
         let shared = Arc::new(Shared { world: Mutex::new(world), open: watch::channel(0).0 });
         let stop = CancellationToken::new();
@@ -220,6 +237,17 @@ impl FakePlato {
         self.shared.with(|world| world.boots.insert(simulator.to_owned(), boot));
     }
 
+    /// The artifact that a simulator's name stands for from now on; `None` leaves it without one. Without an order it
+    /// is `art-` with the simulator's name.
+    pub fn example(&self, simulator: &str, artifact: Option<&str>) {
+        self.shared.with(|world| world.examples.insert(simulator.to_owned(), artifact.map(str::to_owned)));
+    }
+
+    /// Environments of a simulator cannot be reset from now on, for this reason.
+    pub fn fail_resets(&self, simulator: &str, reason: &str) {
+        self.shared.with(|world| world.stuck.insert(simulator.to_owned(), reason.to_owned()));
+    }
+
     /// The flows of a simulator, as the server lists them.
     pub fn flows(&self, simulator: &str, flows: Value) {
         self.shared.with(|world| world.flows.insert(simulator.to_owned(), flows));
@@ -276,11 +304,11 @@ impl FakePlato {
         });
     }
 
-    /// Notes a change of an environment's data.
+    /// Notes a change of an environment's data, if its record has begun with a reset.
     pub fn mutate(&self, job: &JobId, mutation: Value) {
         self.shared.with(|world| {
             if let Some(job) = world.jobs.get_mut(job.as_str()) {
-                job.mutations.push(mutation);
+                job.note(mutation);
             }
         });
     }
@@ -293,6 +321,11 @@ impl FakePlato {
     /// A file of a machine.
     pub fn file(&self, job: &JobId, path: &str) -> Option<Vec<u8>> {
         self.machine(job, |machine| machine.files.read(path).ok().map(<[u8]>::to_vec))?
+    }
+
+    /// The commands that ran on a machine, each with its arguments, also those within longer lines; the first 1 000.
+    pub fn commands(&self, job: &JobId) -> Vec<String> {
+        self.machine(job, |machine| machine.processes.ran().to_vec()).unwrap_or_default()
     }
 
     /// The screen of a desktop as it is now.

@@ -95,6 +95,10 @@ pub(super) fn evaluate(world: &World, session: &str, asked: &Asked) -> Reply {
         return Reply::json(&json!({"success": true, "session_id": session, "correct": null, "score": null,
             "reason": "the session has no testcase"}));
     };
+    if !own.was_reset {
+        return Reply::json(&json!({"success": true, "session_id": session, "correct": null, "score": null,
+            "reason": "the session was not reset: there is no record of changes"}));
+    }
     let mut scores = Vec::new();
     let mut sims = Map::new();
     if !testcase.mutations.is_empty() {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::machine::Machine;
+use super::machine::processes::Processes;
 use super::{FakeTestcase, Fault, RecordedRequest};
 use crate::desktop::Size;
 
@@ -50,7 +51,13 @@ pub(super) struct World {
     pub(super) flows: BTreeMap<String, Value>,
     pub(super) testcases: Vec<FakeTestcase>,
     pub(super) snapshots: Vec<(String, String)>,
+    /// The artifact that a simulator's name stands for, where it is not the usual one.
+    pub(super) examples: BTreeMap<String, Option<String>>,
+    /// The simulators that cannot be reset, and why.
+    pub(super) stuck: BTreeMap<String, String>,
     pub(super) chrome: Option<String>,
+    /// What runs on a machine that has just come up.
+    pub(super) processes: Processes,
 }
 
 pub(super) struct Session {
@@ -61,6 +68,15 @@ pub(super) struct Session {
     pub(super) heartbeat_timeout: Duration,
     pub(super) heard: Instant,
     pub(super) beats: u32,
+    /// Whether there is a record to score.
+    pub(super) was_reset: bool,
+}
+
+/// What an environment is made of.
+pub(super) struct Made {
+    pub(super) alias: String,
+    pub(super) simulator: String,
+    pub(super) artifact: Option<String>,
 }
 
 pub(super) struct Job {
@@ -71,10 +87,49 @@ pub(super) struct Job {
     pub(super) boot: Boot,
     pub(super) is_closed: bool,
     pub(super) machine: Machine,
+    /// Whether changes are noted, which begins with the first reset.
+    pub(super) is_recording: bool,
+    /// What was noted and is not written down yet.
+    pending: Vec<Value>,
     pub(super) mutations: Vec<Value>,
 }
 
 impl Job {
+    pub(super) fn new(session: &str, env: Made, boot: Boot, machine: Machine) -> Self {
+        let Made { alias, simulator, artifact } = env;
+        Self {
+            session: session.to_owned(),
+            alias,
+            simulator,
+            artifact,
+            boot,
+            is_closed: false,
+            machine,
+            is_recording: false,
+            pending: Vec::new(),
+            mutations: Vec::new(),
+        }
+    }
+
+    /// Begins the record.
+    pub(super) fn reset(&mut self) {
+        self.is_recording = true;
+        self.pending.clear();
+        self.mutations.clear();
+    }
+
+    /// Notes a change, if there is a record. It is part of it when the state is asked for.
+    pub(super) fn note(&mut self, mutation: Value) {
+        if self.is_recording {
+            self.pending.push(mutation);
+        }
+    }
+
+    /// Writes down what was noted.
+    pub(super) fn flush(&mut self) {
+        self.mutations.append(&mut self.pending);
+    }
+
     pub(super) fn is_desktop(&self) -> bool {
         matches!(self.simulator.as_str(), "ubuntu-vm" | "windows-vm")
     }
@@ -107,6 +162,26 @@ impl Job {
 }
 
 impl World {
+    /// The artifact that a simulator's name stands for.
+    pub(super) fn example(&self, simulator: &str) -> Option<String> {
+        match self.examples.get(simulator) {
+            Some(example) => example.clone(),
+            None => Some(format!("art-{simulator}")),
+        }
+    }
+
+    /// Puts a job's data back, and says what came of it.
+    pub(super) fn reset(&mut self, job: &str) -> Value {
+        let Some(job) = self.jobs.get_mut(job) else {
+            return json!({"success": false, "message": "no such job"});
+        };
+        if let Some(problem) = self.stuck.get(&job.simulator) {
+            return json!({"success": false, "message": problem});
+        }
+        job.reset();
+        json!({"success": true, "message": "reset"})
+    }
+
     /// A job that is up, of a session that is open.
     pub(super) fn running(&mut self, job: &str) -> Option<&mut Job> {
         let session = &self.jobs.get(job)?.session;

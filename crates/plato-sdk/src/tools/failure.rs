@@ -10,6 +10,7 @@ pub(super) fn refusal(error: Error) -> ToolError {
         Error::InvalidInput(problem) => ToolError::invalid_arguments(problem),
         // A person has to do something about it, and a model cannot.
         Error::Config(error) => ToolError::internal(error),
+        Error::Other(error) => ToolError::internal(error),
         Error::Api(error) if error.status() == 429 => {
             let wait = error.retry_after();
             let refused = ToolError::rate_limited("Plato takes no more requests for now: call again later");

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use platools::{Tool, ToolCall, ToolOutput, ToolResult, ToolSpec};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::answer::{UNTYPED, text};
 use super::failure::refusal;
 use super::options::Settings;
 use super::pool::{Dismissed, Pool};
 use super::seat::Turn;
+use crate::secrets::redact;
 use crate::session::Session;
 use crate::types::Outcome;
 
@@ -54,21 +55,12 @@ pub(super) fn tools(pool: &Arc<Pool>, settings: &Arc<Settings>) -> Vec<Tool> {
     let reset = with_session(
         pool,
         settings,
-        spec("session_reset", "Put the data of all environments back, and begin to note changes.")
-            .destructive(true),
-        |session, _, call| {
-            Box::pin(async move {
-                let Nothing {} = call.arguments.parse()?;
-                let outcomes = session.reset().await.map_err(refusal)?;
-                let outcome = |outcome: Outcome| match outcome {
-                    Outcome { success: true, .. } => json!("done"),
-                    Outcome { message, .. } => json!(format!("failed: {}", message.unwrap_or_default())),
-                };
-                let outcomes: BTreeMap<_, _> =
-                    outcomes.into_iter().map(|(alias, one)| (alias, outcome(one))).collect();
-                ToolOutput::json(&json!({"reset": outcomes}))
-            })
-        },
+        spec(
+            "session_reset",
+            "Put the data of all environments back, begin to note changes, and log in again.",
+        )
+        .destructive(true),
+        |session, settings, call| Box::pin(reset_and_prepare(session, settings, call)),
     );
     let state = with_session(
         pool,
@@ -128,6 +120,29 @@ pub(super) fn tools(pool: &Arc<Pool>, settings: &Arc<Settings>) -> Vec<Tool> {
         })
     };
     vec![start, reset, state, evaluate, close]
+}
+
+/// Puts the data back, and does again what that undoes.
+async fn reset_and_prepare(session: &Session, settings: &Settings, call: &ToolCall) -> ToolResult {
+    let came = Instant::now();
+    let Nothing {} = call.arguments.parse()?;
+    let outcomes = session.reset_each().await.map_err(refusal)?;
+    let outcome = |outcome: Outcome| match outcome {
+        Outcome { success: true, .. } => json!("done"),
+        Outcome { message, .. } => json!(format!("failed: {}", redact(&message.unwrap_or_default()))),
+    };
+    let outcomes: BTreeMap<_, _> = outcomes.into_iter().map(|(alias, one)| (alias, outcome(one))).collect();
+    if !session.is_prepared() {
+        return ToolOutput::json(&json!({"reset": outcomes}));
+    }
+    // Apps have forgotten who was logged in.
+    let left = settings.longest.saturating_sub(came.elapsed());
+    let prepared = match timeout(left, session.prepare_again()).await {
+        Ok(Ok(())) => "done".to_owned(),
+        Ok(Err(error)) => format!("failed: {}", refusal(error).message()),
+        Err(_) => "not finished in the time of a call: close the session and start another one".to_owned(),
+    };
+    ToolOutput::json(&json!({"reset": outcomes, "prepared": prepared}))
 }
 
 /// A tool for the session that the conversation has.

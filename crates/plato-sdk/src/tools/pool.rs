@@ -276,7 +276,10 @@ async fn start(pool: Weak<Pool>, seat: Seat, number: u64, sender: watch::Sender<
     };
     let state = match started.await {
         Ok(station) => State::Ready(station),
-        Err(error) => State::Failed(refusal(error).message().to_owned()),
+        Err(error) => {
+            tracing::warn!(%error, "a desktop could not be started");
+            State::Failed(refusal(error).message().to_owned())
+        }
     };
     let Some(pool) = pool.upgrade() else { return };
     // Under the lock, so that nobody sends it away in between. Whom nobody wants any more is closed by being dropped.

@@ -21,7 +21,9 @@ pub use self::create::EnvInfo;
 pub(crate) use self::create::{AddJob, AddedJob, CreateSession, Created};
 pub use self::env::{Compute, Env, Provider, Resources};
 pub use self::evaluation::{Evaluation, ScoringType, SimResult};
-pub(crate) use self::outcome::{Closed, JobList, Outcomes, Removed, ResetRequest, Results, UrlResult, Urls};
+pub(crate) use self::outcome::{
+    Closed, JobList, Network, Outcomes, Removed, ResetRequest, Results, UrlResult, Urls,
+};
 pub use self::outcome::{
     CommandOutput, DateOutput, Heartbeat, JobHeartbeat, JobInfo, JobSummary, KeyAdded, Outcome, RoutingInfo,
     SessionDetails,

@@ -33,8 +33,23 @@ pub(crate) struct ResetRequest {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Outcomes {
+    #[serde(default)]
+    pub(crate) success: Option<bool>,
+    #[serde(default)]
+    pub(crate) message: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) results: BTreeMap<JobId, Outcome>,
+}
+
+/// What connecting the machines of a session came to.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Network {
+    #[serde(default)]
+    pub(crate) success: Option<bool>,
+    #[serde(default, alias = "error")]
+    pub(crate) message: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) results: BTreeMap<JobId, bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,6 +125,8 @@ pub struct KeyAdded {
 /// Not `Debug`: URLs open machines.
 #[derive(Clone, Deserialize)]
 pub(crate) struct UrlResult {
+    #[serde(default)]
+    pub(crate) success: Option<bool>,
     #[serde(default)]
     pub(crate) url: Option<String>,
     #[serde(default)]

@@ -80,7 +80,7 @@ async fn environments_that_cannot_be_created_are_named_and_the_session_is_closed
 
     let session = fake.client().session().env(desktop_env()).start().await.unwrap();
     let error = session.add_env(AddEnv::new(Env::simulator("broken").alias("b"))).await.unwrap_err();
-    assert!(matches!(error, Error::EnvsFailed(_)), "{error}");
+    assert!(matches!(error, Error::EnvironmentsFailed { action: "created", .. }), "{error}");
     let error = session.add_env(AddEnv::new(desktop_env())).await.unwrap_err();
     assert!(error.to_string().contains("another alias"), "{error}");
 }

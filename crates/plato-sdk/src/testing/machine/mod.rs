@@ -5,6 +5,7 @@ mod edit;
 pub(super) mod files;
 mod font;
 mod notepad;
+pub(super) mod processes;
 mod screen;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub(super) use self::act::Done;
 use self::files::Files;
 use self::notepad::Notepad;
+use self::processes::Processes;
 use self::screen::Frame;
 use super::shell::{Ran, Shell};
 use crate::desktop::{Point, Size};
@@ -22,7 +24,7 @@ const NOTES: &str = "/home/user/notes.txt";
 /// All of one machine.
 pub(super) struct Machine {
     pub(super) size: Size,
-    pub(super) has_chrome: bool,
+    pub(super) processes: Processes,
     pub(super) files: Files,
     pub(super) notepad: Notepad,
     pointer: Point,
@@ -33,11 +35,13 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(size: Size, has_chrome: bool) -> Self {
+    pub(super) fn new(size: Size, processes: Processes) -> Self {
+        let mut files = Files::new();
+        processes.leave_files(&mut files);
         Self {
             size,
-            has_chrome,
-            files: Files::new(),
+            processes,
+            files,
             notepad: Notepad::default(),
             pointer: Point::new(size.width / 2, size.height / 2),
             is_pressed: false,
@@ -52,7 +56,7 @@ impl Machine {
     }
 
     pub(super) fn bash(&mut self, command: &str, timeout: Duration) -> Ran {
-        self.shell.run(&mut self.files, self.has_chrome, command, timeout)
+        self.shell.run(&mut self.files, &mut self.processes, command, timeout)
     }
 
     /// What is to be drawn; drawing it needs the machine no more.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::programs;
 use super::run::Running;
 use crate::testing::machine::files::Files;
 
@@ -15,7 +16,7 @@ pub(super) struct Io<'a> {
 }
 
 impl Io<'_> {
-    fn say(&mut self, text: &str) {
+    pub(super) fn say(&mut self, text: &str) {
         self.output.extend_from_slice(text.as_bytes());
     }
 }
@@ -28,6 +29,7 @@ pub(super) fn run(running: &mut Running<'_>, name: &str, arguments: &[String], i
         .partition(|argument| argument.len() > 1 && argument.starts_with('-'));
     let has = |flag: char| flags.iter().any(|own| !own.starts_with("--") && own.contains(flag));
     let path = |running: &Running<'_>, name: &str| Files::absolute(&running.shell.folder, name);
+    running.processes.note(name, arguments);
     match name {
         "true" | ":" => 0,
         "false" => 1,
@@ -93,6 +95,11 @@ pub(super) fn run(running: &mut Running<'_>, name: &str, arguments: &[String], i
             }
         },
         "curl" => curl(running, &operands, io),
+        "break" => {
+            running.broken_out = true;
+            0
+        }
+        _ if programs::is_known(name) => programs::run(running, name, arguments, io),
         _ => {
             running.complain(&format!("bash: {name}: command not found\n"));
             127
@@ -195,7 +202,7 @@ fn curl(running: &mut Running<'_>, operands: &[&str], io: &mut Io<'_>) -> i32 {
     };
     let host = url.split("://").nth(1).and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default();
     match host {
-        "localhost" | "127.0.0.1" if running.has_chrome && url.contains("/json") => {
+        "localhost" | "127.0.0.1" if running.processes.chrome_answers() && url.contains("/json") => {
             io.say("{\"Browser\": \"Chrome\", \"Protocol-Version\": \"1.3\"}\n");
             0
         }

@@ -3,6 +3,7 @@
 
 mod commands;
 mod parse;
+mod programs;
 mod run;
 mod words;
 
@@ -39,13 +40,14 @@ impl Shell {
 #[cfg(test)]
 mod tests {
     use super::super::machine::files::Files;
+    use super::super::machine::processes::Processes;
     use super::*;
 
     fn run(lines: &[&str]) -> (String, String, i32) {
         let (mut shell, mut files) = (Shell::new(), Files::new());
         let mut last = Ran::default();
         for line in lines {
-            last = shell.run(&mut files, false, line, Duration::from_secs(5));
+            last = shell.run(&mut files, &mut Processes::default(), line, Duration::from_secs(5));
         }
         (last.stdout, last.stderr, last.exit)
     }
@@ -105,16 +107,41 @@ mod tests {
     }
 
     #[test]
+    fn loops_go_through_their_words_until_they_are_broken_out_of() {
+        assert_eq!(says("for n in $(seq 1 3) x; do echo $n; done; echo end"), "1\n2\n3\nx\nend\n");
+        assert_eq!(says("for n in 1 2 3; do echo $n; false || break; done"), "1\n");
+        assert_eq!(
+            says("for _ in $(seq 50); do pgrep -x chrome >/dev/null || break; sleep 1; done; echo out"),
+            "out\n"
+        );
+        assert_eq!(run(&["for n 1 2; do echo; done"]).2, 2);
+    }
+
+    #[test]
+    fn what_is_ended_by_its_command_line_may_be_the_shell_that_ends_it() {
+        let line = "echo before; pkill -f remote-debugging-port; echo after";
+        assert_eq!(run(&[line]), ("before\n".to_owned(), String::new(), 143));
+        // By name it is not, and a pattern that does not match itself is not found in the line.
+        assert_eq!(says("pkill -9 -x 'chrome|chromium'; echo after"), "after\n");
+        assert_eq!(says("pkill -f '[r]emote-debugging-port'; echo after"), "after\n");
+    }
+
+    #[test]
     fn a_line_that_takes_too_long_is_ended() {
         let ran = Shell::new().run(
             &mut Files::new(),
-            false,
+            &mut Processes::default(),
             "echo a; sleep 3; echo b; sleep 3; echo c",
             Duration::from_secs(5),
         );
         assert_eq!((ran.stdout.as_str(), ran.timed_out, ran.exit), ("a\nb\n", true, 124));
         assert_eq!(ran.took, Duration::from_secs(5));
-        let ran = Shell::new().run(&mut Files::new(), false, &"$(".repeat(500), Duration::from_secs(5));
+        let ran = Shell::new().run(
+            &mut Files::new(),
+            &mut Processes::default(),
+            &"$(".repeat(500),
+            Duration::from_secs(5),
+        );
         assert_eq!(ran.exit, 2);
     }
 }

@@ -40,6 +40,24 @@ pub(super) struct Command {
     pub(super) redirects: Vec<Redirect>,
     /// A list in parentheses or braces in the place of words; whether it has a shell of its own.
     pub(super) group: Option<(Vec<Step>, bool)>,
+    /// A loop in the place of words.
+    pub(super) each: Option<Loop>,
+}
+
+/// `for NAME in WORDS; do STEPS; done`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Loop {
+    pub(super) name: String,
+    pub(super) words: Vec<Word>,
+    pub(super) steps: Vec<Step>,
+}
+
+/// What ends a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    End,
+    Closing(char),
+    Done,
 }
 
 /// When a pipeline runs, by what came before.
@@ -60,7 +78,7 @@ pub(super) struct Step {
 /// The steps of a line.
 pub(super) fn parse(line: &str) -> Result<Vec<Step>, String> {
     let mut parser = Parser { rest: line.chars().collect(), at: 0 };
-    let steps = parser.list(None)?;
+    let steps = parser.list(Until::End)?;
     Ok(steps)
 }
 
@@ -98,7 +116,18 @@ impl Parser {
         }
     }
 
-    fn list(&mut self, until: Option<char>) -> Result<Vec<Step>, String> {
+    /// Eats a word of the shell's own, such as `do`.
+    fn keyword(&mut self, word: &str) -> bool {
+        let start = self.at;
+        let is_whole =
+            self.eat(word) && !self.peek().is_some_and(|next| next.is_alphanumeric() || next == '_');
+        if !is_whole {
+            self.at = start;
+        }
+        is_whole
+    }
+
+    fn list(&mut self, until: Until) -> Result<Vec<Step>, String> {
         let mut steps = Vec::new();
         let mut when = When::Always;
         loop {
@@ -107,14 +136,15 @@ impl Parser {
                 self.at += 1;
                 self.spaces();
             }
-            match self.peek() {
-                None if until.is_none() && when == When::Always => return Ok(steps),
-                end if end.is_some() && end == until && when == When::Always => {
+            match (self.peek(), until) {
+                (None, Until::End) if when == When::Always => return Ok(steps),
+                (Some(end), Until::Closing(closing)) if end == closing && when == When::Always => {
                     self.at += 1;
                     return Ok(steps);
                 }
-                None => return Err("syntax error: unexpected end of file".to_owned()),
-                Some(_) => {}
+                (Some(_), Until::Done) if when == When::Always && self.keyword("done") => return Ok(steps),
+                (None, _) => return Err("syntax error: unexpected end of file".to_owned()),
+                (Some(_), _) => {}
             }
             let negated = self.eat("! ");
             let mut pipeline = vec![self.command()?];
@@ -145,13 +175,16 @@ impl Parser {
     }
 
     fn command(&mut self) -> Result<Command, String> {
-        let mut command = Command { words: Vec::new(), redirects: Vec::new(), group: None };
+        let mut command = Command { words: Vec::new(), redirects: Vec::new(), group: None, each: None };
         self.spaces();
         if self.eat("(") {
-            command.group = Some((self.list(Some(')'))?, true));
+            command.group = Some((self.list(Until::Closing(')'))?, true));
         } else if self.eat("{ ") {
-            command.group = Some((self.list(Some('}'))?, false));
+            command.group = Some((self.list(Until::Closing('}'))?, false));
+        } else if self.keyword("for") {
+            command.each = Some(self.each()?);
         }
+        let is_compound = command.group.is_some() || command.each.is_some();
         loop {
             self.spaces();
             if let Some(redirect) = self.redirect()? {
@@ -161,7 +194,7 @@ impl Parser {
             match self.peek() {
                 None | Some('\n' | ';' | '|' | '&' | ')' | '}') => break,
                 Some('(') => return Err("syntax error near unexpected token `('".to_owned()),
-                Some(_) if command.group.is_some() => {
+                Some(_) if is_compound => {
                     return Err("syntax error: a word behind a group".to_owned());
                 }
                 Some(_) => {
@@ -170,11 +203,42 @@ impl Parser {
                 }
             }
         }
-        if command.words.is_empty() && command.redirects.is_empty() && command.group.is_none() {
+        if command.words.is_empty() && command.redirects.is_empty() && !is_compound {
             let found = self.peek().map_or_else(|| "newline".to_owned(), String::from);
             return Err(format!("syntax error near unexpected token `{found}'"));
         }
         Ok(command)
+    }
+
+    /// A loop, behind its `for`.
+    fn each(&mut self) -> Result<Loop, String> {
+        let broken = || "syntax error: `for NAME in WORDS; do …; done' is expected".to_owned();
+        self.spaces();
+        let mut name = String::new();
+        while let Some(character) = self.peek().filter(|next| next.is_alphanumeric() || *next == '_') {
+            name.push(character);
+            self.at += 1;
+        }
+        self.spaces();
+        if name.is_empty() || !self.keyword("in") {
+            return Err(broken());
+        }
+        let mut words = Vec::new();
+        loop {
+            self.spaces();
+            match self.peek() {
+                Some(';' | '\n') => break,
+                None => return Err(broken()),
+                Some(_) => words.push(self.word()?),
+            }
+        }
+        while matches!(self.peek(), Some(';' | '\n' | ' ')) {
+            self.at += 1;
+        }
+        if !self.keyword("do") {
+            return Err(broken());
+        }
+        Ok(Loop { name, words, steps: self.list(Until::Done)? })
     }
 
     fn redirect(&mut self) -> Result<Option<Redirect>, String> {

@@ -6,6 +6,7 @@ use super::commands::{self, Io};
 use super::parse::{Command, Redirect, Step, When, parse};
 use super::{Ran, Shell};
 use crate::testing::machine::files::Files;
+use crate::testing::machine::processes::Processes;
 
 /// A file, and whether is written behind what stands there.
 type Target = (String, bool);
@@ -17,12 +18,18 @@ const MAX_DEPTH: usize = 20;
 pub(super) struct Running<'a> {
     pub(super) shell: &'a mut Shell,
     pub(super) files: &'a mut Files,
-    pub(super) has_chrome: bool,
+    pub(super) processes: &'a mut Processes,
+    /// The whole line, which is what its shell was started with.
+    pub(super) text: &'a str,
     pub(super) took: Duration,
     timeout: Duration,
     pub(super) timed_out: bool,
     /// Set by `exit`.
     pub(super) exited: bool,
+    /// Set by `break`, until its loop has ended.
+    pub(super) broken_out: bool,
+    /// The signal that ended the shell itself.
+    pub(super) killed: Option<i32>,
     complaints: Vec<u8>,
     depth: usize,
 }
@@ -32,25 +39,35 @@ impl Shell {
     pub(in super::super) fn run(
         &mut self,
         files: &mut Files,
-        has_chrome: bool,
+        processes: &mut Processes,
         line: &str,
         timeout: Duration,
     ) -> Ran {
         let mut running = Running {
             shell: self,
             files,
-            has_chrome,
+            processes,
+            text: line,
             took: Duration::ZERO,
             timeout,
             timed_out: false,
             exited: false,
+            broken_out: false,
+            killed: None,
             complaints: Vec::new(),
             depth: 0,
         };
         let stdout = running.line(line, &[]);
-        let (took, timed_out) = (running.took, running.timed_out);
+        let (took, timed_out, killed) = (running.took, running.timed_out, running.killed);
         let stderr = String::from_utf8_lossy(&running.complaints).into_owned();
-        let exit = if timed_out { 124 } else { self.last };
+        let exit = match killed {
+            _ if timed_out => 124,
+            Some(signal) => {
+                *self = Self::new();
+                128 + signal
+            }
+            None => self.last,
+        };
         Ran { stdout: String::from_utf8_lossy(&stdout).into_owned(), stderr, exit, took, timed_out }
     }
 }
@@ -102,7 +119,7 @@ impl Running<'_> {
     fn steps(&mut self, steps: &[Step], input: &[u8]) -> Vec<u8> {
         let mut output = Vec::new();
         for step in steps {
-            if self.timed_out || self.exited {
+            if self.timed_out || self.exited || self.broken_out || self.killed.is_some() {
                 break;
             }
             let succeeded = self.shell.last == 0;
@@ -152,8 +169,19 @@ impl Running<'_> {
             }
         }
         let before = std::mem::take(&mut self.complaints);
-        let output = match &command.group {
-            Some((steps, own_shell)) => {
+        let output = match (&command.group, &command.each) {
+            (None, Some(each)) => {
+                let mut output = Vec::new();
+                for value in self.fields(&each.words) {
+                    self.shell.variables.insert(each.name.clone(), value);
+                    output.extend(self.steps(&each.steps, &input));
+                    if std::mem::take(&mut self.broken_out) {
+                        break;
+                    }
+                }
+                output
+            }
+            (Some((steps, own_shell)), _) => {
                 let kept = self.shell.clone();
                 let output = self.steps(steps, &input);
                 if *own_shell {
@@ -163,7 +191,7 @@ impl Running<'_> {
                 }
                 output
             }
-            None => self.simple(command, &input),
+            (None, None) => self.simple(command, &input),
         };
         let complaints = std::mem::replace(&mut self.complaints, before);
         self.redirect(targets, output, complaints)

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use plato_sdk::Env;
 use plato_sdk::testing::{Boot, FakePlato, FakeTestcase, Fault, SessionEnd};
 use plato_sdk::tools::{DesktopTools, SessionPerThread, Sharing};
+use plato_sdk::{Env, LoginOptions};
 use platools::tool::ToolErrorKind;
 use platools::{CallContext, Identity};
 use serde_json::json;
 
 use super::{call, call_in, desktops, host, job, refused};
+use crate::stub_browser;
 
 #[tokio::test]
 async fn two_conversations_never_share_a_desktop_and_there_is_a_limit() {
@@ -133,6 +134,25 @@ async fn an_operator_starts_resets_scores_and_closes() {
     assert_eq!(call(&host, "session_evaluate", json!({})).await.to_value()["correct"], json!(false));
     assert_eq!(call(&host, "session_close", json!({})).await.to_value(), "closed");
     assert_eq!(fake.session_end("sess-0001"), Some(SessionEnd::Closed));
+}
+
+#[tokio::test]
+async fn a_model_gets_a_desktop_that_is_logged_in_and_a_reset_logs_in_again() {
+    let testcase = FakeTestcase::new("tc_1", "Sell.").simulator("ubuntu-vm").simulator("espocrm");
+    let fake = FakePlato::builder().testcase(testcase).chrome(stub_browser::start().await).start();
+    fake.flows("espocrm", json!([{"name": "login", "steps": [{"type": "wait", "duration": 1}]}]));
+    let tools = DesktopTools::per_conversation(&fake.client(), |plato| {
+        plato.session().testcase("tc_1").login(LoginOptions::default())
+    });
+    let host = host(tools.lifecycle(true));
+    call(&host, "bash", json!({"command": "true"})).await;
+    let logins = || fake.count("GET", "/jobs/*/flows");
+    assert_eq!(logins(), 1);
+    fake.fail_resets("espocrm", "no disk for 0f8fad5b-d9cb-469f-a165-70867728950e");
+    let reset = call(&host, "session_reset", json!({})).await.to_value();
+    let expected =
+        json!({"reset": {"desktop": "done", "espocrm": "failed: no disk for 0f8f…"}, "prepared": "done"});
+    assert_eq!((reset, logins()), (expected, 2));
 }
 
 #[tokio::test]
