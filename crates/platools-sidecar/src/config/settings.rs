@@ -282,6 +282,9 @@ pub(crate) struct Plato {
     pub(crate) artifact: Option<String>,
     /// A test case's id, whose machines these are.
     pub(crate) testcase: Option<String>,
+    /// Whether the apps of a testcase are opened and logged in to, in the desktop's browser, before the first call.
+    #[serde(default)]
+    pub(crate) login: bool,
     /// How long a session may last at most.
     pub(crate) lifetime: Option<Time>,
     /// `computer`, one tool with an `action`, or `split`, one for each thing.

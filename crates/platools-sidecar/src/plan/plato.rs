@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plato_sdk::tools::{DesktopTools, Pictures, SessionPerThread, Sharing, ToolShape};
-use plato_sdk::{Env, Plato, ProxyConfig, Size};
+use plato_sdk::{Env, LoginOptions, Plato, ProxyConfig, Size};
 use platools::ToolSpec;
 
 use super::fingerprint::Fingerprinter;
@@ -39,6 +39,12 @@ impl Planner<'_> {
             self.wrong(&at.key("max_sessions"), "no desktop could ever start: write 1 or more");
         }
         let machine = self.machine(at, file);
+        if file.login && file.testcase.is_none() {
+            self.odd(
+                &at.key("login"),
+                "a desktop alone has no apps to log in to: write a `testcase`, whose apps these are",
+            );
+        }
         let screen = match file.screen.as_deref().map(screen) {
             None => Some(None),
             Some(size) => self.noted(&at.key("screen"), size).map(Some),
@@ -47,7 +53,7 @@ impl Planner<'_> {
         let plato = client(file, key.expose(), self.proxy.config.clone());
         let plato = self.noted(at, plato)?;
         let (machine, screen) = (machine?, screen?);
-        let lifetime = file.lifetime.map(|time| time.0);
+        let (login, lifetime) = (file.login, file.lifetime.map(|time| time.0));
         let proxy = self.proxy.fingerprint.as_bytes();
         let fingerprint = Fingerprinter::default().add(file).add(&key.expose()).add(&proxy).finish();
 
@@ -58,6 +64,7 @@ impl Planner<'_> {
                 Machine::Artifact(id) => session.env(Env::artifact(id).alias(DESKTOP)),
                 Machine::Testcase(id) => session.testcase(id),
             };
+            let session = if login { session.login(LoginOptions::default()) } else { session };
             match lifetime {
                 Some(time) => session.lifetime(time),
                 None => session,

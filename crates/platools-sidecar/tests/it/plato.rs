@@ -1,11 +1,12 @@
 //! `[[plato]]`: desktops as tools of an entity, which a reload leaves alone and an end closes.
 
-use plato_sdk::testing::FakePlato;
+use plato_sdk::testing::{FakePlato, FakeTestcase};
+use platools::CallContext;
 use platools_dev::DevPlatform;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::sidecar::{Folder, Running, entity, problems};
+use crate::sidecar::{Folder, Running, entity, local, problems};
 
 fn section(fake: &FakePlato) -> String {
     format!(
@@ -49,6 +50,35 @@ async fn each_conversation_has_a_desktop_that_outlives_a_reload_and_no_end() {
     assert!(!log.contains(&fake.api_key()), "{log}");
     assert_eq!(sidecar.stop().await, Some(0));
     fake.all_closed().await;
+}
+
+#[tokio::test]
+async fn a_desktop_is_logged_in_before_its_first_call() {
+    let testcase = FakeTestcase::new("tc_1", "Sell.").simulator("ubuntu-vm").simulator("espocrm");
+    let fake = FakePlato::builder().testcase(testcase).start();
+    let text = |rest: &str| {
+        let (base, desktop) = (fake.base_url(), fake.desktop_url());
+        format!(
+            "[[plato]]\napi_key = \"{}\"\nbase_url = \"{base}\"\ndesktop_url = \"{desktop}\"\n\
+             login = true\nsharing = \"everyone\"\n{rest}",
+            fake.api_key()
+        )
+    };
+    let host = local(&text("testcase = \"tc_1\"\n")).await;
+    let arguments = json!({"command": "true"}).try_into().unwrap();
+    // The double has no browser for it: nobody works on a desktop that is logged in nowhere.
+    let error = host.call("bash", arguments, CallContext::builder().build()).await.unwrap_err();
+    assert!(error.to_string().contains("no desktop could be started"), "{error}");
+    let asked =
+        |method: &str, path: &str| fake.requests().iter().position(|request| request.is(method, path));
+    let (reset, browser) = (asked("POST", "/sessions/*/reset"), asked("GET", "/json/version"));
+    assert!(reset.is_some() && reset < browser, "{reset:?} {browser:?}");
+    fake.all_closed().await;
+
+    let folder = Folder::new();
+    let file = folder.write("platools.toml", text("simulator = \"ubuntu-vm\"\n"));
+    let warnings = platools_sidecar::check(&file).await.unwrap().warnings;
+    assert!(warnings.iter().any(|warning| warning.message.contains("no apps to log in to")), "{warnings:?}");
 }
 
 #[tokio::test]
