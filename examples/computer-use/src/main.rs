@@ -1,4 +1,5 @@
-//! An agent uses a computer through tools: it looks, clicks, types, runs a command, and is scored.
+//! An agent uses a computer through tools: it looks, clicks, types, runs a command, and is scored. The apps of its testcase
+//! are open and logged in to when it comes.
 //!
 //! The agent is a script and the platform is embedded. Each call is signed and verified on its way to the desktop. Without
 //! a key the desktop is a test double in this process; with `PLATO_API_KEY` it is a desktop of Plato. Every screenshot that
@@ -7,6 +8,13 @@
 //! ```sh
 //! cargo run -p computer-use -- --pictures /tmp/pictures
 //! PLATO_API_KEY=pk-… cargo run -p computer-use
+//! ```
+//!
+//! The double has no browser of its own. Give it one, and it gets an app, which is logged in to:
+//!
+//! ```sh
+//! chromium --headless --remote-debugging-port=9222 &
+//! cargo run -p computer-use -- --chrome 127.0.0.1:9222
 //! ```
 
 use std::io::{self, Write as _};
@@ -18,15 +26,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use plato_sdk::testing::{FakePlato, FakeTestcase};
 use plato_sdk::tools::{DesktopTools, SessionPerThread};
-use plato_sdk::{Env, Plato};
+use plato_sdk::{Env, LoginOptions, Plato};
 use platools::Platools;
 use platools_dev::DevPlatform;
 use serde_json::{Value, json};
 
-const USAGE: &str = "usage: computer-use [--pictures FOLDER] [--testcase ID]
+const USAGE: &str = "usage: computer-use [--pictures FOLDER] [--testcase ID] [--chrome ADDRESS]
 
   --pictures  where screenshots are saved; target/computer-use without it
   --testcase  what a real desktop is started from, and scored by; a bare one without it
+  --chrome    the DevTools of a browser for the double, such as 127.0.0.1:9222
 
   PLATO_API_KEY  a key of Plato's; without it the desktop is a double in this process";
 
@@ -38,6 +47,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 struct Options {
     pictures: PathBuf,
     testcase: Option<String>,
+    chrome: Option<String>,
 }
 
 #[tokio::main]
@@ -59,11 +69,12 @@ async fn main() -> ExitCode {
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
-    let mut options = Options { pictures: "target/computer-use".into(), testcase: None };
+    let mut options = Options { pictures: "target/computer-use".into(), testcase: None, chrome: None };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--pictures" => options.pictures = arguments.next()?.into(),
             "--testcase" => options.testcase = Some(arguments.next()?),
+            "--chrome" => options.chrome = Some(arguments.next()?),
             _ => return None,
         }
     }
@@ -80,10 +91,7 @@ async fn run(options: Options) -> Result<()> {
     let fake = if std::env::var("PLATO_API_KEY").is_ok_and(|key| !key.trim().is_empty()) {
         None
     } else {
-        let note = FakeTestcase::new("tc_note", "Note what is missing, and save it.")
-            .simulator("ubuntu-vm")
-            .expects_mutation("notes", "INSERT");
-        Some(FakePlato::builder().testcase(note).start())
+        Some(double(options.chrome))
     };
     let (plato, testcase) = match &fake {
         Some(fake) => (fake.client(), Some("tc_note".to_owned())),
@@ -106,11 +114,28 @@ async fn run(options: Options) -> Result<()> {
     Ok(())
 }
 
+/// A double whose testcase is to save a note. With a browser it has an app, too, and how that is logged in to.
+fn double(chrome: Option<String>) -> FakePlato {
+    let note = FakeTestcase::new("tc_note", "Note what is missing, and save it.")
+        .simulator("ubuntu-vm")
+        .expects_mutation("notes", "INSERT");
+    let Some(chrome) = chrome else { return FakePlato::builder().testcase(note).start() };
+    let fake = FakePlato::builder().testcase(note.simulator("espocrm")).chrome(chrome).start();
+    let steps = json!([
+        {"type": "fill", "selector": "#user", "value": "admin"},
+        {"type": "fill", "selector": "#password", "value": "password"},
+        {"type": "click", "selector": "button"},
+        {"type": "verify_text", "text": "Home"},
+    ]);
+    fake.flows("espocrm", json!([{"name": "login", "steps": steps}]));
+    fake
+}
+
 /// Connects the desktop's tools to a platform and runs the agent.
 async fn use_computer(plato: &Plato, testcase: Option<String>, pictures: &Path) -> Result<()> {
     let has_testcase = testcase.is_some();
     let desktops = DesktopTools::per_conversation(plato, move |plato| match &testcase {
-        Some(testcase) => plato.session().testcase(testcase),
+        Some(testcase) => plato.session().testcase(testcase).login(LoginOptions::default()),
         None => plato.session().env(Env::simulator("ubuntu-vm").alias("desktop")),
     });
     // One desktop for each thread of each user, with the operator's tools beside the model's.
