@@ -1,9 +1,9 @@
 """The Python SDK of Plato goes through the life of a session with a desktop.
 
-    plato_sdk.py sync|async
+    plato_sdk.py sync|async|chrome
 
 The double is at PLATO_BASE_URL with PLATO_API_KEY, and its desktops at PLATO_DESKTOP_URL. What came of it is printed
-as one line of JSON.
+as one line of JSON. `chrome` only brings up the Chrome of a desktop, whose Chrome hangs.
 """
 
 import asyncio
@@ -128,5 +128,17 @@ def report(seen):
     )
 
 
-if __name__ == "__main__":
+def through_chrome():
+    """Brings up the Chrome of a desktop, which does not answer."""
+    plato = Plato()
+    session = plato.sessions.create(testcase="tc_1", timeout=600)
+    session.desktop_env.sdk.ensure_chrome_cdp()
+    session.close()
+    plato.close()
+    print(json.dumps({"chrome": "up"}))
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["chrome"]:
+    through_chrome()
+elif __name__ == "__main__":
     report(through_sync() if sys.argv[1:] == ["sync"] else asyncio.run(through_async()))

@@ -59,6 +59,16 @@ async fn the_python_sdk_goes_through_a_session_with_a_desktop() {
 }
 
 #[tokio::test]
+async fn the_python_sdk_brings_up_a_chrome_that_hangs() {
+    let testcase = FakeTestcase::new("tc_1", "Look.").simulator("ubuntu-vm");
+    let fake = FakePlato::builder().testcase(testcase).chrome_hangs().start();
+    let Some(output) = sdk(&fake, "chrome").await else { return };
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaints}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().last(), Some("{\"chrome\": \"up\"}"));
+}
+
+#[tokio::test]
 async fn the_python_sdks_asynchronous_client_does_too() {
     goes_through("async").await;
 }
