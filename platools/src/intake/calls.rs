@@ -25,8 +25,8 @@ use crate::wire::{CALL_PENDING, Params};
 
 /// Maximum size of the remembered answers, in bytes; beyond it, the oldest are evicted.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// The overhead of an answer, in bytes.
-const OVERHEAD: usize = 104;
+/// The size of what is remembered beside the texts of an answer, in bytes.
+const OVERHEAD: usize = size_of::<Span>();
 
 /// The state of a call id.
 #[derive(Debug, PartialEq, Eq)]
@@ -94,8 +94,8 @@ struct Inner {
     running: HashMap<Arc<str>, Fingerprint, RandomState>,
     /// Running calls that came over the socket again, and when.
     asked_again: HashMap<Arc<str>, Instant, RandomState>,
-    /// The ids of all calls that finished lately.
-    finished: Ids,
+    /// The ids of all calls that came lately, running or finished.
+    ids: Ids,
     /// The answers of the latest of them.
     answered: Answered,
 }
@@ -130,11 +130,8 @@ impl Calls {
     pub(super) fn claim(&self, call_id: &str, call: Fingerprint, asked: Option<Instant>) -> Known {
         let (hash, call_id): (u64, Arc<str>) = (self.hasher.hash_one(call_id), call_id.into());
         let mut inner = self.inner();
-        let Inner { running, asked_again, finished, answered } = &mut *inner;
-        let has_room = finished.has_room(running.len()) || {
-            finished.forget(Instant::now());
-            finished.has_room(running.len())
-        };
+        let Inner { running, asked_again, ids, answered } = &mut *inner;
+        let now = Instant::now();
         match running.entry(Arc::clone(&call_id)) {
             hash_map::Entry::Occupied(running) if *running.get() != call => Known::OfAnother,
             hash_map::Entry::Occupied(_) => {
@@ -143,13 +140,14 @@ impl Calls {
                 }
                 Known::Running
             }
-            hash_map::Entry::Vacant(_) if finished.contains(hash) => match answered.get(hash, &call_id) {
+            hash_map::Entry::Vacant(_) if ids.contains(hash) => match answered.get(hash, &call_id) {
                 Some((first, _)) if first != call => Known::OfAnother,
                 Some((_, frame)) => Known::Answered(frame),
                 None => Known::Forgotten,
             },
-            hash_map::Entry::Vacant(_) if !has_room => Known::Full,
+            hash_map::Entry::Vacant(_) if !ids.has_room(now) => Known::Full,
             hash_map::Entry::Vacant(free) => {
+                ids.insert(hash, now);
                 free.insert(call);
                 Known::New(call_id)
             }
@@ -184,6 +182,7 @@ impl Calls {
             let mut inner = self.inner();
             inner.running.remove(call_id);
             inner.asked_again.remove(call_id);
+            inner.ids.remove(self.hasher.hash_one(call_id));
         }
         drop(self.finish_all([], Instant::now()));
     }
@@ -209,11 +208,10 @@ impl Calls {
                 asked_again = inner.asked_again.remove(call_id).or(asked_again);
             }
             let hash = self.hasher.hash_one(call_id);
-            inner.finished.insert(hash, now);
             inner.answered.push(call_id, hash, call, answer, now);
         }
         inner.answered.forget(now);
-        inner.finished.forget(now);
+        inner.ids.forget(now);
         Finishing { locked: Some(inner), answered: &self.answered, asked_again }
     }
 
@@ -221,7 +219,7 @@ impl Calls {
     pub(super) fn tidy(&self, now: Instant) {
         let mut inner = self.inner();
         inner.answered.forget(now);
-        inner.finished.forget(now);
+        inner.ids.forget(now);
         if inner.running.is_empty() {
             inner.running.shrink_to(64);
         }
@@ -237,11 +235,8 @@ impl Calls {
 struct Answered {
     /// Ids and frames, one behind the other.
     texts: VecDeque<u8>,
+    /// Searched from end to end for the few calls that come again: a table of hashes would cost every call more.
     oldest_first: VecDeque<Span>,
-    /// The number of evicted answers so far, which is the index of the oldest one left.
-    forgotten: u64,
-    /// The number of the answer whose id has this hash. When two ids have the same one, only the later is found.
-    by_hash: HashMap<u64, u64, RandomState>,
 }
 
 /// One answer in the texts.
@@ -263,16 +258,13 @@ impl Answered {
         let start = self.oldest_first.back().map_or(0, Span::end);
         self.texts.extend(call_id.as_bytes());
         self.texts.extend(frame.as_bytes());
-        let number = self.forgotten + self.oldest_first.len() as u64;
         let (id, frame) = (call_id.len(), frame.len());
         self.oldest_first.push_back(Span { at: now, hash, call, start, id, frame });
-        self.by_hash.insert(hash, number);
     }
 
     /// The answer to the call with this id, whose hash is `hash`, and what that call asked for.
     fn get(&self, hash: u64, call_id: &str) -> Option<(Fingerprint, String)> {
-        let number = self.by_hash.get(&hash)?;
-        let span = self.oldest_first.get(usize::try_from(number - self.forgotten).ok()?)?;
+        let span = self.oldest_first.iter().rev().find(|span| span.hash == hash)?;
         let start = (span.start - self.oldest_first.front()?.start) as usize;
         let text: Vec<u8> = self.texts.range(start..start + span.id + span.frame).copied().collect();
         let (id, frame) = text.split_at(span.id);
@@ -291,12 +283,8 @@ impl Answered {
             if self.bytes() <= MAX_BYTES && now.duration_since(oldest.at) < CALL_PENDING {
                 return;
             }
-            if self.by_hash.get(&oldest.hash) == Some(&self.forgotten) {
-                self.by_hash.remove(&oldest.hash);
-            }
             self.texts.drain(..oldest.id + oldest.frame);
             self.oldest_first.pop_front();
-            self.forgotten += 1;
         }
     }
 }
@@ -324,7 +312,7 @@ mod tests {
         calls.finish("a", "answer");
         assert_eq!(calls.claim("a", CALL, None), Known::Answered("answer".to_owned()));
         assert!(!calls.is_running("a"));
-        tokio::time::advance(CALL_PENDING * 4 / 3).await;
+        tokio::time::advance(CALL_PENDING * 2).await;
         calls.tidy(Instant::now());
         assert_eq!(calls.claim("a", CALL, None), Known::New("a".into()), "forgotten");
         calls.release("a");
@@ -357,8 +345,7 @@ mod tests {
         tokio::time::advance(CALL_PENDING.mul_f64(0.999)).await;
         calls.tidy(Instant::now());
         assert_eq!(calls.claim("first", CALL, None), Known::Forgotten, "the platform may still wait");
-        // As long as a call takes at most.
-        tokio::time::advance(CALL_PENDING).await;
+        tokio::time::advance(CALL_PENDING * 2).await;
         calls.claim("g", CALL, None);
         calls.finish("g", "");
         assert_eq!(calls.claim("first", CALL, None), Known::New("first".into()));
@@ -367,7 +354,7 @@ mod tests {
     #[test]
     fn without_room_for_an_id_its_call_does_not_run() {
         let calls = Calls::default();
-        calls.inner().finished = Ids::with_capacity(1_000);
+        calls.inner().ids = Ids::with_capacity(1_000);
         for index in 0..1_000 {
             assert!(matches!(calls.claim(&index.to_string(), CALL, None), Known::New(_)), "{index}");
             if index % 2 == 0 {
@@ -423,7 +410,7 @@ mod tests {
         let inner = calls.inner();
         let answered = &inner.answered;
         assert!(answered.bytes() <= MAX_BYTES && answered.oldest_first.len() < 30_000);
-        assert_eq!((inner.running.len(), answered.by_hash.len()), (1, answered.oldest_first.len()));
+        assert_eq!(inner.running.len(), 1);
     }
 
     #[test]

@@ -1,21 +1,23 @@
-//! The ids of the calls that finished lately, as hashes: nine to twenty bytes each.
+//! The ids of the calls that came lately, as hashes: nine to twenty bytes each.
 //!
-//! An id is remembered for [`CALL_PENDING`], and up to a third longer, since ids are forgotten together with all that
-//! were added in the same ten seconds. None is forgotten earlier: without room, no further call runs.
+//! An id is remembered for [`CALL_PENDING`] from its arrival, which is later than the platform began to wait, and up to
+//! twice as long, since ids are forgotten together with all that came in the same half minute. More and smaller tables
+//! would forget sooner, and cost each call a miss of the cache for every table. None is forgotten earlier: without room,
+//! no further call runs.
 
 use std::collections::{HashSet, VecDeque};
-use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
 use crate::wire::CALL_PENDING;
 
-/// Maximum number of ids: as many as fill four tables of 2^20 places, 36 MiB, or 90 000 calls a second.
-pub(in crate::intake) const MAX_IDS: usize = 4 * (1 << 20) / 8 * 7;
+/// Maximum number of ids: as many as fill two tables of 2^22 places, 72 MiB, or 120 000 calls a second for as long as one
+/// likes.
+pub(in crate::intake) const MAX_IDS: usize = 2 * (1 << 22) / 8 * 7;
 
 /// How long ids are added to one table.
-const GENERATION: Duration = Duration::from_secs(CALL_PENDING.as_secs() / 3);
+const GENERATION: std::time::Duration = CALL_PENDING;
 
 /// A set of ids.
 #[derive(Debug)]
@@ -44,9 +46,12 @@ impl Ids {
         Self { oldest_first: VecDeque::new(), len: 0, capacity }
     }
 
-    /// Returns whether `running` ids, and one more, have room beside those that are remembered.
-    pub(super) fn has_room(&self, running: usize) -> bool {
-        self.len + running < self.capacity
+    /// Returns whether one more id has room, once those are forgotten that can be.
+    pub(super) fn has_room(&mut self, now: Instant) -> bool {
+        if self.len >= self.capacity {
+            self.forget(now);
+        }
+        self.len < self.capacity
     }
 
     /// Returns whether the id with this hash is remembered.
@@ -67,6 +72,13 @@ impl Ids {
             && latest.ids.insert(hash)
         {
             self.len += 1;
+        }
+    }
+
+    /// Removes the hash of an id whose call did not run.
+    pub(super) fn remove(&mut self, hash: u64) {
+        if self.oldest_first.iter_mut().any(|generation| generation.ids.remove(&hash)) {
+            self.len -= 1;
         }
     }
 
