@@ -11,8 +11,8 @@ use std::time::SystemTime;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
-use serde_json::Value;
 use syn::Path as SynPath;
+use tinyjson::JsonValue;
 
 /// Name of the library's package, and of its dependency unless it is renamed.
 const PACKAGE: &str = "platools";
@@ -54,33 +54,45 @@ fn name() -> Option<String> {
 }
 
 /// Runs `cargo metadata --no-deps` for a manifest, which resolves and downloads nothing.
-fn ask(cargo: &Path, manifest: &Path) -> Option<Value> {
+fn ask(cargo: &Path, manifest: &Path) -> Option<JsonValue> {
     let mut command = Command::new(cargo);
     command
         .args(["metadata", "--no-deps", "--offline", "--format-version=1", "--manifest-path"])
         .arg(manifest);
-    serde_json::from_slice(&command.output().ok()?.stdout).ok()
+    String::from_utf8(command.output().ok()?.stdout).ok()?.parse().ok()
 }
 
 /// Returns the dependency's name from Cargo's output, if the package of `manifest` depends on platools.
-fn name_in(answer: &Value, manifest: &Path) -> Option<String> {
-    let packages = answer.get("packages")?.as_array()?;
-    let package =
-        packages.iter().find(|package| package["manifest_path"].as_str().map(Path::new) == Some(manifest))?;
-    let dependencies = package["dependencies"].as_array()?;
+fn name_in(answer: &JsonValue, manifest: &Path) -> Option<String> {
+    let package = list(answer, "packages")?
+        .iter()
+        .find(|package| text(package, "manifest_path").map(Path::new) == Some(manifest))?;
+    let dependencies = list(package, "dependencies")?;
     // The kind of a normal dependency is null. Build dependencies are not visible to the crate itself.
     let of_kind = |kind: Option<&str>| {
         dependencies
             .iter()
-            .find(|dependency| dependency["name"] == PACKAGE && dependency["kind"].as_str() == kind)
+            .find(|dependency| text(dependency, "name") == Some(PACKAGE) && text(dependency, "kind") == kind)
     };
     let dependency = of_kind(None).or_else(|| of_kind(Some("dev")))?;
-    Some(dependency["rename"].as_str().unwrap_or(PACKAGE).replace('-', "_"))
+    Some(text(dependency, "rename").unwrap_or(PACKAGE).replace('-', "_"))
+}
+
+fn member<'a>(object: &'a JsonValue, name: &str) -> Option<&'a JsonValue> {
+    object.get::<HashMap<String, JsonValue>>()?.get(name)
+}
+
+fn list<'a>(object: &'a JsonValue, name: &str) -> Option<&'a Vec<JsonValue>> {
+    member(object, name)?.get()
+}
+
+fn text<'a>(object: &'a JsonValue, name: &str) -> Option<&'a str> {
+    member(object, name)?.get::<String>().map(String::as_str)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -89,7 +101,7 @@ mod tests {
             {"manifest_path": "/w/other/Cargo.toml", "dependencies": [{"name": "platools", "rename": "wrong", "kind": null}]},
             {"manifest_path": "/w/tools/Cargo.toml", "dependencies": dependencies},
         ]});
-        name_in(&answer, Path::new("/w/tools/Cargo.toml"))
+        name_in(&answer.to_string().parse().unwrap(), Path::new("/w/tools/Cargo.toml"))
     }
 
     #[test]
