@@ -97,6 +97,10 @@ impl DialError {
     /// Returns the reason alone, for hosts that must not be named.
     pub fn reason(&self) -> String {
         match self {
+            Self::Tls { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof => {
+                "it ended the connection during the handshake; if it speaks no TLS, begin the URL with `ws://` or `http://`"
+                    .to_owned()
+            }
             Self::Connect { source, .. } | Self::Tls { source, .. } => innermost_reason(source),
             Self::Proxy { .. } => self.to_string(),
             Self::Tunnel { proxy, problem, .. } => format!("the proxy {proxy} {problem}"),
@@ -308,6 +312,30 @@ mod tests {
         let Err(error) = connect("localhost", port, Some(&config), None).await else { panic!("connected") };
         let error = error.to_string();
         assert!(error.starts_with("no TLS with localhost:") && error.contains("with `ca_file`"), "{error}");
+    }
+
+    /// It answers in plain HTTP, or hangs up.
+    #[tokio::test]
+    async fn tls_with_a_plain_port_says_what_to_write() {
+        for (answer, expected) in [
+            (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "what answers there speaks no TLS"),
+            (b"", "it ended the connection during the handshake"),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await;
+                stream.write_all(answer).await.unwrap();
+                stream.shutdown().await.unwrap();
+            });
+            let config = Arc::new(tls::client_config(None).unwrap());
+            let Err(error) = connect("127.0.0.1", port, Some(&config), None).await else {
+                panic!("connected")
+            };
+            let error = error.to_string();
+            assert!(error.contains(expected) && error.contains("`ws://`"), "{error}");
+        }
     }
 
     #[tokio::test]

@@ -5,6 +5,9 @@ use std::io;
 
 use rustls::{CertificateError, Error as TlsError};
 
+/// The reason where the other side answers something else than TLS.
+const NO_TLS: &str = "what answers there speaks no TLS: if it is meant to be unencrypted, begin the URL with `ws://` or `http://`";
+
 /// Returns the innermost reason of a failed connection or request: the outer ones say only that it failed, and may
 /// quote the URL. For a certificate that is not trusted it also says what to do.
 pub fn innermost_reason(error: &(dyn Error + 'static)) -> String {
@@ -35,12 +38,16 @@ fn of_tls(error: &TlsError) -> String {
             "the issuer of its certificate is not trusted: give the issuer's certificate with `ca_file`"
                 .to_owned()
         }
+        // Such as an answer in plain HTTP, which the library takes for a broken record.
+        TlsError::InvalidMessage(_) => NO_TLS.to_owned(),
         other => other.to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rustls::InvalidMessage;
+
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
@@ -67,6 +74,7 @@ mod tests {
             ),
             (TlsError::InvalidCertificate(CertificateError::Expired), "Expired"),
             (TlsError::HandshakeNotComplete, "handshake not complete"),
+            (TlsError::InvalidMessage(InvalidMessage::InvalidContentType), "speaks no TLS"),
         ] {
             let nested = Outer(io::Error::other(io::Error::other(error)));
             let found = innermost_reason(&nested);

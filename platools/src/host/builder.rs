@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::caller::{Authentication, Authenticator, States};
 use crate::error::Error;
 use crate::intake::Intake;
 use crate::run::{Dispatcher, Limits, Rules, ToolTable};
-use crate::tool::{Registry, Tool, Toolset};
+use crate::tool::{Registry, Tool, Toolset, format_duration};
 use crate::verify::{SecretSource, VerificationMode, Verifier, VerifierOptions};
 use crate::wire::Scope;
 
@@ -316,6 +317,7 @@ impl Platools {
             take_over: watch::Sender::new(0),
             events,
             shutdown: CancellationToken::new(),
+            stops_at_second_signal: AtomicBool::new(false),
             lead: watch::Sender::new(coordinator.is_none()),
             succession: Succession::default(),
             refusals_logged: Ration::default(),
@@ -401,10 +403,10 @@ fn warn_of_oversights(registry: &Registry, limits: &Limits) {
     let too_slow = |tool: &&Tool| tool.spec().timeout.is_some_and(|timeout| timeout > limits.call_timeout);
     let slow: Vec<_> = registry.iter().filter(too_slow).collect();
     if !slow.is_empty() {
-        let limit = limits.call_timeout;
+        let limit = format_duration(limits.call_timeout);
         tracing::warn!(
             tools = named(slow),
-            ?limit,
+            limit,
             "timeouts above the host's call timeout have no effect: raise `limits.call_timeout` or lower them"
         );
     }

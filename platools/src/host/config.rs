@@ -218,7 +218,9 @@ impl HostConfig {
                         "a variable with the secret and PLATOS_SECRET_FILE are set; the variable is used"
                     );
                 }
-                Some(SecretSource::text(secret))
+                let is_set = |name: &&&str| get(name).is_some_and(|value| !value.trim().is_empty());
+                let variable = secrets.iter().find(is_set).copied().unwrap_or_default();
+                Some(SecretSource::of_variable(variable, secret))
             }
             None => file.map(SecretSource::file),
         };

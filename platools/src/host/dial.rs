@@ -44,7 +44,14 @@ pub(super) async fn upgrade(
     secret: &Secret,
 ) -> Result<WebSocket, Ending> {
     let lost = |error: SocketError| {
-        Ending::Lost(format!("no WebSocket with {}:{}: {error}", url.host(), url.port()))
+        // A TLS server answers a plain request with bytes that are no HTTP.
+        let advice = match error {
+            SocketError::Protocol(_) | SocketError::HttpFormat(_) if !url.is_tls() => {
+                "; if the server speaks TLS, begin the URL with `wss://`"
+            }
+            _ => "",
+        };
+        Ending::Lost(format!("no WebSocket with {}:{}: {error}{advice}", url.host(), url.port()))
     };
     let mut request = url.as_str().into_client_request().map_err(lost)?;
     let bearer = secret

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
@@ -12,8 +13,10 @@ use super::ending::{Ending, Misconfiguration};
 use super::machine::{Action, Event, GiveUp, Machine};
 use super::session::Session;
 use super::shared::becomes;
+use super::shutdown::{self, calls_run};
 use super::{FAREWELL, Gateway, HostError, HostEvent, HostState, Shared};
 use crate::observe;
+use crate::tool::format_duration;
 use crate::verify::{Secret, SecretError, SecretSource};
 use crate::wire::{CALL_PENDING, REGISTRATIONS_PER_MINUTE};
 
@@ -94,7 +97,19 @@ impl Status {
         self.on(Event::Shutdown);
         shared.dispatcher().close();
         self.drain = Some(Drain::Grace(Instant::now() + shared.config.shutdown_grace));
-        tracing::info!(running = shared.dispatcher().in_flight(), "shutting down");
+        let entity = shared.url.entity();
+        match shared.dispatcher().in_flight() {
+            0 => tracing::info!(entity, "shutting down"),
+            running => {
+                let (calls, time) = (calls_run(running), format_duration(shared.config.shutdown_grace));
+                let twice = if shared.stops_at_second_signal.load(Ordering::Relaxed) {
+                    "; a second Ctrl-C stops at once"
+                } else {
+                    ""
+                };
+                tracing::info!(entity, "shutting down: {calls} and may take {time} at most{twice}");
+            }
+        }
     }
 
     /// Returns the deadline of the current stage of the shutdown.
@@ -106,16 +121,22 @@ impl Status {
     pub(super) fn on_drain_time(&mut self, shared: &Shared, now: Instant) -> Option<Ending> {
         match self.drain? {
             Drain::Grace(due) if due <= now => {
+                let running = shared.dispatcher().in_flight();
+                if running > 0 {
+                    tracing::warn!(running, "the grace period is over, running calls are cancelled");
+                }
                 shared.dispatcher().cancel();
                 self.drain = Some(Drain::Farewell(now + FAREWELL));
                 None
             }
             Drain::Farewell(due) if due <= now => {
                 let running = shared.dispatcher().in_flight();
-                tracing::warn!(
-                    running,
-                    "the grace period is over, running calls are dropped without an answer"
-                );
+                if running > 0 {
+                    tracing::warn!(
+                        running,
+                        "calls that did not end when they were cancelled are dropped without an answer"
+                    );
+                }
                 Some(Ending::Drained)
             }
             Drain::Grace(_) | Drain::Farewell(_) => None,
@@ -147,7 +168,10 @@ pub(super) async fn drive(
     state: watch::Sender<HostState>,
 ) -> Result<(), HostError> {
     let mut status = Status::new(Arc::clone(&shared), state);
-    let ended = stay_connected(&shared, &mut status, secret).await;
+    let ended = tokio::select! {
+        ended = stay_connected(&shared, &mut status, secret) => ended,
+        never = shutdown::count_down(&shared) => match never {},
+    };
     let memory = shared.intake.verifier().memory();
     // Handles may keep the memory until the process ends.
     if memory.is_stored() {
@@ -204,19 +228,14 @@ async fn stay_connected(
             );
         }
         let lasted = status.welcomed_at.map_or(Duration::ZERO, |at| at.elapsed());
-        report(shared, &ending);
-        match status.on(Event::Ended { ending, new_secret, lasted }) {
+        observe::disconnected();
+        shared.events.tell(HostEvent::Disconnected { reason: ending.to_string() });
+        let action = status.on(Event::Ended { ending: ending.clone(), new_secret, lasted });
+        report(shared, status, &ending, &action);
+        match action {
             Action::Continue | Action::Dial => {}
             Action::Wait(wait) => {
                 let state = status.machine.state();
-                if state == HostState::Standby {
-                    tracing::info!(
-                        ?wait,
-                        "standing by: dialling would evict the other process, and nothing tells whether it has left"
-                    );
-                } else {
-                    tracing::info!(?wait, %state, "reconnecting after a wait");
-                }
                 let until = Instant::now() + wait;
                 let watched = about_secret.then_some(&mut secret);
                 let take_over = (state == HostState::Standby).then_some(&mut take_over);
@@ -317,7 +336,10 @@ async fn connect(shared: &Arc<Shared>, status: &mut Status, secret: &Secret) -> 
     match dialled {
         Ok(Ok(socket)) => Session::new(shared, status, socket, deadline).run().await,
         Ok(Err(ending)) => ending,
-        Err(_elapsed) => Ending::Lost(format!("no connection within {:?}", shared.config.connect_timeout)),
+        Err(_elapsed) => {
+            let time = format_duration(shared.config.connect_timeout);
+            Ending::Lost(format!("no connection within {time}"))
+        }
     }
 }
 
@@ -436,29 +458,55 @@ async fn load(source: &SecretSource) -> Result<Secret, SecretError> {
         Ok(Ok(loaded)) => loaded,
         Ok(Err(_gone)) => Err(SecretError::Callback { problem: "it panicked".to_owned() }),
         Err(_elapsed) => {
-            Err(SecretError::Callback { problem: format!("no answer within {SECRET_TIMEOUT:?}") })
+            let time = format_duration(SECRET_TIMEOUT);
+            Err(SecretError::Callback { problem: format!("no answer within {time}") })
         }
     }
 }
 
-/// Logs and publishes the end of a connection.
-fn report(shared: &Shared, ending: &Ending) {
-    observe::disconnected();
-    shared.events.tell(HostEvent::Disconnected { reason: ending.to_string() });
+/// Logs the end of a connection, or that there was none, and what follows. The reason to give up is left to whoever gets
+/// the error.
+fn report(shared: &Shared, status: &Status, ending: &Ending, action: &Action) {
+    let entity = shared.url.entity();
+    let what = if status.welcomed_at.is_some() { "disconnected" } else { "not connected" };
+    let next = match action {
+        Action::GiveUp(_) => return,
+        // Whether it dials again depends on the calls that still run.
+        _ if status.is_draining() => String::new(),
+        Action::Wait(wait) => {
+            let wait = format_duration(tidy(*wait));
+            if status.machine.state() == HostState::Standby {
+                format!(
+                    "; standing by: dialling would evict the other process, and nothing tells whether it has left; next \
+                     attempt in {wait}"
+                )
+            } else {
+                format!("; next attempt in {wait}")
+            }
+        }
+        Action::Dial => "; connecting again".to_owned(),
+        Action::Continue | Action::Stop => String::new(),
+    };
     match ending {
-        Ending::Lost(why) | Ending::Closed(why) => tracing::warn!("disconnected: {why}"),
-        Ending::UpgradeRefused(why) => tracing::error!("disconnected: {why}"),
-        Ending::GoingAway => tracing::info!("disconnected: the platform is being deployed"),
+        Ending::Lost(why) | Ending::Closed(why) => tracing::warn!(entity, "{what}: {why}{next}"),
+        Ending::UpgradeRefused(why) => tracing::error!(entity, "{what}: {why}{next}"),
+        Ending::GoingAway => tracing::info!(entity, "{what}: the platform is being deployed{next}"),
         Ending::Superseded => tracing::warn!(
-            "disconnected: another process connected as the same entity and environment. Give every process its own \
-             entity or environment, or run only one"
+            entity,
+            "{what}: another process connected as the same entity and environment. Give every process its own entity or \
+             environment, or run only one{next}"
         ),
-        Ending::SecretRotated => tracing::warn!("disconnected: the secret was regenerated"),
-        Ending::SecretRefused => tracing::error!("disconnected: {ending}"),
-        Ending::Misconfigured(_) => {}
-        Ending::LeadLost => tracing::info!("disconnected: another process holds the connection now"),
-        Ending::Drained => tracing::info!("stopped"),
+        Ending::SecretRotated => tracing::warn!(entity, "{what}: the secret was regenerated{next}"),
+        Ending::SecretRefused | Ending::Misconfigured(_) => tracing::error!(entity, "{what}: {ending}{next}"),
+        Ending::LeadLost => tracing::info!(entity, "{what}: another process holds the connection now"),
+        Ending::Drained => tracing::info!(entity, "stopped"),
     }
+}
+
+/// A wait as people read it: tenths of a second are precise enough.
+fn tidy(wait: Duration) -> Duration {
+    let step = if wait < Duration::from_secs(10) { 100 } else { 1_000 };
+    Duration::from_millis((wait.as_millis() as u64).div_ceil(step) * step)
 }
 
 fn explain(shared: &Shared, why: GiveUp) -> HostError {
@@ -469,7 +517,9 @@ fn explain(shared: &Shared, why: GiveUp) -> HostError {
         GiveUp::Misconfigured(Misconfiguration::UnknownEnvironment) => HostError::UnknownEnvironment {
             environment: shared.url.environment().unwrap_or_else(|| shared.url.canonical_environment()),
         },
-        GiveUp::SecretRefused => HostError::InvalidSecret { entity: entity() },
+        GiveUp::SecretRefused => {
+            HostError::InvalidSecret { entity: entity(), secret: shared.secret.to_string() }
+        }
         GiveUp::Superseded => HostError::Superseded { entity: entity() },
     }
 }

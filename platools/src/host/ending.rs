@@ -99,6 +99,7 @@ fn quote(reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::SecretSource;
 
     #[test]
     fn every_row_of_the_table_has_its_meaning() {
@@ -128,9 +129,11 @@ mod tests {
     #[test]
     fn a_refused_secret_names_the_causes_that_look_alike() {
         let ended = Ending::SecretRefused.to_string();
-        let host = crate::host::HostError::InvalidSecret { entity: "orders".to_owned() }.to_string();
-        for part in ["compare PLATOS_SECRET", "another environment (PLATOS_ENV", "of kind `mcp`"] {
+        let secret = SecretSource::file("/run/secrets/platos").to_string();
+        let host = crate::host::HostError::InvalidSecret { entity: "orders".to_owned(), secret }.to_string();
+        for part in ["the entity's page", "another environment (PLATOS_ENV", "of kind `mcp`"] {
             assert!(ended.contains(part) && host.contains(part), "{ended}\n{host}");
         }
+        assert!(host.contains("refused the service secret in file `/run/secrets/platos` for"), "{host}");
     }
 }

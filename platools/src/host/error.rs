@@ -95,9 +95,9 @@ impl From<VariableConflict> for ConfigError {
 }
 
 /// The reasons for which a platform refuses a secret (protocol §2).
-pub(super) const SECRET_CAUSES: &str = "which has three causes that look alike: the secret is another one (compare \
-    PLATOS_SECRET with the entity's page), the secret belongs to another environment (PLATOS_ENV; each has its own), or \
-    the entity is of kind `mcp`, to which no host connects";
+pub(super) const SECRET_CAUSES: &str = "which has three causes that look alike: it is not the secret that the entity's \
+    page shows, it belongs to another environment (PLATOS_ENV, or `env` in the URL; each has its own), or the entity is of \
+    kind `mcp`, to which no host connects";
 
 /// The reason for which a running host stopped.
 #[derive(Debug, thiserror::Error)]
@@ -115,10 +115,12 @@ pub enum HostError {
     )]
     MissingEntity,
     /// The platform does not know the secret or the entity.
-    #[error("the platform refused the secret for entity `{entity}`, {SECRET_CAUSES}")]
+    #[error("the platform refused {secret} for entity `{entity}`, {SECRET_CAUSES}")]
     InvalidSecret {
         /// The entity that was named.
         entity: String,
+        /// Where the secret came from, such as ``the service secret in file `/run/secrets/platos` ``.
+        secret: String,
     },
     /// The platform does not know the environment.
     #[error("the platform knows no environment `{environment}`: check `env` in PLATOS_URL, or PLATOS_ENV")]
@@ -136,7 +138,7 @@ pub enum HostError {
         entity: String,
     },
     /// A second signal arrived while the host was shutting down.
-    #[error("stopped at once by a second signal; {running} calls were running")]
+    #[error("stopped at once by a second signal; calls that were running and are lost: {running}")]
     Interrupted {
         /// The number of running and waiting calls.
         running: usize,

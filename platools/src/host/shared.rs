@@ -1,6 +1,7 @@
 //! State shared by all connections of one host.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use platools_net::Proxy;
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     /// Whether the platform has applied the latest declaration of the tools.
     pub(super) registration: RwLock<Registration>,
     pub(super) shutdown: CancellationToken,
+    /// Whether a second signal stops the host at once, which whoever sent the first one is told.
+    pub(super) stops_at_second_signal: AtomicBool,
     pub(super) coordinator: Option<Arc<dyn Coordinator>>,
     /// Whether this process may hold the connection.
     pub(super) lead: watch::Sender<bool>,

@@ -1,10 +1,18 @@
-//! Signals: the first one starts a graceful shutdown, the second one stops the host at once.
+//! Shutdown: the first signal starts a graceful one, which tells how far it is; the second one stops the host at once.
 
+use std::convert::Infallible;
 use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use platools_net::signals::Signals;
+use tokio::time::{Instant, sleep};
 
 use super::{HostError, Shared};
+use crate::tool::format_duration;
+
+/// The time between two lines about running calls.
+const COUNT_DOWN: Duration = Duration::from_secs(5);
 
 /// Runs the host until it ends. The first signal shuts it down, the second one drops it.
 pub(super) async fn guard(
@@ -14,6 +22,7 @@ pub(super) async fn guard(
 ) -> Result<(), HostError> {
     let mut host = std::pin::pin!(host);
     let shutdown = &shared.shutdown;
+    shared.stops_at_second_signal.store(true, Ordering::Relaxed);
     loop {
         tokio::select! {
             result = &mut host => return result,
@@ -25,4 +34,32 @@ pub(super) async fn guard(
             }
         }
     }
+}
+
+/// Logs every few seconds of a shutdown how many calls still run, and for how long they may. Never ends.
+pub(super) async fn count_down(shared: &Shared) -> Infallible {
+    shared.shutdown.cancelled().await;
+    let end = Instant::now() + shared.config.shutdown_grace;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left <= COUNT_DOWN {
+            // The end of the grace period has lines of its own.
+            return std::future::pending().await;
+        }
+        sleep(COUNT_DOWN).await;
+        let running = shared.dispatcher().in_flight();
+        if running > 0 {
+            let left = format_duration(left - COUNT_DOWN);
+            tracing::info!(entity = shared.url.entity(), "{}, {left} left", still_run(running));
+        }
+    }
+}
+
+/// How many calls run, as the beginning of a sentence.
+pub(super) fn calls_run(running: usize) -> String {
+    if running == 1 { "1 call is running".to_owned() } else { format!("{running} calls are running") }
+}
+
+fn still_run(running: usize) -> String {
+    if running == 1 { "1 call still runs".to_owned() } else { format!("{running} calls still run") }
 }

@@ -28,6 +28,8 @@ pub struct SecretSource(Source);
 #[derive(Clone)]
 enum Source {
     Text(SecretText),
+    /// The value of a variable that a configuration was read from.
+    Variable(&'static str, SecretText),
     Environment(String),
     File(PathBuf),
     Callback(Callback),
@@ -39,6 +41,11 @@ impl SecretSource {
     /// A fixed secret, which cannot follow a rotation.
     pub fn text(secret: impl Into<String>) -> Self {
         Self(Source::Text(secret.into().into()))
+    }
+
+    /// A fixed secret that was the value of this environment variable.
+    pub(crate) fn of_variable(variable: &'static str, secret: String) -> Self {
+        Self(Source::Variable(variable, secret.into()))
     }
 
     /// An environment variable.
@@ -75,7 +82,7 @@ impl SecretSource {
     /// Returns whether the secret never changes.
     #[cfg(feature = "jwt")]
     pub(crate) fn is_constant(&self) -> bool {
-        matches!(self.0, Source::Text(_))
+        matches!(self.0, Source::Text(_) | Source::Variable(..))
     }
 
     /// Loads the current secret.
@@ -89,7 +96,7 @@ impl SecretSource {
     fn load_with(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Secret, SecretError> {
         let origin = self.to_string();
         let text = match &self.0 {
-            Source::Text(text) => text.clone(),
+            Source::Text(text) | Source::Variable(_, text) => text.clone(),
             Source::Environment(name) => {
                 let value = variable(name).ok_or_else(|| SecretError::Missing { variable: name.clone() })?;
                 match value.into_string() {
@@ -124,6 +131,9 @@ impl fmt::Display for SecretSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Source::Text(_) => f.write_str("the service secret"),
+            Source::Variable(variable, _) => {
+                write!(f, "the service secret in environment variable `{variable}`")
+            }
             Source::Environment(variable) => {
                 write!(f, "the service secret in environment variable `{variable}`")
             }

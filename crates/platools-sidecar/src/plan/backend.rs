@@ -61,7 +61,11 @@ impl Planner<'_> {
         let sections = self.sections;
         let Some(entry) = sections.backends.get(name) else {
             let known: Vec<&str> = sections.backends.keys().map(String::as_str).collect();
-            self.wrong(at, format!("{}, as `[backend.{name}]`", unknown("backend", name, &known)));
+            let mut problem = unknown("backend", name, &known);
+            if known.is_empty() {
+                problem.push_str(&format!(", as `[backend.{name}]`"));
+            }
+            self.wrong(at, problem);
             return None;
         };
         let base = address::server(&entry.value.url, &sections.egress);

@@ -244,10 +244,17 @@ impl Daemon {
         };
         match &problem {
             None => tracing::info!("the file is in use as it is now"),
-            Some(problem) if outcome == "partial" => {
-                tracing::error!(problem, "the file is in use as it is now, but for this");
+            // One line for each, since a line break inside of a line would be escaped.
+            Some(problem) => {
+                for line in problem.lines().map(str::trim) {
+                    tracing::error!("{line}");
+                }
+                if outcome == "partial" {
+                    tracing::error!("the file is in use as it is now, but for this");
+                } else {
+                    tracing::error!("the file is not used, everything stays as it was");
+                }
             }
-            Some(problem) => tracing::error!(problem, "the file is not used, everything stays as it was"),
         }
         metrics::counter!("platools_sidecar_reloads_total", "outcome" => outcome).increment(1);
         self.view.reloaded(problem);
@@ -293,7 +300,7 @@ impl Daemon {
 
     /// Ends in order, unless somebody asks twice.
     async fn end(mut self, wishes: &mut Wishes) -> Result<(), SidecarError> {
-        tracing::info!("stopping: calls that run may finish");
+        tracing::info!("stopping: calls that run may finish; a second Ctrl-C stops at once");
         service::stopping();
         self.view.stopping();
         let again = async { while wishes.next().await != Wish::End {} };

@@ -75,11 +75,16 @@ impl RunningHost {
         let registered = Arc::new(AtomicBool::new(false));
         tokio::spawn(follow(handle.clone(), entity.name.clone(), Arc::clone(&registered)));
         let (go, gone) = oneshot::channel();
+        let name = entity.name.clone();
         let running = tokio::spawn(async move {
-            match gone.await {
+            let ended = match gone.await {
                 Ok(()) => host.run_until(std::future::pending()).await,
                 Err(_never) => Ok(()),
+            };
+            if let Err(error) = &ended {
+                tracing::error!(entity = name, "not connected any more, and not again: {error}");
             }
+            ended
         });
         Ok(Self {
             name: entity.name.clone(),
@@ -162,7 +167,6 @@ fn made_of(
 async fn follow(handle: HostHandle, entity: String, registered: Arc<AtomicBool>) {
     let mut events = handle.events();
     drop(handle);
-    let mut is_draining = false;
     while let Some(event) = events.next().await {
         match event {
             HostEvent::Registered { tools } => {
@@ -171,18 +175,9 @@ async fn follow(handle: HostHandle, entity: String, registered: Arc<AtomicBool>)
             }
             HostEvent::State(state) if state != HostState::Active => {
                 registered.store(false, Ordering::Release);
-                is_draining |= state == HostState::Draining;
             }
-            // Asked for: the host says itself that it has stopped.
-            HostEvent::Disconnected { .. } if is_draining => {}
-            HostEvent::Disconnected { reason } => tracing::warn!(entity, reason, "disconnected"),
-            HostEvent::RegistrationRejected { reason, .. } => {
-                registered.store(false, Ordering::Release);
-                tracing::error!(entity, reason, "the platform refused the tools");
-            }
-            HostEvent::RegistrationThrottled { retry_after } => {
-                tracing::warn!(entity, ?retry_after, "the platform takes the tools later");
-            }
+            HostEvent::RegistrationRejected { .. } => registered.store(false, Ordering::Release),
+            // The host itself logs what goes wrong with its connection.
             _ => {}
         }
     }

@@ -521,7 +521,7 @@ async fn variables_that_name_another_entity_or_environment_than_the_file_are_an_
     ] {
         let folder = Folder::new();
         let sidecar = Running::start(&folder.write("platools.toml", &two), &folder, &variables);
-        sidecar.says("disconnected").await;
+        sidecar.says("not connected: cannot connect to 127.0.0.1:1").await;
         assert_eq!(sidecar.stop().await, Some(0), "{variables:?}");
     }
 }

@@ -10,7 +10,7 @@ use crate::host::outbox::AnswerFrame;
 use crate::host::{HostEvent, Registration};
 use crate::intake::{Arrival, Incoming, Received, shorten};
 use crate::observe;
-use crate::tool::ToolError;
+use crate::tool::{ToolError, format_duration};
 use crate::wire::{CallFrame, FrameError, Inbound, MAX_FRAME_BYTES, outbound};
 
 /// The delay before a throttled registration is retried, if the platform states none.
@@ -41,12 +41,25 @@ impl Session<'_> {
                 self.rejections = 0;
                 let (tools, new) = (done.count, done.new_tools);
                 let (updated, pruned) = (done.updated, done.pruned);
-                log_frame!(self, info, tools, new, updated, pruned, "tools registered");
+                let entity = self.shared.url.entity();
+                // Repetitions on one connection change nothing, as a rule.
+                let changed = [new, updated, pruned].into_iter().flatten().any(|count| count > 0);
+                if std::mem::replace(&mut self.registered, true) && !changed {
+                    tracing::debug!(entity, tools, "tools registered again, unchanged");
+                } else {
+                    log_frame!(self, info, entity, tools, new, updated, pruned, "tools registered");
+                }
                 self.shared.events.tell(HostEvent::Registered { tools });
             }
             Ok(Inbound::RegisterThrottled(throttled)) => {
                 let wait = throttled.retry_after.unwrap_or(REGISTER_AGAIN).min(LONGEST_THROTTLE);
-                log_frame!(self, warn, ?wait, "registration throttled by the platform, retrying later");
+                let (entity, shown) = (self.shared.url.entity(), format_duration(wait));
+                log_frame!(
+                    self,
+                    warn,
+                    entity,
+                    "registration throttled by the platform, next attempt in {shown}"
+                );
                 self.shared.events.tell(HostEvent::RegistrationThrottled { retry_after: wait });
                 let until = Instant::now() + wait;
                 (self.timers.register, self.throttled_until) = (Some(until), Some(until));
@@ -60,12 +73,13 @@ impl Session<'_> {
                 self.on_rejection(error.message[REJECTED.len()..].trim());
                 return true;
             }
+            // The close that follows says the same, or this is taken for its reason.
+            Ok(Inbound::Error(error)) if !self.welcomed => {
+                tracing::debug!("error from the platform: {:?}", shorten(&error.message));
+                self.last_error = Some(shorten(&error.message).to_owned());
+            }
             Ok(Inbound::Error(error)) => {
-                let message = shorten(&error.message).to_owned();
-                log_frame!(self, warn, message = ?message, "error from the platform");
-                if !self.welcomed {
-                    self.last_error = Some(message);
-                }
+                log_frame!(self, warn, "error from the platform: {:?}", shorten(&error.message));
             }
             Ok(unknown) => tracing::debug!(?unknown, "frame of an unknown type ignored"),
             Err(error) => self.on_broken_frame(&error),
@@ -82,22 +96,25 @@ impl Session<'_> {
         let wait = DECLARE_AGAIN.bound(self.rejections);
         let retry_after = (!is_permanent).then_some(wait);
         self.rejections += 1;
+        let entity = self.shared.url.entity();
         match retry_after {
             None => {
                 log_frame!(
                     self,
                     error,
+                    entity,
                     reason,
                     "the platform refused the declaration of the tools: change them"
                 );
             }
             Some(wait) => {
+                let wait = format_duration(wait);
                 log_frame!(
                     self,
                     error,
+                    entity,
                     reason,
-                    ?wait,
-                    "the platform refused the declaration of the tools, retrying"
+                    "the platform refused the declaration of the tools, next attempt in {wait}"
                 );
             }
         }

@@ -44,6 +44,7 @@ use super::{FAREWELL, HostEvent, Registration, Shared};
 use crate::observe;
 use crate::run::Batch;
 use crate::tool::declaration::format_bytes;
+use crate::tool::format_duration;
 use crate::wire::{CALL_PENDING, Inbound, Scope, Welcome, outbound};
 
 /// The number of frames read at once. Then their calls run, and are answered while the platform sends more.
@@ -82,6 +83,8 @@ pub(super) struct Session<'a> {
     throttled_until: Option<Instant>,
     /// The number of malformed frames.
     malformed: u64,
+    /// Whether the platform has applied a declaration on this connection.
+    registered: bool,
     /// The number of declarations that were refused one after the other.
     rejections: u32,
     /// Calls that arrived before `welcome`.
@@ -147,6 +150,7 @@ impl<'a> Session<'a> {
             changed: None,
             throttled_until: None,
             malformed: 0,
+            registered: false,
             rejections: 0,
             early: Vec::new(),
             reading: Reading::Done,
@@ -390,14 +394,16 @@ impl<'a> Session<'a> {
             let allowed = self.shared.config.heartbeat_interval * 2;
             if self.last_inbound + allowed <= now {
                 return Some(Ending::Lost(format!(
-                    "nothing arrived for {allowed:?}, the connection is dead"
+                    "nothing arrived for {}, the connection is dead",
+                    format_duration(allowed)
                 )));
             }
             // The calls answered before such an old ping are no longer pending.
             let allowed_pong = allowed.max(CALL_PENDING);
             if self.outgoing.pinged().is_some_and(|since| since + allowed_pong <= now) {
                 return Some(Ending::Lost(format!(
-                    "the platform sends but has read nothing for {allowed_pong:?}, the connection is dead"
+                    "the platform sends but has read nothing for {}, the connection is dead",
+                    format_duration(allowed_pong)
                 )));
             }
             self.timers.silence = Some(self.last_inbound + allowed);
