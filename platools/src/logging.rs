@@ -1,32 +1,33 @@
 //! A `tracing` subscriber for programs that keeps secrets out of the log (feature `logging`).
 //!
 //! At `trace`, the libraries below the connection log headers and frames, which contain the service secret and users'
-//! tokens. They are capped at `info` here, and `rmcp` at `warn`, whatever `RUST_LOG` says. Others can cause their lines
-//! without end, so all of them together have 20 in 10 seconds. A program with its own subscriber should use a
-//! [`LineFilter`], or filter by [`is_safe`].
-
-use std::io::IsTerminal as _;
+//! tokens. They are capped at `info` here whatever `RUST_LOG` says, and `rmcp` is left out: what matters of it is logged
+//! by the crates that use it. Others can cause the lines of libraries without end, so all of them together have 20 in
+//! 10 seconds. A program with its own subscriber should use a [`LineFilter`], or filter by [`is_safe`].
+//!
+//! Lines are coloured on a terminal that shows colours; the variables `NO_COLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are
+//! respected.
 
 use platools_net::ration::Ration;
+use tracing::Metadata;
 use tracing::subscriber::Interest;
-use tracing::{Level, Metadata};
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::{EnvFilter, FilterExt as _};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter};
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Crates that log headers or payloads, and the level up to which they do not.
-const CAPPED: [(&str, Level); 9] = [
-    ("tungstenite", Level::INFO),
-    ("tokio_tungstenite", Level::INFO),
-    ("hyper", Level::INFO),
-    ("hyper_util", Level::INFO),
-    ("h2", Level::INFO),
-    ("reqwest", Level::INFO),
-    // At `info` it prints what each server and each client says of itself.
-    ("rmcp", Level::WARN),
-    ("rustls", Level::INFO),
-    ("tokio_rustls", Level::INFO),
+const CAPPED: [(&str, LevelFilter); 9] = [
+    ("tungstenite", LevelFilter::INFO),
+    ("tokio_tungstenite", LevelFilter::INFO),
+    ("hyper", LevelFilter::INFO),
+    ("hyper_util", LevelFilter::INFO),
+    ("h2", LevelFilter::INFO),
+    ("reqwest", LevelFilter::INFO),
+    // It prints what servers and clients say, and as errors what its caller is told as well.
+    ("rmcp", LevelFilter::OFF),
+    ("rustls", LevelFilter::INFO),
+    ("tokio_rustls", LevelFilter::INFO),
 ];
 
 /// Installs a subscriber that logs to standard error, filtered by `RUST_LOG`; `info` if unset. Does nothing if the
@@ -50,13 +51,17 @@ pub fn init_with_default(default: &str) {
         }),
         _ => EnvFilter::new(default),
     };
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(uses_colours());
     let lines = lines.with_filter(wanted.and(LineFilter::default()));
     let subscriber = tracing_subscriber::registry().with(lines);
     // Fails only if there already is a subscriber.
     let _ = subscriber.try_init();
+}
+
+/// Returns whether standard error is to be coloured: if it is a terminal that shows colours, unless `NO_COLOR` is set; and
+/// if `CLICOLOR_FORCE` is set.
+pub fn uses_colours() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// Returns whether an event may be logged: `false` if it could contain a secret.
@@ -65,7 +70,7 @@ pub fn is_safe(metadata: &Metadata<'_>) -> bool {
 }
 
 /// The most detailed level of a library that is capped.
-fn cap(metadata: &Metadata<'_>) -> Option<Level> {
+fn cap(metadata: &Metadata<'_>) -> Option<LevelFilter> {
     let crate_name = metadata.target().split("::").next().unwrap_or_default();
     CAPPED.iter().find(|(capped, _)| *capped == crate_name).map(|(_, cap)| *cap)
 }
@@ -142,10 +147,10 @@ mod tests {
         let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(written.clone());
         let lines = lines.with_filter(EnvFilter::new("trace").and(LineFilter::default()));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
-            tracing::info!(target: "rmcp::service", "s3cret");
+            tracing::error!(target: "rmcp::transport::worker", "worker quit with fatal: s3cret");
             tracing::debug!(target: "hyper::proto", "s3cret");
             for number in 0..1_000 {
-                tracing::warn!(target: "rmcp::transport", number, "noise");
+                tracing::warn!(target: "rmcp::transport", number, "s3cret");
                 tracing::info!(target: "reqwest::connect", number, "noise");
                 tracing::trace!(target: "platools::host", number, "our own");
             }

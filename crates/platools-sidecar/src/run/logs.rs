@@ -1,6 +1,5 @@
 //! Lines on standard error: for people, or one JSON object each; and spans, where they are wanted.
 
-use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _};
@@ -11,8 +10,8 @@ use tracing_subscriber::{Layer as _, Registry, reload};
 use crate::config::{Log, LogFormat};
 use crate::traces::SpanLayer;
 
-/// What is logged unless said otherwise. The MCP library greets every server at length.
-const DEFAULT: &str = "info,rmcp=warn";
+/// What is logged unless said otherwise.
+const DEFAULT: &str = "info";
 
 /// What decides which lines are written, and how they are, in a process whose log was set up here.
 static LOGGING: OnceLock<(reload::Handle<EnvFilter, Registry>, LogFormat)> = OnceLock::new();
@@ -24,7 +23,7 @@ pub(super) fn init(log: &Log, spans: Option<SpanLayer>) {
     let level = level.and(platools::logging::LineFilter::default());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match log.format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_filter(level).boxed(),
+        LogFormat::Text => lines.with_ansi(platools::logging::uses_colours()).with_filter(level).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_filter(level).boxed(),
     };
     let layers: Vec<_> = spans.into_iter().chain([lines]).collect();
