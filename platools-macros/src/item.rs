@@ -1,6 +1,6 @@
 //! Parses the item under `#[tool]` up to its signature; the body is kept as tokens.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, Spacing, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, FnArg, Token, Visibility};
@@ -122,11 +122,40 @@ fn awaits(body: TokenStream) -> bool {
     })
 }
 
-/// Returns whether a function is `async` but never awaits. Macros named like `select!` or `join!` count as awaiting.
-pub(crate) fn is_async_in_name_only(function: &Function) -> bool {
+/// Names that show that a function waits for a disk, a network, a process or the clock without giving up its thread.
+const BLOCKING: [&str; 7] = ["blocking", "fs", "sleep", "stdin", "thread", "wait_with_output", "TcpStream"];
+
+/// Returns whether a function is `async` but never awaits, and calls something that blocks. Macros named like `select!` or
+/// `join!` count as awaiting. One that only computes is left alone: most are quick.
+pub(crate) fn blocks_in_async(function: &Function) -> bool {
     function.signature.asyncness.is_some()
         && !awaits(function.body.clone())
         && !calls_awaiting_macro(function.body.clone())
+        && calls_blocking(function.body.clone())
+}
+
+/// Returns whether a name of [`BLOCKING`] is part of a path or is called.
+fn calls_blocking(body: TokenStream) -> bool {
+    let mut tokens = body.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let next = tokens.peek();
+        let is_blocking = match token {
+            TokenTree::Ident(ident) => {
+                let is_used = match next {
+                    Some(TokenTree::Punct(mark)) => mark.as_char() == ':' && mark.spacing() == Spacing::Joint,
+                    Some(TokenTree::Group(group)) => group.delimiter() == Delimiter::Parenthesis,
+                    _ => false,
+                };
+                is_used && BLOCKING.iter().any(|name| ident == *name)
+            }
+            TokenTree::Group(group) => calls_blocking(group.stream()),
+            _ => false,
+        };
+        if is_blocking {
+            return true;
+        }
+    }
+    false
 }
 
 fn calls_awaiting_macro(body: TokenStream) -> bool {
@@ -174,65 +203,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_async_function_awaits_directly_or_in_a_known_macro() {
-        for (body, in_name_only) in [
-            (
-                quote!(
-                    async fn f() {
-                        1
-                    }
-                ),
-                true,
-            ),
-            (
-                quote!(
-                    async fn f() {
-                        if x != join {
-                            select(!y)
-                        }
-                    }
-                ),
-                true,
-            ),
-            (
-                quote!(
-                    fn f() {
-                        1
-                    }
-                ),
-                false,
-            ),
-            (
-                quote!(
-                    async fn f() {
-                        if a {
-                            g().await
-                        }
-                    }
-                ),
-                false,
-            ),
-            (
-                quote!(
-                    async fn f() {
-                        loop {
-                            tokio::select! { a => {} }
-                        }
-                    }
-                ),
-                false,
-            ),
-            (
-                quote!(
-                    async fn f() {
-                        futures::try_join!(a, b)
-                    }
-                ),
-                false,
-            ),
+    fn an_async_function_blocks_where_it_calls_what_blocks_and_never_awaits() {
+        for (text, blocks) in [
+            ("async fn f() { std::fs::read(path) }", true),
+            ("async fn f() { if x != join { select(!thread::sleep(second)) } }", true),
+            ("async fn f() { let a = stdin().lock(); }", true),
+            ("async fn f() { reqwest::blocking::get(url) }", true),
+            ("fn f() { std::fs::read(path) }", false),
+            ("async fn f() { 1 }", false),
+            ("async fn f() { let fs = shop.net; count(fs, thread) }", false),
+            ("async fn f() { if a { std::fs::read(g().await) } }", false),
+            ("async fn f() { loop { tokio::select! { a => { std::fs::read(a) } } } }", false),
+            ("async fn f() { futures::try_join!(std::fs::read(a), b) }", false),
         ] {
-            let function: Function = syn::parse2(body.clone()).unwrap();
-            assert_eq!(is_async_in_name_only(&function), in_name_only, "{body}");
+            let function: Function = syn::parse_str(text).unwrap();
+            assert_eq!(blocks_in_async(&function), blocks, "{text}");
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{generated_at, local, respanned};
 use crate::attributes::tool::{Auth, ToolAttributes};
 use crate::docs::Docs;
 use crate::error::Errors;
-use crate::item::{Function, is_async_in_name_only};
+use crate::item::{Function, blocks_in_async};
 use crate::names::tool_name_problem;
 use crate::parameter::UNREADABLE;
 use crate::signature::{Place, SelfArgument, Signature, output_span};
@@ -21,7 +21,7 @@ pub(crate) struct Definition {
     signature: Signature,
     name: String,
     description: Option<TokenStream>,
-    never_awaits: bool,
+    blocks_in_async: bool,
 }
 
 /// How the function is called from the handler.
@@ -59,8 +59,8 @@ impl Definition {
                 .on(function.ident(), format!("{problem}: choose another name with `#[tool(name = \"…\")]`"));
         }
         let signature = Signature::read(&function.signature, &docs, attributes.rename_all, place, errors);
-        let never_awaits = is_async_in_name_only(function);
-        Definition { attributes, signature, name, description, never_awaits }
+        let blocks_in_async = blocks_in_async(function);
+        Definition { attributes, signature, name, description, blocks_in_async }
     }
 
     /// Returns whether the tool registers itself.
@@ -108,7 +108,7 @@ impl Definition {
         let hints = self.hints(private);
         let allow = &self.attributes.allow;
         let allow = (!allow.is_empty()).then(|| quote!(.allow([#(#allow),*])));
-        let never_awaits = self.never_awaits.then(|| quote!(.never_awaits()));
+        let blocks_in_async = self.blocks_in_async.then(|| quote!(.blocks_in_async()));
         let describe = self.attributes.describe_parameters.as_ref().map(|describe| {
             let describe = describe.value;
             quote!(.describe_parameters(#describe))
@@ -129,7 +129,7 @@ impl Definition {
         };
         quote! {
             let #spec = #private::ToolSpec::new(#name)
-                #description #auth #roles #limits #title #category #hints #allow #describe #never_awaits #requirements #location
+                #description #auth #roles #limits #title #category #hints #allow #describe #blocks_in_async #requirements #location
                 #output_schema
                 .input(#input)
                 #executor;

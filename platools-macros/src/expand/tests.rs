@@ -60,7 +60,7 @@ fn allowed_rules_and_user_providable_arguments() {
                     #[tool(user_providable)] door_id: String,
                     #[tool(user_providable = false)] bell_id: u32,
                 ) {
-                    bell(door_id, bell_id);
+                    std::fs::write(door_id, bell(bell_id));
                 }
             },
         ),

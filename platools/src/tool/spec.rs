@@ -260,8 +260,9 @@ pub struct ToolSpec {
     pub requirements: Vec<Requirement>,
     /// The codes of the rules of `platools_toolkit::doctor` that do not apply to this tool. Not sent to the platform.
     pub allowed: Vec<String>,
-    /// Whether the handler is an `async fn` without an `await`, as far as `#[tool]` sees. Not sent to the platform.
-    pub never_awaits: bool,
+    /// Whether the handler is an `async fn` that never awaits and calls something that blocks, such as `std::fs`, as far as
+    /// `#[tool]` sees. Not sent to the platform.
+    pub blocks_in_async: bool,
     /// What is wrong with the parameters' types, found while the schema was built.
     pub(crate) problems: Vec<String>,
 }
@@ -286,7 +287,7 @@ impl ToolSpec {
             location: None,
             requirements: Vec::new(),
             allowed: Vec::new(),
-            never_awaits: false,
+            blocks_in_async: false,
             problems: Vec::new(),
         }
     }
@@ -412,10 +413,10 @@ impl ToolSpec {
         self
     }
 
-    /// Marks the handler as an `async fn` without an `await`.
+    /// Marks the handler as an `async fn` that never awaits and blocks its thread.
     #[doc(hidden)]
-    pub fn never_awaits(mut self) -> Self {
-        self.never_awaits = true;
+    pub fn blocks_in_async(mut self) -> Self {
+        self.blocks_in_async = true;
         self
     }
 

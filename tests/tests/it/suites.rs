@@ -52,7 +52,7 @@ fn count_stock() -> Result<u32, ToolError> {
 }
 
 /// Panic for a reason of its own.
-#[tool(register = false, allow = ["async_in_name_only"])]
+#[tool(register = false)]
 async fn fall_over() -> bool {
     panic!("over")
 }

@@ -96,11 +96,12 @@ fn time(view: &View<'_>, options: &Options, findings: &mut Vec<Finding>) {
         );
         findings.push(Finding::new(Rule::UnreachableTimeout, Severity::Warning, message, fix).about(name));
     }
-    if view.spec().never_awaits {
-        let message =
-            format!("{name} is an `async fn` that never awaits: while it runs, it delays other calls");
-        let fix = "drop `async` if it computes for long or blocks, and it runs on a thread of its own; if it is quick, \
-                   `allow = [\"async_in_name_only\"]`";
+    if view.spec().blocks_in_async {
+        let message = format!(
+            "{name} is an `async fn` that never awaits and calls something that blocks: meanwhile, it delays other calls"
+        );
+        let fix = "drop `async`, and it runs on a thread of its own; or await something that does not block, such as \
+                   `tokio::fs`";
         findings.push(Finding::new(Rule::AsyncInNameOnly, Severity::Info, message, fix).about(name));
     }
 }

@@ -78,7 +78,7 @@ rules! {
     UnreachableTimeout "unreachable_timeout"
         "a timeout beyond the time that the platform, or the host, waits for any call"
     AsyncInNameOnly "async_in_name_only"
-        "an `async` function that never awaits, so that it delays every other call if it takes long"
+        "an `async` function that never awaits and calls something that blocks, so that it delays other calls"
     UnenforcedAccess "unenforced_access"
         "a tool says who may call it, and the host has no authenticator that would enforce it"
     UnknownRule "unknown_rule"

@@ -275,7 +275,7 @@ fn what_is_declared_is_held_against_what_the_host_does() {
     let slower = good("a").timeout(Duration::from_secs(31));
     assert_eq!(found_with([slower], &options), ["Warning unreachable_timeout a"]);
 
-    assert_eq!(found([good("a").never_awaits()]), ["Info async_in_name_only a"]);
+    assert_eq!(found([good("a").blocks_in_async()]), ["Info async_in_name_only a"]);
     let broad: Vec<_> = ('a'..='k').map(|letter| (letter.to_string(), text())).collect();
     let broad: Vec<_> = broad.iter().map(|(name, schema)| (name.as_str(), schema.clone())).collect();
     assert_eq!(found([taking("many", &broad)]), ["Info overly_broad_tool many"]);
@@ -386,7 +386,7 @@ fn ill() -> Report {
             taking("archive_workspace", &[("admin_id", marked)]),
             good("get_page").description("Gets."),
             good("cleanup_temp").output_schema(None).allow(["no_return_schema"]),
-            good("crawl").never_awaits(),
+            good("crawl").blocks_in_async(),
         ],
         &Options::new(),
     )
