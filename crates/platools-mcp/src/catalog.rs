@@ -17,6 +17,9 @@ use platools::tool::{Tool, ToolSpec};
 /// Annotations with a field of their own in MCP.
 const KNOWN: [&str; 5] = ["title", "readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
 
+/// The keyword in an output schema that says that results are wrapped; FastMCP's name for it.
+const WRAPPED: &str = "x-fastmcp-wrap-result";
+
 /// How `structuredContent` is made of a tool's results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Structure {
@@ -174,6 +177,8 @@ fn output_schema(schema: &Value) -> JsonObject {
     }
     outer.insert("properties".to_owned(), json!({"result": inner}));
     outer.insert("required".to_owned(), json!(["result"]));
+    // Clients that know this keyword show what the tool returned.
+    outer.insert(WRAPPED.to_owned(), true.into());
     outer
 }
 
@@ -217,6 +222,7 @@ mod tests {
             "type": "object",
             "properties": {"result": {"type": "array", "items": {"$ref": "#/$defs/Node"}}},
             "required": ["result"],
+            "x-fastmcp-wrap-result": true,
             "$defs": {"Node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}},
         });
         assert_eq!(Value::Object(output_schema(&recursive)), expected);

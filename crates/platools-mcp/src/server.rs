@@ -3,11 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared as SharedFuture};
 use platools::CallContext;
 use platools::intake::Door;
+use platools::tool::format_duration;
 
 use crate::session::Shared;
 
@@ -120,4 +122,15 @@ impl fmt::Debug for McpServer {
             .field("caller", &self.caller)
             .finish_non_exhaustive()
     }
+}
+
+/// Logs that a signal stops a server in which so many calls run, which have so much time.
+pub(crate) fn announce_stop(running: usize, time: Duration) {
+    let calls = match running {
+        0 => return tracing::info!("stopping"),
+        1 => "1 call is running".to_owned(),
+        running => format!("{running} calls are running"),
+    };
+    let time = format_duration(time);
+    tracing::info!("stopping: {calls} and may take {time} at most; a second Ctrl-C stops at once");
 }

@@ -20,6 +20,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use http_body_util::{BodyExt as _, Full};
+use platools::intake::Door;
 use platools_net::header::ambiguous;
 use platools_net::{BodyError, BodyLimits};
 use rmcp::transport::streamable_http_server::session::SessionManager as _;
@@ -137,6 +138,7 @@ impl McpHttp {
             .with_max_request_body_bytes(self.body_limit)
             .with_cancellation_token(end.clone());
         let guard = Guard::new(&self.token, self.hosts, self.origins);
+        let door = self.server.door.clone();
         let shared = self.server.shared();
         let mut sessions = LocalSessionManager::default();
         let mut session = SessionConfig::default();
@@ -147,6 +149,7 @@ impl McpHttp {
         let service =
             StreamableHttpService::new(move || Ok(Session::new(&shared)), Arc::clone(&sessions), config);
         Endpoint {
+            door,
             service,
             quick,
             sessions,
@@ -174,6 +177,7 @@ impl fmt::Debug for McpHttp {
 /// The endpoint: every request goes through [`answer`](Self::answer).
 #[derive(Clone)]
 struct Endpoint {
+    door: Door,
     service: StreamableHttpService<Session, LocalSessionManager>,
     quick: Arc<Quick>,
     sessions: Arc<LocalSessionManager>,

@@ -8,12 +8,13 @@ use std::time::Duration;
 use hyper_util::service::TowerToHyperService;
 use platools_net::descriptors;
 use platools_net::server::HttpServer;
-use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
+use tokio::net::{TcpListener, lookup_host};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Endpoint, McpHttp, PATH};
 use crate::McpError;
+use crate::server::announce_stop;
 use platools::host::Signals;
 
 /// The maximum number of connections, at most half of the descriptors: the others are for what the tools open.
@@ -31,14 +32,16 @@ pub struct McpListener {
 }
 
 impl McpHttp {
-    /// Listens on an address; port 0 picks a free port. Unless the address is loopback, clients have to use a host name
-    /// that [`allow_host`](Self::allow_host) allows.
+    /// Listens on a host, which is a name or an address, and a port; 0 picks a free one. Unless the address is loopback,
+    /// clients have to use a host name that [`allow_host`](Self::allow_host) allows.
     ///
     /// # Errors
     /// When listening on the address fails.
-    pub async fn bind(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<McpListener, McpError> {
-        let mut shown = format!("{address:?}");
-        let found = lookup_host(address).await.map(Iterator::collect::<Vec<_>>);
+    pub async fn bind(self, (host, port): (impl ToString, u16)) -> Result<McpListener, McpError> {
+        let host = &*host.to_string();
+        let mut shown =
+            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let found = lookup_host((host, port)).await.map(Iterator::collect::<Vec<_>>);
         if let Ok(addresses) = &found {
             shown = addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ");
         }
@@ -68,6 +71,7 @@ impl McpListener {
     pub async fn serve(self) -> Result<(), McpError> {
         let mut signals = Signals::new().map_err(McpError::Signals)?;
         let stop = CancellationToken::new();
+        let door = self.endpoint.door.clone();
         let mut serving = std::pin::pin!(self.serve_until(stop.clone().cancelled_owned()));
         loop {
             tokio::select! {
@@ -76,6 +80,7 @@ impl McpListener {
                     if stop.is_cancelled() {
                         return Ok(());
                     }
+                    announce_stop(door.in_flight(), GRACE);
                     stop.cancel();
                 }
             }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::direct::Direct;
 use self::lines::Lines;
+use super::server::announce_stop;
 use super::session::Session;
 use super::{McpError, McpServer};
 use platools::host::Signals;
@@ -37,6 +38,7 @@ impl McpServer {
         let streams = streams::take().map_err(McpError::Stdio)?;
         let stop = CancellationToken::new();
         let (reader, writer, gone) = streams;
+        let door = self.door.clone();
         let mut serving = std::pin::pin!(serve(self, reader, writer, gone, stop.clone()));
         loop {
             tokio::select! {
@@ -45,6 +47,7 @@ impl McpServer {
                     if stop.is_cancelled() {
                         return Ok(());
                     }
+                    announce_stop(door.in_flight(), door.call_timeout());
                     stop.cancel();
                 }
             }

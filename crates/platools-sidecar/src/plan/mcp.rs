@@ -257,7 +257,12 @@ mod tests {
         let tool =
             Tool::new(ToolSpec::new("who"), |_: ToolCall| async { Ok(ToolOutput::text("the server")) });
         let host = Platools::builder().tools([tool]).build_local().unwrap();
-        let listener = McpServer::new(host.door()).http(TOKEN).unwrap().bind(address).await.unwrap();
+        let listener = McpServer::new(host.door())
+            .http(TOKEN)
+            .unwrap()
+            .bind((address.ip(), address.port()))
+            .await
+            .unwrap();
         let (address, stop) = (listener.local_addr(), CancellationToken::new());
         let serving = tokio::spawn(listener.serve_until(stop.clone().cancelled_owned()));
         (address, stop, serving)

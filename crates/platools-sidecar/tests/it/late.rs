@@ -113,6 +113,7 @@ async fn until(mut is_so: impl FnMut() -> bool) {
 async fn serve_at(address: SocketAddr, tools: &[&str]) -> LocalHost {
     let tools = tools.iter().map(|name| tool(name));
     let host = platools::Platools::builder().tools(tools).build_local().unwrap();
+    let address = (address.ip(), address.port());
     let listener = McpServer::new(host.door()).http(TOKEN).unwrap().bind(address).await.unwrap();
     tokio::spawn(listener.serve());
     host

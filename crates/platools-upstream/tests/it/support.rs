@@ -120,8 +120,13 @@ impl Server {
     }
 
     pub(crate) async fn start_at(local: &LocalHost, address: SocketAddr) -> Self {
-        let listener =
-            McpServer::new(local.door()).page_size(2).http(TOKEN).unwrap().bind(address).await.unwrap();
+        let listener = McpServer::new(local.door())
+            .page_size(2)
+            .http(TOKEN)
+            .unwrap()
+            .bind((address.ip(), address.port()))
+            .await
+            .unwrap();
         let (url, address) = (listener.url(), listener.local_addr());
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(listener.serve_until(async {
