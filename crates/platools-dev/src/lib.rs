@@ -3,8 +3,8 @@
 //! [`DevPlatform`] listens on this machine, authenticates hosts by entity and secret, takes their
 //! tools, signs calls and waits for the answers, as Platos does. It is for tests, for trying things out
 //! and for developing tools without a deployed platform. It keeps everything in memory, unless it is
-//! given a folder (`DevPlatformOptions::data_dir`, feature `sqlite`), and is not made
-//! to be reachable from other machines.
+//! given a file ([`DevPlatformOptions::identity_file`]) or a folder (`DevPlatformOptions::data_dir`, feature `sqlite`),
+//! and is not made to be reachable from other machines.
 //!
 //! ```
 //! use platools_dev::DevPlatform;
@@ -99,8 +99,8 @@
 //! Programs that listen on the loopback are attacked through the browser, so every request of the HTTP side has to
 //! name this platform in `Host` (against names that are pointed here), and must not come from a page of another origin
 //! (`Origin`, `Sec-Fetch-Site`). All but the page, its files, the health check, the description and the check of session
-//! tokens need the API token besides ([`DevPlatform::api_token`]), which is new with each start and never goes into a
-//! URL, or have to come from a page that was opened with a link. The page runs under a strict content security policy
+//! tokens need the API token besides ([`DevPlatform::api_token`]), which is new with each start unless it is kept, and never
+//! goes into a URL, or have to come from a page that was opened with a link. The page runs under a strict content security policy
 //! and cannot be framed.
 //!
 //! Other users of the machine reach the port, too. The page that they get holds no secret and says that the playground

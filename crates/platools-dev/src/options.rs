@@ -41,6 +41,7 @@ pub struct DevPlatformOptions {
     pub(crate) http: bool,
     pub(crate) api_token: Option<Secret>,
     pub(crate) history: HistoryLimits,
+    pub(crate) identity_file: Option<PathBuf>,
     #[cfg(feature = "sqlite")]
     pub(crate) data_dir: Option<PathBuf>,
 }
@@ -70,6 +71,7 @@ impl Default for DevPlatformOptions {
             http: true,
             api_token: None,
             history: HistoryLimits { calls: 500, bytes: 32 * 1024 * 1024 },
+            identity_file: None,
             #[cfg(feature = "sqlite")]
             data_dir: None,
         }
@@ -210,7 +212,7 @@ impl DevPlatformOptions {
         self
     }
 
-    /// The token that the HTTP API asks for. Default: a random one, for as long as the platform lives.
+    /// The token that the HTTP API asks for. Default: the one that is kept, or a random one.
     pub fn api_token(mut self, token: Secret) -> Self {
         self.api_token = Some(token);
         self
@@ -220,6 +222,33 @@ impl DevPlatformOptions {
     /// Default: 500 calls, 32 MiB.
     pub fn history_limits(mut self, calls: usize, bytes: usize) -> Self {
         self.history = HistoryLimits { calls, bytes };
+        self
+    }
+
+    /// Keeps entities with their random secrets, and the random API token, in this file, so that a platform that starts
+    /// again is the same one to hosts and terminals. Default: they are gone with the platform.
+    ///
+    /// The file and the folders that are missing are made for this user alone, since it holds **the secrets in the clear**;
+    /// a file that is open to others is replaced by one with new secrets. Secrets and a token that are named here win over
+    /// kept ones, and are not kept. When no entity is added, there are those of the last start. With
+    /// `data_dir`, which keeps entities itself, the file keeps the token alone.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), platools_dev::DevError> {
+    /// # let folder = std::env::temp_dir().join(format!("platools-dev-identity-{}", std::process::id()));
+    /// let options = platools_dev::DevPlatform::options().identity_file(folder.join("dev.json"));
+    /// let platform = options.clone().start().await?;
+    /// let (secret, token) = (platform.secret(), platform.api_token().clone());
+    /// drop(platform);
+    /// let platform = options.start().await?;
+    /// assert_eq!((platform.secret(), platform.api_token()), (secret, &token));
+    /// # std::fs::remove_dir_all(folder).expect("the folder was made");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn identity_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.identity_file = Some(file.into());
         self
     }
 

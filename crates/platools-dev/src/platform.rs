@@ -17,7 +17,7 @@ use crate::data::Data;
 use crate::history::{HistoryEntry, HistoryQuery};
 use crate::http::{Authorities, Http};
 use crate::state::Shared;
-use crate::{ConnectedEntity, Counters, DevError, DevPlatformOptions, EntityKey, Events, random, tls};
+use crate::{ConnectedEntity, Counters, DevError, DevPlatformOptions, EntityKey, Events, tls};
 
 /// How long connections may take to close when the platform stops; then they are cut.
 const STOP_TIME: Duration = Duration::from_secs(3);
@@ -60,7 +60,8 @@ impl DevPlatform {
         let data = Data::open(&options).await?;
         // From here on the secrets are those of the state.
         options.entities.clear();
-        let api_token = options.api_token.take().map_or_else(random::secret, Ok)?;
+        options.api_token = None;
+        let api_token = data.api_token.clone();
         let scheme = if tls.is_some() { "wss" } else { "ws" };
         let authority = match &options.host_name {
             Some(name) => format!("{name}:{}", address.port()),

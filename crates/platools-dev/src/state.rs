@@ -43,7 +43,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(options: DevPlatformOptions, data: Data) -> Arc<Self> {
-        let Data { secrets, default_entity, history, keeper } = data;
+        let Data { secrets, default_entity, history, keeper, .. } = data;
         let entities = secrets.into_iter().map(|(slug, secret)| (slug, EntityRecord::new(secret))).collect();
         Arc::new(Self {
             state: Mutex::new(State { entities, ..State::default() }),

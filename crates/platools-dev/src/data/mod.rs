@@ -1,8 +1,9 @@
-//! What outlives the process: entities with their secrets, and the calls.
+//! What outlives the process: entities with their secrets, the API token, and the calls.
 //!
 //! The platform works in memory; what is kept follows behind it, on a thread of its own, so that no call waits
 //! for a disk. This room knows nothing of connections.
 
+mod identity;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use platools::verify::Secret;
 use tokio::sync::oneshot;
 
+use self::identity::{Entities, IdentityFile};
 use crate::history::{HistoryStore, MemoryHistory};
 use crate::{DevError, DevPlatformOptions, random};
 
@@ -32,6 +34,7 @@ pub(crate) struct Data {
     /// All entities and their secrets.
     pub(crate) secrets: BTreeMap<String, Secret>,
     pub(crate) default_entity: String,
+    pub(crate) api_token: Secret,
     /// The calls that were made, if they are kept at all.
     pub(crate) history: Option<Arc<dyn HistoryStore>>,
     /// Nothing, when all is kept in memory.
@@ -40,13 +43,35 @@ pub(crate) struct Data {
 
 impl Data {
     /// What is kept where the options say, and what they name themselves.
-    #[cfg_attr(not(feature = "sqlite"), allow(clippy::unused_async, reason = "only a folder is waited for"))]
     pub(crate) async fn open(options: &DevPlatformOptions) -> Result<Self, DevError> {
+        let options = options.clone();
+        let opening = tokio::task::spawn_blocking(move || Self::read(&options));
+        opening.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+
+    /// Blocks.
+    fn read(options: &DevPlatformOptions) -> Result<Self, DevError> {
+        let mut identity = options.identity_file.as_deref().map(IdentityFile::open).transpose()?;
+        let api_token = match &mut identity {
+            Some(identity) => identity.api_token(options.api_token.clone())?,
+            None => options.api_token.clone().map_or_else(random::secret, Ok)?,
+        };
         #[cfg(feature = "sqlite")]
-        if let Some(folder) = options.data_dir.clone() {
-            let options = options.clone();
-            let opening = tokio::task::spawn_blocking(move || sqlite::open(&folder, &options));
-            return opening.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        if let Some(folder) = &options.data_dir {
+            if let Some(identity) = identity {
+                identity.save()?;
+            }
+            return sqlite::open(folder, options, api_token);
+        }
+        let history = options.http.then(|| {
+            let store: Arc<dyn HistoryStore> = Arc::new(MemoryHistory::new(options.history));
+            store
+        });
+        if let Some(mut identity) = identity {
+            let Entities { secrets, default_entity } = identity.entities(options)?;
+            identity.save()?;
+            let keeper = Some(identity.keeper());
+            return Ok(Self { secrets, default_entity, api_token, history, keeper });
         }
         let mut secrets = BTreeMap::new();
         for (slug, secret) in &options.entities {
@@ -55,10 +80,7 @@ impl Data {
         if secrets.is_empty() {
             secrets.insert(options.default_entity.clone(), random::secret()?);
         }
-        let history = options.http.then(|| {
-            let store: Arc<dyn HistoryStore> = Arc::new(MemoryHistory::new(options.history));
-            store
-        });
-        Ok(Self { secrets, default_entity: options.default_entity.clone(), history, keeper: None })
+        let default_entity = options.default_entity.clone();
+        Ok(Self { secrets, default_entity, api_token, history, keeper: None })
     }
 }

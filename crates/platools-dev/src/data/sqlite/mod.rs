@@ -23,7 +23,7 @@ use crate::history::{HistoryStore, MemoryHistory};
 use crate::{DevError, DevPlatformOptions};
 
 /// Opens what is kept in a folder, and adds what the options name. Blocks.
-pub(super) fn open(folder: &Path, options: &DevPlatformOptions) -> Result<Data, DevError> {
+pub(super) fn open(folder: &Path, options: &DevPlatformOptions, api_token: Secret) -> Result<Data, DevError> {
     let mut file = File::open(folder)?;
     let (secrets, default_entity) = entities::merge(&mut file, options)?;
     let memory = if options.http {
@@ -38,7 +38,7 @@ pub(super) fn open(folder: &Path, options: &DevPlatformOptions) -> Result<Data, 
         store
     });
     let keeper = SqliteKeeper { orders, thread: Mutex::new(Some(thread)) };
-    Ok(Data { secrets, default_entity, history, keeper: Some(Box::new(keeper)) })
+    Ok(Data { secrets, default_entity, api_token, history, keeper: Some(Box::new(keeper)) })
 }
 
 /// The thread that writes, from outside.

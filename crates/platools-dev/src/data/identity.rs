@@ -1,0 +1,182 @@
+//! The identity file: the API token, and entities with their secrets, so that a platform that starts again is the same
+//! one to hosts and terminals. Holds no calls.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use platools::verify::Secret;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::Keeper;
+use crate::{DevError, DevPlatformOptions, random};
+
+/// What the file holds.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    api_token: Option<String>,
+    /// The entities of the last start, the default one first.
+    #[serde(default)]
+    entities: Vec<String>,
+    /// The random secrets of all entities that there ever were.
+    #[serde(default)]
+    secrets: BTreeMap<String, String>,
+}
+
+/// The file of a platform that runs.
+pub(super) struct IdentityFile {
+    path: PathBuf,
+    content: Content,
+}
+
+/// The entities of a platform.
+pub(super) struct Entities {
+    pub(super) secrets: BTreeMap<String, Secret>,
+    pub(super) default_entity: String,
+}
+
+impl IdentityFile {
+    /// Reads the file; one that is missing is empty. Blocks, for as long as a small file takes.
+    pub(super) fn open(path: &Path) -> Result<Self, DevError> {
+        let problem = |problem: String| DevError::Data { file: path.to_owned(), problem };
+        let content = match read(path) {
+            Ok(Some(text)) => serde_json::from_str(&text).map_err(|_| {
+                problem("it was not written by this program; move it away to start anew".to_owned())
+            })?,
+            Ok(None) => Content::default(),
+            Err(error) => return Err(problem(format!("{error}; look at its permissions"))),
+        };
+        Ok(Self { path: path.to_owned(), content })
+    }
+
+    /// The API token: the wanted one, or the one that is kept. A wanted one is not kept.
+    pub(super) fn api_token(&mut self, wanted: Option<Secret>) -> Result<Secret, DevError> {
+        if let Some(wanted) = wanted {
+            return Ok(wanted);
+        }
+        if let Some(kept) = self.content.api_token.as_deref().and_then(|token| Secret::new(token).ok()) {
+            return Ok(kept);
+        }
+        let token = random::secret()?;
+        self.content.api_token = Some(token.expose().to_owned());
+        Ok(token)
+    }
+
+    /// The entities that the options name, or those of the last start. Secrets that the options name are not kept.
+    pub(super) fn entities(&mut self, options: &DevPlatformOptions) -> Result<Entities, DevError> {
+        let mut named = options.entities.clone();
+        let mut default_entity = options.default_entity.clone();
+        if named.is_empty() {
+            named = self.content.entities.iter().map(|slug| (slug.clone(), None)).collect();
+            if let Some(first) = self.content.entities.first() {
+                default_entity.clone_from(first);
+            }
+        }
+        if named.is_empty() {
+            named.insert(default_entity.clone(), None);
+        }
+        let mut secrets = BTreeMap::new();
+        for (slug, secret) in named {
+            let kept = self.content.secrets.get(&slug).and_then(|secret| Secret::new(secret.as_str()).ok());
+            let secret = match (secret, kept) {
+                (Some(secret), _) | (None, Some(secret)) => secret,
+                (None, None) => {
+                    let secret = random::secret()?;
+                    self.content.secrets.insert(slug.clone(), secret.expose().to_owned());
+                    secret
+                }
+            };
+            secrets.insert(slug, secret);
+        }
+        let others = secrets.keys().filter(|slug| **slug != default_entity).cloned();
+        self.content.entities = std::iter::once(default_entity.clone()).chain(others).collect();
+        Ok(Entities { secrets, default_entity })
+    }
+
+    /// Writes the file, if it is not as it should be.
+    pub(super) fn save(&self) -> Result<(), DevError> {
+        write(&self.path, &self.content).map_err(|error| DevError::Data {
+            file: self.path.clone(),
+            problem: format!("{error}; use another folder, or keep nothing"),
+        })
+    }
+
+    pub(super) fn keeper(self) -> Box<dyn Keeper> {
+        Box::new(IdentityKeeper(Mutex::new(self)))
+    }
+}
+
+struct IdentityKeeper(Mutex<IdentityFile>);
+
+impl Keeper for IdentityKeeper {
+    fn keep_secret(&self, entity: &str, secret: &Secret) {
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        file.content.secrets.insert(entity.to_owned(), secret.expose().to_owned());
+        if let Err(error) = file.save() {
+            tracing::warn!("the new secret of the entity is forgotten at the next start: {error}");
+        }
+    }
+
+    fn flush(&self) -> oneshot::Receiver<()> {
+        // Each change is written before it is answered.
+        let (done, flushed) = oneshot::channel();
+        let _ = done.send(());
+        flushed
+    }
+
+    fn close(&self) {}
+}
+
+/// The text of the file, if there is one that nobody else can read or change.
+fn read(path: &Path) -> io::Result<Option<String>> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !found.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // Others may know what is in it, so it is of no more use.
+        if found.permissions().mode() & 0o077 != 0 {
+            tracing::warn!("`{}` was open to other users: there are new secrets", path.display());
+            return Ok(None);
+        }
+    }
+    fs::read_to_string(path).map(Some)
+}
+
+/// Replaces the file in one step, for nobody but this user.
+fn write(path: &Path, content: &Content) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(content)? + "\n";
+    if read(path).is_ok_and(|written| written.as_deref() == Some(&*text)) {
+        return Ok(());
+    }
+    let mut folder = fs::DirBuilder::new();
+    let mut options = fs::OpenOptions::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+        folder.mode(0o700);
+        options.mode(0o600);
+    }
+    if let Some(parent) = path.parent() {
+        folder.recursive(true).create(parent)?;
+    }
+    let next = path.with_extension(format!("{}.tmp", std::process::id()));
+    let written = options.write(true).create_new(true).open(&next).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        fs::rename(&next, path)
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&next);
+    }
+    written
+}
