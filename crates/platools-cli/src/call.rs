@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use http::Method;
-use platools_toolkit::cli::Caller;
-use platools_toolkit::cli::output::{self, Output};
+use platools_toolkit::cli::output::{self, Output, WriteError};
+use platools_toolkit::cli::{Caller, duration};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -38,7 +38,7 @@ pub(crate) struct Options {
 
 /// A time that the platform waits for an answer, if it is asked to.
 fn timeout(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let time = duration(text)?;
     let allowed = Duration::from_millis(1)..=LONGEST_TIMEOUT;
     if allowed.contains(&time) { Ok(time) } else { Err("choose a time from 1ms to 10m".to_owned()) }
 }
@@ -70,12 +70,12 @@ pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failur
         client.ask(Method::POST, &seat.path(&["calls"]), &[], Some((body, options.timeout))).await?;
     let call: Answered = serde_json::from_str(whole.get()).map_err(|_| client.not_a_platform())?;
     if options.json {
-        show(output, &whole, |whole| output.json(whole));
+        show(output, &whole, |whole| output.json(whole))?;
     }
     match call.outcome {
         Outcome::Result => {
             if let (false, Some(result)) = (options.json, &call.result) {
-                show(output, result, |result| output.value(result));
+                show(output, result, |result| output.value(result))?;
             }
             Ok(())
         }
@@ -112,7 +112,11 @@ enum Outcome {
 
 /// Shows JSON, and as it is written what cannot be read as a value: half a character, a number beyond all bounds,
 /// endless nesting.
-fn show(output: &Output, text: &RawValue, as_value: impl FnOnce(&serde_json::Value)) {
+fn show(
+    output: &Output,
+    text: &RawValue,
+    as_value: impl FnOnce(&serde_json::Value) -> Result<(), WriteError>,
+) -> Result<(), WriteError> {
     match serde_json::from_str(text.get()) {
         Ok(value) => as_value(&value),
         Err(_) => output.foreign(text.get()),

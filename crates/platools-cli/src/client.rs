@@ -224,14 +224,19 @@ impl Client {
             return serde_json::from_str(text).map_err(|_| self.not_a_platform());
         }
         let refused: Option<Refused> = serde_json::from_str(text).ok();
-        Err(Failure::Usage(match (status, refused) {
+        Err(match (status, refused) {
             (StatusCode::UNAUTHORIZED, _) => {
-                "the platform does not take this API token; a platform that was started again has another one"
-                    .to_owned()
+                let problem = "the platform does not take this API token: take the one that `platools dev` printed last";
+                Failure::Usage(problem.to_owned())
             }
-            (_, Some(refused)) => refused.error.message,
-            (_, None) => return Err(self.not_a_platform()),
-        }))
+            // The host has gone meanwhile, for example.
+            (StatusCode::CONFLICT, Some(refused)) => Failure::Failed(Some(refused.error.message)),
+            (status, Some(refused)) if status.is_server_error() => {
+                Failure::Failed(Some(refused.error.message))
+            }
+            (_, Some(refused)) => Failure::Usage(refused.error.message),
+            (_, None) => self.not_a_platform(),
+        })
     }
 
     /// The entity and environment that is meant: the one that was named, or the only one with a host or a callback.
@@ -260,9 +265,9 @@ impl Client {
                     name.as_ref().map(|name| format!(" {kind} `{name}`")).unwrap_or_default()
                 };
                 let whose = said("as entity", &target.entity) + &said("in environment", &target.env);
-                Err(Failure::Usage(format!(
+                Err(Failure::Failed(Some(format!(
                     "no host is connected{whose}; start one with the lines that `platools dev` printed"
-                )))
+                ))))
             }
             several => {
                 let choices: Vec<_> =
@@ -277,11 +282,20 @@ impl Client {
 
     fn unreachable(&self, error: &HttpError) -> Failure {
         let at = self.base.as_str().trim_end_matches('/');
-        Failure::Usage(match error {
+        Failure::Failed(Some(match error {
+            HttpError::Connect(reason) => {
+                format!(
+                    "there is no platform at {at} ({reason}): start one with `platools dev`, or give --url"
+                )
+            }
             HttpError::Timeout(_) => format!("the platform at {at} does not answer in time"),
-            HttpError::TooLarge { .. } => format!("the platform at {at}: {error}"),
-            _ => format!("there is no platform at {at}: start one with `platools dev`, or give --url"),
-        })
+            HttpError::Broken(reason) => {
+                format!(
+                    "the platform at {at} went away before it answered: {reason}; what was asked may have happened"
+                )
+            }
+            _ => format!("the platform at {at}: {error}"),
+        }))
     }
 
     pub(crate) fn not_a_platform(&self) -> Failure {

@@ -36,7 +36,7 @@ pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failur
     let checks = config.check_connection(depth).await;
     let is_well = checks.iter().all(|check| check.found.is_ok());
     if options.json {
-        output.json(&json!({"ok": is_well, "checks": checks.iter().map(described).collect::<Vec<_>>()}));
+        output.json(&json!({"ok": is_well, "checks": checks.iter().map(described).collect::<Vec<_>>()}))?;
     } else {
         let widest = checks.iter().map(|check| check.what.len()).max().unwrap_or_default();
         for ConnectionCheck { what, found, .. } in &checks {
@@ -44,7 +44,7 @@ pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failur
                 Ok(text) => (GOOD, "✓", text),
                 Err(text) => (BAD, "✗", text),
             };
-            output.print(&format!("{style}{mark}{style:#} {what:widest$}  {text}\n"));
+            output.print(&format!("{style}{mark}{style:#} {what:widest$}  {text}\n"))?;
         }
         if is_well && !options.authenticate {
             output.note(
@@ -52,7 +52,19 @@ pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failur
             );
         }
     }
-    if is_well { Ok(()) } else { Err(Failure::Failed(None)) }
+    let mut problems = checks.iter().filter(|check| check.found.is_err());
+    if is_well {
+        Ok(())
+    } else if problems.all(|check| is_of_platform(check)) {
+        Err(Failure::Failed(None))
+    } else {
+        Err(Failure::Misconfigured)
+    }
+}
+
+/// Whether a check is about the platform and the way there, and not about the configuration.
+fn is_of_platform(check: &ConnectionCheck) -> bool {
+    matches!(check.what, "connection" | "welcome")
 }
 
 fn described(check: &ConnectionCheck) -> Value {

@@ -22,15 +22,13 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failure> {
     let search = options.search.as_deref().unwrap_or_default();
     if options.target.is_mcp() {
-        Server::connect(&options.target).await?.list(search, options.json, output).await;
-        return Ok(());
+        return Server::connect(&options.target).await?.list(search, options.json, output).await;
     }
     let client = Client::new(&options.target)?;
     let seat = client.seat(&options.target).await?;
     let tools = client.tools(&seat, search, options.json).await?;
     if options.json {
-        output.json(&tools);
-        return Ok(());
+        return Ok(output.json(&tools)?);
     }
     if tools.is_empty() {
         output.note(if options.search.is_some() {
@@ -51,8 +49,7 @@ pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failur
             ToolLine::new(text(tool, "name"), text(tool, "description")).access(auth, roles)
         })
         .collect();
-    output.tools(&lines);
-    Ok(())
+    Ok(output.tools(&lines)?)
 }
 
 fn roles(tool: &Value) -> Vec<String> {

@@ -9,7 +9,7 @@
 //! | `sidecar` | the tools of a file, connected to the platform |
 //! | `serve` | the tools of a file as an MCP server |
 //!
-//! Exit codes: 0 done; 1 a tool failed, or something was found wrong; 2 wrong usage or configuration.
+//! Exit codes: 0 done; 1 something failed or was found wrong; 2 wrong usage or configuration.
 
 #![allow(clippy::doc_markdown, reason = "what documents an option is read on a terminal")]
 
@@ -27,13 +27,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use platools_toolkit::cli::output::Output;
+use platools_toolkit::cli::output::{Output, WriteError, parser_answer};
 
 /// Tools for agents: a development platform, session tokens, and a look at hosts and their tools.
 #[derive(Debug, Parser)]
-#[command(name = "platools", version, about, arg_required_else_help = true)]
+#[command(name = "platools", version, propagate_version = true, about, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 done; 1 a tool failed, or something was found wrong; 2 wrong usage or configuration."
+    after_help = "Exit codes: 0 done; 1 something failed or was found wrong; 2 wrong usage or configuration."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -66,17 +66,29 @@ enum Command {
 /// Why a command failed.
 #[derive(Debug)]
 enum Failure {
-    /// A tool failed, or something was found wrong: exit code 1. What is to be said of it, unless it was said.
+    /// Something failed, such as a tool or a connection, or was found wrong: exit code 1. What is to be said of it, unless
+    /// it was said.
     Failed(Option<String>),
     /// Wrong usage or configuration: exit code 2.
     Usage(String),
+    /// Wrong configuration, of which all is said: exit code 2.
+    Misconfigured,
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        Self::Failed(Some(error.to_string()))
+    }
 }
 
 /// How long threads of the runtime may take at the end: one may be stuck in a file that does not answer.
 const LEFTOVERS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let command = Arguments::parse().command;
+    let command = match Arguments::try_parse() {
+        Ok(arguments) => arguments.command,
+        Err(answer) => return parser_answer(&answer),
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -107,12 +119,11 @@ async fn run(command: Command) -> ExitCode {
         Command::List(options) => list::run(&options, &output).await,
         Command::Call(options) => call::run(&options, &output).await,
         Command::Sidecar(options) => sidecar::run(options, &output).await,
-        Command::Serve(options) => serve::run(options).await,
+        Command::Serve(options) => serve::run(options, &output).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "platools", &mut script);
-            output.print(&String::from_utf8_lossy(&script));
-            Ok(())
+            output.print(&String::from_utf8_lossy(&script)).map_err(Failure::from)
         }
     };
     match done {
@@ -127,5 +138,6 @@ async fn run(command: Command) -> ExitCode {
             output.error(&problem);
             ExitCode::from(2)
         }
+        Err(Failure::Misconfigured) => ExitCode::from(2),
     }
 }

@@ -14,6 +14,9 @@ use crate::client::Target;
 /// The variable with the token of a server that `serve --http` started.
 const TOKEN: &str = "PLATOOLS_SERVE_TOKEN";
 
+/// The keyword in an output schema that says that results are wrapped; FastMCP's name for it.
+const WRAPPED: &str = "x-fastmcp-wrap-result";
+
 /// A server, and its tools.
 pub(crate) struct Server {
     client: Client,
@@ -42,7 +45,11 @@ impl Server {
                 UpstreamError::NotMcp(_) => "; a URL without a path is that of a development platform",
                 _ => "",
             };
-            Failure::Usage(format!("{at}: {error}{advice}"))
+            let problem = format!("{at}: {error}{advice}");
+            match error {
+                UpstreamError::Refused(_) | UpstreamError::NotMcp(_) => Failure::Usage(problem),
+                _ => Failure::Failed(Some(problem)),
+            }
         };
         let client = Client::connect_http(target.url.as_str(), bearer.as_ref()).await.map_err(problem)?;
         let tools = client.list_tools().await.map_err(problem)?;
@@ -50,15 +57,15 @@ impl Server {
     }
 
     /// Prints the tools that have all these words in name or description.
-    pub(crate) async fn list(self, words: &str, as_json: bool, output: &Output) {
+    pub(crate) async fn list(self, words: &str, as_json: bool, output: &Output) -> Result<(), Failure> {
         let words: Vec<String> = words.split_whitespace().map(str::to_lowercase).collect();
         let has_all = |tool: &&ToolSpec| {
             let texts = [tool.name.to_lowercase(), tool.description.to_lowercase()];
             words.iter().all(|word| texts.iter().any(|text| text.contains(word)))
         };
         let tools: Vec<&ToolSpec> = self.tools.iter().filter(has_all).collect();
-        if as_json {
-            output.json(&tools.iter().map(|tool| described(tool)).collect::<Vec<_>>());
+        let printed = if as_json {
+            output.json(&tools.iter().map(|tool| described(tool)).collect::<Vec<_>>())
         } else {
             if tools.is_empty() {
                 output.note(if words.is_empty() {
@@ -69,9 +76,10 @@ impl Server {
             }
             let lines: Vec<_> =
                 tools.iter().map(|tool| ToolLine::new(&tool.name, &tool.description)).collect();
-            output.tools(&lines);
-        }
+            output.tools(&lines)
+        };
         self.client.close().await;
+        Ok(printed?)
     }
 
     pub(crate) async fn call(
@@ -84,23 +92,22 @@ impl Server {
     ) -> Result<(), Failure> {
         let arguments: Map<String, Value> =
             serde_json::from_str(params).map_err(|error| Failure::Usage(error.to_string()))?;
-        if !self.tools.iter().any(|known| known.name == tool) {
+        let Some(known) = self.tools.iter().find(|known| known.name == tool) else {
             let names: Vec<&str> = self.tools.iter().map(|tool| tool.name.as_str()).collect();
             return Err(Failure::Usage(unknown_tool(tool, &names)));
-        }
+        };
         let started = Instant::now();
         let answer = self.client.call_tool(tool, arguments, time).await;
         let latency_ms = started.elapsed().as_micros() as f64 / 1_000.0;
         self.client.close().await;
         match answer {
             Ok(Ok(result)) => {
-                let result = result.to_value();
-                if as_json {
-                    output.json(&json!({"outcome": "result", "result": result, "latency_ms": latency_ms}));
+                let result = bare(result.to_value(), known.output_schema.as_deref());
+                Ok(if as_json {
+                    output.json(&json!({"outcome": "result", "result": result, "latency_ms": latency_ms}))
                 } else {
-                    output.value(&result);
-                }
-                Ok(())
+                    output.value(&result)
+                }?)
             }
             Ok(Err(error)) => {
                 let message = match error.kind() {
@@ -109,17 +116,35 @@ impl Server {
                 };
                 if as_json {
                     let outcome = json!({"outcome": "error", "message": message, "latency_ms": latency_ms});
-                    output.json(&outcome);
+                    output.json(&outcome)?;
                     return Err(Failure::Failed(None));
                 }
                 Err(Failure::Failed(Some(message)))
             }
             Err(error @ UpstreamError::Timeout(_)) if as_json => {
-                output.json(&json!({"outcome": "timed_out", "message": error.to_string()}));
+                let message = error.to_string();
+                output
+                    .json(&json!({"outcome": "timed_out", "message": message, "latency_ms": latency_ms}))?;
                 Err(Failure::Failed(None))
             }
             Err(error) => Err(Failure::Failed(Some(format!("{}: {error}", self.at)))),
         }
+    }
+}
+
+/// A result as a platform would get it. MCP wants objects: of anything else, a server makes a member of an object, or a
+/// text with its JSON where it declares no schema.
+fn bare(result: Value, schema: Option<&Value>) -> Value {
+    let is_wrapped = schema.and_then(|schema| schema.get(WRAPPED)) == Some(&Value::Bool(true));
+    match result {
+        Value::Object(mut members) if is_wrapped && members.contains_key("result") => {
+            members.remove("result").unwrap_or_default()
+        }
+        Value::String(text) if schema.is_none() => match serde_json::from_str(&text) {
+            Ok(list @ Value::Array(_)) => list,
+            _ => Value::String(text),
+        },
+        other => other,
     }
 }
 
@@ -131,4 +156,25 @@ fn described(tool: &ToolSpec) -> Value {
         "input_schema": *tool.input_schema,
         "output_schema": tool.output_schema.as_deref(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_is_what_the_tool_returned() {
+        let (wrapped, plain) = (json!({"type": "object", WRAPPED: true}), json!({"type": "object"}));
+        for (result, schema, expected) in [
+            (json!({"result": 42}), Some(&wrapped), json!(42)),
+            (json!({"result": 42}), Some(&plain), json!({"result": 42})),
+            (json!({"other": 42}), Some(&wrapped), json!({"other": 42})),
+            (json!("[1, 2]"), None, json!([1, 2])),
+            (json!("[1, 2]"), Some(&plain), json!("[1, 2]")),
+            (json!("42"), None, json!("42")),
+            (json!("[half"), None, json!("[half")),
+        ] {
+            assert_eq!(bare(result, schema), expected);
+        }
+    }
 }

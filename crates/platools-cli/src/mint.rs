@@ -13,7 +13,8 @@ use crate::Failure;
 #[derive(Debug, Args)]
 #[command(after_help = format!(
     "Reads PLATOS_ORGANIZATION_ID, PLATOS_PROJECT_ID, PLATOS_ENVIRONMENT_ID, PLATOS_ENTITY, and PLATOS_SECRET or \
-     PLATOS_SECRET_FILE; or, for a token that the platform signs, PLATOS_MINT_URL and PLATOS_MINT_BEARER.\n\
+     PLATOS_SECRET_FILE, all of which `platools dev` prints for its platform; or, for a token that the platform signs, \
+     PLATOS_MINT_URL and PLATOS_MINT_BEARER.\n\
      Only the token is printed. A client sends it as {SESSION_TOKEN_HEADER}."
 ))]
 pub(crate) struct Options {
@@ -21,7 +22,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "ID")]
     user: String,
     /// How long it lives, from 1m to 7d
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = platools_toolkit::cli::duration)]
     lifetime: Duration,
     /// A proof of the user that tool calls get; `env:NAME` takes it from a variable
     #[arg(long, value_name = "TOKEN|env:NAME")]
@@ -67,8 +68,7 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure
     claims.clone().check().map_err(|error| Failure::Usage(error.to_string()))?;
     let tokens = SessionTokens::from_env().map_err(|error| Failure::Usage(explain(&error)))?;
     let token = tokens.mint(claims).await.map_err(|error| Failure::Failed(Some(error.to_string())))?;
-    output.print(&format!("{}\n", token.as_str()));
-    Ok(())
+    Ok(output.print(&format!("{}\n", token.as_str()))?)
 }
 
 /// What is wrong with the configuration, for those who have no code to change.

@@ -1,9 +1,11 @@
 //! `serve`: the tools of a file as an MCP server.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use platools_mcp::McpServer;
+use platools_toolkit::cli::output::Output;
 
 use crate::{Failure, sidecar};
 
@@ -26,7 +28,7 @@ pub(crate) struct Options {
     port: u16,
 }
 
-pub(crate) async fn run(options: Options) -> Result<(), Failure> {
+pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure> {
     platools_net::descriptors::raise();
     let local = platools_sidecar::local(&options.config).await.map_err(sidecar::failure)?;
     if local.is_empty() {
@@ -36,7 +38,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
         );
         return Err(Failure::Failed(Some(text)));
     }
-    local.init_logging("info,rmcp=error");
+    local.init_logging("info");
     let (ready, table) = (local.ready(), local.host().tools().clone());
     let server = McpServer::new(local.host().door()).name("platools").ready(async move {
         ready.await;
@@ -45,6 +47,14 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     let failed = |error: platools_mcp::McpError| Failure::Failed(Some(error.to_string()));
     if !options.http {
         tracing::info!("serving MCP on standard input and output");
+        if std::io::stdin().is_terminal() {
+            let file = std::fs::canonicalize(&options.config).unwrap_or(options.config);
+            output.note(&format!(
+                "waiting for an MCP client on this terminal's input: clients start this command themselves, for example \
+                 after `claude mcp add tools -- platools serve --config {}`; Ctrl-D ends it",
+                file.display()
+            ));
+        }
         let outcome = server.serve_stdio().await.map_err(failed);
         local.stop().await;
         return outcome;

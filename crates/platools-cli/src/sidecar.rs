@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueHint};
 use platools_sidecar::{PinnedServer, Report, SidecarError};
-use platools_toolkit::cli::output::{Output, ToolLine};
+use platools_toolkit::cli::output::{Output, ToolLine, WriteError};
 use platools_upstream::WithheldTool;
 use serde_json::json;
 
@@ -66,10 +66,7 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure
     match (options.command, options.config) {
         (Some(Command::Check { file, json }), _) => check(&file, json, output).await,
         (Some(Command::Init { file }), _) => init(&file, output),
-        (Some(Command::Schema), _) => {
-            output.json(&platools_sidecar::schema());
-            Ok(())
-        }
+        (Some(Command::Schema), _) => Ok(output.json(&platools_sidecar::schema())?),
         (Some(Command::Accept { file, server, tools }), _) => match server {
             Some(server) => accept(&file, &server, &tools, output),
             None => show_withheld(&file, output),
@@ -92,31 +89,24 @@ pub(crate) fn failure(error: SidecarError) -> Failure {
 
 async fn check(file: &Path, as_json: bool, output: &Output) -> Result<(), Failure> {
     match platools_sidecar::check(file).await {
-        Ok(report) => {
-            if as_json {
-                output.json(&described(&report));
-            } else {
-                print(&report, output);
-            }
-            Ok(())
-        }
+        Ok(report) => Ok(if as_json { output.json(&described(&report)) } else { print(&report, output) }?),
         Err(error) if as_json => {
             let problems: Vec<_> = error
                 .problems
                 .iter()
                 .map(|problem| json!({"line": problem.line, "key": problem.key, "message": problem.message}))
                 .collect();
-            output.json(&json!({"ok": false, "problems": problems}));
+            output.json(&json!({"ok": false, "problems": problems}))?;
             Err(Failure::Failed(None))
         }
         Err(error) => Err(Failure::Failed(Some(error.to_string()))),
     }
 }
 
-fn print(report: &Report, output: &Output) {
+fn print(report: &Report, output: &Output) -> Result<(), WriteError> {
     let lines: Vec<_> =
         report.tools.iter().map(|tool| ToolLine::new(&tool.name, &tool.description)).collect();
-    output.tools(&lines);
+    output.tools(&lines)?;
     for warning in &report.warnings {
         output.warning(&warning.to_string());
     }
@@ -144,6 +134,7 @@ fn print(report: &Report, output: &Output) {
         plural(report.tools.len(), "tool", "tools"),
         plural(report.entities.len(), "entity", "entities"),
     ));
+    Ok(())
 }
 
 fn described(report: &Report) -> serde_json::Value {
@@ -196,7 +187,7 @@ fn show_withheld(file: &Path, output: &Output) -> Result<(), Failure> {
     for PinnedServer { name, review, .. } in pinned(file)? {
         for tool in review.withheld() {
             waits = true;
-            output.print(&describe(&name, &tool));
+            output.print(&describe(&name, &tool))?;
         }
     }
     if waits {
@@ -246,7 +237,7 @@ fn accept(file: &Path, server: &str, tools: &[String], output: &Output) -> Resul
     }
     review.accept(&wanted).map_err(|error| Failure::Failed(Some(format!("nothing is accepted: {error}"))))?;
     for tool in waiting.iter().filter(|tool| wanted.contains(&tool.name.as_str())) {
-        output.print(&describe(server, tool));
+        output.print(&describe(server, tool))?;
     }
     output.success("accepted: a sidecar that runs takes it over within seconds");
     Ok(())

@@ -13,11 +13,11 @@
 //! }
 //!
 //! #[tokio::main]
-//! async fn main() -> platools::Result<std::process::ExitCode> {
+//! async fn main() -> std::process::ExitCode {
 //!     # #[cfg(feature = "cli")]
-//!     return Ok(platools_toolkit::cli::run(Platools::from_env()?).await);
+//!     return platools_toolkit::cli::run(Platools::from_env).await;
 //!     # #[cfg(not(feature = "cli"))]
-//!     # Ok(std::process::ExitCode::SUCCESS)
+//!     # std::process::ExitCode::SUCCESS
 //! }
 //! ```
 //!

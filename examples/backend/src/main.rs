@@ -13,8 +13,8 @@
 //! cargo run -p backend -- call lookup_order --params '{"order_id": "ord-1042"}'
 //! ```
 //!
-//! With `ORDERS_JWT_SECRET`, the secret with which the shop's login signs users' tokens, callers are verified and the
-//! tools' `auth` and `roles` are enforced.
+//! With `ORDERS_JWT_SECRET`, the secret with which the shop's login signs users' tokens, callers are verified. Without it,
+//! the tools with `auth` refuse every call of the platform; on the command line, `--role support` is a verified user.
 //!
 //! It shows state, the caller's context, errors for the model and errors for the log, a function that blocks,
 //! one that stops when its call is over, and methods as tools.
@@ -24,8 +24,9 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use platools::caller::JwtAuthenticator;
+use platools::caller::{AuthenticationError, Credentials, JwtAuthenticator};
 use platools::prelude::*;
+use platools_toolkit::cli::CommandLine;
 
 /// One order.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -37,8 +38,7 @@ struct Order {
 }
 
 /// One line of an order.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 struct Line {
     /// The article.
     article: String,
@@ -46,7 +46,7 @@ struct Line {
     pieces: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Status {
     Open,
@@ -87,7 +87,7 @@ impl Database {
 }
 
 /// Look up one order by id.
-#[tool(auth = "user", category = "orders", read_only, timeout = "5s")]
+#[tool(category = "orders", read_only, timeout = "5s")]
 async fn lookup_order(
     database: State<Database>,
     /// The order to look up, such as `ord-1042`.
@@ -97,19 +97,20 @@ async fn lookup_order(
 }
 
 /// List the orders of the user who is asking.
-#[tool(auth = "user", category = "orders", read_only)]
+#[tool(category = "orders", read_only)]
 async fn my_orders(
     ctx: CallContext,
     database: State<Database>,
-    /// Only orders with this status.
-    status: Option<Status>,
+    /// Whether to leave out orders that have shipped or were cancelled.
+    #[tool(default = false)]
+    open_only: bool,
     /// How many orders to return.
     #[tool(range(min = 1, max = 100), default = 10)]
     limit: usize,
 ) -> Vec<Order> {
     database.with(|orders| {
         let mine = orders.values().filter(|order| order.customer == ctx.user_id());
-        let wanted = mine.filter(|order| status.is_none_or(|status| order.status == status));
+        let wanted = mine.filter(|order| !open_only || order.status == Status::Open);
         wanted.take(limit).cloned().collect()
     })
 }
@@ -127,7 +128,7 @@ fn export_orders(database: State<Database>) -> Result<u64, std::io::Error> {
 }
 
 /// Wait until an order has shipped, for at most 20 seconds.
-#[tool(auth = "user", category = "orders", read_only, timeout = "20s")]
+#[tool(category = "orders", read_only, timeout = "20s")]
 async fn await_shipment(
     cancelled: CancellationToken,
     database: State<Database>,
@@ -178,12 +179,27 @@ impl Support {
     }
 }
 
-#[tokio::main]
-async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+/// The tools, and what they need. Called for commands that use them.
+fn platools() -> platools::Result<Platools> {
     let database = Database::open();
-    let mut platools = Platools::from_env()?.state(database.clone()).toolset(Support { database });
-    if let Ok(secret) = std::env::var("ORDERS_JWT_SECRET") {
-        platools = platools.authenticator(JwtAuthenticator::shared_secret(secret)?.audience("orders"));
-    }
-    Ok(platools_toolkit::cli::run(platools).await)
+    let platools = Platools::from_env()?.state(database.clone()).toolset(Support { database });
+    // A model may see no more of the parameters than the description says.
+    let platools = platools.describe_parameters(true);
+    Ok(match std::env::var("ORDERS_JWT_SECRET") {
+        Ok(secret) => {
+            let authenticator = JwtAuthenticator::shared_secret(secret).map_err(platools::Error::other)?;
+            platools.authenticator(authenticator.audience("orders"))
+        }
+        // Rather nobody than everybody.
+        Err(_) => platools.authenticator(|_: Credentials| async {
+            Err::<Identity, _>(AuthenticationError::rejected(
+                "ORDERS_JWT_SECRET is not set, so nobody is verified",
+            ))
+        }),
+    })
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    CommandLine::new(platools).version(env!("CARGO_PKG_VERSION")).run().await
 }

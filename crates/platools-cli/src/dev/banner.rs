@@ -1,8 +1,10 @@
 //! What to do next, printed once at the start.
 
+use std::path::PathBuf;
+
 use anstyle::{AnsiColor, Style};
 use platools_dev::{DevError, DevPlatform};
-use platools_toolkit::cli::output::Output;
+use platools_toolkit::cli::output::{Output, WriteError};
 use serde::Serialize;
 
 const BOLD: Style = Style::new().bold();
@@ -18,6 +20,17 @@ pub(super) struct Banner {
     api: String,
     api_token: String,
     entities: Vec<Seat>,
+    scope: Scope,
+    /// The file that keeps entities, secrets and token for the next start.
+    kept_in: Option<PathBuf>,
+}
+
+/// What session tokens name besides the entity.
+#[derive(Serialize)]
+struct Scope {
+    organization_id: String,
+    project_id: String,
+    environment_id: String,
 }
 
 /// One entity, in its `dev` environment.
@@ -30,7 +43,7 @@ struct Seat {
 
 impl Banner {
     /// What there is to know about a platform, its default entity first.
-    pub(super) fn of(platform: &DevPlatform) -> Result<Self, DevError> {
+    pub(super) fn of(platform: &DevPlatform, kept_in: Option<PathBuf>) -> Result<Self, DevError> {
         let mut names = platform.entities();
         names.sort_by_key(|name| name != platform.entity());
         let seats = names.into_iter().map(|name| {
@@ -38,7 +51,14 @@ impl Banner {
             Ok(Seat { entity: name, url: entity.url(), secret: entity.secret().expose().to_owned() })
         });
         let url = platform.http_url();
+        let scope = platform.scope();
         Ok(Self {
+            scope: Scope {
+                organization_id: scope.organization_id.unwrap_or_default(),
+                project_id: scope.project_id.unwrap_or_default(),
+                environment_id: scope.environment_id.unwrap_or_default(),
+            },
+            kept_in,
             entities: seats.collect::<Result<_, DevError>>()?,
             playground: platform.playground_url(),
             api: format!("{url}api/v1"),
@@ -48,8 +68,8 @@ impl Banner {
     }
 
     /// For people: what to open, and what to paste.
-    pub(super) fn print(&self, output: &Output) {
-        let Self { playground, url, api_token, entities, .. } = self;
+    pub(super) fn print(&self, output: &Output) -> Result<(), WriteError> {
+        let Self { playground, url, api_token, entities, scope, kept_in, .. } = self;
         let mut text = format!(
             "\n  {BOLD}Playground{BOLD:#}  {LINK}{playground}{LINK:#}\n  {DIM}The link works once; in another browser, \
              enter the token below.{DIM:#}\n"
@@ -63,11 +83,23 @@ impl Banner {
         }
         let base = url.trim_end_matches('/');
         text.push_str(&format_block(
-            "and use `platools list` and `platools call` in another terminal with",
+            "use `platools list` and `platools call` in another terminal with",
             &[("PLATOOLS_DEV_URL", base), ("PLATOOLS_DEV_TOKEN", api_token)],
         ));
-        let end = format!("\n  {DIM}Ctrl-C stops it.{DIM:#}\n\n");
-        output.print(&(text + &end));
+        text.push_str(&format_block(
+            "and `platools mint --user ID` with the lines of the host and",
+            &[
+                ("PLATOS_ORGANIZATION_ID", &scope.organization_id),
+                ("PLATOS_PROJECT_ID", &scope.project_id),
+                ("PLATOS_ENVIRONMENT_ID", &scope.environment_id),
+            ],
+        ));
+        let kept = match kept_in {
+            Some(_) => "All of it stays the same for this folder; --ephemeral makes new secrets. ",
+            None => "",
+        };
+        let end = format!("\n  {DIM}{kept}Ctrl-C stops it.{DIM:#}\n\n");
+        output.print(&(text + &end))
     }
 }
 

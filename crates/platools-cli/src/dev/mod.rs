@@ -2,6 +2,7 @@
 
 mod banner;
 mod config;
+mod identity;
 mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -12,7 +13,7 @@ use platools::host::Signals;
 use platools::verify::Secret;
 use platools_dev::{DevError, DevPlatform, DevPlatformOptions};
 use platools_net::policy::is_loopback_address;
-use platools_toolkit::cli::output::Output;
+use platools_toolkit::cli::output::{Output, WriteError};
 use serde::Serialize;
 
 use self::banner::Banner;
@@ -37,7 +38,8 @@ pub(crate) struct Options {
     /// own; it stands in the lines to paste, too
     #[arg(long, value_name = "NAME", value_parser = host_name)]
     host_name: Option<String>,
-    /// An entity with a random secret; may be repeated. Without any there is one called `local`, or what --data keeps
+    /// An entity with a random secret; may be repeated. Without any there are those of the last start in this folder, at
+    /// first one called `local`; or what --data keeps
     #[arg(long, value_name = "NAME", value_parser = config::slug, conflicts_with = "entities")]
     entity: Vec<String>,
     /// A TOML file with entities
@@ -47,6 +49,10 @@ pub(crate) struct Options {
     /// that are named stay in it, and win over those of the same name
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     data: Option<PathBuf>,
+    /// Make new secrets and a new API token. Otherwise, those of the last start in this folder are used again, so that hosts
+    /// and terminals go on; they are kept in a file of yours in $XDG_STATE_HOME or ~/.local/state
+    #[arg(long, conflicts_with = "data")]
+    ephemeral: bool,
     /// Be as unkind as the real server: drop what it drops of a declaration, hide the tools when the connection of a
     /// superseded host closes, up to 30 s late, and call only public https callback URLs
     #[arg(long)]
@@ -54,7 +60,7 @@ pub(crate) struct Options {
     /// With --as-real-server: still call callback URLs with http and on this machine
     #[arg(long, requires = "as_real_server")]
     allow_local_callbacks: bool,
-    /// The API token, instead of a random one; at least 16 characters
+    /// The API token, instead of the kept or a random one; at least 16 characters
     #[arg(long = "token", env = "PLATOOLS_DEV_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     api_token: Option<String>,
     /// Do not tell what happens
@@ -72,34 +78,65 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure
     };
     // Before anything is printed that tells others to go on.
     let mut stop = Signals::new().map_err(|error| Failure::Failed(Some(error.to_string())))?;
-    let platform = platform_options(&options, entities)?.start().await;
-    let platform = platform.map_err(|error| Failure::Usage(explain(&error)))?;
+    let platform = platform_options(&options, entities)?;
+    let kept_in = if options.ephemeral { None } else { identity::file() };
+    let (platform, kept_in) = start(platform, kept_in, output).await?;
     if !is_loopback_address(options.bind) {
         output.warning(
             "other machines reach this platform: who has its link or its token sees the secrets and calls every tool, \
              and both travel unencrypted",
         );
     }
-    let banner = Banner::of(&platform).map_err(|error| Failure::Usage(error.to_string()))?;
+    let banner = Banner::of(&platform, kept_in).map_err(|error| Failure::Usage(error.to_string()))?;
     let events = platform.events();
     if options.json {
-        print_line(output, &banner);
+        print_line(output, &banner)?;
     } else {
-        banner.print(output);
+        banner.print(output)?;
     }
     let watching = async {
         if options.quiet {
-            std::future::pending::<()>().await;
+            std::future::pending().await
         } else {
-            watch::run(events, &platform, output, options.json).await;
+            watch::run(events, &platform, output, options.json).await
         }
     };
+    let ended = tokio::select! {
+        ended = watching => ended,
+        _ = stop.next() => Ok(()),
+    };
+    let waiting = platform.pending_calls();
+    if waiting > 0 {
+        let calls = if waiting == 1 { "1 call has".to_owned() } else { format!("{waiting} calls have") };
+        output.note(&format!(
+            "stopping: {calls} no answer yet, and connections may take 3 s to close; a second Ctrl-C stops at once"
+        ));
+    }
     tokio::select! {
-        () = watching => {}
+        () = platform.stop() => {}
         _ = stop.next() => {}
     }
-    platform.stop().await;
-    Ok(())
+    Ok(ended?)
+}
+
+/// Starts the platform, with the file that keeps its identity if there is one. One that cannot be used is no reason not to
+/// start.
+async fn start(
+    platform: DevPlatformOptions,
+    kept_in: Option<PathBuf>,
+    output: &Output,
+) -> Result<(DevPlatform, Option<PathBuf>), Failure> {
+    let failed = |error: DevError| Failure::Usage(explain(&error));
+    if let Some(file) = kept_in {
+        match platform.clone().identity_file(&file).start().await {
+            Err(DevError::Data { file: wrong, problem }) if wrong == file => {
+                let file = file.display();
+                output.warning(&format!("nothing is kept for the next start: `{file}`: {problem}"));
+            }
+            started => return Ok((started.map_err(failed)?, Some(file))),
+        }
+    }
+    Ok((platform.start().await.map_err(failed)?, None))
 }
 
 fn platform_options(options: &Options, entities: Vec<EntityConfig>) -> Result<DevPlatformOptions, Failure> {
@@ -161,6 +198,6 @@ fn host_name(text: &str) -> Result<String, String> {
 }
 
 /// Prints JSON on one line, also on a terminal.
-fn print_line(output: &Output, value: &impl Serialize) {
-    output.print(&format!("{}\n", serde_json::to_string(value).unwrap_or_default()));
+fn print_line(output: &Output, value: &impl Serialize) -> Result<(), WriteError> {
+    output.print(&format!("{}\n", serde_json::to_string(value).unwrap_or_default()))
 }

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use jiff::Zoned;
 use platools_dev::{DevPlatform, Ending, EntityKey, Event, Events};
-use platools_toolkit::cli::output::{Output, one_line};
+use platools_toolkit::cli::output::{Output, WriteError, one_line};
 use serde_json::json;
 
 use super::print_line;
@@ -25,7 +25,12 @@ struct Line {
 }
 
 /// Tells what happens until the platform is gone.
-pub(super) async fn run(mut events: Events, platform: &DevPlatform, output: &Output, as_json: bool) {
+pub(super) async fn run(
+    mut events: Events,
+    platform: &DevPlatform,
+    output: &Output,
+    as_json: bool,
+) -> Result<(), WriteError> {
     while let Some(event) = events.next().await {
         let Some(Line { key, style, kind, text }) = line(event, platform) else { continue };
         let text = shortened(text);
@@ -34,13 +39,14 @@ pub(super) async fn run(mut events: Events, platform: &DevPlatform, output: &Out
             let (entity, environment) = key.map(|key| (key.entity, key.environment)).unzip();
             let told =
                 json!({"at": at, "event": kind, "entity": entity, "environment": environment, "text": text});
-            print_line(output, &told);
+            print_line(output, &told)?;
             continue;
         }
         let time = Zoned::now().strftime("%H:%M:%S").to_string();
         let whose = key.map(|key| format!("{}/{}  ", key.entity, key.environment)).unwrap_or_default();
-        output.print(&written(&time, &whose, style, &text));
+        output.print(&written(&time, &whose, style, &text))?;
     }
+    Ok(())
 }
 
 /// The beginning of a text, for a host may have much to say. The history has all of it.
@@ -69,7 +75,9 @@ fn line(event: Event, platform: &DevPlatform) -> Option<Line> {
             line(key, ODD, "disconnected", format!("disconnected: {}", ended(&ending)))
         }
         Event::Registered { key, counts } => {
-            let text = format!("{} tools ({} new, {} gone)", counts.count, counts.new_tools, counts.pruned);
+            let plural = if counts.count == 1 { "" } else { "s" };
+            let (count, new, gone) = (counts.count, counts.new_tools, counts.pruned);
+            let text = format!("{count} tool{plural} ({new} new, {gone} gone)");
             line(key, Style::new(), "registered", text)
         }
         Event::Throttled { key, retry_after } => {

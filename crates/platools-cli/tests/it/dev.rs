@@ -1,6 +1,7 @@
 //! `dev`, and what all commands share.
 
 use platools::{Platools, tools};
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -142,4 +143,144 @@ async fn completions_are_printed_for_every_shell() {
     run(&["docter"], &[]).await.failed(2, "a similar subcommand exists: 'doctor'");
     let ran = run(&["--help"], &[]).await;
     assert!(ran.code == 0 && ran.out.contains("Exit codes: 0 done"), "{ran:?}");
+}
+
+/// A terminal in which `dev` is started: a folder, and where the user's files are.
+struct Project {
+    folder: Scratch,
+    state: Scratch,
+}
+
+impl Project {
+    fn new() -> Self {
+        let project = Self { folder: Scratch::new(), state: Scratch::new() };
+        std::fs::create_dir_all(&project.folder.0).unwrap();
+        project
+    }
+
+    async fn dev(&self, more: &[&str]) -> Dev {
+        Dev::start_in(&self.folder, more, &[("XDG_STATE_HOME", self.state.as_str())]).await
+    }
+}
+
+/// What a host and a terminal were given.
+fn given(dev: &Dev) -> (Value, String) {
+    let seats = dev.banner["entities"].as_array().unwrap().iter();
+    (seats.map(|seat| json!([seat["entity"], seat["secret"]])).collect(), dev.token.clone())
+}
+
+#[tokio::test]
+async fn a_restart_breaks_no_terminal_unless_it_is_asked_to() {
+    let project = Project::new();
+    let dev = project.dev(&["--entity", "orders", "--entity", "stock"]).await;
+    let first = given(&dev);
+    let file = dev.banner["kept_in"].as_str().unwrap().to_owned();
+    assert!(file.starts_with(project.state.as_str()), "{file}");
+    dev.stop().await;
+
+    let dev = project.dev(&[]).await;
+    assert_eq!(given(&dev), first, "entities, secrets and the token are those of the last start");
+    dev.stop().await;
+    let dev = project.dev(&["--ephemeral"]).await;
+    assert_eq!(
+        (&dev.banner["entities"][0]["entity"], &dev.banner["kept_in"]),
+        (&json!("local"), &Value::Null)
+    );
+    assert_ne!(dev.token, first.1);
+    dev.stop().await;
+    let dev = project.dev(&["--entity", "stock", "--token", "a-token-of-24-characters"]).await;
+    assert_eq!(given(&dev), (json!([["stock", first.0[1][1]]]), "a-token-of-24-characters".to_owned()));
+    dev.stop().await;
+    let dev = project.dev(&["--entity", "orders"]).await;
+    assert_eq!(
+        given(&dev),
+        (json!([["orders", first.0[0][1]]]), first.1.clone()),
+        "a named token is not kept"
+    );
+    dev.stop().await;
+
+    let other = Project { folder: Project::new().folder, state: Scratch::new() };
+    std::fs::create_dir_all(&other.folder.0).unwrap();
+    let dev = Dev::start_in(&other.folder, &[], &[("XDG_STATE_HOME", project.state.as_str())]).await;
+    assert_ne!(dev.token, first.1, "another folder is another project");
+    dev.stop().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_is_for_its_user_alone_and_follows_a_rotation() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let project = Project::new();
+    let dev = project.dev(&[]).await;
+    let (first, file) = (given(&dev), dev.banner["kept_in"].as_str().unwrap().to_owned());
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let path = std::path::Path::new(&file);
+    assert_eq!((mode(path), mode(path.parent().unwrap())), (0o600, 0o700));
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let rotate = reqwest::Client::new().post(format!("{}/api/v1/entities/local/secret", dev.url));
+    let rotate = rotate.bearer_auth(&dev.token).header("content-type", "application/json").body("{}");
+    rotate.send().await.unwrap().error_for_status().unwrap();
+    dev.stop().await;
+    let dev = project.dev(&[]).await;
+    let rotated = given(&dev);
+    assert!(rotated.0 != first.0 && rotated.1 == first.1, "the secret is the new one");
+    dev.stop().await;
+
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let dev = project.dev(&[]).await;
+    assert!(given(&dev).1 != first.1 && mode(path) == 0o600, "what others could read is of no more use");
+    dev.stop().await;
+    std::fs::write(path, "{").unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let dev = project.dev(&[]).await;
+    assert_eq!(dev.banner["kept_in"], Value::Null, "it starts all the same");
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn mint_works_with_what_it_prints() {
+    let dev = Dev::start(&[]).await;
+    let (url, secret) = dev.entity("local");
+    let scope = |name: &str| dev.banner["scope"][name].as_str().unwrap().to_owned();
+    let (organization, project) = (scope("organization_id"), scope("project_id"));
+    let environment = scope("environment_id");
+    let variables = [
+        ("PLATOS_URL", &*url),
+        ("PLATOS_SECRET", &*secret),
+        ("PLATOS_ORGANIZATION_ID", &organization),
+        ("PLATOS_PROJECT_ID", &project),
+        ("PLATOS_ENVIRONMENT_ID", &environment),
+    ];
+    let ran = run(&["mint", "--user", "ada"], &variables).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let session = reqwest::Client::new().get(format!("{}/api/v1/session", dev.url));
+    let session = session.header("X-Platos-Session-Token", ran.out.trim()).send().await.unwrap();
+    let checked = session.error_for_status().unwrap().text().await.unwrap();
+    assert!(checked.contains("ada"), "the platform takes the token: {checked}");
+
+    let shown = Dev::shown(&["--ephemeral"]).await;
+    for line in [
+        "export PLATOS_ORGANIZATION_ID=org_dev",
+        "export PLATOS_ENVIRONMENT_ID=env_dev",
+        "platools mint --user ID",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    dev.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_is_one_line() {
+    let mut dev = Dev::start(&[]).await;
+    let host = dev.connect("local").await;
+    for _ in 0..3 {
+        dev.run(&["call", "add", "--params", r#"{"a": 1, "b": 2}"#]).await;
+        let told = dev.tells("called").await;
+        let text = told["text"].as_str().unwrap();
+        assert!(text.starts_with("add  ") && text.ends_with(" ms  ok") && !text.contains('\n'), "{text}");
+    }
+    host.stop().await;
+    dev.stop().await;
 }

@@ -10,3 +10,4 @@ mod mcp;
 mod mint;
 mod sidecar;
 mod support;
+mod terminal;

@@ -50,10 +50,10 @@ async fn tools_of_an_mcp_server_are_listed_and_called() {
     assert!(run(&["list", "nothing", &url], &token).await.errors.contains("no tool has these words"));
 
     let ran = run(&["call", "add", "--params", r#"{"a": 2, "b": 40}"#, &url, "--token", TOKEN], &[]).await;
-    // What is no object stands in one, as the server declares it.
-    assert_eq!((ran.code, ran.json()), (0, json!({"result": 42})), "{ran:?}");
+    // As a development platform prints it, although MCP has objects only.
+    assert_eq!((ran.code, ran.out.as_str()), (0, "42\n"), "{ran:?}");
     let called = run(&["call", "add", "-p", r#"{"a": 2, "b": 40}"#, "--json", &url], &token).await.json();
-    assert_eq!((&called["outcome"], &called["result"]), (&json!("result"), &json!({"result": 42})));
+    assert_eq!((&called["outcome"], &called["result"]), (&json!("result"), &json!(42)));
     assert!(called["latency_ms"].as_f64().unwrap() > 0.0);
     server.stop().await;
 }
@@ -77,7 +77,6 @@ async fn what_goes_wrong_with_an_mcp_server_is_said() {
         (&["list", &url, "--token", "wrong"], "check the bearer token, in --token or PLATOOLS_SERVE_TOKEN"),
         (&["list", &url, "--token", "wr ong"], "the bearer token has a space"),
         (&["list", &format!("{url}/other")], "HTTP status 404"),
-        (&["list", "--url", "http://127.0.0.1:9/mcp"], "cannot be reached"),
         (&["list", "--url", "http://192.0.2.1/mcp"], "is not encrypted"),
     ] {
         run(arguments, &token).await.failed(2, message);

@@ -135,7 +135,7 @@ async fn an_mcp_server_of_one_file_is_bridged_by_another() {
         run(&arguments, &[("PATH", PATH)]).await
     });
     // Registered once without tools, and once with those of the server.
-    while !dev.tells("registered").await["text"].as_str().unwrap().starts_with("1 tools") {}
+    while !dev.tells("registered").await["text"].as_str().unwrap().starts_with("1 tool ") {}
     let ran = dev.run(&["call", "inner_greet", "-p", "{\"name\": \"Ada\"}"]).await;
     assert_eq!((ran.code, ran.out.trim()), (0, "hello Ada"), "{ran:?}");
     sidecar.abort();
@@ -180,4 +180,49 @@ async fn serve_lists_the_tools_of_a_server_that_is_slow_to_start() {
     assert_eq!(answers[&2]["result"]["content"][0]["text"], "hello", "{answers:?}");
     drop(input);
     assert_eq!(timeout(GUARD, child.wait()).await.unwrap().unwrap().code(), Some(0));
+}
+
+/// The example as its README starts it: a backend in Python, a platform and a sidecar by one command.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_example_starts_by_one_command_and_its_tools_can_be_called() {
+    if std::process::Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no python3");
+        return;
+    }
+    let free =
+        || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let (port, backend, token) = (free(), free(), "a-token-of-24-characters");
+    let start = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sidecar/start");
+    let mut command = tokio::process::Command::new(start);
+    command.env("PLATOOLS", env!("CARGO_BIN_EXE_platools")).env("PORT", &port).env("BACKEND_PORT", &backend);
+    let scratch = Scratch::new();
+    command.env("PLATOOLS_DEV_TOKEN", token).env("XDG_STATE_HOME", scratch.as_str());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut example = command.spawn().unwrap();
+    let mut lines = BufReader::new(example.stdout.take().unwrap()).lines();
+    let registered =
+        async { while !lines.next_line().await.unwrap().expect("it runs").contains("3 tools (") {} };
+    timeout(GUARD, registered).await.unwrap();
+
+    let url = format!("http://127.0.0.1:{port}");
+    let variables = [("PLATOOLS_DEV_URL", url.as_str()), ("PLATOOLS_DEV_TOKEN", token)];
+    let listed = run(&["list"], &variables).await;
+    assert_eq!(listed.out.lines().count(), 3, "{listed:?}");
+    let call = async |tool: &str, params: &str| run(&["call", tool, "--params", params], &variables).await;
+    let open = call("list_tickets", r#"{"status": "open"}"#).await.json();
+    assert_eq!((open.as_array().unwrap().len(), &open[0]["id"]), (2, &json!(1)), "{open}");
+    let made = call("create_ticket", r#"{"title": "The bell rings twice"}"#).await.json();
+    assert_eq!((&made["id"], &made["priority"]), (&json!(4), &json!("low")), "{made}");
+    assert_eq!(call("close_ticket", r#"{"number": 4}"#).await.json()["status"], "closed");
+    call("close_ticket", r#"{"number": 3}"#).await.failed(1, "ticket 3 is closed already");
+    call("create_ticket", r#"{"title": "No"}"#).await.failed(1, "`title`");
+
+    let id = example.id().unwrap().to_string();
+    assert!(tokio::process::Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+    assert_eq!(timeout(GUARD, example.wait()).await.unwrap().unwrap().code(), Some(0));
+    assert!(
+        std::net::TcpStream::connect(format!("127.0.0.1:{backend}")).is_err(),
+        "the backend is gone, too"
+    );
 }

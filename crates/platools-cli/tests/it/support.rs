@@ -85,7 +85,36 @@ impl Dev {
 
     pub(crate) async fn start_with(more: &[&str], variables: &[(&str, &str)]) -> Self {
         let arguments = [&["dev", "--json", "--port", "0"], more].concat();
-        let mut child = program(&arguments, variables).spawn().unwrap();
+        Self::run_as(program(&arguments, variables)).await
+    }
+
+    /// Starts it in another folder.
+    pub(crate) async fn start_in(folder: &Scratch, more: &[&str], variables: &[(&str, &str)]) -> Self {
+        let arguments = [&["dev", "--json", "--port", "0"], more].concat();
+        let mut command = program(&arguments, variables);
+        command.current_dir(&folder.0);
+        Self::run_as(command).await
+    }
+
+    /// What it shows people at its start.
+    pub(crate) async fn shown(more: &[&str]) -> String {
+        let arguments = [&["dev", "--port", "0"], more].concat();
+        let mut child = program(&arguments, &[]).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut shown = String::new();
+        while let Some(line) = timeout(GUARD, lines.next_line()).await.unwrap().unwrap() {
+            shown.push_str(&line);
+            shown.push('\n');
+            if line.contains("Ctrl-C stops it.") {
+                break;
+            }
+        }
+        child.kill().await.unwrap();
+        shown
+    }
+
+    async fn run_as(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut stderr = child.stderr.take().unwrap();
         let errors = tokio::spawn(async move {

@@ -12,8 +12,10 @@ use super::Caller;
 #[derive(Debug, Parser)]
 #[command(about = "Offer tools to agents: connect to the platform, or list, look at and call the tools here")]
 #[command(
-    after_help = "Exit codes: 0 done; 1 a tool failed or the host gave up; 2 wrong usage or configuration."
+    after_help = "Exit codes: 0 done; 1 a tool failed, the host gave up, or something cannot be written; 2 wrong usage or \
+                  configuration."
 )]
+#[command(propagate_version = true)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Option<Command>,
@@ -71,8 +73,6 @@ pub(super) struct Call {
     /// The arguments: a JSON object, `@FILE` to read one from a file, or `-` from standard input
     #[arg(long, short, value_name = "JSON|@FILE|-", default_value = "{}", allow_hyphen_values = true)]
     pub(super) params: String,
-    #[command(flatten)]
-    pub(super) caller: Caller,
     /// Result or error as one JSON object, with the latency
     #[arg(long)]
     pub(super) json: bool,
@@ -82,6 +82,9 @@ pub(super) struct Call {
     /// Show what broke inside a tool, instead of `internal error`
     #[arg(long)]
     pub(super) show_internal_errors: bool,
+    // Last, since its heading holds for all options after it.
+    #[command(flatten)]
+    pub(super) caller: Caller,
 }
 
 #[derive(Debug, Args)]
@@ -111,7 +114,7 @@ pub(super) struct Test {
     #[arg(long, value_name = "TEXT", requires = "tool", num_args = 0..=1, default_missing_value = "")]
     pub(super) expect_error: Option<String>,
     /// How long the one call may take, such as 500ms
-    #[arg(long, value_name = "DURATION", requires = "tool", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", requires = "tool", value_parser = super::duration)]
     pub(super) max_latency: Option<Duration>,
     /// Say which tools have no case, and run none
     #[arg(long, conflicts_with_all = ["tool", "junit", "fail_fast"])]

@@ -24,7 +24,7 @@ pub(super) async fn run(platools: Platools, options: Box<Call>, output: &Output)
 
     let started = Instant::now();
     let answer = local.call(name, arguments, context).await;
-    let latency_ms = started.elapsed().as_millis() as u64;
+    let latency_ms = started.elapsed().as_micros() as f64 / 1_000.0;
     match answer {
         Ok(result) => {
             if let Some(path) = &options.output {
@@ -32,9 +32,9 @@ pub(super) async fn run(platools: Platools, options: Box<Call>, output: &Output)
             }
             let result = result.to_value();
             if options.json {
-                output.json(&json!({"ok": true, "result": result, "latency_ms": latency_ms}));
+                output.json(&json!({"ok": true, "result": result, "latency_ms": latency_ms}))?;
             } else if options.output.is_none() {
-                output.value(&result);
+                output.value(&result)?;
             }
             Ok(())
         }
@@ -42,7 +42,7 @@ pub(super) async fn run(platools: Platools, options: Box<Call>, output: &Output)
             let text = error.answer_text(&call_id, options.show_internal_errors);
             if options.json {
                 let kind = error.kind().as_str();
-                output.json(&json!({"ok": false, "kind": kind, "error": text, "latency_ms": latency_ms}));
+                output.json(&json!({"ok": false, "kind": kind, "error": text, "latency_ms": latency_ms}))?;
                 return Err(Failure::Silent);
             }
             if error.kind() == ToolErrorKind::Internal && !options.show_internal_errors {
@@ -60,5 +60,5 @@ fn save(result: &ToolOutput, path: &Path) -> Result<(), Failure> {
         None => result.clone().into_json().into_bytes(),
     };
     std::fs::write(path, bytes)
-        .map_err(|error| Failure::Usage(format!("`{}` cannot be written: {error}", path.display())))
+        .map_err(|error| Failure::Failed(format!("`{}` cannot be written: {error}", path.display())))
 }

@@ -1,5 +1,7 @@
 //! Options of a command line that describe the caller.
 
+use std::time::Duration;
+
 use clap::Args;
 use platools::caller::CallContext;
 use serde_json::Value;
@@ -108,6 +110,15 @@ impl Caller {
         }
         Ok(caller)
     }
+}
+
+/// Parses a duration of a command line, such as `500ms`, `30s` or `5m`.
+///
+/// # Errors
+/// If the text is something else; the message shows how a duration is written.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "write a number and a unit, such as 500ms, 30s or 5m".to_owned())
 }
 
 /// Resolves a token of a command line: the token itself, or `env:NAME` for the value of a variable.

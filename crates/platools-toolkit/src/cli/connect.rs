@@ -5,7 +5,6 @@ use platools::{Error, Platools};
 use super::Failure;
 
 pub(super) async fn run(platools: Platools) -> Result<(), Failure> {
-    platools::logging::init();
     match platools.run().await {
         Ok(()) => Ok(()),
         Err(Error::Host(error)) => Err(Failure::Failed(error.to_string())),

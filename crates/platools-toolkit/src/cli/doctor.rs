@@ -22,9 +22,9 @@ pub(super) fn run(platools: Platools, options: &Doctor, output: &Output) -> Resu
     }
     let report = examine(&local.tools().registry(), &known);
     if options.json {
-        output.json(&report.to_json());
+        output.json(&report.to_json())?;
     } else {
-        output.print(&report.text(output.layout()));
+        output.print(&report.text(output.layout()))?;
     }
     if report.has_errors() { Err(Failure::Silent) } else { Ok(()) }
 }

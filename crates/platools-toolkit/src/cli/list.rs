@@ -17,7 +17,7 @@ pub(super) fn run(platools: Platools, options: &List, output: &Output) -> Result
     let tools: Vec<&Tool> = registry.iter().filter(|tool| matches(tool.spec(), &words)).collect();
     if options.json {
         let tools: Vec<Value> = tools.iter().map(|tool| described(tool)).collect();
-        output.json(&tools);
+        output.json(&tools)?;
         return Ok(());
     }
     if tools.is_empty() {
@@ -28,16 +28,15 @@ pub(super) fn run(platools: Platools, options: &List, output: &Output) -> Result
         });
     }
     let lines: Vec<_> = tools.iter().map(|tool| line(tool.spec())).collect();
-    output.tools(&lines);
-    Ok(())
+    Ok(output.tools(&lines)?)
 }
 
 /// Prints the tools that a host has now.
 #[cfg(feature = "mcp")]
-pub(super) fn print(local: &LocalHost, output: &Output) {
+pub(super) fn print(local: &LocalHost, output: &Output) -> Result<(), Failure> {
     let tools = local.tools().list();
     let lines: Vec<_> = tools.iter().map(|tool| line(tool.spec())).collect();
-    output.tools(&lines);
+    Ok(output.tools(&lines)?)
 }
 
 /// Returns whether each of the words, which are lower-case, occurs in the tool.

@@ -13,10 +13,13 @@
 //! }
 //!
 //! #[tokio::main]
-//! async fn main() -> platools::Result<std::process::ExitCode> {
-//!     Ok(platools_toolkit::cli::run(Platools::from_env()?).await)
+//! async fn main() -> std::process::ExitCode {
+//!     platools_toolkit::cli::run(Platools::from_env).await
 //! }
 //! ```
+//!
+//! [`run`] takes a function, so that `--help` works whatever the configuration is, and a mistake in the configuration has
+//! its own exit code. A [`CommandLine`] also has the program's version.
 //!
 //! | command | what it does |
 //! | --- | --- |
@@ -30,8 +33,8 @@
 //! | `completions SHELL` | a script for the shell |
 //!
 //! Results go to standard output, everything else to standard error. The exit code is 0 on success, 1 if a tool or a
-//! case failed, the doctor found an error or the host gave up, and 2 if the command line, the configuration or an
-//! argument is wrong.
+//! case failed, the doctor found an error, the host gave up or something cannot be written, and 2 if the command line,
+//! the configuration or an argument is wrong.
 //!
 //! This module is a door: it must not know how a call runs.
 
@@ -48,14 +51,18 @@ mod serve;
 mod test;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 use platools::{Error, Platools, Tool};
 
 use self::arguments::{Arguments, Command};
-pub use self::caller::{Caller, token};
-use self::output::Output;
+pub use self::caller::{Caller, duration, token};
+use self::output::{Output, WriteError};
+
+/// The library and its version, as `--version` prints them.
+const LIBRARY: &str = concat!("(platools ", env!("CARGO_PKG_VERSION"), ")");
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -75,64 +82,111 @@ impl Failure {
     }
 }
 
-/// Runs the command line of this process with the tools and the configuration of `platools`.
-///
-/// Only `connect` needs the URL and the secret.
-pub async fn run(platools: Platools) -> ExitCode {
-    run_from(platools, std::env::args_os()).await
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        Self::Failed(error.to_string())
+    }
 }
 
-/// Runs another command line than the process's own; the first argument is the program's name.
-pub async fn run_from<A: Into<OsString> + Clone>(
-    platools: Platools,
-    arguments: impl IntoIterator<Item = A>,
-) -> ExitCode {
-    let mut arguments = arguments.into_iter().map(Into::into).peekable();
-    let program = arguments.peek().map_or_else(|| "backend".to_owned(), program_name);
-    let command = Arguments::command().name(program.clone()).bin_name(program);
-    let parsed = match command.clone().try_get_matches_from(arguments) {
-        Ok(matches) => Arguments::from_arg_matches(&matches),
-        Err(error) => Err(error),
-    };
-    let Arguments { command: wanted } = match parsed {
-        Ok(parsed) => parsed,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+/// Runs the command line of this process with the tools and the configuration that `platools` returns. It is called for
+/// commands that need the tools, and not for `--help`; its error is one of the configuration.
+///
+/// Only `connect` needs the URL and the secret.
+pub async fn run<E: fmt::Display>(platools: impl FnOnce() -> Result<Platools, E>) -> ExitCode {
+    CommandLine::new(platools).run().await
+}
+
+/// The command line of a program, with what [`run`] does not know.
+///
+/// ```no_run
+/// # use platools::prelude::*;
+/// # use platools_toolkit::cli::CommandLine;
+/// #[tokio::main]
+/// async fn main() -> std::process::ExitCode {
+///     CommandLine::new(Platools::from_env).version(env!("CARGO_PKG_VERSION")).run().await
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "it does nothing before `run`"]
+pub struct CommandLine<P> {
+    platools: P,
+    version: String,
+}
+
+impl<P, E> CommandLine<P>
+where
+    P: FnOnce() -> Result<Platools, E>,
+    E: fmt::Display,
+{
+    /// Prepares the command line of a program whose tools and configuration `platools` returns; see [`run`].
+    pub fn new(platools: P) -> Self {
+        Self { platools, version: LIBRARY.to_owned() }
+    }
+
+    /// Sets the program's version, which `--version` prints beside that of `platools`.
+    pub fn version(self, version: impl fmt::Display) -> Self {
+        Self { version: format!("{version} {LIBRARY}"), ..self }
+    }
+
+    /// Runs the command line of this process.
+    pub async fn run(self) -> ExitCode {
+        self.run_from(std::env::args_os()).await
+    }
+
+    /// Runs another command line than the process's own; the first argument is the program's name.
+    pub async fn run_from<A: Into<OsString>>(self, arguments: impl IntoIterator<Item = A>) -> ExitCode {
+        let mut arguments = arguments.into_iter().map(Into::into).peekable();
+        let program = arguments.peek().map_or_else(|| "backend".to_owned(), program_name);
+        let command = Arguments::command().name(program.clone()).bin_name(program).version(self.version);
+        let parsed = command.clone().try_get_matches_from(arguments);
+        let parsed = parsed.and_then(|matches| Arguments::from_arg_matches(&matches));
+        let wanted = match parsed {
+            Ok(Arguments { command }) => command.unwrap_or(Command::Connect),
+            Err(answer) => return output::parser_answer(&answer),
+        };
+        let output = Output::new();
+        match execute(wanted, self.platools, command, &output).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(Failure::Failed(problem)) => {
+                output.error(&problem);
+                ExitCode::from(1)
+            }
+            Err(Failure::Silent) => ExitCode::from(1),
+            Err(Failure::Usage(problem)) => {
+                output.error(&problem);
+                ExitCode::from(2)
+            }
         }
-    };
-    let output = Output::new();
-    let done = match wanted.unwrap_or(Command::Connect) {
+    }
+}
+
+async fn execute<E: fmt::Display>(
+    wanted: Command,
+    platools: impl FnOnce() -> Result<Platools, E>,
+    mut parser: clap::Command,
+    output: &Output,
+) -> Result<(), Failure> {
+    let name = parser.get_name().to_owned();
+    if let Command::Completions { shell } = wanted {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut parser, name, &mut script);
+        return Ok(output.print(&String::from_utf8_lossy(&script))?);
+    }
+    // What it warns of is worth a line in the log of the host.
+    if matches!(wanted, Command::Connect) {
+        platools::logging::init();
+    }
+    let platools = platools().map_err(|error| Failure::Usage(error.to_string()))?;
+    match wanted {
         Command::Connect => connect::run(platools).await,
-        Command::List(options) => list::run(platools, &options, &output),
-        Command::Schema(options) => schema::run(platools, &options, &output),
-        Command::Call(options) => call::run(platools, options, &output).await,
-        Command::Test(options) => test::run(platools, *options, &output).await,
-        Command::Doctor(options) => doctor::run(platools, &options, &output),
+        Command::List(options) => list::run(platools, &options, output),
+        Command::Schema(options) => schema::run(platools, &options, output),
+        Command::Call(options) => call::run(platools, options, output).await,
+        Command::Test(options) => test::run(platools, *options, output).await,
+        Command::Doctor(options) => doctor::run(platools, &options, output),
         #[cfg(feature = "mcp")]
-        Command::Serve(options) => {
-            Box::pin(serve::run(platools, &options, command.get_name(), &output)).await
-        }
-        Command::Completions { shell } => {
-            let mut command = command;
-            let name = command.get_name().to_owned();
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command, name, &mut script);
-            output.print(&String::from_utf8_lossy(&script));
-            Ok(())
-        }
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Failed(problem)) => {
-            output.error(&problem);
-            ExitCode::from(1)
-        }
-        Err(Failure::Silent) => ExitCode::from(1),
-        Err(Failure::Usage(problem)) => {
-            output.error(&problem);
-            ExitCode::from(2)
-        }
+        Command::Serve(options) => Box::pin(serve::run(platools, &options, &name, output)).await,
+        Command::Completions { .. } => Ok(()),
     }
 }
 

@@ -3,7 +3,8 @@
 //! It is public because the standalone program `platools` prints the same way.
 
 use std::borrow::Cow;
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use platools::tool::nearest_name;
@@ -17,6 +18,11 @@ const WIDTH: usize = 100;
 /// The widest column of names, so that one long name does not push all descriptions to the right.
 const LONGEST_NAME: usize = 32;
 
+/// Shown instead of a description that a tool does not have: agents rarely choose such a tool.
+const NO_DESCRIPTION: &str = "(no description)";
+/// As many tools are named where none is called nearly like the one that was wanted.
+const MANY_NAMES: usize = 8;
+
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 const RED: Style = AnsiColor::Red.on_default().bold();
@@ -24,7 +30,15 @@ const CYAN: Style = AnsiColor::Cyan.on_default();
 const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 
-/// Standard output and standard error, coloured where they are terminals.
+/// Standard output cannot be written, for example on a full disk. A pipe that its reader closed is no error.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output cannot be written: {0}")]
+pub struct WriteError(#[source] io::Error);
+
+/// Standard output and standard error, coloured where they are terminals that show colours and the variables `NO_COLOR`,
+/// `CLICOLOR_FORCE` and `TERM` allow it.
+///
+/// Every method that prints a result writes it out at once and returns whether that succeeded.
 #[derive(Debug)]
 pub struct Output {
     /// The width to fit lines into, if standard output is a terminal.
@@ -79,10 +93,12 @@ impl Output {
     }
 
     /// Prints text as it is. A closed pipe, as with `head`, is ignored.
-    pub fn print(&self, text: &str) {
+    ///
+    /// # Errors
+    /// When standard output cannot be written. The same holds for the other methods that print results.
+    pub fn print(&self, text: &str) -> Result<(), WriteError> {
         let mut out = anstream::stdout().lock();
-        let _ = out.write_all(text.as_bytes());
-        let _ = out.flush();
+        written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
     }
 
     /// Prints text on standard error, without its colours if that is no terminal.
@@ -91,17 +107,23 @@ impl Output {
     }
 
     /// Prints JSON: indented on a terminal, on one line otherwise.
-    pub fn json(&self, value: &impl Serialize) {
+    ///
+    /// # Errors
+    /// See [`print`](Self::print).
+    pub fn json(&self, value: &impl Serialize) -> Result<(), WriteError> {
         let text = if self.width.is_some() {
             serde_json::to_string_pretty(value)
         } else {
             serde_json::to_string(value)
         };
-        self.foreign(&text.unwrap_or_default());
+        self.foreign(&text.unwrap_or_default())
     }
 
     /// Prints a result: a string as plain text, anything else as indented JSON.
-    pub fn value(&self, value: &Value) {
+    ///
+    /// # Errors
+    /// See [`print`](Self::print).
+    pub fn value(&self, value: &Value) -> Result<(), WriteError> {
         match value {
             Value::String(text) => self.foreign(text),
             value => self.foreign(&serde_json::to_string_pretty(value).unwrap_or_default()),
@@ -109,14 +131,20 @@ impl Output {
     }
 
     /// Prints an untrusted text and a line break. On a terminal, control characters are escaped.
-    pub fn foreign(&self, text: &str) {
+    ///
+    /// # Errors
+    /// See [`print`](Self::print).
+    pub fn foreign(&self, text: &str) -> Result<(), WriteError> {
         let shown = if self.width.is_some() { printable(text, LINES) } else { Cow::Borrowed(text) };
-        self.print(&format!("{shown}\n"));
+        self.print(&format!("{shown}\n"))
     }
 
     /// Prints tools, one per line, cut to the terminal's width.
-    pub fn tools(&self, tools: &[ToolLine<'_>]) {
-        self.print(&lines(tools, self.width));
+    ///
+    /// # Errors
+    /// See [`print`](Self::print).
+    pub fn tools(&self, tools: &[ToolLine<'_>]) -> Result<(), WriteError> {
+        self.print(&lines(tools, self.width))
     }
 
     /// Prints an error on standard error.
@@ -151,6 +179,27 @@ impl Output {
     }
 }
 
+/// Whether something was written; a closed pipe counts as success, since its reader has seen enough.
+fn written(result: io::Result<()>) -> Result<(), WriteError> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(WriteError(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Prints what the parser of the command line answers itself: help and the version on standard output, mistakes on
+/// standard error. Returns the exit code: 0, 1 if it cannot be written, or 2 for a mistake.
+pub fn parser_answer(answer: &clap::Error) -> ExitCode {
+    let printed = written(answer.print());
+    match printed {
+        Err(error) if !answer.use_stderr() => {
+            Output::new().error(&error.to_string());
+            ExitCode::from(1)
+        }
+        _ => ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2)),
+    }
+}
+
 /// Formats tools, one per line, cut to this many columns. Their texts are untrusted.
 fn lines(tools: &[ToolLine<'_>], columns: Option<usize>) -> String {
     let names: Vec<_> = tools.iter().map(|tool| one_line(tool.name)).collect();
@@ -162,12 +211,17 @@ fn lines(tools: &[ToolLine<'_>], columns: Option<usize>) -> String {
         let gap = " ".repeat(widest.saturating_sub(width(&name)) + 2);
         let space = if rules.is_empty() { "" } else { " " };
         let used = width(&name) + gap.len() + width(&rules) + space.len();
-        let description = one_line(tool.description.lines().next().unwrap_or_default());
+        let first = tool.description.lines().map(str::trim).find(|line| !line.is_empty());
+        let (style, description) = match first {
+            Some(first) => (Style::new(), one_line(first)),
+            None => (DIM, Cow::Borrowed(NO_DESCRIPTION)),
+        };
         let description = match columns {
             Some(columns) => fit(&description, columns.saturating_sub(used)),
             None => description.into_owned(),
         };
-        let line = format!("{BOLD}{name}{BOLD:#}{gap}{CYAN}{rules}{CYAN:#}{space}{description}\n");
+        let line =
+            format!("{BOLD}{name}{BOLD:#}{gap}{CYAN}{rules}{CYAN:#}{space}{style}{description}{style:#}\n");
         text.push_str(&line);
     }
     text
@@ -209,7 +263,11 @@ pub fn unknown_tool(name: &str, names: &[&str]) -> String {
     match near {
         Some(near) => format!("there is no tool `{name}`; did you mean `{near}`?"),
         None if names.is_empty() => format!("there is no tool `{name}`: no tools are registered"),
-        None => format!("there is no tool `{name}`; `list` shows what there is"),
+        None if names.len() <= MANY_NAMES => {
+            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+            format!("there is no tool `{name}`; choose one of {}", names.join(", "))
+        }
+        None => format!("there is no tool `{name}`; `list` shows the {} that there are", names.len()),
     }
 }
 
@@ -267,10 +325,25 @@ mod tests {
     }
 
     #[test]
+    fn a_tool_without_a_description_is_visible_as_such() {
+        for description in ["", " \n "] {
+            let listed = lines(&[ToolLine::new("mute", description)], Some(80));
+            let plain = anstream::adapter::strip_str(&listed).to_string();
+            assert_eq!(plain, "mute  (no description)\n");
+        }
+        let listed = lines(&[ToolLine::new("late", "\n  Says it below.")], None);
+        assert!(anstream::adapter::strip_str(&listed).to_string().ends_with("Says it below.\n"));
+    }
+
+    #[test]
     fn the_nearest_tool_is_named() {
         let names = ["lookup_order", "cancel_order"];
         assert!(unknown_tool("lookup_ordr", &names).contains("`lookup_order`?"));
-        assert!(unknown_tool("zzz", &names).contains("`list`"));
+        let listed = "there is no tool `zzz`; choose one of `lookup_order`, `cancel_order`";
+        assert_eq!(unknown_tool("zzz", &names), listed);
+        let many: Vec<_> = (0..9).map(|number| format!("tool_{number}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(unknown_tool("zzz", &many).contains("`list` shows the 9"));
         assert!(unknown_tool("zzz", &[]).contains("no tools are registered"));
     }
 

@@ -13,9 +13,9 @@ pub(super) fn run(platools: Platools, options: &Schema, output: &Output) -> Resu
     let tool = registry.get(&options.tool).ok_or_else(|| unknown_tool(&options.tool, registry.iter()))?;
     let spec = tool.spec();
     if options.input {
-        output.json(&*spec.input_schema);
+        output.json(&*spec.input_schema)?;
     } else if options.output {
-        output.json(spec.output_schema.as_deref().unwrap_or(&Value::Null));
+        output.json(spec.output_schema.as_deref().unwrap_or(&Value::Null))?;
     } else {
         // The seven members of protocol §3.
         output.json(&json!({
@@ -26,7 +26,7 @@ pub(super) fn run(platools: Platools, options: &Schema, output: &Output) -> Resu
             "auth": spec.auth.as_str(),
             "roles": spec.roles,
             "annotations": spec.annotations,
-        }));
+        }))?;
     }
     Ok(())
 }

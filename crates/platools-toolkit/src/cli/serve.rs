@@ -1,5 +1,6 @@
 //! `serve`: the tools as an MCP server. The only module of this crate that uses MCP.
 
+use std::io::IsTerminal as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -26,12 +27,10 @@ pub(super) async fn run(
     let local = platools.build_local().map_err(|error| Failure::of_build(&error))?;
     choose(&local, &options.tool)?;
     if options.list {
-        list::print(&local, output);
-        return Ok(());
+        return list::print(&local, output);
     }
     if options.print_config {
-        output.print(&config(options, program)?);
-        return Ok(());
+        return Ok(output.print(&config(options, program)?)?);
     }
     if local.tools().is_empty() {
         let text = "there are no tools to serve; tools of a crate that nothing refers to are not linked";
@@ -42,8 +41,11 @@ pub(super) async fn run(
     let server =
         McpServer::new(local.door()).name(program).caller(options.caller.context().map_err(Failure::Usage)?);
     if !options.http {
-        platools::logging::init_with_default("info,rmcp=error");
+        platools::logging::init();
         tracing::info!(tools = local.tools().len(), "serving MCP on standard input and output");
+        if std::io::stdin().is_terminal() {
+            output.note(&waits_on_terminal(&format!("{program} serve --print-config")));
+        }
         return server.serve_stdio().await.map_err(|error| Failure::Failed(error.to_string()));
     }
     let mut http = server.http(token(options)?).map_err(|error| match error {
@@ -58,9 +60,18 @@ pub(super) async fn run(
     }
     let listener = http.bind((options.host.as_str(), options.port)).await;
     let listener = listener.map_err(|error| Failure::Usage(error.to_string()))?;
-    platools::logging::init_with_default("info,rmcp=error");
+    platools::logging::init();
     tracing::info!(tools = local.tools().len(), url = listener.url(), "serving MCP over HTTP");
     listener.serve().await.map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// What to tell a person who started a server on standard input and output by hand. `configuration` is the command that
+/// prints what an MCP client needs.
+fn waits_on_terminal(configuration: &str) -> String {
+    format!(
+        "waiting for an MCP client on this terminal's input: clients start this command themselves, and `{configuration}` \
+         prints what to tell them; Ctrl-D ends it"
+    )
 }
 
 /// Keeps the named tools, or all if none is named.

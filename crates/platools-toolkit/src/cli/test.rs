@@ -6,7 +6,7 @@ use platools::Platools;
 
 use super::Failure;
 use super::arguments::Test;
-use super::output::{self, Output};
+use super::output::{self, Output, WriteError};
 use crate::testing::{
     Case, Coverage, DEFAULT_FILE, Expectation, Progress, RunOptions, Suite, SuiteReport, run as run_suite,
 };
@@ -17,9 +17,9 @@ pub(super) async fn run(platools: Platools, options: Test, output: &Output) -> R
     if options.coverage {
         let coverage = Coverage::of(&local.tools().registry(), &suite);
         if options.json {
-            output.json(&coverage);
+            output.json(&coverage)?;
         } else {
-            output.print(&coverage.text(output.layout()));
+            output.print(&coverage.text(output.layout()))?;
         }
         return Ok(());
     }
@@ -28,23 +28,26 @@ pub(super) async fn run(platools: Platools, options: Test, output: &Output) -> R
     let run = RunOptions::default().caller(caller).fail_fast(options.fail_fast).keep_outputs(alone);
     // On a terminal each case shows as soon as it is done; a report for a program comes whole.
     let is_watched = !options.json && !alone && output.width().is_some();
+    let mut shown = Ok(());
     let report = run_suite(&local, &suite, &run, |progress| {
         if let Progress::Finished { report, .. } = progress
             && is_watched
+            && shown.is_ok()
         {
-            output.print(&report.text(output.layout()));
+            shown = output.print(&report.text(output.layout()));
         }
     })
     .await;
     if let Some(path) = &options.junit {
         let junit = report.junit("platools");
         std::fs::write(path, junit)
-            .map_err(|error| Failure::Usage(format!("`{}` cannot be written: {error}", path.display())))?;
+            .map_err(|error| Failure::Failed(format!("`{}` cannot be written: {error}", path.display())))?;
     }
+    shown?;
     if options.json {
-        output.json(&report.to_json());
+        output.json(&report.to_json())?;
     } else {
-        show(&report, alone, is_watched, output);
+        show(&report, alone, is_watched, output)?;
     }
     match report.exit_code() {
         0 => Ok(()),
@@ -52,13 +55,13 @@ pub(super) async fn run(platools: Platools, options: Test, output: &Output) -> R
     }
 }
 
-fn show(report: &SuiteReport, alone: bool, was_watched: bool, output: &Output) {
+fn show(report: &SuiteReport, alone: bool, was_watched: bool, output: &Output) -> Result<(), WriteError> {
     let layout = output.layout();
     output.print(&match report.cases.as_slice() {
         [only] if alone => only.text_with_output(layout),
         _ if was_watched => format!("\n{}", report.summary(layout)),
         _ => report.text(layout),
-    });
+    })
 }
 
 /// The cases: one from the command line, or those of a file.
