@@ -14,59 +14,39 @@
 //! cargo run -p chat -- --agent agt_support
 //! ```
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::Parser;
 use platos_client::testing::PlatosDouble;
 use platos_client::{AgentEvent, ApprovalNeeded, Decision, Error, NewThread, PlatosClient, TurnStream};
 use tokio::sync::{Notify, mpsc};
 
-const USAGE: &str = "usage: chat [--agent ID] [--thread ID] [MESSAGE]
-
-  --agent ID   the agent of a new thread; without it, the first one that there is
-  --thread ID  a thread to go on with
-  MESSAGE      said instead of asking for messages; approvals are still asked for
-
-Where the platform is, and who you are: PLATOS_API_URL with PLATOS_SESSION_TOKEN, or with PLATOS_API_KEY and
-PLATOS_ORGANIZATION_ID, PLATOS_PROJECT_ID, PLATOS_ENVIRONMENT_ID. With none of them: a test double on this machine.";
-
 type Failure = Box<dyn std::error::Error>;
 
-#[derive(Default)]
+/// A chat with an agent in the terminal.
+#[derive(Parser)]
+#[command(version)]
+#[command(
+    after_help = "Where the platform is, and who you are: PLATOS_API_URL with PLATOS_SESSION_TOKEN, or with \
+    PLATOS_API_KEY and PLATOS_ORGANIZATION_ID, PLATOS_PROJECT_ID, PLATOS_ENVIRONMENT_ID. With none of them: a test double \
+    on this machine."
+)]
 struct Options {
+    /// The agent of a new thread; without it, the first one that there is
+    #[arg(long, value_name = "ID")]
     agent: Option<String>,
+    /// A thread to go on with
+    #[arg(long, value_name = "ID")]
     thread: Option<String>,
+    /// Said instead of asking for messages; approvals are still asked for
     message: Option<String>,
-}
-
-impl Options {
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
-        let mut options = Self::default();
-        while let Some(argument) = arguments.next() {
-            match argument.as_str() {
-                "--agent" => options.agent = Some(arguments.next()?),
-                "--thread" => options.thread = Some(arguments.next()?),
-                flag if flag.starts_with('-') => return None,
-                _ if options.message.is_some() => return None,
-                _ => options.message = Some(argument),
-            }
-        }
-        Some(options)
-    }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    if std::env::args().any(|argument| matches!(argument.as_str(), "--help" | "-h")) {
-        println!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    let Some(options) = Options::parse(std::env::args().skip(1)) else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    };
-    match run(options).await {
+    match run(Options::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has seen enough, as in `chat … | head`.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
@@ -259,10 +239,9 @@ fn say(text: &str) -> Result<(), Failure> {
     print(&harmless(text))
 }
 
-/// Prints text in a faint style on a terminal.
+/// Prints text in a faint style, where styles are shown.
 fn dim(text: &str) -> Result<(), Failure> {
-    let text = harmless(text);
-    if io::stdout().is_terminal() { print(&format!("\x1b[2m{text}\x1b[0m")) } else { print(&text) }
+    print(&format!("\x1b[2m{}\x1b[0m", harmless(text)))
 }
 
 fn harmless(text: &str) -> String {
@@ -270,7 +249,7 @@ fn harmless(text: &str) -> String {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    let mut output = io::stdout().lock();
+    let mut output = anstream::stdout().lock();
     output.write_all(text.as_bytes())?;
     Ok(output.flush()?)
 }

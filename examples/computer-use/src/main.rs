@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use clap::Parser;
 use plato_sdk::testing::{FakePlato, FakeTestcase};
 use plato_sdk::tools::{DesktopTools, SessionPerThread};
 use plato_sdk::{Env, LoginOptions, Plato};
@@ -31,31 +32,32 @@ use platools::Platools;
 use platools_dev::DevPlatform;
 use serde_json::{Value, json};
 
-const USAGE: &str = "usage: computer-use [--pictures FOLDER] [--testcase ID] [--chrome ADDRESS]
-
-  --pictures  where screenshots are saved; target/computer-use without it
-  --testcase  what a real desktop is started from, and scored by; a bare one without it
-  --chrome    the DevTools of a browser for the double, such as 127.0.0.1:9222
-
-  PLATO_API_KEY  a key of Plato's; without it the desktop is a double in this process";
-
 /// How often a call is repeated while the desktop starts; each call waits up to 20 s.
 const TRIES: u32 = 30;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
+/// An agent uses a computer through tools.
+#[derive(Parser)]
+#[command(version)]
+#[command(
+    after_help = "PLATO_API_KEY is a key of Plato's; without it the desktop is a double in this process."
+)]
 struct Options {
+    /// Where screenshots are saved
+    #[arg(long, value_name = "FOLDER", default_value = "target/computer-use")]
     pictures: PathBuf,
+    /// What a real desktop is started from, and scored by; a bare one without it
+    #[arg(long, value_name = "ID")]
     testcase: Option<String>,
+    /// The DevTools of a browser for the double, such as 127.0.0.1:9222
+    #[arg(long, value_name = "ADDRESS")]
     chrome: Option<String>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Some(options) = options(std::env::args().skip(1)) else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    };
+    let options = Options::parse();
     if std::env::var_os("RUST_LOG").is_some() {
         platools::logging::init();
     }
@@ -66,19 +68,6 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
-    let mut options = Options { pictures: "target/computer-use".into(), testcase: None, chrome: None };
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--pictures" => options.pictures = arguments.next()?.into(),
-            "--testcase" => options.testcase = Some(arguments.next()?),
-            "--chrome" => options.chrome = Some(arguments.next()?),
-            _ => return None,
-        }
-    }
-    Some(options)
 }
 
 async fn run(options: Options) -> Result<()> {

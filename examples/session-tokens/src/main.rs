@@ -21,6 +21,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Router, serve};
+use clap::Parser;
 use platools::SecretSource;
 use platools::session_token::{SessionClaims, SessionScope, SessionTokens};
 use platools::session_token::{UserIdentity, print_token, session_token_router};
@@ -29,9 +30,17 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-const USAGE: &str = "usage: session-tokens [--port PORT | --mint USER]\n\n  \
-    --port PORT  listen there instead of on a free port\n  \
-    --mint USER  print a token for a user, from the environment, and end";
+/// A backend that issues session tokens to its frontend.
+#[derive(Parser)]
+#[command(version)]
+struct Options {
+    /// Listen there instead of on a free port
+    #[arg(long, default_value_t = 0, conflicts_with = "mint")]
+    port: u16,
+    /// Print a token for a user, from the environment, and end
+    #[arg(long, value_name = "USER")]
+    mint: Option<String>,
+}
 
 /// The shortest allowed lifetime, so that a renewal can be seen.
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -135,23 +144,13 @@ async fn listen(port: u16) -> Result<(), BoxError> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let options = Options::parse();
     platools::logging::init();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let done = match arguments[..] {
-        [] => listen(0).await,
-        ["--port", port] if port.parse::<u16>().is_ok() => listen(port.parse().unwrap_or_default()).await,
-        ["--mint", user] => {
+    let done = match options.mint {
+        None => listen(options.port).await,
+        Some(user) => {
             let lookup = |variable: &str| std::env::var(variable).ok();
-            print_token(user, lookup, &mut std::io::stdout()).await.map_err(Into::into)
-        }
-        ["--help" | "-h"] => {
-            println!("{USAGE}");
-            Ok(())
-        }
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
+            print_token(&user, lookup, &mut std::io::stdout()).await.map_err(Into::into)
         }
     };
     match done {

@@ -7,6 +7,8 @@
 //! Limits, access rules, timeouts and panic isolation are those of every other door. At the end of input the running
 //! calls are answered first.
 
+use std::io::{self, Write as _};
+
 use platools::intake::{CallRequest, Door};
 use platools::prelude::*;
 use serde_json::{Value, json};
@@ -36,15 +38,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     while let Some(text) = lines.next_line().await? {
         match serde_json::from_str(&text) {
             Ok(line) => drop(calls.spawn(answer(host.door(), line))),
-            Err(error) => println!("{}", json!({"error": format!("not a call: {error}")})),
+            Err(error) => print(&json!({"error": format!("not a call: {error}")}))?,
         }
     }
-    calls.join_all().await;
+    for printed in calls.join_all().await {
+        printed?;
+    }
     Ok(())
 }
 
 /// Runs one call and prints its answer.
-async fn answer(door: Door, line: Line) {
+async fn answer(door: Door, line: Line) -> io::Result<()> {
     // Whoever may write to our standard input is the user that they say: a real door verifies its callers here.
     let caller = CallContext::builder().user_id(line.user).build();
     let request = CallRequest::new(line.tool, line.arguments.into(), caller);
@@ -53,7 +57,12 @@ async fn answer(door: Door, line: Line) {
         Err(failure) => Err(failure),
     };
     match outcome {
-        Ok(output) => println!("{}", json!({"id": line.id, "result": output.to_value()})),
-        Err(failure) => println!("{}", json!({"id": line.id, "error": failure.text()})),
+        Ok(output) => print(&json!({"id": line.id, "result": output.to_value()})),
+        Err(failure) => print(&json!({"id": line.id, "error": failure.text()})),
     }
+}
+
+/// Writes one line. Nobody may read it, or the disk may be full: that is an error, and no panic.
+fn print(value: &Value) -> io::Result<()> {
+    writeln!(io::stdout(), "{value}")
 }

@@ -13,13 +13,21 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use platools::prelude::*;
 use platools::wire::Inbound;
 use platools_dev::{CallReport, DevPlatform, Outcome, Tamper};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-const USAGE: &str = "usage: quickstart [--once]\n\n  --once  exit after the first calls";
+/// A signed call, end to end, on this machine and without configuration.
+#[derive(Parser)]
+#[command(version)]
+struct Options {
+    /// Exit after the first calls
+    #[arg(long)]
+    once: bool,
+}
 
 /// The shop's orders.
 struct Shop {
@@ -88,19 +96,7 @@ fn count_words(
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let once = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => false,
-        ["--once"] => true,
-        ["--help" | "-h"] => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
+    let Options { once } = Options::parse();
     if std::env::var_os("RUST_LOG").is_some() {
         platools::logging::init();
     }
@@ -267,9 +263,9 @@ fn prompt() -> io::Result<()> {
     Ok(())
 }
 
-/// Writes one line; a closed pipe is an error, not a panic.
+/// Writes one line, without its colours where none are shown; a closed pipe is an error, not a panic.
 fn say(line: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "{line}")
+    writeln!(anstream::stdout(), "{line}")
 }
 
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
@@ -281,7 +277,7 @@ fn step(name: &str, what: &str) -> io::Result<()> {
 }
 
 fn styled(code: &str, text: &str) -> String {
-    if io::stdout().is_terminal() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    format!("\x1b[{code}m{text}\x1b[0m")
 }
 
 fn bold(text: &str) -> String {
