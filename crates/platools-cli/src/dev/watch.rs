@@ -32,6 +32,10 @@ pub(super) async fn run(
     as_json: bool,
 ) -> Result<(), WriteError> {
     while let Some(event) = events.next().await {
+        let is_repetition = matches!(
+            &event,
+            Event::Registered { counts, .. } if counts.new_tools + counts.updated + counts.pruned == 0
+        );
         let Some(Line { key, style, kind, text }) = line(event, platform) else { continue };
         let text = shortened(text);
         if as_json {
@@ -40,6 +44,10 @@ pub(super) async fn run(
             let told =
                 json!({"at": at, "event": kind, "entity": entity, "environment": environment, "text": text});
             print_line(output, &told)?;
+            continue;
+        }
+        // A host declares its tools again and again; people want to know what changed.
+        if is_repetition {
             continue;
         }
         let time = Zoned::now().strftime("%H:%M:%S").to_string();

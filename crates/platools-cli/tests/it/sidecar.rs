@@ -193,10 +193,14 @@ async fn the_example_starts_by_one_command_and_its_tools_can_be_called() {
     let free =
         || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let (port, backend, token) = (free(), free(), "a-token-of-24-characters");
-    let start = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sidecar/start");
-    let mut command = tokio::process::Command::new(start);
-    command.env("PLATOOLS", env!("CARGO_BIN_EXE_platools")).env("PORT", &port).env("BACKEND_PORT", &backend);
-    let scratch = Scratch::new();
+    // A copy, with a port of its own for the backend.
+    let (scratch, example) = (Scratch::new(), concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/sidecar"));
+    for file in std::fs::read_dir(example).unwrap().map(Result::unwrap) {
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        scratch.file(file.file_name().to_str().unwrap(), &text.replace("8000", &backend));
+    }
+    let mut command = tokio::process::Command::new("sh");
+    command.arg(scratch.0.join("start")).env("PLATOOLS", env!("CARGO_BIN_EXE_platools")).env("PORT", &port);
     command.env("PLATOOLS_DEV_TOKEN", token).env("XDG_STATE_HOME", scratch.as_str());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut example = command.spawn().unwrap();
