@@ -155,7 +155,9 @@ impl Planner<'_> {
         config.proxy = Some(self.proxy.config.clone());
         // The file's is one of the file's tools.
         config.ping &= !self.sections.sidecar.ping;
-        let name = config.entity.clone().unwrap_or_else(|| "default".to_owned());
+        // The URL may be what names the entity.
+        let connect = ConnectUrl::new(&url, config.entity.as_deref(), config.environment.as_deref());
+        let name = connect.ok().and_then(|url| url.entity()).unwrap_or_else(|| "default".to_owned());
         let callback = config.callback_url.as_ref();
         let callback = callback.and_then(|text| callback_url(text, config.allow_insecure).ok());
         if callback.is_some() {
