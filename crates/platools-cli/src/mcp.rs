@@ -47,7 +47,10 @@ impl Server {
             };
             let problem = format!("{at}: {error}{advice}");
             match error {
-                UpstreamError::Refused(_) | UpstreamError::NotMcp(_) => Failure::Usage(problem),
+                UpstreamError::Url(_)
+                | UpstreamError::Bearer(_)
+                | UpstreamError::Refused(_)
+                | UpstreamError::NotMcp(_) => Failure::Usage(problem),
                 _ => Failure::Failed(Some(problem)),
             }
         };

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -289,7 +290,11 @@ impl Connection<'_> {
                 // Its answer is written while the next message is waited for.
                 Ok(Message::Close(frame)) => closed = Some(frame),
                 Ok(_) => {}
-                Err(Error::ConnectionClosed | Error::AlreadyClosed) => break,
+                Err(
+                    Error::ConnectionClosed
+                    | Error::AlreadyClosed
+                    | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake),
+                ) => break,
                 Err(Error::Capacity(_)) => return Ending::FrameTooLarge,
                 Err(error) if closed.is_none() => return Ending::Broken { problem: error.to_string() },
                 Err(_) => break,

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use platools_net::signals::Signals;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::{HostError, Shared};
 use crate::tool::format_duration;
@@ -39,20 +39,18 @@ pub(super) async fn guard(
 /// Logs every few seconds of a shutdown how many calls still run, and for how long they may. Never ends.
 pub(super) async fn count_down(shared: &Shared) -> Infallible {
     shared.shutdown.cancelled().await;
-    let end = Instant::now() + shared.config.shutdown_grace;
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        if left <= COUNT_DOWN {
-            // The end of the grace period has lines of its own.
-            return std::future::pending().await;
-        }
+    let mut left = shared.config.shutdown_grace;
+    while left > COUNT_DOWN {
         sleep(COUNT_DOWN).await;
+        left -= COUNT_DOWN;
         let running = shared.dispatcher().in_flight();
         if running > 0 {
-            let left = format_duration(left - COUNT_DOWN);
+            let left = format_duration(left);
             tracing::info!(entity = shared.url.entity(), "{}, {left} left", still_run(running));
         }
     }
+    // The end of the grace period has lines of its own.
+    std::future::pending().await
 }
 
 /// How many calls run, as the beginning of a sentence.

@@ -95,7 +95,9 @@ impl Banner {
             ],
         ));
         let kept = match kept_in {
-            Some(_) => "All of it stays the same for this folder; --ephemeral makes new secrets. ",
+            Some(_) => {
+                "Entities, secrets and token stay the same for this folder; --ephemeral makes new ones. "
+            }
             None => "",
         };
         let end = format!("\n  {DIM}{kept}Ctrl-C stops it.{DIM:#}\n\n");

@@ -20,7 +20,8 @@ fn variables(dev: &Dev) -> [(&str, &str); 2] {
 async fn run_into(output: Stdio, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut command = program(arguments, variables);
     command.env_remove("RUST_LOG").stdout(output);
-    let output = timeout(GUARD, command.output()).await.unwrap().unwrap();
+    let child = command.spawn().unwrap();
+    let output = timeout(GUARD, child.wait_with_output()).await.unwrap().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
@@ -213,14 +214,20 @@ async fn on_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> Option<S
     for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG"] {
         command.env_remove(variable);
     }
-    command.envs(variables.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
-    match timeout(GUARD, command.output()).await.unwrap() {
-        Ok(output) => Some(String::from_utf8(output.stdout).unwrap()),
+    command.envs(variables.iter().copied()).kill_on_drop(true);
+    let mut terminal = match command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() {
+        Ok(terminal) => terminal,
         Err(error) => {
             eprintln!("skipped: python3 does not start: {error}");
-            None
+            return None;
         }
-    }
+    };
+    // Ctrl-D, for a command that reads.
+    let mut keyboard = terminal.stdin.take().unwrap();
+    keyboard.write_all(b"\x04").await.unwrap();
+    let output = timeout(GUARD, terminal.wait_with_output()).await.unwrap().unwrap();
+    drop(keyboard);
+    Some(String::from_utf8(output.stdout).unwrap())
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::{Sink as _, SinkExt as _, Stream as _, StreamExt as _};
 use platools_net::dial::WebSocket;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::tungstenite::error::{CapacityError, Error as SocketError};
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error as SocketError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
@@ -471,6 +471,9 @@ fn lost(error: &SocketError) -> Ending {
     Ending::Lost(match error {
         SocketError::Capacity(CapacityError::MessageTooLong { size, .. }) => {
             format!("a frame of {} arrived, which is too large", format_bytes(*size))
+        }
+        SocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            "the connection was cut".to_owned()
         }
         error => error.to_string(),
     })
