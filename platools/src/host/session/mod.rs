@@ -71,6 +71,8 @@ pub(super) struct Session<'a> {
     scope: Scope,
     welcomed: bool,
     outgoing: Outgoing,
+    /// The next message, and since when the replies to pings leave no room for it.
+    refused: Option<(Message, Instant)>,
     /// The last `error` frame before `welcome`, which explains a close without a reason.
     last_error: Option<String>,
     last_inbound: Instant,
@@ -143,6 +145,7 @@ impl<'a> Session<'a> {
             scope: Scope::default(),
             welcomed: false,
             outgoing: Outgoing::default(),
+            refused: None,
             last_error: None,
             last_inbound: Instant::now(),
             timers: Timers { welcome: Some(deadline), ..Timers::default() },
@@ -310,6 +313,7 @@ impl<'a> Session<'a> {
     /// Writes all pending messages. Returns `true` when everything is flushed.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Result<bool, SocketError> {
         let now = Instant::now();
+        let mut is_flushed = false;
         loop {
             if self.welcomed {
                 self.outgoing.refill(&self.shared.outbox, context);
@@ -317,14 +321,29 @@ impl<'a> Session<'a> {
             if Pin::new(&mut self.socket).poll_ready(context)?.is_pending() {
                 return Ok(false);
             }
-            let Some(message) = self.outgoing.next(&self.shared.outbox, now) else {
+            let (refused, since) =
+                self.refused.take().map_or((None, now), |(message, at)| (Some(message), at));
+            let Some(message) = refused.or_else(|| self.outgoing.next(&self.shared.outbox, now)) else {
                 // All taken answers may have expired while others arrived.
                 if self.welcomed && !self.shared.outbox.is_empty() {
                     continue;
                 }
                 break;
             };
-            Pin::new(&mut self.socket).start_send(message)?;
+            match Pin::new(&mut self.socket).start_send(message) {
+                // The platform pings and reads nothing. There is room when it reads.
+                Err(SocketError::WriteBufferFull(message)) if !is_flushed => {
+                    self.refused = Some((*message, since));
+                    if Pin::new(&mut self.socket).poll_flush(context)?.is_pending() {
+                        return Ok(false);
+                    }
+                    is_flushed = true;
+                }
+                sent => {
+                    sent?;
+                    is_flushed = false;
+                }
+            }
         }
         let flushed = Pin::new(&mut self.socket).poll_flush(context)?.is_ready();
         Ok(flushed && self.shared.outbox.is_empty())
@@ -400,7 +419,8 @@ impl<'a> Session<'a> {
             }
             // The calls answered before such an old ping are no longer pending.
             let allowed_pong = allowed.max(CALL_PENDING);
-            if self.outgoing.pinged().is_some_and(|since| since + allowed_pong <= now) {
+            let waits = [self.outgoing.pinged(), self.refused.as_ref().map(|(_, since)| *since)];
+            if waits.into_iter().flatten().any(|since| since + allowed_pong <= now) {
                 return Some(Ending::Lost(format!(
                     "the platform sends but has read nothing for {}, the connection is dead",
                     format_duration(allowed_pong)

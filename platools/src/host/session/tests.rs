@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use platools_net::transport::Transport;
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::*;
 use crate::caller::CallContext;
@@ -114,6 +114,51 @@ async fn a_platform_that_sends_and_reads_nothing_is_left() {
     assert!(matches!(&ending, Ending::Lost(why) if why.contains("read nothing")), "{ending:?}");
     let after = started.elapsed().as_secs();
     assert!((60..=121).contains(&after), "{after} s");
+}
+
+/// The replies to pings fill the buffer of the WebSocket, so that a heartbeat finds no room in it.
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_waits_for_room_among_the_replies_to_unread_pings() {
+    const BUFFER: usize = 16 * 1024;
+    // As long as two heartbeats may be apart.
+    const UNREAD: Duration = Duration::from_secs(40);
+    let ping = [&[0x89, 125][..], &[b'x'; 125]].concat();
+    for reads_in_the_end in [true, false] {
+        let (near, far) = duplex(4 * 1024);
+        let host = host();
+        let config = WebSocketConfig::default().write_buffer_size(0).max_write_buffer_size(BUFFER);
+        let near = Transport::new(Box::new(near));
+        let socket = WebSocketStream::from_raw_socket(near, Role::Client, Some(config)).await;
+        let mut status = Status::new(Arc::clone(&host.shared), host.state);
+        let deadline = Instant::now() + host.shared.config.connect_timeout;
+        let session = Session::new(&host.shared, &mut status, socket, deadline).run();
+        let platform = async {
+            let mut socket = welcomed(far).await;
+            let began = Instant::now();
+            while !reads_in_the_end || began.elapsed() < UNREAD {
+                socket.get_mut().write_all(&ping.repeat(100)).await.unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            let heartbeat = async {
+                while let Some(Ok(message)) = socket.next().await {
+                    if message.to_text().is_ok_and(|text| text.contains(r#""type":"heartbeat""#)) {
+                        return;
+                    }
+                }
+                panic!("the host hung up")
+            };
+            timeout(Duration::from_secs(1), heartbeat).await.expect("it is sent as soon as there is room");
+        };
+        let started = Instant::now();
+        tokio::select! {
+            ending = session => {
+                assert!(!reads_in_the_end, "{ending:?}");
+                assert!(matches!(&ending, Ending::Lost(why) if why.contains("read nothing")), "{ending:?}");
+                assert!((60..=181).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+            }
+            () = platform => assert!(reads_in_the_end),
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -89,10 +89,7 @@ async fn a_flood_of_pings_takes_no_memory() {
     pings.resize(127, b'x');
     let pings = pings.repeat(1_000);
     for _ in 0..PINGS / 1_000 {
-        // A host that has something to say meanwhile, a heartbeat, hangs up on a platform that reads nothing.
-        if timeout(GUARD, socket.get_mut().write_all(&pings)).await.expect("in time").is_err() {
-            break;
-        }
+        timeout(GUARD, socket.get_mut().write_all(&pings)).await.expect("in time").unwrap();
     }
     let grown = resident(id).unwrap().saturating_sub(before);
     println!("{PINGS} pings of {} MB: {} MiB", PINGS * 127 / 1_000_000, grown >> 20);
