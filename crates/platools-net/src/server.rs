@@ -91,12 +91,12 @@ impl HttpServer {
                         let seat = Table::seat(&table);
                         let served = served(stream, service(client), Arc::clone(&seat), &graceful);
                         tokio::spawn(async move {
-                            let _place = place;
+                            // The seat is left before the place is free.
+                            let (_place, seat) = (place, seat);
                             tokio::select! {
                                 () = served => {}
                                 () = seat.cut.cancelled() => tracing::debug!("a connection was closed to make room"),
                             }
-                            seat.leave();
                         });
                     }
                     Err(error) => {
@@ -266,11 +266,14 @@ impl Seat {
         *number = Some(next);
         Some(Busy(Arc::clone(self)))
     }
+}
 
-    fn leave(&self) {
-        let mut inner = self.table.inner();
-        let number = self.number.lock().unwrap_or_else(PoisonError::into_inner).take();
+/// When the connection is over, however it ended: also by a panic of the service.
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let number = self.number.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(number) = number {
+            let mut inner = self.table.inner();
             inner.idle.remove(&number);
             inner.busy.remove(&number);
         }
@@ -419,6 +422,19 @@ mod tests {
         drop(streams);
         stop.cancel();
         within(serving).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_service_panics_leaves_nothing_behind() {
+        let table = Arc::new(Table::default());
+        let seat = Table::seat(&table);
+        let broken = tokio::spawn(async move {
+            let _busy = seat.begin().expect("it was not cut");
+            panic!("as a mistake of ours would");
+        });
+        within(broken).await.unwrap_err();
+        let inner = table.inner();
+        assert!(inner.idle.is_empty() && inner.busy.is_empty(), "{inner:?}");
     }
 
     #[tokio::test]
