@@ -38,21 +38,30 @@ impl StateDir {
     /// When it cannot be created, is not a directory, or cannot be written.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, ConfigError> {
         let path = path.into();
-        let problem = |problem: String| ConfigError::StateDir { path: path.clone(), problem };
         if path.exists() && !path.is_dir() {
-            return Err(problem("is not a directory: name one".to_owned()));
+            return Err(no_directory(&path));
         }
-        let advice = "name a directory that this process's user may write";
-        create(&path).map_err(|error| problem(format!("cannot be created: {error}; {advice}")))?;
-        // Permissions do not tell: the file system may be read-only, or full.
-        let probe = path.join(format!(".probe-{}-{:08x}", std::process::id(), fastrand::u32(..)));
-        let written = write(&probe, b"probe");
-        let _ = fs::remove_file(&probe);
-        written.map_err(|error| problem(format!("cannot be written: {error}; {advice}")))?;
+        create(&path).map_err(|error| unusable(&path, "created", &error))?;
+        probe(&path).map_err(|error| unusable(&path, "written", &error))?;
         let this = Self(path);
         // What another process writes at this moment is younger.
         this.remove_leftovers(|name, age| is_leftover(name) && age > ABANDONED);
         Ok(this)
+    }
+
+    /// Checks whether [`open`](Self::open) would succeed, and leaves nothing behind.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open).
+    pub fn check(path: &Path) -> Result<(), ConfigError> {
+        if path.exists() {
+            if !path.is_dir() {
+                return Err(no_directory(path));
+            }
+            return probe(path).map_err(|error| unusable(path, "written", &error));
+        }
+        let parent = path.ancestors().skip(1).find(|parent| parent.exists()).unwrap_or(Path::new("."));
+        probe(parent).map_err(|error| unusable(path, "created", &error))
     }
 
     /// Returns the path of the directory.
@@ -116,6 +125,23 @@ impl StateDir {
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+}
+
+fn no_directory(path: &Path) -> ConfigError {
+    ConfigError::StateDir { path: path.to_owned(), problem: "is not a directory: name one".to_owned() }
+}
+
+fn unusable(path: &Path, what: &str, error: &io::Error) -> ConfigError {
+    let problem = format!("cannot be {what}: {error}; name a directory that this process's user may write");
+    ConfigError::StateDir { path: path.to_owned(), problem }
+}
+
+/// Writes a file into a directory, and removes it. Permissions do not tell: the file system may be read-only, or full.
+fn probe(directory: &Path) -> io::Result<()> {
+    let probe = directory.join(format!(".probe-{}-{:08x}", std::process::id(), fastrand::u32(..)));
+    let written = write(&probe, b"probe");
+    let _ = fs::remove_file(&probe);
+    written
 }
 
 /// The name of a file that is to replace another one.
@@ -244,9 +270,23 @@ mod tests {
         fs::write(&file, "x").unwrap();
         for (path, problem) in [(file.clone(), "not a directory"), (file.join("below"), "cannot be created")]
         {
-            let error = StateDir::open(&path).unwrap_err().to_string();
-            assert!(error.contains(problem) && error.contains(&path.display().to_string()), "{error}");
-            assert!(error.contains("PLATOOLS_STATE_DIR"), "{error}");
+            let checked = StateDir::check(&path).unwrap_err().to_string();
+            let opened = StateDir::open(&path).unwrap_err().to_string();
+            for error in [checked, opened] {
+                assert!(error.contains(problem) && error.contains(&path.display().to_string()), "{error}");
+                assert!(error.contains("PLATOOLS_STATE_DIR"), "{error}");
+            }
         }
+        #[cfg(target_os = "linux")]
+        for path in ["/proc", "/proc/platools/state"] {
+            let error = StateDir::check(path.as_ref()).unwrap_err().to_string();
+            assert!(error.contains("cannot be"), "nobody writes there: {error}");
+        }
+        let good = folder.0.join("a/b");
+        StateDir::check(&good).unwrap();
+        assert!(!folder.0.join("a").exists(), "a check creates nothing");
+        StateDir::open(&good).unwrap();
+        StateDir::check(&good).unwrap();
+        assert_eq!(fs::read_dir(&good).unwrap().count(), 0);
     }
 }
