@@ -72,6 +72,7 @@
 //!
 //! | name | kind | labels | meaning |
 //! | --- | --- | --- | --- |
+//! | `platools_build_info` | gauge | `version` | 1 |
 //! | `platools_calls_total` | counter | `tool`, `outcome` | answered calls; the outcome is `ok` or the kind of the error |
 //! | `platools_call_duration_seconds` | histogram | `tool` | from a call's admission to its answer, waiting included |
 //! | `platools_calls_in_flight` | gauge | | running and waiting calls |

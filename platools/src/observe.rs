@@ -18,6 +18,40 @@ macro_rules! figure {
     ($code:expr) => {};
 }
 
+/// Tells an installed recorder what the figures are, and which version this is.
+pub(crate) fn describe() {
+    figure!({
+        metrics::gauge!("platools_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        metrics::describe_gauge!("platools_build_info", "The version of platools, as a label.");
+        metrics::describe_histogram!(
+            "platools_call_duration_seconds",
+            metrics::Unit::Seconds,
+            "The time from the arrival of a call to its result."
+        );
+        for (name, text) in [
+            ("platools_calls_in_flight", "Calls that run or wait."),
+            ("platools_calls_waiting", "Calls that wait for a place."),
+            ("platools_hosts", "Hosts by the state of their connection."),
+        ] {
+            metrics::describe_gauge!(name, text);
+        }
+        for (name, text) in [
+            ("platools_calls_total", "Calls that ended, by tool and outcome."),
+            ("platools_calls_refused_total", "Calls that were answered without running, by the reason."),
+            ("platools_frames_malformed_total", "Frames that could not be read."),
+            ("platools_connections_total", "Connections that the platform welcomed."),
+            ("platools_disconnects_total", "Connections that ended or failed."),
+            ("platools_answers_redelivered_total", "Answers that were sent again on another connection."),
+            ("platools_answers_lost_total", "Answers that could not be delivered in time."),
+            ("platools_answers_replaced_total", "Results without room, replaced by an error."),
+            ("platools_arguments_decoded_total", "Arguments in which a JSON text was decoded."),
+            ("platools_registrations_rejected_total", "Declarations of tools that the platform refused."),
+        ] {
+            metrics::describe_counter!(name, text);
+        }
+    });
+}
+
 /// Records an answered call.
 pub(crate) fn call_finished(tool: &str, outcome: &'static str, latency: Duration) {
     figure!({

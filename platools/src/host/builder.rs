@@ -20,6 +20,7 @@ use super::{ConfigError, Host, HostConfig, HostState, LocalHost, Shared, WhenSup
 use crate::caller::{Authentication, Authenticator, States};
 use crate::error::Error;
 use crate::intake::Intake;
+use crate::observe;
 use crate::run::{Dispatcher, Limits, Rules, ToolTable};
 use crate::tool::{Registry, Tool, Toolset, format_duration};
 use crate::verify::{SecretSource, VerificationMode, Verifier, VerifierOptions};
@@ -324,6 +325,7 @@ impl Platools {
             frames_logged: Ration::default(),
             coordinator,
         };
+        observe::describe();
         let (state, _) = watch::channel(HostState::Connecting);
         Ok(Host { shared: Arc::new(shared), secret, state })
     }

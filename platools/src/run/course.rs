@@ -124,8 +124,15 @@ impl Course {
             span.record("outcome", outcome);
             span.record("latency_ms", latency.as_millis() as u64);
         }
-        if result.is_err() {
-            span.in_scope(|| report(&entry, &scope, &result));
+        match &result {
+            Err(error) => span.in_scope(|| report(&entry, &scope, error)),
+            Ok(_) if tracing::enabled!(tracing::Level::DEBUG) => {
+                let (tool, latency_ms) = (entry.tool.name(), latency.as_millis() as u64);
+                span.in_scope(|| {
+                    tracing::debug!(tool, call_id = scope.call_id(), latency_ms, "the call succeeded")
+                });
+            }
+            Ok(_) => {}
         }
         observe::call_finished(entry.name(), outcome, latency);
         let call_id = scope.shared_call_id();
@@ -201,14 +208,21 @@ fn outcome(result: &ToolResult) -> &'static str {
     }
 }
 
-/// Logs a failed call, with the internal error that the model must not see.
-fn report(entry: &Entry, scope: &CallScope, result: &ToolResult) {
-    let Err(error) = result else { return };
+/// Logs a failed call, with the internal error that the model must not see. A model that calls a broken tool again and
+/// again fills no log.
+fn report(entry: &Entry, scope: &CallScope, error: &ToolError) {
     let (tool, call_id) = (entry.tool.name(), scope.call_id());
-    match error.kind() {
-        ToolErrorKind::Internal => tracing::error!(tool, call_id, "internal error: {}", error.chain()),
-        ToolErrorKind::TimedOut => tracing::warn!(tool, call_id, "{error}"),
-        kind => tracing::debug!(tool, call_id, kind = kind.as_str(), "the call failed"),
+    let kind = error.kind();
+    if !matches!(kind, ToolErrorKind::Internal | ToolErrorKind::TimedOut) {
+        tracing::debug!(tool, call_id, kind = kind.as_str(), "the call failed");
+        return;
+    }
+    let Some(left_out) = entry.failures_logged.line() else { return };
+    let left_out = (left_out > 0).then_some(left_out);
+    if kind == ToolErrorKind::Internal {
+        tracing::error!(tool, call_id, left_out, "internal error: {}", error.chain());
+    } else {
+        tracing::warn!(tool, call_id, left_out, "{error}");
     }
 }
 

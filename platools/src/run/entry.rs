@@ -3,6 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use platools_net::ration::Ration;
+
 use super::access::Access;
 use super::health::Health;
 use super::limits::ToolLimits;
@@ -18,6 +20,8 @@ pub(crate) struct Entry {
     pub(super) limits: ToolLimits,
     pub(super) health: Health,
     pub(super) pace: Pace,
+    /// Limits the log lines about calls that failed.
+    pub(super) failures_logged: Ration,
     /// The bytes of the tool in a declaration.
     pub(super) declared_bytes: usize,
     enabled: AtomicBool,
@@ -33,6 +37,7 @@ impl Entry {
             limits: ToolLimits::new(spec),
             health: Health::default(),
             pace: Pace::default(),
+            failures_logged: Ration::default(),
             declared_bytes: declaration::size(spec, describe),
             enabled: AtomicBool::new(true),
             warned_of_size: AtomicBool::new(false),
