@@ -30,6 +30,13 @@ const BETWEEN: Duration = Duration::from_secs(1);
 /// How often a server at a URL is looked at while calls wait for it.
 const GLANCE: Duration = Duration::from_secs(3);
 
+/// How often a program that has nothing to do is asked for a sign of life, and how long it may take.
+const PING: Duration = Duration::from_secs(10);
+const PING_TIME: Duration = Duration::from_secs(10);
+
+/// How many pings in a row it may miss.
+const MISSED: u32 = 2;
+
 /// How long the calls of a lane that leaves may take. No call takes longer.
 const LAST_CALLS: Duration = Duration::from_secs(30);
 
@@ -171,6 +178,9 @@ impl Lane {
         let by_url = matches!(self.config.source, Source::Url { .. });
         let ended = if by_url { "the connection ended" } else { "its process ended" };
         let mut looked = Instant::now();
+        // A program that is stopped keeps its pipes open: nothing else tells.
+        let ping_time = PING_TIME.min(self.config.start_timeout);
+        let mut missed = 0;
         loop {
             // A server that says so again and again is asked no more often than that.
             let rested = looked + BETWEEN.min(self.config.look);
@@ -180,6 +190,17 @@ impl Lane {
                 () = link.ended() => return Some(ended.to_owned()),
                 () = async { link.changed().await; tokio::time::sleep_until(rested).await } => {}
                 () = self.suspected.notified() => {}
+                is_idle = wants_ping(link, PING.min(self.config.look), missed > 0), if !by_url => {
+                    // Many servers do one thing at a time, and answer nothing while they do it.
+                    if is_idle && link.caller().is_busy() {
+                        continue;
+                    }
+                    missed = if link.caller().answers_ping(ping_time).await { 0 } else { missed + 1 };
+                    if missed == MISSED {
+                        return Some("its process does not answer".to_owned());
+                    }
+                    continue;
+                }
                 () = tokio::time::sleep(glance), if by_url => {
                     // Nobody says that a server far away is gone, least of all to those who wait for its answer.
                     if !link.caller().is_busy() && looked.elapsed() < self.config.look {
@@ -249,6 +270,18 @@ impl Lane {
                 ToolError::user(text).with_retry_after(Duration::from_secs(1))
             }
         }
+    }
+}
+
+/// Resolves when it is time for a ping: at once when one was missed, when a call was given up, or after a while; whether it
+/// was the last of these.
+async fn wants_ping(link: &Link, pause: Duration, at_once: bool) -> bool {
+    if at_once {
+        return false;
+    }
+    tokio::select! {
+        () = link.abandoned() => false,
+        () = tokio::time::sleep(pause) => true,
     }
 }
 

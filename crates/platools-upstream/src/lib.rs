@@ -72,13 +72,14 @@ mod tools;
 #[cfg(unix)]
 mod watchdog;
 
-pub use crate::arguments::ArgumentSchema;
+pub use crate::arguments::{ArgumentSchema, without_unusable_patterns};
 pub use crate::client::Client;
 pub use crate::config::{ServerProgram, UpstreamConfig};
 pub use crate::error::UpstreamError;
 #[cfg(unix)]
 pub use crate::group::ProcessGroup;
 pub use crate::http::{Bearer, check_url};
+pub use crate::memory::forget_unused;
 pub use crate::pins::{DefinitionChange, PinReview, WithheldTool};
 pub use crate::supervisor::{Upstream, UpstreamState};
 pub use crate::tools::{ToolChanges, UpstreamChanges, keep_in_step};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use platools::{Progress, ToolResult, ToolSpec};
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientConfig, ClientRequest,
-    Implementation, JsonObject, PaginatedRequestParams, ProgressNotificationParam, ProgressToken, RequestId,
-    ServerResult,
+    Implementation, JsonObject, PaginatedRequestParams, PingRequest, ProgressNotificationParam,
+    ProgressToken, RequestId, ServerResult,
 };
 use rmcp::service::{
     NotificationContext, Peer, PeerRequestOptions, RunningServiceCancellationToken, ServiceError,
@@ -42,6 +42,8 @@ struct Ears {
     changed: Arc<Notify>,
     /// How many calls wait for their answer.
     running: Arc<AtomicUsize>,
+    /// A call was given up without an answer.
+    abandoned: Arc<Notify>,
 }
 
 impl Ears {
@@ -123,6 +125,11 @@ impl Link {
         self.caller.ears.changed.notified().await;
     }
 
+    /// Resolves when a call was given up without an answer.
+    pub(crate) async fn abandoned(&self) {
+        self.caller.ears.abandoned.notified().await;
+    }
+
     /// Resolves when the connection is gone.
     pub(crate) async fn ended(&self) {
         self.ended.cancelled().await;
@@ -141,6 +148,12 @@ impl Caller {
     /// Whether calls wait for their answer.
     pub(crate) fn is_busy(&self) -> bool {
         self.ears.running.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether the server answers a ping within `time`; an error is an answer.
+    pub(crate) async fn answers_ping(&self, time: Duration) -> bool {
+        let ping = self.peer.send_request(ClientRequest::PingRequest(PingRequest::default()));
+        tokio::time::timeout(time, ping).await.is_ok()
     }
 
     /// All tools that the server declares, within `time`.
@@ -232,6 +245,7 @@ impl Drop for Call<'_> {
         self.caller.ears.running.fetch_sub(1, Ordering::Relaxed);
         self.caller.ears.listeners().remove(&self.token);
         let Some(id) = self.id.take() else { return };
+        self.caller.ears.abandoned.notify_one();
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let peer = self.caller.peer.clone();
         runtime.spawn(async move {

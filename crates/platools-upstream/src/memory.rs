@@ -1,7 +1,10 @@
 //! The tools that a server declared last, in a file, so that a restart does not withdraw the tools of a server that is
 //! slow or broken.
 
+use std::fs::File;
 use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -14,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use crate::config::UpstreamConfig;
+use crate::pins::{ACCEPTED, WAITING};
 
 /// The version of the format. A file of another one is ignored.
 const VERSION: u32 = 1;
@@ -23,6 +27,12 @@ const MAX_FILE: u64 = 16 << 20;
 
 /// What the names of the files begin with.
 const KIND: &str = "mcp-tools";
+
+/// All kinds of files that belong to a server.
+const KINDS: [&str; 3] = [KIND, ACCEPTED, WAITING];
+
+/// How long the files of a server stay that nothing names any more: it may come back.
+const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// The memory of one server.
 pub(crate) struct Memory {
@@ -132,7 +142,18 @@ impl Memory {
                 (file, "of the last run")
             }
             own => match self.elsewhere() {
-                Some(file) => (file, "that it had under another name"),
+                Some(mut file) => {
+                    // The other file is forgotten some day. What cannot be written now is with the next change. A file under
+                    // this name is another server's, which may have yet another name now.
+                    file.server.clone_from(&self.server);
+                    if own.is_none()
+                        && let Ok(bytes) = serde_json::to_vec(&file)
+                        && self.directory.replace(&self.name, &bytes).is_ok()
+                    {
+                        self.saved = Some(hash(&bytes));
+                    }
+                    (file, "that it had under another name")
+                }
                 // A newer version of it, most likely, and its tools only have to be declared.
                 None => (own?.0, "of the last run, when its command or URL was another,"),
             },
@@ -140,7 +161,6 @@ impl Memory {
         tracing::info!(
             upstream = self.server,
             tools = file.tools.len(),
-            remembered_as = file.server,
             "the tools of the MCP server are those {why} until it is up"
         );
         self.origin = file.source;
@@ -149,20 +169,9 @@ impl Memory {
 
     /// The newest file of this server under another name.
     fn elsewhere(&self) -> Option<Remembered> {
-        let mut others: Vec<_> = std::fs::read_dir(self.directory.path())
-            .ok()?
-            .flatten()
-            .filter_map(|entry| {
-                let name = entry.file_name().into_string().ok()?;
-                let is_other =
-                    name.starts_with(KIND) && name.strip_suffix(".json").is_some() && name != self.name;
-                is_other.then_some((entry.metadata().ok()?.modified().ok()?, name))
-            })
-            .collect();
-        others.sort();
-        others.iter().rev().find_map(|(_, name)| {
-            let (file, _) = read(&self.directory, name).ok()??;
-            (file.source == self.source).then_some(file)
+        newest_first(&self.directory, KIND).find_map(|name| {
+            let (file, _) = read(&self.directory, &name).ok()??;
+            (name != self.name && file.source == self.source).then_some(file)
         })
     }
 
@@ -282,16 +291,70 @@ impl RememberedTool {
     }
 }
 
+/// The files of a kind, and the servers that they belong to: what their names have behind the kind.
+fn files(directory: &StateDir) -> Vec<(PathBuf, String, SystemTime)> {
+    let entries = std::fs::read_dir(directory.path()).into_iter().flatten().flatten();
+    let files = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let stem = name.strip_suffix(".json")?;
+        let server = KINDS.iter().find_map(|kind| stem.strip_prefix(kind)?.strip_prefix('-'))?;
+        Some((entry.path(), server.to_owned(), entry.metadata().ok()?.modified().ok()?))
+    });
+    files.collect()
+}
+
+/// The names of all files of a kind, the newest first.
+pub(crate) fn newest_first(directory: &StateDir, kind: &str) -> impl Iterator<Item = String> {
+    let mut found: Vec<_> = files(directory)
+        .into_iter()
+        .filter_map(|(path, _, modified)| Some((modified, path.file_name()?.to_str()?.to_owned())))
+        .filter(|(_, name)| name.starts_with(kind))
+        .collect();
+    found.sort_unstable();
+    found.into_iter().rev().map(|(_, name)| name)
+}
+
+/// Removes what a state directory holds of servers that have not been used for 30 days: their tools, and what was accepted
+/// of them. Those in `used` are from now on.
+///
+/// To be called when the servers have changed, with those before among the used ones. A file that cannot be removed stays.
+pub fn forget_unused(directory: &StateDir, used: &[impl AsRef<str>]) {
+    forget_unused_at(directory, used, SystemTime::now());
+}
+
+fn forget_unused_at(directory: &StateDir, used: &[impl AsRef<str>], now: SystemTime) {
+    let used: Vec<String> = used.iter().map(|server| server_part(server.as_ref())).collect();
+    let files = files(directory);
+    for (path, server, _) in files.iter().filter(|(_, server, _)| used.contains(server)) {
+        // The age of the newest tells of the use of all. Pins are watched for changes.
+        if path.file_name().is_some_and(|name| *name == *format!("{KIND}-{server}.json")) {
+            let _ = File::options().write(true).open(path).and_then(|file| file.set_modified(now));
+        }
+    }
+    for (path, server, _) in files.iter().filter(|(_, server, _)| !used.contains(server)) {
+        let last = files.iter().filter(|(_, other, _)| other == server).map(|(.., modified)| *modified).max();
+        if last.is_some_and(|last| last + FORGOTTEN < now) {
+            tracing::info!(file = %path.display(), "an MCP server that is not used any more is forgotten");
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
 /// The name of a file that belongs to a server.
 pub(crate) fn file_name(kind: &str, server: &str) -> String {
+    format!("{kind}-{}.json", server_part(server))
+}
+
+fn server_part(server: &str) -> String {
     let allowed = |next: char| if next.is_ascii_alphanumeric() || "_-".contains(next) { next } else { '_' };
     // Names that differ in what a file's name cannot have must not share a file.
     let hash = hash(server.as_bytes());
     let name: String = server.chars().map(allowed).take(64).collect();
-    format!("{kind}-{name}-{}.json", &hash[..8])
+    format!("{name}-{}", &hash[..8])
 }
 
-fn hash_source(config: &UpstreamConfig) -> String {
+/// What a server is reached by, as a hash.
+pub(crate) fn hash_source(config: &UpstreamConfig) -> String {
     hash(serde_json::to_string(&config.source_parts()).unwrap_or_default().as_bytes())
 }
 
@@ -382,6 +445,12 @@ mod tests {
         named("files", folder, "1.0").save(&specs()).await;
         named("files", folder, "1.0").save(&specs()[..1]).await;
         assert_eq!(named("documents", folder, "1.0").load().unwrap(), specs()[..1], "renamed");
+        // It has a file of its own from then on.
+        let old = folder.join(file_name(KIND, "files"));
+        std::fs::rename(&old, folder.join("aside")).unwrap();
+        assert_eq!(named("documents", folder, "1.0").load().unwrap(), specs()[..1]);
+        std::fs::rename(folder.join("aside"), old).unwrap();
+        std::fs::remove_file(folder.join(file_name(KIND, "documents"))).unwrap();
         assert_eq!(named("files", folder, "1.1").load().unwrap(), specs()[..1], "another version");
         assert!(named("documents", folder, "1.1").load().is_none(), "nothing tells that it is the same");
         // What it is reached by tells more than what it is called.
@@ -403,6 +472,30 @@ mod tests {
         assert_eq!(named("other", folder, "1.1").load(), None, "it never declared them");
         memory.save(&remembered).await;
         assert_eq!(named("other", folder, "1.1").load().unwrap(), specs());
+    }
+
+    #[tokio::test]
+    async fn what_was_known_of_a_server_is_forgotten_when_it_was_not_used_for_a_month() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = StateDir::open(folder.path()).unwrap();
+        for name in ["used", "gone", "back"] {
+            named(name, folder.path(), name).save(&specs()).await;
+            directory.replace(&file_name(ACCEPTED, name), b"{}").unwrap();
+        }
+        directory.replace("another.json", b"{}").unwrap();
+        let left = || {
+            let names = std::fs::read_dir(folder.path()).unwrap();
+            names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+        };
+        let day = Duration::from_secs(24 * 3_600);
+        let now = SystemTime::now();
+        forget_unused_at(&directory, &["used", "gone", "back"], now);
+        forget_unused_at(&directory, &["used"], now + 20 * day);
+        assert_eq!(left().len(), 7);
+        forget_unused_at(&directory, &["used", "back"], now + 25 * day);
+        forget_unused_at(&directory, &["used"], now + 40 * day);
+        let left = left();
+        assert!(left.len() == 5 && !left.iter().any(|name| name.contains("gone")), "{left:?}");
     }
 
     #[tokio::test]

@@ -17,10 +17,14 @@ use serde_json::Value;
 
 use crate::clean;
 use crate::config::UpstreamConfig;
-use crate::memory::{RememberedTool, file_name};
+use crate::memory::{RememberedTool, file_name, hash_source, newest_first};
 
 /// The version of the format.
 const VERSION: u32 = 1;
+
+/// What the names of the files begin with.
+pub(crate) const ACCEPTED: &str = "mcp-accepted";
+pub(crate) const WAITING: &str = "mcp-waiting";
 
 /// How often it is looked whether what waits was accepted.
 const LOOK: Duration = Duration::from_secs(2);
@@ -115,6 +119,8 @@ fn changes(accepted: Option<&ToolSpec>, declared: &ToolSpec) -> Vec<DefinitionCh
 struct Store {
     directory: StateDir,
     server: String,
+    /// What the server is reached by, as a hash, where it is known.
+    source: Option<String>,
 }
 
 /// A file.
@@ -122,6 +128,8 @@ struct Store {
 struct Kept {
     version: u32,
     server: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
     tools: Vec<RememberedTool>,
 }
 
@@ -131,31 +139,42 @@ pub(crate) struct Trace(Option<(SystemTime, u64, u64, i64)>);
 
 impl Store {
     fn accepted(&self) -> String {
-        file_name("mcp-accepted", &self.server)
+        file_name(ACCEPTED, &self.server)
     }
 
     fn waiting(&self) -> String {
-        file_name("mcp-waiting", &self.server)
+        file_name(WAITING, &self.server)
     }
 
-    fn read(&self, name: &str) -> io::Result<Option<Definitions>> {
+    fn read_kept(&self, name: &str) -> io::Result<Option<Kept>> {
         let Some(bytes) = self.directory.read(name)? else { return Ok(None) };
         let kept: Kept = serde_json::from_slice(&bytes)?;
-        if kept.version != VERSION || kept.server != self.server {
-            return Err(io::Error::other("it is of another version, or of another server"));
+        if kept.version == VERSION {
+            Ok(Some(kept))
+        } else {
+            Err(io::Error::other("it is of another version"))
         }
-        Ok(Some(
-            kept.tools
-                .into_iter()
-                .map(RememberedTool::into_spec)
-                .map(|spec| (spec.name.clone(), spec))
-                .collect(),
-        ))
+    }
+
+    fn read(&self, name: &str) -> io::Result<Option<Kept>> {
+        let kept = self.read_kept(name)?;
+        if kept.as_ref().is_some_and(|kept| kept.server != self.server) {
+            return Err(io::Error::other("it is of another server"));
+        }
+        Ok(kept)
+    }
+
+    /// What was accepted of this server under another name.
+    fn accepted_elsewhere(&self) -> Option<Kept> {
+        let source = self.source.as_ref()?;
+        let mut others =
+            newest_first(&self.directory, ACCEPTED).filter_map(|name| self.read_kept(&name).ok()?);
+        others.find(|kept| kept.source.as_ref() == Some(source))
     }
 
     fn write<'a>(&self, name: &str, tools: impl Iterator<Item = &'a ToolSpec>) -> io::Result<()> {
         let tools = tools.map(RememberedTool::of).collect();
-        let kept = Kept { version: VERSION, server: self.server.clone(), tools };
+        let kept = Kept { version: VERSION, server: self.server.clone(), source: self.source.clone(), tools };
         self.directory.replace(name, &serde_json::to_vec(&kept)?)?;
         // One who accepts as root must not take the file away from the sidecar's user.
         #[cfg(unix)]
@@ -172,6 +191,13 @@ impl Store {
 
     fn path(&self) -> PathBuf {
         self.directory.path().join(self.accepted())
+    }
+}
+
+impl Kept {
+    fn into_definitions(self) -> Definitions {
+        let specs = self.tools.into_iter().map(RememberedTool::into_spec);
+        specs.map(|spec| (spec.name.clone(), spec)).collect()
     }
 }
 
@@ -210,7 +236,9 @@ impl Pins {
             return None;
         }
         let server = config.name.clone();
-        let store = config.remember_in.clone().map(|directory| Store { directory, server: server.clone() });
+        let source = Some(hash_source(config));
+        let store =
+            config.remember_in.clone().map(|directory| Store { directory, server: server.clone(), source });
         let mut pins = Self {
             store,
             server,
@@ -220,7 +248,37 @@ impl Pins {
             trace: Trace(None),
         };
         pins.read();
+        pins.keep_origin();
         Some(pins)
+    }
+
+    /// Takes over what was accepted of this server under another name, where nothing was under this one; and writes down
+    /// what it is reached by, so that it is found under the next name. Writes a file.
+    fn keep_origin(&mut self) {
+        let Some(store) = &self.store else { return };
+        let known = store.read(&store.accepted()).ok().flatten();
+        let (kept, is_of_another) = match known {
+            Some(kept) if kept.source == store.source => return,
+            Some(kept) => (kept, false),
+            None if self.accepted.is_some() => return,
+            None => match store.accepted_elsewhere() {
+                Some(kept) => (kept, true),
+                None => return,
+            },
+        };
+        if is_of_another {
+            tracing::info!(
+                upstream = self.server,
+                before = kept.server,
+                "the MCP server has another name: what was accepted of it stays accepted"
+            );
+        }
+        let accepted = kept.into_definitions();
+        if let Err(error) = store.write(&store.accepted(), accepted.values()) {
+            note_unwritten(&self.server, &error);
+        }
+        self.trace = trace(&store.path());
+        self.accepted = Some(accepted);
     }
 
     /// Has the server have another name. What is accepted of it stays accepted.
@@ -242,7 +300,7 @@ impl Pins {
         let Some(store) = &self.store else { return };
         self.trace = trace(&store.path());
         match store.read(&store.accepted()) {
-            Ok(accepted) => self.accepted = accepted,
+            Ok(kept) => self.accepted = kept.map(Kept::into_definitions),
             Err(error) => {
                 tracing::error!(
                     upstream = self.server,
@@ -302,11 +360,7 @@ impl Pins {
         let Some(store) = self.store.clone() else { return };
         let written = tokio::task::spawn_blocking(move || store.write(&name(&store), tools.values()));
         if let Err(error) = written.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            tracing::error!(
-                upstream = self.server,
-                %error,
-                "the pins of the MCP server cannot be written: they last until this process ends"
-            );
+            note_unwritten(&self.server, &error);
         }
     }
 
@@ -331,6 +385,14 @@ impl Pins {
         tracing::info!(upstream = self.server, "the accepted tools of the MCP server are read again");
         self.read();
     }
+}
+
+fn note_unwritten(server: &str, error: &io::Error) {
+    tracing::error!(
+        upstream = server,
+        %error,
+        "the pins of the MCP server cannot be written: they last until this process ends"
+    );
 }
 
 /// The tools of a server that are withheld, for a process other than the one that keeps the server: to look at them and to
@@ -362,10 +424,12 @@ impl PinReview {
     /// # Errors
     /// When a file cannot be read, or is not what was written.
     pub fn open(directory: StateDir, server: &str) -> io::Result<Self> {
-        let store = Store { directory, server: server.to_owned() };
-        let accepted = store.read(&store.accepted())?.unwrap_or_default();
-        let waiting = store.read(&store.waiting())?.unwrap_or_default();
-        Ok(Self { store, accepted, waiting })
+        let mut store = Store { directory, server: server.to_owned(), source: None };
+        let [accepted, waiting] = [store.accepted(), store.waiting()].map(|name| store.read(&name));
+        let (accepted, waiting) = (accepted?, waiting?);
+        store.source = accepted.as_ref().and_then(|kept| kept.source.clone());
+        let definitions = |kept: Option<Kept>| kept.map(Kept::into_definitions).unwrap_or_default();
+        Ok(Self { store, accepted: definitions(accepted), waiting: definitions(waiting) })
     }
 
     /// The tools that wait to be accepted.
@@ -445,5 +509,18 @@ mod tests {
         pins.read_again();
         assert!(matches!(pins.verdict(&changed), Verdict::Accepted));
         assert_eq!(review.withheld().len(), 1);
+
+        // Under another name it is the same server, also when it starts anew; with another command it is not.
+        let named = |name: &str, program: &str| {
+            let config = UpstreamConfig::program(name, ServerProgram::new(program));
+            Pins::of(&config.remember_in(StateDir::open(folder.path()).unwrap()).pin(true)).unwrap()
+        };
+        assert!(matches!(named("n", "true").verdict(&spec("Reads.", "a")), Verdict::Changed(_)));
+        std::fs::remove_file(folder.path().join(file_name(ACCEPTED, "m"))).unwrap();
+        assert!(matches!(named("n", "true").verdict(&changed), Verdict::Accepted));
+        assert!(named("other", "false").accepted.is_none());
+        // Under its name it stays the same with another command, and is found under the next name by that.
+        assert!(matches!(named("n", "false").verdict(&spec("Reads.", "a")), Verdict::Changed(_)));
+        assert!(matches!(named("last", "false").verdict(&spec("Reads.", "a")), Verdict::Changed(_)));
     }
 }

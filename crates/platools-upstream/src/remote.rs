@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use crate::arguments::ArgumentSchema;
+use crate::arguments::{ArgumentSchema, without_unusable_patterns};
 
 /// A tool of a server.
 #[derive(Debug)]
@@ -23,17 +23,23 @@ impl Remote {
 
     /// What checks its arguments, made of what the server declared.
     pub(crate) fn schema(&self, declared: &Arc<Value>, upstream: &str) -> Option<&ArgumentSchema> {
-        let made = self.schema.get_or_init(|| match ArgumentSchema::as_declared(Arc::clone(declared)) {
-            Ok(schema) => Some(schema),
-            Err(problem) => {
+        let made = self.schema.get_or_init(|| {
+            let made = ArgumentSchema::as_declared(Arc::clone(declared)).or_else(|problem| {
+                // Most of it can be checked all the same.
+                match without_unusable_patterns(declared) {
+                    (usable, dropped) if !dropped.is_empty() => ArgumentSchema::as_declared(usable),
+                    _ => Err(problem),
+                }
+            });
+            made.inspect_err(|problem| {
                 tracing::warn!(
                     upstream,
                     tool = self.name,
                     problem,
                     "arguments are left to the server to check"
                 );
-                None
-            }
+            })
+            .ok()
         });
         made.as_ref()
     }

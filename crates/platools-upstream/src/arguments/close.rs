@@ -188,7 +188,7 @@ fn each_schema<'s>(keyword: &str, value: &'s Value, mut found: impl FnMut(String
 }
 
 /// The same for schemas that are changed.
-fn each_schema_mut(keyword: &str, value: &mut Value, mut found: impl FnMut(String, &mut Value)) {
+pub(super) fn each_schema_mut(keyword: &str, value: &mut Value, mut found: impl FnMut(String, &mut Value)) {
     match (shape(keyword), value) {
         (Shape::One, value @ Value::Object(_)) => found(String::new(), value),
         (Shape::One | Shape::List, Value::Array(list)) => {

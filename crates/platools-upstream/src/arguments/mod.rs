@@ -4,6 +4,7 @@
 
 mod close;
 mod explain;
+mod patterns;
 
 use std::sync::Arc;
 
@@ -11,6 +12,8 @@ use jsonschema::Validator;
 use platools::tool::decode_json_texts;
 use platools::{Arguments, ToolError};
 use serde_json::{Map, Value, json};
+
+pub use self::patterns::without_unusable_patterns;
 
 /// How many mistakes one answer names.
 const NAMED: usize = 10;

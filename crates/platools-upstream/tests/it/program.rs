@@ -212,6 +212,25 @@ async fn a_killed_program_is_started_again_and_its_tools_say_what_happened() {
 }
 
 #[tokio::test]
+async fn a_program_that_is_stopped_is_down_after_two_pings() {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let quick = Duration::from_millis(300);
+    let (host, upstream) = with(config("tools").look_every(quick)).await;
+    let id = process(&host).await;
+    let id = Pid::from_raw(i32::try_from(id.as_u64().unwrap()).unwrap()).unwrap();
+    kill_process(id, Signal::STOP).unwrap();
+    let UpstreamState::Down { reason, .. } = within(upstream.down()).await else {
+        panic!("it was stopped here")
+    };
+    assert_eq!(reason, "its process does not answer");
+    // Another one takes its place.
+    within(upstream.up()).await;
+    assert_ne!(process(&host).await, json!(id.as_raw_nonzero().get()));
+    within(upstream.stop()).await;
+}
+
+#[tokio::test]
 async fn the_end_of_a_program_is_noticed_though_what_it_started_holds_its_output_open() {
     let this = std::env::current_exe().unwrap();
     // The shell's child inherits the standard output, and is there when the server is gone.
