@@ -35,8 +35,13 @@ pub(crate) struct Body {
 pub(crate) enum Shape {
     /// One argument.
     Whole(String),
-    /// Arguments that become its properties: their names, and those of the properties.
-    Parts(Vec<(String, String)>),
+    /// Arguments that become its properties.
+    Parts {
+        /// Their names, and those of the properties.
+        parts: Vec<(String, String)>,
+        /// The arguments without which there cannot be any, of a body that may be left out.
+        together: Vec<String>,
+    },
 }
 
 /// A body with its schema, which is still in pieces.
@@ -137,13 +142,15 @@ fn usual(form: Form) -> &'static str {
 pub(crate) struct Flat {
     pub(crate) properties: Map<String, Value>,
     pub(crate) required: Vec<String>,
+    /// Whether it says what properties there are, even if it is none.
+    is_described: bool,
 }
 
 /// The properties of an object that says nothing that would be lost without it; `None` for anything else.
 pub(crate) fn flat(schemas: &Schemas<'_>, schema: &Value) -> Option<Flat> {
     let mut flat = Flat::default();
     gather(schemas, schema, &mut flat, 0)?;
-    (!flat.properties.is_empty()).then_some(flat)
+    flat.is_described.then_some(flat)
 }
 
 fn gather(schemas: &Schemas<'_>, schema: &Value, flat: &mut Flat, depth: usize) -> Option<()> {
@@ -157,6 +164,7 @@ fn gather(schemas: &Schemas<'_>, schema: &Value, flat: &mut Flat, depth: usize) 
                 .contains(value)
                 .then_some(())?,
             "properties" => {
+                flat.is_described = true;
                 for (name, schema) in value.as_object()? {
                     // The same name twice has to fit both.
                     if flat.properties.insert(name.clone(), schema.clone()).is_some_and(|old| old != *schema)
@@ -180,7 +188,9 @@ fn gather(schemas: &Schemas<'_>, schema: &Value, flat: &mut Flat, depth: usize) 
             // How many and which of them belong together is the backend's to check.
             "minProperties" | "maxProperties" => {}
             "anyOf" | "oneOf" if value.as_array()?.iter().all(only_requires) => {}
-            "additionalProperties" | "unevaluatedProperties" if *value == Value::Bool(false) => {}
+            "additionalProperties" | "unevaluatedProperties" if *value == Value::Bool(false) => {
+                flat.is_described = true;
+            }
             other if is_annotation(other) => {}
             _ => return None,
         }

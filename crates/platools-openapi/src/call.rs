@@ -143,13 +143,19 @@ fn written(body: &Body, arguments: &Map<String, Value>) -> Result<Option<(String
             None => return Ok(None),
             Some(value) => value.clone(),
         },
-        Shape::Parts(parts) => {
+        Shape::Parts { parts, together } => {
             let given = parts.iter().filter_map(|(argument, property)| {
                 arguments.get(argument).map(|value| (property.clone(), value.clone()))
             });
             let given: Map<_, _> = given.collect();
             if given.is_empty() && !body.required {
                 return Ok(None);
+            }
+            if let Some(missing) = together.iter().find(|argument| !arguments.contains_key(*argument)) {
+                let given = given.keys().next().map(String::as_str).unwrap_or_default();
+                return Err(ArgumentError(format!(
+                    "`{missing}` is missing: it has to be there beside `{given}`"
+                )));
             }
             Value::Object(given)
         }

@@ -1,10 +1,14 @@
 //! From bytes to a document: JSON or YAML, of a version that is understood here.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
+use crate::parameter::{Where, credentials};
 use crate::place::{Place, look_up};
 use crate::report::OpenApiError;
 use crate::text::shortened;
+use crate::yaml;
 
 /// The largest document that is read, in bytes.
 const MAX_BYTES: usize = 64 << 20;
@@ -26,6 +30,10 @@ pub(crate) enum Dialect {
 pub struct Document {
     pub(crate) root: Value,
     pub(crate) dialect: Dialect,
+    /// What is read otherwise than it may be meant.
+    pub(crate) remarks: Vec<String>,
+    /// The parameters that are credentials.
+    pub(crate) credentials: BTreeSet<(Where, String)>,
 }
 
 /// Something in the document, and where it stands when a reference led there.
@@ -53,7 +61,7 @@ impl Document {
         let text = std::str::from_utf8(bytes)
             .map_err(|error| problem(format!("the document is not UTF-8 (byte {})", error.valid_up_to())))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let root = read(text).map_err(problem)?;
+        let (root, remarks) = read(text).map_err(problem)?;
         let dialect = dialect(&root)?;
         if !root.get("paths").is_none_or(Value::is_object) {
             return Err(OpenApiError::new(
@@ -61,7 +69,8 @@ impl Document {
                 "expected an object with a path in each key",
             ));
         }
-        Ok(Self { root, dialect })
+        let credentials = credentials(&root);
+        Ok(Self { root, dialect, remarks, credentials })
     }
 
     pub(crate) fn paths(&self) -> Option<&Map<String, Value>> {
@@ -110,13 +119,13 @@ pub(crate) fn shown(text: &str) -> String {
     shortened(&printable, 80).into_owned()
 }
 
-fn read(text: &str) -> Result<Value, String> {
+fn read(text: &str) -> Result<(Value, Vec<String>), String> {
     if text.trim().is_empty() {
         return Err("the document is empty".to_owned());
     }
     if text.trim_start().starts_with('{') {
         match serde_json::from_str(text) {
-            Ok(value) => return Ok(value),
+            Ok(value) => return Ok((value, Vec::new())),
             // YAML may begin with a brace, too; what looks like JSON on the whole is judged as JSON.
             Err(error) if text.trim_end().ends_with('}') => {
                 return Err(format!("the document is not JSON: {error}"));
@@ -124,24 +133,8 @@ fn read(text: &str) -> Result<Value, String> {
             Err(_) => {}
         }
     }
-    // Aliases are bounded by the parser; a scalar budget of a few megabytes is below what real documents have.
-    let options = serde_saphyr::options! {
-        with_snippet: false,
-        emit_comments: false,
-        budget: serde_saphyr::budget! {
-            max_events: 8_000_000,
-            max_nodes: 4_000_000,
-            max_total_scalar_bytes: MAX_BYTES,
-        },
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let place = error
-            .location()
-            .map_or(String::new(), |place| format!(" (line {}, column {})", place.line(), place.column()));
-        let message = error.to_string();
-        let message = message.lines().next().unwrap_or_default();
-        format!("the document is neither JSON nor YAML{place}: {}", shown(message))
-    })
+    yaml::read(text, MAX_BYTES)
+        .map_err(|error| format!("the document is neither JSON nor YAML{}", error.text()))
 }
 
 fn dialect(root: &Value) -> Result<Dialect, OpenApiError> {

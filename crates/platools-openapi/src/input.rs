@@ -1,5 +1,6 @@
 //! One flat object for the model, out of parameters and body.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
@@ -46,6 +47,7 @@ pub(crate) fn merge(
     let body = body.map(|mut body| {
         let parts = parts(schemas, &body, &properties);
         let shape = if let Some((parts, flat)) = parts {
+            let mut together = Vec::new();
             for (argument, property) in &parts {
                 if let Some(schema) = flat.properties.get(property) {
                     let is_file =
@@ -54,11 +56,12 @@ pub(crate) fn merge(
                     properties.insert(argument.clone(), schema);
                 }
                 if flat.required.contains(property) {
-                    required.push(argument.clone());
+                    let needed = if body.required { &mut required } else { &mut together };
+                    needed.push(argument.clone());
                 }
             }
             name_files(&parts, &mut body.fields, &mut properties);
-            Shape::Parts(parts)
+            Shape::Parts { parts, together }
         } else {
             let name = free("body", |name| properties.contains_key(name));
             let mut schema = with_files(schemas, body.schema, &body.fields);
@@ -100,10 +103,6 @@ fn parts(
         return None;
     }
     let flat = flat(schemas, &body.schema)?;
-    // A body that may be left out needs its properties only when it is sent.
-    if !body.required && !flat.required.is_empty() {
-        return None;
-    }
     let mut names = HashSet::new();
     let mut parts = Vec::new();
     for property in flat.properties.keys() {
@@ -150,10 +149,22 @@ fn with_files(schemas: &Schemas<'_>, schema: Value, fields: &[Field]) -> Value {
     whole
 }
 
+/// A name with a comparison behind it, in letters: `DateCreated<` and `DateCreated>` must not become the same.
+fn distinct(name: &str) -> Cow<'_, str> {
+    for (sign, word) in
+        [("<=", "_lte"), (">=", "_gte"), ("!=", "_ne"), ("<", "_lt"), (">", "_gt"), ("!", "_not")]
+    {
+        if let Some(start) = name.strip_suffix(sign) {
+            return format!("{start}{word}").into();
+        }
+    }
+    name.into()
+}
+
 /// A name as vendors of models take it: `filter[status]` becomes `filter_status`.
 fn valid(name: &str) -> String {
     let mut valid = String::new();
-    for next in name.chars() {
+    for next in distinct(name).chars() {
         if next.is_ascii_alphanumeric() || matches!(next, '_' | '.' | '-') {
             valid.push(next);
         } else if !valid.is_empty() && !valid.ends_with('_') {
@@ -195,6 +206,9 @@ mod tests {
             ("$top", "top"),
             ("a_", "a_"),
             ("größe", "gr_e"),
+            ("DateCreated<", "DateCreated_lt"),
+            ("DateCreated>", "DateCreated_gt"),
+            ("DateCreated>=", "DateCreated_gte"),
             ("[]", "value"),
         ] {
             assert_eq!(valid(name), expected);

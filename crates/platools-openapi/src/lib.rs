@@ -30,7 +30,7 @@
 //!
 //! | file | contents |
 //! | --- | --- |
-//! | `document`, `place`, `report` | parsing, JSON pointers, errors and warnings |
+//! | `document`, `yaml`, `place`, `report` | parsing, JSON pointers, errors and warnings |
 //! | `keyword`, `schema`, `assemble` | schemas of the document as self-contained JSON Schema 2020-12 |
 //! | `parameter`, `body`, `field`, `input` | parameters and body of an operation as one flat object |
 //! | `name`, `server`, `select`, `operation` | the operations, and which of them are selected |
@@ -57,6 +57,7 @@ mod select;
 mod server;
 mod text;
 pub mod url_text;
+mod yaml;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -95,6 +96,9 @@ pub struct Import {
 /// [`Selection::max_tools`] and [`Selection::max_bytes`] allow.
 pub fn import(document: &Document, selection: &Selection) -> Result<Import, OpenApiError> {
     let warnings = Warnings::default();
+    for remark in &document.remarks {
+        warnings.add(&Place::ROOT, remark);
+    }
     let mut selector = Selector::new(selection)?;
     let mut operations = Vec::new();
     {

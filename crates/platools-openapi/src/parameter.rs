@@ -1,10 +1,12 @@
 //! The parameters of an operation: where they go and how they are written.
 
-use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
 
 use crate::document::{Document, shown};
 use crate::encode::{Style, has_dot_step};
-use crate::place::Place;
+use crate::place::{Place, look_up};
 use crate::schema::Converter;
 use crate::text::cut;
 
@@ -146,6 +148,13 @@ fn one(converter: Converter<'_>, value: &Value, place: &Place<'_>) -> Result<Opt
             return Ok(None);
         }
     };
+    if kind != Where::Path && document.credentials.contains(&credential(kind, name)) {
+        warnings.add(
+            place,
+            format!("`{}` is a credential, which no model is asked for; it is left out", shown(name)),
+        );
+        return Ok(None);
+    }
     let content = value.get("content").and_then(Value::as_object).and_then(|content| content.iter().next());
     let (style, explode) = match content {
         Some(_) => (Style::Json, false),
@@ -195,6 +204,29 @@ fn style(converter: Converter<'_>, value: &Value, kind: Where, place: &Place<'_>
     };
     let explode = value.get("explode").and_then(Value::as_bool).unwrap_or(style == Style::Form);
     (style, explode)
+}
+
+/// Where credentials go by the document's security schemes, and their names.
+pub(crate) fn credentials(root: &Value) -> BTreeSet<(Where, String)> {
+    let schemes = root.pointer("/components/securitySchemes").and_then(Value::as_object);
+    let found = schemes.into_iter().flat_map(Map::values).filter_map(|scheme| {
+        let scheme = match word(scheme, "$ref") {
+            Some(reference) => look_up(root, reference.strip_prefix('#')?)?,
+            None => scheme,
+        };
+        let kind = match word(scheme, "in").filter(|_| word(scheme, "type") == Some("apiKey"))? {
+            "header" => Where::Header,
+            "query" => Where::Query,
+            "cookie" => Where::Cookie,
+            _ => return None,
+        };
+        Some(credential(kind, word(scheme, "name")?))
+    });
+    found.collect()
+}
+
+fn credential(kind: Where, name: &str) -> (Where, String) {
+    (kind, if kind == Where::Header { name.to_ascii_lowercase() } else { name.to_owned() })
 }
 
 /// Whether a header is a tool's to set, rather than the connection's.

@@ -79,9 +79,76 @@ fn names_that_collide_make_the_body_one_argument_and_what_contains_itself_stays_
     assert_eq!(replace["properties"]["body"]["properties"]["petId"], json!({"type": "integer"}));
     let relatives = operation("addRelatives").input_schema;
     assert_eq!(relatives["required"], json!(["petId"]), "the body may be left out");
-    assert_eq!(relatives["properties"]["body"], json!({"$ref": "#/$defs/Family"}));
-    let children = &relatives["$defs"]["Family"]["properties"]["children"];
-    assert_eq!(*children, json!({"type": "array", "items": {"$ref": "#/$defs/Family"}}));
+    assert!(relatives["properties"].get("body").is_none(), "nothing collides: {relatives}");
+    for children in
+        [&relatives["properties"]["children"], &relatives["$defs"]["Family"]["properties"]["children"]]
+    {
+        assert_eq!(*children, json!({"type": "array", "items": {"$ref": "#/$defs/Family"}}));
+    }
+}
+
+#[test]
+fn bodies_stand_beside_parameters_and_empty_ones_vanish_and_credentials_are_no_arguments() {
+    let text = br#"
+openapi: 3.1.0
+components:
+  securitySchemes:
+    key: {type: apiKey, in: header, name: X-Shop-Key}
+    session: {type: apiKey, in: cookie, name: sid}
+    query: {type: apiKey, in: query, name: api_key}
+    token: {type: http, scheme: bearer}
+paths:
+  /calls:
+    get:
+      operationId: listCalls
+      parameters:
+        - {name: "DateCreated<", in: query, schema: {type: string}}
+        - {name: "DateCreated", in: query, schema: {type: string}}
+        - {name: "DateCreated>", in: query, schema: {type: string}}
+        - {name: x-shop-key, in: header, required: true, schema: {type: string}}
+        - {name: sid, in: cookie, schema: {type: string}}
+        - {name: api_key, in: query, schema: {type: string}}
+        - {name: sid, in: query, schema: {type: string}}
+    post:
+      operationId: addCall
+      requestBody:
+        content:
+          application/json:
+            schema: {type: object, required: [to, from], properties: {to: {type: string}, from: {type: string}, note: {}}}
+    delete:
+      operationId: dropCalls
+      requestBody:
+        content: {application/x-www-form-urlencoded: {schema: {type: object, properties: {}}}}
+    put:
+      operationId: setCalls
+      requestBody:
+        content: {application/json: {schema: {type: object}}}
+"#;
+    let import = imported(std::str::from_utf8(text).unwrap(), &Selection::default());
+    let find = |name: &str| import.operations.iter().find(|operation| operation.name == name).unwrap();
+    let names = |name: &str| {
+        let properties = find(name).input_schema["properties"].as_object().unwrap().clone();
+        properties.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(names("listCalls"), ["DateCreated_lt", "DateCreated", "DateCreated_gt", "sid"]);
+    let hidden = import.warnings.iter().filter(|warning| warning.text.contains("is a credential")).count();
+    assert_eq!(hidden, 3, "{:?}", import.warnings);
+    assert_eq!(names("addCall"), ["to", "from", "note"]);
+    assert!(find("addCall").input_schema.get("required").is_none());
+    assert_eq!(names("dropCalls"), [""; 0]);
+    assert_eq!(names("setCalls"), ["body"], "an object of any kind");
+
+    let request = |name: &str, arguments: serde_json::Value| {
+        find(name).request(arguments.as_object().unwrap()).map_err(|error| error.to_string())
+    };
+    let sent = request("listCalls", json!({"DateCreated_lt": "2", "DateCreated_gt": "1"})).unwrap();
+    assert_eq!(sent.query, "DateCreated%3C=2&DateCreated%3E=1");
+    assert_eq!(request("addCall", json!({})).unwrap().body, None);
+    assert_eq!(request("dropCalls", json!({})).unwrap().body, None);
+    let whole = request("addCall", json!({"to": "a", "from": "b"})).unwrap().body.unwrap();
+    assert_eq!(whole.1, br#"{"to":"a","from":"b"}"#);
+    let part = request("addCall", json!({"note": 1, "to": "a"})).unwrap_err();
+    assert!(part.starts_with("`from` is missing: it has to be there beside `"), "{part}");
 }
 
 #[test]
