@@ -4,18 +4,23 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueHint};
-use platools_sidecar::{PinnedServer, Report, SidecarError};
+use platools_sidecar::{ConfigError, PinnedServer, Problem, Report, SidecarError};
 use platools_toolkit::cli::output::{Output, ToolLine, WriteError};
 use platools_upstream::WithheldTool;
 use serde_json::json;
 
 use crate::Failure;
 
+/// The variable that names the file.
+const CONFIG: &str = "PLATOOLS_CONFIG";
+/// The file where nothing names one.
+const FILE: &str = "platools.toml";
+
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 pub(crate) struct Options {
     /// The file that says what is connected; `sidecar init` writes one
-    #[arg(long, value_name = "FILE", env = "PLATOOLS_CONFIG", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", env = CONFIG, value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
@@ -23,11 +28,20 @@ pub(crate) struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Connect the tools of a file, until SIGTERM or Ctrl-C; the same as `sidecar --config FILE`
+    Run {
+        /// The file
+        #[arg(env = CONFIG, default_value = FILE, value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
     /// Say everything that is wrong with a file, or the tools that it describes. Nothing is connected, no tool is run
     Check {
         /// The file
-        #[arg(value_hint = ValueHint::FilePath)]
+        #[arg(env = CONFIG, default_value = FILE, value_hint = ValueHint::FilePath)]
         file: PathBuf,
+        /// Where the secrets are not, such as in CI: those that are missing are listed, and are no mistake
+        #[arg(long)]
+        no_secrets: bool,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -35,11 +49,20 @@ enum Command {
     /// Write a file to begin with
     Init {
         /// Where to; what is there already is left alone
-        #[arg(default_value = "platools.toml", value_hint = ValueHint::FilePath)]
+        #[arg(default_value = FILE, value_hint = ValueHint::FilePath)]
         file: PathBuf,
+        /// Replace what is there
+        #[arg(long)]
+        force: bool,
     },
     /// Print the JSON Schema of the file, for editors
     Schema,
+    /// Ask a running sidecar whether it is alive, by the `[admin]` of its file: exit code 0 or 1, for health checks
+    Health {
+        /// The file
+        #[arg(env = CONFIG, default_value = FILE, value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
     /// Show what pinned MCP servers changed in their tools, and accept it. Without a server, nothing is accepted
     Accept {
         /// The file
@@ -59,20 +82,40 @@ enum Command {
 
 /// Whether it is the sidecar itself that is wanted, which sets up its own log.
 pub(crate) fn is_run(options: &Options) -> bool {
-    options.command.is_none()
+    matches!(options.command, None | Some(Command::Run { .. }))
 }
 
 pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure> {
     match (options.command, options.config) {
-        (Some(Command::Check { file, json }), _) => check(&file, json, output).await,
-        (Some(Command::Init { file }), _) => init(&file, output),
+        (Some(Command::Check { file, no_secrets, json }), _) => {
+            let checked = if no_secrets {
+                platools_sidecar::check_without_secrets(&file).await
+            } else {
+                platools_sidecar::check(&file).await
+            };
+            tell(checked, json, output)
+        }
+        (Some(Command::Init { file, force }), _) => init(&file, force, output),
         (Some(Command::Schema), _) => Ok(output.json(&platools_sidecar::schema())?),
+        (Some(Command::Health { file }), _) => match platools_sidecar::health(&file) {
+            Ok(Some(address)) => {
+                output.success(&format!("the sidecar at {address} is alive"));
+                Ok(())
+            }
+            Ok(None) => {
+                output.note("the file has no `[admin]`: there is nothing to ask");
+                Ok(())
+            }
+            Err(error) => Err(Failure::Failed(Some(error.to_string()))),
+        },
         (Some(Command::Accept { file, server, tools }), _) => match server {
             Some(server) => accept(&file, &server, &tools, output),
             None => show_withheld(&file, output),
         },
         (Some(Command::TakeOver { pid }), _) => take_over(pid, output),
-        (None, Some(file)) => platools_sidecar::run(&file).await.map_err(failure),
+        (Some(Command::Run { file }), _) | (None, Some(file)) => {
+            platools_sidecar::run(&file).await.map_err(failure)
+        }
         (None, None) => Err(Failure::Usage("say which file: --config FILE".to_owned())),
     }
 }
@@ -87,16 +130,12 @@ pub(crate) fn failure(error: SidecarError) -> Failure {
     }
 }
 
-async fn check(file: &Path, as_json: bool, output: &Output) -> Result<(), Failure> {
-    match platools_sidecar::check(file).await {
+/// Says what a check has found.
+fn tell(checked: Result<Report, ConfigError>, as_json: bool, output: &Output) -> Result<(), Failure> {
+    match checked {
         Ok(report) => Ok(if as_json { output.json(&described(&report)) } else { print(&report, output) }?),
         Err(error) if as_json => {
-            let problems: Vec<_> = error
-                .problems
-                .iter()
-                .map(|problem| json!({"line": problem.line, "key": problem.key, "message": problem.message}))
-                .collect();
-            output.json(&json!({"ok": false, "problems": problems}))?;
+            output.json(&json!({"ok": false, "problems": listed(&error.problems)}))?;
             Err(Failure::Failed(None))
         }
         Err(error) => Err(Failure::Failed(Some(error.to_string()))),
@@ -126,11 +165,19 @@ fn print(report: &Report, output: &Output) -> Result<(), WriteError> {
     if let Some(proxy) = &report.proxy {
         output.note(&format!("proxy for connections to other machines: {proxy}"));
     }
+    if !report.missing.is_empty() {
+        output.note("still to be set before it runs:");
+        for missing in &report.missing {
+            output.note(&format!("  {missing}"));
+        }
+    }
     let plural = |count: usize, one: &str, several: &str| {
         format!("{count} {}", if count == 1 { one } else { several })
     };
+    let is_complete = report.missing.is_empty();
     output.success(&format!(
-        "the file can be used: {} for {}",
+        "the file {}: {} for {}",
+        if is_complete { "can be used" } else { "is right, once that is set" },
         plural(report.tools.len(), "tool", "tools"),
         plural(report.entities.len(), "entity", "entities"),
     ));
@@ -150,11 +197,6 @@ fn described(report: &Report) -> serde_json::Value {
             })
         })
         .collect();
-    let warnings: Vec<_> = report
-        .warnings
-        .iter()
-        .map(|warning| json!({"line": warning.line, "key": warning.key, "message": warning.message}))
-        .collect();
     let callbacks: Vec<_> = report
         .callbacks
         .iter()
@@ -167,8 +209,15 @@ fn described(report: &Report) -> serde_json::Value {
         "tools": tools,
         "mcp": report.upstreams,
         "proxy": report.proxy,
-        "warnings": warnings,
+        "warnings": listed(&report.warnings),
+        "missing": listed(&report.missing),
     })
+}
+
+fn listed(problems: &[Problem]) -> Vec<serde_json::Value> {
+    let shown =
+        |problem: &Problem| json!({"line": problem.line, "key": problem.key, "message": problem.message});
+    problems.iter().map(shown).collect()
 }
 
 fn pinned(file: &Path) -> Result<Vec<PinnedServer>, Failure> {
@@ -270,17 +319,20 @@ fn take_over(_: i32, _: &Output) -> Result<(), Failure> {
     Err(Failure::Failed(Some("there are no signals on this system".to_owned())))
 }
 
-fn init(file: &Path, output: &Output) -> Result<(), Failure> {
+fn init(file: &Path, force: bool, output: &Output) -> Result<(), Failure> {
     let shown = file.display();
-    let written = std::fs::File::create_new(file)
-        .and_then(|mut created| created.write_all(platools_sidecar::STARTER.as_bytes()));
+    let created = if force { std::fs::File::create(file) } else { std::fs::File::create_new(file) };
+    let written = created.and_then(|mut created| created.write_all(platools_sidecar::STARTER.as_bytes()));
     match written {
         Ok(()) => {
             output.success(&format!("{shown} is written: change it, then `platools sidecar check {shown}`"));
             Ok(())
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(Failure::Usage(format!("`{shown}` is there already, and is left alone: name another file")))
+            let text = format!(
+                "`{shown}` is there already, and is left alone: name another file, or write `--force`"
+            );
+            Err(Failure::Usage(text))
         }
         Err(error) => Err(Failure::Usage(format!("`{shown}` cannot be written: {error}"))),
     }

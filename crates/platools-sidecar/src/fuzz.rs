@@ -14,12 +14,7 @@ use crate::template::{Placeholder, Template, Values};
 
 /// Reads a configuration. Every problem has its place in the file and a message of one line.
 pub fn configuration(text: &str) -> bool {
-    let (problems, lines) =
-        (Document::parse(text).map(|document| Sections::read(&document).1), text.lines().count());
-    let problems = problems.unwrap_or_else(|problems| {
-        assert!(!problems.is_empty());
-        problems
-    });
+    let (problems, lines) = (Sections::read(&Document::parse(text)).1, text.lines().count());
     for problem in &problems {
         assert!(problem.line.is_none_or(|line| (1..=lines + 1).contains(&line)), "{problem}");
         assert!(

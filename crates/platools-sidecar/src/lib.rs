@@ -35,6 +35,7 @@ mod disk;
 #[cfg(feature = "__fuzz")]
 #[doc(hidden)]
 pub mod fuzz;
+mod health;
 mod http;
 mod login;
 mod memory;
@@ -47,8 +48,9 @@ mod template;
 mod traces;
 
 pub use self::config::{ConfigError, Problem, schema};
+pub use self::health::health;
 pub use self::pins::{PinnedServer, pinned};
-pub use self::report::{CallbackReport, Report, ToolReport, check, local};
+pub use self::report::{CallbackReport, Report, ToolReport, check, check_without_secrets, local};
 pub use self::run::{Local, SidecarError, run};
 
 /// A file to begin with: every kind of tool, with comments.

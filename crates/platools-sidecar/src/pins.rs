@@ -28,7 +28,7 @@ pub fn pinned(file: &Path) -> Result<Vec<PinnedServer>, ConfigError> {
     let shown = file.display().to_string();
     let failed = |problem: String| ConfigError::new(&shown, vec![Problem::of_file(problem)]);
     let text = read_config(file).map_err(failed)?;
-    let document = Document::parse(&text).map_err(|problems| ConfigError::new(&shown, problems))?;
+    let document = Document::parse(&text);
     let (sections, problems) = Sections::read(&document);
     if !problems.is_empty() {
         return Err(ConfigError::new(&shown, problems));

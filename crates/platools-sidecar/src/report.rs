@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::config::{ConfigError, Problem};
+use crate::plan::Purpose;
 use crate::run::{ConfigFile, Local, SidecarError, checked};
 use crate::secrecy;
 
@@ -23,6 +24,8 @@ pub struct Report {
     pub proxy: Option<String>,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Problem>,
+    /// What has to be set before the file can be run.
+    pub missing: Vec<Problem>,
 }
 
 /// Where the platform calls an entity over HTTP.
@@ -57,7 +60,20 @@ pub struct ToolReport {
 /// # Errors
 /// Everything that is wrong with it.
 pub async fn check(file: &Path) -> Result<Report, ConfigError> {
-    let plan = checked(&mut ConfigFile::new(file)).await?;
+    checked_for(file, Purpose::Check).await
+}
+
+/// Checks a file as [`check`] does, where its secrets are not: those that are missing, and URLs in variables that are not
+/// set, are in [`Report::missing`].
+///
+/// # Errors
+/// Everything else that is wrong with it.
+pub async fn check_without_secrets(file: &Path) -> Result<Report, ConfigError> {
+    checked_for(file, Purpose::CheckWithoutSecrets).await
+}
+
+async fn checked_for(file: &Path, purpose: Purpose) -> Result<Report, ConfigError> {
+    let plan = checked(&mut ConfigFile::for_purpose(file, purpose)).await?;
     let mut tools: Vec<ToolReport> = plan
         .tools
         .iter()
@@ -84,6 +100,7 @@ pub async fn check(file: &Path) -> Result<Report, ConfigError> {
         upstreams: plan.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
         proxy: plan.proxy,
         warnings: plan.warnings,
+        missing: plan.missing,
     })
 }
 

@@ -20,10 +20,16 @@ async fn a_file_is_begun_checked_and_left_alone() {
     let ran = run(&["sidecar", "init", &file], &[]).await;
     assert_eq!(ran.code, 0, "{ran:?}");
     run(&["sidecar", "init", &file], &[]).await.failed(2, "is there already, and is left alone");
-    run(&["sidecar", "check", &file], &[]).await.failed(1, "`PLATOS_URL` is not set");
+    let ran = run(&["sidecar", "check", &file], &[("PATH", PATH)]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.errors.contains("still to be set before it runs:") && ran.errors.contains("set PLATOS_URL"),
+        "{ran:?}"
+    );
     let variables = [
         ("PATH", PATH),
         ("PLATOS_URL", "wss://platos.example/x"),
+        ("PLATOS_ENTITY", "orders-prod"),
         ("PLATOS_SECRET", "s3cret-s3cret-s3cret"),
         ("HTTPS_PROXY", "http://name:s3cret@proxy.example:3128"),
     ];
@@ -33,8 +39,38 @@ async fn a_file_is_begun_checked_and_left_alone() {
     assert_eq!(report["entities"], serde_json::json!(["orders-prod"]));
     assert_eq!(report["tools"][0]["name"], "cancel_order");
     let proxy = "http://proxy.example:3128, with credentials; for unencrypted connections: none";
-    assert_eq!(report["proxy"], proxy);
+    assert_eq!((&report["proxy"], &report["missing"]), (&json!(proxy), &json!([])));
     assert!(!format!("{ran:?}").contains("s3cret"));
+}
+
+#[tokio::test]
+async fn a_file_is_found_by_the_variable_checked_without_secrets_and_begun_anew_by_force() {
+    let scratch = Scratch::new();
+    let text = "[[entity]]\nname = \"e\"\nurl = \"env:NO_URL\"\nsecret = \"env:NO_SECRET\"\n\
+                [[tool.http]]\nname = \"t\"\nurl = \"http://127.0.0.1:1/\"\nbearer = \"file:token\"\n";
+    let file = scratch.file("other.toml", text);
+    let variables = [("PATH", PATH), ("PLATOOLS_CONFIG", file.as_str())];
+    let ran = run(&["sidecar", "check", "--json"], &variables).await;
+    assert_eq!((ran.code, ran.json()["problems"].as_array().map(Vec::len)), (1, Some(3)), "{ran:?}");
+    run(&["sidecar", "run"], &variables).await.failed(2, "`NO_SECRET` is not set");
+
+    let ran = run(&["sidecar", "check", "--no-secrets"], &variables).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for part in
+        ["the file is right", "`NO_URL` is not set", "`NO_SECRET` is not set", "token` cannot be read"]
+    {
+        assert!(format!("{ran:?}").contains(part), "{part}: {ran:?}");
+    }
+    let report = run(&["sidecar", "check", "--no-secrets", "--json"], &variables).await.json();
+    assert_eq!(report["missing"][0]["line"], 3);
+    assert_eq!(report["entities"], json!(["e"]));
+    let worse = scratch.file("worse.toml", &text.replace("http://127", "ftp://127"));
+    let ran = run(&["sidecar", "check", "--no-secrets", &worse], &variables).await;
+    ran.failed(1, "only http:// and https://");
+
+    let ran = run(&["sidecar", "init", "--force", &file], &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("# The tools of one or more entities"));
 }
 
 #[tokio::test]

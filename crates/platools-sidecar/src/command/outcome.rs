@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use platools::{ToolError, ToolOutput};
+use platools_net::ration::Ration;
 use serde_json::value::RawValue;
 
 use crate::config::Format;
@@ -17,6 +18,8 @@ pub(crate) struct Reading {
     pub(crate) format: Format,
     /// What exit codes mean, beside 0.
     pub(crate) exit: BTreeMap<i32, Meaning>,
+    /// Limits the log lines about runs that failed.
+    pub(crate) logged: Ration,
 }
 
 /// What an exit code means.
@@ -44,8 +47,14 @@ impl Reading {
             let skipped = text.chars().count().saturating_sub(MAX_COMPLAINT);
             text.chars().skip(skipped).collect::<String>()
         };
+        let log = |what| {
+            if let Some(left_out) = self.logged.line() {
+                let left_out = (left_out > 0).then_some(left_out);
+                tracing::warn!(code, stderr = complaint(), left_out, "{what}");
+            }
+        };
         let Some(code) = code else {
-            tracing::warn!(stderr = complaint(), "a program was ended by a signal");
+            log("a program was ended by a signal");
             return Err(ToolError::user("the program was ended by a signal"));
         };
         match self.exit.get(&code) {
@@ -53,7 +62,7 @@ impl Reading {
             Some(Meaning::Fine) => self.output(stdout),
             Some(Meaning::Failure(text)) => Err(ToolError::user(text.replace("{stderr}", &complaint()))),
             None => {
-                tracing::warn!(code, stderr = complaint(), "a program failed");
+                log("a program failed");
                 Err(ToolError::user(format!("the program failed with exit code {code}")))
             }
         }
@@ -87,7 +96,7 @@ mod tests {
             (1, Meaning::Failure("nothing was found: {stderr}".to_owned())),
             (2, Meaning::Fine),
         ]);
-        let reading = Reading { format, exit };
+        let reading = Reading { format, exit, logged: Ration::default() };
         let result = reading.result(Some(code), stdout.as_bytes(), stderr);
         result.map(|output| output.to_value()).map_err(|error| error.to_string())
     }
@@ -114,7 +123,8 @@ mod tests {
         );
         let long = result(Format::Auto, 1, "", &"é".repeat(5_000)).unwrap_err();
         assert!(long.chars().count() < 1_100, "{}", long.len());
-        let killed = Reading { format: Format::Auto, exit: BTreeMap::new() }.result(None, &[], "");
+        let reading = Reading { format: Format::Auto, exit: BTreeMap::new(), logged: Ration::default() };
+        let killed = reading.result(None, &[], "");
         assert!(killed.unwrap_err().to_string().contains("signal"));
     }
 }

@@ -3,10 +3,8 @@
 //! It must not know what the keys mean.
 
 use platools::tool::nearest_name;
-use serde::de::DeserializeOwned;
-use serde_path_to_error::Segment;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::de::{DeTable, DeValue};
 
 use super::problem::Problem;
 
@@ -21,6 +19,11 @@ impl Path {
         steps.push(key.to_string());
         Self(steps)
     }
+
+    /// Whether it begins with `section`.
+    pub(crate) fn is_below(&self, section: &str) -> bool {
+        self.0.first().is_some_and(|first| first == section)
+    }
 }
 
 /// A file.
@@ -28,29 +31,43 @@ impl Path {
 pub(crate) struct Document<'a> {
     lines: Lines,
     root: Spanned<DeTable<'a>>,
+    /// What is wrong with it as TOML. The rest can be read all the same.
+    pub(crate) slips: Vec<Problem>,
 }
 
 impl<'a> Document<'a> {
-    /// Reads a text, and says everything that is wrong with it as TOML.
-    pub(crate) fn parse(text: &'a str) -> Result<Self, Vec<Problem>> {
+    /// Reads a text, and notes everything that is wrong with it as TOML.
+    pub(crate) fn parse(text: &'a str) -> Self {
         let (root, errors) = DeTable::parse_recoverable(text);
         let lines = Lines::of(text);
-        if errors.is_empty() {
-            return Ok(Self { lines, root });
-        }
         // One slip makes the parser stumble several times; of each line the first says most.
-        let mut problems: Vec<Problem> = Vec::new();
+        let mut slips: Vec<Problem> = Vec::new();
         for error in errors {
             let line = error.span().map(|span| lines.at(span.start));
-            if !problems.iter().any(|problem| problem.line == line) {
+            if !slips.iter().any(|slip| slip.line == line) {
                 let message = match error.message() {
                     "duplicate key" => "this key stands there already: keep one of them".to_owned(),
                     message => format!("this is not TOML: {}", message.replace('\n', ", ")),
                 };
-                problems.push(Problem { line, key: String::new(), message });
+                slips.push(Problem { line, key: String::new(), message });
             }
         }
-        Err(problems)
+        Self { lines, root, slips }
+    }
+
+    /// Whether there is something at a path.
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        let mut steps = path.0.iter();
+        let Some(first) = steps.next() else { return true };
+        let found = steps.try_fold(self.root().get(first.as_str()), |value, step| {
+            let found = match value?.get_ref() {
+                DeValue::Table(table) => table.get(step.as_str()),
+                DeValue::Array(items) => step.parse::<usize>().ok().and_then(|index| items.get(index)),
+                _ => None,
+            };
+            Some(found)
+        });
+        found.flatten().is_some()
     }
 
     /// The keys at the top, with their values.
@@ -135,37 +152,6 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Reads one value as a `T`. A mistake is said with its line, its key and, for a key that does not exist, the
-    /// nearest one.
-    pub(crate) fn read<T: DeserializeOwned>(
-        &self,
-        path: &Path,
-        value: &Spanned<DeValue<'a>>,
-    ) -> Result<T, Problem> {
-        let deserializer = ValueDeserializer::from(value.clone());
-        serde_path_to_error::deserialize(deserializer).map_err(|error| {
-            let mut at = path.clone();
-            for segment in error.path() {
-                at = match segment {
-                    Segment::Seq { index } => at.key(index),
-                    Segment::Map { key } => at.key(key),
-                    Segment::Enum { variant } => at.key(variant),
-                    Segment::Unknown => at,
-                };
-            }
-            let error = error.into_inner();
-            let mut problem = self.problem(&at, explain(error.message()));
-            // The span is of the value; where a value goes over several lines, its key is the better place.
-            if let Some(span) = error.span().filter(|span| span.start > self.offset(&at)) {
-                let line = self.lines.at(span.start);
-                if error.message().starts_with("unknown field") {
-                    problem.line = Some(line);
-                }
-            }
-            problem
-        })
-    }
-
     /// What to say of a key that does not exist.
     pub(crate) fn unknown(&self, path: &Path, key: &str, known: &[&str]) -> Problem {
         self.problem(&path.key(key), unknown_key(key, known))
@@ -214,10 +200,13 @@ pub(crate) fn listed(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
+/// The names between backticks.
+pub(super) fn quoted(text: &str) -> Vec<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
 /// Serde's words in ours.
-fn explain(message: &str) -> String {
-    let quoted =
-        |text: &str| -> Vec<String> { text.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+pub(super) fn explain(message: &str) -> String {
     if let Some(rest) = message.strip_prefix("unknown field ") {
         let (name, known) = rest.split_once(", ").unwrap_or((rest, ""));
         let known = quoted(known);

@@ -3,6 +3,7 @@
 //! This room reads and says where; it must not know how a tool runs.
 
 mod document;
+mod gather;
 mod model;
 mod problem;
 mod sections;

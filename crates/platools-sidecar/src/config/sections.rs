@@ -39,6 +39,8 @@ pub(crate) struct Sections {
     pub(crate) log: Log,
     pub(crate) traces: Option<Entry<Traces>>,
     pub(crate) sidecar: Running,
+    /// The entries that could not be read, which somebody may refer to.
+    unread: Vec<Path>,
 }
 
 const SECTIONS: [&str; 14] = [
@@ -64,12 +66,13 @@ const KINDS: [&str; 2] = ["http", "command"];
 struct Reader<'d, 'a> {
     document: &'d Document<'a>,
     problems: Vec<Problem>,
+    unread: Vec<Path>,
 }
 
 impl Sections {
     /// Reads what can be read, and says what cannot.
     pub(crate) fn read(document: &Document<'_>) -> (Self, Vec<Problem>) {
-        let mut reader = Reader { document, problems: Vec::new() };
+        let mut reader = Reader { document, problems: Vec::new(), unread: Vec::new() };
         let mut sections = Self::default();
         for (key, value) in document.root() {
             let at = Path::default().key(key.get_ref());
@@ -80,25 +83,36 @@ impl Sections {
                 "mcp" => sections.mcp = reader.list(&at, value),
                 "plato" => sections.plato = reader.list(&at, value),
                 "backend" => sections.backends = reader.named(&at, value),
-                "egress" => {
-                    sections.egress = reader.one(&at, value).map(|entry| entry.value).unwrap_or_default();
-                }
+                "egress" => sections.egress = reader.settings(&at, value),
                 "proxy" => sections.proxy = reader.one(&at, value),
                 "authenticator" => sections.authenticator = reader.one(&at, value),
                 "session_tokens" => sections.session_tokens = reader.one(&at, value),
                 "admin" => sections.admin = reader.one(&at, value),
-                "log" => sections.log = reader.one(&at, value).map(|entry| entry.value).unwrap_or_default(),
+                "log" => sections.log = reader.settings(&at, value),
                 "traces" => sections.traces = reader.one(&at, value),
-                "sidecar" => {
-                    sections.sidecar = reader.one(&at, value).map(|entry| entry.value).unwrap_or_default();
-                }
+                "sidecar" => sections.sidecar = reader.settings(&at, value),
                 unknown => {
                     let problem = document.unknown(&Path::default(), unknown, &SECTIONS);
                     reader.problems.push(problem);
                 }
             }
         }
-        (sections, reader.problems)
+        let Reader { problems: mut found, unread, .. } = reader;
+        sections.unread = unread;
+        // Where the text itself has a slip, what else stands in that line, or seems to be missing, may be its consequence.
+        let slips = &document.slips;
+        let is_consequence = |problem: &Problem| {
+            problem.message.ends_with("is missing: add it")
+                || slips.iter().any(|slip| slip.line == problem.line)
+        };
+        found.retain(|problem| slips.is_empty() || !is_consequence(problem));
+        found.extend(slips.iter().cloned());
+        (sections, found)
+    }
+
+    /// Whether there is an entry of this section, such as `entity`, that could not be read.
+    pub(crate) fn has_unread(&self, section: &str) -> bool {
+        self.unread.iter().any(|at| at.is_below(section))
     }
 }
 
@@ -123,13 +137,20 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn one<T: DeserializeOwned>(&mut self, at: &Path, value: &Spanned<DeValue<'a>>) -> Option<Entry<T>> {
-        match self.document.read(at, value) {
-            Ok(value) => Some(Entry { at: at.clone(), value }),
-            Err(problem) => {
-                self.problems.push(problem);
-                None
-            }
+        let (read, problems) = self.document.read(at, value);
+        self.problems.extend(problems);
+        let value = read.and_then(|(value, is_whole)| is_whole.then_some(value));
+        if value.is_none() {
+            self.unread.push(at.clone());
         }
+        Some(Entry { at: at.clone(), value: value? })
+    }
+
+    /// Settings that do not depend on each other: those that can be read are used.
+    fn settings<T: DeserializeOwned + Default>(&mut self, at: &Path, value: &Spanned<DeValue<'a>>) -> T {
+        let (read, problems) = self.document.read(at, value);
+        self.problems.extend(problems);
+        read.map(|(value, _)| value).unwrap_or_default()
     }
 
     fn list<T: DeserializeOwned>(&mut self, at: &Path, value: &Spanned<DeValue<'a>>) -> Vec<Entry<T>> {

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use platools::ToolError;
 use platools::verify::SigningKey;
 use platools_net::client::connect_reason;
+use platools_net::ration::Ration;
 use platools_net::{Backoff, BodyError, BodyLimits, Proxy, SecretText, innermost_reason};
 use url::Url;
 
@@ -50,6 +51,8 @@ pub(crate) struct Backend {
     pub(crate) max_response: usize,
     /// How often a request that may be repeated is tried again.
     pub(crate) retries: u32,
+    /// Limits the log lines about calls that it failed.
+    pub(crate) logged: Ration,
 }
 
 /// Why there is no answer.
@@ -104,15 +107,28 @@ impl Backend {
             let asked = match &outcome {
                 Ok(answer) if is_unwell(answer.status) => answer.retry_after(),
                 Err(Failure::Unreachable(_) | Failure::Broken(_)) => None,
-                _ => return outcome.map_err(|failure| self.explain(&failure)),
+                _ => return self.concluded(outcome),
             };
             if is_last || asked.is_some_and(|asked| asked > LONGEST_WAIT) {
-                return outcome.map_err(|failure| self.explain(&failure));
+                return self.concluded(outcome);
             }
             metrics::counter!("platools_sidecar_retries_total").increment(1);
             tokio::time::sleep(asked.unwrap_or_else(|| backoff.wait(attempt))).await;
         }
         Err(ToolError::internal("no attempt was made"))
+    }
+
+    /// The outcome of the last attempt, which an operator learns of where it is the backend's failure.
+    fn concluded(&self, outcome: Result<Answer, Failure>) -> Result<Answer, ToolError> {
+        let answer = outcome.map_err(|failure| self.explain(&failure))?;
+        if answer.status.is_server_error()
+            && let Some(left_out) = self.logged.line()
+        {
+            let (host, status) = (self.base.host_str(), answer.status.as_u16());
+            let left_out = (left_out > 0).then_some(left_out);
+            tracing::warn!(host, status, left_out, "a backend failed");
+        }
+        Ok(answer)
     }
 
     /// One attempt, with the redirects it is sent on.
@@ -268,7 +284,10 @@ impl Backend {
                 (format!("{label} cannot be asked: its address is refused"), detail.clone())
             }
         };
-        tracing::warn!(host = self.base.host_str(), detail, "no answer of a backend");
+        if let Some(left_out) = self.logged.line() {
+            let left_out = (left_out > 0).then_some(left_out);
+            tracing::warn!(host = self.base.host_str(), detail, left_out, "no answer of a backend");
+        }
         ToolError::user(text)
     }
 }

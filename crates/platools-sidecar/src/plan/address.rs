@@ -1,5 +1,7 @@
 //! URLs of the file: what is fixed in them, and what the arguments may fill in.
 
+use std::net::SocketAddr;
+
 use url::Url;
 
 use crate::config::Egress;
@@ -11,6 +13,13 @@ use crate::template::Template;
 pub(super) struct UrlTemplate {
     pub(super) path: Template,
     pub(super) query: Vec<(String, Template)>,
+}
+
+/// Whether a listener cannot have an address because another one listens on all addresses or on the same; port 0 is always
+/// another one.
+pub(super) fn is_taken_by(other: SocketAddr, address: SocketAddr) -> bool {
+    let overlap = other.ip() == address.ip() || other.ip().is_unspecified() || address.ip().is_unspecified();
+    address.port() != 0 && other.port() == address.port() && overlap
 }
 
 /// A URL without placeholders, of a server that may be asked.
@@ -101,6 +110,20 @@ fn check_path(template: &Template, text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_listeners_cannot_have_one_address() {
+        for (one, other, is_taken) in [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("0.0.0.0:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "[::]:80", true),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+        ] {
+            assert_eq!(is_taken_by(one.parse().unwrap(), other.parse().unwrap()), is_taken, "{one} {other}");
+        }
+    }
 
     #[test]
     fn servers_are_fixed_and_the_rest_is_filled() {

@@ -4,6 +4,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use platools::verify::{Secret, SigningKey};
 use platools_net::policy::may_dial;
+use platools_net::ration::Ration;
 use url::Url;
 
 use super::client::PlannedClient;
@@ -60,6 +61,10 @@ impl Planner<'_> {
     pub(super) fn named_backend(&mut self, at: &Path, name: &str) -> Option<PlannedBackend> {
         let sections = self.sections;
         let Some(entry) = sections.backends.get(name) else {
+            if self.document.has(&Path::default().key("backend").key(name)) {
+                // What is wrong with it has been told.
+                return None;
+            }
             let known: Vec<&str> = sections.backends.keys().map(String::as_str).collect();
             let mut problem = unknown("backend", name, &known);
             if known.is_empty() {
@@ -106,6 +111,7 @@ impl Planner<'_> {
             sign: None,
             max_response: file.max_response.map_or(MAX_RESPONSE, |size| size.0),
             retries: RETRIES,
+            logged: Ration::default(),
         };
         let mut planned =
             PlannedBackend { backend, error_text: file.error_text.unwrap_or_default(), fingerprint };
@@ -128,6 +134,17 @@ impl Planner<'_> {
         }
     }
 
+    /// Checks what a tool says of a backend that is not known.
+    pub(super) fn check_adjustments(&mut self, at: &Path, tool: &Http) {
+        for (key, reference) in [("bearer", &tool.bearer), ("sign", &tool.sign)] {
+            if let Some(reference) = reference {
+                self.secret(&at.key(key), reference);
+            }
+        }
+        self.check_retries(at, tool.retries);
+        self.reading(at, tool, config::ErrorText::default());
+    }
+
     fn bearer(&mut self, at: &Path, planned: &mut PlannedBackend, reference: Option<&SecretRef>) {
         let Some(reference) = reference else { return };
         let at = at.key("bearer");
@@ -140,14 +157,17 @@ impl Planner<'_> {
     }
 
     fn retries(&mut self, at: &Path, planned: &mut PlannedBackend, retries: Option<u32>) {
-        let Some(retries) = retries else { return };
-        if retries > MAX_RETRIES {
+        self.check_retries(at, retries);
+        planned.backend.retries = retries.unwrap_or(planned.backend.retries);
+    }
+
+    fn check_retries(&mut self, at: &Path, retries: Option<u32>) {
+        if retries.is_some_and(|retries| retries > MAX_RETRIES) {
             self.wrong(
                 &at.key("retries"),
                 format!("write {MAX_RETRIES} at most: a call has 28s for all of them"),
             );
         }
-        planned.backend.retries = retries;
     }
 
     /// What the backend is told about the caller, and the key that vouches for it.

@@ -15,6 +15,8 @@ struct Interpreter {
     letters: &'static str,
     /// Words that have code behind them.
     words: &'static [&'static str],
+    /// Options with another value in the next word: letters, and words.
+    valued: (&'static str, &'static [&'static str]),
     /// Whether further options may stand between the option and the code, as with shells.
     is_shell: bool,
     /// Whether its first argument is a file of code, and its standard input is code where there is none.
@@ -28,6 +30,7 @@ const INTERPRETERS: &[Interpreter] = &[
         names: &["sh", "ash", "bash", "busybox", "dash", "fish", "ksh", "mksh", "rbash", "zsh"],
         letters: "c",
         words: &["--command"],
+        valued: ("oO", &["--init-file", "--rcfile"]),
         is_shell: true,
         runs_files: true,
         instead: "pass the value as an argument behind the code, and use \"$1\" in it",
@@ -36,6 +39,7 @@ const INTERPRETERS: &[Interpreter] = &[
         names: &["flock", "runuser", "script", "su"],
         letters: "c",
         words: &["--command", "--session-command"],
+        valued: ("", &[]),
         is_shell: false,
         runs_files: false,
         instead: "name a program and its arguments instead of a line for a shell",
@@ -44,6 +48,7 @@ const INTERPRETERS: &[Interpreter] = &[
         names: &["pypy", "python"],
         letters: "c",
         words: &[],
+        valued: ("QWX", &[]),
         is_shell: false,
         runs_files: true,
         instead: "pass the value as an argument behind the code, and use `sys.argv[1]` in it",
@@ -52,6 +57,7 @@ const INTERPRETERS: &[Interpreter] = &[
         names: &["perl"],
         letters: "eE",
         words: &[],
+        valued: ("I", &[]),
         is_shell: false,
         runs_files: true,
         instead: "pass the value as an argument behind the code, and use `$ARGV[0]` in it",
@@ -60,6 +66,7 @@ const INTERPRETERS: &[Interpreter] = &[
         names: &["ruby"],
         letters: "e",
         words: &[],
+        valued: ("CEIr", &[]),
         is_shell: false,
         runs_files: true,
         instead: "pass the value as an argument behind the code, and use `ARGV[0]` in it",
@@ -68,6 +75,7 @@ const INTERPRETERS: &[Interpreter] = &[
         names: &["bun", "node", "nodejs"],
         letters: "ep",
         words: &["--eval", "--print"],
+        valued: ("Cr", &["--conditions", "--import", "--loader", "--require"]),
         is_shell: false,
         runs_files: true,
         instead: "pass the value as an argument behind the code, and use `process.argv[1]` in it",
@@ -76,6 +84,7 @@ const INTERPRETERS: &[Interpreter] = &[
         names: &["deno"],
         letters: "",
         words: &["eval"],
+        valued: ("", &[]),
         is_shell: false,
         runs_files: false,
         instead: "put the code into a file, and use `Deno.args[0]` in it",
@@ -84,6 +93,7 @@ const INTERPRETERS: &[Interpreter] = &[
         names: &["php"],
         letters: "rBRE",
         words: &["--run", "--process-begin", "--process-code", "--process-end"],
+        valued: ("cdz", &[]),
         is_shell: false,
         runs_files: true,
         instead: "pass the value as an argument behind the code, and use `$argv[1]` in it",
@@ -92,6 +102,7 @@ const INTERPRETERS: &[Interpreter] = &[
         names: &["R", "Rscript", "julia", "lua", "luajit", "osascript"],
         letters: "eE",
         words: &["--eval"],
+        valued: ("lL", &["--load"]),
         is_shell: false,
         runs_files: true,
         instead: "put the code into a file that reads its arguments",
@@ -100,6 +111,7 @@ const INTERPRETERS: &[Interpreter] = &[
         names: &["powershell", "pwsh"],
         letters: "cC",
         words: &["-Command", "-command", "-EncodedCommand", "-encodedcommand"],
+        valued: ("", &["-ExecutionPolicy", "-executionpolicy", "-WorkingDirectory", "-workingdirectory"]),
         is_shell: false,
         runs_files: true,
         instead: "put the code into a file, and use `$args[0]` in it",
@@ -108,6 +120,7 @@ const INTERPRETERS: &[Interpreter] = &[
         names: &["awk", "gawk", "mawk", "nawk"],
         letters: "e",
         words: &["--source"],
+        valued: ("Ffilv", &[]),
         is_shell: false,
         runs_files: false,
         instead: "pass the value as a variable, as in `-v value={value}`",
@@ -116,6 +129,7 @@ const INTERPRETERS: &[Interpreter] = &[
         names: &["sed"],
         letters: "e",
         words: &["--expression"],
+        valued: ("fl", &[]),
         is_shell: false,
         runs_files: false,
         instead: "use a program whose arguments are no code; this one runs commands, too",
@@ -124,6 +138,7 @@ const INTERPRETERS: &[Interpreter] = &[
         names: &["env"],
         letters: "S",
         words: &["--split-string"],
+        valued: ("Cu", &[]),
         is_shell: false,
         runs_files: false,
         instead: "write each word by itself",
@@ -253,10 +268,11 @@ impl<'a> CommandLine<'a> {
             if interpreter.words.contains(&word.text.as_str()) || rest == Some(true) {
                 has_code = true;
                 let mut code = at + 1;
-                while interpreter.is_shell
-                    && self.words.get(code).is_some_and(|word| word.text.starts_with(['-', '+']))
+                while let Some(word) = self.words.get(code)
+                    && interpreter.is_shell
+                    && word.text.starts_with(['-', '+'])
                 {
-                    code += 1;
+                    code += 1 + usize::from(takes_next(&word.text, interpreter.valued));
                 }
                 if self.words.get(code)?.has_placeholder() {
                     return found();
@@ -268,11 +284,11 @@ impl<'a> CommandLine<'a> {
                 if word.has_placeholder() {
                     return found();
                 }
-            } else if is_script_first && ["-v", "-F", "-f", "-l", "-i"].contains(&word.text.as_str()) {
+            } else if takes_next(&word.text, interpreter.valued) {
                 // The value of the option is no code; a file of code takes the place of the first argument.
-                has_code |= word.text == "-f";
-                at += usize::from(word.text != "-i");
-            } else if !word.is_option() {
+                has_code |= is_script_first && word.text == "-f";
+                at += 1;
+            } else if !word.is_option() && !(interpreter.is_shell && word.text.starts_with('+')) {
                 // Behind the first argument, there are no options of the interpreter any more.
                 return (is_script_first && !has_code && word.has_placeholder()).then(found)?;
             }
@@ -288,7 +304,7 @@ impl<'a> CommandLine<'a> {
         while let Some(starter) =
             self.words.get(at).and_then(|word| STARTERS.iter().find(|starter| starter.name == word.program()))
         {
-            match self.operand(at + 1, starter.valued, starter.before) {
+            match self.operand(at + 1, (starter.valued, &[]), starter.before) {
                 Some(next) => {
                     chain.push(next);
                     at = next;
@@ -300,14 +316,12 @@ impl<'a> CommandLine<'a> {
     }
 
     /// The argument behind options and variables, and behind `skipped` further ones.
-    fn operand(&self, mut at: usize, valued: &str, mut skipped: usize) -> Option<usize> {
+    fn operand(&self, mut at: usize, valued: (&str, &[&str]), mut skipped: usize) -> Option<usize> {
         loop {
             let word = self.words.get(at)?;
             let is_variable = !word.begins_with_placeholder() && word.text.contains('=');
             if word.is_option() {
-                let takes_next =
-                    word.text.len() == 2 && word.text[1..].contains(|next| valued.contains(next));
-                at += usize::from(takes_next);
+                at += usize::from(takes_next(&word.text, valued));
             } else if !is_variable {
                 if skipped == 0 {
                     return Some(at);
@@ -331,7 +345,7 @@ impl<'a> CommandLine<'a> {
         let behind = |at: usize| self.words[at..].iter();
         let free = |at: usize| behind(at).any(|word| word.has_placeholder() && self.is_free(word));
         if name == "ssh" {
-            let host = self.operand(at + 1, SSH_VALUED, 0).unwrap_or(self.words.len());
+            let host = self.operand(at + 1, (SSH_VALUED, &[]), 0).unwrap_or(self.words.len());
             let is_command = |word: &Word<'_>| word.text.contains("Command");
             let options =
                 self.words[at + 1..host].iter().any(|word| word.has_placeholder() && is_command(word));
@@ -360,7 +374,8 @@ impl<'a> CommandLine<'a> {
         let by_input = behind(at + 1)
             .take_while(|word| word.is_option())
             .any(|word| word.text == "-" || (interpreter.is_shell && word.text == "-s"));
-        let file = self.operand(at + 1, "", 0).filter(|_| !by_input).map(|file| &self.words[file]);
+        let file =
+            self.operand(at + 1, interpreter.valued, 0).filter(|_| !by_input).map(|file| &self.words[file]);
         match file {
             None if self.reads_json => Some(format!(
                 "`{name}` would run its standard input, which agents write: name a script in `args` that reads it"
@@ -371,6 +386,16 @@ impl<'a> CommandLine<'a> {
             _ => None,
         }
     }
+}
+
+/// Whether an option has its value in the next word; one is among these letters, or is one of these words.
+fn takes_next(word: &str, (letters, words): (&str, &[&str])) -> bool {
+    if words.contains(&word) {
+        return true;
+    }
+    let Some(cluster) = word.strip_prefix(['-', '+']) else { return false };
+    // What stands behind such a letter in the same word is its value.
+    !cluster.starts_with('-') && cluster.find(|next| letters.contains(next)) == cluster.len().checked_sub(1)
 }
 
 /// Whether an option has code: in the next word (`true`), or in the same one (`false`).
@@ -414,16 +439,24 @@ mod tests {
             "/bin/bash|-lc|echo {x}",
             "bash|-c|-e|echo {x}",
             "bash|--norc|-c|{x}",
+            "bash|-o|pipefail|-c|{x}",
+            "bash|-euo|pipefail|-c|echo {x}",
+            "bash|-c|-o|pipefail|echo {x}",
+            "bash|+x|-c|{x}",
+            "bash|+O|extglob|--rcfile|file|-c|{x}",
             "sh|-c|head -n {n}",
             "python3|-c|{x}",
             "python3.13|-Ic|print({x})",
             "python3|-cprint({x})",
+            "python3|-W|ignore|-c|{x}",
             "perl|-e|{x}",
             "perl|-lane|{x}",
+            "perl|-I|lib|-e|{x}",
             "node|-e|{x}",
             "node|--eval|{x}",
             "node|--eval={x}",
             "node|-p|{x}",
+            "node|-r|./more.js|--import|more|-e|{x}",
             "ruby|-e|{x}",
             "ruby|-e|1|-e|{x}",
             "php|-r|{x}",
@@ -458,11 +491,14 @@ mod tests {
             ("env|{x}", false, "chooses the program"),
             ("env|-u|HOME|A=1|{x}", false, "chooses the program"),
             ("sudo|-u|root|{x}", false, "chooses the program"),
+            ("sudo|-nu|root|{x}", false, "chooses the program"),
             ("timeout|5|{x}|y", false, "chooses the program"),
             ("timeout|-k|1|5|nice|{x}", false, "chooses the program"),
             ("xargs|{x}", false, "chooses the program"),
             ("python3|{x}", false, "chooses the file that `python3` runs"),
             ("bash|-x|{x}.sh", false, "chooses the file"),
+            ("bash|-o|pipefail|{x}", false, "chooses the file"),
+            ("python3|-W|ignore|{x}", false, "chooses the file"),
             ("sudo|node|{x}", false, "chooses the file"),
             ("ssh|host|{x}", false, "on the other side"),
             ("ssh|-p|22|-i|key|host|systemctl|status|{x}", false, "on the other side"),
@@ -486,6 +522,8 @@ mod tests {
             ("bash|-c|cat", true),
             ("python3|-c|import sys; print(sys.argv[1])|{x}", false),
             ("python3|script.py|-c|{x}", false),
+            ("python3|-W|ignore|script.py|-c|{x}", false),
+            ("bash|-o|pipefail|script.sh|-c|{x}", false),
             ("python3|-m|module|{x}", false),
             ("python3|script.py", true),
             ("perl|-e|print $ARGV[0]|{x}", false),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use platools::tool::Requirement;
 use platools::{Tool, ToolCall, ToolError};
+use platools_net::ration::Ration;
 
 use super::argument::Declared;
 use super::code::CommandLine;
@@ -55,18 +56,22 @@ impl Planner<'_> {
         let environment =
             self.environment(at, file.inherit_env.as_deref().unwrap_or(&["PATH".to_owned()]), &file.env);
         let exit = self.exit_codes(&at.key("exit"), &file.exit);
-        let line = CommandTemplate { args: args?, allow_dash: file.allow_dash };
-
-        let placeholders: Vec<&Placeholder> = line.templates().flat_map(Template::placeholders).collect();
+        let output_schema = self.output_schema(at, file.output_schema.as_ref());
+        let spec = self.spec(at, &file.name, &file.description, &file.common());
         let declared = Declared {
             arguments: &file.arguments,
             schema: file.schema.as_ref(),
             schema_file: file.schema_file.as_ref(),
         };
+        let Some(args) = args else {
+            self.argument_schema(at, declared, &[]);
+            return None;
+        };
+        let line = CommandTemplate { args, allow_dash: file.allow_dash };
+        let placeholders: Vec<&Placeholder> = line.templates().flat_map(Template::placeholders).collect();
         let schema = self.argument_schema(at, declared, &placeholders);
         self.look_for_code(at, file, &line, schema.as_ref());
         let schema = schema?;
-        let output_schema = self.output_schema(at, file.output_schema.as_ref());
         if file.stdin == Stdin::None {
             let names = schema.names();
             let is_placed = |name: &&&str| {
@@ -78,7 +83,6 @@ impl Planner<'_> {
                 self.odd(at, format!("the program never gets `{unused}`: put `{{{unused}}}` into `args`, or write `stdin = \"json\"`"));
             }
         }
-        let spec = self.spec(at, &file.name, &file.description, &file.common());
         let spec = spec.input_schema(schema.value().clone()).output_schema(output_schema);
         let wants_identity = placeholders.contains(&&Placeholder::Caller(Fact::Subject));
         let spec = spec.requires(wants_identity.then(Requirement::optional_identity));
@@ -101,7 +105,7 @@ impl Planner<'_> {
                 kill_after: file.kill_after.map_or(KILL_AFTER, |time| time.0),
             },
             stdin: file.stdin,
-            reading: Reading { format: file.stdout, exit: exit? },
+            reading: Reading { format: file.stdout, exit: exit?, logged: Ration::default() },
         };
         Some(PlannedTool {
             tool: tool.into_tool(spec),

@@ -10,7 +10,7 @@ use platools_net::callback::{CallbackError, callback_url, is_plainly_private};
 use url::Url;
 
 use super::fingerprint::{Fingerprint, Fingerprinter};
-use super::{Planner, quietly};
+use super::{Planner, address, quietly};
 use crate::config::{Entity, Entry, Path as At, Problem, Superseded, listed};
 
 /// A connection to the platform.
@@ -76,12 +76,13 @@ impl Planner<'_> {
             seen.push(key);
         }
         self.check_callback_addresses();
-        let mut planned: Vec<EntityPlan> = if sections.entities.is_empty() {
+        let mut planned: Vec<EntityPlan> = if sections.entities.is_empty() && !sections.has_unread("entity") {
             self.entity_of_environment().into_iter().collect()
         } else {
             sections.entities.iter().filter_map(|entry| self.entity(entry)).collect()
         };
-        if !sections.entities.is_empty() && planned.len() == sections.entities.len() {
+        let is_whole = !sections.has_unread("entity") && planned.len() == sections.entities.len();
+        if !sections.entities.is_empty() && is_whole {
             self.check_variables(&planned, |variable| std::env::var(variable).ok());
         }
         for entity in &mut planned {
@@ -143,8 +144,9 @@ impl Planner<'_> {
             }
         };
         let (Some(url), Some(secret)) = (config.url.clone(), config.secret.clone()) else {
-            self.warnings.push(Problem::of_file(
-                "there is no platform to connect to: add an `[[entity]]`, or set PLATOS_URL and PLATOS_SECRET",
+            self.missing.push(Problem::of_file(
+                "there is no platform to connect to: write an `[[entity]]`, or set PLATOS_URL, PLATOS_SECRET and \
+                 PLATOS_ENTITY",
             ));
             return None;
         };
@@ -180,30 +182,33 @@ impl Planner<'_> {
                 "names of entities have 1 to 64 characters of a-z, A-Z, 0-9, `-` and `_`",
             );
         }
-        let url = self.noted(&at.key("url"), text_or_variable(&file.url))?;
+        let url = self.text_or_variable(&at.key("url"), &file.url, "wss://not-set.invalid/tools/sync");
         let callback = self.callback(at, file);
-        let reference = self.secret_ref(&at.key("secret"), &file.secret);
+        let reference = self.known_secret(&at.key("secret"), &file.secret);
         let secret = reference.source();
         let loaded = secret.load().map_err(|error| error.to_string());
-        let is_there = self.noted(&at.key("secret"), loaded.map(drop));
+        let has_secret = self.noted(&at.key("secret"), loaded.map(drop)).is_some();
         let mut config = HostConfig::default();
         config.limits = self.limits.clone();
-        config.url = Some(url.clone());
-        config.secret = Some(secret.clone());
+        // In place of one that is wrong, so that everything else is judged.
+        let any_secret = || SecretSource::text("not-set-not-set-not-set");
+        config.secret = Some(if has_secret { secret.clone() } else { any_secret() });
+        config.url.clone_from(&url);
         config.entity = Some(file.name.clone());
         config.environment.clone_from(&file.environment);
         let certificates = match &file.ca_file {
-            None => None,
+            None => Some(None),
             Some(path) => {
-                config.ca_file = Some(self.file(&at.key("ca_file"), path));
-                Some(self.read_file(&at.key("ca_file"), path)?)
+                let text = self.read_file(&at.key("ca_file"), path);
+                // One that cannot be read has been told of.
+                config.ca_file = text.as_ref().map(|_| self.file(&at.key("ca_file"), path));
+                text.map(Some)
             }
         };
         config.allow_insecure = file.allow_insecure;
         config.proxy = Some(self.proxy.config.clone());
         config.describe_parameters = file.describe_parameters;
-        let callback = callback?;
-        config.callback_url = callback.as_ref().map(|url| url.as_str().to_owned());
+        config.callback_url = callback.iter().flatten().map(|url| url.as_str().to_owned()).next();
         config.when_superseded = match file.when_superseded {
             Superseded::StandBy => WhenSuperseded::StandBy,
             Superseded::Exit => WhenSuperseded::Exit,
@@ -237,7 +242,10 @@ impl Planner<'_> {
                 self.wrong(&at.key(key), "no call could ever run: write 1 or more");
             }
         }
-        is_there?;
+        // What was said above is not said again, and hides nothing else.
+        config.limits.max_running = config.limits.max_running.max(1);
+        config.limits.max_argument_bytes = config.limits.max_argument_bytes.max(1);
+        let url = url?;
         // The library judges URL, certificates and bounds.
         let built = quietly(|| platools::Platools::new(config.clone()).tools([]).build());
         let key = match &built {
@@ -246,7 +254,20 @@ impl Planner<'_> {
             }
             _ => "url",
         };
-        self.noted(&at.key(key), built.map(drop).map_err(|error| error.to_string()))?;
+        let problem = |error| {
+            match error {
+            platools::Error::Config(ConfigError::Url(error)) => error.to_string(),
+            platools::Error::Config(ConfigError::Insecure) => {
+                "the platform's URL is not encrypted (ws:// to a host that is not this machine), so others could read the \
+                 secret: use wss://, or write `allow_insecure = true` if the network is trusted"
+                    .to_owned()
+            }
+            error => error.to_string(),
+        }
+        };
+        let built = self.noted(&at.key(key), built.map(drop).map_err(problem));
+        let (callback, certificates) = (callback?, certificates?);
+        built.filter(|()| has_secret)?;
         let inline = match &reference {
             crate::config::SecretRef::Inline(text) => Some(text.expose()),
             _ => None,
@@ -280,7 +301,7 @@ impl Planner<'_> {
             }
             return Some(None);
         };
-        let text = self.noted(&key, text_or_variable(text))?;
+        let text = self.text_or_variable(&key, text, "https://not-set.invalid/calls")?;
         let url = callback_url(&text, file.allow_insecure).map_err(|error| match error {
             CallbackError::PlainText => format!(
                 "{error}; for a development platform that takes http://, write `allow_insecure = true`"
@@ -308,36 +329,32 @@ impl Planner<'_> {
         let tokens = sections.session_tokens.as_ref().map(|tokens| tokens.value.listen);
         let mut taken: Vec<SocketAddr> = admin.into_iter().chain(tokens).collect();
         for Entry { at, value } in &sections.entities {
-            let Some(address) = value.callback_listen else { continue };
-            if taken.contains(&address) {
+            let Some(wanted) = value.callback_listen else { continue };
+            if taken.iter().any(|taken| address::is_taken_by(*taken, wanted)) {
                 self.wrong(
                     &at.key("callback_listen"),
-                    format!("something else of this file listens on {address}: choose another port"),
+                    format!("something else of this file listens on {wanted}: choose another port"),
                 );
             }
-            taken.push(address);
+            taken.push(wanted);
         }
-    }
-}
-
-/// A text that may be in a variable.
-fn text_or_variable(text: &str) -> Result<String, String> {
-    match text.strip_prefix("env:") {
-        None => Ok(text.to_owned()),
-        Some(name) => std::env::var(name)
-            .map_err(|_| format!("the environment variable `{name}` is not set: set it for the sidecar")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Clients, Files, plan};
+    use super::super::{Clients, Documents, Files, Plan, Purpose, plan};
     use super::*;
+
+    async fn planned(text: &str, folder: &Path) -> Plan {
+        let (mut clients, mut documents, mut files) =
+            (Clients::default(), Documents::default(), Files::default());
+        plan("f", text, folder, &mut clients, &mut documents, &mut files, Purpose::Run).await.unwrap()
+    }
 
     async fn fingerprint(secret: &str) -> Fingerprint {
         let text = format!("[[entity]]\nname = \"a\"\nurl = \"ws://127.0.0.1:1/\"\nsecret = \"{secret}\"\n");
-        let (mut clients, mut files) = (Clients::default(), Files::default());
-        let planned = plan("f", &text, "/".as_ref(), &mut clients, &mut files).await.unwrap();
+        let planned = planned(&text, "/".as_ref()).await;
         planned.entities[0].fingerprint.clone()
     }
 
@@ -350,8 +367,7 @@ mod tests {
         };
         let text = format!("{}{}[sidecar]\nstate_dir = \"state\"\n", entity("a"), entity("b"));
         let folder = std::env::temp_dir().join("platools-no-such-folder");
-        let (mut clients, mut files) = (Clients::default(), Files::default());
-        let planned = plan("f", &text, &folder, &mut clients, &mut files).await.unwrap();
+        let planned = planned(&text, &folder).await;
         let directories: Vec<_> =
             planned.entities.iter().map(|entity| entity.config.state_dir.clone()).collect();
         assert_eq!(directories, [Some(folder.join("state")), Some(folder.join("state"))]);

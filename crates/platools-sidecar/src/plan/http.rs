@@ -49,8 +49,26 @@ impl Planner<'_> {
             }
         }
         let query = self.query(&at.key("query"), file);
-        let (mut planned, UrlTemplate { path, query: mut all }) = target?;
-        all.extend(query?);
+        let spec = self.spec(at, &file.name, &file.description, &file.common());
+        let output_schema = self.output_schema(at, file.output_schema.as_ref());
+        let declared = Declared {
+            arguments: &file.arguments,
+            schema: file.schema.as_ref(),
+            schema_file: file.schema_file.as_ref(),
+        };
+        let (
+            Some((mut planned, UrlTemplate { path, query: mut all })),
+            Some(method),
+            Some(body),
+            Some(query),
+        ) = (target, method, body, query)
+        else {
+            // What else is wrong is of interest, too.
+            self.check_adjustments(at, file);
+            self.argument_schema(at, declared, &[]);
+            return None;
+        };
+        all.extend(query);
         self.adjust(at, &mut planned, file);
         let PlannedBackend { mut backend, error_text, mut fingerprint } = planned;
         for (name, value) in &fixed {
@@ -69,16 +87,12 @@ impl Planner<'_> {
                 "`user_token` of `forward` goes into `Authorization`, too: keep one",
             );
         }
-        let request = RequestTemplate { method: method?, path, query: all, headers, body: body? };
+        let request = RequestTemplate { method, path, query: all, headers, body };
 
         let templates = request.templates();
         let placeholders: Vec<&Placeholder> =
             templates.iter().flat_map(|template| template.placeholders()).collect();
-        let declared = Declared {
-            arguments: &file.arguments,
-            schema: file.schema.as_ref(),
-            schema_file: file.schema_file.as_ref(),
-        };
+        let reading = self.reading(at, file, error_text);
         let schema = self.argument_schema(at, declared, &placeholders)?;
         for placeholder in request.path.placeholders() {
             if let Placeholder::Argument(name) = placeholder
@@ -91,9 +105,7 @@ impl Planner<'_> {
                 self.wrong(&at.key("url"), message);
             }
         }
-        let output_schema = self.output_schema(at, file.output_schema.as_ref());
-        let reading = self.reading(at, file, error_text);
-        let mut spec = self.spec(at, &file.name, &file.description, &file.common());
+        let mut spec = spec;
         if file.read_only.is_none() && request.method.is_safe() {
             spec = spec.read_only(true);
         }

@@ -92,7 +92,6 @@ impl Planner<'_> {
                     None => format!("write one of {}", listed(&LEVELS)),
                 };
                 self.wrong(&at, format!("`{word}` is no level: {hint}"));
-                return;
             }
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(level) {

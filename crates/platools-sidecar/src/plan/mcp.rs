@@ -66,22 +66,28 @@ impl Planner<'_> {
         }
         let fingerprint = Fingerprinter::default().add(&connection(file));
         let (config, fingerprint) = match (&file.command, &file.url) {
-            (Some(_), None) => self.program_upstream(at, file, fingerprint)?,
-            (None, Some(url)) => self.url_upstream(at, file, url, fingerprint)?,
+            (Some(_), None) => self.program_upstream(at, file, fingerprint),
+            (None, Some(url)) => self.url_upstream(at, file, url, fingerprint),
             _ => {
                 self.wrong(at, "write one of `command` and `url`: where the server is");
-                return None;
+                None
             }
-        };
+        }
+        .unzip();
+        if file.tools.as_ref().is_some_and(Vec::is_empty) {
+            self.odd(&at.key("tools"), "no tool of the server is taken: name some, or leave the key out");
+        }
+        if file.pin && !self.has_state_dir() {
+            let message = "what is accepted is kept in the state directory: write `state_dir` under `[sidecar]`, or set \
+                           PLATOOLS_STATE_DIR";
+            self.wrong(&at.key("pin"), message);
+        }
         let common = file.common();
-        let mut config = config.prefix(&file.prefix).declared_as(move |spec| {
+        let mut config = config?.prefix(&file.prefix).declared_as(move |spec| {
             let description = spec.description.clone();
             super::tool::apply(spec, &description, &common)
         });
         if let Some(tools) = &file.tools {
-            if tools.is_empty() {
-                self.odd(&at.key("tools"), "no tool of the server is taken: name some, or leave the key out");
-            }
             config = config.only(tools.clone());
         }
         if let Some(size) = file.max_result {
@@ -97,16 +103,11 @@ impl Planner<'_> {
             let tool = tool.clone();
             config = config.declare_tool(name, move |spec| overridden(spec, &tool));
         }
-        if file.pin && !self.has_state_dir() {
-            let message = "what is accepted is kept in the state directory: write `state_dir` under `[sidecar]`, or set \
-                           PLATOOLS_STATE_DIR";
-            self.wrong(&at.key("pin"), message);
-        }
         config = config.pin(file.pin);
         Some(UpstreamPlan {
             name: file.name.clone(),
             config,
-            fingerprint: fingerprint.finish(),
+            fingerprint: fingerprint?.finish(),
             entities: file.entities.clone(),
         })
     }
@@ -126,8 +127,9 @@ impl Planner<'_> {
         if file.ca_file.is_some() {
             self.wrong(&at.key("ca_file"), "this is for a `url`: leave it out");
         }
-        let path = self.program(&at.key("command"), file.command.as_deref()?)?;
-        let mut program = ServerProgram::new(path);
+        let path = self.program(&at.key("command"), file.command.as_deref()?);
+        let is_found = path.is_some();
+        let mut program = ServerProgram::new(path.unwrap_or_default());
         for arg in &file.args {
             program = program.arg(arg);
         }
@@ -147,6 +149,7 @@ impl Planner<'_> {
             fingerprint = fingerprint.add(&value);
             program = program.env(name, value);
         }
+        is_found.then_some(())?;
         Some((UpstreamConfig::program(&file.name, program), fingerprint))
     }
 
@@ -168,11 +171,12 @@ impl Planner<'_> {
             }
         }
         let checked = address::server(url, &self.sections.egress);
-        let checked = self.noted(&at.key("url"), checked)?;
+        let checked = self.noted(&at.key("url"), checked);
         let bearer = match &file.bearer {
-            None => None,
-            Some(reference) => Some(self.upstream_bearer(&at.key("bearer"), reference, &mut fingerprint)?),
+            None => Some(None),
+            Some(reference) => self.upstream_bearer(&at.key("bearer"), reference, &mut fingerprint).map(Some),
         };
+        let (checked, bearer) = (checked?, bearer?);
         let fits = check_url(checked.as_str(), bearer.is_some()).map_err(|error| error.to_string());
         self.noted(&at.key("url"), fits)?;
         // The rules of `[egress]` are the client's to keep: a name is judged by what it resolves to, whenever a

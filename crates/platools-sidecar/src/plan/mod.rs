@@ -26,13 +26,13 @@ mod tool;
 #[cfg(feature = "otlp")]
 mod traces;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::Arc;
 
 use platools::Tool;
+use platools::host::StateDir;
 use platools::run::Limits;
-use platools_upstream::ArgumentSchema;
+use platools_net::SecretText;
 
 pub(crate) use self::client::Clients;
 pub(crate) use self::entity::EntityPlan;
@@ -40,6 +40,7 @@ pub(crate) use self::files::Files;
 pub(crate) use self::fingerprint::Fingerprint;
 pub(crate) use self::listeners::AuthenticatorPlan;
 pub(crate) use self::mcp::UpstreamPlan;
+pub(crate) use self::openapi::Documents;
 use self::permissions::Content;
 use self::proxy::ProxyPlan;
 pub(crate) use self::session_tokens::SessionTokensPlan;
@@ -51,6 +52,18 @@ use crate::{disk, memory};
 
 /// The most of a file that is read, in bytes.
 const MAX_FILE: usize = 16 << 20;
+
+/// What a plan is made for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be run.
+    #[default]
+    Run,
+    /// To say what is wrong with the file, before it is run.
+    Check,
+    /// The same where secrets, and URLs in variables, may not be there.
+    CheckWithoutSecrets,
+}
 
 /// What a file asks for, complete and checked.
 #[derive(Debug)]
@@ -71,6 +84,8 @@ pub(crate) struct Plan {
     pub(crate) proxy: Option<String>,
     /// What is allowed and probably not meant.
     pub(crate) warnings: Vec<Problem>,
+    /// What has to be set before this can run.
+    pub(crate) missing: Vec<Problem>,
 }
 
 /// A tool, and who has it.
@@ -102,23 +117,32 @@ pub(crate) async fn plan(
     text: &str,
     folder: &FilePath,
     clients: &mut Clients,
+    documents: &mut Documents,
     files: &mut Files,
+    purpose: Purpose,
 ) -> Result<Plan, ConfigError> {
-    let document = Document::parse(text).map_err(|problems| ConfigError::new(file, problems))?;
+    let document = Document::parse(text);
     let (sections, problems) = Sections::read(&document);
+    if !document.slips.is_empty() {
+        // What the sections refer to may be in the part that could not be read.
+        return Err(ConfigError::new(file, problems));
+    }
     clients.begin();
+    documents.begin();
     let mut planner = Planner {
         document: &document,
         sections: &sections,
         folder,
         clients,
+        documents,
         problems,
         warnings: Vec::new(),
+        missing: Vec::new(),
+        purpose,
         files,
         names: BTreeMap::new(),
         proxy: ProxyPlan::of_environment(),
         limits: limits(sections.entities.len()),
-        schemas: HashMap::new(),
         secret_variables: BTreeSet::new(),
         inherited_variables: Vec::new(),
         has_inline_secrets: false,
@@ -146,13 +170,16 @@ pub(crate) async fn plan(
     planner.look_for_oversights(&tools, authenticator.is_some());
     let proxies = &planner.proxy.config;
     let proxy = (!proxies.is_direct()).then(|| proxies.describe());
-    let Planner { problems, mut warnings, limits, .. } = planner;
+    let Planner { problems, mut warnings, mut missing, limits, .. } = planner;
     if !problems.is_empty() {
         return Err(ConfigError::new(file, problems));
     }
     clients.end();
+    documents.end();
     warnings.sort_by_key(|warning| warning.line);
     warnings.dedup();
+    missing.sort_by_key(|missing| missing.line);
+    missing.dedup();
     Ok(Plan {
         entities,
         tools,
@@ -166,6 +193,7 @@ pub(crate) async fn plan(
         running: Running { state_dir, ..sections.sidecar.clone() },
         proxy,
         warnings,
+        missing,
     })
 }
 
@@ -176,8 +204,11 @@ struct Planner<'p> {
     /// Where relative paths begin.
     folder: &'p FilePath,
     clients: &'p mut Clients,
+    documents: &'p mut Documents,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
+    missing: Vec<Problem>,
+    purpose: Purpose,
     files: &'p mut Files,
     /// The tools' names, with the lines where they stand.
     names: BTreeMap<String, usize>,
@@ -185,8 +216,6 @@ struct Planner<'p> {
     proxy: ProxyPlan,
     /// The limits of an entity, where the file says nothing.
     limits: Limits,
-    /// The schemas of arguments of documents, each compiled once.
-    schemas: HashMap<[u8; 32], Arc<ArgumentSchema>>,
     /// The variables that hold secrets.
     secret_variables: BTreeSet<String>,
     /// The variables that programs inherit, and where the file says so.
@@ -234,16 +263,26 @@ impl Planner<'_> {
     fn state_dir(&mut self) -> Option<PathBuf> {
         let at = Path::default().key("sidecar").key("state_dir");
         let Some(path) = &self.sections.sidecar.state_dir else {
-            return state_dir(self.sections, self.folder);
+            let path = state_dir(self.sections, self.folder)?;
+            if self.purpose != Purpose::Run {
+                self.problems.extend(check_state_dir(&path).err().map(Problem::of_file));
+            }
+            return Some(path);
         };
         if path.as_os_str().is_empty() {
             self.wrong(&at, "name a directory, or leave this key out");
             return None;
         }
         let path = self.folder.join(path);
-        if path.exists() && !path.is_dir() {
-            self.wrong(&at, format!("`{}` is no directory", path.display()));
+        let checked = if self.purpose != Purpose::Run {
+            check_state_dir(&path)
+        } else if path.exists() && !path.is_dir() {
+            Err(format!("`{}` is no directory", path.display()))
         } else {
+            // Whether it can be written is found out when it is.
+            Ok(())
+        };
+        if self.noted(&at, checked).is_some() {
             self.look_at_permissions(&at, &path, Content::Open);
         }
         Some(path)
@@ -276,9 +315,42 @@ impl Planner<'_> {
     }
 
     /// A secret as it is now.
-    fn secret(&mut self, at: &Path, reference: &SecretRef) -> Option<platools_net::SecretText> {
-        let loaded = self.secret_ref(at, reference).load();
-        self.noted(at, loaded)
+    fn secret(&mut self, at: &Path, reference: &SecretRef) -> Option<SecretText> {
+        let reference = self.known_secret(at, reference);
+        self.noted(at, reference.load())
+    }
+
+    /// A reference to a secret. Where secrets may be missing, one that is gets a text in its place.
+    fn known_secret(&mut self, at: &Path, reference: &SecretRef) -> SecretRef {
+        let reference = self.secret_ref(at, reference);
+        if self.purpose != Purpose::CheckWithoutSecrets {
+            return reference;
+        }
+        let Err(problem) = reference.load() else { return reference };
+        self.misses(at, problem);
+        // Fit for a header, long enough for a key, and another one for each reference.
+        let name = reference.to_string();
+        let name = name.chars().filter(char::is_ascii_alphanumeric);
+        SecretRef::Inline(format!("not-set-not-set-{}", name.collect::<String>()).into())
+    }
+
+    /// A text that may be in a variable; `instead` of one that is not set, where those may be missing.
+    fn text_or_variable(&mut self, at: &Path, text: &str, instead: &str) -> Option<String> {
+        let Some(name) = text.strip_prefix("env:") else { return Some(text.to_owned()) };
+        let value = std::env::var(name)
+            .map_err(|_| format!("the environment variable `{name}` is not set: set it for the sidecar"));
+        match value {
+            Err(problem) if self.purpose == Purpose::CheckWithoutSecrets => {
+                self.misses(at, problem);
+                Some(instead.to_owned())
+            }
+            value => self.noted(at, value),
+        }
+    }
+
+    /// Notes what has to be set.
+    fn misses(&mut self, at: &Path, message: String) {
+        self.missing.push(self.document.problem(at, message));
     }
 
     /// Checks the name of a tool: what it is made of, and that no other has it.
@@ -306,6 +378,10 @@ impl Planner<'_> {
 
     /// Checks that entities exist.
     fn entity_names(&mut self, at: &Path, names: Option<&[String]>) {
+        // One that cannot be read may be the one that is meant.
+        if self.sections.has_unread("entity") {
+            return;
+        }
         // Without sections, the one entity is named by the environment.
         if self.sections.entities.is_empty() {
             if names.is_some() {
@@ -323,6 +399,9 @@ impl Planner<'_> {
 
     /// Checks that an entity exists.
     fn entity_name(&mut self, at: &Path, name: &str) {
+        if self.sections.has_unread("entity") {
+            return;
+        }
         let known: Vec<&str> =
             self.sections.entities.iter().map(|entity| entity.value.name.as_str()).collect();
         if !known.contains(&name) {
@@ -380,6 +459,12 @@ impl Planner<'_> {
             )));
         }
     }
+}
+
+/// Whether the state directory could be used.
+fn check_state_dir(path: &FilePath) -> Result<(), String> {
+    let checked = disk::with(path, |path| StateDir::check(path).map_err(|error| error.to_string()));
+    checked.unwrap_or_else(|error| Err(error.to_string()))
 }
 
 /// The directory of the file, or of the variable `PLATOOLS_STATE_DIR`.

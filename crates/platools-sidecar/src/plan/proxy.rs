@@ -2,8 +2,8 @@
 
 use platools_net::ProxyConfig;
 
-use super::Planner;
 use super::fingerprint::{Fingerprint, Fingerprinter};
+use super::{Planner, Purpose};
 use crate::config::{Entry, SecretRef};
 
 /// The value of `url` for no proxy.
@@ -42,6 +42,10 @@ impl Planner<'_> {
         } else {
             file.url.as_str().into()
         };
+        // A text that stands for a secret is no URL.
+        if is_reference && self.purpose == Purpose::CheckWithoutSecrets {
+            return Some(none);
+        }
         let config = ProxyConfig::new(url.expose()).map_err(|error| error.to_string());
         let Some(config) = self.noted(&at, config) else { return Some(none) };
         if !is_reference && config.describe().ends_with("credentials") {

@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::http::request::Parts;
+use platools::SecretSource;
 use platools::session_token::{
     LocalMint, RemoteMint, RouterError, SessionScope, SessionTokenRouter, SessionTokens, session_token_router,
 };
@@ -31,7 +32,11 @@ impl Planner<'_> {
     pub(super) fn session_tokens(&mut self, entities: &[EntityPlan]) -> Option<SessionTokensPlan> {
         let Entry { at, value: file } = self.sections.session_tokens.as_ref()?;
         self.two_listeners(&at.key("listen"), file.listen);
-        let entity = self.entity_of(at, file, entities)?;
+        let login = self.login(at, file);
+        let Some(entity) = self.entity_of(at, file, entities) else {
+            self.check_router(at, file);
+            return None;
+        };
         // The service secret as it is now is part of it: tokens under another one are of no use any more.
         let secret = entity.secret.load().ok();
         let fingerprint = Fingerprinter::default()
@@ -42,11 +47,13 @@ impl Planner<'_> {
             .add(&secret.as_ref().map(platools::verify::Secret::expose));
         let bearer = file.mint_bearer.as_ref().and_then(|bearer| bearer.within(self.folder).load().ok());
         let fingerprint = fingerprint.add(&bearer.as_ref().map(SecretText::expose));
-        let login = self.login(at, file);
         let scope =
             SessionScope::new(&file.organization_id, &file.project_id, &file.environment_id, &entity.name);
-        let tokens = self.mint(at, file, entity, scope)?;
-        let login = login?;
+        let tokens = self.mint(at, file, entity, scope);
+        let (Some(tokens), Some(login)) = (tokens, login) else {
+            self.check_router(at, file);
+            return None;
+        };
         let fingerprint = match &login {
             Login::Shared(secret) => fingerprint.add(&secret.expose()),
             Login::Backend { .. } => fingerprint,
@@ -57,6 +64,14 @@ impl Planner<'_> {
             router: Router::new().merge(router),
             fingerprint: fingerprint.finish(),
         })
+    }
+
+    /// Checks the settings of an endpoint that cannot be made.
+    fn check_router(&mut self, at: &Path, file: &config::SessionTokens) {
+        let scope = SessionScope::new("o", "p", "e", "name");
+        if let Ok(mint) = LocalMint::new(SecretSource::text("not-set-not-set-not-set"), scope) {
+            self.token_router(at, file, SessionTokens::new(mint), Login::Shared("not-set".into()));
+        }
     }
 
     /// The endpoint with all its settings, each of which the library judges.
@@ -113,9 +128,7 @@ impl Planner<'_> {
     fn two_listeners(&mut self, at: &Path, address: std::net::SocketAddr) {
         let Some(admin) = &self.sections.admin else { return };
         let admin = admin.value.listen;
-        let is_one =
-            admin.ip() == address.ip() || admin.ip().is_unspecified() || address.ip().is_unspecified();
-        if address.port() != 0 && admin.port() == address.port() && is_one {
+        if address::is_taken_by(admin, address) {
             self.wrong(at, format!("`[admin]` listens on {admin} already: write another port"));
         }
     }
@@ -144,7 +157,7 @@ impl Planner<'_> {
             }
         };
         let at = at.key("mint_bearer");
-        let bearer = self.secret_ref(&at, reference).source();
+        let bearer = self.known_secret(&at, reference).source();
         let mut mint = RemoteMint::builder(url, bearer, scope)
             .allow_insecure(entity.config.allow_insecure)
             .proxy(self.proxy.config.clone());
@@ -162,6 +175,9 @@ impl Planner<'_> {
         file: &config::SessionTokens,
         entities: &'e [EntityPlan],
     ) -> Option<&'e EntityPlan> {
+        if self.sections.has_unread("entity") {
+            return None;
+        }
         let known: Vec<&str> = self.sections.entities.iter().map(|entry| entry.value.name.as_str()).collect();
         match (&file.entity, known.as_slice()) {
             (Some(name), known) if !known.contains(&name.as_str()) => {

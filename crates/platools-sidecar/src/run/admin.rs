@@ -40,6 +40,11 @@ fn recorder() -> Option<&'static PrometheusHandle> {
 /// Counts from now on; what was counted before is lost.
 pub(super) fn record() {
     recorder();
+    metrics::describe_counter!(
+        "platools_sidecar_retries_total",
+        "Requests to backends that were tried again."
+    );
+    metrics::describe_counter!("platools_sidecar_reloads_total", "Reloads of the file, by their outcome.");
 }
 
 /// Tidies up what the figures keep; to be done now and then.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{ConfigError, Problem};
 use crate::disk;
-use crate::plan::{Clients, Files, Plan, plan};
+use crate::plan::{Clients, Documents, Files, Plan, Purpose, plan};
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: usize = 16 << 20;
@@ -17,13 +17,20 @@ const MAX_FILE: usize = 16 << 20;
 #[derive(Debug, Clone)]
 pub(crate) struct ConfigFile {
     path: PathBuf,
+    purpose: Purpose,
     clients: Clients,
+    documents: Documents,
     files: Files,
 }
 
 impl ConfigFile {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), clients: Clients::default(), files: Files::default() }
+        Self::for_purpose(path, Purpose::Run)
+    }
+
+    pub(crate) fn for_purpose(path: &Path, purpose: Purpose) -> Self {
+        let (clients, documents, files) = (Clients::default(), Documents::default(), Files::default());
+        Self { path: path.to_owned(), purpose, clients, documents, files }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -41,7 +48,8 @@ impl ConfigFile {
         self.files.note(self.path.clone());
         let text =
             read(&self.path).map_err(|problem| ConfigError::new(&shown, vec![Problem::of_file(problem)]))?;
-        plan(&shown, &text, &folder_of(&self.path), &mut self.clients, &mut self.files).await
+        let Self { path, purpose, clients, documents, files } = self;
+        plan(&shown, &text, &folder_of(path), clients, documents, files, *purpose).await
     }
 
     /// Whether one of the files is another one than when it was read, or looked at here. Blocks its thread.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use futures_util::future::select_all;
 use platools::Tool;
 use platools::host::StateDir;
-use platools_upstream::{ToolChanges, Upstream, UpstreamChanges, UpstreamConfig, UpstreamState};
+use platools_upstream::{
+    ToolChanges, Upstream, UpstreamChanges, UpstreamConfig, UpstreamState, forget_unused,
+};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -97,6 +99,8 @@ impl Upstreams {
     /// of a section, its name too, changes in place. One that is not in the file any more ends when its calls have; if the
     /// change brings new ones, its tools stay until theirs are there, for `wait` at most.
     pub(crate) fn change(&mut self, plans: &[UpstreamPlan], wait: Duration) {
+        let before = self.running.iter().chain(&self.held).map(|running| &running.plan.name);
+        let used: Vec<String> = plans.iter().map(|plan| &plan.name).chain(before).cloned().collect();
         let mut old: Vec<Option<Running>> =
             self.running.drain(..).chain(self.held.drain(..)).map(Some).collect();
         // A section that has another name is still the same server, and a server that has another connection is still
@@ -136,6 +140,10 @@ impl Upstreams {
         }
         self.held = old.into_iter().flatten().collect();
         self.held_until = (!self.held.is_empty()).then(|| Instant::now() + wait);
+        // Not earlier: a server that has another name now has taken over what was known of it.
+        if let Some(directory) = &self.state_dir {
+            forget_unused(directory, &used);
+        }
         self.tend();
     }
 

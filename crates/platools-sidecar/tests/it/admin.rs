@@ -49,9 +49,15 @@ async fn probes_figures_and_states_are_shown_and_readiness_follows_the_platform(
     let at = |path: &str| format!("http://{admin}{path}");
     assert_eq!(get(&at("/livez")).await, (200, "ok\n".to_owned()));
     assert_eq!(get(&at("/readyz")).await.0, 200);
+    assert_eq!(platools_sidecar::health(&file).unwrap(), Some(admin));
     let entity = platform.entity_in("orders", "dev").unwrap();
     outcome(entity.calling("t").arguments(json!({})).send().await.unwrap()).unwrap();
     let figures = get(&at("/metrics")).await.1;
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(figures.contains(&format!("platools_build_info{{version=\"{version}\"}} 1")), "{figures}");
+    for name in ["platools_calls_total", "platools_hosts", "platools_call_duration_seconds"] {
+        assert!(figures.contains(&format!("# HELP {name} ")), "{name}: {figures}");
+    }
     assert!(figures.contains("platools_calls_total{tool=\"t\",outcome=\"ok\"} 1"), "{figures}");
     let tools: Value = serde_json::from_str(&get(&at("/tools")).await.1).unwrap();
     assert_eq!((&tools[0]["name"], &tools[0]["source"]), (&json!("t"), &json!("tool.http")));
@@ -82,6 +88,10 @@ async fn probes_figures_and_states_are_shown_and_readiness_follows_the_platform(
     };
     tokio::time::timeout(GUARD, back).await.expect("it is connected again");
     assert_eq!(sidecar.stop().await, Some(0));
+    let dead = platools_sidecar::health(&file).unwrap_err().to_string();
+    assert!(dead.contains(&format!("nothing answers at {admin}")), "{dead}");
+    let nothing = folder.write("none.toml", "[log]\nlevel = \"info\"\n");
+    assert_eq!(platools_sidecar::health(&nothing).unwrap(), None);
 }
 
 #[tokio::test]

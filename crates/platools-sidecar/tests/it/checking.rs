@@ -33,7 +33,12 @@ async fn keys_and_sections_that_do_not_exist_come_with_the_nearest_that_do() {
         ("[log]\nlevel = \"debgu\"", "`debgu` is no level: did you mean `debug`?"),
         ("[log]\nlevel = \"a=b=c\"", "this is no filter"),
         ("[sidecar]\nstate_dir = \"\"", "name a directory"),
-        ("[sidecar]\nstate_dir = \"platools.toml\"", "/platools.toml` is no directory"),
+        (
+            "[sidecar]\nstate_dir = \"platools.toml\"",
+            "/platools.toml (PLATOOLS_STATE_DIR or `state_dir`) is not a directory",
+        ),
+        #[cfg(target_os = "linux")]
+        ("[sidecar]\nstate_dir = \"/proc/platools\"", "cannot be created"),
         ("[sidecar]\nstate_dri = \"x\"", "did you mean `state_dir`?"),
     ] {
         says(text, part).await;
@@ -219,6 +224,119 @@ async fn everything_wrong_is_said_at_once_in_the_order_of_the_lines() {
     assert_eq!(lines, ["line 2", "line 6", "line 10", "line 12"], "{found:?}");
 }
 
+/// Lines, of which those that end in `# !` and a text are wrong; the text is part of what is said.
+#[tokio::test]
+async fn a_file_with_a_mistake_in_every_second_line_needs_one_round() {
+    let text = r#"
+[log]
+level = "inof,wran"  # ! did you mean `info`?
+format = "yaml"  # ! write one of `text`, `json`
+
+[[entity]]
+name = "a b"  # ! 1 to 64 characters
+url = "ftp://h"  # ! does not start with wss://
+secret = "env:PLATOOLS_NO_SUCH"  # ! is not set
+max_running = 0  # ! no call could ever run
+ca_file = "/no/such.pem"  # ! cannot be read
+callback_listen = "127.0.0.1:1"  # ! write `callback_url`
+
+[backend.b]
+url = "http://u:p@127.0.0.1"  # ! user name or a password
+headerz.a = "b"  # ! did you mean `headers`?
+
+[[tool.http]]
+name = "one"
+backend = "b"
+url = "/a/{id}"
+metod = "GET"  # ! did you mean `method`?
+timeout = 10  # ! write a time
+concurrency = "many"  # ! write a whole number
+roles = ["a", 1, "b", 2]  # ! a text, in quotes
+retries = "no"  # ! write a whole number
+
+[[tool.http]]
+name = "two two"  # ! two two
+url = "orders/{id}"  # ! not a whole URL
+bearer = "env:PLATOOLS_NO_SUCH"  # ! is not set
+retries = 100  # ! write 10 at most
+concurrency = 0  # ! no call could ever run
+arguments.id = { type = "strng" }  # ! did you mean "string"?
+output_schema = { type = "strng" }  # ! not a JSON Schema
+entities = ["nobody"]  # ! there is no entity `nobody`
+pick = "data"  # ! no JSON Pointer
+
+[[tool.command]]
+name = "three"
+program = "no-such-program"  # ! there is no program
+args = ["{x"]  # ! not closed
+cwd = "/no/such"  # ! is no folder
+exit.many = "x"  # ! numbers from 0 to 255
+env.A = "env:PLATOOLS_NO_SUCH"  # ! is not set
+output_schema = { type = "strng" }  # ! not a JSON Schema
+
+[[mcp]]
+name = "m"
+command = "no-such-program"  # ! there is no program
+bearer = "env:PLATH"  # ! give programs their secrets with `env`
+cwd = "/no/such"  # ! is no folder
+env.A = "env:PLATOOLS_NO_SUCH"  # ! is not set
+concurrency = 0  # ! no call could ever run
+
+[[mcp]]
+name = "n"
+url = "ftp://h"  # ! only http:// and https://
+bearer = "env:PLATOOLS_NO_SUCH"  # ! is not set
+args = ["x"]  # ! this is for a `command`
+
+[[openapi]]
+name = "o"
+document = "/no/such.yaml"  # ! cannot be read
+backend = "d"  # ! there is no backend `d`
+entities = ["nobody"]  # ! there is no entity `nobody`
+
+[[plato]]
+api_key = "env:PLATOOLS_NO_SUCH"  # ! is not set
+simulator = "s"
+screen = "wide"  # ! write width and height
+max_sessions = 0  # ! no desktop could ever start
+
+[session_tokens]
+listen = "127.0.0.1:8700"  # ! listens on 127.0.0.1:8700 already
+entity = "nobody"  # ! there is no entity `nobody`
+organization_id = "o"
+project_id = "p"
+environment_id = "e"
+shared_secret = "env:PLATOOLS_NO_SUCH"  # ! is not set
+path = "token"  # ! begin it with a slash
+allow_origins = ["wss://a"]  # ! is not an origin
+per_user = "60/min, per user"  # ! leave out `per user`
+
+[authenticator]
+secret = "short"  # ! 16
+
+[admin]
+listen = "127.0.0.1:8700"
+allow_remot = true  # ! did you mean `allow_remote`?
+
+[sidecar]
+state_dir = "/proc/none"  # ! cannot be created
+mcp_wait = "soon"  # ! write one up to 24h
+
+[banana]  # ! the keys are `entity`
+"#;
+    let found = problems(text).await;
+    for (index, line) in text.lines().enumerate() {
+        let begin = format!("line {}: ", index + 1);
+        let here: Vec<&String> = found.iter().filter(|problem| problem.starts_with(&begin)).collect();
+        match line.split_once("# ! ") {
+            Some((_, part)) => {
+                assert!(here.iter().any(|problem| problem.contains(part)), "{line}: {here:#?} of {found:#?}");
+            }
+            None => assert!(here.is_empty(), "{line}: {here:#?}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn two_tools_of_one_name_are_found_with_both_lines() {
     let found = problems(&format!("{TOOL}{TOOL}")).await;
@@ -268,9 +386,20 @@ async fn secrets_in_the_file_are_remarked_upon_and_never_shown() {
 
 #[tokio::test]
 async fn the_starter_file_is_right_and_so_is_the_schema_of_it() {
-    let text = platools_sidecar::STARTER.replace("env:PLATOS_URL", "wss://platos.example/x");
-    let text = text.replace("env:PLATOS_SECRET", "0123456789abcdef0");
-    assert_eq!(problems(&text).await, [""; 0]);
+    assert_eq!(problems(platools_sidecar::STARTER).await, [""; 0]);
+    let with_entity: String = platools_sidecar::STARTER
+        .lines()
+        .map(|line| {
+            let is_of_entity = ["[[entity]]", "name = \"orders", "url = \"wss", "environment ="]
+                .iter()
+                .any(|begin| line.strip_prefix("# ").is_some_and(|line| line.starts_with(begin)));
+            let secret = "# secret = \"file:/run/secrets/platos\"";
+            let line = line.replace(secret, "secret = \"0123456789abcdef0\"");
+            if is_of_entity { format!("{}\n", &line[2..]) } else { format!("{line}\n") }
+        })
+        .collect();
+    let report = platools_sidecar::check(&Folder::new().write("platools.toml", &with_entity)).await;
+    assert_eq!(report.unwrap().entities, ["orders-prod"]);
     let schema = platools_sidecar::schema();
     let parsed: serde_json::Value = toml::from_str(platools_sidecar::STARTER).unwrap();
     let validator = jsonschema::options().build(&schema).unwrap();

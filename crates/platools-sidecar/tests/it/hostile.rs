@@ -1,6 +1,7 @@
 //! What an attacker or a bad day does to a sidecar: silent connections, files that never answer.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +12,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::backend::{Backend, client};
+use crate::backend::{Backend, client, json_answer};
 use crate::sidecar::{Folder, GUARD, Running, entity, outcome, problems};
 
 /// The limits of descriptors that a sidecar starts with, and may have.
@@ -306,5 +307,49 @@ async fn the_noise_of_an_mcp_server_does_not_fill_the_log() {
     let (lines, most) = (sidecar.log().lines().count(), 200 + 10 * seconds + 100);
     println!("{lines} lines in {seconds} s");
     assert!((200..most).contains(&lines), "{}", sidecar.log());
+    assert_eq!(sidecar.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn calls_that_fail_without_end_do_not_fill_the_log() {
+    const CALLS: usize = 100;
+    // Of each ration: 20 in 10 s.
+    const LINES: usize = 20;
+    let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
+    let backend = Backend::start(|_| Some(json_answer(500, &json!({})))).await;
+    let folder = Folder::new();
+    let gone = folder.write("gone.sh", "#!/bin/sh\n");
+    std::fs::set_permissions(&gone, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let text = format!(
+        "{}[[tool.http]]\nname = \"backend\"\ndescription = \"d\"\nurl = \"{}\"\n\
+         [[tool.command]]\nname = \"program\"\ndescription = \"d\"\nprogram = \"false\"\n\
+         [[tool.command]]\nname = \"gone\"\ndescription = \"d\"\nprogram = \"{}\"\n\
+         [sidecar]\nwatch = false\n",
+        entity(&platform, "orders"),
+        backend.url,
+        gone.display()
+    );
+    let file = folder.write("platools.toml", text);
+    let began = std::time::Instant::now();
+    let sidecar = Running::start(&file, &folder, &[]);
+    sidecar.says("the platform has the tools").await;
+    std::fs::remove_file(&gone).unwrap();
+    let entity = platform.entity_in("orders", "dev").unwrap();
+    for (tool, line) in [
+        ("backend", "a backend failed"),
+        ("program", "a program failed"),
+        ("gone", "internal error: it cannot be started"),
+    ] {
+        for _ in 0..CALLS {
+            outcome(entity.calling(tool).arguments(json!({})).send().await.unwrap()).unwrap_err();
+        }
+        let periods = usize::try_from(began.elapsed().as_secs()).unwrap() / 10 + 1;
+        let lines = sidecar.log().lines().filter(|logged| logged.contains(line)).count();
+        assert!(
+            (1..=LINES * periods).contains(&lines) && lines < CALLS,
+            "{lines} of {line}: {}",
+            sidecar.log()
+        );
+    }
     assert_eq!(sidecar.stop().await, Some(0));
 }
