@@ -40,6 +40,9 @@ fn the_dockerfile_has_nothing_for_hadolint_and_builds_with_the_oldest_rust() {
     let manifest = std::fs::read_to_string(path.with_file_name("../Cargo.toml")).unwrap();
     let oldest = manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap();
     assert!(text.contains(&format!("FROM rust:{}-", oldest.trim_matches('"'))), "not Rust {oldest}");
+    for part in ["-p platools-cli --features otlp\n", "\nHEALTHCHECK ", "\"sidecar\", \"health\"]"] {
+        assert!(text.contains(part), "{part}");
+    }
     let Some(hadolint) = tool("hadolint") else { return };
     let (is_clean, said) = judged(&hadolint, &["--no-color"], path);
     assert!(is_clean, "{said}");
@@ -52,6 +55,8 @@ fn the_dockerfile_has_nothing_for_hadolint_and_builds_with_the_oldest_rust() {
 #[test]
 fn the_kubernetes_manifest_is_what_the_api_takes() {
     let (path, text) = deployed("kubernetes.yaml");
+    // One on /readyz would take the backend out of its service while the platform is away.
+    assert!(!text.contains("readinessProbe") && !text.contains("startupProbe"));
     let Some(validate) = tool("kubernetes-validate") else { return };
     // Containers that are sidecars are on by default since 1.29.
     for version in ["1.29", "1.37"] {
@@ -92,13 +97,16 @@ async fn the_file_in_the_kubernetes_manifest_can_be_used() {
 
 #[test]
 fn the_unit_is_one_that_systemd_starts() {
+    let (_, text) = deployed("platools-sidecar.service");
+    for setting in ["EnvironmentFile=-/etc/platools/environment\n", "SystemCallFilter=@system-service\n"] {
+        assert!(text.contains(setting), "{setting}");
+    }
     let analyze = Path::new("/usr/bin/systemd-analyze");
     if !analyze.exists() {
         // Written past the capture of a test that passes, or nobody would see it. Nothing installs systemd.
         let _ = writeln!(std::io::stderr(), "SKIPPED: there is no systemd-analyze, the unit is not verified");
         return;
     }
-    let (_, text) = deployed("platools-sidecar.service");
     // The program need not be installed where this runs.
     let text = text.replace("/usr/local/bin/platools", "/bin/true");
     let folder = Folder::new("deploy-systemd");
