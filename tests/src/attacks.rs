@@ -1,6 +1,7 @@
 //! Frames that were changed on their way to a host, among genuine ones, and what the host makes of them.
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use load::{Connection, call, call_number, push_frame};
@@ -9,13 +10,26 @@ use platools::prelude::*;
 
 /// How many changed frames come before each genuine one.
 const PER_GENUINE: usize = 200;
+/// More calls than there ever are.
+const MOST: usize = 1 << 24;
 /// How long the platform waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Say which call this is.
+/// The numbers of the calls that ran in this process.
+static RAN: Mutex<Vec<bool>> = Mutex::new(Vec::new());
+
+/// Say which call this is, and whether it ran before.
 #[tool(register = false)]
-pub async fn marked(number: u64, mark: u64) -> String {
-    format!("ran:{number}:{mark};")
+pub async fn marked(number: u32, mark: u64) -> String {
+    let mut ran = RAN.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = number as usize;
+    // A number that nobody signed is told by its mark.
+    if at < MOST {
+        let numbers = ran.len().max(at + 1);
+        ran.resize(numbers, false);
+    }
+    let again = if ran.get_mut(at).is_some_and(|ran| std::mem::replace(ran, true)) { "again" } else { "" };
+    format!("ran:{number}:{mark};{again}")
 }
 
 /// What only the one who signs a call knows to be right for its number.
@@ -31,11 +45,13 @@ fn genuine(number: usize) -> String {
 /// The number of a call that ran.
 ///
 /// # Panics
-/// When it ran with other arguments than any that were signed.
+/// When it ran with other arguments than any that were signed, or ran before.
 fn ran(text: &[u8]) -> Option<usize> {
     let said = String::from_utf8_lossy(&text[find(text, b"ran:")? + 4..]).into_owned();
-    let (number, mark_of) = said.split(';').next()?.split_once(':')?;
+    let (call, again) = said.split_once(';')?;
+    let (number, mark_of) = call.split_once(':')?;
     let number: usize = number.parse().ok()?;
+    assert!(!again.starts_with("again"), "call {number} RAN TWICE");
     assert_eq!(mark_of, mark(number).to_string(), "WRONGLY ACCEPTED: {}", String::from_utf8_lossy(text));
     Some(number)
 }
