@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::authenticate::{Credentials, Refusal};
+use crate::history::Answered;
 use crate::pending::{Answer, Settled};
 use crate::registration::declaration::kept_by_server;
 use crate::registration::{NotApplied, Rules};
@@ -407,6 +408,11 @@ impl Connection<'_> {
             }
             settled
         });
+        if settled == Settled::Late {
+            let Answer { host_latency, frame, .. } = answer;
+            let answered = Answered { ok, host_latency: *host_latency, reply: frame };
+            self.shared.answered_late(self.key, call_id, answered);
+        }
         let (key, call_id) = (self.key.clone(), call_id.to_owned());
         self.shared.emit(match settled {
             Settled::Delivered => Event::Answered { key, call_id, ok },

@@ -29,7 +29,7 @@ impl ConnectedEntity {
         Ok(Self { shared: Arc::clone(shared), base_url: Arc::clone(base_url), key })
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 

@@ -138,7 +138,14 @@ pub enum Event {
         /// The call's id.
         call_id: String,
     },
-    /// A call is over and in the history.
+    /// Whoever made a call left before its answer, such as a page that was closed.
+    Abandoned {
+        /// Whose tool was called.
+        key: EntityKey,
+        /// The call's id.
+        call_id: String,
+    },
+    /// A call is over, and the history says how. It is there from the moment it is sent.
     Recorded {
         /// Whose tool was called.
         key: EntityKey,

@@ -5,10 +5,10 @@ use std::time::Duration;
 use platools::verify::Secret;
 use platools::wire::close;
 
-use crate::call::Exchanged;
+use crate::call::Sent;
 use crate::connection::ConnectionHandle;
 use crate::state::{LastCall, Seat};
-use crate::{CallReport, ConnectedEntity, DevError, Event, call, random};
+use crate::{CallReport, ConnectedEntity, DevError, Event, random};
 
 /// Faults of one entity's connection in one environment; see [`ConnectedEntity::faults`].
 ///
@@ -105,14 +105,14 @@ impl<'a> Faults<'a> {
         let last = (self.entity.shared())
             .read(|state| state.seat(key).and_then(|seat| seat.last_call.clone()))
             .ok_or_else(|| DevError::NothingToReplay(key.clone()))?;
-        self.repeat(last).await.map(|exchanged| exchanged.report)
+        Ok(self.repeat(last)?.answer().await.report)
     }
 
     /// Sends a call once more, byte for byte.
-    pub(crate) async fn repeat(&self, call: LastCall) -> Result<Exchanged, DevError> {
+    pub(crate) fn repeat(&self, call: LastCall) -> Result<Sent, DevError> {
         let (shared, key) = (self.entity.shared(), self.entity.key());
         let call = LastCall { repeated: true, ..call };
-        call::exchange(shared, key, call, shared.options.pending_time).await
+        Sent::send(shared, key, call, shared.options.pending_time)
     }
 
     /// Gives the entity a new random secret, in all environments, and closes its connections with 4001.

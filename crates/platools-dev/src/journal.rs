@@ -85,14 +85,16 @@ impl Journal {
         self.sender.subscribe()
     }
 
-    /// What happened after the event of this number, and what happens from now on. Without a number
-    /// only the latter. Nothing happens in a journal that does not remember.
-    pub(crate) fn resume(&self, after: Option<u64>) -> Resumed {
+    /// What happened after the event of this number, and what happens from now on. Without a number, the `recent` last
+    /// events come first. Nothing happens in a journal that does not remember.
+    pub(crate) fn resume(&self, after: Option<u64>, recent: usize) -> Resumed {
         let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         let receiver = self.outside.subscribe();
         let last = past.last;
         let Some(after) = after else {
-            return Resumed { missed: Vec::new(), is_complete: false, last, receiver };
+            let older = past.events.len().saturating_sub(recent);
+            let missed = past.events.iter().skip(older).cloned().collect();
+            return Resumed { missed, is_complete: false, last, receiver };
         };
         let missed: Vec<_> = past.events.iter().filter(|event| event.number > after).cloned().collect();
         let is_complete = after <= last && missed.len() as u64 == last - after;
@@ -136,22 +138,30 @@ mod tests {
     fn who_comes_back_gets_what_happened_since_and_nothing_twice() {
         let journal = Journal::new(true);
         refused(&journal, 5);
-        let mut resumed = journal.resume(Some(3));
+        let mut resumed = journal.resume(Some(3), 0);
         assert_eq!((numbers(&resumed), resumed.is_complete, resumed.last), (vec![4, 5], true, 5));
         refused(&journal, 1);
         assert_eq!(resumed.receiver.try_recv().unwrap().number, 6);
-        assert!(journal.resume(Some(6)).is_complete);
-        assert!(!journal.resume(None).is_complete);
-        assert!(!journal.resume(Some(7)).is_complete, "a number of another run");
+        assert!(journal.resume(Some(6), 0).is_complete);
+        assert!(!journal.resume(None, 0).is_complete);
+        assert!(!journal.resume(Some(7), 0).is_complete, "a number of another run");
+        for (recent, expected) in [(2, vec![5, 6]), (100, vec![1, 2, 3, 4, 5, 6])] {
+            let resumed = journal.resume(None, recent);
+            assert_eq!(
+                (numbers(&resumed), resumed.is_complete),
+                (expected, false),
+                "who comes for the first time"
+            );
+        }
     }
 
     #[test]
     fn who_was_away_too_long_is_told_so() {
         let journal = Journal::new(true);
         refused(&journal, EVENTS_REMEMBERED + 2);
-        let resumed = journal.resume(Some(1));
+        let resumed = journal.resume(Some(1), 0);
         assert_eq!((resumed.missed.len(), resumed.is_complete), (EVENTS_REMEMBERED, false));
-        assert!(journal.resume(Some(2)).is_complete);
+        assert!(journal.resume(Some(2), 0).is_complete);
     }
 
     #[test]
@@ -159,14 +169,14 @@ mod tests {
         let journal = Journal::new(true);
         let key = EntityKey::new("local", "dev");
         let frame = format!("x{}", "é".repeat(FRAME_REMEMBERED));
-        let mut watching = (journal.subscribe(), journal.resume(None).receiver);
+        let mut watching = (journal.subscribe(), journal.resume(None, 0).receiver);
         journal.emit(Event::UnexpectedAnswer { key, call_id: frame.clone(), frame: frame.clone() });
         let lengths = |event: &Event| match event {
             Event::UnexpectedAnswer { frame, call_id, .. } => (frame.len(), call_id.len()),
             other => panic!("{other:?}"),
         };
         let short = (FRAME_REMEMBERED - 1, FRAME_REMEMBERED - 1);
-        assert_eq!(lengths(&journal.resume(Some(0)).missed[0].event), short);
+        assert_eq!(lengths(&journal.resume(Some(0), 0).missed[0].event), short);
         assert_eq!(lengths(&watching.1.try_recv().unwrap().event), short, "who may never read");
         let whole = (frame.len(), frame.len());
         assert_eq!(lengths(&watching.0.try_recv().unwrap().event), whole, "who watches from inside");

@@ -81,10 +81,11 @@
 //! | `POST`, `GET /api/v1/page` | opens the playground with a link or the token, tells whether a page is open |
 //! | `GET /api/v1/token` | shows the API token |
 //! | `GET /api/v1/session` | checks the token in `X-Platos-Session-Token` |
-//! | `GET`, `DELETE /api/v1/history`, `GET /api/v1/history/{id}` | the last calls, one of them |
+//! | `GET`, `DELETE /api/v1/history`, `GET /api/v1/history/{id}` | the last calls with those that run, one of them |
 //! | `GET /api/v1/history/{id}/frames/{sent or reply}` | a frame, whole |
 //! | `POST /api/v1/history/{id}/replay` | makes a call again, signed anew or byte for byte |
-//! | `GET /api/v1/events` | what happens, as server-sent events; resumes at `Last-Event-ID` |
+//! | `POST /api/v1/history/{id}/abandon` | says that nobody waits for a running call any more |
+//! | `GET /api/v1/events` | what happens, as server-sent events; resumes at `Last-Event-ID`, or begins with the last ones (`?recent=`) |
 //!
 //! ```sh
 //! curl -sS "$PLAYGROUND/api/v1/entities/local/dev/calls" \
@@ -144,7 +145,7 @@ mod text;
 mod tls;
 
 pub use call::{
-    CallBuilder, CallFailure, CallReport, CallStatus, Outcome, SignatureParts, Tamper, Transport,
+    CallBuilder, CallFailure, CallReport, CallStage, CallStatus, Outcome, SignatureParts, Tamper, Transport,
 };
 pub use entity::ConnectedEntity;
 pub use error::DevError;

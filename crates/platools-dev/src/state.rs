@@ -15,12 +15,12 @@ use crate::callback::Callbacks;
 use crate::connection::ConnectionHandle;
 use crate::data::{Data, Keeper};
 use crate::health::HealthLog;
-use crate::history::{HistoryEntry, HistoryStore};
+use crate::history::{Answered, HistoryEntry, HistoryStore};
 use crate::journal::Journal;
 use crate::key::{ENVIRONMENTS, environment_id};
 use crate::pending::PendingCalls;
 use crate::registration::Registration;
-use crate::{Counters, DevError, DevPlatformOptions, EntityKey, Event, Events, Tamper};
+use crate::{CallStage, Counters, DevError, DevPlatformOptions, EntityKey, Event, Events, Tamper};
 
 /// The one organization and project of the development platform.
 const ORGANIZATION_ID: &str = "org_dev";
@@ -109,9 +109,35 @@ impl Shared {
 
     /// Keeps a call, if calls are kept.
     pub(crate) fn record(&self, mut entry: impl FnMut(u64) -> HistoryEntry) -> Option<Arc<HistoryEntry>> {
-        let entry = self.history.as_ref()?.record(&mut entry);
-        self.emit(Event::Recorded { key: entry.key.clone(), call_id: entry.call_id.clone(), id: entry.id });
-        Some(entry)
+        Some(self.history.as_ref()?.record(&mut entry))
+    }
+
+    /// Changes what is kept of a call, if it is.
+    pub(crate) fn change(
+        &self,
+        id: u64,
+        mut change: impl FnMut(&HistoryEntry) -> HistoryEntry,
+    ) -> Option<Arc<HistoryEntry>> {
+        self.history.as_ref()?.update(id, &mut change)
+    }
+
+    /// Whoever made a call left before its answer.
+    pub(crate) fn abandon(&self, key: &EntityKey, call_id: &str, id: Option<u64>) {
+        if let Some(id) = id {
+            self.change(id, |entry| HistoryEntry {
+                abandoned: entry.abandoned || entry.stage == CallStage::Running,
+                ..entry.clone()
+            });
+        }
+        self.emit(Event::Abandoned { key: key.clone(), call_id: call_id.to_owned() });
+    }
+
+    /// Adds an answer that nobody waited for any more to what is kept of its call.
+    pub(crate) fn answered_late(&self, key: &EntityKey, call_id: &str, answered: Answered<'_>) {
+        let Some(history) = &self.history else { return };
+        if let Some(id) = history.unanswered(key, call_id) {
+            history.update(id, &mut |entry| entry.answered_late(answered));
+        }
     }
 
     pub(crate) fn watch_events(&self) -> Events {
@@ -148,6 +174,14 @@ impl State {
 
     pub(crate) fn seat_mut(&mut self, key: &EntityKey) -> Option<&mut Seat> {
         self.entities.get_mut(&key.entity)?.seats.get_mut(key.environment.as_str())
+    }
+
+    /// How many calls were sent since the start, to all entities and environments or to those of this name.
+    pub(crate) fn calls_made(&self, entity: Option<&str>, environment: Option<&str>) -> u64 {
+        let fits = |wanted: Option<&str>, name: &str| wanted.is_none_or(|wanted| wanted == name);
+        let entities = self.entities.iter().filter(|(slug, _)| fits(entity, slug));
+        let seats = entities.flat_map(|(_, record)| &record.seats);
+        seats.filter(|(slug, _)| fits(environment, slug)).map(|(_, seat)| seat.calls).sum()
     }
 
     /// All live connections.
@@ -189,6 +223,8 @@ pub(crate) struct Seat {
     /// Whether heartbeats are left without acknowledgement.
     pub(crate) ignores_heartbeats: bool,
     pub(crate) last_call: Option<LastCall>,
+    /// How many calls were sent.
+    pub(crate) calls: u64,
 }
 
 /// The call that was sent last.

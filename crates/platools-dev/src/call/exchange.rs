@@ -8,9 +8,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::dispatch::{self, Post};
-use super::report::{CallReport, Content, Transport};
+use super::report::{CallReport, CallStage, Content, Transport};
 use crate::callback::CallbackFailure;
-use crate::history::HistoryEntry;
+use crate::history::{Answered, HistoryEntry};
 use crate::pending::{Answer, Waiter};
 use crate::state::{LastCall, Shared};
 use crate::{DevError, EntityKey, Event};
@@ -41,64 +41,231 @@ struct Returned {
     reply: Option<String>,
 }
 
-/// Sends a call and waits for the answer.
-pub(crate) async fn exchange(
-    shared: &Shared,
-    key: &EntityKey,
+/// A call that was sent. The history has it from then on.
+///
+/// When this or the future of its answer is dropped, nobody waits any more, and the history says so.
+#[must_use = "an answer that nobody waits for comes too late"]
+pub(crate) struct Sent {
+    shared: Arc<Shared>,
+    key: EntityKey,
     call: LastCall,
+    start: Instant,
     pending_time: Duration,
-) -> Result<Exchanged, DevError> {
-    let LastCall { call_id, tool, frame, tamper, repeated } = call.clone();
-    let at = SystemTime::now();
-    let start = Instant::now();
-    let route = shared.update(|state| {
-        let seat = state.seat_mut(key).ok_or_else(|| DevError::UnknownEntity(key.clone()))?;
-        let route = match &seat.connection {
-            Some(connection) => {
-                connection.send_text(frame.clone());
-                None
+    /// What the history has of it, if there is a history.
+    entry: Option<Arc<HistoryEntry>>,
+    /// `None` once it is over.
+    route: Option<Route>,
+}
+
+impl Sent {
+    /// Sends a call.
+    pub(crate) fn send(
+        shared: &Arc<Shared>,
+        key: &EntityKey,
+        call: LastCall,
+        pending_time: Duration,
+    ) -> Result<Self, DevError> {
+        let (at, start) = (SystemTime::now(), Instant::now());
+        let (route, entry) = shared.update(|state| {
+            let seat = state.seat_mut(key).ok_or_else(|| DevError::UnknownEntity(key.clone()))?;
+            let callback = match &seat.connection {
+                Some(_) => None,
+                // Nobody has declared a tool that could be called.
+                None if seat.registration.applied() == 0 => return Err(DevError::NotConnected(key.clone())),
+                None => Some(stored_callback(key, seat.registration.callback_url())),
+            };
+            let transport = match &callback {
+                Some(url) => Transport::Http { url: url.clone(), status: None },
+                None => Transport::WebSocket,
+            };
+            // Before it is sent: whoever hears of the call finds it.
+            let entry = shared.record(|id| running(id, at, key, &call, transport.clone()));
+            if let Some(connection) = &seat.connection {
+                connection.send_text(call.frame.clone());
             }
-            // Nobody has declared a tool that could be called.
-            None if seat.registration.applied() == 0 => return Err(DevError::NotConnected(key.clone())),
-            None => Some(Route::Callback(stored_callback(key, seat.registration.callback_url()))),
+            seat.calls += 1;
+            seat.last_call = Some(call.clone());
+            state.counters.calls += 1;
+            let route = callback.map_or_else(
+                || {
+                    // The lock is held, so no answer comes before it is expected.
+                    let (waiter, answer) = state.pending.expect(key, &call.call_id);
+                    Route::Socket { waiter, answer }
+                },
+                Route::Callback,
+            );
+            Ok((route, entry))
+        })?;
+        let over_http = matches!(route, Route::Callback(_));
+        let (call_id, tool) = (call.call_id.clone(), call.tool.clone());
+        shared.emit(Event::Called { key: key.clone(), call_id, tool, over_http });
+        let (shared, key, route) = (Arc::clone(shared), key.clone(), Some(route));
+        Ok(Self { shared, key, call, start, pending_time, entry, route })
+    }
+
+    /// Waits for the answer.
+    pub(crate) async fn answer(mut self) -> Exchanged {
+        let returned = match &mut self.route {
+            Some(Route::Socket { waiter, answer }) => {
+                let waiter = *waiter;
+                let answer = match timeout(self.pending_time, answer).await {
+                    Ok(answer) => answer.ok(),
+                    Err(_) => self.give_up(waiter),
+                };
+                Returned::over_socket(answer)
+            }
+            Some(Route::Callback(url)) => {
+                let url = url.clone();
+                post(&self.shared, &self.key, &self.call, url, self.pending_time).await
+            }
+            None => Returned::over_socket(None),
         };
-        seat.last_call = Some(call);
-        state.counters.calls += 1;
-        Ok(route.unwrap_or_else(|| {
-            // The lock is held, so no answer comes before it is expected.
-            let (waiter, answer) = state.pending.expect(key, &call_id);
-            Route::Socket { waiter, answer }
-        }))
-    })?;
-    let over_http = matches!(route, Route::Callback(_));
-    shared.emit(Event::Called { key: key.clone(), call_id: call_id.clone(), tool: tool.clone(), over_http });
-    let returned = match route {
-        Route::Socket { waiter, answer } => {
-            let pending = Pending { shared, key, call_id: &call_id, waiter, receiver: answer };
-            pending.wait(pending_time).await
+        self.route = None;
+        self.over(returned)
+    }
+
+    /// [`answer`](Self::answer) in a task of its own, which goes on when its caller leaves, as an agent's call does
+    /// whatever becomes of the page that shows it. It ends with the time that the answer is waited for.
+    ///
+    /// A caller with a `wait` gets what the history has of the running call after that time.
+    pub(crate) async fn answer_detached(
+        self,
+        wait: Option<Duration>,
+    ) -> Result<Exchanged, Arc<HistoryEntry>> {
+        let begun = self.entry.clone();
+        let caller = Caller {
+            shared: Arc::clone(&self.shared),
+            key: self.key.clone(),
+            call_id: self.call.call_id.clone(),
+            id: begun.as_ref().map(|entry| entry.id),
+            is_there: true,
+        };
+        let mut task = tokio::spawn(self.answer());
+        let joined = match (wait, begun) {
+            (Some(wait), Some(begun)) => match timeout(wait, &mut task).await {
+                Ok(joined) => joined,
+                Err(_) => {
+                    caller.is_content();
+                    return Err(begun);
+                }
+            },
+            _ => task.await,
+        };
+        caller.is_content();
+        Ok(joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
+    }
+
+    /// Stops waiting, unless the answer has just come.
+    fn give_up(&mut self, waiter: Waiter) -> Option<Answer> {
+        let waited = self.shared.update(|state| {
+            let waited = state.pending.abandon(&self.key, &self.call.call_id, waiter);
+            state.counters.timed_out += u64::from(waited);
+            waited
+        });
+        if !waited {
+            let Some(Route::Socket { answer, .. }) = &mut self.route else { return None };
+            return answer.try_recv().ok();
         }
-        Route::Callback(url) => post(shared, key, &call_id, url, &frame, pending_time).await,
-    };
-    let latency = start.elapsed();
-    let Returned { content, host_latency, transport, reply } = returned;
-    let entry = shared.record(|id| HistoryEntry {
+        let (key, call_id) = (self.key.clone(), self.call.call_id.clone());
+        self.shared.emit(Event::TimedOut { key, call_id });
+        None
+    }
+
+    /// Tells the history what came of it.
+    fn over(self, returned: Returned) -> Exchanged {
+        let latency = self.start.elapsed();
+        let Returned { content, host_latency, transport, reply } = returned;
+        let ok = matches!(content, Content::Result(_));
+        let over = |before: &HistoryEntry| {
+            let now = HistoryEntry { transport: transport.clone(), ..before.clone() };
+            match reply.as_deref() {
+                Some(reply) => now.answered(Answered { ok, host_latency, reply }, latency),
+                None => HistoryEntry { stage: CallStage::TimedOut, latency, ..now },
+            }
+        };
+        let entry = self.entry.as_ref().map(|entry| {
+            // It may have made room for newer ones.
+            self.shared.change(entry.id, over).unwrap_or_else(|| Arc::new(over(entry)))
+        });
+        if let Some(entry) = &entry {
+            let (key, call_id) = (entry.key.clone(), entry.call_id.clone());
+            self.shared.emit(Event::Recorded { key, call_id, id: entry.id });
+        }
+        let outcome = content.into_outcome(&transport);
+        let LastCall { call_id, tool, frame, .. } = self.call.clone();
+        let report =
+            CallReport { call_id, tool, outcome, latency, host_latency, transport, sent: frame, reply };
+        Exchanged { report, entry }
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        let Some(route) = self.route.take() else { return };
+        let call_id = &self.call.call_id;
+        if let Route::Socket { waiter, .. } = route {
+            self.shared.update(|state| state.pending.abandon(&self.key, call_id, waiter));
+        }
+        self.shared.abandon(&self.key, call_id, self.entry.as_ref().map(|entry| entry.id));
+    }
+}
+
+/// Whoever waits for a call that goes on without them.
+struct Caller {
+    shared: Arc<Shared>,
+    key: EntityKey,
+    call_id: String,
+    id: Option<u64>,
+    is_there: bool,
+}
+
+impl Caller {
+    /// It got what it waited for.
+    fn is_content(mut self) {
+        self.is_there = false;
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        if self.is_there {
+            self.shared.abandon(&self.key, &self.call_id, self.id);
+        }
+    }
+}
+
+impl Returned {
+    fn over_socket(answer: Option<Answer>) -> Self {
+        let transport = Transport::WebSocket;
+        match answer {
+            Some(Answer { content, host_latency, frame }) => {
+                Self { content: Content::of(content), host_latency, transport, reply: Some(frame) }
+            }
+            None => Self { content: Content::TimedOut, host_latency: None, transport, reply: None },
+        }
+    }
+}
+
+/// What the history has of a call that was just sent.
+fn running(id: u64, at: SystemTime, key: &EntityKey, call: &LastCall, transport: Transport) -> HistoryEntry {
+    HistoryEntry {
         id,
         at,
         key: key.clone(),
-        call_id: call_id.clone(),
-        tool: tool.clone(),
-        tamper,
-        repeated,
-        ok: matches!(content, Content::Result(_)),
-        latency,
-        host_latency,
-        transport: transport.clone(),
-        sent: frame.as_str().into(),
-        reply: reply.as_deref().map(Arc::from),
-    });
-    let outcome = content.into_outcome(&transport);
-    let report = CallReport { call_id, tool, outcome, latency, host_latency, transport, sent: frame, reply };
-    Ok(Exchanged { report, entry })
+        call_id: call.call_id.clone(),
+        tool: call.tool.clone(),
+        tamper: call.tamper,
+        repeated: call.repeated,
+        stage: CallStage::Running,
+        abandoned: false,
+        ok: false,
+        latency: Duration::ZERO,
+        late: None,
+        host_latency: None,
+        transport,
+        sent: call.frame.as_str().into(),
+        reply: None,
+    }
 }
 
 /// The callback URL as the server stores it with each tool.
@@ -112,13 +279,12 @@ fn stored_callback(key: &EntityKey, declared: Option<&str>) -> String {
 async fn post(
     shared: &Shared,
     key: &EntityKey,
-    call_id: &str,
+    call: &LastCall,
     url: String,
-    frame: &str,
     pending_time: Duration,
 ) -> Returned {
     let started = Instant::now();
-    let response = match Post::of(frame) {
+    let response = match Post::of(&call.frame) {
         _ if url.starts_with("ws:") => Err(CallbackFailure::Blocked(NO_CALLBACK.to_owned())),
         Ok(Post { headers, body }) => shared.callbacks.post(&url, &headers, &body, pending_time).await,
         Err(header) => {
@@ -132,7 +298,7 @@ async fn post(
         Err(CallbackFailure::TimedOut) => Content::TimedOut,
         Err(failure) => Content::Error(failure.to_string()),
     };
-    let (key, call_id) = (key.clone(), call_id.to_owned());
+    let (key, call_id) = (key.clone(), call.call_id.clone());
     let reply = match &content {
         Content::Result(result) => Some(outbound::tool_result(&call_id, result, latency)),
         Content::Error(error) => Some(outbound::tool_error(&call_id, error)),
@@ -148,50 +314,4 @@ async fn post(
         content => Event::Answered { key, call_id, ok: matches!(content, Content::Result(_)) },
     });
     Returned { content, host_latency: None, transport: Transport::Http { url, status }, reply }
-}
-
-/// A call that waits; nobody waits for it any more when this is dropped.
-struct Pending<'a> {
-    shared: &'a Shared,
-    key: &'a EntityKey,
-    call_id: &'a str,
-    waiter: Waiter,
-    receiver: oneshot::Receiver<Answer>,
-}
-
-impl Pending<'_> {
-    async fn wait(mut self, time: Duration) -> Returned {
-        let answer = match timeout(time, &mut self.receiver).await {
-            Ok(answer) => answer.ok(),
-            Err(_) => self.give_up(),
-        };
-        let transport = Transport::WebSocket;
-        match answer {
-            Some(Answer { content, host_latency, frame }) => {
-                Returned { content: Content::of(content), host_latency, transport, reply: Some(frame) }
-            }
-            None => Returned { content: Content::TimedOut, host_latency: None, transport, reply: None },
-        }
-    }
-
-    /// Stops waiting, unless the answer has just come.
-    fn give_up(&mut self) -> Option<Answer> {
-        let waited = self.shared.update(|state| {
-            let waited = state.pending.abandon(self.key, self.call_id, self.waiter);
-            state.counters.timed_out += u64::from(waited);
-            waited
-        });
-        if !waited {
-            return self.receiver.try_recv().ok();
-        }
-        let (key, call_id) = (self.key.clone(), self.call_id.to_owned());
-        self.shared.emit(Event::TimedOut { key, call_id });
-        None
-    }
-}
-
-impl Drop for Pending<'_> {
-    fn drop(&mut self) {
-        self.shared.update(|state| state.pending.abandon(self.key, self.call_id, self.waiter));
-    }
 }

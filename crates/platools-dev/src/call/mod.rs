@@ -13,8 +13,8 @@ use platools::verify::SigningKey;
 use platools::wire::{Envelope, platform};
 use serde_json::Value;
 
-pub(crate) use self::exchange::{Exchanged, exchange};
-pub use self::report::{CallFailure, CallReport, CallStatus, Outcome, SignatureParts, Transport};
+pub(crate) use self::exchange::{Exchanged, Sent};
+pub use self::report::{CallFailure, CallReport, CallStage, CallStatus, Outcome, SignatureParts, Transport};
 pub(crate) use self::report::{Content, replaced_result};
 pub use self::tamper::Tamper;
 use crate::state::{LastCall, scope};
@@ -150,16 +150,13 @@ impl<'a> CallBuilder<'a> {
     /// When nothing could be sent: no host was connected since the start, or arguments or context are not objects. What
     /// the host answers, or that it does not, is in the report.
     pub async fn send(self) -> Result<CallReport, DevError> {
-        self.exchange().await.map(|exchanged| exchanged.report)
+        Ok(self.start()?.answer().await.report)
     }
 
-    /// [`send`](Self::send), with what the history has of it.
-    pub(crate) async fn exchange(self) -> Result<Exchanged, DevError> {
-        let pending_time = self.pending_time;
-        let shared = self.entity.shared();
-        let key = self.entity.key().clone();
-        let call = self.into_frame()?;
-        exchange(shared, &key, call, pending_time).await
+    /// Sends the call.
+    pub(crate) fn start(self) -> Result<Sent, DevError> {
+        let (entity, pending_time) = (self.entity, self.pending_time);
+        Sent::send(entity.shared(), entity.key(), self.into_frame()?, pending_time)
     }
 
     /// Signs the call and writes its frame.

@@ -119,10 +119,39 @@ impl std::fmt::Debug for Transport {
     }
 }
 
+/// How far a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CallStage {
+    /// It was sent, and has no answer yet.
+    Running,
+    /// It was answered in time.
+    Answered,
+    /// The platform gave up. An answer may still come, too late.
+    TimedOut,
+}
+
+impl CallStage {
+    /// All of them.
+    #[cfg(feature = "sqlite")]
+    pub(crate) const ALL: [Self; 3] = [Self::Running, Self::Answered, Self::TimedOut];
+
+    /// Its name, such as `timed_out`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Answered => "answered",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
 /// The status of a call at the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CallStatus {
+    /// There is no answer yet.
+    Running,
     /// There is a result.
     Success,
     /// There is an error.
@@ -135,6 +164,7 @@ impl CallStatus {
     /// Its name, such as `success`.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Running => "running",
             Self::Success => "success",
             Self::Failed => "failed",
             Self::Timeout => "timeout",
@@ -189,6 +219,8 @@ pub enum Outcome {
     Error(String),
     /// No answer came in time.
     TimedOut,
+    /// There is no answer yet. Only a call of the [history](crate::DevPlatform::history) can be like that.
+    Running,
 }
 
 /// Why a call has no result.
@@ -201,18 +233,22 @@ pub enum CallFailure {
     /// No answer came in time.
     #[error("the host did not answer within {} s", .0.as_secs_f64())]
     TimedOut(Duration),
+    /// There is no answer yet.
+    #[error("the call is still running")]
+    Running,
 }
 
 impl CallReport {
     /// The result.
     ///
     /// # Errors
-    /// When the host answered with an error, or not at all.
+    /// When the host answered with an error, or not at all, or not yet.
     pub fn into_result(self) -> Result<Value, CallFailure> {
         match self.outcome {
             Outcome::Result(result) => Ok(result),
             Outcome::Error(error) => Err(CallFailure::Error(error)),
             Outcome::TimedOut => Err(CallFailure::TimedOut(self.latency)),
+            Outcome::Running => Err(CallFailure::Running),
         }
     }
 
@@ -225,6 +261,7 @@ impl CallReport {
             }
             Outcome::Error(_) => CallStatus::Failed,
             Outcome::TimedOut => CallStatus::Timeout,
+            Outcome::Running => CallStatus::Running,
         }
     }
 

@@ -53,6 +53,7 @@ pub(super) fn routes() -> Vec<Route> {
         route(Method::DELETE, "/api/v1/history", Token, delete(history::clear)),
         route(Method::GET, "/api/v1/history/{id}", Token, get(history::one)),
         route(Method::GET, "/api/v1/history/{id}/frames/{side}", Token, get(history::frame)),
+        route(Method::POST, "/api/v1/history/{id}/abandon", Token, post(history::abandon)),
         route(Method::POST, "/api/v1/history/{id}/replay", Token, post(history::replay)),
     ]
 }

@@ -1,8 +1,10 @@
-//! A call that is over, as the API shows it.
+//! A call as the API shows it.
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use platools::verify::Secret;
 use platools::wire::{Inbound, MAX_RESULT_BYTES};
 use serde::Serialize;
@@ -14,13 +16,25 @@ use super::time::{milliseconds, rfc3339};
 use crate::call::{Content, Exchanged, replaced_result};
 use crate::history::HistoryEntry;
 use crate::text::beginning;
-use crate::{SignatureParts, Tamper, Transport};
+use crate::{CallStage, SignatureParts, Tamper, Transport};
 
 /// How much of a text is shown, in bytes. Whole frames are at `/history/{id}/frames/…`.
 const SHOWN_BYTES: usize = MAX_RESULT_BYTES;
 
 /// How many characters of an error are shown in a list.
 const SHOWN_ERROR: usize = 200;
+
+/// The response to a call: what came of it, or how it stands if it was not waited for.
+pub(super) fn shown(
+    answered: Result<Exchanged, Arc<HistoryEntry>>,
+    secret: &Secret,
+) -> Result<Response, ApiError> {
+    let (status, entry) = match answered {
+        Ok(exchanged) => (StatusCode::OK, kept(exchanged)?),
+        Err(running) => (StatusCode::ACCEPTED, running),
+    };
+    Ok((status, Json(CallView::new(&entry, secret))).into_response())
+}
 
 /// What the history keeps of a call.
 pub(super) fn kept(exchanged: Exchanged) -> Result<Arc<HistoryEntry>, ApiError> {
@@ -40,7 +54,11 @@ pub(super) struct CallSummary {
     call_id: String,
     outcome: &'static str,
     error: Option<String>,
+    /// Whether whoever made it left before its answer.
+    abandoned: bool,
     latency_ms: f64,
+    /// The time to an answer that came too late.
+    late_ms: Option<f64>,
     handler_ms: Option<u64>,
     tamper: Option<&'static str>,
     /// Whether the same frame had been sent before.
@@ -53,10 +71,16 @@ pub(super) struct CallSummary {
 
 impl CallSummary {
     pub(super) fn new(entry: &HistoryEntry) -> Self {
-        let outcome = match entry.reply {
-            Some(_) if entry.ok => "result",
-            Some(_) => "error",
-            None => "timed_out",
+        let outcome = match entry.stage {
+            CallStage::Running if entry.abandoned => "abandoned",
+            CallStage::Running => "running",
+            CallStage::Answered if entry.ok => "result",
+            CallStage::Answered => "error",
+            CallStage::TimedOut => "timed_out",
+        };
+        let latency = match entry.stage {
+            CallStage::Running => entry.at.elapsed().unwrap_or_default(),
+            _ => entry.latency,
         };
         // Results may be large, and are not looked at for a list.
         let error = match (outcome == "error").then(|| entry.content()) {
@@ -72,7 +96,9 @@ impl CallSummary {
             call_id: entry.call_id.clone(),
             outcome,
             error,
-            latency_ms: milliseconds(entry.latency),
+            abandoned: entry.abandoned,
+            latency_ms: milliseconds(latency),
+            late_ms: entry.late.map(milliseconds),
             handler_ms: entry.host_latency.map(|latency| latency.as_millis() as u64),
             tamper: entry.tamper.map(Tamper::as_str),
             repeated: entry.repeated,
@@ -90,7 +116,8 @@ impl CallSummary {
 pub(super) struct CallView {
     #[serde(flatten)]
     summary: CallSummary,
-    /// As the agent gets it; exactly as the host wrote it unless it was replaced for its size.
+    /// As the agent gets it, or would have got it in time; exactly as the host wrote it unless it was replaced for its
+    /// size.
     result: Option<Shown>,
     /// The whole error.
     message: Option<String>,
@@ -166,7 +193,8 @@ impl CallView {
             Content::Error(error) => message = Some(error),
             Content::TimedOut => {}
         }
-        let wire = entry.host_latency.map(|handler| milliseconds(entry.latency.saturating_sub(handler)));
+        let took = entry.late.unwrap_or(entry.latency);
+        let wire = entry.host_latency.map(|handler| milliseconds(took.saturating_sub(handler)));
         Self {
             summary: CallSummary::new(entry),
             result,

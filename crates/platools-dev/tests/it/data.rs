@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use std::{env, fs};
 
 use platools::verify::Secret;
-use platools_dev::{DevError, DevPlatform, DevPlatformOptions, Outcome, Tamper, Transport};
+use platools_dev::{CallStage, DevError, DevPlatform, DevPlatformOptions, Outcome, Tamper, Transport};
 use serde_json::json;
 
 use crate::api::Client;
@@ -132,13 +133,14 @@ async fn calls_are_listed_looked_at_and_made_again_after_a_restart() {
     let client = Client::new(&platform);
     let timed_out = r#"{"tool":"a","arguments":{"x":"\u0000é"},"options":{"timeout_ms":1}}"#;
     client.post("/api/v1/entities/local/dev/calls", timed_out).await;
-    let page = client.get("/api/v1/history").await.text;
+    let page = client.get("/api/v1/history").await.json();
     let one = client.get("/api/v1/history/2").await.text;
     drop(platform);
 
     let platform = folder.options().start().await.unwrap();
     let client = Client::new(&platform);
-    assert_eq!(client.get("/api/v1/history").await.text, page);
+    let after = client.get("/api/v1/history").await.json();
+    assert_eq!((&after["calls"], &after["kept"]), (&page["calls"], &page["kept"]));
     assert_eq!(client.get("/api/v1/history/2").await.text, one);
     assert_eq!(platform.recorded(4).unwrap().tamper, Some(Tamper::Nonce));
     assert!(platform.recorded(5).unwrap().sent.contains("é"));
@@ -153,6 +155,31 @@ async fn calls_are_listed_looked_at_and_made_again_after_a_restart() {
     let view = answer.json();
     assert_eq!((&view["id"], &view["repeated"], &view["result"]), (&json!(6), &json!(true), &json!("again")));
     assert_eq!(view["signature"]["valid"], true, "the secret is the same");
+}
+
+#[tokio::test]
+async fn a_call_that_ran_when_the_platform_ended_is_kept_as_abandoned_and_an_ended_one_as_it_ended() {
+    let folder = Folder::new();
+    let platform = folder.options().start().await.unwrap();
+    let mut host = RawHost::with_tools(&platform, &["a"]).await;
+    let silent = platform.calling("a").pending_time(Duration::from_millis(1)).send().await.unwrap();
+    let call = host.next_call().await;
+    host.answer(&call, json!("late")).await;
+    platform.wait_for_counters(|counters| counters.late_answers == 1).await.unwrap();
+    let late = platform.recorded(1).unwrap();
+    assert_eq!((late.stage, late.ok, late.report().outcome), (CallStage::TimedOut, false, silent.outcome));
+    assert!(late.late.unwrap() >= late.latency && late.reply.as_ref().unwrap().contains("late"));
+
+    let (client, body) = (Client::new(&platform), r#"{"tool":"a","options":{"wait_ms":0}}"#);
+    let answer = client.post("/api/v1/entities/local/dev/calls", body).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["outcome"]), (202, &json!("running")));
+    drop(platform);
+
+    let platform = folder.options().start().await.unwrap();
+    let kept = platform.recorded(1).unwrap();
+    assert_eq!((kept.stage, kept.late, &kept.reply), (CallStage::TimedOut, late.late, &late.reply));
+    let cut_off = platform.recorded(2).unwrap();
+    assert_eq!((cut_off.stage, cut_off.abandoned), (CallStage::Running, true));
 }
 
 #[tokio::test]
@@ -268,9 +295,9 @@ fn change(folder: &Folder, sql: &str) {
 async fn files_of_a_newer_version_and_of_other_programs_are_told_apart() {
     let folder = Folder::new();
     drop(folder.options().start().await.unwrap());
-    change(&folder, "PRAGMA user_version = 3");
+    change(&folder, "PRAGMA user_version = 4");
     let refusal = folder.refusal().await;
-    assert!(refusal.contains("a newer platools wrote it (format 3, this one knows 2); update"), "{refusal}");
+    assert!(refusal.contains("a newer platools wrote it (format 4, this one knows 3); update"), "{refusal}");
 
     for sql in ["CREATE TABLE notes (text TEXT)", "PRAGMA application_id = 7; PRAGMA user_version = 1"] {
         let folder = Folder::new();
@@ -298,10 +325,13 @@ async fn a_file_of_the_first_version_is_read_and_calls_over_http_are_kept() {
     drop((platform, host));
     change(
         &folder,
-        "ALTER TABLE calls DROP COLUMN http_url; ALTER TABLE calls DROP COLUMN http_status; PRAGMA user_version = 1",
+        "ALTER TABLE calls DROP COLUMN http_url; ALTER TABLE calls DROP COLUMN http_status; \
+         ALTER TABLE calls DROP COLUMN stage; ALTER TABLE calls DROP COLUMN abandoned; \
+         ALTER TABLE calls DROP COLUMN late_ns; PRAGMA user_version = 1",
     );
     let platform = folder.options().start().await.unwrap();
-    assert_eq!(platform.recorded(1).unwrap().transport, Transport::WebSocket);
+    let first = platform.recorded(1).unwrap();
+    assert_eq!((&first.transport, first.stage), (&Transport::WebSocket, CallStage::Answered));
     drop(RawHost::with_callback(&platform, &["a"], "https://127.0.0.1:22/").await);
     platform.wait_disconnected().await.unwrap();
     let report = platform.call("a", json!({})).await.unwrap();

@@ -15,7 +15,7 @@ const NAME: &str = "platools-dev.sqlite3";
 const APPLICATION_ID: i32 = 0x706c_6476;
 
 /// The version of the tables below.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 /// How large the write-ahead log may stay, in bytes.
 const LOG_BYTES: u32 = 4 * 1024 * 1024;
@@ -41,7 +41,10 @@ const SCHEMA: &str = "
         sent TEXT NOT NULL,
         reply TEXT,
         http_url TEXT,
-        http_status INTEGER
+        http_status INTEGER,
+        stage TEXT,
+        abandoned INTEGER NOT NULL DEFAULT 0,
+        late_ns INTEGER
     ) STRICT;
     CREATE TABLE last_call (id INTEGER NOT NULL) STRICT;
     INSERT INTO last_call VALUES (0);
@@ -51,6 +54,13 @@ const SCHEMA: &str = "
 const SINCE_VERSION_1: &str = "
     ALTER TABLE calls ADD COLUMN http_url TEXT;
     ALTER TABLE calls ADD COLUMN http_status INTEGER;
+";
+
+/// Adds the columns that the tables of format version 2 do not have.
+const SINCE_VERSION_2: &str = "
+    ALTER TABLE calls ADD COLUMN stage TEXT;
+    ALTER TABLE calls ADD COLUMN abandoned INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE calls ADD COLUMN late_ns INTEGER;
 ";
 
 /// A database that nobody else has open.
@@ -118,7 +128,14 @@ impl File {
         connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
         if version < VERSION {
             let creation = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            creation.execute_batch(if version == 0 { SCHEMA } else { SINCE_VERSION_1 })?;
+            let steps: &[&str] = match version {
+                0 => &[SCHEMA],
+                1 => &[SINCE_VERSION_1, SINCE_VERSION_2],
+                _ => &[SINCE_VERSION_2],
+            };
+            for step in steps {
+                creation.execute_batch(step)?;
+            }
             creation.pragma_update(None, "application_id", APPLICATION_ID)?;
             creation.pragma_update(None, "user_version", VERSION)?;
             creation.commit()?;

@@ -7,8 +7,8 @@ use rusqlite::{Connection, Row, params};
 
 use super::file::File;
 use super::writer::Orders;
-use crate::history::{HistoryEntry, HistoryLimits, HistoryQuery, HistoryStore, MemoryHistory};
-use crate::{DevError, EntityKey, Tamper, Transport};
+use crate::history::{HistoryEntry, HistoryLimits, HistoryQuery, HistoryStore, MemoryHistory, Tally};
+use crate::{CallStage, DevError, EntityKey, Tamper, Transport};
 
 /// Calls in memory that a file follows.
 pub(super) struct SqliteHistory {
@@ -27,6 +27,24 @@ impl HistoryStore for SqliteHistory {
         let entry = self.memory.record(entry);
         self.orders.calls();
         entry
+    }
+
+    fn update(
+        &self,
+        id: u64,
+        change: &mut dyn FnMut(&HistoryEntry) -> HistoryEntry,
+    ) -> Option<Arc<HistoryEntry>> {
+        let entry = self.memory.update(id, change);
+        self.orders.calls();
+        entry
+    }
+
+    fn unanswered(&self, key: &EntityKey, call_id: &str) -> Option<u64> {
+        self.memory.unanswered(key, call_id)
+    }
+
+    fn tally(&self, query: &HistoryQuery) -> Tally {
+        self.memory.tally(query)
     }
 
     fn page(&self, query: &HistoryQuery) -> Vec<Arc<HistoryEntry>> {
@@ -48,7 +66,8 @@ pub(super) fn read(file: &File, limits: HistoryLimits) -> Result<(Vec<HistoryEnt
     let read = || {
         let mut statement = file.connection.prepare(
             "SELECT id, at_ns, entity, environment, call_id, tool, tamper, repeated, ok, latency_ns, \
-             host_latency_ns, sent, reply, http_url, http_status FROM calls ORDER BY id DESC LIMIT ?1",
+             host_latency_ns, sent, reply, http_url, http_status, stage, abandoned, late_ns FROM calls \
+             ORDER BY id DESC LIMIT ?1",
         )?;
         let mut rows = statement.query(params![i64::try_from(limits.calls).unwrap_or(i64::MAX)])?;
         let (mut entries, mut bytes) = (Vec::new(), 0);
@@ -75,6 +94,14 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
     let entity: String = row.get("entity")?;
     let environment: String = row.get("environment")?;
     let host_latency: Option<i64> = row.get("host_latency_ns")?;
+    let late: Option<i64> = row.get("late_ns")?;
+    let stage: Option<String> = row.get("stage")?;
+    let stage = match stage {
+        Some(name) => named("stage", CallStage::ALL, CallStage::as_str, &name)?,
+        // Format version 2 had no others.
+        None if reply.is_some() => CallStage::Answered,
+        None => CallStage::TimedOut,
+    };
     let nanoseconds = |number: i64| Duration::from_nanos(number.unsigned_abs());
     Ok(HistoryEntry {
         id: row.get::<_, i64>("id")?.unsigned_abs(),
@@ -82,10 +109,14 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
         key: EntityKey::new(&entity, &environment),
         call_id: row.get("call_id")?,
         tool: row.get("tool")?,
-        tamper: tamper.map(|name| named(&name)).transpose()?,
+        tamper: tamper.map(|name| named("tamper", Tamper::ALL, Tamper::as_str, &name)).transpose()?,
         repeated: row.get("repeated")?,
+        stage,
+        // Whoever waited for it ended with the process.
+        abandoned: stage == CallStage::Running || row.get("abandoned")?,
         ok: row.get("ok")?,
         latency: nanoseconds(row.get("latency_ns")?),
+        late: late.map(nanoseconds),
         host_latency: host_latency.map(nanoseconds),
         transport: match row.get("http_url")? {
             Some(url) => Transport::Http { url, status: row.get("http_status")? },
@@ -96,19 +127,25 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
     })
 }
 
-fn named(tamper: &str) -> rusqlite::Result<Tamper> {
-    let found = Tamper::ALL.into_iter().find(|known| known.as_str() == tamper);
-    found.ok_or_else(|| rusqlite::Error::InvalidColumnName("tamper".to_owned()))
+/// The value of this name.
+fn named<T: Copy, const N: usize>(
+    column: &str,
+    all: [T; N],
+    name_of: impl Fn(T) -> &'static str,
+    name: &str,
+) -> rusqlite::Result<T> {
+    let found = all.into_iter().find(|known| name_of(*known) == name);
+    found.ok_or_else(|| rusqlite::Error::InvalidColumnName(column.to_owned()))
 }
 
-/// Makes the file hold what the memory holds, given that it does up to the call `written`. Returns the last number.
+/// Makes the file hold what the memory holds, given that it does up to the revision `written`. Returns the last revision.
 pub(super) fn write(connection: &Connection, memory: &MemoryHistory, written: u64) -> rusqlite::Result<u64> {
     let kept = memory.since(written);
     connection.execute("DELETE FROM calls WHERE id < ?1", params![signed(kept.oldest_id)])?;
     let mut insert = connection.prepare(
-        "INSERT INTO calls (id, at_ns, entity, environment, call_id, tool, tamper, repeated, ok, latency_ns, \
-         host_latency_ns, sent, reply, http_url, http_status) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        "INSERT OR REPLACE INTO calls (id, at_ns, entity, environment, call_id, tool, tamper, repeated, ok, latency_ns, \
+         host_latency_ns, sent, reply, http_url, http_status, stage, abandoned, late_ns) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?;
     for entry in &kept.entries {
         let (http_url, http_status) = match &entry.transport {
@@ -131,10 +168,13 @@ pub(super) fn write(connection: &Connection, memory: &MemoryHistory, written: u6
             entry.reply.as_deref(),
             http_url,
             http_status,
+            entry.stage.as_str(),
+            entry.abandoned,
+            entry.late.map(nanoseconds),
         ])?;
     }
     connection.execute("UPDATE last_call SET id = ?1", params![signed(kept.last_id)])?;
-    Ok(kept.last_id)
+    Ok(kept.revision)
 }
 
 /// SQLite's whole numbers have a sign.

@@ -63,7 +63,7 @@ impl Orders {
 pub(super) struct Writer {
     file: File,
     memory: Option<Arc<MemoryHistory>>,
-    /// The last call that the file knows of.
+    /// The revision of the memory that the file has.
     written: u64,
     /// Secrets that are not written yet, in their order.
     secrets: Vec<(String, Secret)>,
@@ -78,11 +78,10 @@ impl Writer {
         file: File,
         memory: Option<Arc<MemoryHistory>>,
     ) -> Result<(Orders, JoinHandle<()>), DevError> {
-        let written = memory.as_deref().map_or(0, MemoryHistory::last_id);
         let (sender, receiver) = channel();
         let no_thread = file.problem("the operating system has no thread to give for it".to_owned());
         let writer =
-            Self { file, memory, written, secrets: Vec::new(), is_cleared: false, has_failed: false };
+            Self { file, memory, written: 0, secrets: Vec::new(), is_cleared: false, has_failed: false };
         let builder = thread::Builder::new().name("platools-dev-data".to_owned());
         let thread = builder.spawn(move || writer.run(&receiver)).map_err(|_| no_thread)?;
         // Limits may be lower than they were, and the file has to follow.
@@ -167,8 +166,11 @@ mod tests {
             tool: "a".to_owned(),
             tamper: None,
             repeated: false,
-            ok: true,
+            stage: crate::CallStage::Running,
+            abandoned: false,
+            ok: false,
             latency: Duration::ZERO,
+            late: None,
             host_latency: None,
             transport: crate::Transport::WebSocket,
             sent: "x".repeat(bytes).into(),

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::response::Response;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::Tamper;
 use crate::http::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, Path};
-use crate::http::view::{CallView, kept};
+use crate::http::view::shown;
 
 /// The longest time that an answer is waited for, in milliseconds.
 const LONGEST_WAIT_MS: u64 = 600_000;
@@ -47,6 +47,7 @@ struct Options {
     #[serde(deserialize_with = "time")]
     signed_at: Option<SystemTime>,
     timeout_ms: Option<u64>,
+    wait_ms: Option<u64>,
 }
 
 /// `POST /api/v1/entities/{entity}/{environment}/calls`
@@ -55,7 +56,7 @@ pub(in crate::http) async fn call(
     Path((entity, environment)): Path<(String, String)>,
     headers: HeaderMap,
     Body(mut request): Body<Request>,
-) -> Result<Json<CallView>, ApiError> {
+) -> Result<Response, ApiError> {
     let entity = app.entity(&entity, &environment)?;
     session_tokens::act_for(&app, &entity, &headers, &mut request)?;
     let Request { tool, arguments, context, user, agent, thread, user_token, entity_token, call_id, options } =
@@ -85,7 +86,7 @@ pub(in crate::http) async fn call(
     if let Some(call_id) = call_id {
         call = call.call_id(call_id);
     }
-    let Options { tamper, legacy, signed_at, timeout_ms } = options;
+    let Options { tamper, legacy, signed_at, timeout_ms, wait_ms } = options;
     if let Some(tamper) = tamper {
         call = call.tamper(tamper);
     }
@@ -102,8 +103,8 @@ pub(in crate::http) async fn call(
         }
         call = call.pending_time(Duration::from_millis(timeout));
     }
-    let exchanged = call.exchange().await?;
-    Ok(Json(CallView::new(&*kept(exchanged)?, &entity.secret())))
+    let answered = call.start()?.answer_detached(wait_ms.map(Duration::from_millis)).await;
+    shown(answered, &entity.secret())
 }
 
 fn tamper<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tamper>, D::Error> {

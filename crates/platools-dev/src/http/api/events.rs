@@ -8,26 +8,38 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event as Sse, KeepAlive};
 use futures_util::stream::{self, Stream, StreamExt as _};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::http::error::ApiError;
+use crate::http::extract::Query;
 use crate::http::time::{milliseconds, rfc3339};
 use crate::http::{App, Stopping};
 use crate::journal::{Resumed, Stamped};
 use crate::{Ending, Event};
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Wanted {
+    #[serde(default)]
+    recent: usize,
+}
+
 /// `GET /api/v1/events`
 ///
-/// Ids are `{run}-{number}`; with one in `Last-Event-ID` the stream goes on behind it. The first event is
-/// always `hello`: its `complete` says whether nothing was missed.
+/// Ids are `{run}-{number}`; with one in `Last-Event-ID` the stream goes on behind it, otherwise it begins with the
+/// `recent` last events. The first event is always `hello`: its `complete` says whether nothing was missed.
 pub(in crate::http) async fn stream(
     State(app): State<App>,
+    Query(Wanted { recent }): Query<Wanted>,
     Extension(Stopping(stopping)): Extension<Stopping>,
     headers: HeaderMap,
-) -> axum::response::Sse<impl Stream<Item = Result<Sse, Infallible>>> {
+) -> Result<axum::response::Sse<impl Stream<Item = Result<Sse, Infallible>>>, ApiError> {
     let run = app.shared.journal.run.clone();
-    let Resumed { missed, is_complete, last, receiver } = app.shared.journal.resume(position(&headers, &run));
+    let Resumed { missed, is_complete, last, receiver } =
+        app.shared.journal.resume(position(&headers, &run), recent);
     let mut hello =
         Sse::default().event("hello").data(json!({"type": "hello", "complete": is_complete}).to_string());
     if missed.is_empty() {
@@ -42,7 +54,8 @@ pub(in crate::http) async fn stream(
         Some((event, (waiting, receiver, run)))
     });
     let events = stream::once(async { hello }).chain(happening).map(Ok);
-    axum::response::Sse::new(events.take_until(stopping.cancelled_owned())).keep_alive(KeepAlive::default())
+    let events = events.take_until(stopping.cancelled_owned());
+    Ok(axum::response::Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
 /// The number behind which somebody resumes, if it is one of this run.
@@ -102,6 +115,7 @@ fn describe(event: &Event) -> (&'static str, Value) {
             ("answered", Some(key), json!({"call_id": call_id, "ok": ok}))
         }
         Event::TimedOut { key, call_id } => ("timed_out", Some(key), json!({"call_id": call_id})),
+        Event::Abandoned { key, call_id } => ("abandoned", Some(key), json!({"call_id": call_id})),
         Event::Recorded { key, call_id, id } => {
             ("recorded", Some(key), json!({"call_id": call_id, "id": id}))
         }

@@ -134,8 +134,11 @@ pub(in crate::http) async fn inject(
                 app.shared.read(|state| state.seat(entity.key()).and_then(|seat| seat.last_call.clone()));
             let last = last.ok_or_else(|| DevError::NothingToReplay(entity.key().clone()))?;
             announce();
-            let exchanged = faults.repeat(last).await?;
-            call = Some(CallView::new(&*kept(exchanged)?, &entity.secret()));
+            let entry = match faults.repeat(last)?.answer_detached(None).await {
+                Ok(exchanged) => kept(exchanged)?,
+                Err(running) => running,
+            };
+            call = Some(CallView::new(&entry, &entity.secret()));
             return Ok(Json(Injected { fault, call }));
         }
     }

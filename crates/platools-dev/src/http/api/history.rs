@@ -1,6 +1,7 @@
 //! The calls that were made: listed, looked at, and made again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -11,11 +12,12 @@ use platools::wire::Inbound;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::history::{HistoryEntry, HistoryQuery, HistoryStore};
+use crate::CallStage;
+use crate::history::{HistoryEntry, HistoryQuery, HistoryStore, Tally};
 use crate::http::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, Path, Query};
-use crate::http::view::{CallSummary, CallView, kept};
+use crate::http::view::{CallSummary, CallView, shown};
 use crate::state::LastCall;
 
 /// How many calls a page has, unless it is asked for another number.
@@ -39,6 +41,7 @@ pub(in crate::http) struct Wanted {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct Replay {
     mode: Mode,
+    wait_ms: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -62,8 +65,15 @@ pub(in crate::http) async fn list(
         return Err(ApiError::bad_request("invalid_query", message));
     }
     let query = HistoryQuery { entity, environment, tool, before, limit };
-    let calls: Vec<_> = store(&app)?.page(&query).iter().map(|entry| CallSummary::new(entry)).collect();
-    Ok(Json(json!({"calls": calls})))
+    let store = store(&app)?;
+    let calls: Vec<_> = store.page(&query).iter().map(|entry| CallSummary::new(entry)).collect();
+    let whole = HistoryQuery { before: None, ..query };
+    let Tally { kept, running } = store.tally(&whole);
+    let made = whole.tool.is_none().then(|| {
+        let (entity, environment) = (whole.entity.as_deref(), whole.environment.as_deref());
+        app.shared.read(|state| state.calls_made(entity, environment))
+    });
+    Ok(Json(json!({"calls": calls, "kept": kept, "running": running, "made": made})))
 }
 
 /// `DELETE /api/v1/history`
@@ -97,15 +107,28 @@ pub(in crate::http) async fn frame(
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], frame.to_string()).into_response())
 }
 
+/// `POST /api/v1/history/{id}/abandon`
+pub(in crate::http) async fn abandon(
+    State(app): State<App>,
+    Path(id): Path<u64>,
+) -> Result<StatusCode, ApiError> {
+    let entry = entry(&app, id)?;
+    // A call that is over was waited for to its end.
+    if entry.stage == CallStage::Running && !entry.abandoned {
+        app.shared.abandon(&entry.key, &entry.call_id, Some(id));
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// `POST /api/v1/history/{id}/replay`
 pub(in crate::http) async fn replay(
     State(app): State<App>,
     Path(id): Path<u64>,
     Body(replay): Body<Replay>,
-) -> Result<Json<CallView>, ApiError> {
+) -> Result<Response, ApiError> {
     let entry = entry(&app, id)?;
     let entity = app.entity(&entry.key.entity, &entry.key.environment)?;
-    let exchanged = match replay.mode {
+    let sent = match replay.mode {
         Mode::Exact => {
             let HistoryEntry { call_id, tool, sent, tamper, .. } = &*entry;
             let call = LastCall {
@@ -115,7 +138,7 @@ pub(in crate::http) async fn replay(
                 tamper: *tamper,
                 repeated: true,
             };
-            entity.faults().repeat(call).await?
+            entity.faults().repeat(call)?
         }
         Mode::Again => {
             let Ok(Inbound::ToolCall(call)) = Inbound::parse(&entry.sent) else {
@@ -139,10 +162,11 @@ pub(in crate::http) async fn replay(
             if let Some(context) = context {
                 again = again.context(context);
             }
-            again.exchange().await?
+            again.start()?
         }
     };
-    Ok(Json(CallView::new(&*kept(exchanged)?, &entity.secret())))
+    let answered = sent.answer_detached(replay.wait_ms.map(Duration::from_millis)).await;
+    shown(answered, &entity.secret())
 }
 
 fn store(app: &App) -> Result<&dyn HistoryStore, ApiError> {

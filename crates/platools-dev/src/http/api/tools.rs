@@ -3,18 +3,23 @@
 use axum::Json;
 use axum::extract::State;
 use platools::wire::platform::DeclaredTool;
+use platools::wire::{MAX_FRAME_BYTES, MAX_RESULT_BYTES};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::http::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
+use crate::http::time::milliseconds;
 
 /// How many tools a page has, unless it is asked for another number.
 const PAGE: usize = 100;
 
 /// The most tools that a page may have.
 const LARGEST_PAGE: usize = 1000;
+
+/// The longest description that the platform takes from operators, in characters (protocol §3).
+const MAX_DESCRIPTION: usize = 8_192;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,7 +71,14 @@ pub(in crate::http) async fn one(
             format!("{} has no tool `{name}`: its host has not declared it, or withdrew it", entity.key());
         return Err(ApiError::not_found("unknown_tool", message));
     };
-    Ok(Json(whole(&tool)))
+    let mut shown = whole(&tool);
+    shown["limits"] = json!({
+        "answer_ms": milliseconds(app.shared.options.pending_time),
+        "arguments_bytes": MAX_FRAME_BYTES,
+        "result_units": MAX_RESULT_BYTES,
+        "description_characters": MAX_DESCRIPTION,
+    });
+    Ok(Json(shown))
 }
 
 fn whole(tool: &DeclaredTool) -> Value {
@@ -97,7 +109,8 @@ enum Rank {
 /// `None` when a word is nowhere in the tool.
 fn rank(tool: &DeclaredTool, words: &[String]) -> Option<Rank> {
     let Some(first) = words.first() else { return Some(Rank::NameStarts) };
-    let name = tool.name.to_lowercase();
+    let title = tool.annotations.get("title").and_then(Value::as_str).unwrap_or_default();
+    let name = format!("{} {title}", tool.name).to_lowercase();
     if words.iter().all(|word| name.contains(word)) {
         return Some(if name.starts_with(first) { Rank::NameStarts } else { Rank::NameContains });
     }

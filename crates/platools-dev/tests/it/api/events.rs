@@ -19,10 +19,14 @@ struct Stream {
 
 impl Stream {
     async fn open(client: &Client<'_>, last_id: Option<&str>) -> Self {
+        Self::open_at(client, "/api/v1/events", last_id).await
+    }
+
+    async fn open_at(client: &Client<'_>, path: &str, last_id: Option<&str>) -> Self {
         let (host, token) = client.identity();
         let mut headers = vec![("host", &*host), ("authorization", &*token)];
         headers.extend(last_id.map(|id| ("last-event-id", id)));
-        let response = client.send(Method::GET, "/api/v1/events", &headers, "").await;
+        let response = client.send(Method::GET, path, &headers, "").await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self { body: response.into_body(), text: String::new(), last_id: String::new() }
@@ -127,4 +131,21 @@ async fn a_platform_that_stops_ends_the_stream_and_does_not_wait_for_idle_browse
     drop(idle);
     let mut resumed = Stream::open(&client, Some(&at_hello)).await;
     assert_eq!(resumed.next().await.unwrap()["complete"], true);
+}
+
+#[tokio::test]
+async fn who_comes_for_the_first_time_can_begin_with_what_happened_before() {
+    let platform = DevPlatform::start().await.unwrap();
+    let client = Client::new(&platform);
+    drop(RawHost::connect(&platform).await);
+    platform.wait_disconnected().await.unwrap();
+    let _host = RawHost::connect(&platform).await;
+    let mut stream = Stream::open_at(&client, "/api/v1/events?recent=2", None).await;
+    assert_eq!(stream.next().await.unwrap()["complete"], false);
+    assert_eq!(stream.kinds().await, ["disconnected", "connected"]);
+    let last = stream.last_id.clone();
+    let mut resumed = Stream::open_at(&client, "/api/v1/events?recent=2", Some(&last)).await;
+    assert_eq!(resumed.next().await.unwrap()["complete"], true, "nothing comes twice");
+    let refused = client.get("/api/v1/events?recent=all").await;
+    assert_eq!(refused.code(), (400, "invalid_query".to_owned()));
 }

@@ -1,7 +1,9 @@
 //! The history through the API.
 
+use std::time::Duration;
+
 use axum::http::{Method, StatusCode};
-use platools_dev::DevPlatform;
+use platools_dev::{CallStage, DevPlatform, Event, Outcome};
 use serde_json::{Value, json};
 
 use super::{Client, local};
@@ -104,4 +106,93 @@ async fn the_history_keeps_no_more_than_it_may() {
     make_call(&platform, &mut host, "a", json!("x".repeat(3 * 1024 * 1024))).await;
     make_call(&platform, &mut host, "a", json!("x".repeat(3 * 1024 * 1024))).await;
     assert_eq!(ids(&client.get("/api/v1/history").await.json()), [5]);
+}
+
+#[tokio::test]
+async fn a_call_is_listed_while_it_runs_and_ends_there_when_nobody_waits_for_it() {
+    let platform = DevPlatform::start().await.unwrap();
+    let mut host = RawHost::with_tools(&platform, &["a"]).await;
+    let client = Client::new(&platform);
+    let mut events = platform.events();
+    let asked = client.post(local("/calls"), r#"{"tool":"a","options":{"wait_ms":0}}"#).await;
+    assert_eq!((asked.status, &asked.json()["outcome"]), (StatusCode::ACCEPTED, &json!("running")));
+    let call = host.next_call().await;
+    let list = client.get("/api/v1/history").await.json();
+    assert_eq!((&list["calls"][0]["outcome"], &list["running"]), (&json!("running"), &json!(1)));
+    assert_eq!(list["calls"][0]["abandoned"], false, "whoever asked knows that it runs");
+
+    assert_eq!(client.post("/api/v1/history/1/abandon", "{}").await.status, StatusCode::NO_CONTENT);
+    let list = client.get("/api/v1/history").await.json();
+    assert_eq!((&list["calls"][0]["outcome"], &list["running"]), (&json!("abandoned"), &json!(0)));
+    host.answer(&call, json!("there")).await;
+    platform.wait_for_counters(|counters| counters.results == 1).await.unwrap();
+    while !matches!(events.next().await, Some(Event::Recorded { id: 1, .. })) {}
+    let view = client.get("/api/v1/history/1").await.json();
+    assert_eq!(
+        (&view["outcome"], &view["abandoned"], &view["result"]),
+        (&json!("result"), &json!(true), &json!("there"))
+    );
+    assert_eq!(client.post("/api/v1/history/1/abandon", "{}").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        client.post("/api/v1/history/2/abandon", "{}").await.code(),
+        (404, "not_in_history".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_abandons_a_call_that_goes_on() {
+    let platform = DevPlatform::start().await.unwrap();
+    let mut host = RawHost::with_tools(&platform, &["a"]).await;
+    let client = Client::new(&platform);
+    let mut events = platform.events();
+    let leaving = client.post(local("/calls"), r#"{"tool":"a"}"#);
+    let call = tokio::select! {
+        call = host.next_call() => call,
+        answer = leaving => panic!("{answer:?}"),
+    };
+    while !matches!(events.next().await, Some(Event::Abandoned { .. })) {}
+    let entry = platform.recorded(1).unwrap();
+    assert_eq!((entry.stage, entry.abandoned), (CallStage::Running, true));
+    host.answer(&call, json!(1)).await;
+    while !matches!(events.next().await, Some(Event::Recorded { .. })) {}
+    let entry = platform.recorded(1).unwrap();
+    assert_eq!((entry.stage, entry.ok, entry.abandoned), (CallStage::Answered, true, true));
+    assert_eq!((platform.counters().results, platform.counters().late_answers), (1, 0), "it was waited for");
+}
+
+#[tokio::test]
+async fn a_future_that_is_dropped_leaves_a_call_whose_answer_is_kept() {
+    let platform = DevPlatform::start().await.unwrap();
+    let mut host = RawHost::with_tools(&platform, &["a"]).await;
+    let call = tokio::select! {
+        call = host.next_call() => call,
+        report = platform.call("a", json!({})) => panic!("{report:?}"),
+    };
+    let entry = platform.recorded(1).unwrap();
+    assert_eq!(
+        (entry.stage, entry.abandoned, entry.report().outcome),
+        (CallStage::Running, true, Outcome::Running)
+    );
+    host.answer(&call, json!(1)).await;
+    platform.wait_for_counters(|counters| counters.late_answers == 1).await.unwrap();
+    let entry = platform.recorded(1).unwrap();
+    assert_eq!((entry.stage, entry.ok, entry.late), (CallStage::Answered, true, None));
+}
+
+#[tokio::test]
+async fn totals_count_what_is_no_longer_kept() {
+    let platform = DevPlatform::options().history_limits(3, 1 << 20).start().await.unwrap();
+    let _host = RawHost::with_tools(&platform, &["a"]).await;
+    for _ in 0..5 {
+        platform.calling("a").pending_time(Duration::ZERO).send().await.unwrap();
+    }
+    let client = Client::new(&platform);
+    let totals = async |query: &str| {
+        let list = client.get(format!("/api/v1/history?limit=1{query}")).await.json();
+        (list["kept"].clone(), list["made"].clone())
+    };
+    assert_eq!(totals("").await, (json!(3), json!(5)));
+    assert_eq!(totals("&entity=local&environment=dev&before=3").await, (json!(3), json!(5)));
+    assert_eq!(totals("&environment=prod").await, (json!(0), json!(0)));
+    assert_eq!(totals("&tool=a").await, (json!(3), Value::Null));
 }
