@@ -15,6 +15,12 @@ export async function becomes(what, look, expected) {
   throw new Error(`${what}: expected ${JSON.stringify(expected)}, saw ${JSON.stringify(seen)}`);
 }
 
+/** Says yes to the question whether a destructive tool, or something else that cannot be taken back, is meant. */
+export async function agree(page, action) {
+  await page.getByRole("alertdialog").getByRole("button", { name: action, exact: true }).click();
+  await becomes("the question is answered", () => page.getByRole("alertdialog").count(), 0);
+}
+
 /** Fails unless the two are the same. */
 export function equal(what, seen, expected) {
   if (!isSame(seen, expected))

@@ -2,19 +2,26 @@
 
 import { launch, picture } from "./browser.mjs";
 import call from "./scene-call.mjs";
+import care from "./scene-care.mjs";
 import connect from "./scene-connect.mjs";
 import door from "./scene-door.mjs";
 import faults from "./scene-faults.mjs";
 import forms from "./scene-forms.mjs";
 import guard from "./scene-guard.mjs";
+import keyboard from "./scene-keyboard.mjs";
+import life from "./scene-life.mjs";
 import looks from "./scene-looks.mjs";
 import many from "./scene-many.mjs";
+import reading from "./scene-reading.mjs";
 import session from "./scene-session.mjs";
 import views from "./scene-views.mjs";
 
 const browser = await launch();
 let failed = false;
-for (const scene of [door, connect, call, forms, views, session, faults, many, guard, looks].flat()) {
+const scenes = [
+  door, connect, call, forms, reading, views, session, faults, care, life, many, keyboard, guard, looks,
+];
+for (const scene of scenes.flat()) {
   const start = Date.now();
   try {
     await scene(browser);

@@ -1,7 +1,7 @@
 // Filling a form, calling, and looking at the answer from all sides.
 
 import { picture, visit } from "./browser.mjs";
-import { becomes, equal, includes } from "./check.mjs";
+import { agree, becomes, equal, includes } from "./check.mjs";
 
 const field = (page, name) => page.locator(`[data-field="${name}"]`);
 const answer = (page, outcome) => page.locator(`.answer[data-outcome="${outcome}"]`);
@@ -34,6 +34,7 @@ async function a_form_of_all_sorts_is_filled_and_sent({ page }) {
   await page.getByLabel("Thread").fill("thread-7");
   await page.getByLabel("_context").fill('{"source": "wire_test"}');
   await page.keyboard.press("Control+Enter");
+  await agree(page, "Send");
   await answer(page, "result").waitFor();
   includes("the answer", await answer(page, "result").innerText(), '"PLT-4711"');
   includes("the answer", await answer(page, "result").innerText(), '"usr_ada"');
@@ -122,10 +123,9 @@ async function a_slow_call_can_be_left_and_asked_again({ page }) {
   await field(page, "ms").locator("input").fill("120");
   await page.locator("#send").click();
   await answer(page, "result").waitFor();
-  includes("where the time went", await page.locator(".latency").innerText(), "handler 12");
+  includes("where the time went", await page.locator(".latency").innerText(), "handler 1");
   const first = await answer(page, "result").getAttribute("data-call");
-  await page.locator("h1:visible").click();
-  await page.keyboard.press("r");
+  await page.locator(".outcome").getByRole("button", { name: "Again" }).click();
   await becomes(
     "another call",
     async () =>

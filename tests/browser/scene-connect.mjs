@@ -24,7 +24,7 @@ async function a_host_that_connects_is_seen_at_once({ page }) {
   equal("before", await page.locator("#status").innerText(), "no host");
   await stage("host start");
   await becomes("the status", () => page.locator("#status").getAttribute("data-connected"), "true");
-  await becomes("the tools", () => page.locator(".tool-list a").count(), 12);
+  await becomes("the tools", () => page.locator(".tool-list a").count(), 14);
   await page.getByRole("heading", { name: "Choose a tool" }).waitFor();
   await picture(page, "tools-light");
 }

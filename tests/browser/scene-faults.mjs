@@ -1,7 +1,7 @@
 // Each fault does what it says, and the host comes back.
 
 import { picture, visit } from "./browser.mjs";
-import { becomes, equal, includes } from "./check.mjs";
+import { agree, becomes, equal, includes } from "./check.mjs";
 import { stage } from "./stage.mjs";
 
 const card = (page, name) => page.locator(`[data-fault="${name}"]`);
@@ -62,12 +62,15 @@ async function throttled_it_registers_later({ page }) {
 }
 
 async function it_reads_a_rotated_secret({ page }) {
-  await comesBack(page, () => push(page, "Rotate", "Rotate the secret"));
+  await comesBack(page, async () => {
+    await push(page, "Rotate", "Rotate the secret");
+    await agree(page, "Rotate it");
+  });
   includes("the new secret", await card(page, "Rotate").innerText(), "export PLATOS_SECRET=");
   // A host says `signature_mismatch` to that, and the page says why.
   await push(page, "Replay", "Replay the last call");
   await card(page, "Replay").getByText("signed before the secret was rotated").waitFor();
-  equal("it is in order", await card(page, "Replay").locator(".verdict .dot.good").count(), 1);
+  equal("it is in order", await card(page, "Replay").locator(".verdict .badge.good").count(), 1);
   await card(page, "Replay").locator(".verdict a").click();
   await page.locator(".detail").getByText("signed before the secret was rotated").waitFor();
   await picture(page, "replay-after-rotation-light");
@@ -115,7 +118,7 @@ async function tampered_calls_are_refused({ page }) {
     await becomes("another verdict", async () => (await verdict.getAttribute("href")) !== before, true);
     await push(page, "Replay", "Replay the last call");
     await card(page, "Replay").getByText(said).waitFor();
-    equal(`${kind} replayed is in order`, await card(page, "Replay").locator(".verdict .dot.good").count(), 1);
+    equal(`${kind} replayed is in order`, await card(page, "Replay").locator(".verdict .badge.good").count(), 1);
   }
   await push(page, "Garbage", "Send garbage");
   await becomes("garbage", async () => (await last(page, "fault")).includes("send text"), true);

@@ -9,15 +9,15 @@ const json = async (page) => JSON.parse(await page.locator("#arguments-json").in
 async function references_maps_tuples_and_null_have_fields({ page }) {
   await visit(page, "call/shapes");
   await page.getByRole("heading", { name: "shapes" }).waitFor();
-  await field(page, "label").locator("textarea").fill("root");
+  await field(page, "label").locator("input").fill("root");
   await field(page, "children").getByRole("button", { name: "Add an item" }).click();
-  await field(page, "label").nth(1).locator("textarea").fill("leaf");
+  await field(page, "label").nth(1).locator("input").fill("leaf");
   await field(page, "labels").getByRole("button", { name: "Add an entry" }).click();
   await field(page, "labels").getByLabel("Name").fill("one");
   await field(page, "labels").locator(".entry input").nth(1).fill("1");
   await page.getByRole("button", { name: "Add: pair" }).click();
-  await field(page, "pair").locator("textarea").fill("x");
-  await field(page, "pair").locator("input").fill("2.5");
+  await field(page, "pair").locator("input").first().fill("x");
+  await field(page, "pair").locator("input").last().fill("2.5");
   await field(page, "either").locator("select").selectOption({ label: "integer" });
   await field(page, "either").locator("input").fill("7");
   await field(page, "nothing").getByLabel("null").check();
@@ -35,7 +35,7 @@ async function references_maps_tuples_and_null_have_fields({ page }) {
 
   const text = JSON.stringify({ ...expected, always: "v1", unknown: [true] });
   await page.locator("#arguments-json").fill(text);
-  await field(page, "label").first().locator("textarea").fill("stem");
+  await field(page, "label").first().locator("input").first().fill("stem");
   equal("loaded and changed", await json(page), {
     ...expected,
     tree: { ...expected.tree, label: "stem" },
@@ -101,7 +101,7 @@ async function what_was_loaded_stays_when_another_field_changes({ page }) {
 async function a_schema_that_is_none_still_has_a_form({ page }) {
   await visit(page, "call/broken");
   await page.getByRole("heading", { name: "broken" }).waitFor();
-  await field(page, "fine").locator("textarea").fill("yes");
+  await field(page, "fine").locator("input").fill("yes");
   await field(page, "b").locator("textarea").fill("[1]");
   equal("the JSON", await json(page), { b: [1], fine: "yes" });
   await page.locator("#send").click();

@@ -1,7 +1,14 @@
-// Every view in the dark, and at the width of a phone.
+// Every view in three widths, in light and dark: it fits, it can be read, and axe finds nothing to complain about.
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 
 import { picture, visit } from "./browser.mjs";
-import { becomes, equal } from "./check.mjs";
+import { agree, becomes, equal } from "./check.mjs";
+
+const { PLAYGROUND_DRIVER: driver } = process.env;
+const axe = readFileSync(createRequire(join(driver, "package.json")).resolve("axe-core/axe.min.js"), "utf8");
 
 const TRIP = JSON.stringify(
   {
@@ -13,23 +20,73 @@ const TRIP = JSON.stringify(
   2,
 );
 
+const WIDTHS = [
+  ["wide", { width: 1440, height: 900 }],
+  ["tablet", { width: 1024, height: 768 }],
+  ["phone", { width: 390, height: 844 }],
+];
+
+/** Puts the pointer where it shows nothing, and the focus away. */
+const rest = (page) => page.evaluate(() => /** @type {HTMLElement} */ (document.activeElement).blur());
+
+/** Views: a name, where it is, what has to be there, and what is done first. */
 const VIEWS = [
   ["tools", "call", "#tool-count"],
-  ["answer", "call/book_trip", ".tool-head"],
+  ["form", "call/lookup_order", ".tool-head"],
+  ["definition", "call/lookup_order", ".definition", (page) => page.getByRole("tab", { name: "Definition" }).click()],
+  ["answer", "call/book_trip", ".outcome .answer"],
+  ["frames", "call/book_trip", ".outcome .piece", (page) => page.locator(".outcome").getByRole("tab", { name: "Frames" }).click()],
+  ["signature", "call/book_trip", ".explained", (page) => page.locator(".outcome").getByRole("tab", { name: "Signature" }).click()],
+  ["shapes", "call/shapes", ".fields"],
+  ["impossible", "call/impossible", ".fields"],
+  ["content", "call/report", ".blocks audio"],
   ["image", "call/sales_chart", ".media img"],
+  ["error", "call/fail", '.outcome .answer[data-outcome="error"]'],
+  ["question", "call/book_trip", "dialog.confirm", (page) => page.locator("#send").click(), (page) => page.keyboard.press("Escape")],
+  ["caller", "call/whoami", ".session .caller-fields", openCaller],
   ["history", "history", ".call-list a"],
+  ["history-call", "history", ".detail .answer", openCall],
   ["health", "health", ".figures"],
   ["faults", "faults", ".fault-cards"],
   ["events", "events", ".timeline li"],
+  ["shortcuts", "events", "#shortcuts[open]", (page) => page.keyboard.press("?"), (page) => page.keyboard.press("Escape")],
 ];
 
-async function all(page, look) {
-  for (const [name, hash, landmark] of VIEWS) {
+async function openCaller(page) {
+  await page.locator(".caller").evaluate((caller) => (caller.open = true));
+  await page.locator(".session").evaluate((session) => (session.open = true));
+}
+
+async function openCall(page) {
+  await page.locator(".call-list a").first().click();
+}
+
+async function look(page, name) {
+  await rest(page);
+  await fitsTheWidth(page, name);
+  await picture(page, name);
+  await isAccessible(page, name);
+}
+
+async function all(page, width, theme) {
+  for (const [name, hash, landmark, prepare, leave] of VIEWS) {
     await visit(page, hash);
+    if (prepare) await prepare(page);
     await page.locator(`${landmark}:visible`).first().waitFor();
-    await fitsTheWidth(page, `${name} in ${look}`);
-    await picture(page, `${name}-${look}`);
+    await look(page, `${name}-${width}-${theme}`);
+    if (leave) await leave(page);
   }
+}
+
+/** What axe says of a page, a line for each element. */
+async function isAccessible(page, what) {
+  // By the protocol of the browser's tools, which the page's policy does not concern.
+  if (!(await page.evaluate("typeof axe !== 'undefined'"))) await page.evaluate(axe);
+  const found = await page.evaluate(async () => {
+    const { violations } = await /** @type {any} */ (window).axe.run(document, { resultTypes: ["violations"] });
+    return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target} ${node.any[0]?.message ?? ""}`));
+  });
+  equal(`axe on ${what}`, found, []);
 }
 
 /** Nothing may stick out to the right. */
@@ -44,28 +101,51 @@ async function fitsTheWidth(page, what) {
 
 /** Sees to it that there are answers to look at; a page that was loaded anew has none. */
 async function prepare(page) {
-  for (const [tool, argumentsText] of [
-    ["sales_chart", "{}"],
-    ["book_trip", TRIP],
+  for (const [tool, argumentsText, outcome] of [
+    ["sales_chart", "{}", "result"],
+    ["report", "{}", "result"],
+    ["fail", '{"message": "there is no order ord-9"}', "error"],
+    ["book_trip", TRIP, "result"],
   ]) {
     await visit(page, `call/${tool}`);
     await page.getByRole("heading", { name: tool }).waitFor();
     await page.locator("#arguments-json").fill(argumentsText);
     await page.locator("#send").click();
-    await page.locator('.answer[data-outcome="result"]').waitFor();
+    if (tool === "book_trip") await agree(page, "Send");
+    await page.locator(`.answer[data-outcome="${outcome}"]`).waitFor();
   }
 }
 
-async function in_the_dark({ page }) {
-  await page.emulateMedia({ colorScheme: "dark" });
+async function every_view_in_every_width_and_theme({ page }) {
   await prepare(page);
-  await becomes(
-    "the ground is dark",
-    () => page.evaluate(() => getComputedStyle(document.body).backgroundColor),
-    "rgb(15, 19, 23)",
-  );
-  await all(page, "dark");
+  for (const [width, size] of WIDTHS) {
+    await page.setViewportSize(size);
+    for (const theme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme: theme });
+      await all(page, width, theme);
+    }
+  }
   await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize(WIDTHS[0][1]);
+}
+
+/** The card that is shown while no host is connected, and the door. */
+async function so_are_the_empty_page_and_the_door({ page, forgetCookies, expectTrouble }) {
+  await page.locator("#seat").selectOption({ label: "local · prod (no host)" });
+  for (const isDoor of [false, true]) {
+    if (isDoor) {
+      await forgetCookies();
+      await expectTrouble(() => page.reload());
+    } else await visit(page, "call");
+    await page.locator(isDoor ? "#door-token" : ".connect").waitFor();
+    for (const [width, size] of WIDTHS) {
+      await page.setViewportSize(size);
+      for (const theme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme: theme });
+        await look(page, `${isDoor ? "door" : "connect"}-${width}-${theme}`);
+      }
+    }
+  }
 }
 
 async function the_theme_can_be_chosen({ page }) {
@@ -80,27 +160,4 @@ async function the_theme_can_be_chosen({ page }) {
   await page.reload();
 }
 
-async function on_a_phone({ page }) {
-  await page.setViewportSize({ width: 360, height: 780 });
-  await prepare(page);
-  await all(page, "phone");
-  await visit(page, "call/book_trip");
-  await page.getByRole("heading", { name: "book_trip" }).waitFor();
-  await page.locator(".outcome").scrollIntoViewIfNeeded();
-  await picture(page, "form-end-phone");
-  await visit(page, "history");
-  await page.locator(".call-list a").first().click();
-  await page.locator(".detail .answer").waitFor();
-  await fitsTheWidth(page, "a call");
-  await picture(page, "history-call-phone");
-  await page.emulateMedia({ colorScheme: "dark" });
-  await picture(page, "history-call-phone-dark");
-}
-
-async function at_the_width_of_a_tablet({ page }) {
-  await page.emulateMedia({ colorScheme: "light" });
-  await page.setViewportSize({ width: 1024, height: 768 });
-  await all(page, "tablet");
-}
-
-export default [in_the_dark, the_theme_can_be_chosen, on_a_phone, at_the_width_of_a_tablet];
+export default [the_theme_can_be_chosen, every_view_in_every_width_and_theme, so_are_the_empty_page_and_the_door];

@@ -68,10 +68,10 @@ async function calls_to_another_environment_are_not_made_by_it({ page, expectTro
   await session(page).getByRole("button", { name: "Call as this session" }).click();
   equal("the user is the session's", await page.locator("#caller-user").isDisabled(), true);
   await expectTrouble(async () => {
-    await page.locator("#seat").selectOption({ label: "○ local · prod" });
+    await page.locator("#seat").selectOption({ label: "local · prod (no host)" });
     await page.getByRole("heading", { name: "This tool is not there" }).waitFor();
   });
-  await page.locator("#seat").selectOption({ label: "● local · dev" });
+  await page.locator("#seat").selectOption({ label: "local · dev" });
   await page.getByRole("heading", { name: "add", exact: true }).waitFor();
   equal("the user is free again", await page.locator("#caller-user").isDisabled(), false);
   await session(page).getByRole("button", { name: "Call as this session" }).waitFor();

@@ -1,7 +1,7 @@
 // History, health and events.
 
 import { picture, visit } from "./browser.mjs";
-import { becomes, equal, includes } from "./check.mjs";
+import { agree, becomes, equal, includes } from "./check.mjs";
 import { stage } from "./stage.mjs";
 
 async function the_history_lists_replays_and_copies({ page }) {
@@ -9,7 +9,7 @@ async function the_history_lists_replays_and_copies({ page }) {
   await page.keyboard.press("2");
   await page.getByRole("heading", { name: "History" }).waitFor();
   const rows = page.locator(".call-list a");
-  await becomes("the newest call", () => rows.first().locator(".tool-name").innerText(), "deep");
+  await becomes("the newest call", () => rows.first().locator(".tool-name").innerText(), "add");
   await page.getByLabel("Filter the history").fill("book_trip");
   await becomes("the filtered calls", () => rows.count(), 1);
   await rows.first().click();
@@ -36,6 +36,7 @@ async function the_history_lists_replays_and_copies({ page }) {
 
   await page.getByLabel("Filter the history").fill("");
   await page.locator(".detail").getByRole("button", { name: "Replay frame" }).click();
+  await agree(page, "Replay frame");
   await page.locator('.detail .answer[data-outcome="error"]').waitFor();
   includes("the refusal", await page.locator(".detail .answer").innerText(), "nonce_replay");
   await page.locator(".detail").getByRole("button", { name: "Edit" }).click();
@@ -234,7 +235,7 @@ async function a_link_that_is_none_leaves_the_page_alive({ newPage, expectTroubl
   for (const [hash, text] of [
     ["call/%", "there is no tool|has no tool `%`"],
     ["history/%E0%A4", "Choose a call"],
-    ["nowhere/%", "12 tools"],
+    ["nowhere/%", "14 tools"],
   ]) {
     await expectTrouble(async () => {
       await visit(other, hash);
@@ -254,15 +255,13 @@ async function the_keyboard_is_enough({ page }) {
   await becomes("closed", () => page.getByRole("dialog").count(), 0);
   await page.keyboard.press("/");
   await page.keyboard.type("arithm");
-  await becomes("nothing found", () => page.locator("#tool-count").innerText(), "0 of 12 tools");
+  await becomes("nothing found", () => page.locator("#tool-count").innerText(), "0 of 14 tools");
   await page.keyboard.press("Escape");
   await page.keyboard.type("chart");
-  await becomes("one found", () => page.locator("#tool-count").innerText(), "1 of 12 tools");
+  await becomes("one found", () => page.locator("#tool-count").innerText(), "1 of 14 tools");
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "sales_chart" }).waitFor();
-  await page.keyboard.press("/");
-  await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");
   await page.locator("#tool-search").fill("");
 }

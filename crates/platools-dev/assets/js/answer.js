@@ -1,13 +1,18 @@
 // What came of a call: the outcome, where the time went, and the answer in the form that suits it.
 
-import { fill, h, copyButton, newId } from "./dom.js";
-import { bytes, clock, milliseconds } from "./format.js";
+import { blocks, blocksOf, text } from "./blocks.js";
+import { copyButton, fill, h } from "./dom.js";
+import { bytes, clock, elapsed, milliseconds } from "./format.js";
 import { frames } from "./frames.js";
 import { isObject, write } from "./json.js";
 import { explain, refusalOfReplay } from "./signature.js";
+import { isMarkdown } from "./markdown.js";
+import { createTabs } from "./tabs.js";
 import { tree } from "./tree.js";
 
 const OUTCOMES = {
+  running: ["accent", "Running"],
+  abandoned: ["warn", "Abandoned"],
   result: ["good", "Result"],
   error: ["bad", "Error"],
   timed_out: ["warn", "No answer"],
@@ -19,9 +24,14 @@ export function outcomeBadge(call) {
   return h("span", { class: `badge ${tone}` }, text);
 }
 
+/** Whether a call has no answer yet, and may get one. */
+export const isRunning = (call) => call.outcome === "running" || call.outcome === "abandoned";
+
 /** Badges for what is unusual about a call. */
 export function oddities(call) {
   return [
+    call.abandoned && !isRunning(call) && h("span", { class: "badge warn" }, "nobody waited"),
+    call.late_ms !== null && h("span", { class: "badge warn" }, "answered late"),
     call.tamper && h("span", { class: "badge warn" }, `tampered: ${call.tamper}`),
     call.repeated && h("span", { class: "badge warn" }, "same frame again"),
     call.transport === "http" &&
@@ -50,12 +60,17 @@ export function answer(call, actions = []) {
       ),
       h("div", { class: "row" }, actions),
     ),
-    latency(call),
-    tabs([
-      ["Answer", () => content(call)],
-      ["Frames", () => frames(call)],
-      ["Signature", () => explain(call)],
-    ]),
+    isRunning(call)
+      ? h("p", { class: "latency-so-far" }, h("strong", { class: "number" }, elapsed(call)), " so far")
+      : latency(call),
+    createTabs(
+      [
+        ["Answer", () => content(call)],
+        ["Frames", () => frames(call)],
+        ["Signature", () => explain(call)],
+      ],
+      "The call",
+    ).element,
   );
 }
 
@@ -96,64 +111,55 @@ function latency(call) {
   );
 }
 
-/** Tabs by the pattern that screen readers know. */
-function tabs(entries) {
-  const id = newId("tabs");
-  const panel = h("div", { role: "tabpanel", id: `${id}-panel`, class: "tab-panel" });
-  const buttons = entries.map(([title], index) =>
-    h(
-      "button",
-      {
-        type: "button",
-        role: "tab",
-        id: `${id}-${index}`,
-        class: "quiet small",
-        aria: { controls: `${id}-panel` },
-      },
-      title,
-    ),
-  );
-  const choose = (index, focus) => {
-    buttons.forEach((button, other) => {
-      button.setAttribute("aria-selected", String(other === index));
-      button.tabIndex = other === index ? 0 : -1;
-    });
-    panel.setAttribute("aria-labelledby", `${id}-${index}`);
-    fill(panel, entries[index][1]());
-    if (focus) buttons[index].focus();
-  };
-  buttons.forEach((button, index) => {
-    button.addEventListener("click", () => choose(index));
-    button.addEventListener("keydown", (event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (step) choose((index + step + buttons.length) % buttons.length, true);
-    });
-  });
-  choose(0);
-  return h("div", {}, h("div", { class: "tab-list", role: "tablist" }, buttons), panel);
+function content(call) {
+  switch (call.outcome) {
+    case "running":
+      return h("p", { class: "note" }, "The host has not answered yet.");
+    case "abandoned":
+      return h(
+        "p",
+        { class: "note warn" },
+        "Whoever made this call no longer waits for it. It goes on at the host, and its answer comes here.",
+      );
+    case "timed_out":
+      return call.late_ms === null ? h("p", { class: "note warn" }, NO_ANSWER) : late(call);
+    case "error":
+      return error(call, "What the model reads");
+    default:
+      return result(call);
+  }
 }
 
-function content(call) {
-  if (call.outcome === "error")
-    return h(
-      "div",
-      { class: "stack tight" },
-      h(
-        "div",
-        { class: "row between" },
-        h("h3", { class: "muted" }, "What the model reads"),
-        copyButton(() => call.message, "the error"),
-      ),
-      h("pre", { class: "code bad-text" }, call.message),
-      whyNotAsReplay(call),
-    );
-  if (call.outcome === "timed_out")
-    return h(
+const NO_ANSWER =
+  "No answer came in time. The host may be frozen, busy, or gone. An answer on a later connection still counts while the call waits; one that comes now is shown here as late.";
+
+/** An answer that came after the platform had given up. */
+function late(call) {
+  return h(
+    "div",
+    { class: "stack tight" },
+    h(
       "p",
       { class: "note warn" },
-      "No answer came in time. The host may be frozen, busy, or gone; an answer on a later connection still counts while the call waits.",
-    );
-  return result(call);
+      `The platform gave up after ${milliseconds(call.latency_ms)}, and the model was told so. The host answered after ${milliseconds(call.late_ms)}, which nobody reads:`,
+    ),
+    call.message === null ? result(call) : error(call, "What came too late"),
+  );
+}
+
+function error(call, title) {
+  return h(
+    "div",
+    { class: "stack tight" },
+    h(
+      "div",
+      { class: "row between" },
+      h("h3", { class: "muted" }, title),
+      copyButton(() => call.message, "the error"),
+    ),
+    h("pre", { class: "code bad-text", tabindex: "0", aria: { label: title } }, call.message),
+    whyNotAsReplay(call),
+  );
 }
 
 /** Says why a repeated frame was refused as something else. */
@@ -214,35 +220,24 @@ function result(call) {
  */
 function viewsOf({ result: value }) {
   /** @type {View} */
-  const raw = ["JSON", () => h("pre", { class: "code" }, write(value))];
-  if (isObject(value) && typeof value.data === "string" && typeof value.mimeType === "string")
-    return [["Media", () => media(value)], ["Tree", () => tree(value)], raw];
+  const raw = ["JSON", () => h("pre", { class: "code", tabindex: "0", aria: { label: "JSON" } }, write(value))];
+  const found = blocksOf(value);
+  if (found) {
+    const texts = found.map((block) => block.text ?? block.resource?.text).filter((each) => typeof each === "string");
+    const isPlain = texts.every((each) => !isMarkdown(each));
+    /** @type {View[]} */
+    const rendered = isPlain ? [] : [["Markdown", () => blocks(value, true)]];
+    return [["Content", () => blocks(value)], ...rendered, ["Tree", () => tree(value)], raw];
+  }
   if (isObject(value) && value.truncated === true && typeof value.original_bytes === "number") {
     return [["Preview", () => truncated(value)], raw];
   }
-  if (typeof value === "string") return [["Text", () => h("pre", { class: "code text" }, value)], raw];
+  if (typeof value === "string") {
+    /** @type {View[]} */
+    const rendered = isMarkdown(value) ? [["Markdown", () => text(value, true)]] : [];
+    return [["Text", () => text(value, false)], ...rendered, raw];
+  }
   return [["Tree", () => tree(value)], raw];
-}
-
-function media({ type, mimeType, data }) {
-  const size = Math.floor((data.length * 3) / 4) - (data.endsWith("==") ? 2 : data.endsWith("=") ? 1 : 0);
-  const caption = h("figcaption", { class: "hint" }, `${mimeType}, ${bytes(size)}`);
-  const source = `data:${mimeType};base64,${data}`;
-  if (type === "image")
-    return h(
-      "figure",
-      { class: "media" },
-      h("img", { src: source, alt: "The image that the tool answered with" }),
-      caption,
-    );
-  if (type === "audio")
-    return h("figure", { class: "media" }, h("audio", { src: source, controls: true }), caption);
-  return h(
-    "figure",
-    { class: "media" },
-    h("a", { href: source, download: "result", class: "button" }, "Save the file"),
-    caption,
-  );
 }
 
 function truncated({ preview, original_bytes: size }) {
@@ -254,6 +249,6 @@ function truncated({ preview, original_bytes: size }) {
       { class: "note warn" },
       `The result has ${bytes(size)}, more than the 256 KiB that the platform passes on. The model gets this preview. The whole frame is under Frames.`,
     ),
-    h("pre", { class: "code" }, preview),
+    h("pre", { class: "code", tabindex: "0", aria: { label: "Preview" } }, preview),
   );
 }

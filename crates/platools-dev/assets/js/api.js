@@ -3,6 +3,11 @@
 import { parse } from "./json.js";
 
 const ROOT = "/api/v1";
+/**
+ * How long a response waits for the end of a call; the events tell of that when it takes longer. A browser opens six
+ * connections to one platform, and calls that run must not hold them all.
+ */
+const WAIT_MS = 400;
 /** Where the key of the page is: no page of another port, which would get the cookie, reaches it. */
 const KEY = "platools.page";
 
@@ -95,7 +100,8 @@ export const getTool = (seat, name) => get(`${seatPath(seat)}/tools/${encodeURIC
 export const inject = (seat, fault) => post(`${seatPath(seat)}/faults`, fault);
 export const getCall = (id) => get(`/history/${id}`, { read: asCall });
 export const getFrame = (id, side) => get(`/history/${id}/frames/${side}`, { read: (text) => text });
-export const replay = (id, mode) => post(`/history/${id}/replay`, { mode }, { read: asCall });
+export const replay = (id, mode) => post(`/history/${id}/replay`, { mode, wait_ms: WAIT_MS }, { read: asCall });
+export const abandon = (id) => post(`/history/${id}/abandon`, {});
 export const clearHistory = () => request("DELETE", "/history");
 
 export function listTools(seat, search, offset, limit, signal) {
@@ -121,14 +127,16 @@ export const mintSession = ({ entity, environment }, wanted) =>
 /** @typedef {{ tool: string, argumentsText: string, [member: string]: any }} CallRequest */
 
 /**
- * Calls a tool, perhaps by a session token. The text of the arguments is sent exactly as it is.
+ * Calls a tool, perhaps by a session token. The text of the arguments is sent exactly as it is. What is returned still
+ * runs if it takes long, unless `isWhole`.
  * @param {{ entity: string, environment: string }} seat
  * @param {CallRequest} request
- * @param {AbortSignal} [signal]
+ * @param {boolean} [isWhole]
  */
-export function call(seat, { session, ...request }, signal) {
+export function call(seat, { session, options, ...request }, isWhole = false) {
   const more = session && { "X-Platos-Session-Token": session };
-  return post(`${seatPath(seat)}/calls`, callBody(request), { signal, more, read: asCall });
+  const body = callBody({ ...request, options: isWhole ? options : { ...options, wait_ms: WAIT_MS } });
+  return post(`${seatPath(seat)}/calls`, body, { more, read: asCall });
 }
 
 /**

@@ -10,6 +10,21 @@ export function milliseconds(value) {
   return `${value.toFixed(2)} ms`;
 }
 
+/** How long a call has been running, in an element that goes on counting. */
+export function elapsed({ latency_ms: soFar }) {
+  const element = document.createElement("span");
+  element.dataset.since = String(Date.now() - soFar);
+  count(element);
+  return element;
+}
+
+function count(element) {
+  const text = milliseconds(Math.max(0, Date.now() - Number(element.dataset.since)));
+  if (element.textContent !== text) element.textContent = text;
+}
+
+setInterval(() => document.querySelectorAll("[data-since]").forEach(count), 100);
+
 /** A size such as `640 B` or `1.2 MiB`. */
 export function bytes(value) {
   if (value < 1024) return `${value} B`;
@@ -48,6 +63,11 @@ export function left(seconds) {
     .slice(first, first + 2)
     .map(([count, unit]) => `${count} ${unit}`)
     .join(" ");
+}
+
+/** The beginning of a text that is longer than that. */
+export function clipped(text, length) {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
 }
 
 /** A number of things: `1 tool`, `3 tools`. */

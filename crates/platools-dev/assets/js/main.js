@@ -45,9 +45,14 @@ for (const [name, { title, icon, view }] of Object.entries(VIEWS)) {
   main.append(view.element);
 }
 
+/** The view that is shown. */
+let shown = null;
+
 function route() {
   const [, name] = location.hash.split("/");
   const chosen = Object.hasOwn(VIEWS, name) ? name : "call";
+  const isAnother = shown !== null && shown !== chosen;
+  shown = chosen;
   for (const [other, { view }] of Object.entries(VIEWS)) view.element.hidden = other !== chosen;
   for (const link of /** @type {HTMLCollectionOf<HTMLElement>} */ (tabs.children)) {
     if (link.dataset.view === chosen) link.setAttribute("aria-current", "page");
@@ -55,11 +60,14 @@ function route() {
   }
   document.title = `${VIEWS[chosen].title} · platools playground`;
   VIEWS[chosen].view.open(subjectOf(location.hash));
+  // What had the focus may be hidden now; the next Tab leads into the view.
+  const focused = /** @type {HTMLElement} */ (document.activeElement);
+  if (isAnother && (focused === document.body || !focused.checkVisibility())) main.focus({ preventScroll: true });
 }
 
 function drawSeats() {
   const value = (each) => JSON.stringify([each.entity, each.environment]);
-  const text = (each) => `${each.connected ? "●" : "○"} ${each.entity} · ${each.environment}`;
+  const text = (each) => `${each.entity} · ${each.environment}${each.connected ? "" : " (no host)"}`;
   const texts = state.seats.map(text).join("\n");
   if (seats.dataset.texts !== texts) {
     seats.dataset.texts = texts;
@@ -117,7 +125,6 @@ setInterval(drawStatus, 5000);
 const go = (name) => () => (location.hash = `#/${name}`);
 listen({
   send: call.submit,
-  r: call.again,
   t: toggleTheme,
   "/": () => {
     if (!location.hash.startsWith("#/call")) location.hash = "#/call";

@@ -2,6 +2,7 @@
 
 import { h, svg } from "./dom.js";
 import { milliseconds } from "./format.js";
+import { rove, stopAt } from "./roving.js";
 
 const WIDTH = 220;
 const HEIGHT = 40;
@@ -33,11 +34,11 @@ export function line(figures, label) {
 /** A bar for each call, oldest first: the handler's part below, the wire's above. */
 export function bars(calls) {
   const top = Math.max(...calls.map((call) => call.latency_ms), 1);
-  return h(
+  const element = h(
     "div",
     {
       class: "bars",
-      role: "img",
+      role: "group",
       aria: { label: `Latency of the last ${calls.length} calls, ${milliseconds(top)} at most` },
     },
     calls.map((call) => {
@@ -45,7 +46,7 @@ export function bars(calls) {
         class: `bar ${call.outcome}`,
         href: `#/history/${call.id}`,
         title: `${call.tool}: ${milliseconds(call.latency_ms)}`,
-        tabindex: "-1",
+        aria: { label: `${call.tool}: ${milliseconds(call.latency_ms)}` },
       });
       const handler = h("span", {});
       whole.style.height = `${Math.max(2, (100 * call.latency_ms) / top)}%`;
@@ -54,6 +55,9 @@ export function bars(calls) {
       return whole;
     }),
   );
+  rove(element);
+  stopAt(element, /** @type {HTMLElement | null} */ (element.lastElementChild));
+  return element;
 }
 
 /** Where the line of time of these heartbeats begins: a minute ago, or with the first of them. */

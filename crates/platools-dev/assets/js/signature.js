@@ -133,6 +133,6 @@ function verdict(call, { valid, signature }) {
 function piece(kind, name, value, meaning) {
   return [
     h("dt", {}, mark(kind, name)),
-    h("dd", {}, h("code", { class: "value" }, value), h("p", { class: "hint" }, meaning)),
+    h("dd", {}, h("code", { class: "value", tabindex: "0" }, value), h("p", { class: "hint" }, meaning)),
   ];
 }

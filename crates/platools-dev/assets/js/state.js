@@ -1,6 +1,7 @@
 // What the page knows, and who wants to be told when it changes.
 //
-// Topics: `seats` (entities and connections), `selection`, `tools`, `history`, `health`, `events`, `live`.
+// Topics: `seats` (entities and connections), `selection`, `tools`, `history`, `health`, `events`, `live`, and `calls`: a call
+// ended, by its number in the history, or any call may have.
 
 import * as api from "./api.js";
 import { calmly } from "./dom.js";
@@ -16,8 +17,10 @@ export const state = {
   seats: [],
   /** `{entity, environment}` of the seat that is looked at. */
   selected: null,
-  /** The last calls of the selected seat, newest first. */
+  /** The last calls of the selected seat, newest first, with those that run. */
   history: [],
+  /** How many calls of the seat are kept, how many run, and how many were made since the platform started. */
+  totals: { kept: 0, running: 0, made: 0 },
   health: { heartbeats: 0, beats: [], tools: {} },
   /** What happened, newest first. */
   events: [],
@@ -27,8 +30,8 @@ export function on(topic, listener) {
   topics.addEventListener(topic, listener);
 }
 
-function tell(topic) {
-  topics.dispatchEvent(new Event(topic));
+function tell(topic, detail) {
+  topics.dispatchEvent(new CustomEvent(topic, { detail }));
 }
 
 /** The seat that is looked at, with its connection; `null` before the first answer. */
@@ -44,6 +47,7 @@ export function select(entity, environment) {
   state.selected = { entity, environment };
   sessionStorage.setItem(SEAT_KEY, JSON.stringify(state.selected));
   state.history = [];
+  state.totals = { kept: 0, running: 0, made: 0 };
   state.health = { heartbeats: 0, beats: [], tools: {} };
   tell("selection");
   tell("seats");
@@ -75,9 +79,10 @@ const loadSeats = quietly(async () => {
 const loadHistory = quietly(async () => {
   if (!state.selected) return;
   const selected = state.selected;
-  const { calls } = await api.listHistory(selected, { limit: 100 });
+  const { calls, ...totals } = await api.listHistory(selected, { limit: 100 });
   if (selected !== state.selected) return;
   state.history = calls;
+  state.totals = totals;
   tell("history");
 });
 
@@ -96,8 +101,9 @@ const refreshHealth = calmly(120, loadHealth);
 const refreshTools = calmly(120, () => tell("tools"));
 const showEvents = calmly(60, () => tell("events"));
 
-/** The tools of calls that wait, by call id, since an answer does not name its tool. */
-const waiting = new Map();
+/** The tools of calls, by call id, since an answer does not name its tool. */
+const called = new Map();
+const CALLS_REMEMBERED = 1000;
 
 function happened(event) {
   if (event.type === "hello" || event.type === "missed") {
@@ -106,18 +112,25 @@ function happened(event) {
     refreshTools();
     refreshHistory();
     refreshHealth();
+    tell("calls", null);
     return;
   }
-  if (event.type === "called") waiting.set(event.call_id, event.tool);
-  if (event.type === "answered" || event.type === "timed_out") {
-    event.tool = waiting.get(event.call_id);
-    waiting.delete(event.call_id);
+  if (event.type === "called") {
+    called.set(event.call_id, event.tool);
+    if (called.size > CALLS_REMEMBERED) called.delete(called.keys().next().value);
+  } else if (event.call_id) {
+    event.tool = called.get(event.call_id);
   }
   state.events.unshift(event);
   state.events.length = Math.min(state.events.length, EVENTS_KEPT);
   showEvents();
   switch (event.type) {
     case "recorded":
+      refreshHistory();
+      tell("calls", event.id);
+      break;
+    case "abandoned":
+    case "unexpected_answer":
       refreshHistory();
       break;
     case "heartbeat":
@@ -129,6 +142,8 @@ function happened(event) {
       refreshSeats();
       break;
     case "called":
+      refreshHistory();
+      break;
     case "answered":
     case "timed_out":
       break;

@@ -3,6 +3,8 @@
 import { identity } from "./api.js";
 
 const LONGEST_PAUSE = 5000;
+/** How many events of before a page begins with. */
+const RECENT = 500;
 
 /** Follows the events for ever. `onState` gets `live`, `lost`, or `stranger` when the platform is another run. */
 export async function follow({ onEvent, onState }) {
@@ -13,7 +15,7 @@ export async function follow({ onEvent, onState }) {
     const { signal, release } = untilHidden();
     try {
       const headers = identity({ Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) });
-      const response = await fetch("/api/v1/events", { headers, signal, cache: "no-store" });
+      const response = await fetch(`/api/v1/events?recent=${RECENT}`, { headers, signal, cache: "no-store" });
       if (response.status === 401) {
         onState("stranger");
         return;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use platools::prelude::*;
+use platools::tool::{Content, EmbeddedResource};
 use platools::{Tool, ToolCall, ToolSpec, tools};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -201,6 +202,71 @@ fn echo(spec: ToolSpec) -> Tool {
     })
 }
 
+/// What `lookup_order` is for, at length and in Markdown, with what must not become part of a page.
+const ORDERS: &str = "Look up **one order** by its number, with its lines.
+
+## When to use it
+
+Use it when a customer names an order, as in *where is ord-1042*. Lines that are wrapped like
+this one belong together.
+
+1. Ask for the number if it is missing.
+2. Say what `status` means:
+   - `open`: nobody has packed it
+   - `shipped`: see [the handbook](https://handbook.example/orders?a=1&b=2)
+
+| status | meaning |
+| --- | --- |
+| open | not packed |
+| shipped | on its way |
+
+> Never guess a number.
+
+```json
+{\"order_id\": \"ord-1042\"}
+```
+
+<img src=x onerror=\"document.title='broken in'\"> and [a trap](javascript:alert(1)) stay text.";
+
+/// Tools with titles, long descriptions, and answers of several parts.
+fn told() -> Vec<Tool> {
+    let order = json!({"type": "object", "required": ["order_id"], "properties": {
+        "order_id": {"type": "string", "title": "Order number", "description": "As printed on the **invoice**, such as `ord-1042`."},
+        "note": {"type": "string", "description": "What to tell the customer."},
+        "reply": {"type": "string", "maxLength": 2000},
+    }});
+    let spec = ToolSpec::new("lookup_order").title("Order look-up").description(ORDERS).input_schema(order);
+    let report = ToolSpec::new("report").description("Answer with text, a picture, sound and resources.");
+    vec![
+        echo(spec.annotation("readOnlyHint", true).annotation("category", "orders")),
+        Tool::new(report, |_: ToolCall| async move {
+            let picture = "<svg xmlns='http://www.w3.org/2000/svg' width='160' height='60'>\
+                           <rect width='160' height='60' rx='8' fill='#5b7cfa'/></svg>";
+            Ok(ToolOutput::content([
+                Content::text("# The week\n\nSales went **up**."),
+                Media::new("image/svg+xml", picture.as_bytes().to_vec()).into(),
+                Media::new("audio/wav", silence()).into(),
+                EmbeddedResource::text("orders://terms", "All sales are final.").into(),
+                EmbeddedResource::bytes("orders://invoice.pdf", b"%PDF-1.7".to_vec()).into(),
+            ]))
+        }),
+    ]
+}
+
+/// A tenth of a second of nothing, as a WAV file.
+fn silence() -> Vec<u8> {
+    let samples = [128; 800];
+    let mut file = b"RIFF".to_vec();
+    file.extend_from_slice(&(36 + samples.len() as u32).to_le_bytes());
+    file.extend_from_slice(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    file.extend_from_slice(&8000_u32.to_le_bytes());
+    file.extend_from_slice(&8000_u32.to_le_bytes());
+    file.extend_from_slice(b"\x01\0\x08\0data");
+    file.extend_from_slice(&(samples.len() as u32).to_le_bytes());
+    file.extend_from_slice(&samples);
+    file
+}
+
 /// Schemas as other hosts write them, and some that cannot be met.
 fn odd() -> Vec<Tool> {
     let node = json!({"type": "object", "properties": {
@@ -243,6 +309,7 @@ fn odd() -> Vec<Tool> {
 pub(crate) fn all() -> Vec<Tool> {
     let mut all = tools![book_trip, add, sales_chart, essay, fail, slow, huge, deep, whoami];
     all.extend(odd());
+    all.extend(told());
     all
 }
 

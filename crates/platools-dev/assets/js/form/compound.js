@@ -8,7 +8,7 @@ import { group } from "./field.js";
 /** The fields of an object. Members that no field shows are kept as they were loaded. */
 export function members(schema, context) {
   const required = new Set(schema.required ?? []);
-  const inner = { ...context, depth: context.depth + 1, title: undefined, isVariant: false };
+  const inner = { ...context, depth: context.depth + 1, isVariant: false };
   /** @type {[name: string, field: import("./field.js").Field][]} */
   const fields = Object.entries(schema.properties ?? {}).map(([name, property]) => [
     name,
@@ -135,16 +135,16 @@ function rows({ id, describedBy }, context, { addText, makeRow }) {
 }
 
 /** The context of a field in a row: without a name of its own, and always there. */
-function ofItem(context) {
+function ofItem(context, label) {
   const { depth } = context;
-  return { ...context, depth: depth + 1, name: undefined, title: undefined, required: true, isVariant: false };
+  return { ...context, depth: depth + 1, name: undefined, label, required: true, isVariant: false };
 }
 
 /** A list of items of one kind. */
 export function list({ schema }, context) {
   return (place) => {
     const items = schema.items ?? true;
-    const inner = ofItem(context);
+    const inner = ofItem(context, `Item of ${context.name ?? "the list"}`);
     const made = rows(place, context, {
       addText: "Add an item",
       makeRow(value) {
@@ -187,7 +187,7 @@ export function tuple({ schema }, context) {
 /** Names that are free, with values of one kind. */
 export function map({ schema }, context) {
   return (place) => {
-    const inner = ofItem(context);
+    const inner = ofItem(context, "Value");
     const made = rows(place, context, {
       addText: "Add an entry",
       makeRow([name, value] = ["", undefined]) {

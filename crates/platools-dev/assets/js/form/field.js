@@ -1,6 +1,8 @@
 // The frame around a control: its name, what it means, what is demanded, and what is wrong.
 
+import { clamped } from "../clamp.js";
 import { h, newId } from "../dom.js";
+import { markdown } from "../markdown.js";
 import { contradiction, hints, problems } from "./constraints.js";
 
 /**
@@ -35,13 +37,14 @@ export function labelled(shape, context, makeControl) {
     h(
       "div",
       { class: "label" },
-      nameOf(id, context, control.isGroup),
+      nameOf(id, context, schema.title, control.isGroup),
       context.required &&
         context.name !== undefined &&
         h("span", { class: "required", title: "required" }, "required"),
       control.beside,
     ),
-    schema.description && h("p", { class: "description", id: `${id}-text` }, schema.description),
+    schema.description &&
+      clamped(3, { class: "description markdown", id: `${id}-text` }, markdown(String(schema.description))),
     control.element,
     hint && h("p", { class: "hint", id: `${id}-hint` }, hint),
     impossible &&
@@ -78,9 +81,12 @@ export function labelled(shape, context, makeControl) {
   };
 }
 
-function nameOf(id, { name, title }, isGroup) {
-  const text = title ?? name;
-  if (text === undefined) return null;
+/** The name that is sent, behind the title if that says more. */
+function nameOf(id, { name, label = "Value" }, title, isGroup) {
+  if (name === undefined) return h(isGroup ? "span" : "label", { class: "hidden", ...(isGroup ? { id: `${id}-name` } : { for: id }) }, label);
+  const plain = (text) => text.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, "");
+  const isTitled = typeof title === "string" && title !== "" && plain(title) !== plain(name);
+  const text = isTitled ? [h("span", { class: "title" }, title), " ", h("code", { class: "muted" }, name)] : name;
   return isGroup
     ? h("span", { class: "name", id: `${id}-name` }, text)
     : h("label", { class: "name", for: id }, text);

@@ -4,10 +4,11 @@ import * as compound from "./compound.js";
 import { labelled } from "./field.js";
 import { describe } from "./schema.js";
 import * as simple from "./simple.js";
+import { text } from "./texts.js";
 import { variants } from "./variants.js";
 
 const MAKERS = {
-  text: simple.text,
+  text,
   number: simple.number,
   switch: simple.toggle,
   choice: simple.choice,

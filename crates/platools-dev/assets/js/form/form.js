@@ -81,7 +81,7 @@ export function createForm(schema, changed) {
       h(
         "div",
         { class: "row between" },
-        h("h3", { class: "muted" }, "As JSON"),
+        h("h2", { class: "minor muted" }, "As JSON"),
         h("button", { type: "button", class: "small quiet", onclick: tidy }, "Tidy"),
       ),
       editor,

@@ -1,53 +1,9 @@
-// Controls for one value: text, numbers, switches, choices, and JSON where nothing better fits.
+// Controls for one value: numbers, switches, choices, and JSON where nothing better fits.
 
 import { h } from "../dom.js";
 import { ExactNumber, parse, write } from "../json.js";
 
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
-const ONE_LINE = new Set([
-  "email",
-  "uri",
-  "url",
-  "uuid",
-  "date",
-  "time",
-  "date-time",
-  "hostname",
-  "ipv4",
-  "ipv6",
-]);
-
-/** Text. Nothing typed means that it is left out, unless an empty text was loaded. What is no text stays what it is. */
-export function text({ schema }, context) {
-  return ({ id, describedBy }) => {
-    const isShort = ONE_LINE.has(schema.format) || schema.pattern !== undefined || schema.maxLength <= 120;
-    const properties = {
-      id,
-      autocomplete: "off",
-      spellcheck: "false",
-      placeholder: placeholder(schema),
-      oninput: () => ((loaded = undefined), context.changed()),
-      aria: { describedby: describedBy },
-    };
-    /** What was loaded and cannot be told from what is shown, until somebody types. */
-    let loaded;
-    const input = isShort
-      ? h("input", { ...properties, type: schema.format === "date" ? "date" : "text" })
-      : h("textarea", { ...properties, rows: 1, class: "growing" });
-    return {
-      element: input,
-      read: () => (loaded !== undefined ? loaded : input.value === "" ? undefined : input.value),
-      load(value) {
-        const isText = typeof value === "string";
-        loaded = value === "" || !isText ? value : undefined;
-        input.value = value === undefined ? "" : isText ? value : write(value, 0);
-        // A control for dates shows nothing else.
-        if (isText && input.value !== value) loaded = value;
-      },
-      problems: () => (loaded !== undefined && typeof loaded !== "string" ? ["is not text"] : []),
-    };
-  };
-}
 
 /** A number, which is sent with the digits that were typed. */
 export function number({ schema }, context) {
@@ -215,7 +171,8 @@ export function orNull(makeControl, context) {
   };
 }
 
-function placeholder(schema) {
+/** What an empty field shows: the default, or an example. */
+export function placeholder(schema) {
   if (schema.default !== undefined && schema.default !== null)
     return typeof schema.default === "string" ? schema.default : write(schema.default, 0);
   const [example] = schema.examples ?? [];

@@ -23,7 +23,6 @@ export function variants({ schema, variants: options }, context) {
             ...context,
             depth: context.depth + 1,
             name: undefined,
-            title: undefined,
             required: true,
             isVariant: true,
           })

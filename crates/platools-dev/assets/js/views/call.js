@@ -2,20 +2,25 @@
 
 import * as api from "../api.js";
 import { answer } from "../answer.js";
+import { clamped } from "../clamp.js";
+import { mayCall } from "../confirm.js";
 import { fill, h, toast } from "../dom.js";
 import { createForm } from "../form/form.js";
-import { milliseconds, subjectOf } from "../format.js";
+import { elapsed, subjectOf } from "../format.js";
+import { markdown } from "../markdown.js";
 import { isSelected, on, seat, select, state } from "../state.js";
+import { createTabs } from "../tabs.js";
 import { copyMenu } from "./copy-menu.js";
 import { createCaller } from "./caller.js";
 import { connectCard } from "./connect.js";
-import { createToolList } from "./tools.js";
-
-/** What was typed for each tool, and what it answered, while the page is open. */
-const drafts = new Map();
+import { definition } from "./definition.js";
+import { change, draftOf, keyOf, onDraft, resume, run, stopWaiting } from "./drafts.js";
+import { badgesOf, createToolList, titleOf } from "./tools.js";
 
 export function createCallView() {
-  const tools = createToolList();
+  /** Whether the form gets the focus when it is there. */
+  let isFormWanted = false;
+  const tools = createToolList(() => (isFormWanted = true));
   const caller = createCaller();
   const desk = h("div", { class: "desk" });
   const element = h(
@@ -26,10 +31,12 @@ export function createCallView() {
   );
   let tool = null;
   let form = null;
-  let pending = null;
+  /** The seat of the tool that is shown. */
+  let home = null;
+  /** Shows the form instead of the definition. */
+  let showForm = () => {};
   /** Counts what was opened, so that an answer that comes late is left alone. */
   let turn = 0;
-  const draftKey = (name) => JSON.stringify([state.selected, name]);
 
   async function open(name) {
     turn += 1;
@@ -43,9 +50,10 @@ export function createCallView() {
       return;
     }
     if (!state.selected) return;
+    const here = state.selected;
     let found;
     try {
-      found = await api.getTool(state.selected, name);
+      found = await api.getTool(here, name);
     } catch (error) {
       if (mine !== turn) return;
       tool = null;
@@ -55,7 +63,7 @@ export function createCallView() {
         h(
           "div",
           { class: "empty" },
-          h("h2", {}, "This tool is not there"),
+          h("h1", {}, "This tool is not there"),
           h("p", { class: "muted" }, error.message),
           h("a", { href: "#/call" }, "All tools"),
         ),
@@ -63,9 +71,19 @@ export function createCallView() {
       return;
     }
     if (mine !== turn) return;
-    if (JSON.stringify(found) === JSON.stringify(tool) && desk.querySelector(".work")) return;
-    tool = found;
-    showTool();
+    const isShown = JSON.stringify([found, here]) === JSON.stringify([tool, home]);
+    if (!isShown || !desk.querySelector(".work")) {
+      tool = found;
+      home = here;
+      showTool();
+    }
+    if (isFormWanted) focusForm();
+    isFormWanted = false;
+  }
+
+  function focusForm() {
+    const first = desk.querySelector(".fields :is(input, textarea, select, button):not([hidden])") ?? desk.querySelector("#send");
+    /** @type {HTMLElement | null} */ (first)?.focus();
   }
 
   function showNothing() {
@@ -83,7 +101,7 @@ export function createCallView() {
         h(
           "div",
           { class: "empty" },
-          h("h2", {}, "Choose a tool"),
+          h("h1", {}, "Choose a tool"),
           h("p", { class: "muted" }, "Pick one from the list, or press ", h("kbd", {}, "/"), " to search."),
           h("p", { class: "muted" }, "The form comes from the tool's schema; the answer stands beside it."),
         ),
@@ -95,7 +113,7 @@ export function createCallView() {
         h(
           "div",
           { class: "empty" },
-          h("h2", {}, "The host is connected, and has no tools"),
+          h("h1", {}, "The host is connected, and has no tools"),
           h("p", { class: "muted" }, "They appear here as soon as it declares some."),
         ),
       );
@@ -105,11 +123,10 @@ export function createCallView() {
 
   function showTool() {
     delete desk.dataset.situation;
-    const draft = drafts.get(draftKey(tool.name));
-    form = createForm(tool.input_schema, () =>
-      drafts.set(draftKey(tool.name), { ...drafts.get(draftKey(tool.name)), text: form?.text() }),
-    );
-    if (draft?.text !== undefined) form.load(draft.text);
+    const key = keyOf(tool.name, home);
+    form = createForm(tool.input_schema, () => change(key, { text: form?.text() }));
+    const { text } = draftOf(key);
+    if (text !== undefined) form.load(text);
     else form.clear();
     const send = h(
       "button",
@@ -119,54 +136,85 @@ export function createCallView() {
     );
     const clear = h("button", { type: "button", class: "quiet", onclick: () => form.clear() }, "Clear");
     const problem = h("p", { class: "note bad", role: "alert", hidden: true });
-    const work = h(
-      "form",
-      { class: "work card", onsubmit: (event) => (event.preventDefault(), submit(problem)) },
-      header(),
+    const formPanel = [
       form.element,
       caller.element,
       problem,
       h("div", { class: "send-row row" }, send, clear),
+    ];
+    const shownTool = tool;
+    const shownSeat = home;
+    const tabs = createTabs(
+      [
+        ["Form", () => h("div", { class: "form-panel" }, formPanel)],
+        ["Definition", () => definition(shownTool, shownSeat)],
+      ],
+      "The tool",
     );
-    const outcome = h(
-      "section",
-      { class: "outcome card", id: "outcome", aria: { label: "Answer", live: "polite" } },
-      draft?.answer ? shown(draft.answer) : waiting(),
+    showForm = () => tabs.choose(0);
+    const work = h(
+      "form",
+      { class: "work card", novalidate: true, onsubmit: (event) => (event.preventDefault(), submit(problem)) },
+      header(),
+      tabs.element,
     );
+    const outcome = h("section", { class: "outcome card", id: "outcome", aria: { label: "Answer", live: "polite" } });
     fill(desk, h("a", { class: "back", href: "#/call" }, "‹ All tools"), work, outcome);
+    drawOutcome(key);
   }
 
   function header() {
-    const { annotations = {}, auth, roles = [] } = tool;
-    const badges = [
-      auth && auth !== "none" && ["", `auth: ${auth}`],
-      ...roles.map((role) => ["", role]),
-      annotations.category && ["accent", annotations.category],
-      annotations.readOnlyHint && ["good", "read only"],
-      annotations.destructiveHint && ["bad", "destructive"],
-      annotations.idempotentHint && ["", "idempotent"],
-    ].filter(Boolean);
+    const title = titleOf(tool);
     return h(
       "header",
       { class: "tool-head stack tight" },
       h(
         "div",
         { class: "row" },
-        h("h1", { class: "mono" }, tool.name),
-        badges.map(([tone, text]) => h("span", { class: `badge ${tone}` }, text)),
+        h("h1", { class: title ? "" : "mono" }, title ?? tool.name),
+        title && h("code", { class: "muted" }, tool.name),
+        badgesOf(tool),
       ),
-      h("p", { class: "tool-description" }, tool.description),
-      tool.output_schema &&
-        h(
-          "details",
-          { class: "small" },
-          h("summary", { class: "muted" }, "What it answers with"),
-          h("pre", { class: "code" }, JSON.stringify(tool.output_schema, null, 2)),
-        ),
+      tool.description.trim() === ""
+        ? h("p", { class: "note warn small" }, "This tool has no description.")
+        : clamped(4, { class: "tool-description markdown" }, markdown(tool.description)),
     );
   }
 
-  const waiting = () =>
+  async function submit(problem) {
+    showForm();
+    problem.hidden = true;
+    form.reveal();
+    let request;
+    try {
+      if (form.problem()) throw new Error(form.problem());
+      request = { tool: tool.name, argumentsText: form.text(), ...caller.read() };
+    } catch (error) {
+      problem.textContent = error.message;
+      problem.hidden = false;
+      return;
+    }
+    const [to, key] = [home, keyOf(tool.name, home)];
+    if (!(await mayCall({ tool, argumentsText: request.argumentsText, seat: to, how: "Send" }))) return;
+    await run(key, () => api.call(to, request));
+  }
+
+  /** Draws how the call of the shown tool stands, if this is its key. */
+  function drawOutcome(key) {
+    const outcome = desk.querySelector(".outcome");
+    if (!tool || !outcome || key !== keyOf(tool.name, home)) return;
+    const { running, problem, answer: last } = draftOf(key);
+    if (running) fill(outcome, waitingFor(key, running));
+    else if (problem) fill(outcome, noAnswer(problem));
+    else if (last) fill(outcome, shown(last));
+    else fill(outcome, nothingYet());
+    if (running || problem || last) {
+      const isBelow = outcome.getBoundingClientRect().top > window.innerHeight - 120;
+      if (isBelow) outcome.scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  const nothingYet = () =>
     h(
       "div",
       { class: "empty small" },
@@ -177,70 +225,43 @@ export function createCallView() {
       ),
     );
 
-  async function submit(problem, options) {
-    problem.hidden = true;
-    form.reveal();
-    let request;
-    try {
-      if (form.problem()) throw new Error(form.problem());
-      request = { tool: tool.name, argumentsText: form.text(), ...caller.read(), options };
-    } catch (error) {
-      problem.textContent = error.message;
-      problem.hidden = false;
-      return;
-    }
-    await run(request.tool, (signal) => api.call(state.selected, request, signal));
-  }
-
-  /** Runs something that ends with a call, and shows how long it takes meanwhile. */
-  async function run(name, act) {
-    pending?.abort();
-    pending = new AbortController();
-    const mine = pending;
-    const start = performance.now();
-    const time = h("span", { class: "number" }, "0 ms");
-    const ticking = setInterval(() => (time.textContent = milliseconds(performance.now() - start)), 50);
-    const stop = h("button", { type: "button", class: "small", onclick: () => mine.abort() }, "Stop waiting");
-    show(
+  const waitingFor = (key, running) =>
+    h(
+      "div",
+      { class: "row between", data: { running: running.id ?? "" } },
       h(
-        "div",
-        { class: "row between", aria: { busy: "true" } },
-        h("p", { class: "row" }, h("span", { class: "dot warn pulse" }), "Waiting for the host… ", time),
-        stop,
+        "p",
+        { class: "row" },
+        h("span", { class: "dot warn pulse" }),
+        "Waiting for the host… ",
+        // What counts is no news to those who listen.
+        h("span", { class: "number", aria: { live: "off" } }, elapsed({ latency_ms: Date.now() - running.started })),
       ),
+      h("button", { type: "button", class: "small", onclick: () => stopWaiting(key) }, "Stop waiting"),
     );
-    try {
-      const call = await act(mine.signal);
-      drafts.set(draftKey(name), { ...drafts.get(draftKey(name)), answer: call });
-      if (tool?.name === name) show(shown(call));
-    } catch (error) {
-      if (mine !== pending) return;
-      show(
-        error.name === "AbortError"
-          ? h("p", { class: "note" }, "No longer waiting.")
-          : h("p", { class: "note bad" }, error.message),
-      );
-    } finally {
-      clearInterval(ticking);
-    }
-  }
 
-  function show(...children) {
-    const outcome = desk.querySelector(".outcome");
-    if (!outcome) return;
-    fill(outcome, ...children);
-    const isBelow = outcome.getBoundingClientRect().top > window.innerHeight - 120;
-    if (isBelow) outcome.scrollIntoView({ block: "nearest" });
-  }
+  /** @param {{ text: string, id?: number, isLeft?: boolean }} problem */
+  const noAnswer = ({ text, id, isLeft }) =>
+    h(
+      "p",
+      { class: isLeft ? "note" : "note bad" },
+      text,
+      isLeft && [" ", h("a", { href: id ? `#/history/${id}` : "#/history" }, "See it there")],
+    );
 
   function shown(call) {
+    const repeat = async (mode, how) => {
+      const key = keyOf(call.tool, call);
+      const found = { tool, argumentsText: call.request?.arguments.text, seat: call, how };
+      if (await mayCall(found)) await run(key, () => api.replay(call.id, mode));
+    };
     const again = h(
       "button",
       {
         type: "button",
         class: "small",
-        title: "Ask the same, signed anew (r)",
-        onclick: () => run(call.tool, () => api.replay(call.id, "again")),
+        title: "Ask the same, signed anew",
+        onclick: () => repeat("again", "Again"),
       },
       "Again",
     );
@@ -250,43 +271,39 @@ export function createCallView() {
         type: "button",
         class: "small",
         title: "Send the same bytes, which the host has to refuse",
-        onclick: () => run(call.tool, () => api.replay(call.id, "exact")),
+        onclick: () => repeat("exact", "Replay frame"),
       },
       "Replay frame",
     );
     return answer(call, [again, exact, copyMenu(call)]);
   }
 
+  onDraft(drawOutcome);
   on("selection", () => {
     if (tool || location.hash.startsWith("#/call")) open(nameInHash());
   });
   on("tools", () => (nameInHash() ? open(nameInHash()) : showNothing()));
   on("seats", () => !tool && !nameInHash() && showNothing());
+  resume();
 
   return {
     element,
     open,
     focusSearch: tools.focusSearch,
     submit: () => desk.querySelector("form.work")?.requestSubmit(),
-    /** Asks the last question of this tool again. */
-    again() {
-      const last = tool && drafts.get(draftKey(tool.name))?.answer;
-      if (last) run(tool.name, () => api.replay(last.id, "again"));
-    },
     /** Puts an earlier call into the form. */
     async load(call) {
       if (call.request.arguments.truncated) return toast("These arguments are too long for the form");
-      const key = JSON.stringify([{ entity: call.entity, environment: call.environment }, call.tool]);
-      drafts.set(key, { text: call.request.arguments.text, answer: call });
+      change(keyOf(call.tool, call), { text: call.request.arguments.text, answer: call, problem: null });
       caller.load(call.request);
       tool = null;
       // The history shows every call that it is asked for by number, also one of another entity.
       if (!isSelected(call)) select(call.entity, call.environment);
       location.hash = `#/call/${encodeURIComponent(call.tool)}`;
     },
-    /** The tool that is looked at, with what is in its form and who calls; for faults of calls. */
+    /** The tool that is looked at, with what is in its form; for faults of calls. */
     draft() {
-      return tool && form && !form.problem() ? { tool: tool.name, argumentsText: form.text() } : null;
+      return tool && form && !form.problem() ? { tool, argumentsText: form.text() } : null;
     },
   };
 }

@@ -37,7 +37,7 @@ export function createCaller() {
   const element = h(
     "details",
     { class: "caller" },
-    h("summary", {}, h("h3", {}, "Call as"), summary),
+    h("summary", {}, h("h2", { class: "minor" }, "Call as"), summary),
     h(
       "div",
       { class: "caller-fields" },

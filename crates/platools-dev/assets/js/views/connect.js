@@ -8,7 +8,7 @@ const HIDDEN = "•".repeat(24);
 /** A card with the lines for this seat. */
 export function connectCard({ entity, environment, url }) {
   let secret = null;
-  const lines = h("pre", { class: "code lines" });
+  const lines = h("pre", { class: "code lines", tabindex: "0", aria: { label: "Lines to paste" } });
   const reveal = h("button", { type: "button", class: "small quiet" }, "Show the secret");
   const text = (shown) => `export PLATOS_URL='${url}'\nexport PLATOS_SECRET='${shown}'`;
   const draw = () => {
@@ -35,12 +35,12 @@ export function connectCard({ entity, environment, url }) {
       "li",
       { class: "step" },
       h("span", { class: "step-number", aria: { hidden: "true" } }, number),
-      h("div", { class: "stack tight grow" }, h("h3", {}, title), content),
+      h("div", { class: "stack tight grow" }, h("h2", {}, title), content),
     );
   return h(
     "div",
     { class: "connect card", data: { entity, environment } },
-    h("div", { class: "row" }, h("span", { class: "dot warn pulse" }), h("h2", {}, "Waiting for a host")),
+    h("div", { class: "row" }, h("span", { class: "dot warn pulse" }), h("h1", {}, "Waiting for a host")),
     h(
       "p",
       { class: "muted" },
@@ -72,7 +72,7 @@ export function connectCard({ entity, environment, url }) {
           { class: "muted small" },
           "Any host will do: platools for Rust, Python or JavaScript reads these two variables. In Rust the whole of it is",
         ),
-        h("pre", { class: "code" }, QUICKSTART),
+        h("pre", { class: "code", tabindex: "0", aria: { label: "A host in Rust" } }, QUICKSTART),
       ),
       step(
         "3",

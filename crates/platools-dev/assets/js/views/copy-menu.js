@@ -21,7 +21,7 @@ export function copyMenu(call) {
   const menu = h(
     "details",
     { class: "menu" },
-    h("summary", { class: "button-like", role: "button" }, "Copy as"),
+    h("summary", { class: "button-like" }, "Copy as"),
     h(
       "div",
       { class: "menu-items" },

@@ -45,6 +45,8 @@ function describe(event) {
       return [event.ok ? "good" : "warn", event.ok ? "Answered" : "Answered with an error", event.tool];
     case "timed_out":
       return ["warn", "Not answered in time", event.tool];
+    case "abandoned":
+      return ["warn", "Call abandoned: nobody waits for it", event.tool];
     case "recorded":
       return ["", "Call kept in the history", `number ${event.id}`];
     case "fault":
@@ -52,7 +54,7 @@ function describe(event) {
     case "secret_rotated":
       return ["accent", "Secret rotated", event.entity];
     case "unexpected_answer":
-      return ["warn", "Answer that nobody waits for", ""];
+      return ["warn", "Answer that nobody waits for", event.tool];
     case "malformed_frame":
       return ["warn", "Unreadable frame from the host", event.problem];
     default:
@@ -78,7 +80,7 @@ export function timeline(limit, isWanted = () => true) {
   const isHere = (event) => event.environment === undefined || isSelected(event);
   const found = state.events.filter((event) => isHere(event) && isWanted(event)).slice(0, limit);
   if (found.length === 0)
-    return [h("li", { class: "muted small" }, "Nothing happened since this page was opened.")];
+    return [h("li", { class: "muted small" }, "Nothing has happened yet.")];
   return found.map((event) => {
     const [tone, title, details] = describe(event);
     return h(

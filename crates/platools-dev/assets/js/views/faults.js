@@ -1,6 +1,7 @@
 // What goes wrong in production, at the push of a button, and beside it what the host does about it.
 
 import * as api from "../api.js";
+import { confirmed, isDestructive, mayCall, mayRepeat } from "../confirm.js";
 import { fill, h, toast } from "../dom.js";
 import { refusalOfReplay } from "../signature.js";
 import { on, seat, state } from "../state.js";
@@ -107,7 +108,7 @@ export function createFaultsView({ draft }) {
         ),
       ),
       h(
-        "aside",
+        "section",
         { class: "card panel watch", aria: { label: "What happens" } },
         h("h2", {}, "What happens"),
         events,
@@ -204,9 +205,17 @@ export function createFaultsView({ draft }) {
   }
 
   function rotate() {
-    const shown = h("pre", { class: "code", hidden: true });
+    const shown = h("pre", { class: "code", hidden: true, tabindex: "0", aria: { label: "The new secret" } });
     const go = async () => {
-      const answered = await attempt(() => api.rotateSecret(state.selected.entity));
+      const { entity } = state.selected;
+      const hosts = state.seats.filter((each) => each.entity === entity && each.connected).length;
+      const isMeant = await confirmed({
+        title: `Rotate the secret of ${entity}?`,
+        text: `The secret of now is gone for good, in all environments, and ${hosts === 1 ? "the host that is connected has" : `${hosts} hosts that are connected have`} to leave. A host with the secret in its environment needs the new one and a restart.`,
+        action: "Rotate it",
+      });
+      if (!isMeant) return;
+      const answered = await attempt(() => api.rotateSecret(entity));
       if (!answered) return;
       fill(shown, `export PLATOS_SECRET='${answered.secret}'`);
       shown.hidden = false;
@@ -229,10 +238,17 @@ export function createFaultsView({ draft }) {
     const go = async () => {
       const call = await subject();
       if (!call) return toast("Choose a tool first, under Call");
+      const { tool, argumentsText } = call;
+      // A host that does not verify runs it.
+      if (!(await mayCall({ tool, argumentsText, seat: state.selected, how: "Send tampered" }))) return;
       const expected = TAMPERS.find(([value]) => value === kind.value)[2];
       judge(
         verdict,
-        await api.call(state.selected, { ...call, options: { tamper: kind.value, timeout_ms: 10_000 } }),
+        await api.call(
+          state.selected,
+          { tool: tool.name, argumentsText, options: { tamper: kind.value, timeout_ms: 10_000 } },
+          true,
+        ),
         expected,
       );
     };
@@ -244,6 +260,8 @@ export function createFaultsView({ draft }) {
   function replay() {
     const verdict = h("p", { class: "verdict small", role: "status" });
     const go = async () => {
+      const last = state.history[0];
+      if (last && !(await mayRepeat(last, "Replay"))) return;
       const { call } = await api.inject(state.selected, { fault: "replay_last" });
       const { reason, why } = refusalOfReplay(call);
       judge(verdict, call, reason, why);
@@ -253,12 +271,14 @@ export function createFaultsView({ draft }) {
     return h("div", { class: "stack tight" }, h("div", {}, button), verdict);
   }
 
-  /** The call in the form, or else one of the first tool. */
+  /** The call in the form, or else one of a tool that does no harm if there is one. */
   async function subject() {
     const drafted = draft();
     if (drafted) return drafted;
-    const { tools } = await api.listTools(state.selected, "", 0, 1);
-    return tools.length > 0 ? { tool: tools[0].name, argumentsText: "{}" } : null;
+    const { tools } = await api.listTools(state.selected, "", 0, 100);
+    const isHarmless = (tool) => tool.annotations?.readOnlyHint === true;
+    const tool = tools.find(isHarmless) ?? tools.find((each) => !isDestructive(each)) ?? tools[0];
+    return tool ? { tool, argumentsText: "{}" } : null;
   }
 
   function judge(place, call, expected, why) {
@@ -274,7 +294,7 @@ export function createFaultsView({ draft }) {
             : `Refused, but not as ${expected}: ${call.message}`;
     fill(
       place,
-      h("span", { class: `dot ${isRight ? "good" : "bad"}` }),
+      h("span", { class: `badge ${isRight ? "good" : "bad"}` }, isRight ? "as it should" : "wrong"),
       h("a", { href: `#/history/${call.id}` }, text),
       isRight && why && h("span", { class: "muted" }, ` ${why}`),
     );

@@ -1,5 +1,6 @@
 // How the host is doing: its connection, its heartbeats, its tools, and where the time of calls went.
 
+import { isRunning } from "../answer.js";
 import { fill, h, refill } from "../dom.js";
 import { ago, clock, milliseconds, plural } from "../format.js";
 import { bars, beats, beginning, line } from "../plot.js";
@@ -53,10 +54,8 @@ export function createHealthView() {
       ),
       figure(
         "Calls",
-        state.history.length.toLocaleString("en"),
-        state.history.length > 0
-          ? `median ${milliseconds(median(state.history.map((call) => call.latency_ms)))}`
-          : "none yet",
+        Math.max(state.totals.made, state.totals.kept).toLocaleString("en"),
+        callsInWords(),
       ),
     );
     fill(
@@ -83,8 +82,22 @@ export function createHealthView() {
     refill(tools, [health], drawTools);
   }
 
+  function callsInWords() {
+    const over = state.history.filter((call) => !isRunning(call));
+    const { running } = state.totals;
+    const said = [
+      running > 0 && `${running.toLocaleString("en")} running`,
+      over.length > 0 &&
+        `median ${milliseconds(median(over.map((call) => call.latency_ms)))} of the last ${over.length}`,
+    ].filter(Boolean);
+    return said.join(" · ") || "none yet";
+  }
+
   function drawCalls() {
-    const recent = state.history.slice(0, CALLS_SHOWN).reverse();
+    const recent = state.history
+      .filter((call) => !isRunning(call))
+      .slice(0, CALLS_SHOWN)
+      .reverse();
     return [
       h(
         "div",

@@ -6,10 +6,11 @@ const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("shortc
 
 /** @type {[keys: string[], meaning: string][]} */
 const LIST = [
-  [["Ctrl", "↵"], "Send the call"],
+  [["↵"], "Send the call, from a field of one line"],
+  [["Ctrl", "↵"], "Send the call, from anywhere"],
+  [["Shift", "↵"], "More lines in a text field"],
   [["/"], "Search tools"],
   [["↑", "↓"], "Move through the tools"],
-  [["r"], "Ask the last question again"],
   [["1", "…", "5"], "Call, History, Health, Faults, Events"],
   [["t"], "Light or dark"],
   [["?"], "This list"],
@@ -46,14 +47,27 @@ export function showHelp() {
 export function listen(actions) {
   document.getElementById("help").addEventListener("click", showHelp);
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  // A key that is held down does once what it does.
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      const isWriting = /** @type {Element} */ (event.target).matches("textarea") && !event.ctrlKey && !event.metaKey;
+      if (event.key !== "Enter" || !event.repeat || isWriting) return;
+      event.preventDefault();
+      event.stopPropagation();
+    },
+    true,
+  );
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented) return;
+    // A question is answered first.
+    if (document.querySelector("dialog[open]:not(#shortcuts)")) return;
     const isTyping = /** @type {Element} */ (event.target).closest?.(
       "input:not([type=checkbox]), textarea, select",
     );
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
-      actions.send();
+      if (!dialog.open) actions.send();
     } else if (event.key === "Escape" && isTyping) {
       /** @type {HTMLElement} */ (event.target).blur();
     } else if (!isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {

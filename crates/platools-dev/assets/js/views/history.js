@@ -1,9 +1,11 @@
 // The calls that were made, whoever made them: looked at, made again, copied.
 
 import * as api from "../api.js";
-import { answer, oddities, outcomeBadge } from "../answer.js";
+import { answer, isRunning, oddities, outcomeBadge } from "../answer.js";
+import { confirmed, mayRepeat } from "../confirm.js";
 import { fill, h, refill, toast } from "../dom.js";
-import { clock, milliseconds, plural } from "../format.js";
+import { clock, elapsed, milliseconds, plural } from "../format.js";
+import { rove, stopAt } from "../roving.js";
 import { on, reloadHistory, state } from "../state.js";
 import { copyMenu } from "./copy-menu.js";
 
@@ -26,6 +28,8 @@ export function createHistoryView({ load }) {
     h("div", { class: "history" }, list, detail),
   );
   let shownId = null;
+  /** The call that is shown, as it stood when it was drawn. */
+  let shown = null;
   let older = [];
   let isAtEnd = false;
 
@@ -40,13 +44,8 @@ export function createHistoryView({ load }) {
     const text = (call) =>
       `${call.tool} ${call.outcome} ${call.error ?? ""} ${call.tamper ?? ""} ${call.call_id}`.toLowerCase();
     const found = all.filter((call) => words.every((word) => text(call).includes(word)));
-    count.textContent =
-      all.length === 0
-        ? ""
-        : words.length > 0
-          ? `${found.length} of the last ${plural(all.length, "call")}`
-          : plural(all.length, "call");
-    const canLoadMore = all.length >= 100 && !isAtEnd;
+    count.textContent = words.length > 0 ? `${found.length} of the last ${plural(all.length, "call")}` : totals();
+    const canLoadMore = all.length < state.totals.kept && !isAtEnd;
     refill(list, [state.history, older, filter.value, shownId, isAtEnd], () => [
       found.map(row),
       canLoadMore && h("li", {}, h("button", { type: "button", onclick: more }, "Older calls")),
@@ -65,6 +64,7 @@ export function createHistoryView({ load }) {
           h("a", { href: "#/call" }, "Call a tool"),
         ),
     ]);
+    if (!list.contains(document.activeElement)) stopAt(list);
     if (all.length === 0) fill(detail);
     else if (!shownId)
       fill(
@@ -75,6 +75,19 @@ export function createHistoryView({ load }) {
           "Choose a call to see its answer, its frames and its signature.",
         ),
       );
+  }
+
+  /** How many calls there are, kept or not. */
+  function totals() {
+    const { kept, running, made } = state.totals;
+    const numbers =
+      made > kept
+        ? [`${plural(made, "call")} since the platform started`, kept > 0 ? `the last ${kept.toLocaleString("en")} are kept` : "none is kept"]
+        : kept > 0
+          ? [plural(kept, "call")]
+          : [];
+    if (running > 0) numbers.push(`${running.toLocaleString("en")} running`);
+    return numbers.join(" · ");
   }
 
   function row(call) {
@@ -88,7 +101,7 @@ export function createHistoryView({ load }) {
           "span",
           { class: "row between" },
           h("span", { class: "mono tool-name" }, call.tool),
-          h("span", { class: "small muted number" }, milliseconds(call.latency_ms)),
+          h("span", { class: "small muted number" }, isRunning(call) ? elapsed(call) : milliseconds(call.latency_ms)),
         ),
         h(
           "span",
@@ -116,6 +129,7 @@ export function createHistoryView({ load }) {
     try {
       const call = await api.getCall(id);
       if (Number(id) !== shownId) return;
+      shown = call;
       fill(
         detail,
         h("a", { class: "back", href: "#/history" }, "‹ All calls"),
@@ -125,7 +139,11 @@ export function createHistoryView({ load }) {
           h(
             "div",
             { class: "row between" },
-            h("h2", { class: "mono" }, call.tool),
+            h(
+              "h2",
+              { class: "mono" },
+              h("a", { href: `#/call/${encodeURIComponent(call.tool)}` }, call.tool),
+            ),
             h("span", { class: "small muted mono" }, call.call_id),
           ),
           call.request &&
@@ -137,7 +155,7 @@ export function createHistoryView({ load }) {
                 { class: "muted small" },
                 `Asked by ${call.request.user ?? "nobody"}, agent ${call.request.agent ?? "none"}`,
               ),
-              h("pre", { class: "code" }, call.request.arguments.text),
+              h("pre", { class: "code", tabindex: "0", aria: { label: "Arguments" } }, call.request.arguments.text),
             ),
           answer(call, actions(call)),
         ),
@@ -154,8 +172,9 @@ export function createHistoryView({ load }) {
   function actions(call) {
     const button = (text, title, onclick) =>
       h("button", { type: "button", class: "small", title, onclick }, text);
-    const again = async (mode) => {
+    const again = async (mode, how) => {
       try {
+        if (!(await mayRepeat(call, how))) return;
         const { id } = await api.replay(call.id, mode);
         location.hash = `#/history/${id}`;
       } catch (error) {
@@ -163,21 +182,33 @@ export function createHistoryView({ load }) {
       }
     };
     return [
-      button("Again", "Ask the same, signed anew", () => again("again")),
-      button("Replay frame", "Send the same bytes, which the host has to refuse", () => again("exact")),
+      button("Again", "Ask the same, signed anew", () => again("again", "Again")),
+      button("Replay frame", "Send the same bytes, which the host has to refuse", () => again("exact", "Replay frame")),
       call.request && button("Edit", "Put it into the form of the tool", () => load(call)),
       copyMenu(call),
     ];
   }
 
   async function forget() {
+    const isMeant = await confirmed({
+      title: "Forget all calls?",
+      text: "The calls of every entity and environment are forgotten, with their frames. Calls that run go on, unseen.",
+      action: "Forget them",
+    });
+    if (!isMeant) return;
     await api.clearHistory();
     older = [];
     location.hash = "#/history";
     reloadHistory();
   }
 
-  on("history", draw);
+  rove(list);
+  on("history", () => {
+    draw();
+    const now = calls().find((call) => call.id === shownId);
+    const isAnother = (name) => now[name] !== shown[name];
+    if (now && shown?.id === shownId && ["outcome", "abandoned", "late_ms"].some(isAnother)) open(shownId);
+  });
   on("selection", () => {
     older = [];
     isAtEnd = false;

@@ -3,12 +3,14 @@
 import { listTools } from "../api.js";
 import { fill, h } from "../dom.js";
 import { plural } from "../format.js";
+import { plainly } from "../markdown.js";
+import { rove, stopAt } from "../roving.js";
 import { on, state } from "../state.js";
 
 const PAGE = 100;
 
-/** `{element, focusSearch, mark}`; `mark` says which tool is looked at. */
-export function createToolList() {
+/** `{element, focusSearch, mark}`; `mark` says which tool is looked at. `openedByKey` is told when keys open one. */
+export function createToolList(openedByKey) {
   const search = h("input", {
     type: "search",
     id: "tool-search",
@@ -22,7 +24,7 @@ export function createToolList() {
   const end = h("div", { class: "list-end" });
   const scroller = h("div", { class: "tool-scroll" }, list, end);
   const element = h(
-    "aside",
+    "nav",
     { class: "tools", aria: { label: "Tools" } },
     h(
       "div",
@@ -52,12 +54,16 @@ export function createToolList() {
       const page = await listTools(state.selected, search.value, offset, PAGE, signal);
       matching = page.matching;
       const items = page.tools.map(item);
+      // What has the focus keeps it.
+      const focused = list.contains(document.activeElement) && document.activeElement.closest("a")?.dataset.tool;
       if (isNew) fill(list, items);
       else list.append(...items);
+      if (isNew && focused) [...list.querySelectorAll("a")].find((link) => link.dataset.tool === focused)?.focus();
       count.textContent = search.value.trim()
         ? `${page.matching.toLocaleString("en")} of ${plural(page.total, "tool")}`
         : plural(page.total, "tool");
       mark(current);
+      markRunning();
     } catch (error) {
       if (error.name === "AbortError") return;
       count.textContent = error.message;
@@ -73,8 +79,7 @@ export function createToolList() {
   };
 
   function item(tool) {
-    const isReadOnly = tool.annotations?.readOnlyHint === true;
-    const isDestructive = tool.annotations?.destructiveHint === true;
+    const title = titleOf(tool);
     return h(
       "li",
       {},
@@ -84,13 +89,21 @@ export function createToolList() {
         h(
           "span",
           { class: "tool-name" },
-          tool.name,
-          isDestructive && h("span", { class: "dot bad", title: "destructive" }),
-          isReadOnly && h("span", { class: "dot good", title: "read only" }),
+          title ? h("span", { class: "tool-title" }, title) : tool.name,
+          h("span", { class: "badge accent running", hidden: true }, "running"),
+          hintsOf(tool),
         ),
-        h("span", { class: "tool-text" }, tool.description.split("\n")[0]),
+        title && h("span", { class: "tool-text mono" }, tool.name),
+        h("span", { class: "tool-text" }, plainly(tool.description.split("\n")[0]) || "no description"),
       ),
     );
+  }
+
+  /** Says which tools have calls that run. */
+  function markRunning() {
+    const running = new Set(state.history.filter((call) => call.outcome === "running").map((call) => call.tool));
+    for (const link of list.querySelectorAll("a"))
+      link.querySelector(".running").hidden = !running.has(link.dataset.tool);
   }
 
   /** Says which tool is looked at. */
@@ -100,6 +113,7 @@ export function createToolList() {
       if (link.dataset.tool === name) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     }
+    stopAt(list, list.contains(document.activeElement) ? document.activeElement.closest("a") : null);
   }
 
   let typing;
@@ -109,22 +123,54 @@ export function createToolList() {
   });
   scroller.addEventListener("scroll", () => isEndNear() && next());
   element.addEventListener("keydown", (event) => {
-    const links = [...list.querySelectorAll("a")];
-    const at = links.indexOf(document.activeElement);
-    if (event.key === "ArrowDown") links[at + 1]?.focus();
-    else if (event.key === "ArrowUp") (links[at - 1] ?? search).focus();
-    else if (event.key === "Enter" && at < 0) links[0]?.click();
-    else if (event.key === "Escape" && at < 0 && search.value) {
+    if (event.target !== search) return;
+    const first = list.querySelector("a");
+    if (event.key === "ArrowDown") first?.focus();
+    else if (event.key === "Enter") first?.click();
+    else if (event.key === "Escape" && search.value) {
       search.value = "";
       load(true);
     } else return;
     event.preventDefault();
   });
+  rove(list, () => search.focus());
+  // Not by a pointer: whoever uses keys goes on in the form.
+  list.addEventListener("click", (event) => event.detail === 0 && event.target.closest("a") && openedByKey());
   on("selection", () => {
     fill(list);
     load(true);
   });
   on("tools", () => load(true));
+  on("history", markRunning);
 
   return { element, mark, focusSearch: () => (search.focus(), search.select()) };
+}
+
+/** The title of a tool, if it has one that says more than its name. */
+export function titleOf({ name, annotations }) {
+  const title = annotations?.title;
+  return typeof title === "string" && title.trim() !== "" && title !== name ? title : null;
+}
+
+/** What a tool says about what it does, in words. */
+function hintsOf(tool) {
+  const annotations = tool.annotations ?? {};
+  return [
+    annotations.readOnlyHint === true && h("span", { class: "badge good" }, "read only"),
+    annotations.destructiveHint === true && h("span", { class: "badge bad" }, "destructive"),
+  ];
+}
+
+/** All that is worth a word beside a tool's name. */
+export function badgesOf(tool) {
+  const { annotations = {}, auth, roles = [] } = tool;
+  const badge = (tone, text) => h("span", { class: `badge ${tone}` }, text);
+  return [
+    hintsOf(tool),
+    annotations.idempotentHint === true && badge("", "idempotent"),
+    annotations.openWorldHint === true && badge("", "open world"),
+    annotations.category && badge("accent", annotations.category),
+    auth && auth !== "none" && badge("", `auth: ${auth}`),
+    roles.map((role) => badge("", `role: ${role}`)),
+  ];
 }
