@@ -36,7 +36,7 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result<(), Failure
         let text = format!(
             "there are no tools to serve: add a `[[tool.http]]`, an `[[openapi]]` or an `[[mcp]]` to `{file}`"
         );
-        return Err(Failure::Failed(Some(text)));
+        return Err(Failure::Usage(text));
     }
     local.init_logging("info");
     let (ready, table) = (local.ready(), local.host().tools().clone());

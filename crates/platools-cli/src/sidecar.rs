@@ -136,9 +136,10 @@ fn tell(checked: Result<Report, ConfigError>, as_json: bool, output: &Output) ->
         Ok(report) => Ok(if as_json { output.json(&described(&report)) } else { print(&report, output) }?),
         Err(error) if as_json => {
             output.json(&json!({"ok": false, "problems": listed(&error.problems)}))?;
-            Err(Failure::Failed(None))
+            Err(Failure::Misconfigured)
         }
-        Err(error) => Err(Failure::Failed(Some(error.to_string()))),
+        // With the exit code that the sidecar itself would end with.
+        Err(error) => Err(Failure::Usage(error.to_string())),
     }
 }
 
@@ -334,6 +335,6 @@ fn init(file: &Path, force: bool, output: &Output) -> Result<(), Failure> {
             );
             Err(Failure::Usage(text))
         }
-        Err(error) => Err(Failure::Usage(format!("`{shown}` cannot be written: {error}"))),
+        Err(error) => Err(Failure::Failed(Some(format!("`{shown}` cannot be written: {error}")))),
     }
 }

@@ -51,7 +51,7 @@ async fn a_file_is_found_by_the_variable_checked_without_secrets_and_begun_anew_
     let file = scratch.file("other.toml", text);
     let variables = [("PATH", PATH), ("PLATOOLS_CONFIG", file.as_str())];
     let ran = run(&["sidecar", "check", "--json"], &variables).await;
-    assert_eq!((ran.code, ran.json()["problems"].as_array().map(Vec::len)), (1, Some(3)), "{ran:?}");
+    assert_eq!((ran.code, ran.json()["problems"].as_array().map(Vec::len)), (2, Some(3)), "{ran:?}");
     run(&["sidecar", "run"], &variables).await.failed(2, "`NO_SECRET` is not set");
 
     let ran = run(&["sidecar", "check", "--no-secrets"], &variables).await;
@@ -66,7 +66,7 @@ async fn a_file_is_found_by_the_variable_checked_without_secrets_and_begun_anew_
     assert_eq!(report["entities"], json!(["e"]));
     let worse = scratch.file("worse.toml", &text.replace("http://127", "ftp://127"));
     let ran = run(&["sidecar", "check", "--no-secrets", &worse], &variables).await;
-    ran.failed(1, "only http:// and https://");
+    ran.failed(2, "only http:// and https://");
 
     let ran = run(&["sidecar", "init", "--force", &file], &[]).await;
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -104,9 +104,9 @@ async fn mistakes_have_their_line_and_the_right_exit_code() {
     let scratch = Scratch::new();
     let file = scratch.file("tools.toml", "[log]\nformat = \"xml\"\n[[tool.http]]\nnam = \"x\"\n");
     let ran = run(&["sidecar", "check", &file], &[]).await;
-    ran.failed(1, "line 2: `log.format`: `xml` is not possible here; write one of `text`, `json`");
+    ran.failed(2, "line 2: `log.format`: `xml` is not possible here; write one of `text`, `json`");
     ran.failed(
-        1,
+        2,
         "line 4: `nam` of [[tool.http]] number 1: there is no key `nam` here, did you mean `name`?",
     );
     let problems = run(&["sidecar", "check", &file, "--json"], &[]).await.json();
@@ -117,7 +117,7 @@ async fn mistakes_have_their_line_and_the_right_exit_code() {
     run(&["sidecar", "--config", &empty], &[]).await.failed(2, "add an `[[entity]]`");
     run(&["serve", "--config", &empty], &[])
         .await
-        .failed(1, "there are no tools to serve: add a `[[tool.http]]`");
+        .failed(2, "there are no tools to serve: add a `[[tool.http]]`");
     let schema = run(&["sidecar", "schema"], &[]).await.json();
     assert_eq!(schema["properties"]["tool"]["description"], "Tools: `[[tool.http]]` and `[[tool.command]]`.");
 }
