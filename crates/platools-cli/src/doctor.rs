@@ -55,7 +55,7 @@ pub(crate) async fn run(options: &Options, output: &Output) -> Result<(), Failur
     let mut problems = checks.iter().filter(|check| check.found.is_err());
     if is_well {
         Ok(())
-    } else if problems.all(|check| is_of_platform(check)) {
+    } else if problems.all(is_of_platform) {
         Err(Failure::Failed(None))
     } else {
         Err(Failure::Misconfigured)

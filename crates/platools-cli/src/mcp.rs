@@ -14,7 +14,7 @@ use crate::client::Target;
 /// The variable with the token of a server that `serve --http` started.
 const TOKEN: &str = "PLATOOLS_SERVE_TOKEN";
 
-/// The keyword in an output schema that says that results are wrapped; FastMCP's name for it.
+/// The keyword in an output schema that says that results are wrapped, as `FastMCP` names it.
 const WRAPPED: &str = "x-fastmcp-wrap-result";
 
 /// A server, and its tools.

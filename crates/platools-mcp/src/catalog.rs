@@ -17,7 +17,7 @@ use platools::tool::{Tool, ToolSpec};
 /// Annotations with a field of their own in MCP.
 const KNOWN: [&str; 5] = ["title", "readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
 
-/// The keyword in an output schema that says that results are wrapped; FastMCP's name for it.
+/// The keyword in an output schema that says that results are wrapped, as `FastMCP` names it.
 const WRAPPED: &str = "x-fastmcp-wrap-result";
 
 /// How `structuredContent` is made of a tool's results.
