@@ -68,12 +68,20 @@ async function look(page, name) {
   await isAccessible(page, name);
 }
 
-async function all(page, width, theme) {
+/** Looks at a view in light and dark. */
+async function inBothThemes(page, name) {
+  for (const theme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme: theme });
+    await look(page, `${name}-${theme}`);
+  }
+}
+
+async function all(page, width) {
   for (const [name, hash, landmark, prepare, leave] of VIEWS) {
     await visit(page, hash);
     if (prepare) await prepare(page);
     await page.locator(`${landmark}:visible`).first().waitFor();
-    await look(page, `${name}-${width}-${theme}`);
+    await inBothThemes(page, `${name}-${width}`);
     if (leave) await leave(page);
   }
 }
@@ -120,10 +128,7 @@ async function every_view_in_every_width_and_theme({ page }) {
   await prepare(page);
   for (const [width, size] of WIDTHS) {
     await page.setViewportSize(size);
-    for (const theme of ["light", "dark"]) {
-      await page.emulateMedia({ colorScheme: theme });
-      await all(page, width, theme);
-    }
+    await all(page, width);
   }
   await page.emulateMedia({ colorScheme: "light" });
   await page.setViewportSize(WIDTHS[0][1]);
@@ -140,10 +145,7 @@ async function so_are_the_empty_page_and_the_door({ page, forgetCookies, expectT
     await page.locator(isDoor ? "#door-token" : ".connect").waitFor();
     for (const [width, size] of WIDTHS) {
       await page.setViewportSize(size);
-      for (const theme of ["light", "dark"]) {
-        await page.emulateMedia({ colorScheme: theme });
-        await look(page, `${isDoor ? "door" : "connect"}-${width}-${theme}`);
-      }
+      await inBothThemes(page, `${isDoor ? "door" : "connect"}-${width}`);
     }
   }
 }

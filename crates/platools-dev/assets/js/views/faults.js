@@ -109,7 +109,7 @@ export function createFaultsView({ draft }) {
       ),
       h(
         "section",
-        { class: "card panel watch", aria: { label: "What happens" } },
+        { class: "card panel watch", tabindex: "0", aria: { label: "What happens" } },
         h("h2", {}, "What happens"),
         events,
       ),
