@@ -54,7 +54,7 @@ async function the_indicator_stays_while_somebody_looks_elsewhere({ page }) {
 }
 
 async function who_stops_waiting_abandons_a_call_that_ends_all_the_same({ page }) {
-  await begin(page, 1500);
+  await begin(page, 6000);
   await page.getByRole("button", { name: "Stop waiting" }).click();
   await page.getByText("No longer waiting.").waitFor();
   await page.getByRole("link", { name: "See it there" }).click();

@@ -195,7 +195,12 @@ impl Lane {
                     if is_idle && link.caller().is_busy() {
                         continue;
                     }
-                    missed = if link.caller().answers_ping(ping_time).await { 0 } else { missed + 1 };
+                    let answers = tokio::select! {
+                        () = self.stop.cancelled() => return None,
+                        () = link.ended() => return Some(ended.to_owned()),
+                        answers = link.caller().answers_ping(ping_time) => answers,
+                    };
+                    missed = if answers { 0 } else { missed + 1 };
                     if missed == MISSED {
                         return Some("its process does not answer".to_owned());
                     }

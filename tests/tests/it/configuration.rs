@@ -64,5 +64,6 @@ async fn a_wrong_secret_ends_the_process() {
     let platform = platools_dev::DevPlatform::start().await.unwrap();
     let url = platform.url();
     let written = refused(&[("PLATOS_URL", &url), ("PLATOS_SECRET", SECRET)]).await;
-    assert!(written.contains("refused the secret for entity `local`"), "{written}");
+    let words = "refused the service secret in environment variable `PLATOS_SECRET` for entity `local`";
+    assert!(written.contains(words), "{written}");
 }

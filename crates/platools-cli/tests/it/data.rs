@@ -33,7 +33,7 @@ async fn entities_secrets_and_calls_are_there_after_a_restart_and_after_a_crash(
     let mut dev = Dev::start(&data).await;
     assert_eq!(dev.banner["entities"][0]["entity"], "zoo");
     assert_eq!([dev.entity("zoo").1, dev.entity("art").1], secrets);
-    assert_eq!(calls(&dev).await, before);
+    assert_eq!(calls(&dev).await["calls"], before["calls"]);
     let host = dev.connect("zoo").await;
     let client = reqwest::Client::new();
     let rotate = client.post(format!("{}/api/v1/entities/art/secret", dev.url)).bearer_auth(&dev.token);

@@ -109,8 +109,9 @@ async fn mistakes_have_their_line_and_the_right_exit_code() {
         2,
         "line 4: `nam` of [[tool.http]] number 1: there is no key `nam` here, did you mean `name`?",
     );
-    let problems = run(&["sidecar", "check", &file, "--json"], &[]).await.json();
-    assert_eq!(problems["problems"][1]["line"], 4);
+    let found = run(&["sidecar", "check", &file, "--json"], &[]).await.json();
+    let mut lines = found["problems"].as_array().unwrap().iter().map(|problem| &problem["line"]);
+    assert!(lines.any(|line| *line == 4), "{found}");
     run(&["sidecar", "--config", &file], &[]).await.failed(2, "line 2: ");
     run(&["serve", "--config", &file], &[]).await.failed(2, "line 2: ");
     let empty = scratch.file("empty.toml", "");

@@ -211,7 +211,8 @@ async fn on_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> Option<S
     let mut command = tokio::process::Command::new("python3");
     let spawn = "import pty, sys; pty.spawn(sys.argv[1:])";
     command.args(["-c", spawn, env!("CARGO_BIN_EXE_platools")]).args(arguments).env("TERM", "xterm");
-    for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG"] {
+    // Where `CI` is set, every terminal counts as one with colours.
+    for variable in ["CI", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG"] {
         command.env_remove(variable);
     }
     command.envs(variables.iter().copied()).kill_on_drop(true);

@@ -419,13 +419,8 @@ fn attributes_of_a_tool_reach_the_doctor() {
     registry.extend(tools![ring]).unwrap();
     let report = examine(&registry, &Options::new());
     let codes: Vec<_> = report.findings.iter().map(|finding| finding.rule.code()).collect();
-    let expected = [
-        "short_param_description",
-        "short_param_description",
-        "rejected_schema",
-        "async_in_name_only",
-        "unexplained_params",
-    ];
+    let expected =
+        ["short_param_description", "short_param_description", "rejected_schema", "unexplained_params"];
     assert_eq!((codes.as_slice(), report.allowed), (&expected[..], 2));
 }
 
