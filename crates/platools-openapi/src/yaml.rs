@@ -325,7 +325,7 @@ impl Builder {
             }
             if is_text {
                 *found = text.into();
-            } else if is_of_type && !is_number_type && found.is_number() && found.to_string() != text {
+            } else if is_of_type && !is_number_type && found.is_number() && *found.to_string() != text {
                 let number = found.to_string();
                 let text = shown(&text);
                 self.remark(
@@ -344,7 +344,7 @@ impl Builder {
             [*word, &upper, &title].contains(&text)
         };
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let old = if let Some(at) = OLD_BOOLEANS.iter().position(|word| is_word(&word)) {
+        let old = if let Some(at) = OLD_BOOLEANS.iter().position(is_word) {
             if at < OLD_BOOLEANS.len() / 2 { "true" } else { "false" }
         } else if text.contains(['_', ':']) && text.split(['_', ':']).all(digits) {
             "a number"

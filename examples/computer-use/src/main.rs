@@ -50,7 +50,7 @@ struct Options {
     /// What a real desktop is started from, and scored by; a bare one without it
     #[arg(long, value_name = "ID")]
     testcase: Option<String>,
-    /// The DevTools of a browser for the double, such as 127.0.0.1:9222
+    /// The debugging port of a browser for the double, such as 127.0.0.1:9222
     #[arg(long, value_name = "ADDRESS")]
     chrome: Option<String>,
 }

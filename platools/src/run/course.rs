@@ -129,7 +129,7 @@ impl Course {
             Ok(_) if tracing::enabled!(tracing::Level::DEBUG) => {
                 let (tool, latency_ms) = (entry.tool.name(), latency.as_millis() as u64);
                 span.in_scope(|| {
-                    tracing::debug!(tool, call_id = scope.call_id(), latency_ms, "the call succeeded")
+                    tracing::debug!(tool, call_id = scope.call_id(), latency_ms, "the call succeeded");
                 });
             }
             Ok(_) => {}

@@ -27,6 +27,7 @@ pub(super) struct Banner {
 
 /// What session tokens name besides the entity.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 struct Scope {
     organization_id: String,
     project_id: String,

@@ -31,7 +31,7 @@ fn base(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 fn name(folder: &Path) -> String {
     let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());
     let own = folder.file_name().unwrap_or_default().to_string_lossy();
-    let own: String = own.chars().filter(|character| character.is_ascii_alphanumeric()).take(32).collect();
+    let own: String = own.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
     format!("{own}-{}.json", HEXLOWER.encode(&digest[..DIGEST_BYTES]))
 }
 

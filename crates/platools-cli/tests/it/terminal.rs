@@ -117,8 +117,7 @@ async fn colours_are_those_that_the_variables_ask_for() {
 fn options_under(help: &str, heading: &str) -> Vec<String> {
     let lines = help.lines().skip_while(|line| *line != format!("{heading}:")).skip(1);
     let section = lines.take_while(|line| line.is_empty() || line.starts_with(' '));
-    let long =
-        section.filter_map(|line| line.trim_start().split_whitespace().find(|word| word.starts_with("--")));
+    let long = section.filter_map(|line| line.split_whitespace().find(|word| word.starts_with("--")));
     long.map(|option| option.trim_end_matches(['.', ',']).to_owned()).collect()
 }
 

@@ -142,27 +142,27 @@ impl Sent {
         };
         let mut task = tokio::spawn(self.answer());
         let joined = match (wait, begun) {
-            (Some(wait), Some(begun)) => match timeout(wait, &mut task).await {
-                Ok(joined) => joined,
-                Err(_) => {
-                    caller.is_content();
+            (Some(wait), Some(begun)) => {
+                let Ok(joined) = timeout(wait, &mut task).await else {
+                    caller.has_all();
                     return Err(begun);
-                }
-            },
+                };
+                joined
+            }
             _ => task.await,
         };
-        caller.is_content();
+        caller.has_all();
         Ok(joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
     }
 
     /// Stops waiting, unless the answer has just come.
     fn give_up(&mut self, waiter: Waiter) -> Option<Answer> {
-        let waited = self.shared.update(|state| {
-            let waited = state.pending.abandon(&self.key, &self.call.call_id, waiter);
-            state.counters.timed_out += u64::from(waited);
-            waited
+        let is_late = self.shared.update(|state| {
+            let is_late = state.pending.abandon(&self.key, &self.call.call_id, waiter);
+            state.counters.timed_out += u64::from(is_late);
+            is_late
         });
-        if !waited {
+        if !is_late {
             let Some(Route::Socket { answer, .. }) = &mut self.route else { return None };
             return answer.try_recv().ok();
         }
@@ -221,7 +221,7 @@ struct Caller {
 
 impl Caller {
     /// It got what it waited for.
-    fn is_content(mut self) {
+    fn has_all(mut self) {
         self.is_there = false;
     }
 }

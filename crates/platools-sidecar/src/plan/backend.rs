@@ -68,7 +68,7 @@ impl Planner<'_> {
             let known: Vec<&str> = sections.backends.keys().map(String::as_str).collect();
             let mut problem = unknown("backend", name, &known);
             if known.is_empty() {
-                problem.push_str(&format!(", as `[backend.{name}]`"));
+                problem = format!("{problem}, as `[backend.{name}]`");
             }
             self.wrong(at, problem);
             return None;

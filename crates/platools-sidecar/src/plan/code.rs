@@ -288,7 +288,7 @@ impl<'a> CommandLine<'a> {
                 // The value of the option is no code; a file of code takes the place of the first argument.
                 has_code |= is_script_first && word.text == "-f";
                 at += 1;
-            } else if !word.is_option() && !(interpreter.is_shell && word.text.starts_with('+')) {
+            } else if !(word.is_option() || interpreter.is_shell && word.text.starts_with('+')) {
                 // Behind the first argument, there are no options of the interpreter any more.
                 return (is_script_first && !has_code && word.has_placeholder()).then(found)?;
             }

@@ -174,6 +174,7 @@ impl Planner<'_> {
         Some(EntityPlan { name, config, secret, callback, fingerprint })
     }
 
+    #[expect(clippy::too_many_lines, reason = "one key of the section after the other")]
     fn entity(&mut self, Entry { at, value: file }: &Entry<Entity>) -> Option<EntityPlan> {
         let allowed = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
         if !(1..=64).contains(&file.name.len()) || !file.name.chars().all(allowed) {

@@ -131,7 +131,7 @@ impl Made {
         for mut operation in imported.operations {
             let name = &operation.name;
             let schema = std::mem::take(&mut operation.input_schema);
-            let schema = match schemas.compiled(schema, file.unknown_fields) {
+            let schema = match schemas.compiled(&schema, file.unknown_fields) {
                 Ok((schema, dropped)) => {
                     remarks.extend(dropped.iter().map(|pattern| {
                         format!("`{name}`: the pattern `{pattern}` cannot be compiled here, and is left to the server")
@@ -163,19 +163,19 @@ impl Schemas {
     /// A compiled schema; and the patterns in it that cannot be compiled, the first time.
     fn compiled(
         &mut self,
-        schema: Arc<Value>,
+        schema: &Arc<Value>,
         unknown_fields: bool,
     ) -> Result<(Arc<ArgumentSchema>, Vec<String>), String> {
-        let key = *Fingerprinter::default().add(&*schema).finish().as_bytes();
+        let key = *Fingerprinter::default().add(&**schema).finish().as_bytes();
         if let Some(known) = self.0.get(&key) {
             return Ok((Arc::clone(known), Vec::new()));
         }
         let compile = |schema| {
             if unknown_fields { ArgumentSchema::open_inside(schema) } else { ArgumentSchema::new(schema) }
         };
-        let (compiled, dropped) = match compile(Arc::clone(&schema)) {
+        let (compiled, dropped) = match compile(Arc::clone(schema)) {
             Ok(compiled) => (compiled, Vec::new()),
-            Err(problem) => match without_unusable_patterns(&schema) {
+            Err(problem) => match without_unusable_patterns(schema) {
                 (usable, dropped) if !dropped.is_empty() => (compile(usable)?, dropped),
                 _ => return Err(problem),
             },
