@@ -19,7 +19,7 @@ use crate::interop::node_packages;
 use crate::support::Running;
 
 /// No browser takes longer; it only ends a test that hangs.
-const GUARD: Duration = Duration::from_secs(600);
+const GUARD: Duration = Duration::from_secs(900);
 
 /// How many tools the second entity has.
 const CROWD: usize = 10_000;
