@@ -41,7 +41,7 @@ pub enum Error {
     /// not be reset while it was started, was closed.
     #[error("environments could not be {action}: {}", list(.environments))]
     EnvironmentsFailed {
-        /// What was to be done, such as `created` or `reset`.
+        /// The participle of the operation that failed, such as `created` or `reset`.
         action: &'static str,
         /// The environments with which it failed, and the server's words.
         environments: Vec<EnvFailure>,
@@ -83,7 +83,8 @@ pub enum Error {
     /// A signal ended the work.
     #[error("interrupted by {0}")]
     Interrupted(&'static str),
-    /// What was given to [`SessionRequest::prepare`](crate::SessionRequest::prepare) failed, by [`Error::other`].
+    /// An error of the caller's own code in [`SessionRequest::prepare`](crate::SessionRequest::prepare), wrapped by
+    /// [`Error::other`].
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
 }

@@ -57,8 +57,8 @@ impl JobId {
         &self.0
     }
 
-    /// What it is called where nobody knows its environment: enough to tell it from another one, and too little to
-    /// open it.
+    /// The name of a job in texts where its environment is unknown: the start of the id, which tells jobs apart and is
+    /// too short to open one.
     pub(crate) fn label(&self) -> String {
         format!("job {}", shorten(&self.0))
     }

@@ -69,7 +69,7 @@ fn refusal(operation: &'static str, answer: &Answer) -> ApiError {
     }
 }
 
-/// What `FastAPI` answers where nothing is at that path, and what a server that is not Plato's does.
+/// The body of the 404 of a path that the server does not have: that of `FastAPI`, on which Plato is built.
 fn no_route() -> Value {
     json!({"detail": "Not Found"})
 }

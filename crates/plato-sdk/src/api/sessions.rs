@@ -167,7 +167,7 @@ pub(crate) enum UrlKind {
 }
 
 impl UrlKind {
-    /// What it is called in an error.
+    /// The word for this kind of URL in the text of an error.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Public => "public",

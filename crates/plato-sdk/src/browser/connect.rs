@@ -16,7 +16,7 @@ use crate::desktop::Desktop;
 use crate::error::{Error, Result};
 use crate::http::{Ask, HttpClient, HttpOptions, Method, client_config};
 
-/// What is asked of a browser before anything else.
+/// The first request to a browser: its answer names the WebSocket on which the browser takes commands.
 const VERSION: &str = "GET /json/version";
 
 /// How long a browser may take until it answers, and how often it is looked at.
@@ -107,7 +107,7 @@ fn address(text: &str) -> Result<Url> {
     Ok(url)
 }
 
-/// What the browser says of itself, once it says anything.
+/// Asks a browser for its version until it answers, since one that was just started needs a while.
 async fn version(http: &HttpClient, base: &Url) -> Result<Value> {
     let mut url = base.clone();
     if let Ok(mut segments) = url.path_segments_mut() {

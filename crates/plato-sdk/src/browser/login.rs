@@ -101,9 +101,10 @@ impl Session {
         Ok(login)
     }
 
-    /// The same in a browser that is given, for sessions of apps without a desktop. Tabs are opened in the browser's
-    /// own window, so that whoever uses it next finds them. An app may go on loading after its last step: it is loaded
-    /// once more, unless it has to be fast. The first app is in front at the end.
+    /// Logs in to the apps of a session without a desktop, in a browser of the caller, as [`login`](Self::login) does in
+    /// the desktop's. Tabs are opened in the browser's own window, so that whoever uses it next finds them. An app may go
+    /// on loading after its last step: it is loaded once more, unless the login has to be fast. The tab of the first app
+    /// is in front at the end.
     ///
     /// ```no_run
     /// # async fn run(session: plato_sdk::Session) -> plato_sdk::Result<()> {

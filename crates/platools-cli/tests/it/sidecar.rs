@@ -110,8 +110,9 @@ async fn mistakes_have_their_line_and_the_right_exit_code() {
         "line 4: `nam` of [[tool.http]] number 1: there is no key `nam` here, did you mean `name`?",
     );
     let found = run(&["sidecar", "check", &file, "--json"], &[]).await.json();
-    let mut lines = found["problems"].as_array().unwrap().iter().map(|problem| &problem["line"]);
-    assert!(lines.any(|line| *line == 4), "{found}");
+    let lines: Vec<_> =
+        found["problems"].as_array().unwrap().iter().map(|problem| problem["line"].as_u64()).collect();
+    assert_eq!(lines, [Some(2), Some(3), Some(4)], "{found}");
     run(&["sidecar", "--config", &file], &[]).await.failed(2, "line 2: ");
     run(&["serve", "--config", &file], &[]).await.failed(2, "line 2: ");
     let empty = scratch.file("empty.toml", "");

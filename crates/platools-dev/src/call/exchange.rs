@@ -157,12 +157,12 @@ impl Sent {
 
     /// Stops waiting, unless the answer has just come.
     fn give_up(&mut self, waiter: Waiter) -> Option<Answer> {
-        let is_late = self.shared.update(|state| {
-            let is_late = state.pending.abandon(&self.key, &self.call.call_id, waiter);
-            state.counters.timed_out += u64::from(is_late);
-            is_late
+        let gave_up = self.shared.update(|state| {
+            let gave_up = state.pending.abandon(&self.key, &self.call.call_id, waiter);
+            state.counters.timed_out += u64::from(gave_up);
+            gave_up
         });
-        if !is_late {
+        if !gave_up {
             let Some(Route::Socket { answer, .. }) = &mut self.route else { return None };
             return answer.try_recv().ok();
         }
