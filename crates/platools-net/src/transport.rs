@@ -1,4 +1,4 @@
-//! The stream below a WebSocket, whose last bytes can be held back.
+//! The stream below a WebSocket, which knows since when its peer takes nothing, and whose last bytes can be held back.
 //!
 //! After a Close from its peer, the WebSocket library writes nothing but its reply, right behind the messages that it has
 //! yet to write. Whoever still has messages for that peer lets the library write into a buffer, and sends them in between.
@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use futures_util::SinkExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Error as WebSocketError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
@@ -28,12 +29,18 @@ pub struct Transport {
     connection: Connection,
     /// Takes what is written instead of the connection.
     held: Option<Vec<u8>>,
+    blocked_since: Option<Instant>,
 }
 
 impl Transport {
     /// Makes a transport of a connection.
     pub fn new(connection: Connection) -> Self {
-        Self { connection, held: None }
+        Self { connection, held: None, blocked_since: None }
+    }
+
+    /// Returns since when there are bytes to write and the connection takes none.
+    pub fn blocked_since(&self) -> Option<Instant> {
+        self.blocked_since
     }
 }
 
@@ -111,7 +118,15 @@ impl AsyncWrite for Transport {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut self.held {
-            None => Pin::new(&mut self.connection).poll_write(context, bytes),
+            None => {
+                let written = Pin::new(&mut self.connection).poll_write(context, bytes);
+                if written.is_ready() {
+                    self.blocked_since = None;
+                } else {
+                    self.blocked_since.get_or_insert_with(Instant::now);
+                }
+                written
+            }
             Some(held) => {
                 held.extend_from_slice(bytes);
                 Poll::Ready(Ok(bytes.len()))
@@ -179,5 +194,22 @@ mod tests {
             let (read, ()) = tokio::join!(read, write);
             assert_eq!(read, [Message::text(text.clone()), Message::text("!"), Message::Close(Some(close))]);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_is_noticed() {
+        let (near, mut far) = duplex(4);
+        let mut near = Transport::new(Box::new(near));
+        near.write_all(b"1234").await.unwrap();
+        assert_eq!(near.blocked_since(), None);
+        let began = Instant::now();
+        for _ in 0..2 {
+            assert!(near.write_all(b"5").now_or_never().is_none());
+            tokio::time::advance(std::time::Duration::from_secs(1)).await;
+            assert_eq!(near.blocked_since(), Some(began));
+        }
+        tokio::io::AsyncReadExt::read_exact(&mut far, &mut [0; 4]).await.unwrap();
+        near.write_all(b"5").await.unwrap();
+        assert_eq!(near.blocked_since(), None);
     }
 }

@@ -71,8 +71,8 @@ pub(super) struct Session<'a> {
     scope: Scope,
     welcomed: bool,
     outgoing: Outgoing,
-    /// The next message, and since when the replies to pings leave no room for it.
-    refused: Option<(Message, Instant)>,
+    /// The next message, where the replies to pings leave no room for it.
+    refused: Option<Message>,
     /// The last `error` frame before `welcome`, which explains a close without a reason.
     last_error: Option<String>,
     last_inbound: Instant,
@@ -321,8 +321,7 @@ impl<'a> Session<'a> {
             if Pin::new(&mut self.socket).poll_ready(context)?.is_pending() {
                 return Ok(false);
             }
-            let (refused, since) =
-                self.refused.take().map_or((None, now), |(message, at)| (Some(message), at));
+            let refused = self.refused.take();
             let Some(message) = refused.or_else(|| self.outgoing.next(&self.shared.outbox, now)) else {
                 // All taken answers may have expired while others arrived.
                 if self.welcomed && !self.shared.outbox.is_empty() {
@@ -333,7 +332,7 @@ impl<'a> Session<'a> {
             match Pin::new(&mut self.socket).start_send(message) {
                 // The platform pings and reads nothing. There is room when it reads.
                 Err(SocketError::WriteBufferFull(message)) if !is_flushed => {
-                    self.refused = Some((*message, since));
+                    self.refused = Some(*message);
                     if Pin::new(&mut self.socket).poll_flush(context)?.is_pending() {
                         return Ok(false);
                     }
@@ -419,7 +418,7 @@ impl<'a> Session<'a> {
             }
             // The calls answered before such an old ping are no longer pending.
             let allowed_pong = allowed.max(CALL_PENDING);
-            let waits = [self.outgoing.pinged(), self.refused.as_ref().map(|(_, since)| *since)];
+            let waits = [self.outgoing.pinged(), self.socket.get_ref().blocked_since()];
             if waits.into_iter().flatten().any(|since| since + allowed_pong <= now) {
                 return Some(Ending::Lost(format!(
                     "the platform sends but has read nothing for {}, the connection is dead",
