@@ -220,6 +220,7 @@ struct Kept {
 
 /// An entry, with the revision that made it as it is.
 struct Row {
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "a file follows the memory by it"))]
     revision: u64,
     entry: Arc<HistoryEntry>,
 }
