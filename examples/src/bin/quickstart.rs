@@ -13,21 +13,17 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use platools::prelude::*;
 use platools::wire::Inbound;
 use platools_dev::{CallReport, DevPlatform, Outcome, Tamper};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-/// A signed call, end to end, on this machine and without configuration.
-#[derive(Parser)]
-#[command(version)]
-struct Options {
-    /// Exit after the first calls
-    #[arg(long)]
-    once: bool,
-}
+const USAGE: &str = "usage: quickstart [--once]
+
+A signed call, end to end, on this machine and without configuration.
+
+  --once  exit after the first calls";
 
 /// The shop's orders.
 struct Shop {
@@ -96,11 +92,25 @@ fn count_words(
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Options { once } = Options::parse();
+    // Read by hand: a library for it would make the first build a tenth longer.
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let once = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => false,
+        ["--once"] => true,
+        ["--help" | "-h"] => return said(say(USAGE).map_err(Into::into)),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
     if std::env::var_os("RUST_LOG").is_some() {
         platools::logging::init();
     }
-    match run(once).await {
+    said(run(once).await)
+}
+
+fn said(result: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has seen enough, as in `quickstart --once | head`.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
