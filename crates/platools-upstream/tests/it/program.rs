@@ -432,10 +432,12 @@ async fn another_name_is_another_name_in_messages_and_of_what_is_remembered() {
     upstream.apply(config("documents", "tools"));
     until(|| upstream.name() == "documents").await;
     assert_eq!((process(&host).await, host.tools().changes().version()), (old.clone(), before));
-    let names = std::fs::read_dir(folder.path()).unwrap();
-    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     for name in ["mcp-accepted-documents-", "mcp-tools-documents-"] {
-        assert!(names.iter().any(|known| known.starts_with(name)), "{name} in {names:?}");
+        until(|| {
+            let mut files = std::fs::read_dir(folder.path()).unwrap();
+            files.any(|file| file.unwrap().file_name().into_string().unwrap().starts_with(name))
+        })
+        .await;
     }
     kill(&old);
     within(upstream.down()).await;
