@@ -23,17 +23,12 @@ async def main() -> None:
             await client.threads.create(agent_id="agt_nobody", scope=scope)
             refused = None
         except PlatosError as error:
-            refused = {"status": error.status, "errors": getattr(error, "validation_errors", None)}
+            refused = error.status
         events = []
         async for event in client.threads.send(thread["id"], asked["message"], scope=scope, **asked["options"]):
             events.append(event)
         messages = await client.threads.messages(thread["id"], scope=scope)
         await client.threads.archive(thread["id"], scope=scope)
-        handle = await client.bgo.tasks.trigger("reindex", {"full": True}, scope=scope)
-        schedule = await client.bgo.schedules.create(
-            task_id="reindex", cron="0 3 * * *", timezone="Europe/Berlin", scope=scope
-        )
-        await client.bgo.schedules.delete(schedule["id"], scope=scope)
     print(
         json.dumps(
             {
@@ -44,8 +39,6 @@ async def main() -> None:
                 "refused": refused,
                 "events": events,
                 "messages": messages,
-                "handle": handle,
-                "schedule": schedule,
             }
         )
     )

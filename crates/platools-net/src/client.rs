@@ -136,9 +136,9 @@ impl HttpClient {
     ///
     /// # Errors
     /// When there is no answer, or too much of it.
-    pub async fn send(
+    pub async fn send<B: Into<reqwest::Body>>(
         &self,
-        request: Request<Vec<u8>>,
+        request: Request<B>,
         time: Duration,
     ) -> Result<Response<Vec<u8>>, HttpError> {
         let answer = async {

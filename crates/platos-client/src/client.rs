@@ -7,7 +7,10 @@ use platools_net::client::{self, HttpClient};
 use platools_net::tls::client_config;
 use rustls::ClientConfig;
 
-use crate::api::{Agents, Approvals, Bgo, Budgets, Monitoring, Threads};
+use crate::api::{
+    Agents, Approvals, Attachments, Bgo, Budgets, Entities, Guests, Jobs, Messages, Monitoring, Threads,
+    ToolCalls, Tools,
+};
 use crate::config::{ClientBuilder, Config, Mode, NoMode, Scope, Secret, check_scope};
 use crate::error::ConfigError;
 use crate::http::{Credentials, MAX_ANSWER_BYTES};
@@ -55,7 +58,7 @@ impl PlatosClient {
     /// // On a trusted server, with a scope for every call:
     /// let client = PlatosClient::builder("https://platos.example")
     ///     .api_key("plt_key")
-    ///     .scope(Scope::new("org_1", "proj_1", "env_prod"))
+    ///     .scope(Scope::new("org_1", "proj_1", "env_prod").user("usr_7"))
     ///     .build()?;
     /// # Ok::<(), platos_client::ConfigError>(())
     /// ```
@@ -149,6 +152,41 @@ impl PlatosClient {
     /// Runs, traces and costs.
     pub fn monitoring(&self) -> Monitoring<'_> {
         Monitoring { client: self }
+    }
+
+    /// Replies and ratings.
+    pub fn messages(&self) -> Messages<'_> {
+        Messages { client: self }
+    }
+
+    /// Files that are sent with messages.
+    pub fn attachments(&self) -> Attachments<'_> {
+        Attachments { client: self }
+    }
+
+    /// Tools that agents may call.
+    pub fn tools(&self) -> Tools<'_> {
+        Tools { client: self }
+    }
+
+    /// What tools did.
+    pub fn tool_calls(&self) -> ToolCalls<'_> {
+        ToolCalls { client: self }
+    }
+
+    /// Backends that host tools.
+    pub fn entities(&self) -> Entities<'_> {
+        Entities { client: self }
+    }
+
+    /// Session tokens for people who did not log in.
+    pub fn guests(&self) -> Guests<'_> {
+        Guests { client: self }
+    }
+
+    /// Programs that the platform keeps and runs.
+    pub fn jobs(&self) -> Jobs<'_> {
+        Jobs { client: self }
     }
 
     /// Background operations: tasks, their runs, schedules and batches.

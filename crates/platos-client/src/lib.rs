@@ -1,4 +1,4 @@
-//! Platos as a consumer: agents, threads, streamed turns, approvals, budgets, monitoring and background operations.
+//! Platos as a consumer: agents, threads, streamed turns, approvals, budgets, monitoring, jobs, tools and entities.
 //!
 //! # A turn
 //!
@@ -32,7 +32,7 @@
 //! | mode | what is sent | for |
 //! | --- | --- | --- |
 //! | [`session_token`](ClientBuilder::session_token) | a session token, which has the user and the scope in it | one user: a frontend, or a backend on a user's behalf |
-//! | [`api_key`](ClientBuilder::api_key) | an API key, and a [`Scope`] with every call | trusted servers |
+//! | [`api_key`](ClientBuilder::api_key) | an API key, and a [`Scope`] with a user with every call | trusted servers that reach the platform without a proxy between |
 //!
 //! A token that is refused (401, 403) is replaced through [`on_token_refresh`](ClientBuilder::on_token_refresh), once for
 //! all who were refused with it; with the feature `session-tokens`, `platools::session_token::SessionTokens` mint the first one and all
@@ -57,8 +57,8 @@
 //! use platos_client::{Approval, Decision};
 //!
 //! async fn decide(approval: Approval) -> Decision {
-//!     match approval.question.as_deref() {
-//!         Some(question) if question.starts_with("read ") => Decision::approve(),
+//!     match approval.wish() {
+//!         Some(wish) if wish.starts_with("read ") => Decision::approve(),
 //!         _ => Decision::reject().because("only reading is allowed at night"),
 //!     }
 //! }
@@ -69,9 +69,34 @@
 //! # }
 //! ```
 //!
+//! # Routes
+//!
+//! Platforms of several generations are spoken to, by the routes that their servers have. Where a route has another name
+//! on older ones, it is tried when the newer one is not there. Much is for operators only: an end user's session token is
+//! refused with [`codes::OPERATOR_ONLY`], and a fresh one would be, too.
+//!
+//! | call | route under `/api/v1/agent` | on older platforms |
+//! | --- | --- | --- |
+//! | [`agents().list_versions`](Agents::list_versions), `version`, `roll_back` | `agent-versions` | `agents/{id}/versions` |
+//! | [`approvals().list`](Approvals::list), `get` | `monitoring/approvals` | the same |
+//! | [`approvals().resolve`](Approvals::resolve) | `approvals/{id}/resolve` | the same |
+//! | [`budgets()`](PlatosClient::budgets) | `budgets`, `budgets/status` | the same |
+//! | [`monitoring().trace`](Monitoring::trace) | `monitoring/trace/{thread}` | the same |
+//! | [`monitoring().cost_by_agent`](Monitoring::cost_by_agent), `cost_by_model`, `cost_by_user` | `monitoring/cost-by-…` | the same |
+//! | [`monitoring().cost_by_scope`](Monitoring::cost_by_scope) | `monitoring/cost`, once a day | the same |
+//! | [`tool_calls()`](PlatosClient::tool_calls) | `tool-calls` | `monitoring/tool-audit` |
+//! | [`jobs()`](PlatosClient::jobs), `bgo().tasks()` | `jobs`, `jobs/{id}/dispatch` | `platos-tasks`, `platos-tasks/{id}/run` |
+//! | `bgo().schedules()` | fields of `jobs/{id}` | fields of `platos-tasks/{id}` |
+//! | [`attachments()`](PlatosClient::attachments) | `attachments/presigned` | none |
+//! | [`guests()`](PlatosClient::guests) | `/api/v1/public/guest-token` | the same |
+//! | [`monitoring().runs`](Monitoring::runs), `bgo().runs()`, `bgo().batches()` | none known; what published clients call | none |
+//!
+//! Memory, evals and the rest are reached by [`raw`](PlatosClient::raw).
+//!
 //! # When something fails
 //!
-//! One [`Error`], by what there is to do about it, with the status and the body where there was an answer. Requests are
+//! One [`Error`], by what there is to do about it, with the status, the [code](Error::code) and the body where there was
+//! an answer. A success that says that it failed, as older platforms answer, is an error like any other. Requests are
 //! tried again as [`RetryPolicy`] says, on 429 as late as `Retry-After` says. What creates something carries an
 //! `Idempotency-Key`, the same for all its retries; give one of your own (such as with [`NewThread::idempotency_key`]) to
 //! cover a crash of your program too. No error, `Debug` or log line of this crate holds a credential; what a platform
@@ -123,14 +148,16 @@ pub use reqwest;
 pub use tokio_util::sync::CancellationToken;
 
 pub use crate::api::{
-    Agents, Approvals, ApprovalsQuery, Batches, Bgo, BgoRuns, BgoRunsQuery, BudgetQuery, Budgets, Monitoring,
-    NewSchedule, NewThread, RawAnswer, RawRequest, RunsQuery, Schedules, TaskOptions, Tasks, Threads,
-    ThreadsQuery,
+    Agents, Approvals, ApprovalsQuery, Attachments, Batches, Bgo, BgoRuns, BgoRunsQuery, BudgetQuery,
+    Budgets, Entities, Guests, JobChange, Jobs, JobsQuery, Messages, Monitoring, NewAttachment, NewBudget,
+    NewEntity, NewJob, NewSchedule, NewThread, RawAnswer, RawRequest, RunsQuery, Schedules, TaskOptions,
+    Tasks, Threads, ThreadsQuery, ToolCalls, ToolCallsQuery, Tools,
 };
 pub use crate::client::PlatosClient;
 pub use crate::config::{
     ClientBuilder, Direct, NoMode, ReconnectPolicy, RefreshRequest, RetryPolicy, Scope, Session, StreamLimits,
 };
+pub use crate::error::codes;
 pub use crate::error::{
     BoxError, ConfigError, Error, ErrorResponse, NetworkError, NetworkErrorKind, ProtocolError,
     RefreshOutcome, Result,
@@ -142,8 +169,9 @@ pub use crate::event::{
 };
 pub use crate::model::{
     Agent, AgentCost, AgentVersion, Approval, ApprovalResolution, ApprovalScope, ApprovalStatus, Artifact,
-    Batch, BgoRun, BudgetCap, BudgetPeriod, BudgetScopeType, BudgetStatus, Decision, Extra, Message, Role,
-    Run, Schedule, ScopeCost, Span, Task, TaskHandle, Thread,
+    Batch, BgoRun, BudgetCap, BudgetPeriod, BudgetScopeType, BudgetStatus, Cost, Decision, Entity,
+    EntitySecret, Extra, GuestToken, Job, Message, PresignedUpload, Rating, RatingCounts, Ratings, Resolved,
+    Role, Run, Schedule, ScopeCost, Span, Task, TaskHandle, Thread, Tool, ToolCallRecord, ToolRun,
 };
 pub use crate::turn::{NewMessage, Turn, TurnStream};
 

@@ -1,4 +1,5 @@
-//! A chat in the terminal: streamed text, tool calls, artifacts, approvals; Ctrl-C stops the turn.
+//! A chat in the terminal: streamed text, tool calls, artifacts, approvals with arguments of your own, files to send along;
+//! Ctrl-C stops the turn.
 //!
 //! Without configuration it talks to a test double on this machine:
 //!
@@ -20,7 +21,10 @@ use std::sync::Arc;
 
 use clap::Parser;
 use platos_client::testing::PlatosDouble;
-use platos_client::{AgentEvent, ApprovalNeeded, Decision, Error, NewThread, PlatosClient, TurnStream};
+use platos_client::{
+    AgentEvent, ApprovalNeeded, Decision, Error, NewAttachment, NewMessage, NewThread, PlatosClient,
+    TurnStream,
+};
 use tokio::sync::{Notify, mpsc};
 
 type Failure = Box<dyn std::error::Error>;
@@ -30,8 +34,8 @@ type Failure = Box<dyn std::error::Error>;
 #[command(version)]
 #[command(
     after_help = "Where the platform is, and who you are: PLATOS_API_URL with PLATOS_SESSION_TOKEN, or with \
-    PLATOS_API_KEY and PLATOS_ORGANIZATION_ID, PLATOS_PROJECT_ID, PLATOS_ENVIRONMENT_ID. With none of them: a test double \
-    on this machine."
+    PLATOS_API_KEY and PLATOS_ORGANIZATION_ID, PLATOS_PROJECT_ID, PLATOS_ENVIRONMENT_ID, PLATOS_USER_ID. With none of \
+    them: a test double on this machine."
 )]
 struct Options {
     /// The agent of a new thread; without it, the first one that there is
@@ -73,32 +77,45 @@ async fn run(options: Options) -> Result<(), Failure> {
         }
         None => PlatosClient::from_env()?,
     };
-    let thread = thread(&client, &options).await?;
-    let mut chat = Chat { thread, client, lines: lines(), interrupts: interrupts() };
+    let (agent, thread) = thread(&client, &options).await?;
+    let mut chat = Chat { agent, thread, client, lines: lines(), interrupts: interrupts() };
     if let Some(message) = options.message {
-        return chat.turn(&message).await?.map_or(Ok(()), |error| Err(error.into()));
+        return chat.turn(message).await?.map_or(Ok(()), |error| Err(error.into()));
     }
-    dim("An empty line or Ctrl-D ends the chat; Ctrl-C stops a turn.\n")?;
+    dim("An empty line or Ctrl-D ends the chat; Ctrl-C stops a turn; /attach FILE sends a file along.\n")?;
     while let Some(message) = chat.ask("> ").await? {
         if message.trim().is_empty() {
             break;
         }
-        if let Some(error) = chat.turn(&message).await? {
+        let message = match message.trim().strip_prefix("/attach ") {
+            None => NewMessage::from(message),
+            Some(path) => match chat.attach(path.trim()).await {
+                Ok(id) => {
+                    let text = chat.ask("about it> ").await?.unwrap_or_default();
+                    NewMessage::new(text).attachment(id)
+                }
+                Err(error) => {
+                    eprintln!("{error}");
+                    continue;
+                }
+            },
+        };
+        if let Some(error) = chat.turn(message).await? {
             eprintln!("{error}");
         }
     }
     Ok(())
 }
 
-/// The thread of the conversation: the requested one, or a new one.
-async fn thread(client: &PlatosClient, options: &Options) -> Result<String, Failure> {
+/// The agent and the thread of the conversation: the requested thread, or a new one.
+async fn thread(client: &PlatosClient, options: &Options) -> Result<(String, String), Failure> {
     if let Some(id) = &options.thread {
         let thread = client.threads().get(id).await?.ok_or_else(|| format!("there is no thread {id}"))?;
         for message in client.threads().messages(&thread.id).await? {
             let role = message.role.as_ref().map_or("?", |role| role.as_str());
             say(&format!("{role}: {}\n", message.content.unwrap_or_default()))?;
         }
-        return Ok(thread.id);
+        return Ok((thread.agent_id.unwrap_or_default(), thread.id));
     }
     let agent = match &options.agent {
         Some(id) => client.agents().get(id).await?.ok_or_else(|| format!("there is no agent {id}"))?,
@@ -108,11 +125,12 @@ async fn thread(client: &PlatosClient, options: &Options) -> Result<String, Fail
     };
     let thread = client.threads().create(NewThread::with_agent(&agent.id)).await?;
     dim(&format!("{} ({}), thread {}\n", agent.name.as_deref().unwrap_or("an agent"), agent.id, thread.id))?;
-    Ok(thread.id)
+    Ok((agent.id, thread.id))
 }
 
 struct Chat {
     client: PlatosClient,
+    agent: String,
     thread: String,
     /// Lines of standard input; closed at its end.
     lines: mpsc::Receiver<String>,
@@ -130,7 +148,7 @@ impl Chat {
     }
 
     /// Runs one turn.
-    async fn turn(&mut self, message: &str) -> Result<Option<Error>, Failure> {
+    async fn turn(&mut self, message: impl Into<NewMessage>) -> Result<Option<Error>, Failure> {
         let mut turn = self.client.threads().send(&self.thread, message);
         let mut failed = None;
         loop {
@@ -163,19 +181,50 @@ impl Chat {
         if let Some(details) = &needed.details {
             say(&format!("\n{details}"))?;
         }
-        let Some(answer) = self.ask("\n[y/N] ").await? else {
+        let Some(answer) = self.ask("\n[y/N, {\"…\": …} for other arguments, or why not] ").await? else {
             turn.stop();
             return Ok(());
         };
-        let decision = match answer.trim().to_lowercase().as_str() {
+        let answer = answer.trim();
+        let decision = match answer.to_lowercase().as_str() {
             "y" | "yes" => Decision::approve(),
             "" | "n" | "no" => Decision::reject(),
-            reason => Decision::reject().because(reason),
+            _ => match serde_json::from_str::<serde_json::Value>(answer) {
+                Ok(arguments) if arguments.is_object() => Decision::approve().edited_args(arguments),
+                _ => Decision::reject().because(answer),
+            },
         };
-        if let Err(error) = self.client.approvals().resolve(&needed.approval_id, decision).await {
-            dim(&format!("{error}\n"))?;
+        match self.client.approvals().resolve(&needed.approval_id, decision).await {
+            Ok(resolved) if resolved.edited_args_applied == Some(true) => dim("(with your arguments)\n"),
+            Ok(_) => Ok(()),
+            Err(error) => dim(&format!("{error}\n")),
         }
-        Ok(())
+    }
+
+    /// Uploads a file for the next message, and shows how far it is.
+    async fn attach(&self, path: &str) -> Result<String, Failure> {
+        let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+        let name = std::path::Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned());
+        let file = NewAttachment::new(&self.agent, &self.thread, media_type(path), bytes);
+        let file = file.filename(name.unwrap_or_default());
+        let attachments = self.client.attachments();
+        let id = attachments.upload(&file, |sent, all| {
+            // A bar that cannot be drawn is no reason not to upload.
+            let _ = dim(&format!("\r{sent} of {all} bytes"));
+        });
+        let id = id.await?;
+        dim("\n")?;
+        Ok(id)
+    }
+}
+
+/// The media type of a file, by its name.
+fn media_type(path: &str) -> &'static str {
+    match path.rsplit('.').next().unwrap_or_default() {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "pdf" => "application/pdf",
+        _ => "text/plain",
     }
 }
 

@@ -1,5 +1,7 @@
 //! Agents and their versions.
 
+use serde_json::json;
+
 use crate::client::PlatosClient;
 use crate::error::Error;
 use crate::http::{Call, id};
@@ -33,7 +35,32 @@ impl Agents<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn list_versions(&self, agent_id: &str) -> Result<Vec<AgentVersion>, Error> {
-        let call = Call::get(&["agents", id("agent id", agent_id)?, "versions"]);
-        self.client.send(call).await?.list("versions")
+        let agent_id = id("agent id", agent_id)?;
+        let newer = Call::get(&["agent-versions"]).query("agentId", Some(agent_id));
+        let older = Call::get(&["agents", agent_id, "versions"]);
+        self.client.send_or(newer, older).await?.list_of(&["agentVersions", "versions"])
+    }
+
+    /// One version of an agent.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn version(&self, agent_id: &str, version_id: &str) -> Result<AgentVersion, Error> {
+        let (agent_id, version_id) = (id("agent id", agent_id)?, id("version id", version_id)?);
+        let newer = Call::get(&["agent-versions", version_id]).query("agentId", Some(agent_id));
+        let older = Call::get(&["agents", agent_id, "versions", version_id]);
+        self.client.send_or(newer, older).await?.part(&["agentVersion", "version"])
+    }
+
+    /// Brings an agent back to a version. Gives back the agent as it is then.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn roll_back(&self, agent_id: &str, version_id: &str) -> Result<Agent, Error> {
+        let (agent_id, version_id) = (id("agent id", agent_id)?, id("version id", version_id)?);
+        let body = json!({"agentId": agent_id});
+        let newer = Call::once(&["agent-versions", version_id, "rollback"]).body(body);
+        let older = Call::once(&["agents", agent_id, "versions", version_id, "rollback"]);
+        self.client.send_or(newer, older).await?.part(&["agent"])
     }
 }

@@ -6,7 +6,7 @@ use super::query;
 use crate::client::PlatosClient;
 use crate::error::Error;
 use crate::http::{Call, id};
-use crate::model::{Approval, ApprovalStatus, Decision};
+use crate::model::{Approval, ApprovalStatus, Decision, Resolved};
 
 /// Calls about approvals; from [`PlatosClient::approvals`].
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ impl Approvals<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn list(&self, query: ApprovalsQuery) -> Result<Vec<Approval>, Error> {
-        self.client.send(query.apply(Call::get(&PATH))).await?.list("approvals")
+        self.client.send(query.apply(Call::get(&PATH))).await?.list_of(&["rows", "items", "approvals"])
     }
 
     /// One approval, or `None` where there is none of that id.
@@ -54,17 +54,35 @@ impl Approvals<'_> {
         self.client.find(Call::get(&[PATH[0], PATH[1], id("approval id", approval_id)?])).await
     }
 
-    /// Decides. Gives back the approval as it stands then, where the platform sends it.
+    /// Decides, by the approval's [key](Approval::key). One that is decided already stays as it is, and what was
+    /// decided comes back.
+    ///
+    /// ```
+    /// # async fn example(client: platos_client::PlatosClient) -> Result<(), platos_client::Error> {
+    /// use platos_client::Decision;
+    /// use serde_json::json;
+    ///
+    /// let smaller = Decision::approve().edited_args(json!({"limit": 10}));
+    /// let resolved = client.approvals().resolve("apr_1", smaller).await?;
+    /// println!("{:?}", resolved.edited_args_applied);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn resolve(&self, approval_id: &str, decision: Decision) -> Result<Option<Approval>, Error> {
-        let mut body = json!({"response": decision.response()});
+    pub async fn resolve(&self, approval_id: &str, decision: Decision) -> Result<Resolved, Error> {
+        let mut body = json!({"approved": decision.is_approval()});
         if let Some(reason) = decision.reason() {
-            body["reason"] = reason.into();
+            body["comment"] = reason.into();
         }
-        // A decision that was applied and whose answer got lost must not fail when it is sent again.
-        let call = Call::create(&[PATH[0], PATH[1], id("approval id", approval_id)?, "resolve"], None)?;
-        self.client.perhaps(call.body(body)).await
+        if let Some(arguments) = decision.arguments() {
+            body["editedArgs"] = arguments.clone();
+        }
+        // A second time changes nothing: the platform answers with what was decided.
+        let call = Call::change(&["approvals", id("approval id", approval_id)?, "resolve"]).body(body);
+        let answer = self.client.send(call).await?;
+        answer.done("resolved")?;
+        answer.one()
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::jobs::{JobChange, JobsQuery, json_of};
 use super::query;
 use crate::client::PlatosClient;
 use crate::error::{ConfigError, Error};
@@ -71,12 +72,6 @@ impl TaskOptions {
     }
 }
 
-/// What a caller gives as payload, as JSON.
-fn json_of(payload: impl Serialize) -> Result<Value, ConfigError> {
-    let expected = "something that serializes to JSON: maps need texts as keys";
-    serde_json::to_value(payload).map_err(|_| ConfigError::Setting { setting: "payload", expected })
-}
-
 /// Calls about tasks; from [`Bgo::tasks`].
 #[derive(Debug, Clone, Copy)]
 pub struct Tasks<'a> {
@@ -84,27 +79,30 @@ pub struct Tasks<'a> {
 }
 
 impl Tasks<'_> {
-    /// The tasks of the scope.
+    /// The tasks of the environment, which are its [jobs](PlatosClient::jobs).
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn list(&self) -> Result<Vec<Task>, Error> {
-        self.client.send(Call::get(&["trigger", "tasks"])).await?.list("tasks")
+        let jobs = self.client.jobs().list(JobsQuery::new()).await?;
+        Ok(jobs.into_iter().map(Task::from).collect())
     }
 
-    /// Triggers a task.
+    /// Triggers a task, which dispatches the job of that id. Platforms do not say which run it is, but for the oldest.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`]. Options are refused before anything is sent: no platform takes any.
     pub async fn trigger(
         &self,
         task_id: &str,
         payload: impl Serialize,
         options: TaskOptions,
     ) -> Result<TaskHandle, Error> {
-        let path = ["trigger", "tasks", id("task id", task_id)?, "trigger"];
-        let body = json!({"payload": json_of(payload)?, "options": options.options});
-        self.client.send(Call::create(&path, options.key)?.body(body)).await?.one()
+        if !options.options.is_empty() {
+            let expected = "none: platforms take no options for a task, its job has them";
+            return Err(ConfigError::Setting { setting: "options", expected }.into());
+        }
+        self.client.jobs().dispatch(task_id, payload).await
     }
 }
 
@@ -120,7 +118,14 @@ query! {
     }
 }
 
-/// Calls about runs of tasks; from [`Bgo::runs`].
+/// What comes nearest to runs, which published clients ask for and no known platform keeps.
+const NO_RUNS: &str =
+    "a job is dispatched without a run that could be asked for: `jobs().get(…)` says when it ran last";
+
+/// What comes nearest to batches.
+const NO_BATCHES: &str = "dispatch the job once for each payload: `jobs().dispatch(…)`";
+
+/// Calls about runs of tasks, which no known platform answers; from [`Bgo::runs`].
 #[derive(Debug, Clone, Copy)]
 pub struct BgoRuns<'a> {
     client: &'a PlatosClient,
@@ -132,7 +137,7 @@ impl BgoRuns<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn list(&self, query: BgoRunsQuery) -> Result<Vec<BgoRun>, Error> {
-        self.client.send(query.apply(Call::get(&["trigger", "runs"]))).await?.list("runs")
+        self.client.send_rare(query.apply(Call::get(&["trigger", "runs"])), NO_RUNS).await?.list("runs")
     }
 
     /// One run.
@@ -140,7 +145,8 @@ impl BgoRuns<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn get(&self, run_id: &str) -> Result<BgoRun, Error> {
-        self.client.send(Call::get(&["trigger", "runs", id("run id", run_id)?])).await?.one()
+        let call = Call::get(&["trigger", "runs", id("run id", run_id)?]);
+        self.client.send_rare(call, NO_RUNS).await?.one()
     }
 
     /// Cancels a run. Gives back the run as it stands then, where the platform sends it.
@@ -148,7 +154,8 @@ impl BgoRuns<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn cancel(&self, run_id: &str) -> Result<Option<BgoRun>, Error> {
-        self.client.perhaps(Call::change(&["trigger", "runs", id("run id", run_id)?, "cancel"])).await
+        let call = Call::change(&["trigger", "runs", id("run id", run_id)?, "cancel"]);
+        self.client.send_rare(call, NO_RUNS).await?.perhaps()
     }
 
     /// Runs a finished run again.
@@ -157,7 +164,7 @@ impl BgoRuns<'_> {
     /// See [`Error`].
     pub async fn replay(&self, run_id: &str) -> Result<TaskHandle, Error> {
         let path = ["trigger", "runs", id("run id", run_id)?, "replay"];
-        self.client.send(Call::create(&path, None)?).await?.one()
+        self.client.send_rare(Call::create(&path, None)?, NO_RUNS).await?.one()
     }
 }
 
@@ -203,7 +210,7 @@ impl NewSchedule {
     }
 }
 
-/// Calls about schedules; from [`Bgo::schedules`].
+/// Calls about schedules, which are fields of [jobs](PlatosClient::jobs) and have the job's id; from [`Bgo::schedules`].
 #[derive(Debug, Clone, Copy)]
 pub struct Schedules<'a> {
     client: &'a PlatosClient,
@@ -215,7 +222,8 @@ impl Schedules<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn list(&self) -> Result<Vec<Schedule>, Error> {
-        self.client.send(Call::get(&["trigger", "schedules"])).await?.list("schedules")
+        let jobs = self.client.jobs().list(JobsQuery::new()).await?;
+        Ok(jobs.into_iter().filter(|job| job.schedule_cron.is_some()).map(Schedule::from).collect())
     }
 
     /// Creates a schedule.
@@ -223,14 +231,12 @@ impl Schedules<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn create(&self, schedule: NewSchedule) -> Result<Schedule, Error> {
-        let mut body = json!({"taskId": schedule.task_id, "cron": schedule.cron});
-        if let Some(timezone) = schedule.timezone {
-            body["timezone"] = timezone.into();
+        if schedule.payload.is_some() {
+            let expected = "none: a job that runs by itself gets no payload";
+            return Err(ConfigError::Setting { setting: "payload", expected }.into());
         }
-        if let Some(payload) = schedule.payload {
-            body["payload"] = payload;
-        }
-        self.client.send(Call::create(&["trigger", "schedules"], schedule.key)?.body(body)).await?.one()
+        let change = JobChange::new().schedule(schedule.cron, schedule.timezone).active(true);
+        Ok(self.client.jobs().update(&schedule.task_id, change).await?.into())
     }
 
     /// Lets a schedule run. Gives it back as it stands then, where the platform sends it.
@@ -238,8 +244,7 @@ impl Schedules<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn activate(&self, schedule_id: &str) -> Result<Option<Schedule>, Error> {
-        let path = ["trigger", "schedules", id("schedule id", schedule_id)?, "activate"];
-        self.client.perhaps(Call::change(&path)).await
+        Ok(Some(self.client.jobs().update(schedule_id, JobChange::new().active(true)).await?.into()))
     }
 
     /// Keeps a schedule from running. Gives it back as it stands then, where the platform sends it.
@@ -247,21 +252,19 @@ impl Schedules<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn deactivate(&self, schedule_id: &str) -> Result<Option<Schedule>, Error> {
-        let path = ["trigger", "schedules", id("schedule id", schedule_id)?, "deactivate"];
-        self.client.perhaps(Call::change(&path)).await
+        Ok(Some(self.client.jobs().update(schedule_id, JobChange::new().active(false)).await?.into()))
     }
 
-    /// Deletes a schedule.
+    /// Deletes a schedule; its job stays.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn delete(&self, schedule_id: &str) -> Result<(), Error> {
-        let call = Call::delete(&["trigger", "schedules", id("schedule id", schedule_id)?]);
-        self.client.send(call).await?.nothing()
+        self.client.jobs().update(schedule_id, JobChange::new().unscheduled()).await.map(drop)
     }
 }
 
-/// Calls about batches; from [`Bgo::batches`].
+/// Calls about batches, which no known platform answers; from [`Bgo::batches`].
 #[derive(Debug, Clone, Copy)]
 pub struct Batches<'a> {
     client: &'a PlatosClient,
@@ -281,7 +284,7 @@ impl Batches<'_> {
         let payloads = payloads.into_iter().map(json_of).collect::<Result<Vec<_>, _>>()?;
         let body = json!({"payloads": payloads, "options": options.options});
         let call = Call::create(&["trigger", "batches", id("task id", task_id)?], options.key)?;
-        self.client.send(call.body(body)).await?.one()
+        self.client.send_rare(call.body(body), NO_BATCHES).await?.one()
     }
 
     /// One batch.
@@ -289,6 +292,7 @@ impl Batches<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn get(&self, batch_id: &str) -> Result<Batch, Error> {
-        self.client.send(Call::get(&["trigger", "batches", id("batch id", batch_id)?])).await?.one()
+        let call = Call::get(&["trigger", "batches", id("batch id", batch_id)?]);
+        self.client.send_rare(call, NO_BATCHES).await?.one()
     }
 }

@@ -1,12 +1,12 @@
-//! Budgets, which can only be read.
+//! Budgets: what may be spent, and what was.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::query;
 use crate::client::PlatosClient;
 use crate::error::Error;
-use crate::http::Call;
-use crate::model::{BudgetCap, BudgetStatus};
+use crate::http::{Call, id};
+use crate::model::{BudgetCap, BudgetPeriod, BudgetScopeType, BudgetStatus, Extra};
 
 /// Calls about budgets; from [`PlatosClient::budgets`].
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,7 @@ impl Budgets<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn list(&self) -> Result<Vec<BudgetCap>, Error> {
-        self.client.send(Call::get(&["monitoring", "budget", "caps"])).await?.list("caps")
+        self.client.send(Call::get(&["budgets"])).await?.list("caps")
     }
 
     /// What was spent of each cap.
@@ -38,11 +38,70 @@ impl Budgets<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn status(&self, query: BudgetQuery) -> Result<Vec<BudgetStatus>, Error> {
-        let answer = self.client.send(query.apply(Call::get(&["monitoring", "budget", "status"]))).await?;
+        let answer = self.client.send(query.apply(Call::get(&["budgets", "status"]))).await?;
         // Of one cap, a platform may send the status by itself.
         match answer.value()? {
             Value::Object(body) if body.contains_key("cap") => Ok(vec![answer.one()?]),
             _ => answer.list("caps"),
         }
+    }
+
+    /// Sets a cap, in the place of one of the same scope, target and period.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn set(&self, budget: NewBudget) -> Result<BudgetCap, Error> {
+        let call = Call::change(&["budgets"]).body(Value::Object(budget.fields));
+        self.client.send(call).await?.part(&["cap"])
+    }
+
+    /// Lets everything through for some minutes.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn override_for(&self, cap_id: &str, minutes: u32) -> Result<BudgetCap, Error> {
+        let call = Call::change(&["budgets", id("cap id", cap_id)?, "override"]);
+        self.client.send(call.body(json!({"minutes": minutes}))).await?.part(&["cap"])
+    }
+
+    /// Takes a cap away.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn delete(&self, cap_id: &str) -> Result<(), Error> {
+        self.client.send(Call::delete(&["budgets", id("cap id", cap_id)?])).await?.done("deleted")
+    }
+}
+
+/// A cap to set.
+///
+/// ```
+/// use platos_client::{BudgetPeriod, BudgetScopeType, NewBudget};
+///
+/// let cap = NewBudget::new(&BudgetScopeType::Agent, &BudgetPeriod::Day, 2_500.0).target("agt_1");
+/// # let _ = cap;
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewBudget {
+    fields: Extra,
+}
+
+impl NewBudget {
+    /// So many cents in a period.
+    pub fn new(scope: &BudgetScopeType, period: &BudgetPeriod, limit_cents: f64) -> Self {
+        let fields =
+            [("scopeType", json!(scope)), ("period", json!(period)), ("limitCents", json!(limit_cents))];
+        Self { fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+    }
+
+    /// The agent or user it holds for.
+    pub fn target(self, id: impl Into<String>) -> Self {
+        self.field("targetId", id.into())
+    }
+
+    /// Any other field, as the platform calls it, such as `runsLimit` or `alertThresholds`.
+    pub fn field(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.fields.insert(name.into(), value.into());
+        self
     }
 }

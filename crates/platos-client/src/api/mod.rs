@@ -4,25 +4,37 @@
 
 mod agents;
 mod approvals;
+mod attachments;
 mod bgo;
 mod budgets;
+mod entities;
+mod guests;
+mod jobs;
+mod messages;
 mod monitoring;
 mod raw;
 mod threads;
+mod tools;
 
 pub use agents::Agents;
 pub use approvals::{Approvals, ApprovalsQuery};
+pub use attachments::{Attachments, NewAttachment};
 pub use bgo::{Batches, Bgo, BgoRuns, BgoRunsQuery, NewSchedule, Schedules, TaskOptions, Tasks};
-pub use budgets::{BudgetQuery, Budgets};
+pub use budgets::{BudgetQuery, Budgets, NewBudget};
+pub use entities::{Entities, NewEntity};
+pub use guests::Guests;
+pub use jobs::{JobChange, Jobs, JobsQuery, NewJob};
+pub use messages::Messages;
 pub use monitoring::{Monitoring, RunsQuery};
 pub use raw::{RawAnswer, RawRequest};
 pub use threads::{NewThread, Threads, ThreadsQuery};
+pub use tools::{ToolCalls, ToolCallsQuery, Tools};
 
 use serde::de::DeserializeOwned;
 
 use crate::client::PlatosClient;
 use crate::error::Error;
-use crate::http::Call;
+use crate::http::{Answer, Call};
 
 impl PlatosClient {
     /// One thing, or `None` where the platform says that there is none. A 404 that is a page comes from
@@ -36,9 +48,24 @@ impl PlatosClient {
         }
     }
 
-    /// What the platform sends back where it sends anything of that kind.
-    async fn perhaps<T: DeserializeOwned>(&self, call: Call) -> Result<Option<T>, Error> {
-        self.send(call).await?.perhaps()
+    /// The newer route, or the older one where the platform does not have it.
+    async fn send_or(&self, newer: Call, older: Call) -> Result<Answer, Error> {
+        match self.send(newer).await {
+            Err(Error::NotFound(response)) if response.is_missing_route() => self.send(older).await,
+            answer => answer,
+        }
+    }
+
+    /// A route that published clients call and no known platform has: where this one does not either, the error says
+    /// what comes nearest.
+    async fn send_rare(&self, call: Call, nearest: &str) -> Result<Answer, Error> {
+        self.send(call).await.map_err(|error| match error {
+            Error::NotFound(mut response) if response.is_missing_route() => {
+                response.message = format!("this platform does not offer that: {nearest}");
+                Error::NotFound(response)
+            }
+            error => error,
+        })
     }
 }
 

@@ -1,10 +1,12 @@
 //! Runs, traces and costs.
 
+use serde::de::DeserializeOwned;
+
 use super::query;
 use crate::client::PlatosClient;
 use crate::error::Error;
 use crate::http::{Call, id};
-use crate::model::{AgentCost, Run, ScopeCost, Span};
+use crate::model::{AgentCost, Cost, Run, ScopeCost, Span};
 
 /// Calls about what happened; from [`PlatosClient::monitoring`].
 #[derive(Debug, Clone, Copy)]
@@ -32,33 +34,83 @@ impl Monitoring<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn runs(&self, query: RunsQuery) -> Result<Vec<Run>, Error> {
-        self.client.send(query.apply(Call::get(&["monitoring", "runs"]))).await?.list("runs")
+        let call = query.apply(Call::get(&["monitoring", "runs"]));
+        let nearest = "`tool_calls().list(…)` lists what tools did, and `monitoring().trace(thread_id)` what happened \
+                       in a thread";
+        self.client.send_rare(call, nearest).await?.list("runs")
     }
 
-    /// The steps of a trace.
+    /// The steps of all turns of a thread.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn trace(&self, trace_id: &str) -> Result<Vec<Span>, Error> {
-        let call = Call::get(&["monitoring", "traces", id("trace id", trace_id)?]);
+    pub async fn trace(&self, thread_id: &str) -> Result<Vec<Span>, Error> {
+        let call = Call::get(&["monitoring", "trace", id("thread id", thread_id)?]);
         self.client.send(call).await?.list("spans")
     }
 
-    /// What each agent cost, on a day such as `2026-11-21`, or today.
+    /// What each agent cost in the last days, 30 unless it is said.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn cost_by_agent(&self, day: Option<&str>) -> Result<Vec<AgentCost>, Error> {
-        let call = Call::get(&["monitoring", "cost", "by-agent"]).query("day", day);
-        self.client.send(call).await?.list("rollup")
+    pub async fn cost_by_agent(&self, days: Option<u32>) -> Result<Vec<AgentCost>, Error> {
+        self.costs("cost-by-agent", days).await
     }
 
-    /// What the scope cost, on each of the last days.
+    /// What each model cost in the last days, 30 unless it is said.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn cost_by_scope(&self, days_back: Option<u32>) -> Result<Vec<ScopeCost>, Error> {
-        let call = Call::get(&["monitoring", "cost", "by-scope"]).query("daysBack", days_back);
-        self.client.send(call).await?.list("rollup")
+    pub async fn cost_by_model(&self, days: Option<u32>) -> Result<Vec<Cost>, Error> {
+        self.costs("cost-by-model", days).await
+    }
+
+    /// What each user cost in the last days, 30 unless it is said.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn cost_by_user(&self, days: Option<u32>) -> Result<Vec<Cost>, Error> {
+        self.costs("cost-by-user", days).await
+    }
+
+    async fn costs<T: DeserializeOwned>(&self, route: &str, days: Option<u32>) -> Result<Vec<T>, Error> {
+        let call = Call::get(&["monitoring", route]).query("days", days);
+        self.client.send(call).await?.list_of(&["rows", "items"])
+    }
+
+    /// What the scope cost on a day such as `2026-11-21`.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn cost_of_day(&self, day: &str) -> Result<ScopeCost, Error> {
+        let call = Call::get(&["monitoring", "cost"]).query("date", Some(day));
+        let mut cost: ScopeCost = self.client.send(call).await?.one()?;
+        cost.day.get_or_insert_with(|| day.to_owned());
+        Ok(cost)
+    }
+
+    /// What the scope cost on each of these days. Each is a request of its own, since platforms answer for one day
+    /// at a time.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn cost_by_scope<D: AsRef<str>>(
+        &self,
+        days: impl IntoIterator<Item = D>,
+    ) -> Result<Vec<ScopeCost>, Error> {
+        let mut costs = Vec::new();
+        for day in days {
+            costs.push(self.cost_of_day(day.as_ref()).await?);
+        }
+        Ok(costs)
+    }
+
+    /// What a thread of the caller's own cost.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn cost_of_thread(&self, thread_id: &str) -> Result<Cost, Error> {
+        let call = Call::get(&["monitoring", "cost", "thread", id("thread id", thread_id)?]);
+        self.client.send(call).await?.one()
     }
 }

@@ -10,7 +10,7 @@ use crate::http::{Answer, Call, Effect};
 
 /// A request to any path of the platform, with the client's credentials, scope, timeouts and errors.
 ///
-/// `GET` and `DELETE` are retried as the policy says; a `POST` only under an
+/// `GET`, `PUT`, `PATCH` and `DELETE` are retried as the policy says; a `POST` only under an
 /// [idempotency key](Self::idempotency_key), or when nothing of it can have been sent.
 ///
 /// ```
@@ -44,6 +44,16 @@ impl RawRequest {
     /// Sends something.
     pub fn post(path: impl Into<String>) -> Self {
         Self::new(Method::POST, path)
+    }
+
+    /// Replaces something.
+    pub fn put(path: impl Into<String>) -> Self {
+        Self::new(Method::PUT, path)
+    }
+
+    /// Changes a part of something.
+    pub fn patch(path: impl Into<String>) -> Self {
+        Self::new(Method::PATCH, path)
     }
 
     /// Deletes something.

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::query;
 use crate::client::PlatosClient;
-use crate::error::Error;
+use crate::error::{ConfigError, Error};
 use crate::http::{Call, id};
 use crate::model::{Artifact, Message, Thread};
 use crate::turn::{NewMessage, TurnStream};
@@ -15,7 +15,7 @@ pub struct Threads<'a> {
     pub(crate) client: &'a PlatosClient,
 }
 
-/// A thread to create. The default is a thread with the agent `default`.
+/// A thread to create; platforms want to know with which agent.
 ///
 /// ```
 /// use platos_client::NewThread;
@@ -55,6 +55,18 @@ query! {
     pub struct ThreadsQuery {
         /// Of one agent.
         agent: String = "agentId",
+        /// In this state.
+        status: String = "status",
+        /// With this tag.
+        tag: String = "tag",
+        /// Only those that are pinned.
+        pinned: bool = "pinned",
+        /// `true` for archived ones too, `only` for those alone.
+        archived: String = "archived",
+        /// Those of all users, where the caller may see them.
+        all_users: bool = "allUsers",
+        /// From this one on.
+        offset: u32 = "offset",
         /// How many at most.
         limit: u32 = "limit",
     }
@@ -66,9 +78,17 @@ impl Threads<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn create(&self, thread: NewThread) -> Result<Thread, Error> {
-        let agent_id = thread.agent_id.as_deref().unwrap_or("default");
-        let call = Call::create(&["threads"], thread.key)?;
-        self.client.send(call.body(json!({"agentId": agent_id, "title": thread.title}))).await?.one()
+        // Platforms refuse a thread without an agent; old ones made an agent of the name `default` up.
+        let agent_id = thread.agent_id.as_deref().unwrap_or_default();
+        if matches!(agent_id.trim(), "" | "default") {
+            let problem = "missing or `default`";
+            return Err(ConfigError::Id { what: "agent id of the thread", problem }.into());
+        }
+        let mut body = json!({"agentId": agent_id});
+        if let Some(title) = thread.title {
+            body["title"] = title.into();
+        }
+        self.client.send(Call::create(&["threads"], thread.key)?.body(body)).await?.one()
     }
 
     /// The threads of the scope.
@@ -87,7 +107,57 @@ impl Threads<'_> {
         self.client.find(Call::get(&["threads", id("thread id", thread_id)?])).await
     }
 
-    /// The messages of a thread.
+    /// Gives a thread another title, or none.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn rename(&self, thread_id: &str, title: Option<&str>) -> Result<(), Error> {
+        let call = Call::patch(&["threads", id("thread id", thread_id)?, "rename"]);
+        self.client.send(call.body(json!({"title": title}))).await?.nothing()
+    }
+
+    /// Replaces a thread's tags, of which there are at most 20.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn set_tags<T: AsRef<str>>(
+        &self,
+        thread_id: &str,
+        tags: impl IntoIterator<Item = T>,
+    ) -> Result<Thread, Error> {
+        let tags: Vec<_> = tags.into_iter().map(|tag| tag.as_ref().to_owned()).collect();
+        let call = Call::change(&["threads", id("thread id", thread_id)?, "tags"]);
+        self.client.send(call.body(json!({"tags": tags}))).await?.one()
+    }
+
+    /// Pins a thread, or no longer.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn pin(&self, thread_id: &str, pinned: bool) -> Result<Thread, Error> {
+        let call = Call::change(&["threads", id("thread id", thread_id)?, "pin"]);
+        self.client.send(call.body(json!({"pinned": pinned}))).await?.one()
+    }
+
+    /// Another thread that begins as this one does, up to a message.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn fork(
+        &self,
+        thread_id: &str,
+        up_to_message_id: &str,
+        title: Option<&str>,
+    ) -> Result<Thread, Error> {
+        let mut body = json!({"upToMessageId": id("message id", up_to_message_id)?});
+        if let Some(title) = title {
+            body["title"] = title.into();
+        }
+        let call = Call::once(&["threads", id("thread id", thread_id)?, "fork"]);
+        self.client.send(call.body(body)).await?.one()
+    }
+
+    /// The messages of a thread, oldest first. On newer platforms the two messages of one turn have the same id.
     ///
     /// # Errors
     /// See [`Error`].
@@ -108,7 +178,7 @@ impl Threads<'_> {
     /// Archives a thread.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`]. Newer platforms answer every failure with 400, also that there is no such thread.
     pub async fn archive(&self, thread_id: &str) -> Result<(), Error> {
         let call = Call::change(&["threads", id("thread id", thread_id)?, "archive"]);
         self.client.send(call).await?.nothing()
@@ -123,13 +193,13 @@ impl Threads<'_> {
         self.client.send(call).await?.nothing()
     }
 
-    /// Deletes a thread.
+    /// Deletes a thread. Platforms archive it, and keep it.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn delete(&self, thread_id: &str) -> Result<(), Error> {
         let call = Call::delete(&["threads", id("thread id", thread_id)?]);
-        self.client.send(call).await?.nothing()
+        self.client.send(call).await?.done("archived")
     }
 
     /// Sends a message to a thread and streams the turn that answers it. The work begins at once, in a task of

@@ -51,7 +51,7 @@ impl PlatosClient {
     /// | `PLATOS_API_URL` | the base URL, such as `https://platos.example` |
     /// | `PLATOS_SESSION_TOKEN`, `PLATOS_SESSION_TOKEN_FILE` | session-token mode: the token, or a file that holds it |
     /// | `PLATOS_API_KEY`, `PLATOS_API_KEY_FILE` | direct mode: the key, or a file that holds it |
-    /// | `PLATOS_ORGANIZATION_ID`, `PLATOS_PROJECT_ID`, `PLATOS_ENVIRONMENT_ID`, `PLATOS_USER_ID` | the scope; direct mode needs the first three. `PLATOS_ORG_ID` and `PLATOS_ENV_ID` are understood too |
+    /// | `PLATOS_ORGANIZATION_ID`, `PLATOS_PROJECT_ID`, `PLATOS_ENVIRONMENT_ID`, `PLATOS_USER_ID` | the scope; direct mode needs all four. `PLATOS_ORG_ID` and `PLATOS_ENV_ID` are understood too |
     /// | `PLATOS_USER_TOKEN` | a proof of who the user is |
     /// | `PLATOS_CA_FILE` | certificates in PEM that are trusted beside the system's |
     /// | `PLATOS_ALLOW_INSECURE` | `1` permits `http://` to other machines |

@@ -5,7 +5,7 @@ use crate::error::ConfigError;
 
 /// Organization, project and environment, and optionally the user on whose behalf a call is made.
 ///
-/// In direct mode every call needs one. With a session token the token has the scope in it, and this one is
+/// In direct mode every call needs one with a user. With a session token the token has the scope in it, and this one is
 /// sent beside it where it is given.
 ///
 /// ```

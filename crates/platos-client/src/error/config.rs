@@ -49,6 +49,12 @@ pub enum ConfigError {
          `client.with_scope(…)`"
     )]
     MissingScope,
+    /// Direct mode needs to know for which user each call is.
+    #[error(
+        "the scope has no user: in direct mode platforms want all four ids, so add `.user(…)` to the scope or set \
+         PLATOS_USER_ID"
+    )]
+    MissingUser,
     /// Part of a scope is missing.
     #[error("the scope has no {part}: give organization, project and environment, all three")]
     IncompleteScope {

@@ -3,6 +3,7 @@
 //! This room must not know how requests are sent. No text in it ever holds a token or a key: what a server
 //! sends back is masked before it gets here.
 
+pub mod codes;
 mod config;
 mod network;
 mod response;
@@ -63,7 +64,7 @@ pub enum Error {
         errors: Vec<String>,
     },
     /// Too many requests: 429. [`Error::retry_after`] is how long to wait.
-    #[error("{}; {}", .0, wait(.0.retry_after))]
+    #[error("{}{}; {}", .0, limit(.0), wait(.0.retry_after))]
     RateLimited(Box<ErrorResponse>),
     /// The platform failed: 5xx, after all retries.
     #[error("{0}; this is usually over soon: try again later")]
@@ -119,6 +120,14 @@ impl Error {
         }
     }
 
+    /// What is wrong, as a word for programs, where the platform says one; see [`codes`](crate::codes).
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Turn { event, .. } => event.code.as_deref(),
+            _ => self.response().and_then(|response| response.code.as_deref()),
+        }
+    }
+
     /// How long the platform asks to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -167,6 +176,15 @@ impl From<ProtocolError> for Error {
 
 fn listed(errors: &[String]) -> String {
     if errors.is_empty() { String::new() } else { format!(": {}", errors.join("; ")) }
+}
+
+/// Which limit it is, where the platform says so.
+fn limit(response: &ErrorResponse) -> String {
+    match (&response.limit_scope, response.limit) {
+        (Some(scope), Some(limit)) => format!(" ({scope}, {limit})"),
+        (Some(scope), None) => format!(" ({scope})"),
+        _ => String::new(),
+    }
 }
 
 fn wait(after: Option<Duration>) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Error;
+use super::{Error, codes};
 
 /// The most of a body that a message quotes.
 const QUOTED_TEXT_BYTES: usize = 200;
@@ -30,6 +30,16 @@ pub struct ErrorResponse {
     pub body: String,
     /// How long the platform asks to wait.
     pub retry_after: Option<Duration>,
+    /// What is wrong, as a word for programs; see [`codes`](crate::codes).
+    pub code: Option<String>,
+    /// Which of several limits was reached, such as `user_per_minute`.
+    pub limit_scope: Option<String>,
+    /// How much that limit is.
+    pub limit: Option<u64>,
+    /// What the platform's operators find the failure by.
+    pub error_id: Option<String>,
+    /// What they find its trace by.
+    pub trace_ref: Option<String>,
 }
 
 /// What came of asking for a fresh token after the platform refused the one there was.
@@ -46,12 +56,19 @@ pub enum RefreshOutcome {
     SameToken,
     /// The fresh token was refused too.
     RefusedAgain,
+    /// Only an operator may do this, so that no fresh token of the same kind would help.
+    NeedsOperator,
+    /// The session token is for another agent, and so would be a fresh one.
+    OtherAgent,
 }
 
 impl fmt::Display for RefreshOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DirectMode => f.write_str("check the API key, and that it may act in this scope"),
+            Self::DirectMode => f.write_str(
+                "check the API key and all four ids of the scope; platforms take them only from servers that reach them \
+                 without a proxy between, through one use a session token",
+            ),
             Self::NotConfigured => {
                 f.write_str("mint a fresh session token, or set `on_token_refresh` to have it done")
             }
@@ -60,6 +77,13 @@ impl fmt::Display for RefreshOutcome {
             Self::RefusedAgain => {
                 f.write_str("with a fresh session token too: check its scope and who signed it")
             }
+            Self::NeedsOperator => f.write_str(
+                "this needs an operator's token, which the platform itself signs for a member; tokens that an entity \
+                 mints are an end user's",
+            ),
+            Self::OtherAgent => f.write_str(
+                "this needs a token for that agent: leave `agentId` out of the token, or name the agent that it is for",
+            ),
         }
     }
 }
@@ -82,8 +106,60 @@ impl ErrorResponse {
         let said = json.as_ref().and_then(said);
         let message = said.unwrap_or_else(|| in_place_of_a_message(status, json.as_ref(), body));
         let message = shortened(&message, MESSAGE_BYTES);
-        let body = shortened(body, QUOTED_BODY_BYTES);
-        Self { request: request.to_owned(), status, message, body, retry_after }
+        let mut response = Self { body: shortened(body, QUOTED_BODY_BYTES), ..Self::plain(request, message) };
+        response.status = status;
+        let json = json.unwrap_or_default();
+        response.retry_after = retry_after.or_else(|| asked_to_wait(&json));
+        response.code = code(&json);
+        let word = |value: &Value| value.as_str().map(|text| shortened(text, MESSAGE_BYTES));
+        response.limit_scope = word(&json["scope"]);
+        response.limit = json["limit"].as_u64();
+        response.error_id = word(&json["error"]["errorId"]);
+        response.trace_ref = word(&json["error"]["traceRef"]);
+        response
+    }
+
+    /// A refusal without an answer.
+    pub(crate) fn plain(request: &str, message: String) -> Self {
+        Self {
+            request: request.to_owned(),
+            status: None,
+            message,
+            body: String::new(),
+            retry_after: None,
+            code: None,
+            limit_scope: None,
+            limit: None,
+            error_id: None,
+            trace_ref: None,
+        }
+    }
+
+    /// The refusal in an answer that says that it is a success, as older platforms and some routes of newer ones
+    /// send it: `{"error": "Thread not found", "status": 404}`.
+    pub(crate) fn in_success(request: &str, body: &str) -> Option<Self> {
+        // Most successes are no refusals, and some are large.
+        if !body.trim_start().starts_with('{') || !body.contains("\"error\"") {
+            return None;
+        }
+        let json = serde_json::from_str::<Value>(body).ok()?;
+        let status = json["error"].as_str().and(json["status"].as_u64())?;
+        let status = u16::try_from(status).ok().filter(|status| (400..600).contains(status))?;
+        Some(Self::new(request, Some(status), body, None))
+    }
+
+    /// Whether it is the route that the platform does not have, and not what was asked for.
+    pub(crate) fn is_missing_route(&self) -> bool {
+        self.status == Some(404) && self.message.starts_with("Cannot ")
+    }
+
+    /// What a fresh token of the same kind cannot cure.
+    pub(crate) fn incurable(&self) -> Option<RefreshOutcome> {
+        match self.code.as_deref()? {
+            codes::OPERATOR_ONLY => Some(RefreshOutcome::NeedsOperator),
+            codes::AGENT_SCOPE_MISMATCH | codes::INVALID_AGENT_SCOPE => Some(RefreshOutcome::OtherAgent),
+            _ => None,
+        }
     }
 
     /// The error that belongs to the status.
@@ -102,12 +178,34 @@ impl ErrorResponse {
     }
 }
 
+/// The word for programs, wherever it stands.
+fn code(body: &Value) -> Option<String> {
+    let is_word = |text: &&str| {
+        !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphabetic() || letter == '_')
+    };
+    let error = body["error"].as_str().filter(is_word);
+    // Where a status stands beside it, `error` is the status in words.
+    let error = if body.get("statusCode").is_some() { None } else { error };
+    let code = body["error"]["code"].as_str().or(body["code"].as_str()).or(error)?;
+    Some(shortened(code, QUOTED_TEXT_BYTES))
+}
+
+/// How long the body asks to wait, in seconds.
+fn asked_to_wait(body: &Value) -> Option<Duration> {
+    let fields = [&body["retryAfterSeconds"], &body["retryAfter"], &body["error"]["retryAfterSec"]];
+    let seconds = fields.into_iter().find_map(Value::as_f64)?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
 /// `message` or `error`; some servers give a list of texts there.
 fn said(body: &Value) -> Option<String> {
     ["message", "error"].into_iter().find_map(|key| match &body[key] {
         Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
         Value::Array(_) => Some(texts(&body[key]).join("; ")).filter(|text| !text.is_empty()),
-        Value::Object(_) => body[key]["message"].as_str().map(ToOwned::to_owned),
+        Value::Object(error) => ["message", "body", "title"]
+            .iter()
+            .find_map(|key| error.get(*key)?.as_str())
+            .map(ToOwned::to_owned),
         _ => None,
     })
 }
@@ -128,6 +226,10 @@ fn in_place_of_a_message(status: Option<u16>, json: Option<&Value>, body: &str) 
 fn validation_errors(body: &str, message: &str) -> Vec<String> {
     let Ok(body) = serde_json::from_str::<Value>(body) else { return Vec::new() };
     let mut errors = texts(&body["validationErrors"]);
+    for field in body["error"]["fields"].as_array().into_iter().flatten() {
+        let text = |name: &str| field[name].as_str().unwrap_or_default();
+        errors.push(format!("{}: {}", text("field"), text("message")));
+    }
     // Where they stand in `message`, the message says them already.
     errors.retain(|error| error != message);
     errors
@@ -201,6 +303,59 @@ mod tests {
         assert!(error(409, &endless).to_string().len() < 5_000);
         let long = "é".repeat(500);
         assert!(error(409, &long).response().unwrap().message.len() < 210);
+    }
+
+    #[test]
+    fn the_code_is_found_wherever_servers_put_it() {
+        for (body, code) in [
+            (r#"{"error":"OPERATOR_ONLY","message":"no"}"#, Some("OPERATOR_ONLY")),
+            (r#"{"code":"THREAD_NOT_FOUND","message":"no"}"#, Some("THREAD_NOT_FOUND")),
+            (r#"{"code":"rate_limit","error":"slow down"}"#, Some("rate_limit")),
+            (r#"{"error":{"code":"FORBIDDEN_SCOPE","title":"No"}}"#, Some("FORBIDDEN_SCOPE")),
+            (r#"{"statusCode":401,"message":"no","error":"Unauthorized"}"#, None),
+            (r#"{"error":"Agent not found","agentId":"a"}"#, None),
+            ("<html>", None),
+        ] {
+            assert_eq!(error(409, body).code(), code, "{body}");
+        }
+        let v1 = r#"{"error":{"code":"RATE_LIMITED","title":"Slow down","body":"Too many turns.","errorId":"err_1",
+            "traceRef":"tr_1","version":1,"fields":[{"field":"title","code":"LONG","message":"too long"}],
+            "retryAfterSec":7}}"#;
+        let limited = error(429, v1);
+        let response = limited.response().unwrap();
+        assert_eq!(
+            (response.error_id.as_deref(), response.trace_ref.as_deref()),
+            (Some("err_1"), Some("tr_1"))
+        );
+        assert_eq!(
+            (response.message.as_str(), limited.retry_after()),
+            ("Too many turns.", Some(Duration::from_secs(7)))
+        );
+        let Error::Validation { errors, .. } = error(400, v1) else { panic!("another error") };
+        assert_eq!(errors, ["title: too long"]);
+        let scoped = error(
+            429,
+            r#"{"code":"rate_limit","scope":"user_per_minute","limit":30,"retryAfterSeconds":12}"#,
+        );
+        let response = scoped.response().unwrap();
+        assert_eq!((response.limit_scope.as_deref(), response.limit), (Some("user_per_minute"), Some(30)));
+        assert!(scoped.to_string().contains("user_per_minute"), "{scoped}");
+    }
+
+    #[test]
+    fn a_success_that_is_a_refusal_is_one() {
+        let refused =
+            ErrorResponse::in_success("GET /x", r#"{"error":"Thread not found","status":404}"#).unwrap();
+        assert_eq!((refused.status, refused.message.as_str()), (Some(404), "Thread not found"));
+        for body in [
+            r#"{"status":"failed","error":"the tool is away"}"#,
+            r#"{"error":null,"status":404}"#,
+            r#"{"error":"x","status":200}"#,
+            r#"[{"error":"x","status":404}]"#,
+            r#"{"id":"t","status":"active"}"#,
+        ] {
+            assert_eq!(ErrorResponse::in_success("GET /x", body), None, "{body}");
+        }
     }
 
     #[test]

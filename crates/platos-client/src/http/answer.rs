@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Mask;
-use crate::error::{Error, ProtocolError, shortened};
+use crate::error::{Error, ErrorResponse, ProtocolError, RefreshOutcome, shortened};
 
 /// How much of a body an error about it keeps.
 const KEPT_BYTES: usize = 2_000;
@@ -21,6 +21,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: String,
     pub(crate) mask: Mask,
+    /// An earlier attempt may have been carried out, and only its answer got lost.
+    pub(crate) is_repeated: bool,
 }
 
 impl Answer {
@@ -55,6 +57,30 @@ impl Answer {
         if self.is_empty() { Ok(Value::Null) } else { self.parse(&self.body) }
     }
 
+    /// The one thing under the first of several keys that is there, or the body where there is none of them.
+    pub(crate) fn part<T: DeserializeOwned>(&self, keys: &[&str]) -> Result<T, Error> {
+        let mut value = self.value()?;
+        let part = value.as_object_mut().and_then(|body| keys.iter().find_map(|key| body.remove(*key)));
+        match part {
+            // A field of the thing itself may have that name.
+            Some(part) if part.is_object() => self.convert(part),
+            _ => self.one(),
+        }
+    }
+
+    /// Success, unless the platform says by `field: false` that it did nothing.
+    pub(crate) fn done(&self, field: &str) -> Result<(), Error> {
+        let body = if self.is_page() { Value::Null } else { self.value()? };
+        if body[field] == false && !self.is_repeated {
+            let said = ["message", "error"].iter().find_map(|key| body[*key].as_str());
+            let mut response =
+                ErrorResponse::new(&self.request, Some(404), &self.mask.apply(self.body.clone()), None);
+            said.unwrap_or("there is no such thing, or it is not yours").clone_into(&mut response.message);
+            return Err(response.into_error(RefreshOutcome::RefusedAgain));
+        }
+        self.nothing()
+    }
+
     /// The body as one thing.
     pub(crate) fn one<T: DeserializeOwned>(&self) -> Result<T, Error> {
         if self.is_empty() {
@@ -65,10 +91,16 @@ impl Answer {
 
     /// The list under `key`. Nothing at all is an empty list; a list by itself is taken too.
     pub(crate) fn list<T: DeserializeOwned>(&self, key: &str) -> Result<Vec<T>, Error> {
+        self.list_of(&[key])
+    }
+
+    /// The list under the first of several keys that is there, as generations of platforms call it.
+    pub(crate) fn list_of<T: DeserializeOwned>(&self, keys: &[&str]) -> Result<Vec<T>, Error> {
+        let key = keys.first().copied().unwrap_or_default();
         match self.value()? {
             Value::Null => Ok(Vec::new()),
             list @ Value::Array(_) => self.convert(list),
-            Value::Object(mut body) => match body.remove(key) {
+            Value::Object(mut body) => match keys.iter().find_map(|key| body.remove(*key)) {
                 Some(Value::Null) => Ok(Vec::new()),
                 Some(list) => self.convert(list),
                 None => Err(self.protocol(format!(

@@ -58,6 +58,23 @@ impl Call {
         Self::new(Method::POST, path)
     }
 
+    /// Fields that are set, which may be done twice.
+    pub(crate) fn patch(path: &[&str]) -> Self {
+        Self::new(Method::PATCH, path)
+    }
+
+    /// Something that happens each time that it is asked for.
+    pub(crate) fn once(path: &[&str]) -> Self {
+        Self { effect: Effect::Once, ..Self::new(Method::POST, path) }
+    }
+
+    /// The same call under another prefix than the agent API's.
+    pub(crate) fn under(mut self, prefix: &[&str]) -> Self {
+        let path = self.segments.split_off(PREFIX.len());
+        self.segments = prefix.iter().map(|segment| (*segment).to_owned()).chain(path).collect();
+        self
+    }
+
     /// A creation. Without a key of the caller's it gets one of its own, so that it can be retried.
     pub(crate) fn create(path: &[&str], key: Option<String>) -> Result<Self, ConfigError> {
         let key = key.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());

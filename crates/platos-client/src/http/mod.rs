@@ -7,9 +7,11 @@ mod call;
 mod credentials;
 mod headers;
 mod send;
+mod upload;
 
 pub(crate) use answer::Answer;
 pub(crate) use call::{Call, Effect, id, id as check_id};
 pub(crate) use credentials::{Credentials, Issued};
 pub(crate) use headers::Mask;
 pub(crate) use send::MAX_ANSWER_BYTES;
+pub(crate) use upload::Progress;

@@ -27,10 +27,13 @@ enum Outcome {
 }
 
 impl PlatosClient {
-    /// In direct mode every call needs a scope, before anything is sent.
+    /// In direct mode every call needs a scope with all of its ids, before anything is sent.
     pub(crate) fn check_scope(&self) -> Result<(), ConfigError> {
         match (&self.shared.credentials, &self.scope) {
             (super::Credentials::Direct(_), None) => Err(ConfigError::MissingScope),
+            (super::Credentials::Direct(_), Some(scope)) if scope.user_id.is_none() => {
+                Err(ConfigError::MissingUser)
+            }
             _ => Ok(()),
         }
     }
@@ -46,8 +49,15 @@ impl PlatosClient {
         let mut done_perhaps = false;
         loop {
             let error = match self.attempt(&call, url.clone(), &name, &issued).await {
-                Ok(Outcome::Success(answer)) => return Ok(answer),
+                Ok(Outcome::Success(answer)) => {
+                    let is_repeated = call.effect == Effect::Removal && done_perhaps;
+                    return Ok(Answer { is_repeated, ..answer });
+                }
                 Ok(Outcome::Refused(response)) => match response.status {
+                    Some(401 | 403) if response.incurable().is_some() => {
+                        let outcome = response.incurable().unwrap_or(RefreshOutcome::RefusedAgain);
+                        return Err(response.into_error(outcome));
+                    }
                     Some(status @ (401 | 403)) if !renewed => {
                         match self.shared.credentials.renew(&issued, status).await {
                             Ok(fresh) => {
@@ -60,7 +70,7 @@ impl PlatosClient {
                     // It is gone: an earlier attempt was carried out, and only its answer got lost.
                     Some(404) if call.effect == Effect::Removal && done_perhaps => {
                         let (request, body, mask) = (name, String::new(), self.mask(&issued));
-                        return Ok(Answer { request, status: 204, body, mask });
+                        return Ok(Answer { request, status: 204, body, mask, is_repeated: true });
                     }
                     _ => response.into_error(RefreshOutcome::RefusedAgain),
                 },
@@ -77,14 +87,7 @@ impl PlatosClient {
     /// The credential to begin with.
     pub(crate) async fn issue(&self, name: &str) -> Result<Issued, Error> {
         self.shared.credentials.issue().await.map_err(|refresh| {
-            let message = "there is no session token yet".to_owned();
-            let response = ErrorResponse {
-                request: name.to_owned(),
-                status: None,
-                message,
-                body: String::new(),
-                retry_after: None,
-            };
+            let response = ErrorResponse::plain(name, "there is no session token yet".to_owned());
             Error::Auth { response: Box::new(response), refresh }
         })
     }
@@ -131,7 +134,10 @@ impl PlatosClient {
         let (body, mask) = (String::from_utf8_lossy(body).into_owned(), self.mask(issued));
         let request = name.to_owned();
         if (200..300).contains(&status) {
-            return Outcome::Success(Answer { request, status, body, mask });
+            if let Some(refused) = ErrorResponse::in_success(name, &body) {
+                return Outcome::Refused(ErrorResponse::new(name, refused.status, &mask.apply(body), None));
+            }
+            return Outcome::Success(Answer { request, status, body, mask, is_repeated: false });
         }
         let wait = retry_after(headers, SystemTime::now());
         Outcome::Refused(ErrorResponse::new(name, Some(status), &mask.apply(body), wait))
@@ -151,7 +157,7 @@ pub(crate) fn waited(policy: &RetryPolicy, asked: Option<Duration>, retries: u32
     }
 }
 
-fn failure(error: HttpError, name: &str) -> Error {
+pub(super) fn failure(error: HttpError, name: &str) -> Error {
     let network = |kind, message| NetworkError::new(name, kind, message).into();
     match error {
         HttpError::Connect(reason) => {

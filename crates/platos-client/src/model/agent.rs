@@ -48,7 +48,12 @@ pub struct AgentVersion {
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Its number.
-    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        alias = "versionNumber",
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub version: Option<u64>,
     /// When it was created.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Extra, open_enum, text};
+use super::{Extra, flag, open_enum, text};
 
 open_enum! {
     /// Where an approval stands.
@@ -75,9 +75,61 @@ pub struct Approval {
     /// Until when somebody has to decide.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub timeout_at: Option<String>,
+    /// What it is resolved by, where that is not its id; see [`key`](Self::key).
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub approval_id: Option<String>,
+    /// What it wants to do, as servers call it; see [`wish`](Self::wish).
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// What there is to know about it, as servers call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Value>,
+    /// Until when somebody has to decide, as servers call it.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub deadline_at: Option<String>,
+    /// Who decided.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub responded_by: Option<String>,
+    /// Why.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// What was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<ApprovalResolution>,
+    /// All other fields.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+impl Approval {
+    /// What it is resolved by.
+    pub fn key(&self) -> &str {
+        self.approval_id.as_deref().unwrap_or(&self.id)
+    }
+
+    /// What the agent wants to do, whichever name the platform gives it.
+    pub fn wish(&self) -> Option<&str> {
+        self.question.as_deref().or(self.action.as_deref())
+    }
+}
+
+/// What came of resolving an approval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Resolved {
+    /// What it was resolved by.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub approval_id: Option<String>,
+    /// Whether it may be done, also when somebody else had decided before.
+    #[serde(default, deserialize_with = "flag", skip_serializing_if = "Option::is_none")]
+    pub approved: Option<bool>,
+    /// Where it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<ApprovalStatus>,
+    /// Whether the arguments of the decision took the place of the agent's.
+    #[serde(default, deserialize_with = "flag", skip_serializing_if = "Option::is_none")]
+    pub edited_args_applied: Option<bool>,
     /// All other fields.
     #[serde(flatten)]
     pub extra: Extra,
@@ -111,21 +163,22 @@ pub struct ApprovalResolution {
 /// let no = Decision::reject().because("over the limit");
 /// assert_eq!((yes.is_approval(), no.reason()), (true, Some("over the limit")));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
     approve: bool,
     reason: Option<String>,
+    arguments: Option<Value>,
 }
 
 impl Decision {
     /// It may be done.
     pub fn approve() -> Self {
-        Self { approve: true, reason: None }
+        Self { approve: true, reason: None, arguments: None }
     }
 
     /// It may not be done.
     pub fn reject() -> Self {
-        Self { approve: false, reason: None }
+        Self { approve: false, reason: None, arguments: None }
     }
 
     /// The same, with a reason.
@@ -144,8 +197,14 @@ impl Decision {
         self.reason.as_deref()
     }
 
-    /// The value on the wire.
-    pub(crate) fn response(&self) -> &'static str {
-        if self.approve { "approve" } else { "reject" }
+    /// The same with other arguments for the tool, an object, in the place of the agent's.
+    pub fn edited_args(mut self, arguments: impl Into<Value>) -> Self {
+        self.arguments = Some(arguments.into());
+        self
+    }
+
+    /// The arguments in the place of the agent's.
+    pub fn arguments(&self) -> Option<&Value> {
+        self.arguments.as_ref()
     }
 }

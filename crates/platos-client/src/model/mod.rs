@@ -7,17 +7,23 @@ mod agent;
 mod approval;
 mod bgo;
 mod budget;
+mod entity;
+mod job;
 mod lenient;
+mod message;
 mod monitoring;
 mod open;
 mod thread;
 
 pub use agent::{Agent, AgentVersion};
-pub use approval::{Approval, ApprovalResolution, ApprovalScope, ApprovalStatus, Decision};
+pub use approval::{Approval, ApprovalResolution, ApprovalScope, ApprovalStatus, Decision, Resolved};
 pub use bgo::{Batch, BgoRun, Schedule, Task, TaskHandle};
 pub use budget::{BudgetCap, BudgetPeriod, BudgetScopeType, BudgetStatus};
+pub use entity::{Entity, EntitySecret, Tool, ToolCallRecord, ToolRun};
+pub use job::Job;
 pub(crate) use lenient::{flag, list, number, text, whole};
-pub use monitoring::{AgentCost, Run, ScopeCost, Span};
+pub use message::{GuestToken, PresignedUpload, Rating, RatingCounts, Ratings};
+pub use monitoring::{AgentCost, Cost, Run, ScopeCost, Span};
 pub(crate) use open::open_enum;
 pub use thread::{Artifact, Message, Role, Thread};
 

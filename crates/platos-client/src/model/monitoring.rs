@@ -74,12 +74,34 @@ pub struct AgentCost {
     /// The agent's id.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<String>,
+    /// What people call it.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub agent_name: Option<String>,
     /// In cents.
     #[serde(default, deserialize_with = "number", skip_serializing_if = "Option::is_none")]
     pub cost_cents: Option<f64>,
     /// How many runs there were.
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub runs: Option<u64>,
+    /// How many tokens went into models.
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    /// How many tokens came out of them.
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    /// All other fields.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// What something cost; what it is stands in `extra`, such as `model` or `userId`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Cost {
+    /// In cents.
+    #[serde(default, deserialize_with = "number", skip_serializing_if = "Option::is_none")]
+    pub cost_cents: Option<f64>,
     /// How many tokens went into models.
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub input_tokens: Option<u64>,

@@ -23,6 +23,17 @@ const SESSION_TOKEN: &str = "double.session.token";
 /// The API key that every double takes.
 pub(super) const API_KEY: &str = "plt_double_key";
 
+/// Which platform a double is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Generation {
+    /// One of today: what is not there is a 404, lists say how long they are, much is for operators only.
+    #[default]
+    Newest,
+    /// One of the first: what is not there is said in a success, and some routes have other names.
+    Oldest,
+}
+
 /// How a double behaves.
 #[derive(Debug, Clone)]
 pub struct DoubleOptions {
@@ -30,13 +41,15 @@ pub struct DoubleOptions {
     pub(super) ping_interval: Duration,
     pub(super) ping_timeout: Duration,
     pub(super) max_payload: usize,
+    pub(super) generation: Generation,
 }
 
 impl Default for DoubleOptions {
     /// A free port, and what Platos itself says to sockets: a ping every 25 s, 10 s to answer it, 1 MB a frame.
     fn default() -> Self {
         let (ping_interval, ping_timeout) = (Duration::from_secs(25), Duration::from_secs(10));
-        Self { port: 0, ping_interval, ping_timeout, max_payload: 1_000_000 }
+        let generation = Generation::Newest;
+        Self { port: 0, ping_interval, ping_timeout, max_payload: 1_000_000, generation }
     }
 }
 
@@ -50,6 +63,12 @@ impl DoubleOptions {
     /// How often it pings, and how long it waits for the answer.
     pub fn ping(mut self, interval: Duration, timeout: Duration) -> Self {
         (self.ping_interval, self.ping_timeout) = (interval, timeout);
+        self
+    }
+
+    /// Which platform it is; the newest unless said otherwise.
+    pub fn generation(mut self, generation: Generation) -> Self {
+        self.generation = generation;
         self
     }
 
@@ -84,7 +103,10 @@ impl PlatosDouble {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
-        shared.write(furnish);
+        shared.write(|store| {
+            store.generation = options.generation;
+            furnish(store);
+        });
         let open = CancellationToken::new();
         tokio::spawn(Door { shared: Arc::clone(&shared), options }.receive(listener, open.clone()));
         Ok(Self { shared, address, _open: open.drop_guard() })
@@ -126,13 +148,23 @@ impl PlatosDouble {
         self.shared.write(|store| store.tokens.insert(token.to_owned()));
     }
 
+    /// Takes another session token, of an end user: operators' routes are refused to it.
+    pub fn accept_end_user(&self, token: &str) {
+        self.shared.write(|store| store.end_users.insert(token.to_owned()));
+    }
+
     /// Takes a session token no more.
     pub fn revoke_token(&self, token: &str) {
         self.shared.write(|store| store.tokens.remove(token));
     }
 
-    /// Puts something where requests find it. Lists are called as in the answers; beside those there are
-    /// `budget status`, `monitoring runs`, `cost by agent` and `cost by scope`.
+    /// What was put or created under a name, as [`add`](Self::add) calls it; also `uploads` and `dispatched` jobs.
+    pub fn things(&self, list: &str) -> Vec<Value> {
+        self.shared.read(|store| store.things.get(list).cloned().unwrap_or_default())
+    }
+
+    /// Puts something where requests find it. Lists are called as in the answers; beside those there are `approvals`,
+    /// `tool calls`, `budget status`, `cost of day`, `cost by agent`, `cost by model` and `cost by user`.
     pub fn add(&self, list: &'static str, thing: Value) {
         self.shared.write(|store| store.add(list, thing));
     }
@@ -213,7 +245,11 @@ fn furnish(store: &mut Store) {
             json!({"id": format!("{id}_v1"), "agentId": id, "version": 1, "createdAt": NOW}),
         );
     }
-    store.add("tasks", json!({"id": "reindex", "name": "Rebuild the index", "filePath": "tasks/reindex.ts"}));
+    store.add(
+        "jobs",
+        json!({"id": "reindex", "jobId": "reindex", "displayName": "Rebuild the index", "isActive": true,
+            "handler": "export default async () => {}"}),
+    );
 }
 
 impl fmt::Debug for PlatosDouble {

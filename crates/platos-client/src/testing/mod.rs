@@ -37,7 +37,7 @@ mod socket;
 mod store;
 
 pub use canned::{CannedAnswer, Greeting};
-pub use double::{DoubleOptions, PlatosDouble};
+pub use double::{DoubleOptions, Generation, PlatosDouble};
 pub use frame::event_of_frame;
 pub use record::RecordedRequest;
 pub use script::{Replay, Script};

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::canned::{CannedAnswer, Greeting};
+use super::double::Generation;
 use super::record::RecordedRequest;
 use super::script::{Replay, Script, Step};
 
@@ -16,7 +17,11 @@ pub(super) type OnMessage = Arc<dyn Fn(&Value) -> Script + Send + Sync>;
 pub(super) struct Store {
     /// Lists of things, by the name that the API has for them.
     pub(super) things: BTreeMap<&'static str, Vec<Value>>,
+    pub(super) generation: Generation,
+    /// Tokens of operators.
     pub(super) tokens: HashSet<String>,
+    /// Tokens of end users.
+    pub(super) end_users: HashSet<String>,
     pub(super) keys: HashMap<String, (u16, Value)>,
     pub(super) canned: VecDeque<(String, CannedAnswer)>,
     pub(super) greetings: VecDeque<Greeting>,

@@ -23,8 +23,8 @@ impl TurnStream {
     /// let turn = client.threads().send("thr_1", "Clean up the old orders.");
     /// let turn = turn
     ///     .run(|approval| async move {
-    ///         match approval.question.as_deref() {
-    ///             Some(question) if question.contains("delete") => Decision::reject().because("nothing is deleted"),
+    ///         match approval.wish() {
+    ///             Some(wish) if wish.contains("delete") => Decision::reject().because("nothing is deleted"),
     ///             _ => Decision::approve(),
     ///         }
     ///     })
@@ -87,7 +87,7 @@ where
         tracing::debug!(approval_id = approval.id, "not for this turn to decide");
         return Ok(());
     }
-    let id = approval.id.clone();
+    let id = approval.key().to_owned();
     let decision = decide(approval).await;
     match approvals.resolve(&id, decision).await {
         Ok(_) => Ok(()),
@@ -120,6 +120,12 @@ impl From<ApprovalNeeded> for Approval {
             created_at: None,
             resolved_at: None,
             timeout_at: None,
+            approval_id: None,
+            action: None,
+            details: None,
+            deadline_at: None,
+            responded_by: None,
+            comment: None,
             resolution: None,
             extra: needed.extra,
         }

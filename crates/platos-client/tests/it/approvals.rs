@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use platos_client::testing::{CannedAnswer, Script};
-use platos_client::{Approval, Decision, Error};
+use platos_client::{Approval, ApprovalStatus, Decision, Error};
 use serde_json::json;
 
 use super::support::{GUARD, conversation};
@@ -37,10 +37,10 @@ async fn a_callback_decides_and_the_turn_goes_on() {
         assert_eq!((asked.len(), asked[0].question.as_deref()), (1, Some("delete order ord-1042")));
         assert_eq!(asked[0].thread_id.as_ref(), Some(&thread));
     }
-    let resolved = client.approvals().get("apr_false").await.unwrap().unwrap().resolution.unwrap();
+    let resolved = client.approvals().get("apr_false").await.unwrap().unwrap();
     assert_eq!(
-        (resolved.response.as_deref(), resolved.reason.as_deref()),
-        (Some("reject"), Some("it is a gift"))
+        (resolved.status, resolved.comment.as_deref()),
+        (Some(ApprovalStatus::Rejected), Some("it is a gift"))
     );
 }
 

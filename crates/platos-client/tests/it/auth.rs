@@ -92,10 +92,11 @@ async fn what_comes_of_asking_is_said() {
     let (_, text) = refused(client.agents().list().await.unwrap_err());
     assert!(text.contains("took longer than 0.05 s"), "{text}");
 
-    let client =
-        platos.builder().api_key("another").scope(platos_client::Scope::new("o", "p", "e")).build().unwrap();
+    let scope = platos_client::Scope::new("o", "p", "e").user("u");
+    let client = platos.builder().api_key("another").scope(scope).build().unwrap();
     let (outcome, text) = refused(client.agents().list().await.unwrap_err());
     assert!(outcome == RefreshOutcome::DirectMode && text.contains("API key"), "{text}");
+    assert!(text.contains("without a proxy between"), "{text}");
     assert_eq!(client.set_session_token("t").unwrap_err(), ConfigError::NotSessionMode);
 }
 
@@ -137,7 +138,7 @@ async fn a_forbidden_request_is_sent_again_with_a_fresh_token_too() {
     }
     let (client, asked) = refreshing(&platos, FRESH);
     platos.answer_next("threads", CannedAnswer::status(403).message("wrong scope"));
-    client.threads().create(platos_client::NewThread::default()).await.unwrap();
+    client.threads().create(platos_client::NewThread::with_agent("agt_writer")).await.unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     let keys: Vec<_> =
         platos.requests().iter().map(|request| request.headers["idempotency-key"].clone()).collect();
@@ -187,4 +188,29 @@ async fn a_stream_whose_token_stays_refused_ends_with_what_the_platform_said() {
         assert!(text.contains("token expired") && text.contains("on_token_refresh"), "{greeting:?}: {text}");
         assert_eq!(platos.requests().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn what_only_an_operator_may_do_is_not_asked_for_again_with_a_fresh_token() {
+    let platos = PlatosDouble::start().await.unwrap();
+    platos.accept_end_user("old.session.token");
+    platos.accept_token(FRESH);
+    let (client, asked) = refreshing(&platos, FRESH);
+    let refused = |error: Error| {
+        let text = error.to_string();
+        let Error::Auth { refresh, .. } = error else { panic!("{text}") };
+        (refresh, text)
+    };
+    let (outcome, text) = refused(client.agents().list().await.unwrap_err());
+    assert_eq!((outcome, asked.load(Ordering::Relaxed)), (RefreshOutcome::NeedsOperator, 0));
+    assert!(text.contains("an operator's token"), "{text}");
+    let other = CannedAnswer::status(403).json(&json!({"error": "AGENT_SCOPE_MISMATCH", "message": "no"}));
+    platos.answer_next("threads", other);
+    let error = client.threads().get("thr_1").await.unwrap_err();
+    assert_eq!(error.code(), Some(platos_client::codes::AGENT_SCOPE_MISMATCH));
+    let (outcome, _) = refused(error);
+    assert_eq!(
+        (outcome, asked.load(Ordering::Relaxed), platos.requests().len()),
+        (RefreshOutcome::OtherAgent, 0, 2)
+    );
 }

@@ -37,7 +37,8 @@ async fn session_mode_sends_the_token_and_the_scope_where_it_is_given() {
 #[tokio::test]
 async fn direct_mode_sends_the_key_and_the_scope_also_on_the_upgrade() {
     let platos = PlatosDouble::start().await.unwrap();
-    let client = platos.builder().api_key(platos.api_key()).scope(scope()).build().unwrap();
+    let scope = scope().user("usr_7");
+    let client = platos.builder().api_key(platos.api_key()).scope(scope).build().unwrap();
     client.agents().list().await.unwrap();
     platos.script(Script::new().done());
     client.threads().send("thr_1", "Hi").collect().await.unwrap();
@@ -48,7 +49,7 @@ async fn direct_mode_sends_the_key_and_the_scope_also_on_the_upgrade() {
         assert_eq!(request.header("authorization"), Some("Bearer plt_double_key"));
         assert_eq!(request.header("x-platos-session-token"), None);
         assert_eq!(request.header("x-platos-environment-id"), Some("env_1"));
-        assert_eq!(request.header("x-platos-user-id"), None);
+        assert_eq!(request.header("x-platos-user-id"), Some("usr_7"));
     }
 }
 
@@ -65,7 +66,10 @@ async fn direct_mode_without_a_scope_sends_nothing() {
         "{error:?}"
     );
     assert!(platos.requests().is_empty());
-    client.with_scope(scope()).unwrap().agents().list().await.unwrap();
+    let error = client.with_scope(scope()).unwrap().agents().list().await.unwrap_err();
+    assert!(matches!(error, Error::Config(ConfigError::MissingUser)), "{error}");
+    assert!(platos.requests().is_empty());
+    client.with_scope(scope().user("usr_7")).unwrap().agents().list().await.unwrap();
     let incomplete = client.with_scope(Scope::new("org_1", " ", "env_1")).unwrap_err();
     assert_eq!(incomplete, ConfigError::IncompleteScope { part: "project" });
 }

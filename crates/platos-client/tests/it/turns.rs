@@ -206,7 +206,8 @@ async fn many_turns_run_at_the_same_time_over_one_client() {
     let turns = (0..25).map(|number| {
         let client = client.clone();
         tokio::spawn(async move {
-            let thread = client.threads().create(platos_client::NewThread::default()).await.unwrap();
+            let thread =
+                client.threads().create(platos_client::NewThread::with_agent("agt_writer")).await.unwrap();
             let answer = client.threads().send(&thread.id, format!("number {number}")).text().await.unwrap();
             assert_eq!(answer, format!("You said: number {number}"));
         })

@@ -1,0 +1,107 @@
+//! Files that are sent with messages.
+
+use bytes::Bytes;
+use serde_json::json;
+
+use crate::client::PlatosClient;
+use crate::error::{ConfigError, Error};
+use crate::http::{Call, Progress};
+use crate::model::PresignedUpload;
+
+/// The most bytes that a file may have (platform's own limit).
+const MAX_BYTES: usize = 20 << 20;
+
+/// Calls about files; from [`PlatosClient::attachments`].
+#[derive(Debug, Clone, Copy)]
+pub struct Attachments<'a> {
+    pub(crate) client: &'a PlatosClient,
+}
+
+/// A file to upload, for a thread that there is.
+///
+/// ```
+/// use platos_client::NewAttachment;
+///
+/// let file = NewAttachment::new("agt_1", "thr_1", "text/plain", "milk\n").filename("list.txt");
+/// # let _ = file;
+/// ```
+#[derive(Debug, Clone)]
+pub struct NewAttachment {
+    agent_id: String,
+    thread_id: String,
+    mime_type: String,
+    filename: Option<String>,
+    bytes: Bytes,
+}
+
+impl NewAttachment {
+    /// A file of a type such as `image/png`, at most 20 MiB.
+    pub fn new(
+        agent_id: impl Into<String>,
+        thread_id: impl Into<String>,
+        mime_type: impl Into<String>,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Self {
+        Self {
+            agent_id: agent_id.into(),
+            thread_id: thread_id.into(),
+            mime_type: mime_type.into(),
+            filename: None,
+            bytes: Bytes::from(bytes.into()),
+        }
+    }
+
+    /// What people call it.
+    pub fn filename(mut self, name: impl Into<String>) -> Self {
+        self.filename = Some(name.into());
+        self
+    }
+}
+
+impl Attachments<'_> {
+    /// Asks where a file is to be sent. [`upload`](Self::upload) does that and sends it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn presign(&self, file: &NewAttachment) -> Result<PresignedUpload, Error> {
+        let mut body = json!({"agentId": file.agent_id, "threadId": file.thread_id, "mimeType": file.mime_type,
+            "bytes": file.bytes.len()});
+        if let Some(name) = &file.filename {
+            body["filename"] = name.as_str().into();
+        }
+        self.client.send(Call::once(&["attachments", "presigned"]).body(body)).await?.one()
+    }
+
+    /// Uploads a file, and gives back the id for [`NewMessage::attachment`](crate::NewMessage::attachment). `progress`
+    /// is told how many bytes are on their way, and of how many.
+    ///
+    /// ```
+    /// # async fn example(client: platos_client::PlatosClient) -> Result<(), platos_client::Error> {
+    /// use platos_client::{NewAttachment, NewMessage};
+    ///
+    /// let file = NewAttachment::new("agt_1", "thr_1", "text/plain", "milk\n").filename("list.txt");
+    /// let id = client.attachments().upload(&file, |sent, all| println!("{sent} of {all} bytes")).await?;
+    /// let message = NewMessage::new("What is on the list?").attachment(id);
+    /// let turn = client.threads().send("thr_1", message).collect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`Error`]. A file of more than 20 MiB is not sent.
+    pub async fn upload(
+        &self,
+        file: &NewAttachment,
+        progress: impl Fn(u64, u64) + Send + Sync + 'static,
+    ) -> Result<String, Error> {
+        if file.bytes.len() > MAX_BYTES {
+            return Err(ConfigError::Setting { setting: "attachment", expected: "at most 20 MiB" }.into());
+        }
+        let place = self.presign(file).await?;
+        // The URL is signed for exactly this type and length, and is somebody else's: no credential goes there.
+        self.client
+            .put_file(&place.upload_url, &file.mime_type, file.bytes.clone(), Progress::new(progress))
+            .await?;
+        Ok(place.attachment_id)
+    }
+}

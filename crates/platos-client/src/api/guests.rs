@@ -1,0 +1,30 @@
+//! Session tokens for people who did not log in.
+
+use serde_json::json;
+
+use crate::client::PlatosClient;
+use crate::error::Error;
+use crate::http::Call;
+use crate::model::GuestToken;
+
+/// Calls for guests; from [`PlatosClient::guests`].
+#[derive(Debug, Clone, Copy)]
+pub struct Guests<'a> {
+    pub(crate) client: &'a PlatosClient,
+}
+
+impl Guests<'_> {
+    /// A token for one agent, which has to be open to guests. Without an environment, the agent must be public in
+    /// exactly one.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn token(&self, agent_id: &str, environment_id: Option<&str>) -> Result<GuestToken, Error> {
+        let mut body = json!({"agentId": agent_id});
+        if let Some(environment) = environment_id {
+            body["environmentId"] = environment.into();
+        }
+        let call = Call::once(&["guest-token"]).under(&["api", "v1", "public"]);
+        self.client.send(call.body(body)).await?.one()
+    }
+}
