@@ -16,6 +16,18 @@ import reading from "./scene-reading.mjs";
 import session from "./scene-session.mjs";
 import views from "./scene-views.mjs";
 
+/** No scene takes longer; it only ends one that hangs, by its name. */
+const GUARD = 600_000;
+
+/** Ends with an error when the action does not end. */
+async function guarded(action) {
+  let timer;
+  const guard = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no end within ${GUARD / 1000} s`)), GUARD);
+  });
+  await Promise.race([action, guard]).finally(() => clearTimeout(timer));
+}
+
 const browser = await launch();
 let failed = false;
 const scenes = [
@@ -24,7 +36,7 @@ const scenes = [
 for (const scene of scenes.flat()) {
   const start = Date.now();
   try {
-    await scene(browser);
+    await guarded(scene(browser));
     if (browser.complaints.length > 0)
       throw new Error(`the page complained:\n${browser.complaints.join("\n")}`);
     console.log(`ok      ${scene.name} (${Date.now() - start} ms)`);
@@ -35,5 +47,6 @@ for (const scene of scenes.flat()) {
     break;
   }
 }
-await browser.close();
+// A browser that hangs may not close; it ends with this process.
+if (!failed) await browser.close();
 process.exit(failed ? 1 : 0);
