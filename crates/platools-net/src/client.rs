@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
 use rustls::ClientConfig;
 
 use crate::body::{BodyError, BodyLimits};
@@ -132,6 +133,27 @@ impl HttpClient {
         self
     }
 
+    /// Sends a request and returns the head of the answer, which has to come within `time`; its body can be read piece
+    /// by piece, for as long as it takes.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn open<B: Into<reqwest::Body>>(
+        &self,
+        request: Request<B>,
+        time: Duration,
+    ) -> Result<Streamed, HttpError> {
+        let opened = async {
+            let request =
+                reqwest::Request::try_from(request).map_err(|error| HttpError::new(error, None, time))?;
+            let proxy = self.proxy.for_url(request.url());
+            let proxy = proxy.map_err(|error| HttpError::Connect(error.to_string()))?;
+            let answer = self.client.execute(request).await;
+            answer.map(Streamed).map_err(|error| HttpError::new(error, proxy, time))
+        };
+        tokio::time::timeout(time, opened).await.unwrap_or(Err(HttpError::Timeout(time)))
+    }
+
     /// Sends a request within `time` and reads the answer, whatever its status is; a redirect is an answer too.
     ///
     /// # Errors
@@ -159,6 +181,30 @@ impl HttpClient {
             Ok(response)
         };
         tokio::time::timeout(time, answer).await.unwrap_or(Err(HttpError::Timeout(time)))
+    }
+}
+
+/// An answer whose body is read piece by piece. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct Streamed(reqwest::Response);
+
+impl Streamed {
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        self.0.headers()
+    }
+
+    /// Reads the next piece of the body; `None` at its end. Can be abandoned at any time without losing one.
+    ///
+    /// # Errors
+    /// When the connection broke.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
+        self.0.chunk().await.map_err(|error| HttpError::Broken(innermost_reason(&error.without_url())))
     }
 }
 
@@ -239,6 +285,28 @@ mod tests {
             assert_eq!(error, HttpError::TooLarge { limit: 5 });
         }
         assert_eq!(get(&client(6), &chunked, GUARD).await.unwrap().body(), b"abcdef");
+    }
+
+    #[tokio::test]
+    async fn a_body_can_be_read_while_it_comes() {
+        let (more, wanted) = tokio::sync::oneshot::channel();
+        let wanted = std::sync::Mutex::new(Some(wanted));
+        let url = server(move |mut stream, _| {
+            let wanted = wanted.lock().unwrap().take().unwrap();
+            async move {
+                let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n";
+                let _ = stream.write_all(head.as_bytes()).await;
+                let _ = wanted.await;
+                let _ = stream.write_all(b"3\r\ndef\r\n").await;
+            }
+        })
+        .await;
+        let request = Request::get(&url).body(Vec::new()).unwrap();
+        let mut answer = client(0).open(request, GUARD).await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.chunk().await.unwrap().unwrap()), (200, "abc".into()));
+        more.send(()).unwrap();
+        assert_eq!(answer.chunk().await.unwrap().unwrap(), "def");
+        assert!(matches!(answer.chunk().await, Err(HttpError::Broken(_))), "it is cut off");
     }
 
     #[tokio::test]

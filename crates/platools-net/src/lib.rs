@@ -55,7 +55,7 @@ pub use self::backoff::Backoff;
 #[cfg(feature = "body")]
 pub use self::body::{BodyError, BodyLimits};
 #[cfg(feature = "http-client")]
-pub use self::client::{HttpClient, HttpError};
+pub use self::client::{HttpClient, HttpError, Streamed};
 pub use self::proxy::{Proxy, ProxyConfig, ProxyError};
 pub use self::reason::innermost_reason;
 pub use self::retry_after::retry_after;
