@@ -9,7 +9,14 @@ import { join } from "node:path";
 const [packages, recovery] = process.argv.slice(2);
 const { Server } = createRequire(join(packages, "package.json"))("socket.io");
 
-const http = createServer();
+// What was said and answered, as GET threads/thr_1/messages tells it.
+let messages = [];
+const stored = (role, content) => messages.push({ id: "m1", role, content, createdAt: new Date().toISOString() });
+const http = createServer((request, response) => {
+  const known = request.url.startsWith("/api/v1/agent/threads/thr_1/messages");
+  response.writeHead(known ? 200 : 404, { "content-type": "application/json" });
+  response.end(JSON.stringify(known ? { messages, total: messages.length } : { statusCode: 404, message: "Not found" }));
+});
 const io = new Server(http, {
   pingInterval: 300,
   pingTimeout: 1000,
@@ -21,10 +28,7 @@ const token = (text) => ({ type: "token", text });
 const done = { type: "done", usage: { outputTokens: 1 } };
 
 const agent = io.of("/agent");
-agent.use((socket, next) => {
-  if (socket.handshake.headers["x-platos-session-token"] === "good.session.token") return next();
-  next(Object.assign(new Error("Unauthorized"), { data: { status: 401 } }));
-});
+const good = new Set(["good.session.token", "another.session.token"]);
 
 const turns = {
   async slow(socket) {
@@ -38,6 +42,8 @@ const turns = {
     for (const word of ["a ", "b ", "c "]) socket.emit("agent_event", token(word));
     await sleep(50);
     socket.conn.transport.socket.terminate();
+    await sleep(200);
+    stored("assistant", "a b c d ");
   },
   // Words that all look alike, two of them into a connection that is gone.
   async alike(socket) {
@@ -63,20 +69,43 @@ const turns = {
   async kick(socket) {
     socket.emit("agent_event", token("a "));
     socket.disconnect();
+    stored("assistant", "a d ");
+  },
+  async expire(socket) {
+    socket.emit("agent_event", token("a "));
+    socket.emit("error", { code: "SESSION_EXPIRED", message: "The session has expired." });
+    socket.disconnect();
+    stored("assistant", "a d ");
+  },
+  async ask(socket) {
+    socket.emit("agent_event", { type: "approval_needed", approvalId: "apr_1", action: "delete it" });
+    socket.once("approval_response", (decision) => {
+      say({ approval_response: decision });
+      socket.emit("approval_ack", { approvalId: decision.approvalId, received: true });
+      socket.emit("agent_event", token(decision.approved ? "approved" : "rejected"));
+      socket.emit("agent_event", done);
+    });
   },
 };
 
 agent.on("connection", (socket) => {
   say({ connected: true, recovered: socket.recovered });
+  // As the gateway does: who is there is looked at after the namespace is connected.
+  if (!good.has(socket.handshake.headers["x-platos-session-token"])) {
+    socket.emit("error", { message: "Invalid or expired session token." });
+    return socket.disconnect();
+  }
+  if (!socket.recovered) socket.emit("connected", { status: "ok", socketId: socket.id });
+  else setTimeout(() => socket.emit("agent_event", done), 50);
   socket.on("message", (data) => {
     say({ message: data });
+    messages = [];
+    stored("user", data.message);
     turns[data.message](socket);
   });
-  socket.on("resume_stream", async (data) => {
-    say({ resume_stream: data });
-    if (recovery) await sleep(50);
-    else socket.emit("agent_event", token("d "));
-    socket.emit("agent_event", done);
+  socket.on("join_thread", (data) => {
+    say({ join_thread: data });
+    socket.emit("joined_thread", data);
   });
   socket.on("stop", (data) => say({ stop: data }));
   socket.on("disconnect", (reason) => say({ disconnected: reason }));

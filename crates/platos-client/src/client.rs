@@ -14,6 +14,7 @@ use crate::api::{
 use crate::config::{ClientBuilder, Config, Mode, NoMode, Scope, Secret, check_scope};
 use crate::error::ConfigError;
 use crate::http::{Credentials, MAX_ANSWER_BYTES};
+use crate::turn::KnownThreads;
 
 /// A client of one platform. Clones are cheap and share connections and session token.
 ///
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) credentials: Credentials,
     pub(crate) http: HttpClient,
     pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) threads: KnownThreads,
 }
 
 impl PlatosClient {
@@ -83,7 +85,8 @@ impl PlatosClient {
         let http = HttpClient::new(http, MAX_ANSWER_BYTES);
         let http = if config.http.is_some() { http } else { http.through(config.proxy.clone()) };
         let credentials = Credentials::new(mode, config.timeout);
-        let shared = Shared { config, credentials, http, tls: Arc::new(tls) };
+        let shared =
+            Shared { config, credentials, http, tls: Arc::new(tls), threads: KnownThreads::default() };
         Ok(Self { shared: Arc::new(shared), scope, user_token })
     }
 

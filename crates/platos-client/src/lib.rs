@@ -40,8 +40,10 @@
 //!
 //! # What streams promise
 //!
-//! A turn outlives its connections: a lost one is taken up again and what was missed is asked for. The message goes out
-//! once. Events come in order; none is lost or repeated as far as the protocol lets this side know, see [`TurnStream`].
+//! The message goes out once, under an idempotency key. After a break the stream reconnects and looks for the reply among
+//! the thread's messages: it ends with [`AgentEvent::Recovered`] and what was not heard, or with [`Error::TurnLost`] and
+//! what is known. Events come in order, and those with an id once, see [`TurnStream`]. Turns come by Socket.IO, SSE or one
+//! request, as [`Transport`] says.
 //! A reader who takes their time holds the platform back instead of filling memory, a connection that has gone silent is
 //! noticed by its missing pings, and a turn that is never done ends with an error after
 //! [`StreamLimits::idle_timeout`]. Dropping the stream stops the turn, on the platform too.
@@ -77,9 +79,16 @@
 //!
 //! | call | route under `/api/v1/agent` | on older platforms |
 //! | --- | --- | --- |
+//! | [`agents().list`](Agents::list), `get` | `agents`, `agents/{id}` | the same |
+//! | [`threads()`](PlatosClient::threads) | `threads`, `threads/{id}` and what is under it | the same |
+//! | [`threads().send`](Threads::send) | Socket.IO `/agent`; `threads/{id}/stream`; `threads/{id}/messages` | the same |
+//! | [`messages()`](PlatosClient::messages) | `threads/{id}/messages/{id}/replies`, `messages/{id}/rating` | none known |
+//! | [`tools()`](PlatosClient::tools) | `tools`, `tools/search`, `tools/execute` | none known |
+//! | [`entities()`](PlatosClient::entities) | `entities`, `entities/{id}` and what is under it | the same |
 //! | [`agents().list_versions`](Agents::list_versions), `version`, `roll_back` | `agent-versions` | `agents/{id}/versions` |
 //! | [`approvals().list`](Approvals::list), `get` | `monitoring/approvals` | the same |
 //! | [`approvals().resolve`](Approvals::resolve) | `approvals/{id}/resolve` | the same |
+//! | [`TurnStream::resolve`], [`run`](TurnStream::run) | the turn's socket, or `approvals/{id}/resolve` | the same |
 //! | [`budgets()`](PlatosClient::budgets) | `budgets`, `budgets/status` | the same |
 //! | [`monitoring().trace`](Monitoring::trace) | `monitoring/trace/{thread}` | the same |
 //! | [`monitoring().cost_by_agent`](Monitoring::cost_by_agent), `cost_by_model`, `cost_by_user` | `monitoring/cost-by-…` | the same |
@@ -160,12 +169,12 @@ pub use crate::config::{
 pub use crate::error::codes;
 pub use crate::error::{
     BoxError, ConfigError, Error, ErrorResponse, NetworkError, NetworkErrorKind, ProtocolError,
-    RefreshOutcome, Result,
+    RefreshOutcome, Result, TurnLost, TurnState,
 };
 pub use crate::event::{
-    AgentEvent, ApprovalNeeded, ArtifactCommitted, ArtifactDelta, ArtifactError, ArtifactStart, Done,
-    ErrorEvent, JobUpdate, MessageBoundary, MessagePersisted, Meta, SafetyFlags, Status, StructuredOutput,
-    Thinking, Token, ToolCall, ToolResult,
+    AgentEvent, ApprovalNeeded, ApprovalResolved, ArtifactCommitted, ArtifactDelta, ArtifactError,
+    ArtifactStart, Done, ErrorEvent, JobUpdate, MessageBoundary, MessagePersisted, Meta, Recovered,
+    RunUpdate, SafetyFlags, Status, StructuredOutput, Thinking, Token, ToolCall, ToolResult,
 };
 pub use crate::model::{
     Agent, AgentCost, AgentVersion, Approval, ApprovalResolution, ApprovalScope, ApprovalStatus, Artifact,
@@ -173,7 +182,7 @@ pub use crate::model::{
     EntitySecret, Extra, GuestToken, Job, Message, PresignedUpload, Rating, RatingCounts, Ratings, Resolved,
     Role, Run, Schedule, ScopeCost, Span, Task, TaskHandle, Thread, Tool, ToolCallRecord, ToolRun,
 };
-pub use crate::turn::{NewMessage, Turn, TurnStream};
+pub use crate::turn::{NewMessage, Transport, Turn, TurnStream};
 
 /// Compiles the examples of the pages as documentation tests.
 #[cfg(doctest)]

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use platos_client::testing::{PlatosDouble, Script};
-use platos_client::{AgentEvent, PlatosClient};
+use platos_client::{AgentEvent, NewMessage, PlatosClient};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -87,7 +87,7 @@ async fn stream(events: u64, rate: Option<u32>) -> Result<Seen, Box<dyn std::err
 /// The reader: one turn, from its first event to `done`.
 async fn read(url: &str, token: &str, events: u64) -> Result<(), Box<dyn std::error::Error>> {
     let client = PlatosClient::builder(url).session_token(token).build()?;
-    let mut turn = client.threads().send("thr_1", "Tell me everything.");
+    let mut turn = client.threads().send("thr_1", NewMessage::new("Tell me everything.").agent("agt_1"));
     let mut seen = Seen { events: 0, seconds: 0.0, first: 0, most: 0, last: 0 };
     let (mut began, mut characters) = (Instant::now(), 0_usize);
     while let Some(event) = tokio::time::timeout(Duration::from_secs(60), turn.next()).await? {

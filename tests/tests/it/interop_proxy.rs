@@ -15,8 +15,8 @@ use platools::session_token::{RemoteMint, SessionClaims, SessionScope, SessionTo
 use platools::verify::Secret;
 use platools::{CallContext, SecretSource};
 use platools_dev::{DevPlatform, DevPlatformOptions};
-use platos_client::PlatosClient;
 use platos_client::testing::{PlatosDouble, Script};
+use platos_client::{NewMessage, PlatosClient};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -170,7 +170,7 @@ async fn clients_of_platos_and_of_plato_go_through_it() {
     let client = client.proxy(proxy.config(PASSWORD)).build().unwrap();
     client.agents().list().await.unwrap();
     assert!(proxy.was_asked(&format!("GET {url}/")), "requests");
-    let text = client.threads().send("thr_1", "hi").text().await.unwrap();
+    let text = client.threads().send("thr_1", NewMessage::new("hi").agent("agt_1")).text().await.unwrap();
     assert_eq!(text, "hello");
     assert!(proxy.was_asked(&format!("CONNECT {} ", url.trim_start_matches("http://"))), "streams");
 

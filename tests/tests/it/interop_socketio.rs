@@ -3,7 +3,9 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use platos_client::{AgentEvent, Error, PlatosClient, ReconnectPolicy, StreamLimits, TurnStream};
+use platos_client::{
+    AgentEvent, Decision, Error, NewMessage, PlatosClient, ReconnectPolicy, StreamLimits, TurnStream,
+};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -12,6 +14,9 @@ use tokio::time::timeout;
 use super::interop::{node_packages, script};
 
 const GUARD: Duration = Duration::from_secs(60);
+
+/// How often a reply is looked for.
+const POLL: Duration = Duration::from_millis(50);
 
 struct Server {
     lines: Lines<BufReader<ChildStdout>>,
@@ -50,14 +55,26 @@ impl Server {
     }
 
     fn client(&self, limits: StreamLimits) -> PlatosClient {
+        let limits = limits.poll_interval(POLL);
         let waits = ReconnectPolicy::default().first_wait(Duration::from_millis(20));
         let builder = PlatosClient::builder(&self.url).reconnect(waits).stream_limits(limits);
-        builder.session_token("good.session.token").build().unwrap()
+        let builder = builder.session_token("good.session.token");
+        let fresh = |_| async { Ok::<_, Error>("another.session.token".to_owned()) };
+        builder.on_token_refresh(fresh).build().unwrap()
     }
 
     fn send(&self, message: &str) -> TurnStream {
-        self.client(StreamLimits::default()).threads().send("thr_1", message)
+        self.client(StreamLimits::default()).threads().send("thr_1", to_agent(message))
     }
+}
+
+/// What the server gets of a message.
+fn sent(message: &str) -> Value {
+    json!({"message": message, "agentId": "agt_1", "threadId": "thr_1", "idempotencyKey": "key-1"})
+}
+
+fn to_agent(message: &str) -> NewMessage {
+    NewMessage::new(message).agent("agt_1").idempotency_key("key-1")
 }
 
 /// The text of a turn, and how often it was connected.
@@ -78,19 +95,35 @@ async fn a_turn_outlasts_the_ping_timeout_and_ends_in_order() {
     let Some(mut server) = Server::start(&[]).await else { return };
     let (text, connected) = read(server.send("slow")).await.unwrap();
     assert_eq!((text.as_str(), connected), ("one two three four", 1));
-    assert_eq!(server.said("message").await, json!({"message": "slow", "threadId": "thr_1"}));
+    assert_eq!(server.said("message").await, sent("slow"));
     assert_eq!(server.said("disconnected").await, "client namespace disconnect");
 }
 
 #[tokio::test]
-async fn a_broken_connection_is_made_again_and_the_turn_resumed() {
+async fn a_broken_connection_is_made_again_and_the_reply_found() {
     let Some(mut server) = Server::start(&[]).await else { return };
     let (text, connected) = read(server.send("drop")).await.unwrap();
     assert_eq!((text.as_str(), connected), ("a b c d ", 2));
+    assert_eq!(server.said("message").await, sent("drop"));
     assert_eq!(server.said("disconnected").await, "transport close");
-    assert_eq!(server.said("resume_stream").await, json!({"threadId": "thr_1"}));
+    assert_eq!(server.said("join_thread").await, json!({"threadId": "thr_1"}));
     let (text, connected) = read(server.send("kick")).await.unwrap();
     assert_eq!((text.as_str(), connected), ("a d ", 2));
+    // A session is refused after the namespace is connected, and over in the middle of a turn.
+    let (text, connected) = read(server.send("expire")).await.unwrap();
+    assert_eq!((text.as_str(), connected), ("a d ", 2));
+}
+
+#[tokio::test]
+async fn approvals_are_decided_over_the_socket() {
+    let Some(mut server) = Server::start(&[]).await else { return };
+    let turn = server.send("ask").run(|approval| async move {
+        assert_eq!(approval.question.as_deref(), Some("delete it"));
+        Decision::approve().because("why not")
+    });
+    assert_eq!(timeout(GUARD, turn).await.unwrap().unwrap().text, "approved");
+    let decision = json!({"approvalId": "apr_1", "approved": true, "comment": "why not"});
+    assert_eq!(server.said("approval_response").await, decision);
 }
 
 #[tokio::test]
@@ -106,7 +139,7 @@ async fn a_server_that_remembers_sessions_resumes_exactly_where_it_was() {
 async fn a_slow_reader_keeps_the_connection_for_longer_than_the_ping_timeout() {
     let Some(mut server) = Server::start(&[]).await else { return };
     let limits = StreamLimits::default().waiting_events(16);
-    let turn = server.client(limits).threads().send("thr_1", "flood");
+    let turn = server.client(limits).threads().send("thr_1", to_agent("flood"));
     tokio::time::sleep(Duration::from_secs(3)).await;
     let (text, connected) = read(turn).await.unwrap();
     let in_order = text.split_whitespace().map(|number| number.parse::<u32>().unwrap()).eq(0..3_000);
@@ -124,16 +157,20 @@ async fn acknowledgements_refusals_and_binary_packets_are_understood() {
     assert!(matches!(error, Error::Protocol(_)) && error.to_string().contains("a binary packet"), "{error}");
 
     let stranger = PlatosClient::builder(&server.url).session_token("bad.session.token").build().unwrap();
-    let error = read(stranger.threads().send("thr_1", "slow")).await.unwrap_err();
-    assert!(matches!(error, Error::Auth { .. }) && error.status() == Some(401), "{error:?}");
+    let error = read(stranger.threads().send("thr_1", to_agent("slow"))).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Auth { .. }) && error.to_string().contains("Invalid or expired"),
+        "{error:?}"
+    );
     let good = server.url.clone();
     let refreshed = PlatosClient::builder(good).session_token("bad.session.token");
     let refreshed = refreshed.on_token_refresh(|_| async { Ok::<_, Error>("good.session.token".to_owned()) });
-    assert_eq!(read(refreshed.build().unwrap().threads().send("thr_1", "drop")).await.unwrap().0, "a b c d ");
+    let refreshed = refreshed.stream_limits(StreamLimits::default().poll_interval(POLL)).build().unwrap();
+    assert_eq!(read(refreshed.threads().send("thr_1", to_agent("drop"))).await.unwrap().0, "a b c d ");
 
     let elsewhere =
         PlatosClient::builder(&server.url).session_token("t").socket_namespace("/nowhere").build().unwrap();
-    let error = read(elsewhere.threads().send("thr_1", "slow")).await.unwrap_err();
+    let error = read(elsewhere.threads().send("thr_1", to_agent("slow"))).await.unwrap_err();
     assert!(error.to_string().contains("check `socket_namespace`"), "{error}");
 }
 

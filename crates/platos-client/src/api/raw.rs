@@ -10,7 +10,7 @@ use crate::http::{Answer, Call, Effect};
 
 /// A request to any path of the platform, with the client's credentials, scope, timeouts and errors.
 ///
-/// `GET`, `PUT`, `PATCH` and `DELETE` are retried as the policy says; a `POST` only under an
+/// `GET`, `HEAD`, `OPTIONS`, `PUT` and `DELETE` are retried as the policy says; all others only under an
 /// [idempotency key](Self::idempotency_key), or when nothing of it can have been sent.
 ///
 /// ```
@@ -61,6 +61,27 @@ impl RawRequest {
         Self::new(Method::DELETE, path)
     }
 
+    /// Asks for the head of an answer alone.
+    pub fn head(path: impl Into<String>) -> Self {
+        Self::new(Method::HEAD, path)
+    }
+
+    /// Asks what may be asked.
+    pub fn options(path: impl Into<String>) -> Self {
+        Self::new(Method::OPTIONS, path)
+    }
+
+    /// Uses any method, such as `PURGE`. One that is not known to be repeatable is retried as a `POST` is.
+    ///
+    /// # Errors
+    /// When there can be no method of that name.
+    pub fn method(method: &str, path: impl Into<String>) -> Result<Self, ConfigError> {
+        let expected = "a method such as GET or PURGE";
+        let method = Method::from_bytes(method.as_bytes());
+        let method = method.map_err(|_| ConfigError::Setting { setting: "method", expected })?;
+        Ok(Self::new(method, path))
+    }
+
     /// A parameter of the query.
     pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.query.push((name.into(), value.into()));
@@ -90,10 +111,10 @@ impl RawRequest {
         }
         let effect = match self.key {
             Some(key) => Effect::keyed(key)?,
-            None if self.method == Method::POST => Effect::Once,
-            None => Effect::Repeatable,
+            None if self.method.is_idempotent() => Effect::Repeatable,
+            None => Effect::Once,
         };
-        Ok(Call { method: self.method, segments, query: self.query, body: self.body, effect })
+        Ok(Call { method: self.method, segments, query: self.query, body: self.body, effect, time: None })
     }
 }
 

@@ -72,6 +72,9 @@ query! {
     }
 }
 
+/// The most messages that a platform gives at once.
+const MESSAGES_PER_PAGE: u32 = 100;
+
 impl Threads<'_> {
     /// Creates a thread.
     ///
@@ -88,7 +91,10 @@ impl Threads<'_> {
         if let Some(title) = thread.title {
             body["title"] = title.into();
         }
-        self.client.send(Call::create(&["threads"], thread.key)?.body(body)).await?.one()
+        let thread: Thread =
+            self.client.send(Call::create(&["threads"], thread.key)?.body(body)).await?.one()?;
+        self.client.remember(&thread);
+        Ok(thread)
     }
 
     /// The threads of the scope.
@@ -104,7 +110,12 @@ impl Threads<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn get(&self, thread_id: &str) -> Result<Option<Thread>, Error> {
-        self.client.find(Call::get(&["threads", id("thread id", thread_id)?])).await
+        let thread: Option<Thread> =
+            self.client.find(Call::get(&["threads", id("thread id", thread_id)?])).await?;
+        if let Some(thread) = &thread {
+            self.client.remember(thread);
+        }
+        Ok(thread)
     }
 
     /// Gives a thread another title, or none.
@@ -157,13 +168,29 @@ impl Threads<'_> {
         self.client.send(call.body(body)).await?.one()
     }
 
-    /// The messages of a thread, oldest first. On newer platforms the two messages of one turn have the same id.
+    /// The messages of a thread, oldest first: all of them, by as many requests as it takes. On newer platforms the two
+    /// messages of one turn have the same id.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn messages(&self, thread_id: &str) -> Result<Vec<Message>, Error> {
         let call = Call::get(&["threads", id("thread id", thread_id)?, "messages"]);
-        self.client.send(call).await?.list("messages")
+        let mut messages: Vec<Message> = Vec::new();
+        loop {
+            let begun = !messages.is_empty();
+            let page = call.clone().query("limit", begun.then_some(MESSAGES_PER_PAGE));
+            let answer = self.client.send(page.query("offset", begun.then_some(messages.len()))).await?;
+            let page: Vec<Message> = answer.list("messages")?;
+            let is_last = page.is_empty() || (begun && page.first() == messages.first());
+            // A platform that knows no offset would begin anew.
+            if !is_last {
+                messages.extend(page);
+            }
+            let total = answer.value()?["total"].as_u64().unwrap_or_default();
+            if is_last || messages.len() as u64 >= total {
+                return Ok(messages);
+            }
+        }
     }
 
     /// The artifacts of a thread.
@@ -228,8 +255,9 @@ impl Threads<'_> {
         TurnStream::begin(self.client, thread_id, Some(&message.into()))
     }
 
-    /// Streams a turn that is under way already, such as after a restart of this program. Nothing is sent but
-    /// `resume_stream`; what the platform has kept of the turn comes first.
+    /// Takes up the thread's last turn, such as after a restart of this program. Nothing is sent. The stream ends with the
+    /// stored reply, [`AgentEvent::Recovered`](crate::AgentEvent::Recovered), at once or as soon as the platform has it;
+    /// a durable turn is heard until then.
     ///
     /// # Panics
     /// Outside of a tokio runtime.

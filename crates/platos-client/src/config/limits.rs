@@ -63,16 +63,21 @@ pub struct StreamLimits {
     pub(crate) waiting_events: usize,
     pub(crate) waiting_bytes: usize,
     pub(crate) event_bytes: usize,
+    pub(crate) recovery: Duration,
+    pub(crate) poll: Duration,
 }
 
 impl Default for StreamLimits {
-    /// 2 minutes without an event; 256 events or 8 MiB waiting to be read; 16 MiB for one event.
+    /// 2 minutes without an event; 256 events or 8 MiB waiting to be read; 16 MiB for one event; after a break 330 s
+    /// until the reply has to be there, asked for every 5 s.
     fn default() -> Self {
         Self {
             idle: Some(Duration::from_secs(120)),
             waiting_events: 256,
             waiting_bytes: 8 << 20,
             event_bytes: 16 << 20,
+            recovery: Duration::from_secs(330),
+            poll: Duration::from_secs(5),
         }
     }
 }
@@ -110,8 +115,25 @@ impl StreamLimits {
         self
     }
 
+    /// How long after a break the reply is looked for among the thread's messages. Platforms let a turn run for 300 s.
+    pub fn recovery_timeout(mut self, time: Duration) -> Self {
+        self.recovery = time;
+        self
+    }
+
+    /// How long to wait between two looks at the thread's messages after a break. Platforms allow 60 requests a minute,
+    /// for all callers of an environment together.
+    pub fn poll_interval(mut self, time: Duration) -> Self {
+        self.poll = time;
+        self
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let setting = "stream limits";
+        if self.poll.is_zero() || self.recovery > LONGEST || self.poll > LONGEST {
+            let expected = "a poll interval above zero, and it and the recovery timeout of 24 hours at most";
+            return Err(ConfigError::Setting { setting, expected });
+        }
         if self.idle.is_some_and(|time| time.is_zero() || time > LONGEST) {
             let expected = "an idle timeout above zero and of 24 hours at most, or `without_idle_timeout`";
             return Err(ConfigError::Setting { setting, expected });

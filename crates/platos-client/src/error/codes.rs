@@ -53,3 +53,13 @@ pub const ALREADY_PROCESSED: &str = "already_processed";
 pub const SESSION_EXPIRED: &str = "SESSION_EXPIRED";
 /// The session token is not valid any more, or was revoked.
 pub const SESSION_REVOKED_OR_EXPIRED: &str = "SESSION_REVOKED_OR_EXPIRED";
+/// The turn was stopped.
+pub const ABORTED: &str = "aborted";
+/// The agent's answer does not have the form that was asked for.
+pub const STRUCTURED_OUTPUT_INVALID: &str = "structured_output_invalid";
+/// The model cannot be reached.
+pub const PROVIDER_UNAVAILABLE: &str = "provider_unavailable";
+/// A part of the platform is away.
+pub const SERVICE_UNAVAILABLE: &str = "service_unavailable";
+/// The agent needs to know for which entities it works.
+pub const ENTITY_IDS_REQUIRED: &str = "ENTITY_IDS_REQUIRED";

@@ -91,6 +91,15 @@ pub enum ConfigError {
         /// The most that the platform takes in one frame.
         limit: usize,
     },
+    /// The way that was chosen for a message does not carry one of its fields.
+    #[error(
+        "the way that was chosen for the message does not carry `{field}`: leave that out, or choose another \
+         `Transport`; `Sse` carries most"
+    )]
+    NotCarried {
+        /// The field, as the platform calls it.
+        field: String,
+    },
     /// The file with certificates cannot be used.
     #[error("{path}: {problem}", path = path.display())]
     CaFile {

@@ -7,6 +7,7 @@ pub mod codes;
 mod config;
 mod network;
 mod response;
+mod turn_lost;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ pub use config::ConfigError;
 pub use network::{NetworkError, NetworkErrorKind, ProtocolError};
 pub(crate) use response::shortened;
 pub use response::{ErrorResponse, RefreshOutcome};
+pub use turn_lost::{TurnLost, TurnState};
 
 use crate::event::ErrorEvent;
 
@@ -88,6 +90,9 @@ pub enum Error {
         /// The whole event.
         event: Box<ErrorEvent>,
     },
+    /// The connection broke during a turn, and its reply could not be recovered. The message is not sent again by itself.
+    #[error("{0}")]
+    TurnLost(Box<TurnLost>),
 }
 
 impl Error {
@@ -132,7 +137,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Turn { event, .. } => {
-                let seconds = event.extra.get("retryAfterSeconds")?.as_f64()?;
+                let seconds = event.retry_after_seconds.as_ref()?.as_f64()?;
                 Duration::try_from_secs_f64(seconds).ok()
             }
             _ => self.response().and_then(|response| response.retry_after),
@@ -147,24 +152,6 @@ impl Error {
             Self::Network(error) => error.kind != NetworkErrorKind::Idle,
             _ => false,
         }
-    }
-}
-
-impl Error {
-    /// The same refusal of the platform, with what the caller has to know when something was sent before it.
-    pub(crate) fn after_sending(mut self, advice: &str) -> Self {
-        match &mut self {
-            Self::Auth { response, .. }
-            | Self::Validation { response, .. }
-            | Self::NotFound(response)
-            | Self::RateLimited(response)
-            | Self::Server(response)
-            | Self::Status(response) => {
-                response.message = format!("{}; {advice}", response.message);
-            }
-            _ => {}
-        }
-        self
     }
 }
 

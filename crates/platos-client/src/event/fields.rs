@@ -1,6 +1,6 @@
 //! Taking typed fields out of an object, and putting them back.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// A type that a field of an event can have.
 pub(super) trait Field: Sized {
@@ -43,7 +43,9 @@ macro_rules! optional {
                 match fields.get_mut(key)? {
                     $pattern => {
                         let taken = $value;
-                        fields.shift_remove(key);
+                        if taken.is_some() {
+                            fields.shift_remove(key);
+                        }
                         taken
                     }
                     #[allow(unreachable_patterns, reason = "any value is a `Value`")]
@@ -63,5 +65,7 @@ macro_rules! optional {
 optional! {
     String: Value::String(text) => Some(std::mem::take(text));
     bool: Value::Bool(flag) => Some(*flag);
+    u64: Value::Number(number) => number.as_u64();
+    Number: Value::Number(number) => Some(number.clone());
     Value: value => Some(value.take());
 }

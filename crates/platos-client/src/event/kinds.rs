@@ -1,6 +1,6 @@
 //! The events that the platform sends, and their fields.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::fields::Field;
 use crate::model::Extra;
@@ -49,6 +49,10 @@ event! {
     Meta {
         /// The thread's id.
         thread_id: Option<String> = "thread_id",
+        /// The agent's id.
+        agent_id: Option<String> = "agent_id",
+        /// Whether the turn goes on by itself, whoever listens.
+        durable: Option<bool> = "durable",
         /// What was used so far.
         usage: Option<Value> = "usage",
     }
@@ -78,8 +82,20 @@ event! {
 event! {
     /// A message was stored.
     MessagePersisted {
-        /// The message's id.
+        /// The message's id, which it can be rated by.
         message_id: String = "messageId",
+        /// The thread's id.
+        thread_id: Option<String> = "threadId",
+        /// What the turn cost, in cents.
+        cost_cents: Option<Number> = "costCents",
+        /// How many tokens went in.
+        input_tokens: Option<u64> = "inputTokens",
+        /// How many tokens came out.
+        output_tokens: Option<u64> = "outputTokens",
+        /// How many tokens it were.
+        total_tokens: Option<u64> = "totalTokens",
+        /// The message that this one replies to.
+        reply_to_message_id: Option<String> = "replyToMessageId",
     }
 }
 
@@ -118,6 +134,34 @@ event! {
         action: Option<String> = "action",
         /// What there is to know about it.
         details: Option<Value> = "details",
+        /// The agent's id.
+        agent_id: Option<String> = "agentId",
+        /// The user whose turn it is.
+        requested_by: Option<String> = "requestedBy",
+    }
+}
+
+event! {
+    /// Somebody decided about an approval, or nobody did in time.
+    ApprovalResolved {
+        /// The approval's id.
+        approval_id: String = "approvalId",
+        /// Where it stands, such as `approved`.
+        status: Option<String> = "status",
+        /// Who decided.
+        responded_by: Option<String> = "respondedBy",
+        /// The agent's id.
+        agent_id: Option<String> = "agentId",
+    }
+}
+
+event! {
+    /// A run moved on, as older platforms say it.
+    RunUpdate {
+        /// Its id.
+        run_id: Option<String> = "runId",
+        /// How it is.
+        status: Option<String> = "status",
     }
 }
 
@@ -138,6 +182,8 @@ event! {
     StructuredOutput {
         /// The result.
         object: Option<Value> = "object",
+        /// How many attempts it took.
+        attempts: Option<u64> = "attempts",
     }
 }
 
@@ -150,6 +196,10 @@ event! {
         artifact_key: Option<String> = "artifactKey",
         /// What it is, such as `markdown` or `code`.
         artifact_kind: Option<String> = "kind",
+        /// Which revision it is.
+        revision: Option<u64> = "revision",
+        /// What is done, such as `generate`.
+        op: Option<String> = "op",
         /// Its title.
         title: Option<String> = "title",
         /// The language it is written in.
@@ -162,6 +212,8 @@ event! {
     ArtifactDelta {
         /// The artifact's id.
         artifact_id: Option<String> = "artifactId",
+        /// What its revisions have in common.
+        artifact_key: Option<String> = "artifactKey",
         /// The piece.
         chunk: String = "chunk",
     }
@@ -174,10 +226,18 @@ event! {
         artifact_id: Option<String> = "artifactId",
         /// What its revisions have in common.
         artifact_key: Option<String> = "artifactKey",
+        /// What it is, such as `markdown` or `code`.
+        artifact_kind: Option<String> = "kind",
+        /// Which revision it is.
+        revision: Option<u64> = "revision",
+        /// The language it is written in.
+        language: Option<String> = "language",
         /// Its title.
         title: Option<String> = "title",
         /// The whole of it.
         final_content: String = "finalContent",
+        /// When it was stored.
+        created_at: Option<String> = "createdAt",
     }
 }
 
@@ -206,8 +266,18 @@ event! {
     ErrorEvent {
         /// What happened.
         message: Option<String> = "message",
-        /// What kind of failure it is.
+        /// What kind of failure it is; see [`codes`](crate::codes).
         code: Option<String> = "code",
+        /// In how many seconds it may be tried again.
+        retry_after_seconds: Option<Number> = "retryAfterSeconds",
+        /// Which limit was reached, such as `user_per_minute`.
+        scope: Option<String> = "scope",
+        /// How much that limit is.
+        limit: Option<u64> = "limit",
+        /// What does not have the form that was asked for.
+        validation_errors: Option<Value> = "validationErrors",
+        /// What looks unsafe.
+        flags: Option<Value> = "flags",
     }
 }
 
@@ -218,6 +288,8 @@ event! {
         usage: Option<Value> = "usage",
         /// Whether it was stopped before its end. A turn that this client cancelled ends with `Some(true)`.
         stopped: Option<bool> = "stopped",
+        /// Whether the platform broke it off.
+        aborted: Option<bool> = "aborted",
     }
 }
 

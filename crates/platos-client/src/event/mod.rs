@@ -9,10 +9,25 @@ mod kinds;
 use serde_json::{Map, Value};
 
 pub use kinds::{
-    ApprovalNeeded, ArtifactCommitted, ArtifactDelta, ArtifactError, ArtifactStart, Done, ErrorEvent,
-    JobUpdate, MessageBoundary, MessagePersisted, Meta, SafetyFlags, Status, StructuredOutput, Thinking,
-    Token, ToolCall, ToolResult,
+    ApprovalNeeded, ApprovalResolved, ArtifactCommitted, ArtifactDelta, ArtifactError, ArtifactStart, Done,
+    ErrorEvent, JobUpdate, MessageBoundary, MessagePersisted, Meta, RunUpdate, SafetyFlags, Status,
+    StructuredOutput, Thinking, Token, ToolCall, ToolResult,
 };
+
+use crate::model::Message;
+
+/// The reply to a message whose turn broke off, as the platform stored it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Recovered {
+    /// The whole text of the reply.
+    pub text: String,
+    /// Whether the text goes on from what was streamed before. If so, a [`Token`] with the rest follows; if not, a
+    /// [`MessageBoundary`] and a [`Token`] with all of it.
+    pub continues: bool,
+    /// The messages of the agent that it consists of; their `extra` has tool calls and usage.
+    pub messages: Vec<Message>,
+}
 
 /// One event of a turn.
 ///
@@ -43,6 +58,8 @@ pub enum AgentEvent {
         /// Which attempt in a row it is, from 1.
         attempt: u32,
     },
+    /// Made by this client: the connection broke, events were lost, and this is the reply all the same.
+    Recovered(Recovered),
     /// What the agent is doing.
     Status(Status),
     /// About the turn itself.
@@ -61,6 +78,10 @@ pub enum AgentEvent {
     ToolResult(ToolResult),
     /// The agent waits for somebody to agree.
     ApprovalNeeded(ApprovalNeeded),
+    /// Somebody decided about an approval.
+    ApprovalResolved(ApprovalResolved),
+    /// A run moved on, as older platforms say it.
+    RunUpdate(RunUpdate),
     /// A background operation moved on.
     JobUpdate(JobUpdate),
     /// A result in a given form.
@@ -118,6 +139,10 @@ impl AgentEvent {
             Self::Reconnecting { attempt } => {
                 serde_json::json!({"type": "reconnecting", "attempt": attempt})
             }
+            Self::Recovered(recovered) => serde_json::json!({
+                "type": "recovered", "text": recovered.text, "continues": recovered.continues,
+                "messages": recovered.messages,
+            }),
             Self::Other { data, .. } => data.clone(),
             event => event.typed_to_json(),
         }
@@ -125,7 +150,10 @@ impl AgentEvent {
 
     /// Whether this client made the event, and not the platform.
     pub fn is_about_connection(&self) -> bool {
-        matches!(self, Self::Connected | Self::Disconnected { .. } | Self::Reconnecting { .. })
+        matches!(
+            self,
+            Self::Connected | Self::Disconnected { .. } | Self::Reconnecting { .. } | Self::Recovered(_)
+        )
     }
 }
 
@@ -167,6 +195,7 @@ macro_rules! kinds {
                     Self::Connected => "connected",
                     Self::Disconnected { .. } => "disconnected",
                     Self::Reconnecting { .. } => "reconnecting",
+                    Self::Recovered(_) => "recovered",
                     $(Self::$variant(_) => $name,)+
                     Self::Other { kind, .. } => kind,
                 }
@@ -195,6 +224,8 @@ kinds! {
     ToolCall(ToolCall) = "tool_call",
     ToolResult(ToolResult) = "tool_result",
     ApprovalNeeded(ApprovalNeeded) = "approval_needed",
+    ApprovalResolved(ApprovalResolved) = "approval_resolved",
+    RunUpdate(RunUpdate) = "run_update",
     JobUpdate(JobUpdate) = "job_update",
     StructuredOutput(StructuredOutput) = "structured_output",
     ArtifactStart(ArtifactStart) = "artifact_start",
@@ -216,7 +247,12 @@ mod tests {
     fn every_event_is_typed_and_loses_nothing() {
         for data in [
             json!({"type": "status", "status": "thinking", "agentId": "agt_1"}),
-            json!({"type": "meta", "thread_id": "thr_1", "durable": true}),
+            json!({"type": "meta", "thread_id": "thr_1", "agent_id": "agt_1", "durable": true, "session": "s"}),
+            json!({"type": "approval_resolved", "approvalId": "apr_1", "status": "approved", "respondedBy": "u"}),
+            json!({"type": "run_update", "runId": "run_1", "status": "running"}),
+            json!({"type": "message_persisted", "messageId": "m", "costCents": 3, "inputTokens": 1, "totalTokens": 2}),
+            json!({"type": "error", "message": "no", "scope": "user_per_minute", "limit": 20, "retryAfterSeconds": 0.5}),
+            json!({"type": "done", "aborted": true}),
             json!({"type": "token", "text": "na\u{ef}ve \u{1f680}", "threadId": "thr_1"}),
             json!({"type": "thinking", "text": "hm"}),
             json!({"type": "message_boundary"}),

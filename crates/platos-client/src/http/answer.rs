@@ -1,5 +1,7 @@
 //! What came back, and what it says.
 
+use std::time::SystemTime;
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -23,10 +25,12 @@ pub(crate) struct Answer {
     pub(crate) mask: Mask,
     /// An earlier attempt may have been carried out, and only its answer got lost.
     pub(crate) is_repeated: bool,
+    /// When it was given, by the platform's clock.
+    pub(crate) date: Option<SystemTime>,
 }
 
 impl Answer {
-    fn protocol(&self, problem: String) -> Error {
+    pub(super) fn protocol(&self, problem: String) -> Error {
         let body = Some(shortened(&self.mask.apply(self.body.clone()), KEPT_BYTES));
         let status = Some(self.status);
         ProtocolError { request: self.request.clone(), problem, status, body }.into()

@@ -1,5 +1,7 @@
 //! What is asked, as data.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::Value;
 
@@ -34,6 +36,8 @@ pub(crate) struct Call {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) body: Option<Value>,
     pub(crate) effect: Effect,
+    /// How long one attempt may take, where that is longer than usual.
+    pub(crate) time: Option<Duration>,
 }
 
 /// What comes before the path of every call.
@@ -42,7 +46,7 @@ const PREFIX: [&str; 3] = ["api", "v1", "agent"];
 impl Call {
     fn new(method: Method, path: &[&str]) -> Self {
         let segments = PREFIX.iter().chain(path).map(|segment| (*segment).to_owned()).collect();
-        Self { method, segments, query: Vec::new(), body: None, effect: Effect::Repeatable }
+        Self { method, segments, query: Vec::new(), body: None, effect: Effect::Repeatable, time: None }
     }
 
     pub(crate) fn get(path: &[&str]) -> Self {

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::timeout;
 
@@ -73,6 +74,30 @@ impl Credentials {
         }
     }
 
+    /// The credential for a connection, which is used for longer than a moment: a session token that expires soon is
+    /// replaced first, where somebody can be asked. If nobody gives another one, the old one is still good for a while.
+    pub(crate) async fn issue_lasting(&self) -> Result<Issued, RefreshOutcome> {
+        let issued = self.issue().await?;
+        let is_short = matches!(&issued, Issued::Session { token, .. } if expires_soon(token.expose()));
+        let fresh = if is_short && self.can_renew() { self.renew_early(&issued).await } else { None };
+        Ok(fresh.unwrap_or(issued))
+    }
+
+    /// Another credential than one that is not refused yet, if somebody gives one.
+    pub(crate) async fn renew_early(&self, issued: &Issued) -> Option<Issued> {
+        match (self, issued) {
+            (Self::Session(store), Issued::Session { token, asked }) => {
+                store.fresh(Some(token), *asked, None).await.ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether there is anybody to ask for another credential.
+    pub(crate) fn can_renew(&self) -> bool {
+        matches!(self, Self::Session(store) if store.refresh.is_some())
+    }
+
     /// Another credential than the one that was refused.
     pub(crate) async fn renew(&self, refused: &Issued, status: u16) -> Result<Issued, RefreshOutcome> {
         match (self, refused) {
@@ -82,6 +107,38 @@ impl Credentials {
             _ => Err(RefreshOutcome::DirectMode),
         }
     }
+}
+
+impl Issued {
+    /// When the platform stops to take it, if that can be told.
+    pub(crate) fn expires(&self) -> Option<SystemTime> {
+        let Self::Session { token, .. } = self else { return None };
+        let (expires, _) = validity(token.expose())?;
+        SystemTime::UNIX_EPOCH.checked_add(expires)
+    }
+}
+
+/// A token with less time left than this is replaced before a connection is made with it, but one that never had much
+/// when a quarter of its life is left.
+const SOON: Duration = Duration::from_secs(60);
+
+fn expires_soon(token: &str) -> bool {
+    let Some((expires, life)) = validity(token) else { return false };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    expires.saturating_sub(now) < SOON.min(life / 4)
+}
+
+/// Until when a token is valid, since 1970, and for how long it was in all. Whether it is genuine is for the platform to
+/// say.
+fn validity(token: &str) -> Option<(Duration, Duration)> {
+    let payload = token.split('.').nth(1)?;
+    let payload =
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+    let seconds = |claim: &str| Duration::try_from_secs_f64(claims[claim].as_f64()?).ok();
+    let expires = seconds("exp")?;
+    let life = seconds("iat").map_or(SOON * 4, |issued| expires.saturating_sub(issued));
+    Some((expires, life))
 }
 
 impl SessionTokenStore {
@@ -145,5 +202,29 @@ impl fmt::Debug for Credentials {
             Self::Session(_) => "SessionToken([redacted])",
             Self::Direct(_) => "ApiKey([redacted])",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(claims: &str) -> String {
+        format!("e30.{}.c2ln", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    #[test]
+    fn a_token_that_expires_soon_is_told_from_one_that_does_not_or_does_not_say() {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        for (left, life, expected) in
+            [(10, 3_600, true), (100, 3_600, false), (50, 60, false), (10, 60, true), (0, 3_600, true)]
+        {
+            let claims = format!(r#"{{"exp":{},"iat":{}}}"#, now + left, now + left - life);
+            assert_eq!(expires_soon(&token(&claims)), expected, "{left} of {life}");
+        }
+        for other in ["", "a.b.c", "one", &token("[]"), &token(r#"{"exp":"soon"}"#), &token(r#"{"exp":-1}"#)]
+        {
+            assert!(!expires_soon(other), "{other}");
+        }
     }
 }

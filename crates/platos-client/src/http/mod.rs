@@ -13,5 +13,5 @@ pub(crate) use answer::Answer;
 pub(crate) use call::{Call, Effect, id, id as check_id};
 pub(crate) use credentials::{Credentials, Issued};
 pub(crate) use headers::Mask;
-pub(crate) use send::MAX_ANSWER_BYTES;
+pub(crate) use send::{MAX_ANSWER_BYTES, Opened, is_unsent};
 pub(crate) use upload::Progress;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Request};
-use platools_net::{HttpError, retry_after};
+use http::header::{ACCEPT, CONTENT_TYPE, DATE};
+use http::{HeaderMap, HeaderValue, Request};
+use platools_net::{HttpError, Streamed, retry_after};
 use serde_json::Value;
 use url::Url;
 
@@ -19,6 +19,16 @@ use crate::error::{
 pub(crate) const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// The most of a refusal that is read where a stream was asked for, in bytes.
+const MAX_REFUSAL_BYTES: usize = 1 << 20;
+
+/// What asking for a stream came to.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    Stream(Streamed),
+    Refused(ErrorResponse),
+}
 
 /// What one request came to.
 enum Outcome {
@@ -70,7 +80,14 @@ impl PlatosClient {
                     // It is gone: an earlier attempt was carried out, and only its answer got lost.
                     Some(404) if call.effect == Effect::Removal && done_perhaps => {
                         let (request, body, mask) = (name, String::new(), self.mask(&issued));
-                        return Ok(Answer { request, status: 204, body, mask, is_repeated: true });
+                        return Ok(Answer {
+                            request,
+                            status: 204,
+                            body,
+                            mask,
+                            is_repeated: true,
+                            date: None,
+                        });
                     }
                     _ => response.into_error(RefreshOutcome::RefusedAgain),
                 },
@@ -87,6 +104,14 @@ impl PlatosClient {
     /// The credential to begin with.
     pub(crate) async fn issue(&self, name: &str) -> Result<Issued, Error> {
         self.shared.credentials.issue().await.map_err(|refresh| {
+            let response = ErrorResponse::plain(name, "there is no session token yet".to_owned());
+            Error::Auth { response: Box::new(response), refresh }
+        })
+    }
+
+    /// The credential for a connection, which is used for longer than a moment.
+    pub(crate) async fn issue_lasting(&self, name: &str) -> Result<Issued, Error> {
+        self.shared.credentials.issue_lasting().await.map_err(|refresh| {
             let response = ErrorResponse::plain(name, "there is no session token yet".to_owned());
             Error::Auth { response: Box::new(response), refresh }
         })
@@ -111,6 +136,20 @@ impl PlatosClient {
     }
 
     async fn attempt(&self, call: &Call, url: Url, name: &str, issued: &Issued) -> Result<Outcome, Error> {
+        let answer = match self.request(call, &url, issued) {
+            Ok(request) => self.shared.http.send(request, self.time(call)).await,
+            Err(error) => Err(error),
+        };
+        let (parts, body) = answer.map_err(|error| failure(error, name))?.into_parts();
+        Ok(self.outcome(name, parts.status.as_u16(), &parts.headers, &body, issued))
+    }
+
+    /// How long one attempt of a call may take.
+    fn time(&self, call: &Call) -> Duration {
+        call.time.unwrap_or_default().max(self.shared.config.timeout)
+    }
+
+    fn request(&self, call: &Call, url: &Url, issued: &Issued) -> Result<Request<Vec<u8>>, HttpError> {
         let mut request = Request::builder().method(call.method.clone()).uri(url.as_str());
         if call.body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
@@ -119,15 +158,42 @@ impl PlatosClient {
             request = request.header(IDEMPOTENCY_KEY, key);
         }
         let body = call.body.as_ref().map(Value::to_string).unwrap_or_default();
-        let answer = match request.body(body.into_bytes()) {
-            Ok(mut request) => {
-                request.headers_mut().extend(self.headers(issued));
-                self.shared.http.send(request, self.shared.config.timeout).await
+        let request = request.body(body.into_bytes());
+        let mut request = request.map_err(|error| HttpError::Request(error.to_string()))?;
+        request.headers_mut().extend(self.headers(issued));
+        Ok(request)
+    }
+
+    /// Sends a call once, and hands over the answer to be read piece by piece.
+    pub(crate) async fn open(&self, call: &Call, issued: &Issued) -> Result<Opened, Error> {
+        let name = call.name();
+        let failed = |error| failure(error, &name);
+        let mut request = self.request(call, &self.url(call), issued).map_err(failed)?;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let mut answer = self.shared.http.open(request, self.time(call)).await.map_err(failed)?;
+        let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        if answer.status().is_success() && kind.is_some_and(|kind| kind.starts_with("text/event-stream")) {
+            return Ok(Opened::Stream(answer));
+        }
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let mut body = Vec::new();
+        let reading = async {
+            while let Some(chunk) = answer.chunk().await? {
+                body.extend_from_slice(&chunk);
+                if body.len() > MAX_REFUSAL_BYTES {
+                    break;
+                }
             }
-            Err(error) => Err(HttpError::Request(error.to_string())),
+            Ok(())
         };
-        let (parts, body) = answer.map_err(|error| failure(error, name))?.into_parts();
-        Ok(self.outcome(name, parts.status.as_u16(), &parts.headers, &body, issued))
+        let read = tokio::time::timeout(self.shared.config.timeout, reading).await;
+        read.unwrap_or(Ok(())).map_err(failed)?;
+        match self.outcome(&name, status, &headers, &body, issued) {
+            Outcome::Refused(response) => Ok(Opened::Refused(response)),
+            Outcome::Success(answer) => Err(answer.protocol(
+                "the answer is no stream of events: check that the base URL is a Platos agent API".to_owned(),
+            )),
+        }
     }
 
     fn outcome(&self, name: &str, status: u16, headers: &HeaderMap, body: &[u8], issued: &Issued) -> Outcome {
@@ -137,7 +203,8 @@ impl PlatosClient {
             if let Some(refused) = ErrorResponse::in_success(name, &body) {
                 return Outcome::Refused(ErrorResponse::new(name, refused.status, &mask.apply(body), None));
             }
-            return Outcome::Success(Answer { request, status, body, mask, is_repeated: false });
+            let date = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+            return Outcome::Success(Answer { request, status, body, mask, is_repeated: false, date });
         }
         let wait = retry_after(headers, SystemTime::now());
         Outcome::Refused(ErrorResponse::new(name, Some(status), &mask.apply(body), wait))
@@ -145,7 +212,7 @@ impl PlatosClient {
 }
 
 /// Whether nothing of the request can have been sent.
-fn is_unsent(error: &Error) -> bool {
+pub(crate) fn is_unsent(error: &Error) -> bool {
     matches!(error, Error::Network(error) if error.kind == NetworkErrorKind::Connect)
 }
 

@@ -86,6 +86,8 @@ pub enum Greeting {
     /// The namespace is connected; then an `error` event with this message, and a disconnect: as a platform does that
     /// looks at the token late.
     ErrorThenDisconnect(String),
+    /// As usual, but the session is over when the first event comes.
+    WelcomeAndRevoke,
     /// The namespace is never connected.
     Silence,
     /// The connection is closed before it opens.

@@ -15,7 +15,7 @@ fn says(script: Script, text: &str) -> Script {
 
 /// A turn for a message. `number` tells its calls and artifacts from those of other turns.
 pub(super) fn turn(message: &str, number: usize) -> Script {
-    let script = Script::new().event(json!({"type": "status", "status": "thinking"}));
+    let script = Script::new().meta().event(json!({"type": "status", "status": "thinking"}));
     let lower = message.to_lowercase();
     let script = if lower.contains("delete") {
         deletion(script, number)
@@ -29,7 +29,7 @@ pub(super) fn turn(message: &str, number: usize) -> Script {
     } else {
         says(script, &format!("You said: {message}"))
     };
-    script.done()
+    script.persisted().done()
 }
 
 fn lookup(script: Script, number: usize) -> Script {

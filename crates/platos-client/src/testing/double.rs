@@ -15,7 +15,7 @@ use super::record::RecordedRequest;
 use super::script::Script;
 use super::store::{NOW, Shared, Store};
 use crate::client::PlatosClient;
-use crate::config::{ClientBuilder, NoMode, ReconnectPolicy, RetryPolicy};
+use crate::config::{ClientBuilder, NoMode, ReconnectPolicy, RetryPolicy, StreamLimits};
 
 /// The session token that a double takes from the beginning.
 const SESSION_TOKEN: &str = "double.session.token";
@@ -133,6 +133,7 @@ impl PlatosDouble {
         PlatosClient::builder(self.url())
             .retry(RetryPolicy::default().first_wait(short.0).longest_wait(short.1))
             .reconnect(ReconnectPolicy::default().first_wait(short.0).longest_wait(short.1))
+            .stream_limits(StreamLimits::default().poll_interval(short.1))
     }
 
     /// A client with the session token.
@@ -155,7 +156,7 @@ impl PlatosDouble {
 
     /// Takes a session token no more.
     pub fn revoke_token(&self, token: &str) {
-        self.shared.write(|store| store.tokens.remove(token));
+        self.shared.write(|store| store.tokens.remove(token) | store.end_users.remove(token));
     }
 
     /// What was put or created under a name, as [`add`](Self::add) calls it; also `uploads` and `dispatched` jobs.
@@ -199,7 +200,7 @@ impl PlatosDouble {
         self.shared.read(|store| store.frames.clone())
     }
 
-    /// All events of one name that came over sockets so far, such as `message` or `resume_stream`.
+    /// All events of one name that came over sockets so far, such as `message` or `join_thread`.
     pub fn emitted(&self, name: &str) -> Vec<Value> {
         self.shared.read(|store| emitted(store, name))
     }

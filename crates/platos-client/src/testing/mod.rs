@@ -14,6 +14,7 @@
 //! let client = platos.client();
 //! let thread = client.threads().create(NewThread::with_agent("agt_support")).await?;
 //!
+//! // The connection breaks, the turn goes on, and its reply is found among the thread's messages.
 //! platos.script(Script::new().token("Hello, ").drop_connection().token("world").done());
 //! assert_eq!(client.threads().send(&thread.id, "Hi").text().await?, "Hello, world");
 //! assert_eq!(platos.messages().len(), 1, "the message went out once");
@@ -35,9 +36,10 @@ mod rest;
 mod script;
 mod socket;
 mod store;
+mod turns;
 
 pub use canned::{CannedAnswer, Greeting};
 pub use double::{DoubleOptions, Generation, PlatosDouble};
 pub use frame::event_of_frame;
 pub use record::RecordedRequest;
-pub use script::{Replay, Script};
+pub use script::Script;

@@ -33,8 +33,7 @@ fn nowhere(method: &str, path: &str) -> Answer {
 pub(super) fn authorize(parts: &Parts, store: &Store) -> Result<(), Answer> {
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(token) = header("x-platos-session-token") {
-        let known = store.tokens.contains(token) || store.end_users.contains(token);
-        return if known { Ok(()) } else { Err(no(401, "Invalid or expired session token.")) };
+        return if store.takes(token) { Ok(()) } else { Err(no(401, "Invalid or expired session token.")) };
     }
     if header("authorization") != Some(&format!("Bearer {API_KEY}")) {
         return Err(no(401, "Missing auth"));
@@ -99,7 +98,7 @@ pub(super) fn answer(parts: &Parts, body: &Value, store: &mut Store) -> Answer {
     answer
 }
 
-fn header<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
     parts.headers.get(name).and_then(|value| value.to_str().ok())
 }
 
@@ -119,7 +118,7 @@ impl Asked<'_> {
     }
 }
 
-fn decoded(segment: &str) -> String {
+pub(super) fn decoded(segment: &str) -> String {
     let pair = format!("x={}", segment.replace('+', "%2B"));
     url::form_urlencoded::parse(pair.as_bytes())
         .next()
@@ -176,7 +175,7 @@ fn threads(asked: &Asked<'_>, store: &mut Store) -> Option<Answer> {
         ("POST", ["threads"]) => create_thread(body, store),
         ("GET", ["threads", id]) => one(store, "threads", id, "Thread"),
         ("GET", ["threads", id, list @ ("messages" | "artifacts")]) => match store.find("threads", id) {
-            Some(_) => named(store, list, list, &format!("threadId={id}")),
+            Some(_) => named(store, list, list, &format!("threadId={id}&{}", asked.query)),
             None if store.generation == Generation::Newest && *list == "messages" => {
                 (404, json!({"code": "THREAD_NOT_FOUND", "message": "Thread not found"}))
             }
@@ -501,7 +500,7 @@ fn create_thread(body: &Value, store: &mut Store) -> Answer {
     created(store, "threads", thread)
 }
 
-fn resolve(id: &str, body: &Value, store: &mut Store) -> Answer {
+pub(super) fn resolve(id: &str, body: &Value, store: &mut Store) -> Answer {
     let Some(approved) = body["approved"].as_bool() else { return no(400, "approved must be a boolean") };
     let edited = body.get("editedArgs").cloned();
     if edited.as_ref().is_some_and(|edited| !edited.is_object()) {

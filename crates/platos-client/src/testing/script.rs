@@ -4,41 +4,28 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// What the double sends first after `resume_stream`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Replay {
-    /// Only what was missed.
-    #[default]
-    Missed,
-    /// All of the turn so far.
-    Everything,
-    /// The last so many events, before what was missed.
-    Last(usize),
-}
-
-/// The steps of a turn, in order.
+/// The steps of a turn, in order. The turn goes on when its connection is gone, as those of a platform do; what it says
+/// then is heard by nobody, unless it is [durable](Self::durable) and somebody joined the thread. When it is done, and no
+/// error came before, the reply is stored.
 ///
 /// ```
 /// use std::time::Duration;
-/// use platos_client::testing::{Replay, Script};
+/// use platos_client::testing::Script;
 /// use serde_json::json;
 ///
 /// let script = Script::new()
 ///     .event(json!({"type": "status", "status": "thinking"}))
 ///     .token("one ")
 ///     .pause(Duration::from_millis(20))
-///     .missed(json!({"type": "token", "text": "two "})) // sent into a connection that is gone
 ///     .drop_connection()
-///     .token("three")
-///     .done()
-///     .replaying(Replay::Everything);
+///     .token("two") // sent to nobody, but stored with the reply
+///     .done();
 /// # let _ = script;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Script {
     pub(super) steps: Vec<Step>,
-    pub(super) replay: Replay,
+    pub(super) durable: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -46,7 +33,16 @@ pub(super) enum Step {
     Event(Value),
     /// A Socket.IO event of another name.
     Emit(String, Value),
-    Missed(Value),
+    /// What begins a turn.
+    Meta,
+    /// The reply is stored, and that is said.
+    Persisted,
+    /// Waits until somebody joins the thread.
+    Join,
+    /// Waits until the thread's messages were asked for so many times.
+    Polls(usize),
+    /// The session token is not valid any more.
+    Expire,
     Frame(String),
     Binary(Vec<u8>),
     Pause(Duration),
@@ -101,9 +97,35 @@ impl Script {
         self.step(Step::Emit(name.to_owned(), data))
     }
 
-    /// An event that goes into a connection that is gone, and is there to be resumed.
-    pub fn missed(self, event: Value) -> Self {
-        self.step(Step::Missed(event))
+    /// The `meta` that platforms begin a turn with.
+    pub fn meta(self) -> Self {
+        self.step(Step::Meta)
+    }
+
+    /// The reply is stored, and `message_persisted` says so.
+    pub fn persisted(self) -> Self {
+        self.step(Step::Persisted)
+    }
+
+    /// Waits until somebody joins the thread, who was not there before.
+    pub fn wait_for_join(self) -> Self {
+        self.step(Step::Join)
+    }
+
+    /// Waits until the thread's messages were asked for so many times since the turn began.
+    pub fn wait_for_polls(self, polls: usize) -> Self {
+        self.step(Step::Polls(polls))
+    }
+
+    /// The session token is not valid any more, and the connection ends because of it.
+    pub fn expire_session(self) -> Self {
+        self.step(Step::Expire)
+    }
+
+    /// Whoever is in the thread's room hears the turn, and over SSE it goes on without its connection.
+    pub fn durable(mut self) -> Self {
+        self.durable = true;
+        self
     }
 
     /// A frame as it is, such as `42/agent,["x"`.
@@ -121,18 +143,17 @@ impl Script {
         self.step(Step::Pause(time))
     }
 
-    /// The connection breaks, without a word. The script goes on after `resume_stream`.
+    /// The connection breaks, without a word.
     pub fn drop_connection(self) -> Self {
         self.step(Step::Drop)
     }
 
-    /// The namespace is disconnected. The script goes on after `resume_stream`.
+    /// The namespace is disconnected.
     pub fn disconnect(self) -> Self {
         self.step(Step::Disconnect)
     }
 
-    /// Nothing is sent any more on this connection, no pings either, and nothing read. The script goes on after
-    /// `resume_stream`.
+    /// Nothing is sent any more on this connection, no pings either, and nothing read.
     pub fn mute(self) -> Self {
         self.step(Step::Mute)
     }
@@ -146,11 +167,5 @@ impl Script {
     /// The same event again and again: as fast as the reader reads, or so many a second.
     pub fn repeat(self, event: Value, times: u64, per_second: Option<u32>) -> Self {
         self.step(Step::Repeat { event, times, per_second })
-    }
-
-    /// What comes first after `resume_stream`.
-    pub fn replaying(mut self, replay: Replay) -> Self {
-        self.replay = replay;
-        self
     }
 }

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
 
 use super::canned::{CannedAnswer, Greeting};
 use super::double::Generation;
+use super::player::Out;
 use super::record::RecordedRequest;
-use super::script::{Replay, Script, Step};
+use super::script::Script;
 
 pub(super) type OnMessage = Arc<dyn Fn(&Value) -> Script + Send + Sync>;
 
@@ -26,7 +28,12 @@ pub(super) struct Store {
     pub(super) canned: VecDeque<(String, CannedAnswer)>,
     pub(super) greetings: VecDeque<Greeting>,
     pub(super) scripts: VecDeque<Script>,
-    pub(super) turns: HashMap<String, Turn>,
+    /// What is heard, by the sockets' numbers.
+    pub(super) sockets: HashMap<u64, Open>,
+    /// The turns that go on, by their threads.
+    pub(super) running: HashMap<String, AbortHandle>,
+    /// The keys that messages were sent under.
+    pub(super) used_keys: HashSet<String>,
     pub(super) requests: Vec<RecordedRequest>,
     pub(super) frames: Vec<String>,
     pub(super) on_message: Option<OnMessage>,
@@ -34,29 +41,14 @@ pub(super) struct Store {
     ids: u64,
 }
 
-/// A turn, over all its connections.
-#[derive(Debug, Default)]
-pub(super) struct Turn {
-    pub(super) steps: VecDeque<Step>,
-    pub(super) replay: Replay,
-    /// What was sent, or was meant to be.
-    pub(super) sent: Vec<Value>,
-    /// How many of the last ones were missed.
-    pub(super) missed: usize,
-}
-
-impl Turn {
-    /// What comes first after `resume_stream`.
-    pub(super) fn resumed(&mut self) -> Vec<Value> {
-        let missed = std::mem::take(&mut self.missed);
-        let again = match self.replay {
-            Replay::Missed => 0,
-            Replay::Everything => self.sent.len(),
-            Replay::Last(events) => events,
-        };
-        let from = self.sent.len().saturating_sub(missed.max(again + missed));
-        self.sent[from..].to_vec()
-    }
+/// A socket that is open.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) out: mpsc::Sender<Out>,
+    pub(super) namespace: String,
+    /// The threads whose rooms it is in.
+    pub(super) joined: HashSet<String>,
+    pub(super) token: Option<String>,
 }
 
 /// The store, and a bell that rings whenever something in it changes.
@@ -117,12 +109,35 @@ impl Store {
 
     pub(super) fn message(&mut self, thread_id: &str, role: &str, content: &str) -> String {
         let id = self.id("msg");
-        let message =
-            json!({"id": id, "threadId": thread_id, "role": role, "content": content, "createdAt": NOW});
-        self.add("messages", message);
+        self.message_of(&id, thread_id, role, content);
         id
+    }
+
+    /// A message of an id that is there already: newer platforms give both messages of a turn the same one.
+    pub(super) fn message_of(&mut self, id: &str, thread_id: &str, role: &str, content: &str) {
+        let now = jiff::Timestamp::now().to_string();
+        let message =
+            json!({"id": id, "threadId": thread_id, "role": role, "content": content, "createdAt": now});
+        self.add("messages", message);
+    }
+
+    /// The number of a new socket.
+    pub(super) fn number(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
+    }
+
+    /// How often the messages of a thread were asked for.
+    pub(super) fn polls(&self, thread_id: &str) -> usize {
+        let path = format!("/api/v1/agent/threads/{thread_id}/messages");
+        self.requests.iter().filter(|request| request.method == "GET" && request.path == path).count()
+    }
+
+    /// Whether a session token is valid.
+    pub(super) fn takes(&self, token: &str) -> bool {
+        self.tokens.contains(token) || self.end_users.contains(token)
     }
 }
 
-/// When everything happens.
+/// When everything but messages happens.
 pub(super) const NOW: &str = "2026-11-21T12:00:00.000Z";

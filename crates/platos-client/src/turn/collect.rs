@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::TurnStream;
 use crate::error::Error;
-use crate::event::{AgentEvent, ArtifactCommitted, ErrorEvent, ToolCall, ToolResult};
+use crate::event::{AgentEvent, ArtifactCommitted, ErrorEvent, Recovered, ToolCall, ToolResult};
 
 /// What a turn came to.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,6 +26,10 @@ pub struct Turn {
     pub usage: Option<Value>,
     /// Whether it was stopped before its end.
     pub stopped: bool,
+    /// Whether the connection broke during the turn, and the text is what the platform stored.
+    pub recovered: bool,
+    /// The object that was asked for with [`NewMessage::output_schema`](crate::NewMessage::output_schema).
+    pub structured_output: Option<Value>,
     /// Another message begins with the next piece.
     boundary: bool,
 }
@@ -34,6 +38,10 @@ impl Turn {
     /// Adds what an event says; gives back an error that it reports.
     pub(super) fn add(&mut self, event: AgentEvent) -> Option<ErrorEvent> {
         match event {
+            // The whole of it is known already.
+            AgentEvent::Token(_) if self.recovered => {}
+            AgentEvent::Recovered(recovered) => self.recover(recovered),
+            AgentEvent::StructuredOutput(output) => self.structured_output = output.object,
             AgentEvent::Token(token) => {
                 if std::mem::take(&mut self.boundary) && !self.text.is_empty() {
                     self.text.push_str("\n\n");
@@ -54,6 +62,45 @@ impl Turn {
             _ => {}
         }
         None
+    }
+}
+
+impl Turn {
+    /// Takes what the platform stored in the place of what was heard.
+    fn recover(&mut self, recovered: Recovered) {
+        self.text = recovered.text;
+        self.recovered = true;
+        let field = |name: &str| {
+            let fields = recovered.messages.iter().filter_map(|message| message.extra.get(name));
+            fields.cloned().collect::<Vec<_>>()
+        };
+        let output = field("responseJson").into_iter().find_map(|mut json| {
+            json.get_mut("structured_output").map(Value::take).filter(|output| !output.is_null())
+        });
+        self.structured_output = self.structured_output.take().or(output);
+        let calls: Vec<_> = field("toolCalls").into_iter().filter_map(as_list).flatten().collect();
+        if calls.len() > self.tool_calls.len() {
+            let name = |call: &Value| call["name"].as_str().unwrap_or_default().to_owned();
+            let made = |call: &Value| ToolCall {
+                name: name(call),
+                params: call.get("params").cloned(),
+                ..ToolCall::default()
+            };
+            let came = |call: &Value| ToolResult {
+                name: name(call),
+                result: call.get("result").cloned(),
+                ..ToolResult::default()
+            };
+            self.tool_calls = calls.iter().map(made).collect();
+            self.tool_results = calls.iter().map(came).collect();
+        }
+    }
+}
+
+fn as_list(value: Value) -> Option<Vec<Value>> {
+    match value {
+        Value::Array(list) => Some(list),
+        _ => None,
     }
 }
 
@@ -78,7 +125,8 @@ impl TurnStream {
     /// else; see [`run`](Self::run).
     ///
     /// # Errors
-    /// The error that ends the stream, and [`Error::Turn`] when the agent reported one, with the text so far.
+    /// The error that ends the stream, such as [`Error::TurnLost`], and [`Error::Turn`] when the agent reported one; both
+    /// have the text so far.
     pub async fn collect(mut self) -> Result<Turn, Error> {
         let (mut turn, mut failed) = (Turn::default(), None);
         while let Some(event) = self.next().await {
@@ -103,6 +151,10 @@ pub(super) fn finished(turn: Turn, failed: Option<ErrorEvent>) -> Result<Turn, E
 pub(super) fn with_text(error: Error, text: String) -> Error {
     match error {
         Error::Turn { message, event, .. } => Error::Turn { message, text, event },
+        Error::TurnLost(mut lost) => {
+            lost.text = text;
+            Error::TurnLost(lost)
+        }
         error => error,
     }
 }

@@ -11,10 +11,10 @@ use tokio_tungstenite::tungstenite::protocol::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
 
 use super::dial::dial;
-use super::refusal::Failure;
+use super::refusal::{Failure, STREAM, is_refusal};
 use crate::client::PlatosClient;
-use crate::error::ConfigError;
-use crate::event::ErrorEvent;
+use crate::error::{ConfigError, ErrorResponse, shortened};
+use crate::event::{AgentEvent, ErrorEvent};
 use crate::http::{Issued, Mask};
 use crate::socket::{self, EnginePacket, EventArguments, Handshake, PONG, Packet};
 
@@ -41,8 +41,6 @@ pub(super) struct Link {
     /// The first of the events that a server which remembers sessions sends before it says that the namespace is
     /// connected: what was missed.
     pub(super) early: Option<Utf8Bytes>,
-    /// What was missed is still to be asked for.
-    pub(super) resume_due: bool,
     /// How long one frame may take to go out.
     time: Duration,
     /// A pong could not be sent.
@@ -50,8 +48,14 @@ pub(super) struct Link {
     mask: Mask,
 }
 
+/// The most that is quoted of what the platform said.
+const SAID_BYTES: usize = 300;
+
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How long a platform may take to say that it knows who is there; some do not say it.
+const WELCOME: Duration = Duration::from_secs(3);
 
 /// How long the platform has to say that a turn is stopped.
 const STOPPING: Duration = Duration::from_millis(500);
@@ -90,14 +94,59 @@ impl Link {
             namespace,
             recovered: false,
             early: None,
-            resume_due: false,
             time: config.timeout,
             broken: false,
             mask,
         };
         link.send(socket::connect(&link.namespace, session.auth().as_ref())).await?;
         link.joined(session).await?;
+        if !link.recovered {
+            // What is sent before may be forgotten.
+            let welcome = timeout(config.timeout.min(WELCOME), link.welcomed()).await;
+            welcome.unwrap_or(Ok(()))?;
+        }
         Ok(link)
+    }
+
+    /// Waits until the platform knows who is there. It looks at the credentials only after the namespace is connected, and
+    /// refuses them with an error and a disconnect.
+    async fn welcomed(&mut self) -> Result<(), Failure> {
+        let mut said = None;
+        loop {
+            let text = self.receive().await?;
+            let packet = match EnginePacket::decode(&text) {
+                Ok(EnginePacket::Message(packet)) => packet,
+                Ok(EnginePacket::Ping(probe)) => {
+                    self.pong(probe).await;
+                    continue;
+                }
+                Ok(EnginePacket::Close) => {
+                    return Err(Failure::lost("the platform closed the session at once"));
+                }
+                Ok(_) => continue,
+                Err(error) => return Err(Failure::protocol(error.to_string())),
+            };
+            match Packet::decode(packet).map_err(|error| Failure::protocol(error.to_string()))? {
+                Packet::Event { namespace, arguments, .. } if namespace == self.namespace => {
+                    match &*arguments.name {
+                        "connected" => return Ok(()),
+                        "error" | "exception" => said = error_event(&arguments),
+                        name => tracing::debug!(name, "an event before the platform knows who is there"),
+                    }
+                }
+                Packet::Disconnect { namespace } if namespace == self.namespace => {
+                    return Err(match said {
+                        Some(error) if is_refusal(&error) => self.session_refused(&error),
+                        Some(error) => {
+                            let said = shortened(&self.mask.apply(error.text().to_owned()), SAID_BYTES);
+                            Failure::lost(format!("the platform ended the session: {said}"))
+                        }
+                        None => Failure::lost("the platform ended the session at once"),
+                    });
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Waits until the namespace is connected, or refused.
@@ -142,7 +191,13 @@ impl Link {
 
     /// An error event that ended the session.
     pub(super) fn session_refused(&self, error: &ErrorEvent) -> Failure {
-        Failure::of_session(error, &self.mask)
+        Failure::Refused(Box::new(self.refusal_of(error)))
+    }
+
+    /// The refusal that an error event is.
+    pub(super) fn refusal_of(&self, error: &ErrorEvent) -> ErrorResponse {
+        let body = AgentEvent::Error(error.clone()).to_json().to_string();
+        ErrorResponse::new(STREAM, None, &self.mask.apply(body), None)
     }
 
     /// The next frame. Can be abandoned at any time without losing one.
@@ -212,6 +267,19 @@ impl Link {
             Ok::<(), Failure>(())
         };
         let _ = timeout(GOODBYE, leaving).await;
+    }
+}
+
+/// The error that an event outside of a turn is.
+fn error_event(arguments: &EventArguments<'_>) -> Option<ErrorEvent> {
+    let mut data: Value = serde_json::from_str(arguments.data?.get()).ok()?;
+    if !data.is_object() {
+        data = json!({"message": data});
+    }
+    data["type"] = "error".into();
+    match AgentEvent::from_json(data) {
+        AgentEvent::Error(error) => Some(error),
+        _ => None,
     }
 }
 

@@ -1,46 +1,50 @@
-//! Reading one connection: pings, events, silence, and a reader who takes their time.
+//! Reading one socket: pings, events, silence, and a reader who takes their time.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
-use super::driver::{Driver, End, room, turn_failed};
+use super::driver::{Driver, End, turn_failed};
 use super::link::Session;
-use super::refusal::{Failure, STREAM, is_refusal};
-use super::seam::Incoming;
-use crate::error::{Error, NetworkError, NetworkErrorKind};
+use super::pass::Step;
+use super::refusal::{Failure, STREAM, is_refusal, refused};
+use crate::error::{Error, NetworkError, NetworkErrorKind, RefreshOutcome, codes};
 use crate::event::AgentEvent;
 use crate::socket::{self, EnginePacket, EventArguments, Packet};
 
-/// How long events are held that may be a repetition.
-const UNDECIDED: Duration = Duration::from_millis(300);
+/// How long a turn may go on after an error outside of it: most of those are the end of it.
+const ENDING: Duration = Duration::from_secs(5);
 
-/// How long an error outside of the turn is held: a refused session ends right after it.
-const SUSPICION: Duration = Duration::from_millis(500);
-
-/// What a frame means for the connection.
-enum Step {
-    GoOn,
-    Over(End),
-}
+/// How long before its end a session token is replaced, where nothing is lost by that.
+const BEFORE_EXPIRY: Duration = Duration::from_secs(5);
 
 /// What one connection knows about itself.
 struct Watch {
     /// When the last frame came.
     frame: Instant,
-    /// Since when events are held.
-    held: Option<Instant>,
-    /// An error outside of the turn, on a connection that had brought nothing yet.
-    suspicion: Option<(Instant, Incoming)>,
+    /// When the turn has to be over, after an error outside of it.
+    ending: Option<Instant>,
+    /// When the session token is to be replaced.
+    expiring: Option<Instant>,
     /// What was sent on this connection.
-    message: Option<Value>,
+    payload: Option<Value>,
 }
 
 impl Driver {
-    /// Reads until the turn is over or the connection is. `message` is what was sent on this connection.
-    pub(super) async fn pump(&mut self, message: Option<Value>) -> Result<End, Failure> {
-        let mut watch = Watch { frame: Instant::now(), held: None, suspicion: None, message };
+    /// Reads until the turn is over or the connection is. `payload` is the message that was sent on this connection,
+    /// `expires` when its session token does.
+    pub(super) async fn pump(
+        &mut self,
+        payload: Option<Value>,
+        expires: Option<SystemTime>,
+    ) -> Result<End, Failure> {
+        let left = expires.and_then(|expires| expires.duration_since(SystemTime::now()).ok());
+        let expiring = left
+            .filter(|_| self.client.shared.credentials.can_renew() && !self.keeps_session)
+            .and_then(|left| left.checked_sub(BEFORE_EXPIRY))
+            .map(|left| Instant::now() + left);
+        let mut watch = Watch { frame: Instant::now(), ending: None, expiring, payload };
         let mut timer = std::pin::pin!(sleep_until(Instant::now()));
         if let Some(frame) = self.link.as_mut().and_then(|link| link.early.take())
             && let Step::Over(end) = self.frame(&frame, &mut watch).await?
@@ -57,16 +61,17 @@ impl Driver {
             let step = tokio::select! {
                 frame = link.receive() => {
                     watch.frame = Instant::now();
-                    let frame = match frame {
-                        Ok(frame) => frame,
-                        Err(failure) => return Err(self.suspected(&mut watch).unwrap_or(failure)),
-                    };
-                    self.frame(&frame, &mut watch).await?
+                    self.frame(&frame?, &mut watch).await?
+                }
+                Some(command) = self.inbox.next() => {
+                    link.emit("approval_response", &command.payload).await?;
+                    self.inbox.sent(command);
+                    Step::GoOn
                 }
                 () = timer.as_mut() => {
-                    let step = self.silence(&mut watch).await?;
+                    self.silence(&watch)?;
                     timer.as_mut().reset(self.deadline(&watch));
-                    step
+                    Step::GoOn
                 }
             };
             if let Step::Over(end) = step {
@@ -79,38 +84,39 @@ impl Driver {
     fn deadline(&self, watch: &Watch) -> Instant {
         let patience = self.link.as_ref().map(|link| link.handshake.patience()).unwrap_or_default();
         let idle = self.idle_limit().map(|limit| self.heard + limit);
-        let held = watch.held.map(|held| held + UNDECIDED);
-        let suspicion = watch.suspicion.as_ref().map(|(since, _)| *since + SUSPICION);
-        [idle, held, suspicion].into_iter().flatten().fold(watch.frame + patience, Instant::min)
+        let expiring = watch.expiring.filter(|_| self.durable);
+        [idle, watch.ending, expiring].into_iter().flatten().fold(watch.frame + patience, Instant::min)
     }
 
-    fn idle_limit(&self) -> Option<Duration> {
-        self.client.shared.config.limits.idle.filter(|_| !self.waiting_for_approval)
+    /// After a break nothing need come any more; then it is the search for the reply that has its limit.
+    pub(super) fn idle_limit(&self) -> Option<Duration> {
+        self.client.shared.config.limits.idle.filter(|_| !self.waiting_for_approval && !self.gap)
     }
 
     /// Nothing came for as long as something should have.
-    async fn silence(&mut self, watch: &mut Watch) -> Result<Step, Failure> {
+    fn silence(&mut self, watch: &Watch) -> Result<(), Failure> {
         let now = Instant::now();
-        if watch.held.is_some_and(|held| now >= held + UNDECIDED) {
-            watch.held = None;
-            let events = self.seam.flush();
-            return self.pass(events, watch).await;
+        if watch.ending.is_some_and(|ending| now >= ending)
+            && let Some(failed) = self.failed.take()
+        {
+            return Err(Failure::fatal(turn_failed(failed)));
         }
-        if let Some((_, incoming)) = watch.suspicion.take_if(|(since, _)| now >= *since + SUSPICION) {
-            return self.pass(vec![incoming], watch).await;
+        // Only who sent the message hears a turn that is not durable: there, it is better to listen to the end.
+        if self.durable && watch.expiring.is_some_and(|expiring| now >= expiring) {
+            return Err(Failure::Expiring);
         }
         if let Some(limit) = self.idle_limit().filter(|limit| now >= self.heard + *limit) {
             return Err(Failure::fatal(self.idle(limit)));
         }
         let patience = self.link.as_ref().map(|link| link.handshake.patience()).unwrap_or_default();
-        if now >= watch.frame + patience {
+        if now >= watch.frame.max(self.heard) + patience {
             let waited = patience.as_secs_f64();
             return Err(Failure::lost(format!("the platform gave no sign of life for {waited} s")));
         }
-        Ok(Step::GoOn)
+        Ok(())
     }
 
-    fn idle(&mut self, limit: Duration) -> Error {
+    pub(super) fn idle(&mut self, limit: Duration) -> Error {
         if let Some(failed) = self.failed.take() {
             return turn_failed(failed);
         }
@@ -130,10 +136,7 @@ impl Driver {
                 link.pong(probe).await;
                 return Ok(Step::GoOn);
             }
-            EnginePacket::Close => {
-                let failure = Failure::lost("the platform closed the session");
-                return Err(self.suspected(watch).unwrap_or(failure));
-            }
+            EnginePacket::Close => return Err(Failure::lost("the platform closed the session")),
             EnginePacket::Message(text) => Packet::decode(text).map_err(unreadable)?,
             _ => return Ok(Step::GoOn),
         };
@@ -148,14 +151,13 @@ impl Driver {
             Packet::Connect { namespace, session } if namespace == link.namespace => {
                 if session != self.session.id {
                     self.session = Session { id: session, offset: None };
-                    self.seam.resumed();
+                    self.look_for_reply(false);
+                    self.join().await?;
                 }
-                self.resume().await?;
                 Ok(Step::GoOn)
             }
             Packet::Disconnect { namespace } if namespace == link.namespace => {
-                let failure = Failure::lost("the platform ended the session");
-                Err(self.suspected(watch).unwrap_or(failure))
+                Err(Failure::lost("the platform ended the session"))
             }
             Packet::ConnectError { namespace, message, data } if namespace == link.namespace => {
                 Err(link.refused(namespace, &message, &data))
@@ -169,64 +171,60 @@ impl Driver {
             self.session.offset.clone_from(&arguments.offset);
         }
         let text = arguments.data.map_or("null", |data| data.get());
-        let event = match (&*arguments.name, serde_json::from_str(text)) {
-            ("agent_event", Ok(data)) => AgentEvent::from_json(data),
-            // JSON that no value can hold, such as 1e999, or lists in lists in lists.
-            ("agent_event", Err(_)) => AgentEvent::Other { kind: String::new(), data: text.into() },
+        let offset = self.session.id.as_ref().and(arguments.offset.as_deref());
+        let step = match &*arguments.name {
+            "agent_event" => self.take(text, offset).await,
             // Some refusals come beside the turn: of a session, or of a rate limit.
-            ("error" | "exception", Ok(data)) => AgentEvent::from_json(typed("error", data)),
-            ("done", Ok(data)) => AgentEvent::from_json(typed("done", data)),
-            (name, _) => {
+            "error" | "exception" => return self.beside(text, watch).await,
+            "done" => {
+                let done = typed("done", serde_json::from_str(text).unwrap_or_default());
+                self.pass(AgentEvent::from_json(done), text, offset).await
+            }
+            name @ ("approval_ack" | "approval_response_error") => {
+                let data: Value = serde_json::from_str(text).unwrap_or_default();
+                let is_taken = name == "approval_ack" && data["received"] != false;
+                self.inbox.answered(data["approvalId"].as_str().unwrap_or_default(), is_taken);
+                return Ok(Step::GoOn);
+            }
+            name => {
                 tracing::debug!(name, "an event that is not about the turn");
                 return Ok(Step::GoOn);
             }
         };
-        let beside = &*arguments.name != "agent_event";
-        let offset = self.session.id.as_ref().and(arguments.offset.as_deref());
-        let incoming = Incoming::new(event, text, offset);
-        let refusal = matches!(&incoming.event, AgentEvent::Error(error) if is_refusal(error));
-        if beside && !self.moved_on && refusal {
-            let earlier = watch.suspicion.replace((Instant::now(), incoming));
-            let earlier = earlier.map(|(_, incoming)| incoming);
-            return self.pass(earlier.into_iter().collect(), watch).await;
-        }
-        let mut events: Vec<_> = watch.suspicion.take().map(|(_, incoming)| incoming).into_iter().collect();
-        events.extend(self.seam.take(incoming));
-        watch.held = self.seam.is_undecided().then(Instant::now);
-        self.pass(events, watch).await
+        // It goes on.
+        (watch.frame, watch.ending) = (Instant::now(), None);
+        step
     }
 
-    /// Hands events to the reader.
-    async fn pass(&mut self, events: Vec<Incoming>, watch: &mut Watch) -> Result<Step, Failure> {
-        for incoming in events {
-            let done = matches!(incoming.event, AgentEvent::Done(_));
-            self.waiting_for_approval = matches!(incoming.event, AgentEvent::ApprovalNeeded(_));
-            self.failed = match &incoming.event {
-                AgentEvent::Error(event) => Some(event.clone()),
-                _ => None,
-            };
-            let Some(link) = &mut self.link else { return Ok(Step::GoOn) };
-            let Some(room) = room(&self.outlet, link, incoming.bytes).await else {
-                return Ok(Step::Over(End::Unread));
-            };
-            room.fill(Ok(incoming.event));
-            self.moved_on = true;
-            self.heard = Instant::now();
-            watch.frame = self.heard;
-            if done {
-                return Ok(Step::Over(End::Done));
+    /// An error that comes outside of the turn.
+    async fn beside(&mut self, text: &str, watch: &mut Watch) -> Result<Step, Failure> {
+        let event = AgentEvent::from_json(typed("error", serde_json::from_str(text).unwrap_or_default()));
+        let AgentEvent::Error(error) = &event else { return Ok(Step::GoOn) };
+        let Some(link) = &self.link else { return Ok(Step::GoOn) };
+        match error.code.as_deref() {
+            Some(codes::AGENT_SCOPE_MISMATCH) => {
+                let error = refused(link.refusal_of(error), RefreshOutcome::OtherAgent);
+                return Err(Failure::fatal(error));
             }
+            code if is_refusal(error) => {
+                // A session is looked at for each thing that is said: that one was not taken. One that expires by
+                // itself takes nothing back.
+                let refusal = link.session_refused(error);
+                if !self.moved_on && code != Some(codes::SESSION_EXPIRED) {
+                    self.take_back(watch.payload.take());
+                }
+                return Err(refusal);
+            }
+            // Nothing but joining was asked for, and the messages tell more about the thread.
+            None if watch.payload.is_none() => {
+                tracing::debug!(thread_id = self.thread_id, "the thread cannot be joined");
+                return Ok(Step::GoOn);
+            }
+            _ => {}
         }
-        Ok(Step::GoOn)
-    }
-
-    /// The session was refused, if it ended right after an error that was its first word. The message was refused
-    /// with it.
-    fn suspected(&mut self, watch: &mut Watch) -> Option<Failure> {
-        let (_, incoming) = watch.suspicion.take()?;
-        let AgentEvent::Error(event) = incoming.event else { return None };
-        self.take_back(watch.message.take());
-        Some(self.link.as_ref()?.session_refused(&event))
+        let step = self.pass(event, text, None).await;
+        watch.ending = Some(Instant::now() + ENDING);
+        step
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::error::{Error, ErrorResponse, ProtocolError, RefreshOutcome, shortened};
+use crate::error::{Error, ErrorResponse, ProtocolError, RefreshOutcome, codes, shortened};
 use crate::event::ErrorEvent;
 use crate::http::Mask;
 
@@ -26,6 +26,12 @@ pub(super) enum Failure {
     },
     /// The credentials were refused; others may not be.
     Refused(Box<ErrorResponse>),
+    /// The session token is to be replaced before it expires.
+    Expiring,
+    /// The message had arrived before.
+    Arrived,
+    /// The turn is done, but not all of it was heard.
+    Finished,
     /// No attempt will succeed.
     Fatal(Box<Error>),
 }
@@ -59,14 +65,6 @@ impl Failure {
         Self::protocol(format!("the platform refuses the namespace {namespace} with `{message}`{advice}"))
     }
 
-    /// A session that the platform ended at once, with an `error` event about the credentials: this is how it refuses
-    /// a token that it looks at only after the namespace is connected.
-    pub(super) fn of_session(error: &ErrorEvent, mask: &Mask) -> Self {
-        let event = crate::event::AgentEvent::Error(error.clone()).to_json();
-        let body = mask.apply(event.to_string());
-        Self::Refused(Box::new(ErrorResponse::new(STREAM, None, &body, None)))
-    }
-
     /// The same without credentials that the other side repeated, such as in the reason of a close frame.
     pub(super) fn masked(self, mask: &Mask) -> Self {
         match self {
@@ -80,6 +78,9 @@ impl Failure {
 
 /// Whether an `error` event is about the credentials that the session was opened with.
 pub(super) fn is_refusal(error: &ErrorEvent) -> bool {
+    if matches!(error.code.as_deref(), Some(codes::SESSION_EXPIRED | codes::SESSION_REVOKED_OR_EXPIRED)) {
+        return true;
+    }
     let extra = Value::Object(error.extra.clone());
     let code = serde_json::json!({"code": error.code});
     matches!(status(&extra), Some(401 | 403)) || is_about_credentials(error.text(), &code)
@@ -144,6 +145,7 @@ mod tests {
         match Failure::of_namespace("/agent", message, data, &Mask::none()) {
             Failure::Lost { .. } => "lost",
             Failure::Refused(_) => "refused",
+            Failure::Expiring | Failure::Arrived | Failure::Finished => "another",
             Failure::Fatal(error) => match *error {
                 Error::NotFound(_) => "not found",
                 Error::Protocol(_) => "protocol",

@@ -7,6 +7,7 @@ use futures_util::stream::FuturesUnordered;
 
 use super::TurnStream;
 use super::collect::{Turn, finished, with_text};
+use super::commands::Commands;
 use crate::client::PlatosClient;
 use crate::error::Error;
 use crate::event::{AgentEvent, ApprovalNeeded};
@@ -41,7 +42,8 @@ impl TurnStream {
         F: Fn(Approval) -> R,
         R: Future<Output = Decision>,
     {
-        let (client, thread_id) = (self.client.clone(), self.thread_id.clone());
+        let (client, commands, thread_id) =
+            (self.client.clone(), self.commands.clone(), self.thread_id.clone());
         let (mut turn, mut failed) = (Turn::default(), None);
         let mut decisions = FuturesUnordered::new();
         loop {
@@ -54,7 +56,7 @@ impl TurnStream {
             };
             match event {
                 Some(Ok(AgentEvent::ApprovalNeeded(needed))) => {
-                    decisions.push(resolve(&client, &thread_id, needed, &decide));
+                    decisions.push(resolve(&client, &commands, &thread_id, needed, &decide));
                 }
                 Some(Ok(event)) => failed = turn.add(event).or(failed),
                 Some(Err(error)) => return Err(with_text(error, turn.text)),
@@ -67,6 +69,7 @@ impl TurnStream {
 /// Asks about one approval, and tells the platform.
 async fn resolve<F, R>(
     client: &PlatosClient,
+    commands: &Commands,
     thread_id: &str,
     needed: ApprovalNeeded,
     decide: &F,
@@ -89,8 +92,8 @@ where
     }
     let id = approval.key().to_owned();
     let decision = decide(approval).await;
-    match approvals.resolve(&id, decision).await {
-        Ok(_) => Ok(()),
+    match commands.resolve(client, &id, decision).await {
+        Ok(()) => Ok(()),
         Err(error @ (Error::NotFound(_) | Error::Validation { .. } | Error::Status(_))) => {
             // Somebody else was faster, or nobody was in time. Otherwise the agent would wait for ever.
             let stands = approvals.get(&id).await.ok().flatten().and_then(|approval| approval.status);
@@ -107,11 +110,10 @@ where
 impl From<ApprovalNeeded> for Approval {
     fn from(needed: ApprovalNeeded) -> Self {
         let thread = needed.extra.get("threadId").and_then(|id| id.as_str());
-        let agent = needed.extra.get("agentId").and_then(|id| id.as_str());
         Self {
             id: needed.approval_id,
             scope: None,
-            agent_id: agent.map(ToOwned::to_owned),
+            agent_id: needed.agent_id,
             thread_id: thread.map(ToOwned::to_owned),
             run_id: None,
             question: needed.action,

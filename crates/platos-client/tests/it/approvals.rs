@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use platos_client::testing::{CannedAnswer, Script};
-use platos_client::{Approval, ApprovalStatus, Decision, Error};
+use platos_client::{AgentEvent, Approval, ApprovalStatus, Decision, Error};
 use serde_json::json;
 
 use super::support::{GUARD, conversation};
@@ -15,6 +15,11 @@ fn asking(id: &str) -> Script {
         Script::new().token("Done."),
         Script::new().token("Left alone."),
     )
+}
+
+/// A decision that no socket can carry.
+fn by_request() -> Decision {
+    Decision::approve().edited_args(json!({"order_id": "ord-1"}))
 }
 
 #[tokio::test]
@@ -33,6 +38,8 @@ async fn a_callback_decides_and_the_turn_goes_on() {
             async move { decision }
         });
         assert_eq!(turn.await.unwrap().text, text);
+        let over_the_socket = platos.emitted("approval_response").last().cloned().unwrap();
+        assert_eq!(over_the_socket["approved"], decision.is_approval());
         let asked = asked.lock().unwrap();
         assert_eq!((asked.len(), asked[0].question.as_deref()), (1, Some("delete order ord-1042")));
         assert_eq!(asked[0].thread_id.as_ref(), Some(&thread));
@@ -85,14 +92,14 @@ async fn a_decision_that_comes_too_late_is_no_error_and_one_that_cannot_be_deliv
     let (platos, client, thread) = conversation().await;
     platos.script(asking("apr_late").done());
     platos.answer_next("resolve", CannedAnswer::status(409).message("resolved already").after_doing_it());
-    let turn = client.threads().send(&thread, "Hi").run(|_| async { Decision::approve() }).await.unwrap();
+    let turn = client.threads().send(&thread, "Hi").run(|_| async { by_request() }).await.unwrap();
     assert_eq!(turn.text, "May I? Done.");
 
     platos.script(asking("apr_never").done());
     for _ in 0..4 {
         platos.answer_next("resolve", CannedAnswer::status(500).message("the database is gone"));
     }
-    let turn = client.threads().send(&thread, "Hi").run(|_| async { Decision::approve() });
+    let turn = client.threads().send(&thread, "Hi").run(|_| async { by_request() });
     let error = turn.await.unwrap_err();
     assert!(
         matches!(error, Error::Server(_)) && error.to_string().contains("the database is gone"),
@@ -106,8 +113,30 @@ async fn a_decision_that_the_platform_does_not_take_is_an_error_and_no_endless_w
         let (platos, client, thread) = conversation().await;
         platos.script(asking(&format!("apr_{number}")).done());
         platos.answer_next("resolve", CannedAnswer::status(status).message("no"));
-        let turn = client.threads().send(&thread, "Hi").run(|_| async { Decision::approve() });
+        let turn = client.threads().send(&thread, "Hi").run(|_| async { by_request() });
         let error = tokio::time::timeout(GUARD, turn).await.expect("it ends").unwrap_err();
         assert_eq!(error.status(), Some(status), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_decision_goes_over_the_socket_or_by_a_request_if_it_has_arguments_or_the_socket_refuses() {
+    let (platos, client, thread) = conversation().await;
+    platos.script(asking("apr_1").done());
+    let mut turn = client.threads().send(&thread, "Hi");
+    while !matches!(turn.next().await, Some(Ok(AgentEvent::ApprovalNeeded(_)))) {}
+    turn.resolve("apr_1", by_request()).await.unwrap();
+    assert!(platos.emitted("approval_response").is_empty());
+    assert_eq!(platos.things("approvals")[0]["editedArgs"], json!({"order_id": "ord-1"}));
+    assert_eq!(turn.text().await.unwrap(), "Done.");
+
+    platos.script(asking("apr_2").done());
+    let mut turn = client.threads().send(&thread, "Hi");
+    while !matches!(turn.next().await, Some(Ok(AgentEvent::ApprovalNeeded(_)))) {}
+    let error = turn.resolve("apr_0", Decision::approve()).await.unwrap_err();
+    assert!(matches!(error, Error::NotFound(_)), "{error:?}");
+    turn.resolve("apr_2", Decision::reject().because("no")).await.unwrap();
+    let said = json!({"approvalId": "apr_2", "approved": false, "comment": "no"});
+    assert_eq!(platos.emitted("approval_response").last(), Some(&said));
+    assert_eq!(turn.text().await.unwrap(), "Left alone.");
 }

@@ -7,7 +7,7 @@ use platos_client::testing::{CannedAnswer, Greeting, PlatosDouble, Script};
 use platos_client::{ConfigError, Error, PlatosClient, RefreshOutcome};
 use serde_json::json;
 
-use super::support::{all, short};
+use super::support::{all, hi, short};
 
 const FRESH: &str = "fresh.session.token";
 
@@ -115,7 +115,7 @@ async fn a_client_without_a_token_gets_its_first_one_from_the_callback() {
         platos.builder().session_token_from(|_| async { Err::<String, _>("no mint") }).build().unwrap();
     let error = never.agents().list().await.unwrap_err();
     assert!(matches!(error, Error::Auth { .. }) && error.to_string().contains("no mint"), "{error}");
-    let (_, error) = all(never.threads().send("thr_1", "Hi")).await;
+    let (_, error) = all(never.threads().send("thr_1", hi())).await;
     assert!(matches!(error, Some(Error::Auth { .. })), "{error:?}");
     assert_eq!(platos.requests().len(), 1);
 }
@@ -159,15 +159,10 @@ async fn a_stream_gets_a_fresh_token_wherever_the_old_one_is_refused() {
         let (client, asked) = refreshing(&platos, FRESH);
         platos.greet_next(greeting.clone());
         platos.script(Script::new().token("hello").done());
-        // One that is refused late had a message before.
-        if matches!(greeting, Greeting::ErrorThenDisconnect(_)) {
-            platos.script(Script::new().token("hello").done());
-        }
-        let (events, error) = all(client.threads().send("thr_1", "Hi")).await;
+        let (events, error) = all(client.threads().send("thr_1", hi())).await;
         assert!(error.is_none(), "{greeting:?}: {error:?}");
-        let late = matches!(greeting, Greeting::ErrorThenDisconnect(_));
-        let before = if late { "connected disconnected " } else { "" };
-        assert_eq!(short(&events), format!("{before}connected 'hello' done"), "{greeting:?}");
+        assert_eq!(short(&events), "connected 'hello' done", "{greeting:?}");
+        assert_eq!(platos.messages().len(), 1, "{greeting:?}");
         assert_eq!(asked.load(Ordering::Relaxed), 1, "{greeting:?}");
     }
 }
@@ -181,7 +176,7 @@ async fn a_stream_whose_token_stays_refused_ends_with_what_the_platform_said() {
     ] {
         let platos = PlatosDouble::start().await.unwrap();
         platos.greet_next(greeting.clone());
-        let (_, error) = all(platos.client().threads().send("thr_1", "Hi")).await;
+        let (_, error) = all(platos.client().threads().send("thr_1", hi())).await;
         let error = error.unwrap();
         assert!(matches!(&error, Error::Auth { .. }), "{greeting:?}: {error:?}");
         let text = error.to_string();

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use platos_client::testing::{CannedAnswer, Greeting, PlatosDouble, Script};
-use platos_client::{AgentEvent, CancellationToken, Error, NetworkErrorKind, NewMessage, ReconnectPolicy};
+use platos_client::{
+    AgentEvent, CancellationToken, Error, NetworkErrorKind, NewMessage, ReconnectPolicy, RefreshOutcome,
+    TurnState,
+};
 use serde_json::json;
 
-use super::support::{GUARD, all, conversation, short};
+use super::support::{GUARD, all, conversation, hi, short};
 
 #[tokio::test]
 async fn a_message_that_is_sent_twice_makes_two_turns_of_which_one_can_be_dropped() {
@@ -47,7 +50,7 @@ async fn a_turn_is_stopped_even_if_there_is_no_connection_at_that_moment() {
     let patient = ReconnectPolicy::default().first_wait(GUARD).longest_wait(GUARD);
     let client = platos.builder().reconnect(patient).session_token(platos.session_token()).build().unwrap();
     platos.script(Script::new().token("a").drop_connection());
-    let mut turn = client.threads().send("thr_1", "Hi");
+    let mut turn = client.threads().send("thr_1", hi());
     while !matches!(turn.next().await, Some(Ok(AgentEvent::Reconnecting { .. }))) {}
     turn.stop();
     let (events, error) = all(turn).await;
@@ -57,40 +60,67 @@ async fn a_turn_is_stopped_even_if_there_is_no_connection_at_that_moment() {
         [json!({"threadId": "thr_1"})],
         "it was stopped when the stream ended"
     );
-    assert!(platos.emitted("resume_stream").is_empty());
+    assert!(platos.emitted("join_thread").is_empty());
 }
 
 #[tokio::test]
-async fn an_error_that_is_not_about_the_credentials_does_not_send_the_message_again() {
+async fn an_error_that_is_not_about_the_credentials_asks_for_no_token() {
     for message in ["out of budget", "token limit exceeded"] {
         let platos = PlatosDouble::start().await.unwrap();
-        let client = platos.builder().session_token(platos.session_token());
+        let never = ReconnectPolicy::never();
+        let client = platos.builder().reconnect(never).session_token(platos.session_token());
         let client =
             client.on_token_refresh(|_| async { panic!("nobody refused the token") as Result<_, Error> });
         platos.greet_next(Greeting::ErrorThenDisconnect(message.to_owned()));
-        let (events, error) = all(client.build().unwrap().threads().send("thr_1", "Hi")).await;
-        assert_eq!(short(&events), "connected error");
-        assert_eq!(error.unwrap().to_string(), format!("the turn failed: {message}"));
-        assert!(platos.messages().len() <= 1, "{:?}", platos.messages());
+        let (events, error) = all(client.build().unwrap().threads().send("thr_1", hi())).await;
+        let error = error.unwrap().to_string();
+        assert!(
+            events.is_empty() && error.contains(message) && error.contains("nothing was sent"),
+            "{error}"
+        );
+        assert!(platos.messages().is_empty());
     }
 }
 
 #[tokio::test]
-async fn an_error_after_the_message_was_sent_says_so() {
+async fn an_error_beside_the_turn_ends_it_if_nothing_follows() {
+    let (platos, client, thread) = conversation().await;
+    platos.script(Script::new().emit("error", json!({"message": "out of order"})).pause(GUARD));
+    let (events, error) = all(client.threads().send(&thread, "Hi")).await;
+    assert_eq!(short(&events), "connected error");
+    assert_eq!(error.unwrap().to_string(), "the turn failed: out of order");
+    let (platos, client, thread) = conversation().await;
+    let other = json!({"code": "AGENT_SCOPE_MISMATCH", "message": "The token is for another agent."});
+    platos.script(Script::new().emit("error", other).pause(GUARD));
+    let (_, error) = all(client.threads().send(&thread, "Hi")).await;
+    assert!(matches!(&error, Some(Error::Auth { refresh: RefreshOutcome::OtherAgent, .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_turn_that_is_lost_says_what_is_known() {
     for (greeting, part) in [
-        (Greeting::Http(CannedAnswer::status(503).message("busy")), "503: busy; the message was sent"),
-        (Greeting::Http(CannedAnswer::status(401).message("expired")), "401: expired; the message was sent"),
-        (Greeting::Drop, "5 attempts to reconnect failed; the message was sent"),
+        (Greeting::Http(CannedAnswer::status(503).message("busy")), "503: busy"),
+        (Greeting::Http(CannedAnswer::status(401).message("expired")), "401: expired"),
+        (Greeting::Drop, "5 attempts to reconnect failed"),
     ] {
         let (platos, client, thread) = conversation().await;
         platos.greet_next(Greeting::Welcome);
-        for _ in 0..5 {
+        for _ in 0..6 {
             platos.greet_next(greeting.clone());
         }
-        platos.script(Script::new().token("a").drop_connection());
-        let (_, error) = all(client.threads().send(&thread, "Hi")).await;
-        let error = error.unwrap().to_string();
-        assert!(error.contains(part) && error.contains("`resume`"), "{greeting:?}: {error}");
+        for _ in 0..100 {
+            platos.answer_next("messages", CannedAnswer::status(503).message("the database is away"));
+        }
+        platos.script(Script::new().token("half ").drop_connection());
+        let message = NewMessage::new("Hi").idempotency_key("key-1");
+        let error = client.threads().send(&thread, message).collect().await.unwrap_err();
+        let shown = error.to_string();
+        assert!(shown.contains(part) && shown.contains("the database is away"), "{greeting:?}: {shown}");
+        assert!(shown.contains("the message was sent") && shown.contains("`resume`"), "{shown}");
+        let Error::TurnLost(lost) = error else { panic!("{error:?}") };
+        assert_eq!((lost.state, lost.text.as_str()), (TurnState::Unknown, "half "));
+        assert_eq!((lost.thread_id, lost.idempotency_key.as_deref()), (thread, Some("key-1")));
+        assert_eq!(platos.messages().len(), 1);
     }
 }
 
@@ -106,7 +136,7 @@ async fn a_connect_error_that_repeats_the_token_is_masked() {
         let platos = PlatosDouble::start().await.unwrap();
         assert_eq!(platos.session_token(), "double.session.token");
         platos.greet_next(greeting.clone());
-        let (_, error) = all(platos.client().threads().send("thr_1", "Hi")).await;
+        let (_, error) = all(platos.client().threads().send("thr_1", hi())).await;
         let error = error.unwrap();
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("double.session") && shown.contains("[redacted]"), "{greeting:?}: {shown}");

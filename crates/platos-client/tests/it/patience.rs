@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use platos_client::testing::{DoubleOptions, Greeting, PlatosDouble, Script};
-use platos_client::{AgentEvent, Error, NetworkErrorKind, PlatosClient, ReconnectPolicy, StreamLimits};
+use platos_client::testing::{DoubleOptions, PlatosDouble, Script};
+use platos_client::{AgentEvent, Error, NetworkErrorKind, NewThread, PlatosClient, StreamLimits};
 use serde_json::json;
 
-use super::support::{GUARD, all, short};
+use super::support::{GUARD, all, hi, short};
 
 fn with_limits(platos: &PlatosDouble, limits: StreamLimits) -> PlatosClient {
     platos.builder().stream_limits(limits).session_token(platos.session_token()).build().unwrap()
@@ -17,7 +17,7 @@ async fn pings_are_answered_for_as_long_as_a_turn_takes() {
     let (interval, timeout) = (Duration::from_millis(50), Duration::from_millis(100));
     let platos = PlatosDouble::start_with(DoubleOptions::default().ping(interval, timeout)).await.unwrap();
     platos.script(Script::new().token("a").pause(Duration::from_millis(600)).token("b").done());
-    let (events, error) = all(platos.client().threads().send("thr_1", "Hi")).await;
+    let (events, error) = all(platos.client().threads().send("thr_1", hi())).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!(short(&events), "connected 'a' 'b' done");
     let pongs = platos.frames().iter().filter(|frame| *frame == "3").count();
@@ -33,7 +33,7 @@ async fn a_turn_that_is_never_done_ends_after_the_idle_timeout() {
     let paused = |script: Script, text: &str| script.token(text).pause(Duration::from_millis(250));
     platos.script(["a", "b", "c"].into_iter().fold(Script::new(), paused));
     let began = Instant::now();
-    let (events, error) = all(client.threads().send("thr_1", "Hi")).await;
+    let (events, error) = all(client.threads().send("thr_1", hi())).await;
     assert_eq!(short(&events), "connected 'a' 'b' 'c'");
     let error = error.unwrap();
     let Error::Network(network) = &error else { panic!("{error:?}") };
@@ -42,33 +42,12 @@ async fn a_turn_that_is_never_done_ends_after_the_idle_timeout() {
     assert!(began.elapsed() >= Duration::from_millis(900), "it gave up too early");
 
     platos.script(Script::new());
-    let (events, error) = all(client.threads().send("thr_1", "Hi")).await;
+    let (events, error) = all(client.threads().send("thr_1", hi())).await;
     assert!(matches!(error, Some(Error::Network(_))) && short(&events) == "connected", "{error:?}");
     // What was wrong is said rather than that nothing came.
     platos.script(Script::new().event(json!({"type": "error", "message": "no budget"})));
-    let (_, error) = all(client.threads().send("thr_1", "Hi")).await;
+    let (_, error) = all(client.threads().send("thr_1", hi())).await;
     assert_eq!(error.unwrap().to_string(), "the turn failed: no budget");
-}
-
-#[tokio::test]
-async fn the_time_without_a_connection_is_not_idle() {
-    let platos = PlatosDouble::start().await.unwrap();
-    let wait = Duration::from_millis(600);
-    let reconnect = ReconnectPolicy::default().first_wait(wait).longest_wait(wait);
-    let limits = StreamLimits::default().idle_timeout(Duration::from_millis(500));
-    let client = platos.builder().reconnect(reconnect).stream_limits(limits);
-    let client = client.session_token(platos.session_token()).build().unwrap();
-    let pause = Duration::from_millis(100);
-    platos.greet_next(Greeting::Welcome);
-    platos.greet_next(Greeting::Drop);
-    platos.script(Script::new().token("a").drop_connection().pause(pause).token("b").done());
-    assert_eq!(client.threads().send("thr_1", "Hi").text().await.unwrap(), "ab");
-    // What is silent over several connections is silent all the same.
-    let silent = (0..8).fold(Script::new().token("a"), |script, _| script.drop_connection().pause(pause * 3));
-    platos.script(silent.pause(GUARD));
-    let (_, error) = all(client.threads().send("thr_1", "Hi")).await;
-    let Some(Error::Network(error)) = error else { panic!("{error:?}") };
-    assert_eq!(error.kind, NetworkErrorKind::Idle);
 }
 
 #[tokio::test]
@@ -81,7 +60,7 @@ async fn waiting_for_an_approval_is_not_idle() {
         Script::new().token("yes").done(),
         Script::new(),
     ));
-    let mut turn = client.threads().send("thr_1", "Hi");
+    let mut turn = client.threads().send("thr_1", hi());
     while !matches!(turn.next().await, Some(Ok(AgentEvent::ApprovalNeeded(_)))) {}
     tokio::time::sleep(Duration::from_millis(500)).await;
     client.approvals().resolve("apr_1", platos_client::Decision::approve()).await.unwrap();
@@ -96,7 +75,7 @@ async fn a_slow_reader_loses_nothing_and_keeps_the_connection() {
     let words: Vec<_> = (0..40).map(|number| number.to_string()).collect();
     let script = words.iter().fold(Script::new(), |script, word| script.token(word));
     platos.script(script.done());
-    let mut turn = client.threads().send("thr_1", "Hi");
+    let mut turn = client.threads().send("thr_1", hi());
     // Much longer than the platform waits for a pong.
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     let mut read = Vec::new();
@@ -110,20 +89,23 @@ async fn a_slow_reader_loses_nothing_and_keeps_the_connection() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_whose_connection_breaks_gets_all_that_had_come() {
+async fn a_slow_reader_whose_connection_breaks_gets_all_that_had_come_and_the_rest() {
     let (interval, timeout) = (Duration::from_millis(60), Duration::from_millis(60));
     let platos = PlatosDouble::start_with(DoubleOptions::default().ping(interval, timeout)).await.unwrap();
-    let client = with_limits(&platos, StreamLimits::default().waiting_events(1));
+    let limits = StreamLimits::default().waiting_events(1).poll_interval(Duration::from_millis(20));
+    let client = with_limits(&platos, limits);
+    let thread = client.threads().create(NewThread::with_agent("agt_writer")).await.unwrap();
     platos.script(Script::new().tokens("a b c d e ").drop_connection().tokens("f g ").done());
-    let mut turn = client.threads().send("thr_1", "Hi");
-    let mut read = Vec::new();
+    let mut turn = client.threads().send(&thread.id, "Hi");
+    let mut read = String::new();
     while let Some(event) = tokio::time::timeout(GUARD, turn.next()).await.unwrap() {
-        read.push(event.unwrap());
+        if let AgentEvent::Token(token) = event.unwrap() {
+            read.push_str(&token.text);
+        }
         // Many pongs go into the connection that is gone.
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
-    read.retain(|event| !event.is_about_connection());
-    assert_eq!(short(&read), "'a ' 'b ' 'c ' 'd ' 'e ' 'f ' 'g ' done");
+    assert_eq!(read, "a b c d e f g ");
 }
 
 #[tokio::test]
@@ -133,7 +115,7 @@ async fn a_reader_who_does_not_read_holds_the_platform_back() {
     // 500 MB, if anybody took them.
     platos.script(Script::new().repeat(event, 50_000, None).done());
     let limits = StreamLimits::default().waiting_events(1_000_000).waiting_bytes(100_000);
-    let mut turn = with_limits(&platos, limits).threads().send("thr_1", "Hi");
+    let mut turn = with_limits(&platos, limits).threads().send("thr_1", hi());
     let mut waiting = 0;
     tokio::time::sleep(Duration::from_millis(500)).await;
     while turn.try_next().is_some() {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use platos_client::testing::{CannedAnswer, DoubleOptions, Greeting, PlatosDouble, Script};
-use platos_client::{ConfigError, Error, StreamLimits};
+use platos_client::{ConfigError, Error, NewMessage, StreamLimits};
 use serde_json::json;
 
-use super::support::{all, conversation};
+use super::support::{all, conversation, hi};
 
 #[tokio::test]
 async fn what_is_not_the_protocol_ends_the_stream_and_is_named() {
@@ -54,7 +54,7 @@ async fn a_socket_that_is_refused_says_why() {
     ] {
         let platos = PlatosDouble::start().await.unwrap();
         platos.greet_next(greeting.clone());
-        let (events, error) = all(platos.client().threads().send("thr_1", "Hi")).await;
+        let (events, error) = all(platos.client().threads().send("thr_1", hi())).await;
         let error = error.unwrap().to_string();
         assert!(events.is_empty() && error.contains(expected), "{greeting:?}: {error}");
         assert_eq!(platos.requests().len(), 1, "{greeting:?}");
@@ -68,7 +68,7 @@ async fn a_namespace_that_is_never_connected_is_tried_again() {
     platos.greet_next(Greeting::Silence);
     platos.script(Script::new().token("a").done());
     let client = platos.builder().timeout(Duration::from_millis(150)).session_token(platos.session_token());
-    let answer = client.build().unwrap().threads().send("thr_1", "Hi").text().await.unwrap();
+    let answer = client.build().unwrap().threads().send("thr_1", hi()).text().await.unwrap();
     assert_eq!((answer.as_str(), platos.messages().len()), ("a", 1));
 }
 
@@ -79,7 +79,7 @@ async fn an_event_that_is_larger_than_it_may_be_ends_the_stream() {
     let limits = StreamLimits::default().event_bytes(10_000);
     let client =
         platos.builder().stream_limits(limits).session_token(platos.session_token()).build().unwrap();
-    let (events, error) = all(client.threads().send("thr_1", "Hi")).await;
+    let (events, error) = all(client.threads().send("thr_1", hi())).await;
     let error = error.unwrap().to_string();
     assert!(events.len() == 2 && error.contains("`StreamLimits::event_bytes`"), "{error}");
 }
@@ -88,7 +88,8 @@ async fn an_event_that_is_larger_than_it_may_be_ends_the_stream() {
 async fn a_message_that_is_larger_than_the_platform_takes_is_not_sent() {
     let options = DoubleOptions::default().max_payload(1_000);
     let platos = PlatosDouble::start_with(options).await.unwrap();
-    let (_, error) = all(platos.client().threads().send("thr_1", "x".repeat(2_000))).await;
+    let message = NewMessage::new("x".repeat(2_000)).agent("agt_support");
+    let (_, error) = all(platos.client().threads().send("thr_1", message)).await;
     let Some(Error::Config(error @ ConfigError::MessageTooLarge { limit: 1_000, .. })) = error else {
         panic!("{error:?}")
     };

@@ -3,7 +3,7 @@
 use platos_client::testing::{CannedAnswer, PlatosDouble, Script};
 use platos_client::{ConfigError, Error, NewMessage, PlatosClient, RawRequest, Scope};
 
-use super::support::{all, conversation};
+use super::support::{all, conversation, hi};
 
 fn scope() -> Scope {
     Scope::new("org_1", "proj_1", "env_1")
@@ -41,7 +41,7 @@ async fn direct_mode_sends_the_key_and_the_scope_also_on_the_upgrade() {
     let client = platos.builder().api_key(platos.api_key()).scope(scope).build().unwrap();
     client.agents().list().await.unwrap();
     platos.script(Script::new().done());
-    client.threads().send("thr_1", "Hi").collect().await.unwrap();
+    client.threads().send("thr_1", hi()).collect().await.unwrap();
     let requests = platos.requests();
     assert_eq!((requests.len(), requests[1].path.as_str()), (2, "/socket.io/"));
     assert_eq!(requests[1].query, "EIO=4&transport=websocket");
@@ -60,7 +60,7 @@ async fn direct_mode_without_a_scope_sends_nothing() {
     let error = client.agents().list().await.unwrap_err();
     assert!(matches!(error, Error::Config(ConfigError::MissingScope)));
     assert!(error.to_string().contains("`.scope(…)`"), "{error}");
-    let (events, error) = all(client.threads().send("thr_1", "Hi")).await;
+    let (events, error) = all(client.threads().send("thr_1", hi())).await;
     assert!(
         events.is_empty() && matches!(error, Some(Error::Config(ConfigError::MissingScope))),
         "{error:?}"
@@ -195,5 +195,9 @@ async fn a_message_carries_what_it_was_given_and_nothing_else() {
         "dynamicBlocks": {"plan": "pro", "tone": "kind"}, "attachmentIds": ["att_1", "att_2"], "modelLabel": "fast",
         "replyToMessageId": "msg_1",
     });
-    assert_eq!(platos.messages(), [serde_json::json!({"message": "Hi", "threadId": thread}), full]);
+    let short = serde_json::json!({"message": "Hi", "threadId": thread, "agentId": "agt_support"});
+    let mut messages = platos.messages();
+    let mut key = |at: usize| messages[at].as_object_mut().unwrap().remove("idempotencyKey").unwrap();
+    assert_ne!(key(0), key(1));
+    assert_eq!(messages, [short, full]);
 }

@@ -117,7 +117,8 @@ async fn threads() {
         client.threads().send(&thread.id, "Hello").text().await.unwrap();
         let messages = threads.messages(&thread.id).await.unwrap();
         assert_eq!(last(&platos).0, format!("GET /threads/{}/messages", thread.id));
-        assert_eq!((messages.len(), messages[0].role.as_ref()), (1, Some(&Role::User)));
+        let roles: Vec<_> = messages.iter().map(|message| message.role.clone().unwrap()).collect();
+        assert_eq!(roles, [Role::User, Role::Assistant]);
         assert_eq!(messages[0].content.as_deref(), Some("Hello"));
         assert!(matches!(threads.messages("thr_0").await, Err(Error::NotFound(_))));
         platos.add(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use platos_client::testing::PlatosDouble;
-use platos_client::{AgentEvent, Error, NewThread, PlatosClient, TurnStream};
+use platos_client::{AgentEvent, Error, NewMessage, NewThread, PlatosClient, TurnStream};
 
 /// Longer than anything takes that works.
 pub(crate) const GUARD: Duration = Duration::from_secs(60);
@@ -39,4 +39,9 @@ pub(crate) fn short(events: &[AgentEvent]) -> String {
         event => event.kind().to_owned(),
     };
     events.iter().map(short).collect::<Vec<_>>().join(" ")
+}
+
+/// A message that says to which agent it goes, so that nothing has to be looked up.
+pub(crate) fn hi() -> NewMessage {
+    NewMessage::new("Hi").agent("agt_support")
 }

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use platos_client::testing::{PlatosDouble, Script};
-use platos_client::{Error, PlatosClient, ReconnectPolicy, RetryPolicy};
+use platos_client::{Error, NewThread, PlatosClient, ReconnectPolicy, RetryPolicy, StreamLimits};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+
+use super::support::hi;
 
 /// A double behind TLS, and the file with the certificate of the authority that vouches for it.
 async fn encrypted(platos: &PlatosDouble, name: &str) -> (String, PathBuf) {
@@ -49,12 +51,13 @@ async fn encrypted(platos: &PlatosDouble, name: &str) -> (String, PathBuf) {
 async fn an_authority_of_ones_own_is_trusted_for_requests_and_streams() {
     let platos = PlatosDouble::start().await.unwrap();
     let (url, ca_file) = encrypted(&platos, "trusted").await;
-    let client =
-        PlatosClient::builder(url).session_token(platos.session_token()).ca_file(&ca_file).build().unwrap();
+    let limits = StreamLimits::default().poll_interval(std::time::Duration::from_millis(20));
+    let client = PlatosClient::builder(url).session_token(platos.session_token()).stream_limits(limits);
+    let client = client.ca_file(&ca_file).build().unwrap();
     std::fs::remove_file(ca_file).unwrap();
-    assert_eq!(client.agents().list().await.unwrap().len(), 2);
+    let thread = client.threads().create(NewThread::with_agent("agt_writer")).await.unwrap();
     platos.script(Script::new().token("encrypted").drop_connection().token(" twice").done());
-    assert_eq!(client.threads().send("thr_1", "Hi").text().await.unwrap(), "encrypted twice");
+    assert_eq!(client.threads().send(&thread.id, "Hi").text().await.unwrap(), "encrypted twice");
 }
 
 #[tokio::test]
@@ -66,7 +69,7 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
     let client = builder.retry(RetryPolicy::never()).reconnect(ReconnectPolicy::never()).build().unwrap();
     let error = client.agents().list().await.unwrap_err();
     assert!(matches!(error, Error::Network(_)) && error.to_string().contains("certificate"), "{error}");
-    let error = client.threads().send("thr_1", "Hi").text().await.unwrap_err();
+    let error = client.threads().send("thr_1", hi()).text().await.unwrap_err();
     assert!(matches!(error, Error::Network(_)) && error.to_string().contains("certificate"), "{error}");
     assert!(platos.requests().is_empty());
 }

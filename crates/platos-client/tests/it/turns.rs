@@ -1,23 +1,33 @@
 //! Turns over one connection.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use futures_util::StreamExt as _;
-use platos_client::testing::Script;
+use platos_client::testing::{DoubleOptions, Generation, PlatosDouble, Script};
 use platos_client::{AgentEvent, CancellationToken, Error, NewMessage};
 use serde_json::{Value, json};
 
-use super::support::{GUARD, all, conversation, short};
+use super::support::{GUARD, all, conversation, hi, short};
 
 #[tokio::test]
 async fn a_turn_is_streamed_from_its_message_to_done() {
     let (platos, client, thread) = conversation().await;
     let (events, error) = all(client.threads().send(&thread, "Hello, Platos!")).await;
     assert!(error.is_none(), "{error:?}");
-    assert_eq!(short(&events), "connected status 'You ' 'said: ' 'Hello, ' 'Platos!' done");
+    assert_eq!(
+        short(&events),
+        "connected meta status 'You ' 'said: ' 'Hello, ' 'Platos!' message_persisted done"
+    );
     let Some(AgentEvent::Done(done)) = events.last() else { panic!("{events:?}") };
     assert_eq!(done.usage.as_ref().unwrap()["outputTokens"], 34);
     let frames = platos.frames();
-    let message = json!(["message", {"message": "Hello, Platos!", "threadId": thread}]);
-    assert_eq!(frames[..2], ["40/agent,".to_owned(), format!("42/agent,{message}")]);
+    let message = &platos.messages()[0];
+    let expected = json!({"message": "Hello, Platos!", "threadId": thread, "agentId": "agt_support",
+        "idempotencyKey": message["idempotencyKey"]});
+    assert_eq!(*message, expected);
+    assert!(message["idempotencyKey"].as_str().is_some_and(|key| key.len() >= 32), "{message}");
+    assert_eq!(frames[0], "40/agent,");
     platos.wait_for_frame(|frame| frame == "41/agent,").await;
     assert!(platos.emitted("stop").is_empty(), "a turn that is done is not stopped");
 }
@@ -142,7 +152,9 @@ async fn events_that_are_about_something_else_are_left_out() {
 async fn a_thread_that_does_not_exist_is_reported() {
     let (_platos, client, _) = conversation().await;
     let error = client.threads().send("thr_0", "Hi").text().await.unwrap_err();
-    assert_eq!(error.to_string(), "the turn failed: thread thr_0 not found");
+    assert!(matches!(error, Error::NotFound(_)), "nothing was sent: {error:?}");
+    let error = client.threads().send("thr_0", hi()).text().await.unwrap_err();
+    assert_eq!(error.to_string(), "the turn failed: Thread not found");
 }
 
 #[tokio::test]
@@ -215,4 +227,99 @@ async fn many_turns_run_at_the_same_time_over_one_client() {
     for turn in turns.collect::<Vec<_>>() {
         turn.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_agent_is_always_named_and_asked_for_once() {
+    let (platos, client, thread) = conversation().await;
+    let stranger = platos.client();
+    for _ in 0..2 {
+        stranger.threads().send(&thread, "Hi").text().await.unwrap();
+    }
+    let asked = platos.requests().iter().filter(|request| request.method == "GET").count();
+    // One look at the thread, and two sockets.
+    assert_eq!(asked, 3);
+    client.threads().send(&thread, NewMessage::new("Hi").agent("agt_writer")).text().await.unwrap();
+    let agents: Vec<_> = platos.messages().iter().map(|message| message["agentId"].clone()).collect();
+    assert_eq!(agents, ["agt_support", "agt_support", "agt_writer"]);
+}
+
+#[tokio::test]
+async fn a_thread_that_an_old_platform_makes_up_is_an_error_and_its_turn_is_stopped() {
+    let old = DoubleOptions::default().generation(Generation::Oldest);
+    let platos = PlatosDouble::start_with(old).await.unwrap();
+    platos.script(Script::new().meta().token("lost").pause(GUARD).done());
+    let (events, error) = all(platos.client().threads().send("thr_gone", hi())).await;
+    assert_eq!(short(&events), "connected");
+    let error = error.unwrap().to_string();
+    assert!(error.contains("in another thread, thr_") && error.contains("thr_gone"), "{error}");
+    assert_ne!(platos.wait_for_emitted("stop", 1).await[0]["threadId"], "thr_gone");
+}
+
+#[tokio::test]
+async fn a_turn_that_goes_on_is_not_begun_twice() {
+    let (platos, client, thread) = conversation().await;
+    platos.script(Script::new().token("a").pause(GUARD).done());
+    let mut first = client.threads().send(&thread, "Hi");
+    while !matches!(first.next().await, Some(Ok(AgentEvent::Token(_)))) {}
+    let error = client.threads().send(&thread, "Again").text().await.unwrap_err();
+    assert_eq!(error.code(), Some(platos_client::codes::TURN_IN_PROGRESS));
+}
+
+#[tokio::test]
+async fn events_of_other_threads_are_left_out() {
+    let (platos, client, thread) = conversation().await;
+    let script = Script::new()
+        .event(json!({"type": "token", "text": "theirs", "threadId": "thr_other"}))
+        .event(json!({"type": "approval_needed", "approvalId": "a", "threadId": "thr_other"}))
+        .event(json!({"type": "token", "text": "ours", "threadId": thread}))
+        .done();
+    platos.script(script);
+    let (events, _) = all(client.threads().send(&thread, "Hi")).await;
+    assert_eq!(short(&events), "connected 'ours' done");
+}
+
+#[tokio::test]
+async fn forty_long_turns_at_once_take_no_more_memory_than_short_ones() {
+    const TURNS: u64 = 40;
+    const TOKENS: u64 = 10_000;
+    let (platos, client, _) = conversation().await;
+    let token = json!({"type": "token", "text": "x".repeat(100)});
+    for _ in 0..TURNS {
+        platos.script(Script::new().repeat(token.clone(), TOKENS, None).done());
+    }
+    let (read, before) = (Arc::new(AtomicU64::new(0)), resident());
+    let turns: Vec<_> = (0..TURNS)
+        .map(|number| {
+            let (client, read) = (client.clone(), Arc::clone(&read));
+            tokio::spawn(async move {
+                let message = NewMessage::new("Hi").agent("agt_writer");
+                let mut turn = client.threads().send(&format!("thr_{number}"), message);
+                let mut tokens = 0;
+                while let Some(event) = turn.next().await {
+                    tokens += u64::from(matches!(event.unwrap(), AgentEvent::Token(_)));
+                    read.fetch_add(1, Ordering::Relaxed);
+                }
+                assert_eq!(tokens, TOKENS);
+            })
+        })
+        .collect();
+    let mut most = before;
+    for turn in turns {
+        turn.await.unwrap();
+        most = most.max(resident());
+    }
+    assert!(read.load(Ordering::Relaxed) > TURNS * TOKENS);
+    // 40 MB of text went by; as events they would be ten times that.
+    let grown = most.saturating_sub(before) >> 20;
+    eprintln!("{TURNS} turns of {TOKENS} tokens at once: {grown} MiB more than before");
+    assert!(grown < 64, "{grown} MiB");
+}
+
+/// The memory of this process, in bytes; 0 where that cannot be told.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    number.unwrap_or_default() * 1_024
 }

@@ -1,0 +1,57 @@
+//! A turn that broke off and whose reply could not be recovered.
+
+use std::fmt;
+
+/// What is known of a turn whose connection broke, and whose reply did not turn up among the thread's messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TurnLost {
+    /// The thread.
+    pub thread_id: String,
+    /// The key that the message was sent under; `None` for a turn that was only taken up.
+    pub idempotency_key: Option<String>,
+    /// What the thread's messages said last.
+    pub state: TurnState,
+    /// The text that had been streamed before, where it was collected.
+    pub text: String,
+    /// What broke, and why it could not be mended.
+    pub reason: String,
+}
+
+/// What a thread's messages say about a turn that broke off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TurnState {
+    /// The message is not there: the turn did not begin.
+    NotStarted,
+    /// The message is there, and no reply to it. A turn that failed looks the same.
+    Unanswered,
+    /// The platform could not be asked.
+    Unknown,
+}
+
+impl fmt::Display for TurnLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the turn was lost: {}; ", self.reason.trim_end_matches('.'))?;
+        let key = match &self.idempotency_key {
+            Some(_) => {
+                " with the same `NewMessage::idempotency_key`, within 10 minutes, so that it cannot run twice"
+            }
+            None => "",
+        };
+        match self.state {
+            TurnState::NotStarted => {
+                write!(f, "the message was sent, but the thread does not have it: send it again{key}")
+            }
+            TurnState::Unanswered => f.write_str(
+                "the message was sent, and the thread has no reply to it: the turn failed, or goes on; take it up with \
+                 `resume` a little later",
+            ),
+            TurnState::Unknown => write!(
+                f,
+                "the message was sent, and the platform cannot be asked what became of it: take the turn up with \
+                 `resume`, or send the message again{key}"
+            ),
+        }
+    }
+}
