@@ -140,7 +140,10 @@ async function so_are_the_empty_page_and_the_door({ page, forgetCookies, expectT
   for (const isDoor of [false, true]) {
     if (isDoor) {
       await forgetCookies();
-      await expectTrouble(() => page.reload());
+      await expectTrouble(async () => {
+        await page.reload();
+        await page.locator("#door-token").waitFor();
+      });
     } else await visit(page, "call");
     await page.locator(isDoor ? "#door-token" : ".connect").waitFor();
     for (const [width, size] of WIDTHS) {

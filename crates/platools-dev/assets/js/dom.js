@@ -91,7 +91,7 @@ export function copyButton(text, what, label = "Copy") {
   const act = async () => copy(await text(), what);
   return h(
     "button",
-    { type: "button", class: "small quiet", onclick: act, aria: { label: `Copy: ${what}` } },
+    { type: "button", class: "small quiet", onclick: act, aria: { label: `${label}: ${what}` } },
     label,
   );
 }
