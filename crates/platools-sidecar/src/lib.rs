@@ -25,13 +25,15 @@
 //! * **Without a platform.** [`local`] makes the same tools in this process, for an MCP server of them and for tests.
 //!
 //! Inside, dependencies go downward only: `run` keeps what `plan` made of what `config` has read; `plan` makes tools
-//! of `http` and `command`, of OpenAPI operations ([`platools_openapi`]) and of MCP servers ([`platools_upstream`]);
-//! `template`, `caller`, `login`, `disk`, `memory` and `secrecy` are for all of them.
+//! of `http`, `command` and `document`, of OpenAPI operations ([`platools_openapi`]) and of MCP servers ([`platools_upstream`]);
+//! `template`, `caller`, `login`, `disk`, `fingerprint`, `memory` and `secrecy` are for all of them.
 
 mod caller;
 mod command;
 mod config;
 mod disk;
+mod document;
+mod fingerprint;
 #[cfg(feature = "__fuzz")]
 #[doc(hidden)]
 pub mod fuzz;

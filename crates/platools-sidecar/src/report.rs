@@ -112,5 +112,7 @@ async fn checked_for(file: &Path, purpose: Purpose) -> Result<Report, ConfigErro
 /// When the file cannot be used.
 pub async fn local(file: &Path) -> Result<Local, SidecarError> {
     secrecy::hide();
-    Local::start(checked(&mut ConfigFile::new(file)).await?)
+    let mut file = ConfigFile::new(file);
+    let plan = checked(&mut file).await?;
+    Local::start(file, plan)
 }

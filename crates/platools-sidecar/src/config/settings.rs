@@ -176,6 +176,13 @@ with_terms! {
         pub(crate) document: String,
         /// Certificates in PEM that are trusted beside the system's, where the document is fetched.
         pub(crate) ca_file: Option<PathBuf>,
+        /// Where the bearer token is with which the document is fetched: `env:NAME` or `file:PATH`.
+        pub(crate) bearer: Option<SecretRef>,
+        /// Headers with which the document is fetched: texts, or `env:NAME` or `file:PATH`.
+        #[serde(default, skip_serializing_if = "Table::is_empty")]
+        pub(crate) headers: Table<String>,
+        /// How often a server is asked whether it has another document; 5min.
+        pub(crate) refresh: Option<Time>,
         /// The backend that is called: `[backend.NAME]`.
         pub(crate) backend: String,
         /// What the tools' names begin with.

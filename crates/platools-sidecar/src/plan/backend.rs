@@ -8,9 +8,9 @@ use platools_net::ration::Ration;
 use url::Url;
 
 use super::client::PlannedClient;
-use super::fingerprint::Fingerprinter;
 use super::{Planner, address, unknown};
 use crate::config::{self, Forward, Http, Path, SecretRef, Table, nearest};
+use crate::fingerprint::Fingerprinter;
 use crate::http::answer::Reading;
 use crate::http::backend::{Backend, bearer};
 

@@ -7,8 +7,8 @@ use platools_net::policy::host_to_dial;
 use url::Url;
 
 use super::Planner;
-use super::fingerprint::{Fingerprint, Fingerprinter};
 use crate::config::Path;
+use crate::fingerprint::{Fingerprint, Fingerprinter};
 use crate::http::client::{ClientOptions, Through};
 
 /// Clients that were made, so that what agrees shares its connections, also across reloads.

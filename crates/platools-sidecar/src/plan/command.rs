@@ -13,7 +13,6 @@ use platools_net::ration::Ration;
 
 use super::argument::Declared;
 use super::code::CommandLine;
-use super::fingerprint::Fingerprinter;
 use super::permissions::Content;
 use super::{PlannedTool, Planner};
 use crate::caller::{Caller, Fact};
@@ -21,6 +20,7 @@ use crate::command::outcome::{Meaning, Reading};
 use crate::command::run::{Program, RunError};
 use crate::command::template::{ArgTemplate, CommandTemplate};
 use crate::config::{Arg, Command, Entry, Path, SecretRef, Stdin, Table};
+use crate::fingerprint::Fingerprinter;
 use crate::memory::crowded;
 use crate::template::{Placeholder, Template, Values};
 use platools_upstream::ArgumentSchema;

@@ -9,9 +9,9 @@ use platools::{HostConfig, SecretSource};
 use platools_net::callback::{CallbackError, callback_url, is_plainly_private};
 use url::Url;
 
-use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{Planner, address, quietly};
 use crate::config::{Entity, Entry, Path as At, Problem, Superseded, listed};
+use crate::fingerprint::{Fingerprint, Fingerprinter};
 
 /// A connection to the platform.
 #[derive(Debug, Clone)]

@@ -7,8 +7,8 @@ use platools::caller::{JwtAuthenticator, JwtKeyError};
 use platools_net::policy::is_loopback_address;
 
 use super::Planner;
-use super::fingerprint::{Fingerprint, Fingerprinter};
 use crate::config::{self, Admin, Entry, listed, nearest};
+use crate::fingerprint::{Fingerprint, Fingerprinter};
 
 /// Who verifies users.
 #[derive(Clone)]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::client::PlannedClient;
-use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{Planner, address};
 use crate::config::{Entry, Mcp, Override, Path, SecretRef, Table};
+use crate::fingerprint::{Fingerprint, Fingerprinter};
 use platools::ToolSpec;
 use platools_upstream::{Bearer, ServerProgram, UpstreamConfig, check_url};
 

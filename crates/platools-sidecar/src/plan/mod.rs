@@ -11,7 +11,6 @@ mod code;
 mod command;
 mod entity;
 mod files;
-mod fingerprint;
 mod http;
 mod listeners;
 mod mcp;
@@ -37,16 +36,17 @@ use platools_net::SecretText;
 pub(crate) use self::client::Clients;
 pub(crate) use self::entity::EntityPlan;
 pub(crate) use self::files::Files;
-pub(crate) use self::fingerprint::Fingerprint;
 pub(crate) use self::listeners::AuthenticatorPlan;
 pub(crate) use self::mcp::UpstreamPlan;
-pub(crate) use self::openapi::Documents;
+pub(crate) use self::openapi::DocumentPlan;
 use self::permissions::Content;
 use self::proxy::ProxyPlan;
 pub(crate) use self::session_tokens::SessionTokensPlan;
 use crate::config::{
     Admin, ConfigError, Document, Entry, Log, Path, Problem, Running, SecretRef, Sections, listed, nearest,
 };
+use crate::document::Documents;
+use crate::fingerprint::{Fingerprint, Fingerprinter};
 use crate::traces::TracesPlan;
 use crate::{disk, memory};
 
@@ -71,6 +71,8 @@ pub(crate) struct Plan {
     pub(crate) entities: Vec<EntityPlan>,
     pub(crate) tools: Vec<PlannedTool>,
     pub(crate) upstreams: Vec<UpstreamPlan>,
+    /// The documents that servers have.
+    pub(crate) documents: Vec<DocumentPlan>,
     pub(crate) authenticator: Option<AuthenticatorPlan>,
     pub(crate) session_tokens: Option<SessionTokensPlan>,
     /// The limits of a host without a platform.
@@ -86,6 +88,26 @@ pub(crate) struct Plan {
     pub(crate) warnings: Vec<Problem>,
     /// What has to be set before this can run.
     pub(crate) missing: Vec<Problem>,
+}
+
+impl Plan {
+    /// The documents of servers that are not there yet, of which a first declaration of the tools should wait; without an
+    /// entity, all of them.
+    pub(crate) fn awaited_documents(&self, entity: Option<&str>) -> Vec<&str> {
+        let awaited = self.documents.iter().filter(|plan| !plan.is_there && plan.is_of(entity));
+        awaited.map(|plan| plan.file.name.as_str()).collect()
+    }
+
+    /// Says in the log that the tools are declared although documents are missing.
+    pub(crate) fn note_absent_documents(&self, entity: Option<&str>) {
+        for document in self.awaited_documents(entity) {
+            tracing::warn!(
+                document,
+                entity,
+                "the document is not there yet: its tools are declared once it is"
+            );
+        }
+    }
 }
 
 /// A tool, and who has it.
@@ -135,6 +157,8 @@ pub(crate) async fn plan(
         folder,
         clients,
         documents,
+        document_plans: Vec::new(),
+        state_dir: None,
         problems,
         warnings: Vec::new(),
         missing: Vec::new(),
@@ -151,12 +175,14 @@ pub(crate) async fn plan(
         planner.proxy = proxy;
     }
     let state_dir = planner.state_dir();
+    planner.state_dir.clone_from(&state_dir);
     let entities = planner.entities(state_dir.as_deref());
     let mut tools = planner.http_tools();
     tools.extend(planner.command_tools());
-    tools.extend(planner.openapi_tools().await);
     tools.extend(planner.desktop_tools());
     tools.extend(planner.ping());
+    // Last: names that the file gives come before those of documents.
+    tools.extend(planner.openapi_tools().await);
     let upstreams = planner.upstreams();
     let authenticator = planner.authenticator();
     let session_tokens = planner.session_tokens(&entities);
@@ -170,7 +196,7 @@ pub(crate) async fn plan(
     planner.look_for_oversights(&tools, authenticator.is_some());
     let proxies = &planner.proxy.config;
     let proxy = (!proxies.is_direct()).then(|| proxies.describe());
-    let Planner { problems, mut warnings, mut missing, limits, .. } = planner;
+    let Planner { problems, mut warnings, mut missing, limits, document_plans, .. } = planner;
     if !problems.is_empty() {
         return Err(ConfigError::new(file, problems));
     }
@@ -184,6 +210,7 @@ pub(crate) async fn plan(
         entities,
         tools,
         upstreams,
+        documents: document_plans,
         authenticator,
         session_tokens,
         limits,
@@ -205,6 +232,9 @@ struct Planner<'p> {
     folder: &'p FilePath,
     clients: &'p mut Clients,
     documents: &'p mut Documents,
+    /// The documents that servers have.
+    document_plans: Vec<DocumentPlan>,
+    state_dir: Option<PathBuf>,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
     missing: Vec<Problem>,
@@ -372,7 +402,7 @@ impl Planner<'_> {
     fn ping(&mut self) -> Option<PlannedTool> {
         let tool = self.sections.sidecar.ping.then(platools::tool::ping)?;
         self.tool_name(&Path::default().key("sidecar").key("ping"), tool.name());
-        let fingerprint = fingerprint::Fingerprinter::default().add(&tool.name()).finish();
+        let fingerprint = Fingerprinter::default().add(&tool.name()).finish();
         Some(PlannedTool { tool, entities: None, fingerprint, source: "sidecar" })
     }
 
@@ -441,7 +471,9 @@ impl Planner<'_> {
 
     /// What is allowed and probably not meant, across sections.
     fn look_for_oversights(&mut self, tools: &[PlannedTool], is_authenticated: bool) {
-        if tools.is_empty() && self.problems.is_empty() && self.sections.mcp.is_empty() {
+        let awaits_tools =
+            !self.sections.mcp.is_empty() || self.document_plans.iter().any(|plan| !plan.is_there);
+        if tools.is_empty() && self.problems.is_empty() && !awaits_tools {
             self.warnings.push(Problem::of_file(
                 "there are no tools: add a `[[tool.http]]`, a `[[tool.command]]`, an `[[openapi]]`, an `[[mcp]]` or a `[[plato]]`",
             ));

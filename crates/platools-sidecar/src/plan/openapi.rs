@@ -1,6 +1,5 @@
 //! `[[openapi]]`: from a document to tools that ask a server.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,30 +8,23 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use platools::tool::Requirement;
 use platools::{Tool, ToolCall, ToolError, ToolSpec};
-use platools_net::client::connect_reason;
-use platools_net::{BodyError, BodyLimits, Proxy};
-use platools_openapi::{Document, Method as OperationMethod, Operation, OperationRequest, Selection, import};
-use serde_json::Value;
-use sha2::{Digest as _, Sha256};
+use platools_openapi::{Method as OperationMethod, Operation, OperationRequest};
 use url::Url;
 
 use super::backend::{PlannedBackend, is_ours};
 use super::client::PlannedClient;
-use super::fingerprint::{Fingerprint, Fingerprinter};
-use super::{PlannedTool, Planner, address};
+use super::{PlannedTool, Planner, Purpose, address};
 use crate::caller::{Caller, Fact};
-use crate::config::{Entry, Format, OpenApi, Path};
+use crate::config::{Entry, Format, OpenApi, Path, SecretRef, Table};
 use crate::disk;
+use crate::document::{FETCH, MAX_DOCUMENT, Made, MadeTool, Refused, Remote, RemoteId};
+use crate::fingerprint::Fingerprinter;
 use crate::http::answer::Reading;
-use crate::http::backend::Backend;
+use crate::http::backend::{Backend, bearer};
 use crate::http::outgoing::{Outgoing, OutgoingBody};
-use platools_upstream::{ArgumentSchema, without_unusable_patterns};
 
-/// How long fetching a document may take.
-const FETCH: Duration = Duration::from_secs(30);
-
-/// The most of a document that is read, in bytes.
-const MAX_DOCUMENT: usize = 64 << 20;
+/// How often a server is asked for another document, unless said otherwise.
+const REFRESH: Duration = Duration::from_secs(5 * 60);
 
 /// How many remarks on one document are passed on.
 const REMARKS: usize = 20;
@@ -46,144 +38,24 @@ struct OperationTool {
     reading: Arc<Reading>,
 }
 
-/// What was made of documents, for the next plan, too: one that did not change is not parsed again.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Documents(Vec<Known>);
-
+/// A document that a server has, and how it is fetched.
 #[derive(Debug, Clone)]
-struct Known {
-    /// Of the document, and of what is taken from it.
-    key: Fingerprint,
-    made: Arc<Made>,
-    /// Whether the latest plan uses it.
-    is_used: bool,
+pub(crate) struct DocumentPlan {
+    pub(crate) id: RemoteId,
+    pub(crate) remote: Remote,
+    /// The section, with what is taken from the document.
+    pub(crate) file: Arc<OpenApi>,
+    /// How often the server is asked whether it has another one.
+    pub(crate) refresh: Duration,
+    /// Whether there is one, so that its tools are among those of the plan.
+    pub(crate) is_there: bool,
 }
 
-/// What is kept of a document.
-#[derive(Debug)]
-struct Made {
-    tools: Vec<MadeTool>,
-    remarks: Vec<String>,
-}
-
-#[derive(Debug)]
-struct MadeTool {
-    operation: Operation,
-    schema: Arc<ArgumentSchema>,
-    fingerprint: Fingerprint,
-}
-
-/// Why nothing was made of a document.
-enum Refused {
-    /// It cannot be read.
-    Document(String),
-    /// Nothing, or too much, can be taken from it.
-    Selection(String),
-}
-
-impl Documents {
-    /// Begins another plan.
-    pub(super) fn begin(&mut self) {
-        self.0.iter_mut().for_each(|known| known.is_used = false);
-    }
-
-    /// Forgets those that the plan did not use, once it is whole.
-    pub(super) fn end(&mut self) {
-        self.0.retain(|known| known.is_used);
-    }
-
-    fn get(&mut self, bytes: &[u8], file: &OpenApi) -> Result<Arc<Made>, Refused> {
-        let OpenApi {
-            tags, operations, paths, read_only, unknown_fields, max_tools, max_bytes, prefix, ..
-        } = file;
-        let digest: [u8; 32] = Sha256::digest(bytes).into();
-        let key = Fingerprinter::default()
-            .add(&digest)
-            .add(&(tags, operations, paths, read_only, unknown_fields, max_tools, max_bytes, prefix))
-            .finish();
-        if let Some(known) = self.0.iter_mut().find(|known| known.key == key) {
-            known.is_used = true;
-            return Ok(Arc::clone(&known.made));
-        }
-        let made = Arc::new(Made::of(bytes, file)?);
-        self.0.push(Known { key, made: Arc::clone(&made), is_used: true });
-        Ok(made)
-    }
-}
-
-impl Made {
-    fn of(bytes: &[u8], file: &OpenApi) -> Result<Self, Refused> {
-        let document = Document::parse(bytes).map_err(|error| Refused::Document(error.to_string()))?;
-        let mut selection = Selection::default();
-        selection.tags.clone_from(&file.tags);
-        selection.operations.clone_from(&file.operations);
-        selection.paths.clone_from(&file.paths);
-        selection.read_only = file.read_only;
-        selection.prefix.clone_from(&file.prefix);
-        selection.max_tools = file.max_tools.unwrap_or(selection.max_tools);
-        selection.max_bytes = file.max_bytes.map_or(selection.max_bytes, |size| size.0);
-        let imported =
-            import(&document, &selection).map_err(|error| Refused::Selection(error.to_string()))?;
-        drop(document);
-        let mut remarks: Vec<String> = imported.warnings.iter().map(ToString::to_string).collect();
-        let mut schemas = Schemas::default();
-        let mut tools = Vec::new();
-        for mut operation in imported.operations {
-            let name = &operation.name;
-            let schema = std::mem::take(&mut operation.input_schema);
-            let schema = match schemas.compiled(&schema, file.unknown_fields) {
-                Ok((schema, dropped)) => {
-                    remarks.extend(dropped.iter().map(|pattern| {
-                        format!("`{name}`: the pattern `{pattern}` cannot be compiled here, and is left to the server")
-                    }));
-                    schema
-                }
-                Err(problem) => {
-                    remarks.push(format!("`{name}` is left out: {problem}"));
-                    continue;
-                }
-            };
-            let fingerprint = Fingerprinter::default()
-                .add(&[operation.method.as_str(), &operation.path, &operation.description])
-                .add(&**schema.value())
-                .add(&operation.output_schema.as_deref())
-                .add(&format!("{operation:?}"))
-                .finish();
-            tools.push(MadeTool { operation, schema, fingerprint });
-        }
-        Ok(Self { tools, remarks })
-    }
-}
-
-/// The compiled schemas of arguments of one document, shared by the operations whose schema is the same.
-#[derive(Default)]
-struct Schemas(HashMap<[u8; 32], Arc<ArgumentSchema>>);
-
-impl Schemas {
-    /// A compiled schema; and the patterns in it that cannot be compiled, the first time.
-    fn compiled(
-        &mut self,
-        schema: &Arc<Value>,
-        unknown_fields: bool,
-    ) -> Result<(Arc<ArgumentSchema>, Vec<String>), String> {
-        let key = *Fingerprinter::default().add(&**schema).finish().as_bytes();
-        if let Some(known) = self.0.get(&key) {
-            return Ok((Arc::clone(known), Vec::new()));
-        }
-        let compile = |schema| {
-            if unknown_fields { ArgumentSchema::open_inside(schema) } else { ArgumentSchema::new(schema) }
-        };
-        let (compiled, dropped) = match compile(Arc::clone(schema)) {
-            Ok(compiled) => (compiled, Vec::new()),
-            Err(problem) => match without_unusable_patterns(schema) {
-                (usable, dropped) if !dropped.is_empty() => (compile(usable)?, dropped),
-                _ => return Err(problem),
-            },
-        };
-        // What the document says that the server does by itself, the server does.
-        let compiled = Arc::new(compiled.without_defaults());
-        self.0.insert(key, Arc::clone(&compiled));
-        Ok((compiled, dropped))
+impl DocumentPlan {
+    /// Whether an entity has its tools; without an entity, always.
+    pub(crate) fn is_of(&self, entity: Option<&str>) -> bool {
+        let entities = self.file.entities.as_ref();
+        entity.is_none_or(|entity| entities.is_none_or(|all| all.iter().any(|name| name == entity)))
     }
 }
 
@@ -202,19 +74,9 @@ impl Planner<'_> {
         let backend = self.named_backend(&at.key("backend"), &file.backend);
         let document_at = at.key("document");
         self.entity_names(at, file.entities.as_deref());
-        let bytes = self.document_bytes(at, file).await?;
-        let made = match self.documents.get(&bytes, file) {
-            Ok(made) => made,
-            Err(Refused::Document(problem)) => {
-                self.wrong(&document_at, problem);
-                return None;
-            }
-            Err(Refused::Selection(problem)) => {
-                self.wrong(at, problem);
-                return None;
-            }
-        };
-        drop(bytes);
+        let is_remote = file.document.contains("://");
+        let made = if is_remote { self.remote(at, file).await? } else { Some(self.of_file(at, file)?) };
+        let Some(made) = made else { return Some(Vec::new()) };
         for remark in made.remarks.iter().take(REMARKS) {
             self.odd(&document_at, remark.as_str());
         }
@@ -225,10 +87,14 @@ impl Planner<'_> {
         let (backend, reading) =
             (Arc::new(backend), Arc::new(Reading { format: Format::Auto, pick: None, error_text }));
         let common = file.common();
-        let fingerprint = fingerprint.add(file);
+        // How the document is fetched makes no other tools.
+        let terms = OpenApi { refresh: None, bearer: None, headers: Table::new(), ..file.clone() };
+        let fingerprint = fingerprint.add(&terms);
         let mut tools = Vec::new();
         for (index, MadeTool { operation, schema, fingerprint: own }) in made.tools.iter().enumerate() {
-            self.imported_name(at, &operation.name);
+            if !self.imported_name(at, &operation.name, is_remote) {
+                continue;
+            }
             let mut spec = super::tool::apply(declaration(operation), &operation.description, &common)
                 .input_schema(Arc::clone(schema.value()));
             if backend.forward.contains(&Fact::Subject) {
@@ -243,57 +109,142 @@ impl Planner<'_> {
         Some(tools)
     }
 
-    /// Notes the name of a tool that a document gave.
-    fn imported_name(&mut self, at: &Path, name: &str) {
-        let line = self.document.line(at);
-        if let Some(first) = self.names.insert(name.to_owned(), line) {
-            let message =
-                format!("the tool `{name}` is there already, from line {first}: write another `prefix`");
-            self.wrong(&at.key("prefix"), message);
+    /// Notes the name of a tool that a document gave; returns whether the tool can have it. What a server changes in its
+    /// document is no mistake of the file: such a tool is left out.
+    fn imported_name(&mut self, at: &Path, name: &str, is_remote: bool) -> bool {
+        let Some(first) = self.names.get(name) else {
+            self.names.insert(name.to_owned(), self.document.line(at));
+            return true;
+        };
+        let problem = format!("the tool `{name}` is there already, from line {first}");
+        let at = at.key("prefix");
+        if is_remote && self.purpose == Purpose::Run {
+            self.odd(&at, format!("{problem}; that of the document is left out: write another `prefix`"));
+        } else {
+            self.wrong(&at, format!("{problem}: write another `prefix`"));
+        }
+        false
+    }
+
+    /// What is made of a document in a file.
+    fn of_file(&mut self, at: &Path, file: &OpenApi) -> Option<Arc<Made>> {
+        let fetched = [
+            ("ca_file", file.ca_file.is_some()),
+            ("bearer", file.bearer.is_some()),
+            ("headers", !file.headers.is_empty()),
+            ("refresh", file.refresh.is_some()),
+        ];
+        for (key, _) in fetched.into_iter().filter(|(_, is_there)| *is_there) {
+            let message = "the document is a file, and this is for one that is fetched: what calls need belongs into \
+                           `[backend.NAME]`";
+            self.wrong(&at.key(key), message);
+        }
+        let document_at = at.key("document");
+        let path = self.file(&document_at, &PathBuf::from(&file.document));
+        let bytes = disk::read(&path, MAX_DOCUMENT)
+            .map_err(|error| format!("the file `{}` cannot be read: {error}", path.display()));
+        let bytes = self.noted(&document_at, bytes)?;
+        let made = self.documents.get(&bytes, file);
+        made.map_err(|refused| self.refused(at, &refused)).ok()
+    }
+
+    fn refused(&mut self, at: &Path, refused: &Refused) {
+        match refused {
+            Refused::Document(problem) => self.wrong(&at.key("document"), problem),
+            Refused::Selection(problem) => self.wrong(at, problem),
         }
     }
 
-    /// The document, from a file or from a server.
-    async fn document_bytes(&mut self, section: &Path, file: &OpenApi) -> Option<Vec<u8>> {
-        let (at, document) = (&section.key("document"), &file.document);
-        if !document.contains("://") {
-            if file.ca_file.is_some() {
-                let message = "the document is a file: certificates for the calls are the backend's, under `[backend.NAME]`";
-                self.wrong(&section.key("ca_file"), message);
+    /// What is made of a document that a server has; `None` inside while there is none. A start does not wait for the
+    /// server, and nothing that a server does is a mistake of the file; a check asks it.
+    async fn remote(&mut self, at: &Path, file: &OpenApi) -> Option<Option<Arc<Made>>> {
+        let document_at = at.key("document");
+        let url = address::server(&file.document, &self.sections.egress);
+        let url = self.noted(&document_at, url)?;
+        let missing = self.missing.len();
+        let remote = self.remote_of(at, file, url)?;
+        let has_secrets = missing == self.missing.len();
+        let id = self.remote_id(file);
+        let file = Arc::new(file.clone());
+        if let Some(state_dir) = &self.state_dir
+            && let Err(error) = self.documents.remotes.load(&id, state_dir)
+        {
+            self.odd(
+                &document_at,
+                format!("the copy of the document in the state directory is ignored: {error}"),
+            );
+        }
+        let mut made = match self.documents.remotes.made(&id, &file) {
+            Ok(made) => made,
+            Err(refused @ Refused::Selection(_)) => {
+                self.refused(at, &refused);
+                return None;
             }
-            let path = self.file(at, &PathBuf::from(document));
-            let bytes = disk::read(&path, MAX_DOCUMENT)
-                .map_err(|error| format!("the file `{}` cannot be read: {error}", path.display()));
-            return self.noted(at, bytes);
+            // Of another version of this program, most likely.
+            Err(Refused::Document(_)) => {
+                self.documents.remotes.discard(&id);
+                None
+            }
+        };
+        let is_check = self.purpose != Purpose::Run;
+        // After the start, tools of another document would be withdrawn for a moment if nobody waited.
+        if (is_check && has_secrets) || (!is_check && made.is_none() && self.documents.remotes.has_begun()) {
+            let time = if is_check { FETCH } else { self.sections.sidecar.mcp_wait().min(FETCH) };
+            match self.documents.remotes.update(&id, &remote, &file, time).await {
+                Ok(None) => {}
+                Ok(Some(_)) => made = self.documents.remotes.made(&id, &file).ok().flatten(),
+                // Whoever keeps the documents tries again, and says so.
+                Err(_) if !is_check => {}
+                Err(problem) if made.is_some() => {
+                    self.odd(&document_at, format!("{problem}; the copy of the state directory is used"));
+                }
+                Err(problem) => {
+                    self.wrong(&document_at, problem.to_string());
+                    return None;
+                }
+            }
         }
-        let url = address::server(document, &self.sections.egress);
-        let url = self.noted(at, url)?;
-        let PlannedClient { client, proxy, .. } =
-            self.client(section, &url, file.ca_file.as_deref(), None)?;
-        let fetched = tokio::time::timeout(FETCH, fetch(&client, proxy.as_ref(), url))
-            .await
-            .unwrap_or_else(|_| Err(format!("the document did not come within {} s", FETCH.as_secs())));
-        self.noted(at, fetched)
+        let refresh = file.refresh.map_or(REFRESH, |time| time.0);
+        let is_there = made.is_some();
+        self.document_plans.push(DocumentPlan { id, remote, file, refresh, is_there });
+        Some(made)
     }
-}
 
-async fn fetch(client: &reqwest::Client, proxy: Option<&Proxy>, url: Url) -> Result<Vec<u8>, String> {
-    let failed = |reason: String| format!("the document cannot be fetched: {reason}");
-    let answer = client.get(url).send().await.map_err(|error| {
-        let proxy = proxy.filter(|_| error.is_connect());
-        failed(connect_reason(&error, proxy))
-    })?;
-    if answer.status().is_redirection() {
-        return Err("the document is elsewhere (the server redirects): write the URL where it is".to_owned());
+    /// How a document is fetched.
+    fn remote_of(&mut self, at: &Path, file: &OpenApi, url: Url) -> Option<Remote> {
+        let PlannedClient { client, proxy, made_of } =
+            self.client(at, &url, file.ca_file.as_deref(), None)?;
+        let fingerprint = Fingerprinter::default().add(&url.as_str()).add(&made_of.as_bytes());
+        let no_template = "no call fills these headers: leave the placeholders out";
+        let (mut headers, mut fingerprint) = self.fixed_headers(at, &file.headers, no_template, fingerprint);
+        if let Some(reference) = &file.bearer {
+            let at = at.key("bearer");
+            let token = self.secret(&at, reference)?;
+            fingerprint = fingerprint.add(&token.expose());
+            let value = self.noted(&at, bearer(&token))?;
+            if headers.insert(AUTHORIZATION, value).is_some() {
+                self.wrong(&at, "`headers` has an `Authorization`, too: keep one");
+            }
+        }
+        if headers.values().any(HeaderValue::is_sensitive) {
+            self.warn_in_the_clear(&at.key("document"), &url, "what the document is fetched with");
+        }
+        Some(Remote { client, proxy, url, headers, fingerprint: fingerprint.finish() })
     }
-    if !answer.status().is_success() {
-        return Err(failed(format!("the server answered {}", answer.status())));
+
+    /// What tells the document apart from the others of the file.
+    fn remote_id(&self, file: &OpenApi) -> RemoteId {
+        let bearer = file.bearer.as_ref().map(SecretRef::to_string);
+        let headers = file.headers.iter().map(|(name, text)| {
+            (name.as_str(), if SecretRef::is_reference(text) { text.as_str() } else { "" })
+        });
+        let headers: Vec<_> =
+            headers.chain(bearer.iter().map(|bearer| ("bearer", bearer.as_str()))).collect();
+        let id = |nth| RemoteId::new(&file.document, &headers, nth);
+        let is_taken = |id: &RemoteId| self.document_plans.iter().any(|plan| plan.id == *id);
+        // One more than there are: one of them is free.
+        (0..=self.document_plans.len()).map(id).find(|id| !is_taken(id)).unwrap_or_else(|| id(0))
     }
-    let bytes = BodyLimits::new(MAX_DOCUMENT).time(FETCH).read(reqwest::Body::from(answer)).await;
-    bytes.map_err(|error| match error {
-        BodyError::TooLarge { .. } => "the document has more than 64 MiB".to_owned(),
-        error => failed(error.to_string()),
-    })
 }
 
 /// The declaration of an operation's tool: hints follow the method, the first tag is the category.
@@ -363,7 +314,8 @@ impl OperationTool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use platools_openapi::{Document, Selection, import};
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -382,7 +334,7 @@ mod tests {
         write("o.json", &document("one"));
         let mut file = crate::run::ConfigFile::new(&folder.join("platools.toml"));
         let mut schema = async || {
-            let plan = file.plan().await.unwrap();
+            let plan = file.plan(crate::run::Anew::File).await.unwrap();
             (Arc::clone(&plan.tools[0].tool.spec().input_schema), plan.tools[0].fingerprint.clone())
         };
         let (first, fingerprint) = schema().await;

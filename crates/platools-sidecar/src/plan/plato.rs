@@ -6,9 +6,9 @@ use plato_sdk::tools::{DesktopTools, Pictures, SessionPerThread, Sharing, ToolSh
 use plato_sdk::{Env, LoginOptions, Plato, ProxyConfig, Size};
 use platools::ToolSpec;
 
-use super::fingerprint::Fingerprinter;
 use super::{PlannedTool, Planner, tool};
 use crate::config::{self, Entry, Path};
+use crate::fingerprint::Fingerprinter;
 
 /// The name of the one environment.
 const DESKTOP: &str = "desktop";

@@ -2,9 +2,9 @@
 
 use platools_net::ProxyConfig;
 
-use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{Planner, Purpose};
 use crate::config::{Entry, SecretRef};
+use crate::fingerprint::{Fingerprint, Fingerprinter};
 
 /// The value of `url` for no proxy.
 const NONE: &str = "none";

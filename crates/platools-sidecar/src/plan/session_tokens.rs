@@ -10,9 +10,9 @@ use platools::tool::RateLimit;
 use platools_net::SecretText;
 
 use super::client::PlannedClient;
-use super::fingerprint::{Fingerprint, Fingerprinter};
 use super::{EntityPlan, Planner, address, unknown};
 use crate::config::{self, Entry, Path};
+use crate::fingerprint::{Fingerprint, Fingerprinter};
 use crate::login::Login;
 
 /// The fewest characters of a secret that servers share.

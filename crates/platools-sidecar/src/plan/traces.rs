@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::client::PlannedClient;
-use super::fingerprint::Fingerprinter;
 use super::{Planner, address};
 use crate::config::Entry;
+use crate::fingerprint::Fingerprinter;
 use crate::traces::TracesPlan;
 
 /// What collectors call the sidecar unless said otherwise.

@@ -44,6 +44,10 @@ pub(super) fn record() {
         "platools_sidecar_retries_total",
         "Requests to backends that were tried again."
     );
+    metrics::describe_counter!(
+        "platools_sidecar_document_fetches_total",
+        "Requests for documents of servers, by their outcome."
+    );
     metrics::describe_counter!("platools_sidecar_reloads_total", "Reloads of the file, by their outcome.");
 }
 

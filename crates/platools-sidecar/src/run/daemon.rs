@@ -12,13 +12,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::callbacks::Callbacks;
+use super::documents::Documents;
+use super::file::Anew;
 use super::fleet::Fleet;
 use super::listener::listen;
 use super::reader::{Read, Reader};
 use super::sessions::Sessions;
 use super::signals::{Wish, Wishes};
 use super::view::View;
-use super::{ConfigFile, admin, logs, service};
+use super::{ConfigFile, admin, logs, open_state_dir, service};
 use crate::config::{Admin, ConfigError};
 use crate::plan::Plan;
 use crate::secrecy;
@@ -95,10 +97,10 @@ pub async fn run(file: &Path) -> Result<(), SidecarError> {
     let descriptors = descriptors::raise();
     let mut file = Reader::new(ConfigFile::new(file));
     file.read();
-    // A document that is fetched may take its time.
+    // A file may be on a mount that never answers.
     let plan = loop {
         tokio::select! {
-            read = file.next() => if let Read::Plan(plan) = read { break (*plan)?; },
+            read = file.next() => if let Read::Plan(plan, _) = read { break (*plan)?; },
             () = wishes.end() => return Ok(()),
         }
     };
@@ -130,6 +132,7 @@ struct Daemon {
     traces: Option<TracesPlan>,
     sessions: Sessions,
     callbacks: Callbacks,
+    documents: Documents,
     /// Whether the service manager was told that this is ready.
     announced: bool,
 }
@@ -147,11 +150,27 @@ impl Daemon {
         let mut sessions = Sessions::new(&listeners, &stop);
         sessions.change(plan.session_tokens.take()).await?;
         view.planned(&plan);
+        let state_dir = open_state_dir(&plan.running).map_err(SidecarError::Host)?;
+        let mut documents = Documents::new(file.remotes().clone(), state_dir);
+        documents.change(&plan.documents);
         let fleet = Fleet::start(plan).map_err(SidecarError::Host)?;
         let mut callbacks = Callbacks::new(&listeners, &stop);
         callbacks.follow(&fleet).await?;
-        view.observed(&fleet);
-        Ok(Self { file, fleet, view, listeners, stop, admin, traces, sessions, callbacks, announced: false })
+        view.observed(&fleet, &documents);
+        let announced = false;
+        Ok(Self {
+            file,
+            fleet,
+            view,
+            listeners,
+            stop,
+            admin,
+            traces,
+            sessions,
+            callbacks,
+            documents,
+            announced,
+        })
     }
 
     async fn run(mut self, wishes: &mut Wishes) -> Result<(), SidecarError> {
@@ -168,12 +187,15 @@ impl Daemon {
         loop {
             tokio::select! {
                 wish = wishes.next() => match wish {
-                    Wish::Reload => self.reload(),
+                    Wish::Reload => {
+                        self.reload();
+                        self.documents.refresh();
+                    }
                     Wish::TakeOver => self.fleet.take_over(),
                     Wish::End => return self.end(wishes).await,
                 },
                 read = self.file.next() => match read {
-                    Read::Plan(plan) => self.go_over(*plan).await,
+                    Read::Plan(plan, anew) => self.go_over(*plan, anew).await,
                     // A file that is being written changes again: it is read once it stays the same.
                     Read::Changed(true) => is_settling = true,
                     Read::Changed(false) if is_settling => {
@@ -182,6 +204,7 @@ impl Daemon {
                     }
                     Read::Changed(false) => {}
                 },
+                () = self.documents.changed() => self.file.read_documents(),
                 () = self.fleet.settled() => {
                     self.follow().await;
                 }
@@ -216,7 +239,7 @@ impl Daemon {
 
     /// Has the listeners be those of the entities as they are now.
     async fn follow(&mut self) {
-        self.view.observed(&self.fleet);
+        self.view.observed(&self.fleet, &self.documents);
         if let Err(error) = self.callbacks.follow(&self.fleet).await {
             tracing::error!(%error, "calls over HTTP cannot be taken");
         }
@@ -230,48 +253,55 @@ impl Daemon {
         self.file.read();
     }
 
-    /// Goes over to a file that was read, if it can be used.
-    async fn go_over(&mut self, plan: Result<Plan, ConfigError>) {
+    /// Goes over to a plan, if it can be used.
+    async fn go_over(&mut self, plan: Result<Plan, ConfigError>, anew: Anew) {
         let (outcome, problem) = match plan {
             Ok(plan) if plan.entities.is_empty() => ("refused", Some(SidecarError::NoEntity.to_string())),
             // Whatever is wrong with a plan was found when it was made. A panic is a mistake, and no reason to end.
             Ok(plan) => {
-                AssertUnwindSafe(self.take_over(plan)).catch_unwind().await.unwrap_or_else(|_panic| {
+                AssertUnwindSafe(self.take_over(plan, anew)).catch_unwind().await.unwrap_or_else(|_panic| {
                     ("partial", Some("it panicked, which is a mistake of the sidecar: restart it".to_owned()))
                 })
             }
             Err(error) => ("refused", Some(error.to_string())),
         };
         match &problem {
+            None if anew == Anew::Documents => tracing::info!("the documents are in use as they are now"),
             None => tracing::info!("the file is in use as it is now"),
             // One line for each, since a line break inside of a line would be escaped.
             Some(problem) => {
                 for line in problem.lines().map(str::trim) {
                     tracing::error!("{line}");
                 }
-                if outcome == "partial" {
+                if anew == Anew::Documents {
+                    tracing::error!("a document that changed is not in use as it is now");
+                } else if outcome == "partial" {
                     tracing::error!("the file is in use as it is now, but for this");
                 } else {
                     tracing::error!("the file is not used, everything stays as it was");
                 }
             }
         }
-        metrics::counter!("platools_sidecar_reloads_total", "outcome" => outcome).increment(1);
-        self.view.reloaded(problem);
-        self.view.observed(&self.fleet);
+        if anew == Anew::File {
+            metrics::counter!("platools_sidecar_reloads_total", "outcome" => outcome).increment(1);
+            self.view.reloaded(problem);
+        }
+        self.view.observed(&self.fleet, &self.documents);
         if self.announced {
             service::ready(&self.fleet.status());
         }
     }
 
     /// Goes over to another plan, which was checked: how that went, and what is wrong.
-    async fn take_over(&mut self, mut plan: Plan) -> (&'static str, Option<String>) {
+    async fn take_over(&mut self, mut plan: Plan, anew: Anew) -> (&'static str, Option<String>) {
         // First, as the only thing that may turn out to be impossible.
         if let Err(error) = self.sessions.change(plan.session_tokens.take()).await {
             return ("refused", Some(error.to_string()));
         }
         for warning in &plan.warnings {
-            tracing::warn!("{warning}");
+            if anew == Anew::File || !self.fleet.plan.warnings.contains(warning) {
+                tracing::warn!("{warning}");
+            }
         }
         logs::change(&self.fleet.plan.log, &plan.log);
         for (is_changed, what) in [
@@ -290,6 +320,7 @@ impl Daemon {
         }
         plan.running.state_dir.clone_from(state_dir);
         self.view.planned(&plan);
+        self.documents.change(&plan.documents);
         let changed = self.fleet.change(plan);
         let listening = self.callbacks.follow(&self.fleet).await.map_err(|error| error.to_string());
         match changed.and(listening) {

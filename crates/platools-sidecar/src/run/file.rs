@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{ConfigError, Problem};
 use crate::disk;
-use crate::plan::{Clients, Documents, Files, Plan, Purpose, plan};
+use crate::document::{Documents, Remotes};
+use crate::plan::{Clients, Files, Plan, Purpose, plan};
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: usize = 16 << 20;
@@ -21,6 +22,18 @@ pub(crate) struct ConfigFile {
     clients: Clients,
     documents: Documents,
     files: Files,
+    /// The text of the latest plan.
+    text: Option<String>,
+}
+
+/// What a plan is made of anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Anew {
+    /// The file as it is now.
+    File,
+    /// The documents of servers, and the text of the latest plan: a file that changed may not be right yet, or is not to
+    /// be used before somebody says so.
+    Documents,
 }
 
 impl ConfigFile {
@@ -30,26 +43,40 @@ impl ConfigFile {
 
     pub(crate) fn for_purpose(path: &Path, purpose: Purpose) -> Self {
         let (clients, documents, files) = (Clients::default(), Documents::default(), Files::default());
-        Self { path: path.to_owned(), purpose, clients, documents, files }
+        let path = path.to_owned();
+        Self { path, purpose, clients, documents, files, text: None }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads the file as it is now.
+    /// The documents of servers that it names.
+    pub(crate) fn remotes(&self) -> &Remotes {
+        &self.documents.remotes
+    }
+
+    /// Makes a plan.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub(crate) async fn plan(&mut self) -> Result<Plan, ConfigError> {
+    pub(crate) async fn plan(&mut self, anew: Anew) -> Result<Plan, ConfigError> {
         let shown = self.path.display().to_string();
-        // Those of a file that cannot be used are watched, too: one that was missing may come.
-        self.files = Files::default();
-        self.files.note(self.path.clone());
-        let text =
-            read(&self.path).map_err(|problem| ConfigError::new(&shown, vec![Problem::of_file(problem)]))?;
-        let Self { path, purpose, clients, documents, files } = self;
-        plan(&shown, &text, &folder_of(path), clients, documents, files, *purpose).await
+        let text = match &self.text {
+            // What changed of the files since they were noted is still to be noticed.
+            Some(text) if anew == Anew::Documents => text.clone(),
+            _ => {
+                // Those of a file that cannot be used are watched, too: one that was missing may come.
+                self.files = Files::default();
+                self.files.note(self.path.clone());
+                let text = read(&self.path);
+                text.map_err(|problem| ConfigError::new(&shown, vec![Problem::of_file(problem)]))?
+            }
+        };
+        let Self { path, purpose, clients, documents, files, .. } = self;
+        let plan = plan(&shown, &text, &folder_of(path), clients, documents, files, *purpose).await?;
+        self.text = Some(text);
+        Ok(plan)
     }
 
     /// Whether one of the files is another one than when it was read, or looked at here. Blocks its thread.

@@ -80,7 +80,7 @@ pub(crate) fn open_state_dir(running: &Running) -> Result<Option<StateDir>, Stri
 }
 
 impl Fleet {
-    /// Connects all entities of a plan, each once the MCP servers that it has are up.
+    /// Connects all entities of a plan, each once the MCP servers and the documents that it has are there.
     ///
     /// # Errors
     /// Why one of them cannot be.
@@ -132,13 +132,23 @@ impl Fleet {
         self.retiring.iter().map(|retiring| &retiring.host)
     }
 
+    /// What the first declaration of a host's tools waits for; nothing once it connects.
+    pub(crate) fn awaited_by(&self, host: &RunningHost) -> Vec<String> {
+        if host.waits_until().is_none() {
+            return Vec::new();
+        }
+        let entity = Some(host.name.as_str());
+        let awaited =
+            self.upstreams.awaited_by(entity).into_iter().chain(self.plan.awaited_documents(entity));
+        awaited.map(str::to_owned).collect()
+    }
+
     /// The state in a few words.
     pub(crate) fn status(&self) -> String {
         let ready = self.hosts.iter().filter(|host| host.is_ready()).count();
         let states = self.hosts.iter().map(|host| match host.handle.state() {
             _ if host.waits_until().is_some() => {
-                let awaited = self.upstreams.awaited_by(Some(&host.name));
-                format!("{}: waiting for {}", host.name, awaited.join(", "))
+                format!("{}: waiting for {}", host.name, self.awaited_by(host).join(", "))
             }
             HostState::Active if !host.is_ready() => format!("{}: registering", host.name),
             state => format!("{}: {state}", host.name),
@@ -275,8 +285,11 @@ impl Fleet {
         for host in &mut self.hosts {
             let Some(until) = host.waits_until() else { continue };
             let entity = Some(host.name.as_str());
-            if self.upstreams.awaited_by(entity).is_empty() || until <= now {
+            let is_complete = self.upstreams.awaited_by(entity).is_empty()
+                && self.plan.awaited_documents(entity).is_empty();
+            if is_complete || until <= now {
                 self.upstreams.note_absent(entity);
+                self.plan.note_absent_documents(entity);
                 host.go();
             }
         }

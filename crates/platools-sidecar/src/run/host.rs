@@ -1,8 +1,8 @@
 //! One entity: its connection to the platform.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use platools::host::{HostError, HostEvent, HostState};
 use platools::run::Limits;
@@ -12,7 +12,8 @@ use tokio::task::{Id, JoinHandle};
 use tokio::time::Instant;
 
 use super::tools::Assortment;
-use crate::plan::{AuthenticatorPlan, EntityPlan, Fingerprint, PlannedTool, quietly};
+use crate::fingerprint::Fingerprint;
+use crate::plan::{AuthenticatorPlan, EntityPlan, PlannedTool, quietly};
 
 /// A connection that is kept, once it may begin.
 #[derive(Debug)]
@@ -24,10 +25,20 @@ pub(crate) struct RunningHost {
     made_of: (Fingerprint, Option<Fingerprint>),
     limits: Limits,
     registered: Arc<AtomicBool>,
+    told: Arc<Mutex<Told>>,
     /// Has it connect; until then it waits for MCP servers.
     go: Option<oneshot::Sender<()>>,
     waits_until: Instant,
     running: JoinHandle<Result<(), HostError>>,
+}
+
+/// What its events told, for those who look.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    /// Since when the connection is in its state.
+    pub(crate) since: SystemTime,
+    /// Why there is no connection, or why the platform has not these tools.
+    pub(crate) problem: Option<String>,
 }
 
 /// A host with all of its tools.
@@ -73,7 +84,8 @@ impl RunningHost {
         let host = builder(entity, tools, authenticator).build().map_err(|error| error.to_string())?;
         let handle = host.handle();
         let registered = Arc::new(AtomicBool::new(false));
-        tokio::spawn(follow(handle.clone(), entity.name.clone(), Arc::clone(&registered)));
+        let told = Arc::new(Mutex::new(Told { since: SystemTime::now(), problem: None }));
+        tokio::spawn(follow(handle.clone(), entity.name.clone(), Arc::clone(&registered), Arc::clone(&told)));
         let (go, gone) = oneshot::channel();
         let name = entity.name.clone();
         let running = tokio::spawn(async move {
@@ -93,6 +105,7 @@ impl RunningHost {
             made_of: made_of(entity, authenticator),
             limits: entity.config.limits.clone(),
             registered,
+            told,
             go: Some(go),
             waits_until: Instant::now() + wait,
             running,
@@ -115,6 +128,11 @@ impl RunningHost {
     /// Until when it waits for MCP servers; `None` once it connects.
     pub(crate) fn waits_until(&self) -> Option<Instant> {
         self.go.as_ref().map(|_| self.waits_until)
+    }
+
+    /// What its events told.
+    pub(crate) fn told(&self) -> Told {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether it is connected, and the platform has its tools.
@@ -164,19 +182,28 @@ fn made_of(
 }
 
 /// Notes whether the platform has the tools, and says in the log what happens.
-async fn follow(handle: HostHandle, entity: String, registered: Arc<AtomicBool>) {
+async fn follow(handle: HostHandle, entity: String, registered: Arc<AtomicBool>, told: Arc<Mutex<Told>>) {
+    let tell = |change: &dyn Fn(&mut Told)| change(&mut told.lock().unwrap_or_else(PoisonError::into_inner));
     let mut events = handle.events();
     drop(handle);
     while let Some(event) = events.next().await {
         match event {
             HostEvent::Registered { tools } => {
                 registered.store(true, Ordering::Release);
+                tell(&|told| told.problem = None);
                 tracing::info!(entity, tools, "the platform has the tools");
             }
-            HostEvent::State(state) if state != HostState::Active => {
-                registered.store(false, Ordering::Release);
+            HostEvent::State(state) => {
+                tell(&|told| told.since = SystemTime::now());
+                if state != HostState::Active {
+                    registered.store(false, Ordering::Release);
+                }
             }
-            HostEvent::RegistrationRejected { .. } => registered.store(false, Ordering::Release),
+            HostEvent::Disconnected { reason } => tell(&|told| told.problem = Some(reason.clone())),
+            HostEvent::RegistrationRejected { reason, .. } => {
+                registered.store(false, Ordering::Release);
+                tell(&|told| told.problem = Some(reason.clone()));
+            }
             // The host itself logs what goes wrong with its connection.
             _ => {}
         }

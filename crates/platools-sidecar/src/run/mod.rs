@@ -7,6 +7,7 @@
 //! | `host` | one entity: its connection |
 //! | `tools` | the tools of one table: those of the file and those of MCP servers |
 //! | `upstreams` | the MCP servers |
+//! | `documents` | the documents that servers have: fetched, asked for again, remembered |
 //! | `local` | the tools in this process, without a platform |
 //! | `fleet` | all entities; from one plan to the next without losing a call |
 //! | `daemon` | everything together, from start to end |
@@ -21,6 +22,7 @@
 mod admin;
 mod callbacks;
 mod daemon;
+mod documents;
 mod file;
 mod fleet;
 mod host;
@@ -36,7 +38,7 @@ mod upstreams;
 mod view;
 
 pub use self::daemon::{SidecarError, run};
-pub(crate) use self::file::{ConfigFile, folder_of, read as read_config};
+pub(crate) use self::file::{Anew, ConfigFile, folder_of, read as read_config};
 pub(crate) use self::fleet::open_state_dir;
 pub use self::local::Local;
 pub(crate) use self::logs::init_with as init_logging;

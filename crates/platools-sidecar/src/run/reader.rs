@@ -11,8 +11,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{ConfigFile, fleet};
+use super::{Anew, ConfigFile, fleet};
 use crate::config::{ConfigError, Problem};
+use crate::document::Remotes;
 use crate::plan::Plan;
 
 /// How long a reading may take, with all documents that are fetched. Each file and each document has its own, shorter
@@ -24,8 +25,8 @@ const READING: Duration = Duration::from_secs(300);
 pub(super) struct Reader {
     file: ConfigFile,
     reading: Option<Reading>,
-    /// Whether it was asked for once more since that began.
-    again: bool,
+    /// What was asked for once more since that began.
+    again: Option<Anew>,
     look: Option<JoinHandle<(ConfigFile, bool)>>,
 }
 
@@ -33,6 +34,7 @@ pub(super) struct Reader {
 #[derive(Debug)]
 struct Reading {
     read: oneshot::Receiver<(ConfigFile, Result<Plan, ConfigError>)>,
+    anew: Anew,
     until: Instant,
     _stop: DropGuard,
 }
@@ -40,8 +42,8 @@ struct Reading {
 /// Something about the file that somebody may want to know.
 #[derive(Debug)]
 pub(super) enum Read {
-    /// It was read.
-    Plan(Box<Result<Plan, ConfigError>>),
+    /// It was read, or a plan was made with other documents.
+    Plan(Box<Result<Plan, ConfigError>>, Anew),
     /// It was looked at: whether one of the files is another one than when it was read, or looked at before.
     Changed(bool),
 }
@@ -51,20 +53,25 @@ pub(super) enum Read {
 /// # Errors
 /// Everything that is wrong with it.
 pub(crate) async fn checked(file: &mut ConfigFile) -> Result<Plan, ConfigError> {
-    let plan = file.plan().await?;
+    checked_anew(file, Anew::File).await
+}
+
+async fn checked_anew(file: &mut ConfigFile, anew: Anew) -> Result<Plan, ConfigError> {
+    let plan = file.plan(anew).await?;
     fleet::check(&plan).map_err(|problems| ConfigError::new(file.path().display().to_string(), problems))?;
     Ok(plan)
 }
 
 impl Reading {
-    fn start(mut file: ConfigFile) -> Self {
-        Self::of(async move {
-            let plan = checked(&mut file).await;
+    fn start(mut file: ConfigFile, anew: Anew) -> Self {
+        let reading = async move {
+            let plan = checked_anew(&mut file, anew).await;
             (file, plan)
-        })
+        };
+        Self::of(anew, reading)
     }
 
-    fn of<F>(reading: F) -> Self
+    fn of<F>(anew: Anew, reading: F) -> Self
     where
         F: Future<Output = (ConfigFile, Result<Plan, ConfigError>)> + Send + 'static,
     {
@@ -82,13 +89,13 @@ impl Reading {
         };
         // Without a thread, the receiver hears that there is no reading.
         let _ = thread::Builder::new().name("platools-reader".to_owned()).spawn(reading);
-        Self { read, until: Instant::now() + READING, _stop: stop.drop_guard() }
+        Self { read, anew, until: Instant::now() + READING, _stop: stop.drop_guard() }
     }
 }
 
 impl Reader {
     pub(super) fn new(file: ConfigFile) -> Self {
-        Self { file, reading: None, again: false, look: None }
+        Self { file, reading: None, again: None, look: None }
     }
 
     pub(super) fn shown(&self) -> String {
@@ -97,10 +104,25 @@ impl Reader {
 
     /// Reads the file as it is now; one that is being read is read once more after that.
     pub(super) fn read(&mut self) {
+        self.plan(Anew::File);
+    }
+
+    /// Makes a plan of the file as it was read last, with the documents of servers as they are now.
+    pub(super) fn read_documents(&mut self) {
+        self.plan(Anew::Documents);
+    }
+
+    fn plan(&mut self, anew: Anew) {
         match self.reading {
-            Some(_) => self.again = true,
-            None => self.reading = Some(Reading::start(self.file.clone())),
+            Some(_) if self.again == Some(Anew::File) => {}
+            Some(_) => self.again = Some(anew),
+            None => self.reading = Some(Reading::start(self.file.clone(), anew)),
         }
+    }
+
+    /// The documents of servers that the file names.
+    pub(super) fn remotes(&self) -> &Remotes {
+        self.file.remotes()
     }
 
     /// Looks at the files, unless they are being read or looked at.
@@ -118,7 +140,10 @@ impl Reader {
     pub(super) async fn next(&mut self) -> Read {
         loop {
             tokio::select! {
-                plan = read(&mut self.reading) => return Read::Plan(Box::new(self.finished(plan))),
+                plan = read(&mut self.reading) => {
+                    let anew = self.reading.as_ref().map_or(Anew::File, |reading| reading.anew);
+                    return Read::Plan(Box::new(self.finished(plan)), anew);
+                }
                 looked = look(&mut self.look) => {
                     self.look = None;
                     // Whatever it saw before a reading began is old.
@@ -143,8 +168,8 @@ impl Reader {
             }
             Err(problem) => Err(ConfigError::new(self.shown(), vec![Problem::of_file(problem)])),
         };
-        if std::mem::take(&mut self.again) {
-            self.read();
+        if let Some(anew) = self.again.take() {
+            self.plan(anew);
         }
         plan
     }
@@ -176,7 +201,7 @@ mod tests {
 
     fn problem(read: Read) -> String {
         match read {
-            Read::Plan(plan) => plan.unwrap_err().to_string(),
+            Read::Plan(plan, _) => plan.unwrap_err().to_string(),
             Read::Changed(changed) => panic!("{changed}"),
         }
     }
@@ -184,9 +209,10 @@ mod tests {
     #[tokio::test]
     async fn a_reading_that_panics_or_never_ends_is_over_and_the_next_one_begins() {
         let mut reader = Reader::new(ConfigFile::new("/no/such/file.toml".as_ref()));
-        reader.reading = Some(Reading::of(async { panic!("as a mistake of ours would") }));
+        reader.reading = Some(Reading::of(Anew::File, async { panic!("as a mistake of ours would") }));
         assert!(problem(reader.next().await).contains("reading it panicked"));
-        reader.reading = Some(Reading { until: Instant::now(), ..Reading::of(std::future::pending()) });
+        reader.reading =
+            Some(Reading { until: Instant::now(), ..Reading::of(Anew::File, std::future::pending()) });
         reader.read();
         assert!(problem(reader.next().await).contains("does not answer"));
         assert!(problem(reader.next().await).contains("there is no such file"));

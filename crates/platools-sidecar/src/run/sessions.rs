@@ -9,7 +9,8 @@ use tokio_util::task::TaskTracker;
 
 use super::daemon::SidecarError;
 use super::listener::{listen, serve};
-use crate::plan::{Fingerprint, SessionTokensPlan};
+use crate::fingerprint::Fingerprint;
+use crate::plan::SessionTokensPlan;
 
 /// The listener, where there is one. Its rules change between two requests; another address is listened on
 /// before the old one is left.

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use platools::Tool;
 use platools::run::{TableError, ToolTable};
 
-use crate::plan::{Fingerprint, PlannedTool};
+use crate::fingerprint::Fingerprint;
+use crate::plan::PlannedTool;
 
 /// A table of tools, and what of it is whose.
 #[derive(Debug)]

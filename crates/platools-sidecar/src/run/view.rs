@@ -5,11 +5,13 @@ use std::time::{Instant, SystemTime};
 
 use platools::{HostHandle, ToolSpec};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::documents::{DocumentView, Documents};
 use super::fleet::Fleet;
+use super::host::{RunningHost, Told};
 use super::upstreams::{Shelf, UpstreamView};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedTool};
 
 /// What the admin listener shows. Clones show the same.
 #[derive(Debug, Clone)]
@@ -19,15 +21,19 @@ pub(super) struct View(Arc<RwLock<Picture>>);
 struct Picture {
     file: String,
     started: Instant,
+    started_at: SystemTime,
     is_ready: bool,
     is_stopping: bool,
     entities: Vec<Observed>,
     upstreams: Vec<UpstreamView>,
-    /// Those of the file.
-    tools: Arc<Vec<Value>>,
+    documents: Vec<DocumentView>,
+    /// Those of the file, described when somebody asks: all schemas a second time are megabytes.
+    tools: Arc<Vec<PlannedTool>>,
     /// Those of MCP servers, which come and go.
     shelves: Vec<Shelf>,
     warnings: Vec<String>,
+    /// What the plan says of the sidecar itself.
+    settings: Map<String, Value>,
     reload: Option<Reload>,
 }
 
@@ -36,6 +42,15 @@ struct EntityView {
     name: String,
     state: String,
     ready: bool,
+    /// Since when the connection is in this state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    /// Why there is no connection, or why the platform has not these tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    /// What the first declaration of the tools waits for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waits_for: Vec<String>,
     tools: usize,
     calls_in_flight: usize,
 }
@@ -46,6 +61,8 @@ struct Observed {
     name: String,
     handle: HostHandle,
     ready: bool,
+    told: Option<Told>,
+    waits_for: Vec<String>,
 }
 
 impl Observed {
@@ -54,6 +71,9 @@ impl Observed {
             name: self.name.clone(),
             state: self.handle.state().to_string(),
             ready: self.ready,
+            since: self.told.as_ref().map(|told| shown(told.since)),
+            problem: self.told.as_ref().and_then(|told| told.problem.clone()),
+            waits_for: self.waits_for.clone(),
             tools: self.handle.tools().registry().len(),
             calls_in_flight: self.handle.in_flight(),
         }
@@ -64,6 +84,10 @@ impl Picture {
     fn entities(&self) -> Vec<EntityView> {
         self.entities.iter().map(Observed::view).collect()
     }
+}
+
+fn shown(at: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(at).to_string()
 }
 
 /// A tool as it is declared.
@@ -80,6 +104,24 @@ fn described(spec: &ToolSpec, source: &str, entities: Option<&[String]>) -> Valu
     })
 }
 
+/// What a plan says of the sidecar itself; no secrets are among it.
+fn settings(plan: &Plan) -> Map<String, Value> {
+    let callbacks = plan.entities.iter().filter_map(|entity| {
+        let callback = entity.callback.as_ref()?;
+        Some(json!({"entity": entity.name, "url": callback.shown, "listen": callback.listen}))
+    });
+    let settings = [
+        ("state_dir", json!(plan.running.state_dir)),
+        ("watch", json!(plan.running.watch)),
+        ("mcp_wait_ms", json!(plan.running.mcp_wait().as_millis() as u64)),
+        ("proxy", json!(plan.proxy)),
+        ("traces", json!(plan.traces.is_some())),
+        ("authenticator", json!(plan.authenticator.is_some())),
+        ("callbacks", callbacks.collect()),
+    ];
+    settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
 /// How the latest reload went.
 #[derive(Debug, Clone, Serialize)]
 struct Reload {
@@ -94,13 +136,16 @@ impl View {
         Self(Arc::new(RwLock::new(Picture {
             file: file.to_owned(),
             started: Instant::now(),
+            started_at: SystemTime::now(),
             is_ready: false,
             is_stopping: false,
             entities: Vec::new(),
             upstreams: Vec::new(),
+            documents: Vec::new(),
             tools: Arc::default(),
             shelves: Vec::new(),
             warnings: Vec::new(),
+            settings: Map::new(),
             reload: None,
         })))
     }
@@ -115,34 +160,41 @@ impl View {
 
     /// The plan is another one.
     pub(super) fn planned(&self, plan: &Plan) {
-        let tools: Vec<Value> = plan
-            .tools
-            .iter()
-            .map(|planned| described(planned.tool.spec(), planned.source, planned.entities.as_deref()))
-            .collect();
+        let tools = plan.tools.clone();
+        let settings = settings(plan);
         let warnings = plan.warnings.iter().map(ToString::to_string).collect();
         self.change(|picture| {
             picture.tools = Arc::new(tools);
             picture.warnings = warnings;
+            picture.settings = settings;
         });
     }
 
     /// How the entities are.
-    pub(super) fn observed(&self, fleet: &Fleet) {
-        let observed = |name: &String, handle: &HostHandle, ready| Observed {
-            name: name.clone(),
-            handle: handle.clone(),
-            ready,
+    pub(super) fn observed(&self, fleet: &Fleet, documents: &Documents) {
+        let observed = |host: &RunningHost| Observed {
+            name: host.name.clone(),
+            handle: host.handle.clone(),
+            ready: host.is_ready(),
+            told: Some(host.told()),
+            waits_for: fleet.awaited_by(host),
         };
-        let running = fleet.hosts.iter().map(|host| observed(&host.name, &host.handle, host.is_ready()));
-        let retiring = fleet.retiring().map(|host| observed(&host.name, &host.handle, host.is_ready()));
-        let draining = fleet.draining().map(|leaving| observed(&leaving.name, &leaving.handle, false));
+        let running = fleet.hosts.iter().map(observed);
+        let retiring = fleet.retiring().map(observed);
+        let draining = fleet.draining().map(|leaving| Observed {
+            name: leaving.name.clone(),
+            handle: leaving.handle.clone(),
+            ready: false,
+            told: None,
+            waits_for: Vec::new(),
+        });
         let entities = running.chain(retiring).chain(draining).collect();
         let (upstreams, shelves) = (fleet.upstreams.views(), fleet.upstreams.shelves());
-        let is_ready = fleet.is_ready();
+        let (is_ready, documents) = (fleet.is_ready(), documents.views());
         self.change(|picture| {
             picture.entities = entities;
             picture.upstreams = upstreams;
+            picture.documents = documents;
             picture.shelves = shelves;
             picture.is_ready = is_ready;
         });
@@ -150,7 +202,7 @@ impl View {
 
     /// A reload is over.
     pub(super) fn reloaded(&self, problem: Option<String>) {
-        let at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let at = shown(SystemTime::now());
         self.change(|picture| picture.reload = Some(Reload { at, ok: problem.is_none(), problem }));
     }
 
@@ -174,7 +226,8 @@ impl View {
 
     pub(super) fn tools(&self) -> Value {
         let (tools, shelves) = self.look(|picture| (Arc::clone(&picture.tools), picture.shelves.clone()));
-        let mut all = Vec::clone(&tools);
+        let of_file = |tool: &PlannedTool| described(tool.tool.spec(), tool.source, tool.entities.as_deref());
+        let mut all: Vec<Value> = tools.iter().map(of_file).collect();
         for shelf in shelves {
             for tool in shelf.tools() {
                 let mut described = described(tool.spec(), "mcp", shelf.entities());
@@ -195,9 +248,13 @@ impl View {
                 "stopping": picture.is_stopping,
                 "entities": picture.entities(),
                 "mcp": picture.upstreams,
+                "documents": picture.documents,
                 "tools": picture.tools.len(),
                 "warnings": picture.warnings,
                 "last_reload": picture.reload,
+                "pid": std::process::id(),
+                "started": shown(picture.started_at),
+                "settings": picture.settings,
             })
         })
     }

@@ -16,7 +16,7 @@ use url::Url;
 use super::SpanLayer;
 use super::export::{Cause, SEND, Sender, Telling};
 use super::tracer::CallTracer;
-use crate::plan::Fingerprint;
+use crate::fingerprint::Fingerprint;
 
 /// How long the last spans may take to leave.
 const FAREWELL: Duration = Duration::from_secs(5);

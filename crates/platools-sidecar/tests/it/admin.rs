@@ -63,6 +63,15 @@ async fn probes_figures_and_states_are_shown_and_readiness_follows_the_platform(
     assert_eq!((&tools[0]["name"], &tools[0]["source"]), (&json!("t"), &json!("tool.http")));
     let state: Value = serde_json::from_str(&get(&at("/state")).await.1).unwrap();
     assert_eq!((&state["ready"], &state["tools"]), (&json!(true), &json!(1)));
+    let shown = &state["entities"][0];
+    assert!(
+        shown["since"].is_string() && shown["problem"].is_null() && shown["waits_for"].is_null(),
+        "{state}"
+    );
+    assert!(
+        state["pid"].is_u64() && state["started"].is_string() && state["settings"].is_object(),
+        "{state}"
+    );
     let secret = entity.secret();
     assert!(!state.to_string().contains(secret.expose()) && !sidecar.log().contains(secret.expose()));
     let foreign = client().get(at("/state")).header("host", "evil.example").send().await.unwrap();
@@ -76,6 +85,8 @@ async fn probes_figures_and_states_are_shown_and_readiness_follows_the_platform(
     };
     tokio::time::timeout(GUARD, lost).await.expect("a lost platform is noticed");
     assert_eq!(get(&at("/livez")).await.0, 200);
+    let state: Value = serde_json::from_str(&get(&at("/state")).await.1).unwrap();
+    assert!(state["entities"][0]["problem"].is_string(), "{state}");
     for line in sidecar.log().lines().filter(|line| line.starts_with('{')) {
         serde_json::from_str::<Value>(line).unwrap();
     }

@@ -6,7 +6,7 @@ mod close;
 mod explain;
 mod patterns;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jsonschema::Validator;
 use platools::tool::decode_json_texts;
@@ -35,7 +35,8 @@ const NAMED: usize = 10;
 #[derive(Debug)]
 pub struct ArgumentSchema {
     schema: Arc<Value>,
-    validator: Validator,
+    /// Empty until it is needed again, where it was compiled to find mistakes alone.
+    validator: OnceLock<Result<Validator, String>>,
     /// What absent arguments become.
     defaults: Map<String, Value>,
 }
@@ -109,7 +110,7 @@ impl ArgumentSchema {
     /// Returns what is wrong with the schema.
     pub fn as_declared(schema: impl Into<Arc<Value>>) -> Result<Self, String> {
         let schema = schema.into();
-        let validator = validator(&schema)?;
+        let validator = OnceLock::from(Ok(validator(&schema)?));
         Ok(Self { schema, validator, defaults: Map::new() })
     }
 
@@ -118,6 +119,19 @@ impl ArgumentSchema {
     pub fn without_defaults(mut self) -> Self {
         self.defaults.clear();
         self
+    }
+
+    /// Drops what was compiled: the first check compiles it again. For schemas of which most are never used, since they
+    /// take much less memory so.
+    #[must_use]
+    pub fn compiled_when_used(mut self) -> Self {
+        self.validator = OnceLock::new();
+        self
+    }
+
+    fn validator(&self) -> Result<&Validator, ToolError> {
+        let compiled = self.validator.get_or_init(|| validator(&self.schema));
+        compiled.as_ref().map_err(|problem| ToolError::internal(problem.clone()))
     }
 
     /// Returns the schema, as it is declared.
@@ -149,14 +163,15 @@ impl ArgumentSchema {
             object.entry(name).or_insert_with(|| default.clone());
         }
         let mut object = Value::Object(object);
-        let mut is_valid = self.validator.is_valid(&object);
+        let validator = self.validator()?;
+        let mut is_valid = validator.is_valid(&object);
         if !is_valid {
-            is_valid = decode_json_texts(&self.schema, &mut object, |object| self.validator.is_valid(object));
+            is_valid = decode_json_texts(&self.schema, &mut object, |object| validator.is_valid(object));
         }
         if !is_valid {
             let names = self.names();
             let mut mistakes: Vec<String> = Vec::new();
-            for error in self.validator.iter_errors(&object) {
+            for error in validator.iter_errors(&object) {
                 for mistake in explain::mistakes(&error, &names, &self.schema) {
                     if !mistakes.contains(&mistake) {
                         mistakes.push(mistake);

@@ -137,8 +137,8 @@ fn files() -> impl Strategy<Value = String> {
 /// Reads the file of a daemon again, and goes over to it as it would by itself.
 async fn reload(daemon: &mut Daemon) -> Option<String> {
     daemon.reload();
-    let Read::Plan(plan) = daemon.file.next().await else { panic!("nobody looks here") };
-    daemon.go_over(*plan).await;
+    let Read::Plan(plan, anew) = daemon.file.next().await else { panic!("nobody looks here") };
+    daemon.go_over(*plan, anew).await;
     daemon.view.state()["last_reload"]["problem"].as_str().map(str::to_owned)
 }
 
