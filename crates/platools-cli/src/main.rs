@@ -29,6 +29,10 @@ use std::time::Duration;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use platools_toolkit::cli::output::{Output, WriteError, parser_answer};
 
+/// Gives back the memory that reading a large document took, which the C library's allocator keeps for the most part.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Tools for agents: a development platform, session tokens, and a look at hosts and their tools.
 #[derive(Debug, Parser)]
 #[command(name = "platools", version, propagate_version = true, about, arg_required_else_help = true)]

@@ -9,6 +9,66 @@ use tokio::time::timeout;
 
 use crate::support::{Dev, GUARD, Scratch, program, run};
 
+/// GitHub's document gives 1 223 tools. Their memory is bounded, and reloads of what did not change, or did, leave nothing
+/// behind. The program's own pages count nothing here, since those of a debug build are many.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_large_document_takes_little_memory_and_fifty_reloads_take_no_more() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/interop/openapi");
+    let document = format!("{root}/node_modules/@octokit/openapi/generated/api.github.com.json");
+    let Ok(document) = std::fs::read_to_string(document) else {
+        let hint = "the interop set `openapi` is not installed: run tests/interop/install openapi";
+        assert!(std::env::var_os("PLATOOLS_INTEROP").is_none_or(|value| value != "required"), "{hint}");
+        eprintln!("SKIPPED: {hint}");
+        return;
+    };
+    let dev = Dev::start(&["--entity", "hub"]).await;
+    let (url, secret) = dev.entity("hub");
+    let scratch = Scratch::new();
+    scratch.file("github.json", &document);
+    let text = format!(
+        "[[entity]]\nname = \"hub\"\nurl = \"{url}\"\nsecret = \"{secret}\"\n[backend.b]\nurl = \"http://127.0.0.1:1\"\n\
+         [[openapi]]\nname = \"github\"\nbackend = \"b\"\ndocument = \"github.json\"\n[sidecar]\nwatch = false\n"
+    );
+    let file = scratch.file("platools.toml", &text);
+    let mut sidecar = program(&["sidecar", "run", &file], &[("RUST_LOG", "info")]).spawn().unwrap();
+    let mut lines = BufReader::new(sidecar.stderr.take().unwrap()).lines();
+    let mut says = async |part: &str| {
+        let said = async { while !lines.next_line().await.unwrap().expect("it runs").contains(part) {} };
+        timeout(GUARD, said).await.unwrap_or_else(|_| panic!("{part}"));
+    };
+    let pid = sidecar.id().unwrap();
+    // What is given back is so after a moment.
+    let mebibytes = async || {
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let own = status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB"));
+        own.unwrap().trim().parse::<f64>().unwrap() / 1024.0
+    };
+    let reload = || {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    };
+    says("the platform has the tools entity=\"hub\" tools=1223").await;
+    let fresh = mebibytes().await;
+    for _ in 0..50 {
+        reload();
+        says("the file is in use as it is now").await;
+    }
+    let reloaded = mebibytes().await;
+    for number in 0..3 {
+        scratch.file("github.json", &document.replacen('{', &format!("{{\"x-number\": {number}, "), 1));
+        reload();
+        says("the file is in use as it is now").await;
+    }
+    let changed = mebibytes().await;
+    println!("MiB: {fresh:.1} fresh, {reloaded:.1} after 50 reloads, {changed:.1} after 3 other documents");
+    assert!(fresh < 72.0 && reloaded < fresh * 1.1, "{fresh} {reloaded}");
+    // What a thread that read another document has left is used by the next one.
+    assert!(changed < fresh * 2.0, "{fresh} {changed}");
+    sidecar.kill().await.unwrap();
+}
+
 /// Where programs are found; the variable is one of those that these tests take away.
 const PATH: &str = "/usr/bin:/bin";
 
