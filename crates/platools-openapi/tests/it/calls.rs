@@ -109,6 +109,20 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
+#[test]
+fn values_beside_each_other_make_no_step_that_neither_is() {
+    let pair = styles().into_iter().find(|operation| operation.name == "pair").unwrap();
+    let request = |a: &str, b: &str| {
+        let arguments = json!({"a": a, "b": b});
+        pair.request(arguments.as_object().unwrap()).map(|request| request.path)
+    };
+    assert_eq!(request("a", "b").unwrap(), "/ab");
+    for (a, b) in [("%2", "e%2e"), ("%2e%", "2e"), ("%", "2e.")] {
+        let error = request(a, b).unwrap_err().to_string();
+        assert!(error.starts_with("the path that the arguments make "), "{a} {b}: {error}");
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_the_arguments_are_they_stay_where_they_were_put(
