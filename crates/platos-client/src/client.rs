@@ -75,15 +75,9 @@ impl PlatosClient {
         user_token: Option<Secret>,
     ) -> Result<Self, ConfigError> {
         let tls = client_config(config.ca_file.as_deref()).map_err(ConfigError::of_tls)?;
-        let http = if let Some(client) = &config.http {
-            client.clone()
-        } else {
-            let builder =
-                client::client_builder(tls.clone(), &config.proxy).connect_timeout(config.connect_timeout);
-            client::build(builder).map_err(ConfigError::of_tls)?
-        };
-        let http = HttpClient::new(http, MAX_ANSWER_BYTES);
-        let http = if config.http.is_some() { http } else { http.through(config.proxy.clone()) };
+        let http = client::client_builder(tls.clone(), &config.proxy).connect_timeout(config.connect_timeout);
+        let http = client::build(http).map_err(ConfigError::of_tls)?;
+        let http = HttpClient::new(http, MAX_ANSWER_BYTES).through(config.proxy.clone());
         let credentials = Credentials::new(mode, config.timeout);
         let shared =
             Shared { config, credentials, http, tls: Arc::new(tls), threads: KnownThreads::default() };

@@ -153,7 +153,6 @@ pub mod testing;
 mod turn;
 
 pub use platools_net::{ProxyConfig, ProxyError};
-pub use reqwest;
 pub use tokio_util::sync::CancellationToken;
 
 pub use crate::api::{

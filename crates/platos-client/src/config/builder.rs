@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use http::HeaderName;
 use platools_net::{ProxyConfig, SecretText};
 
 use super::{
@@ -34,7 +35,7 @@ pub(crate) struct Config {
     pub(crate) reconnect: ReconnectPolicy,
     pub(crate) limits: StreamLimits,
     pub(crate) namespace: String,
-    pub(crate) http: Option<reqwest::Client>,
+    pub(crate) headers: Vec<(HeaderName, Secret)>,
 }
 
 /// A builder without credentials: it has no `build`.
@@ -98,7 +99,7 @@ pub struct ClientBuilder<M> {
     reconnect: ReconnectPolicy,
     limits: StreamLimits,
     namespace: String,
-    http: Option<reqwest::Client>,
+    headers: Vec<(String, SecretText)>,
 }
 
 impl ClientBuilder<NoMode> {
@@ -117,7 +118,7 @@ impl ClientBuilder<NoMode> {
             reconnect: ReconnectPolicy::default(),
             limits: StreamLimits::default(),
             namespace: "/agent".to_owned(),
-            http: None,
+            headers: Vec::new(),
         }
     }
 
@@ -157,7 +158,7 @@ impl ClientBuilder<NoMode> {
             reconnect: self.reconnect,
             limits: self.limits,
             namespace: self.namespace,
-            http: self.http,
+            headers: self.headers,
         }
     }
 }
@@ -229,8 +230,7 @@ impl<M> ClientBuilder<M> {
         self
     }
 
-    /// Permits `http://` to hosts that are not this machine, with credentials in the clear. Not for custom
-    /// [`http_client`](Self::http_client)s alone: streams obey it too.
+    /// Permits `http://` to hosts that are not this machine, with credentials in the clear.
     pub fn allow_insecure(mut self, allow: bool) -> Self {
         self.allow_insecure = allow;
         self
@@ -243,8 +243,7 @@ impl<M> ClientBuilder<M> {
     }
 
     /// The proxies for requests and streams, instead of those of the environment: `HTTPS_PROXY`, `ALL_PROXY`,
-    /// `NO_PROXY`, and `HTTP_PROXY` for `http://`. Loopback never goes through a proxy. A custom
-    /// [`http_client`](Self::http_client) has its own.
+    /// `NO_PROXY`, and `HTTP_PROXY` for `http://`. Loopback never goes through a proxy.
     pub fn proxy(mut self, proxy: ProxyConfig) -> Self {
         self.proxy = Some(proxy);
         self
@@ -257,8 +256,7 @@ impl<M> ClientBuilder<M> {
         self
     }
 
-    /// How long a connection may take with its TLS handshake, 10 s by default. A custom
-    /// [`http_client`](Self::http_client) has its own.
+    /// How long a connection may take with its TLS handshake, 10 s by default.
     pub fn connect_timeout(mut self, time: Duration) -> Self {
         self.connect_timeout = time;
         self
@@ -288,11 +286,16 @@ impl<M> ClientBuilder<M> {
         self
     }
 
-    /// Sends requests through a client of one's own. Streams do not go through it: its proxies and certificates mean
-    /// nothing to them. It should not follow redirects, which would carry the
-    /// session token along.
-    pub fn http_client(mut self, client: reqwest::Client) -> Self {
-        self.http = Some(client);
+    /// An access key, `platos_live_…`, which environments may want besides the credentials. It goes with every request and
+    /// stream.
+    pub fn access_key(self, key: impl Into<String>) -> Self {
+        self.header("x-platos-api-key", key)
+    }
+
+    /// A header for every request and stream, such as one that a gateway before the platform wants. Its value is treated as a
+    /// secret. Uploads do not carry it.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into().into()));
         self
     }
 
@@ -314,6 +317,13 @@ impl<M> ClientBuilder<M> {
             let expected = "a namespace such as /agent: it begins with a slash and has no comma";
             return Err(ConfigError::Setting { setting: "socket_namespace", expected });
         }
+        let headers = self.headers.into_iter().map(|(name, value)| {
+            let expected = "a name such as x-gateway-key, and none that this client sets itself";
+            let name = HeaderName::from_bytes(name.as_bytes()).ok().filter(|name| !is_own(name));
+            let name = name.ok_or(ConfigError::Setting { setting: "header", expected })?;
+            Ok((name, Secret::new("the value of a header", value)?))
+        });
+        let headers = headers.collect::<Result<_, ConfigError>>()?;
         let config = Config {
             base,
             ca_file: self.ca_file,
@@ -324,8 +334,27 @@ impl<M> ClientBuilder<M> {
             reconnect: self.reconnect,
             limits: self.limits,
             namespace,
-            http: self.http,
+            headers,
         };
         PlatosClient::new(config, mode, self.scope, user_token)
     }
+}
+
+/// Whether this client decides about a header by itself.
+fn is_own(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let is_scope = name.starts_with("x-platos-") && name != "x-platos-api-key" && name != "x-platos-config";
+    is_scope
+        || [
+            "authorization",
+            "content-type",
+            "content-length",
+            "host",
+            "user-agent",
+            "accept",
+            "idempotency-key",
+        ]
+        .contains(&name)
+        || name.starts_with("sec-websocket-")
+        || ["connection", "upgrade", "transfer-encoding"].contains(&name)
 }

@@ -60,6 +60,8 @@ pub enum RefreshOutcome {
     NeedsOperator,
     /// The session token is for another agent, and so would be a fresh one.
     OtherAgent,
+    /// The environment wants an access key besides the credentials, or another one.
+    NeedsAccessKey,
 }
 
 impl fmt::Display for RefreshOutcome {
@@ -81,6 +83,9 @@ impl fmt::Display for RefreshOutcome {
                 "this needs an operator's token, which the platform itself signs for a member; tokens that an entity \
                  mints are an end user's",
             ),
+            Self::NeedsAccessKey => {
+                f.write_str("give the environment's access key, `platos_live_…`, to `ClientBuilder::access_key`")
+            }
             Self::OtherAgent => f.write_str(
                 "this needs a token for that agent: leave `agentId` out of the token, or name the agent that it is for",
             ),
@@ -158,6 +163,7 @@ impl ErrorResponse {
         match self.code.as_deref()? {
             codes::OPERATOR_ONLY => Some(RefreshOutcome::NeedsOperator),
             codes::AGENT_SCOPE_MISMATCH | codes::INVALID_AGENT_SCOPE => Some(RefreshOutcome::OtherAgent),
+            codes::INVALID_ACCESS_KEY => Some(RefreshOutcome::NeedsAccessKey),
             _ => None,
         }
     }

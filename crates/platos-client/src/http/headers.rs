@@ -42,6 +42,9 @@ impl PlatosClient {
         if let Some(token) = &self.user_token {
             headers.insert(USER_TOKEN, token.header(""));
         }
+        for (name, value) in &self.shared.config.headers {
+            headers.append(name, value.header(""));
+        }
         headers
     }
 
@@ -51,7 +54,8 @@ impl PlatosClient {
             Issued::Session { token, .. } => token,
             Issued::Direct(api_key) => api_key,
         };
-        Mask([Some(credential.clone()), self.user_token.clone()])
+        let others = self.shared.config.headers.iter().map(|(_, value)| value);
+        Mask(std::iter::once(credential).chain(&self.user_token).chain(others).cloned().collect())
     }
 }
 
@@ -60,17 +64,17 @@ const MASKED_BYTES: usize = 8;
 
 /// Takes credentials out of texts from outside.
 #[derive(Debug, Clone)]
-pub(crate) struct Mask([Option<Secret>; 2]);
+pub(crate) struct Mask(Vec<Secret>);
 
 impl Mask {
     /// Takes nothing out.
     #[cfg(test)]
     pub(crate) fn none() -> Self {
-        Self([None, None])
+        Self(Vec::new())
     }
 
     pub(crate) fn apply(&self, mut text: String) -> String {
-        for secret in self.0.iter().flatten().map(Secret::expose) {
+        for secret in self.0.iter().map(Secret::expose) {
             if secret.len() >= MASKED_BYTES && text.contains(secret) {
                 text = text.replace(secret, "[redacted]");
             }

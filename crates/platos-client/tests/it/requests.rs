@@ -1,7 +1,9 @@
 //! Headers, scopes, and what is refused before anything is sent.
 
 use platos_client::testing::{CannedAnswer, PlatosDouble, Script};
-use platos_client::{ConfigError, Error, NewMessage, PlatosClient, RawRequest, Scope};
+use platos_client::{
+    ConfigError, Error, NewMessage, PlatosClient, RawRequest, RefreshOutcome, Scope, Transport,
+};
 
 use super::support::{all, conversation, hi};
 
@@ -153,27 +155,31 @@ async fn nothing_that_is_shown_holds_a_credential() {
 }
 
 #[tokio::test]
-async fn a_custom_http_client_is_the_one_that_is_used() {
-    let platos = PlatosDouble::start().await.unwrap();
-    let headers = [("x-through", "the proxy")].map(|(name, value)| {
-        (name.parse::<platos_client::reqwest::header::HeaderName>().unwrap(), value.parse().unwrap())
-    });
-    // Without TLS of its own: this crate's features have none.
-    let http = platos_client::reqwest::Client::builder()
-        .default_headers(headers.into_iter().collect())
-        .tls_backend_preconfigured(support_tls())
-        .build()
-        .unwrap();
-    let client = platos.builder().session_token(platos.session_token()).http_client(http).build().unwrap();
-    client.agents().list().await.unwrap();
-    assert_eq!(platos.requests()[0].header("x-through"), Some("the proxy"));
-}
-
-fn support_tls() -> rustls::ClientConfig {
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider);
-    let config = config.with_safe_default_protocol_versions().unwrap();
-    config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
+async fn an_access_key_and_other_headers_go_with_requests_and_streams_and_are_not_shown() {
+    let (platos, _, thread) = conversation().await;
+    let client = platos.builder().access_key("platos_live_1234").header("X-Gateway", "gateway-secret");
+    let client = client.session_token(platos.session_token()).build().unwrap();
+    client.threads().send(&thread, "Hi").collect().await.unwrap();
+    client.threads().send(&thread, NewMessage::new("Hi").transport(Transport::Sse)).collect().await.unwrap();
+    let requests = platos.requests();
+    // Of the thread, a socket, and a stream.
+    assert_eq!(requests[1..].len(), 3);
+    for request in &requests[1..] {
+        let sent = (request.header("x-platos-api-key"), request.header("x-gateway"));
+        assert_eq!(sent, (Some("platos_live_1234"), Some("gateway-secret")), "{}", request.path);
+    }
+    let echo = "no: platos_live_1234 gateway-secret";
+    let refused = serde_json::json!({"error": "INVALID_ACCESS_KEY", "message": echo});
+    platos.answer_next("agents", CannedAnswer::status(401).json(&refused));
+    let error = client.agents().list().await.unwrap_err();
+    assert_eq!(error.code(), Some(platos_client::codes::INVALID_ACCESS_KEY));
+    assert!(matches!(&error, Error::Auth { refresh: RefreshOutcome::NeedsAccessKey, .. }), "{error:?}");
+    let shown = format!("{error} {error:?} {client:?}");
+    assert!(!shown.contains("live_1234") && !shown.contains("gateway-secret"), "{shown}");
+    for (name, value) in [("X-Platos-User-Id", "u"), ("Host", "h"), ("a b", "c"), ("x-y", "a\nb")] {
+        let bad = platos.builder().header(name, value).session_token("t").build();
+        assert!(bad.is_err(), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -200,4 +206,29 @@ async fn a_message_carries_what_it_was_given_and_nothing_else() {
     let mut key = |at: usize| messages[at].as_object_mut().unwrap().remove("idempotencyKey").unwrap();
     assert_ne!(key(0), key(1));
     assert_eq!(messages, [short, full]);
+}
+
+#[tokio::test]
+async fn a_raw_request_has_every_verb() {
+    let platos = PlatosDouble::start().await.unwrap();
+    let client = platos.client();
+    let path = "/api/v1/memory";
+    let purge = RawRequest::method("PURGE", path).unwrap();
+    let requests = [
+        RawRequest::get(path),
+        RawRequest::head(path),
+        RawRequest::options(path),
+        RawRequest::post(path),
+        RawRequest::put(path),
+        RawRequest::patch(path),
+        RawRequest::delete(path),
+        purge,
+    ];
+    for request in requests {
+        platos.answer_next("memory", CannedAnswer::status(204));
+        assert_eq!(client.raw(request).await.unwrap().status(), 204);
+    }
+    let methods: Vec<_> = platos.requests().into_iter().map(|request| request.method).collect();
+    assert_eq!(methods, ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "PURGE"]);
+    assert!(RawRequest::method("a b", path).is_err());
 }
