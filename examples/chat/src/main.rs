@@ -252,6 +252,7 @@ fn show(event: &AgentEvent) -> Result<(), Failure> {
         }
         AgentEvent::Error(error) => dim(&format!("\n{}\n", error.text())),
         AgentEvent::Disconnected { reason } => dim(&format!("\n({reason})\n")),
+        AgentEvent::Recovered(reply) if !reply.continues => dim("\n(the stored reply)"),
         AgentEvent::Reconnecting { attempt } => dim(&format!("(reconnecting, attempt {attempt})\n")),
         AgentEvent::Done(done) if done.stopped == Some(true) => dim("\n(stopped)"),
         _ => Ok(()),

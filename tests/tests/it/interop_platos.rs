@@ -80,7 +80,12 @@ fn essence(request: &RecordedRequest) -> Value {
     let ours = |name: &&String| name.starts_with("x-platos-") || *name == "authorization" || has_json(name);
     let headers: Vec<_> =
         request.headers.keys().filter(ours).map(|name| (name, &request.headers[name])).collect();
-    json!([request.method, request.path, request.query, headers, request.body])
+    let mut body = request.body.clone();
+    if let Some(fields) = body.as_object_mut() {
+        // Theirs sends `null` for what it was not given.
+        fields.retain(|_, value| !value.is_null());
+    }
+    json!([request.method, request.path, request.query, headers, body])
 }
 
 /// Frames as values: spaces do not count.

@@ -91,6 +91,8 @@ pub(super) struct Driver {
     pub(super) durable: bool,
     /// It was said that the reply is stored.
     pub(super) persisted: bool,
+    /// The message had arrived before.
+    arrived: bool,
     /// Nobody gives another session token before the platform refuses this one.
     pub(super) keeps_session: bool,
     pub(super) usage: Option<Value>,
@@ -139,6 +141,7 @@ impl Driver {
             gap: message.is_none(),
             durable: message.is_none(),
             persisted: false,
+            arrived: false,
             keeps_session: false,
             usage: None,
             waiting_for_approval: false,
@@ -275,9 +278,16 @@ impl Driver {
     pub(super) fn look_for_reply(&mut self, only_hope: bool) {
         if let Some(sent) = self.sent.filter(|_| self.unsent.is_none()) {
             self.gap = true;
-            let limit = self.recovery;
-            self.need.send_replace(Some(Need { sent, limit, only_hope }));
+            let need = Some(Need { sent, limit: self.recovery, only_hope, arrived: self.arrived });
+            // It looks at once when there is something new to it, and only then.
+            self.need.send_if_modified(|own| std::mem::replace(own, need) != need);
         }
+    }
+
+    /// The message had arrived before, under its key.
+    pub(super) fn arrived_before(&mut self) {
+        self.sent = Instant::now().checked_sub(KEY_KEPT).or(self.sent);
+        self.arrived = true;
     }
 
     /// One connection after the other.
@@ -299,7 +309,7 @@ impl Driver {
             match failure {
                 Failure::Fatal(error) => return Err(self.gone(*error, false)),
                 Failure::Arrived => {
-                    self.sent = Instant::now().checked_sub(KEY_KEPT).or(self.sent);
+                    self.arrived_before();
                     let error =
                         ErrorEvent { code: Some("already_processed".to_owned()), ..ErrorEvent::default() };
                     return Err(self.gone(turn_failed(error), true));
@@ -381,9 +391,14 @@ impl Driver {
         // The message is gone once its first byte may be on the way.
         let payload = self.unsent.take();
         if let Some(payload) = &payload {
+            self.sent.get_or_insert_with(Instant::now);
             link.emit("message", payload).await?;
-            self.is_sent();
-        } else if !recovered {
+            self.heard = Instant::now();
+        } else if recovered {
+            // It goes on exactly where it was.
+            self.gap = !self.own;
+            self.need.send_if_modified(|need| self.own && need.take().is_some());
+        } else {
             self.join().await?;
         }
         let Some(link) = &mut self.link else { return Err(Failure::lost("the connection is gone")) };

@@ -26,6 +26,9 @@ const TAIL: usize = 50;
 /// The clocks of a platform's parts are that close to each other.
 const CLOCKS: Duration = Duration::from_secs(2);
 
+/// How often in a row the platform may fail to answer.
+const FAILURES: u32 = 3;
+
 /// How often a message may be missing before it counts as one that never arrived.
 const MISSING: u32 = 4;
 
@@ -40,14 +43,16 @@ pub(super) struct Sought {
 }
 
 /// Why a reply has to be looked for, and how.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Need {
     /// When the message may have been sent first.
     pub(super) sent: Instant,
     /// How long to look.
     pub(super) limit: Duration,
-    /// Nothing else is tried any more: if the platform cannot be asked, that is the end.
+    /// Nothing else is tried any more: if the platform cannot be asked for a while, that is the end.
     pub(super) only_hope: bool,
+    /// The message had arrived before, so that the thread's last message may well be the reply.
+    pub(super) arrived: bool,
 }
 
 /// A reply that was found.
@@ -86,32 +91,32 @@ pub(super) async fn search(
     sought: Sought,
     mut need: watch::Receiver<Option<Need>>,
 ) -> Result<Reply, NotFound> {
-    let needed = |need: &Option<Need>| need.is_some();
-    let Some(first) = need.wait_for(needed).await.ok().and_then(|need| *need) else {
-        // The turn is over, and nobody waits for this any more.
-        return std::future::pending().await;
-    };
-    let (began, mut missing, mut offset) = (Instant::now(), 0, 0);
-    let mut outcome = NotFound { state: TurnState::Unknown, problem: None };
+    let (mut offset, mut tally) = (0, Tally::default());
     loop {
-        let now = need.borrow_and_update().unwrap_or(first);
-        match look(&client, &sought, now.sent, &mut offset).await {
-            Ok(Found::Reply(reply)) => return Ok(reply),
-            Ok(Found::Unanswered) => outcome = NotFound { state: TurnState::Unanswered, problem: None },
-            Ok(Found::Missing) => {
-                outcome = NotFound { state: TurnState::NotStarted, problem: None };
-                missing += 1;
+        let now = *need.borrow_and_update();
+        let Some(now) = now else {
+            // Nothing was lost, or not yet.
+            if need.changed().await.is_err() {
+                // The turn is over, and nobody waits for this any more.
+                return std::future::pending().await;
             }
+            tally = Tally::default();
+            continue;
+        };
+        match look(&client, &sought, now, &mut offset).await {
+            Ok(Found::Reply(reply)) => return Ok(reply),
+            Ok(found) => tally.found(&found),
             Err(error) => {
-                outcome.problem = Some(error.to_string());
-                if now.only_hope || !error.is_transient() {
-                    return Err(outcome);
+                tally.failures += 1;
+                tally.outcome.problem = Some(error.to_string());
+                if !error.is_transient() || (now.only_hope && tally.failures >= FAILURES) {
+                    return Err(tally.outcome);
                 }
             }
         }
         let wait = client.shared.config.limits.poll;
-        if missing >= MISSING || began.elapsed() + wait > now.limit {
-            return Err(outcome);
+        if tally.missing >= MISSING || tally.began.elapsed() + wait > now.limit {
+            return Err(tally.outcome);
         }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
@@ -120,11 +125,40 @@ pub(super) async fn search(
     }
 }
 
+/// What came of the looks so far.
+struct Tally {
+    began: Instant,
+    missing: u32,
+    /// How often in a row the platform could not be asked.
+    failures: u32,
+    outcome: NotFound,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        let outcome = NotFound { state: TurnState::Unknown, problem: None };
+        Self { began: Instant::now(), missing: 0, failures: 0, outcome }
+    }
+}
+
+impl Tally {
+    fn found(&mut self, found: &Found) {
+        let state = if matches!(found, Found::Missing) {
+            self.missing += 1;
+            TurnState::NotStarted
+        } else {
+            TurnState::Unanswered
+        };
+        self.failures = 0;
+        self.outcome = NotFound { state, problem: None };
+    }
+}
+
 /// Looks once. `offset` is from which message on.
 async fn look(
     client: &PlatosClient,
     sought: &Sought,
-    sent: Instant,
+    need: Need,
     offset: &mut usize,
 ) -> Result<Found, Error> {
     for _ in 0..PAGES {
@@ -139,27 +173,34 @@ async fn look(
             *offset = total.saturating_sub(TAIL).max(*offset + 1);
             continue;
         }
-        let began = answer.date.and_then(|now| now.checked_sub(sent.elapsed() + CLOCKS));
-        return Ok(find(&messages, sought, began));
+        let began = answer.date.and_then(|now| now.checked_sub(need.sent.elapsed() + CLOCKS));
+        let before = sought.before.as_ref().filter(|_| !need.arrived);
+        return Ok(find(&messages, sought.text.as_deref(), before, began));
     }
     // The thread grows faster than it is read.
     Ok(Found::Unanswered)
 }
 
 /// Finds the user's message and what follows it. `began` is when it was sent at the earliest, by the platform's clock.
-fn find(messages: &[Message], sought: &Sought, began: Option<SystemTime>) -> Found {
-    let is_user =
-        |message: &Message| message.role == Some(Role::User) && sought.before.as_ref() != Some(&message.id);
+fn find(
+    messages: &[Message],
+    text: Option<&str>,
+    before: Option<&String>,
+    began: Option<SystemTime>,
+) -> Found {
+    let is_user = |message: &Message| message.role == Some(Role::User) && before != Some(&message.id);
     // Whether it was created after the message was sent, if anybody knows.
     let is_later = |message: &Message| {
         let created = message.created_at.as_deref()?.parse::<jiff::Timestamp>().ok()?;
         Some(SystemTime::from(created) >= began?)
     };
-    let at = match &sought.text {
+    let at = match text {
         None => messages.iter().rposition(is_user),
         Some(text) => {
             let same = messages.iter().rposition(|message| {
-                is_user(message) && message.content.as_ref() == Some(text) && is_later(message) != Some(false)
+                is_user(message)
+                    && message.content.as_deref() == Some(text)
+                    && is_later(message) != Some(false)
             });
             // A platform may have written it down otherwise.
             same.or_else(|| {
@@ -195,9 +236,7 @@ mod tests {
     }
 
     fn found(lines: &[(&str, &str, u64)], text: Option<&str>, began: Option<u64>) -> String {
-        let text = text.map(ToOwned::to_owned);
-        let sought = Sought { thread_id: "t".to_owned(), text, before: Some("m3".to_owned()) };
-        match find(&messages(lines), &sought, began.map(at)) {
+        match find(&messages(lines), text, Some(&"m3".to_owned()), began.map(at)) {
             Found::Reply(reply) => reply.text(),
             Found::Unanswered => "unanswered".to_owned(),
             Found::Missing => "missing".to_owned(),

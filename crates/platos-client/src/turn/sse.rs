@@ -35,6 +35,7 @@ impl Driver {
             Ok(end) => Ok(end),
             Err(Failure::Fatal(error)) => Err(self.gone(*error, false)),
             Err(Failure::Arrived) => {
+                self.arrived_before();
                 let error = ProtocolError::new(name, "the message had arrived before");
                 Err(self.gone(error.into(), true))
             }

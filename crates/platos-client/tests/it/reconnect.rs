@@ -176,10 +176,11 @@ async fn a_message_sent_again_under_the_same_key_is_answered_with_the_first_ones
         let message = || NewMessage::new("Pay").idempotency_key("pay-1").transport(transport);
         platos.script(Script::new().meta().token("Paid.").persisted().done());
         assert_eq!(client.threads().send(&thread, message()).text().await.unwrap(), "Paid.");
-        // Another program, after a crash: it does not know what came of it.
-        let again = platos.client();
-        let turn = again.threads().send(&thread, message()).collect().await.unwrap();
-        assert_eq!((turn.text.as_str(), turn.recovered), ("Paid.", true), "{transport:?}");
+        // By the same program, and by another one after a crash, which does not know what came of it.
+        for again in [client, platos.client()] {
+            let turn = again.threads().send(&thread, message()).collect().await.unwrap();
+            assert_eq!((turn.text.as_str(), turn.recovered), ("Paid.", true), "{transport:?}");
+        }
         let users = platos.things("messages").iter().filter(|message| message["role"] == "user").count();
         assert_eq!(users, 1, "the turn ran once");
     }
@@ -501,4 +502,38 @@ async fn a_refused_stream_says_why_or_gets_a_fresh_token() {
     platos.answer_next("/stream", CannedAnswer::status(200).html("<html>"));
     let error = client.threads().send(&thread, message()).text().await.unwrap_err();
     assert!(matches!(error, Error::Protocol(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_stops_its_turn_with_the_connection() {
+    let (platos, client, thread) = conversation().await;
+    // More than any connection holds by itself.
+    let endless = (0..200).fold(Script::new(), |script, _| script.token(&"x".repeat(100_000)));
+    platos.script(endless.done());
+    let mut turn = client.threads().send(&thread, NewMessage::new("Hi").transport(Transport::Sse));
+    while !matches!(turn.next().await, Some(Ok(AgentEvent::Token(_)))) {}
+    turn.stop();
+    let (events, error) = all(turn).await;
+    assert!(error.is_none() && short(&events).ends_with("done"), "{error:?}");
+    // The thread is free again, and has no reply.
+    loop {
+        match client.threads().send(&thread, "Next").text().await {
+            Ok(text) => break assert_eq!(text, "You said: Next"),
+            Err(error) => assert_eq!(error.code(), Some(platos_client::codes::TURN_IN_PROGRESS)),
+        }
+    }
+    let replies = platos.things("messages");
+    let replies = replies.iter().filter(|message| message["role"] == "assistant");
+    assert_eq!(replies.count(), 1);
+}
+
+#[tokio::test]
+async fn a_turn_that_is_refused_in_a_success_is_an_error_by_all_ways() {
+    let refused = json!({"type": "error", "code": "budget_cap", "message": "What may be spent is spent."});
+    for transport in [Transport::Socket, Transport::Sse, Transport::Blocking] {
+        let (_, turn) =
+            by(transport, Script::new().event(refused.clone()).event(json!({"type": "done"}))).await;
+        let error = turn.unwrap_err();
+        assert_eq!(error.code(), Some(platos_client::codes::BUDGET_CAP), "{transport:?}: {error}");
+    }
 }
