@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 
-import httpx
+import httpx2
 from fastmcp import FastMCP
 
 logging.disable(logging.CRITICAL)
@@ -14,7 +14,7 @@ logging.disable(logging.CRITICAL)
 async def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:
         document = json.load(file)
-    client = httpx.AsyncClient(base_url="http://127.0.0.1:1")
+    client = httpx2.AsyncClient(base_url="http://127.0.0.1:1")
     server = FastMCP.from_openapi(openapi_spec=document, client=client)
     del document
     tools = await server.list_tools()
