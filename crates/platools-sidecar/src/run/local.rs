@@ -65,7 +65,8 @@ impl Local {
         self.is_empty
     }
 
-    /// Resolves when the tools of all MCP servers and documents of the file are there, or when the time of `[sidecar] mcp_wait` is over.
+    /// Resolves when the tools of all MCP servers and documents of the file are there, or when the time of
+    /// `[sidecar] mcp_wait` is over.
     pub fn ready(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut ready = self.ready.clone();
         async move {

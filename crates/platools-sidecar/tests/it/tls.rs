@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::backend::{Backend, json_answer};
-use crate::sidecar::{Folder, Running, call, entity, local, outcome, problems};
+use crate::sidecar::{Folder, Running, call, entity, outcome, problems};
 
 /// A server that speaks TLS as `localhost`, and passes on what is in it.
 struct Front {
@@ -84,18 +84,20 @@ async fn tools_backends_and_documents_are_reached_with_the_authority_that_the_fi
     let folder = Folder::new();
     let trusted = folder.write("ca.pem", &authority).display().to_string();
     let url = &front.url;
-    let host = local(&format!(
+    let text = format!(
         "[backend.b]\nurl = \"{url}\"\nca_file = \"{trusted}\"\n\
          [[tool.http]]\nname = \"own\"\nurl = \"{url}/own\"\nca_file = \"{trusted}\"\n\
          [[tool.http]]\nname = \"shared\"\nbackend = \"b\"\nurl = \"/shared\"\n\
          [[tool.http]]\nname = \"without\"\nurl = \"{url}/without\"\nretries = 0\n\
          [[openapi]]\nname = \"o\"\nbackend = \"b\"\ndocument = \"{url}/openapi.json\"\nca_file = \"{trusted}\"\n"
-    ))
-    .await;
+    );
+    let local = platools_sidecar::local(&folder.write("platools.toml", text)).await.unwrap();
+    local.ready().await;
+    let host = local.host();
     for tool in ["own", "shared", "there"] {
-        assert_eq!(call(&host, tool, json!({})).await.unwrap()["target"], format!("/{tool}"));
+        assert_eq!(call(host, tool, json!({})).await.unwrap()["target"], format!("/{tool}"));
     }
-    let error = call(&host, "without", json!({})).await.unwrap_err();
+    let error = call(host, "without", json!({})).await.unwrap_err();
     assert!(error.contains("the backend cannot be reached"), "{error}");
     let untrusted = format!(
         "[backend.b]\nurl = \"{url}\"\n[[openapi]]\nname = \"o\"\nbackend = \"b\"\ndocument = \"{url}/openapi.json\"\n"
