@@ -27,7 +27,7 @@ async function a_token_is_minted_and_says_what_it_says({ page }) {
     [claims.userId, claims.agentId, claims.userToken, claims.entityId, claims.exp - claims.iat],
     ["zoë", "agent_pinned", "tok-of-zoe", "local", 86_400],
   );
-  await session(page).getByRole("button", { name: "Copy: the session token" }).click();
+  await session(page).getByRole("button", { name: "Copy the token" }).click();
   await becomes(
     "the copied token has three parts",
     async () => (await page.evaluate(() => navigator.clipboard.readText())).split(".").length,

@@ -125,7 +125,9 @@ impl World {
             ("git", module("mcp_server_git", &["--repository", &path("files")])),
             ("fetch", module("mcp_server_fetch", &["--ignore-robots-txt", "--allow-private-ips"])),
         ]);
-        let platform = Arc::new(DevPlatform::start().await.unwrap());
+        // As the server waits for the answers of a connection that it closes: a busy machine needs more than 2 s for some.
+        let options = DevPlatform::options().close_wait(Duration::from_secs(30));
+        let platform = Arc::new(options.start().await.unwrap());
         let (mut events, pruned) = (platform.events(), Arc::new(AtomicU64::new(0)));
         let count = Arc::clone(&pruned);
         tokio::spawn(async move {
