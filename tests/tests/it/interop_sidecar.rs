@@ -11,12 +11,12 @@ use platools_dev::{DevPlatform, Event};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::MutexGuard;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::interop::{node_packages, python};
-use super::support::{Folder, GUARD};
+use super::support::{ALONE, Folder, GUARD};
 
 /// Names the file of a sidecar that is a process of its own.
 const FILE: &str = "PLATOOLS_TESTS_SIDECAR";
@@ -75,9 +75,6 @@ impl Sidecar {
         assert_eq!(timeout(GUARD, self.child.wait()).await.expect("in time").unwrap().code(), Some(0));
     }
 }
-
-/// Twelve interpreters at once would make calls late that six do not: the tests with the servers run one after the other.
-static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// What the servers are given to work with.
 struct World {

@@ -9,8 +9,13 @@ use platools::prelude::*;
 use platools::{Host, HostHandle, Tool, tools};
 use platools_dev::{ConnectedEntity, DevPlatform};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+/// Twelve interpreters at once, or six beside a browser, would make calls late that six alone do not: the tests that start
+/// them run one after the other.
+pub(crate) static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// No wait of these tests is longer; it only ends a test that hangs.
 pub(crate) const GUARD: Duration = Duration::from_secs(60);

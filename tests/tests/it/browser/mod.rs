@@ -16,7 +16,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::interop::node_packages;
-use crate::support::Running;
+use crate::support::{ALONE, Running};
 
 /// No browser takes longer; it only ends a test that hangs.
 const GUARD: Duration = Duration::from_secs(900);
@@ -75,6 +75,7 @@ async fn pass(cases: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_playground_works_in_a_browser() {
     let Some(driver) = node_packages("browser") else { return };
+    let _alone = ALONE.lock().await;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let options =
         DevPlatform::options().entity_with_random_secret("local").entity_with_random_secret("crowd");
