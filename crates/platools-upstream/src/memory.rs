@@ -25,7 +25,7 @@ const VERSION: u32 = 1;
 /// The largest file that is read or written, in bytes.
 const MAX_FILE: u64 = 16 << 20;
 
-/// What the names of the files begin with.
+/// The prefix of the names of files with remembered tools in the state directory.
 const KIND: &str = "mcp-tools";
 
 /// All kinds of files that belong to a server.

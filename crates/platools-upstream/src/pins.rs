@@ -22,7 +22,7 @@ use crate::memory::{RememberedTool, file_name, hash_source, newest_first};
 /// The version of the format.
 const VERSION: u32 = 1;
 
-/// What the names of the files begin with.
+/// The prefix of the names of files with accepted tools in the state directory.
 pub(crate) const ACCEPTED: &str = "mcp-accepted";
 pub(crate) const WAITING: &str = "mcp-waiting";
 

@@ -21,7 +21,7 @@ use crate::disk;
 /// The version of the format. A file of another one is ignored.
 const VERSION: u32 = 1;
 
-/// What the names of the files begin with.
+/// The prefix of the names of copies in the state directory.
 const KIND: &str = "openapi-copy-";
 
 /// How long a copy stays that nothing names any more: its section may come back.
@@ -64,7 +64,7 @@ impl Copy {
         digest == self.digest
     }
 
-    /// The same document, of which the server says something else.
+    /// A copy of the same document with other validators, such as a new `ETag`.
     pub(super) fn with(&self, validators: Validators) -> Self {
         Self { validators, ..self.clone() }
     }

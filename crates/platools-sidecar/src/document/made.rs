@@ -1,5 +1,5 @@
-//! What is made of a document: the operations that are selected, with the compiled schemas of their arguments. The
-//! document itself is dropped.
+//! The tools of an `OpenAPI` document: the operations that a section selects, each with the compiled schema of its
+//! arguments. The parsed document is dropped, since it takes far more memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,25 +13,25 @@ use super::remotes::Remotes;
 use crate::config::OpenApi;
 use crate::fingerprint::{Fingerprint, Fingerprinter};
 
-/// What was made of documents, for the next plan, too: one that did not change is not parsed again.
+/// The tools of all documents. They are kept between plans, so that a document that did not change is not parsed again.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Documents {
-    /// Of documents in files.
+    /// The tools of documents in files.
     known: Vec<Known>,
-    /// Those that servers have.
+    /// The documents that are fetched from servers, with their tools.
     pub(crate) remotes: Remotes,
 }
 
 #[derive(Debug, Clone)]
 struct Known {
-    /// Of the document, and of what is taken from it.
+    /// The fingerprint of the document's bytes and of the section's selection.
     key: Fingerprint,
     made: Arc<Made>,
     /// Whether the latest plan uses it.
     is_used: bool,
 }
 
-/// What is kept of a document.
+/// The tools that a section gets from a document.
 #[derive(Debug)]
 pub(crate) struct Made {
     pub(crate) tools: Vec<MadeTool>,
@@ -56,7 +56,7 @@ pub(crate) enum Refused {
     Selection(String),
 }
 
-/// What tells whether something else is taken from the same document.
+/// The fingerprint of the settings that decide which tools a section gets from a document.
 pub(crate) fn selection_of(file: &OpenApi) -> Fingerprint {
     let OpenApi { tags, operations, paths, read_only, unknown_fields, max_tools, max_bytes, prefix, .. } =
         file;
