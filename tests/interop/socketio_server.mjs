@@ -38,6 +38,13 @@ const turns = {
     }
     socket.emit("agent_event", done);
   },
+  async named(socket) {
+    const renamed = (threadId) => ({ type: "thread.renamed", threadId, title: `That of ${threadId}` });
+    socket.emit("server.deprecation", { code: "SHARED_AGENT_NAMESPACE", message: "Connect to /agent/{agentId}." });
+    agent.emit("thread_event", renamed("thr_2"));
+    agent.emit("thread_event", renamed("thr_1"));
+    socket.emit("agent_event", done);
+  },
   async drop(socket) {
     for (const word of ["a ", "b ", "c "]) socket.emit("agent_event", token(word));
     await sleep(50);

@@ -173,7 +173,8 @@ pub use crate::error::{
 pub use crate::event::{
     AgentEvent, ApprovalNeeded, ApprovalResolved, ArtifactCommitted, ArtifactDelta, ArtifactError,
     ArtifactStart, Done, ErrorEvent, JobUpdate, MessageBoundary, MessagePersisted, Meta, Recovered,
-    RunUpdate, SafetyFlags, Status, StructuredOutput, Thinking, Token, ToolCall, ToolResult,
+    RunUpdate, SafetyFlags, Status, StructuredOutput, Thinking, ThreadArchived, ThreadRenamed,
+    ThreadUnarchived, Token, ToolCall, ToolResult,
 };
 pub use crate::model::{
     Agent, AgentCost, AgentVersion, Approval, ApprovalResolution, ApprovalScope, ApprovalStatus, Artifact,

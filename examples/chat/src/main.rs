@@ -251,6 +251,9 @@ fn show(event: &AgentEvent) -> Result<(), Failure> {
             dim(&format!("\n--- {} ---\n", error.message.as_deref().unwrap_or("the artifact failed")))
         }
         AgentEvent::Error(error) => dim(&format!("\n{}\n", error.text())),
+        AgentEvent::ThreadRenamed(thread) => {
+            dim(&format!("\n(the thread is called {} now)\n", thread.title.as_deref().unwrap_or("nothing")))
+        }
         AgentEvent::Disconnected { reason } => dim(&format!("\n({reason})\n")),
         AgentEvent::Recovered(reply) if !reply.continues => dim("\n(the stored reply)"),
         AgentEvent::Reconnecting { attempt } => dim(&format!("(reconnecting, attempt {attempt})\n")),

@@ -100,6 +100,21 @@ async fn a_turn_outlasts_the_ping_timeout_and_ends_in_order() {
 }
 
 #[tokio::test]
+async fn a_thread_that_is_renamed_meanwhile_says_so() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let (mut turn, mut kinds, mut title) = (server.send("named"), Vec::new(), None);
+    while let Some(event) = timeout(GUARD, turn.next()).await.expect("the stream ends") {
+        let event = event.unwrap();
+        kinds.push(event.kind().to_owned());
+        if let AgentEvent::ThreadRenamed(renamed) = event {
+            title = renamed.title;
+        }
+    }
+    assert_eq!(kinds, ["connected", "thread.renamed", "done"]);
+    assert_eq!(title.as_deref(), Some("That of thr_1"));
+}
+
+#[tokio::test]
 async fn a_broken_connection_is_made_again_and_the_reply_found() {
     let Some(mut server) = Server::start(&[]).await else { return };
     let (text, connected) = read(server.send("drop")).await.unwrap();

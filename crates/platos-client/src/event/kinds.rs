@@ -254,6 +254,32 @@ event! {
 }
 
 event! {
+    /// The thread has another title, or none any more.
+    ThreadRenamed {
+        /// The thread's id.
+        thread_id: Option<String> = "threadId",
+        /// The title.
+        title: Option<String> = "title",
+    }
+}
+
+event! {
+    /// The thread was archived.
+    ThreadArchived {
+        /// The thread's id.
+        thread_id: Option<String> = "threadId",
+    }
+}
+
+event! {
+    /// The thread was brought back from the archive.
+    ThreadUnarchived {
+        /// The thread's id.
+        thread_id: Option<String> = "threadId",
+    }
+}
+
+event! {
     /// Something in the turn looks unsafe.
     SafetyFlags {
         /// What was found.

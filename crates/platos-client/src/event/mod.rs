@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 pub use kinds::{
     ApprovalNeeded, ApprovalResolved, ArtifactCommitted, ArtifactDelta, ArtifactError, ArtifactStart, Done,
     ErrorEvent, JobUpdate, MessageBoundary, MessagePersisted, Meta, RunUpdate, SafetyFlags, Status,
-    StructuredOutput, Thinking, Token, ToolCall, ToolResult,
+    StructuredOutput, Thinking, ThreadArchived, ThreadRenamed, ThreadUnarchived, Token, ToolCall, ToolResult,
 };
 
 use crate::model::Message;
@@ -96,6 +96,12 @@ pub enum AgentEvent {
     ArtifactError(ArtifactError),
     /// Something in the turn looks unsafe.
     SafetyFlags(SafetyFlags),
+    /// Not of the turn: the thread was renamed meanwhile, by the platform or by anybody. Over a socket only, as the next two.
+    ThreadRenamed(ThreadRenamed),
+    /// Not of the turn: the thread was archived.
+    ThreadArchived(ThreadArchived),
+    /// Not of the turn: the thread was brought back from the archive.
+    ThreadUnarchived(ThreadUnarchived),
     /// Something failed. The turn may go on: it ends with [`Done`](Self::Done).
     Error(ErrorEvent),
     /// The turn is over, and with it the stream.
@@ -233,6 +239,9 @@ kinds! {
     ArtifactCommitted(ArtifactCommitted) = "artifact_committed",
     ArtifactError(ArtifactError) = "artifact_error",
     SafetyFlags(SafetyFlags) = "safety_flags",
+    ThreadRenamed(ThreadRenamed) = "thread.renamed",
+    ThreadArchived(ThreadArchived) = "thread.archived",
+    ThreadUnarchived(ThreadUnarchived) = "thread.unarchived",
     Error(ErrorEvent) = "error",
     Done(Done) = "done",
 }
@@ -268,6 +277,9 @@ mod tests {
             json!({"type": "artifact_error", "code": "too_long", "message": "no"}),
             json!({"type": "safety_flags", "flags": [{"kind": "pii"}]}),
             json!({"type": "error", "message": "no", "code": "rate_limit", "retryAfterSeconds": 3}),
+            json!({"type": "thread.renamed", "threadId": "thr_1", "title": "Inbox", "updatedAt": "2026-11-21T12:00:00Z"}),
+            json!({"type": "thread.archived", "threadId": "thr_1"}),
+            json!({"type": "thread.unarchived", "threadId": "thr_1"}),
             json!({"type": "done", "usage": {"tokens": 7}, "stopped": false}),
             json!({"type": "done"}),
         ] {

@@ -152,6 +152,9 @@ impl Player {
                 for (_, out, _) in self.listeners() {
                     let _ = out.send(Out::Text(frame.clone())).await;
                 }
+                if let To::Stream(Some(out)) = &self.to {
+                    let _ = out.send(frame.into()).await;
+                }
             }
             Step::Binary(bytes) => {
                 for (_, out, _) in self.listeners() {

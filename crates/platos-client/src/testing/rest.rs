@@ -181,20 +181,26 @@ fn threads(asked: &Asked<'_>, store: &mut Store) -> Option<Answer> {
             }
             None => missing(store, "Thread"),
         },
-        ("POST", ["threads", id, "archive"]) => change(store, "threads", id, "status", json!("archived")),
-        ("POST", ["threads", id, "unarchive"]) => change(store, "threads", id, "status", json!("active")),
+        ("POST", ["threads", id, how @ ("archive" | "unarchive")]) => {
+            let status = if *how == "archive" { "archived" } else { "active" };
+            let answer = change(store, "threads", id, "status", json!(status));
+            if answer.0 == 201 {
+                let event = json!({"type": format!("thread.{how}d"), "threadId": id});
+                store.tell("thread_event", &event);
+            }
+            answer
+        }
         ("POST", ["threads", id, "tags"]) => change(store, "threads", id, "tags", body["tags"].clone()),
         ("POST", ["threads", id, "pin"]) => {
             let pinned = if body["pinned"] == false { Value::Null } else { NOW.into() };
             change(store, "threads", id, "pinnedAt", pinned)
         }
         ("PATCH", ["threads", id, "rename"]) => {
-            let title = body["title"].clone();
-            match change(store, "threads", id, "title", title.clone()) {
-                (200 | 201, thread) if thread.get("id").is_some() => {
-                    (200, json!({"threadId": id, "title": title, "updatedAt": NOW}))
-                }
-                _ => (404, json!({"error": "Thread not found", "threadId": id})),
+            let title = &body["title"];
+            if rename(id, title, store) {
+                (200, json!({"threadId": id, "title": title, "updatedAt": NOW}))
+            } else {
+                (404, json!({"error": "Thread not found", "threadId": id}))
             }
         }
         ("POST", ["threads", id, "fork"]) => match store.find("threads", id).cloned() {
@@ -498,6 +504,14 @@ fn create_thread(body: &Value, store: &mut Store) -> Answer {
         "createdAt": NOW, "updatedAt": NOW,
     });
     created(store, "threads", thread)
+}
+
+/// Gives a thread another title, and says so. `false` where there is no such thread.
+pub(super) fn rename(id: &str, title: &Value, store: &mut Store) -> bool {
+    let Some(thread) = store.find_mut("threads", id) else { return false };
+    thread["title"] = title.clone();
+    store.tell("thread_event", &json!({"type": "thread.renamed", "threadId": id, "title": title}));
+    true
 }
 
 pub(super) fn resolve(id: &str, body: &Value, store: &mut Store) -> Answer {

@@ -128,7 +128,7 @@ impl Script {
         self
     }
 
-    /// A frame as it is, such as `42/agent,["x"`.
+    /// A frame of a socket as it is, such as `42/agent,["x"`, or bytes of a stream, such as `data: {`.
     pub fn frame(self, text: &str) -> Self {
         self.step(Step::Frame(text.to_owned()))
     }

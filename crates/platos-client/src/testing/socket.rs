@@ -216,13 +216,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             "thread.rename" => {
                 let title = data["title"].clone();
-                let renamed = self.shared.write(|store| {
-                    store.find_mut("threads", &thread_id).map(|thread| thread["title"] = title.clone())
-                });
-                let event = json!({"type": "thread.renamed", "threadId": thread_id, "title": title});
-                match renamed {
-                    Some(()) => self.emit("thread_event", &event).await?,
-                    None => self.emit("error", &json!({"message": "thread not found"})).await?,
+                if !self.shared.write(|store| rest::rename(&thread_id, &title, store)) {
+                    self.emit("error", &json!({"message": "thread not found"})).await?;
                 }
             }
             _ => {}

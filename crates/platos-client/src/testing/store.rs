@@ -127,6 +127,14 @@ impl Store {
         self.ids
     }
 
+    /// Tells everybody in the user's room, which all sockets are in.
+    pub(super) fn tell(&self, name: &str, data: &Value) {
+        for open in self.sockets.values() {
+            // Whoever reads that slowly misses it.
+            let _ = open.out.try_send(Out::Text(crate::socket::event(&open.namespace, name, data)));
+        }
+    }
+
     /// How often the messages of a thread were asked for.
     pub(super) fn polls(&self, thread_id: &str) -> usize {
         let path = format!("/api/v1/agent/threads/{thread_id}/messages");

@@ -1,6 +1,7 @@
 //! One event of the turn, whatever way it came: checked, and handed to the reader.
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::driver::{Driver, End, room};
@@ -33,7 +34,15 @@ impl Driver {
                 }
             }
             // JSON that no value can hold, such as 1e999, or lists in lists in lists.
-            Err(_) => AgentEvent::Other { kind: String::new(), data: text.into() },
+            Err(_) if serde_json::from_str::<&RawValue>(text).is_ok() => {
+                AgentEvent::Other { kind: String::new(), data: text.into() }
+            }
+            Err(error) => {
+                let problem = format!(
+                    "an event whose JSON cannot be read ({error}): check what stands between this program and the platform"
+                );
+                return Err(Failure::protocol(problem));
+            }
         };
         self.pass(event, text, offset).await
     }
@@ -73,15 +82,40 @@ impl Driver {
             AgentEvent::Error(error) => Some(error.clone()),
             _ => None,
         };
-        let place = match &mut self.link {
-            Some(link) => room(&self.outlet, link, text.len()).await,
-            None => self.outlet.room(text.len()).await,
-        };
-        let Some(place) = place else { return Ok(Step::Over(End::Unread)) };
-        place.fill(Ok(event));
+        if !self.hand_over(event, text.len()).await {
+            return Ok(Step::Over(End::Unread));
+        }
         self.moved_on = true;
         self.heard = Instant::now();
         Ok(if done { Step::Over(End::Done) } else { Step::GoOn })
+    }
+
+    /// Passes on what became of the thread itself, which everybody in the user's room hears of. It is no sign of the turn.
+    pub(super) async fn about_thread(&mut self, text: &str, offset: Option<&str>) -> Step {
+        let data: Value = serde_json::from_str(text).unwrap_or_default();
+        if data["threadId"].as_str() != Some(&*self.thread_id) {
+            return Step::GoOn;
+        }
+        let event = match AgentEvent::from_json(data) {
+            event @ (AgentEvent::ThreadRenamed(_)
+            | AgentEvent::ThreadArchived(_)
+            | AgentEvent::ThreadUnarchived(_)) => event,
+            // Whatever it is called, it is no event of the turn.
+            event => AgentEvent::Other { kind: event.kind().to_owned(), data: event.to_json() },
+        };
+        if self.known.is_new(&event, text, offset) && !self.hand_over(event, text.len()).await {
+            return Step::Over(End::Unread);
+        }
+        Step::GoOn
+    }
+
+    /// Hands an event to the reader. `false` when nobody reads any more.
+    async fn hand_over(&mut self, event: AgentEvent, bytes: usize) -> bool {
+        let place = match &mut self.link {
+            Some(link) => room(&self.outlet, link, bytes).await,
+            None => self.outlet.room(bytes).await,
+        };
+        place.map(|place| place.fill(Ok(event))).is_some()
     }
 
     /// Old platforms begin a new thread where they do not know the one they are given.

@@ -180,6 +180,7 @@ impl Driver {
                 let done = typed("done", serde_json::from_str(text).unwrap_or_default());
                 self.pass(AgentEvent::from_json(done), text, offset).await
             }
+            "thread_event" => return Ok(self.about_thread(text, offset).await),
             name @ ("approval_ack" | "approval_response_error") => {
                 let data: Value = serde_json::from_str(text).unwrap_or_default();
                 let is_taken = name == "approval_ack" && data["received"] != false;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt as _;
 use platos_client::testing::{DoubleOptions, Generation, PlatosDouble, Script};
-use platos_client::{AgentEvent, CancellationToken, Error, NewMessage};
+use platos_client::{AgentEvent, CancellationToken, Decision, Error, NewMessage, NewThread};
 use serde_json::{Value, json};
 
 use super::support::{GUARD, all, conversation, hi, short};
@@ -128,7 +128,10 @@ async fn a_rate_limit_that_comes_beside_the_turn_is_part_of_it() {
     let limited = json!({"code": "rate_limit", "message": "Try again in 7 seconds.", "retryAfterSeconds": 7});
     platos.script(Script::new().emit("error", limited).emit("done", json!({"stopped": true})));
     let error = client.threads().send(&thread, "Hi").text().await.unwrap_err();
-    assert_eq!(error.to_string(), "the turn failed: Try again in 7 seconds.");
+    assert_eq!(
+        error.to_string(),
+        "the turn failed: Try again in 7 seconds; wait for 7 s before the next one"
+    );
     assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(7)));
 }
 
@@ -218,8 +221,7 @@ async fn many_turns_run_at_the_same_time_over_one_client() {
     let turns = (0..25).map(|number| {
         let client = client.clone();
         tokio::spawn(async move {
-            let thread =
-                client.threads().create(platos_client::NewThread::with_agent("agt_writer")).await.unwrap();
+            let thread = client.threads().create(NewThread::with_agent("agt_writer")).await.unwrap();
             let answer = client.threads().send(&thread.id, format!("number {number}")).text().await.unwrap();
             assert_eq!(answer, format!("You said: number {number}"));
         })
@@ -277,6 +279,35 @@ async fn events_of_other_threads_are_left_out() {
     platos.script(script);
     let (events, _) = all(client.threads().send(&thread, "Hi")).await;
     assert_eq!(short(&events), "connected 'ours' done");
+}
+
+#[tokio::test]
+async fn what_becomes_of_the_thread_during_its_turn_is_said_and_is_no_event_of_the_turn() {
+    let (platos, client, thread) = conversation().await;
+    let other = client.threads().create(NewThread::with_agent("agt_writer")).await.unwrap();
+    let spoofed = json!({"type": "done", "threadId": thread});
+    let script = Script::new().token("a").emit("thread_event", spoofed.clone());
+    platos.script(script.approval("apr_1", "x", Script::new().token("b").done(), Script::new()));
+    let mut turn = client.threads().send(&thread, "Hi");
+    let mut events = Vec::new();
+    while !matches!(events.last(), Some(AgentEvent::ApprovalNeeded(_))) {
+        events.push(turn.next().await.unwrap().unwrap());
+    }
+    client.threads().rename(&thread, Some("Inbox")).await.unwrap();
+    client.threads().rename(&other.id, Some("Another")).await.unwrap();
+    client.threads().archive(&thread).await.unwrap();
+    client.threads().unarchive(&thread).await.unwrap();
+    turn.resolve("apr_1", Decision::approve()).await.unwrap();
+    let (rest, error) = all(turn).await;
+    events.extend(rest);
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(
+        short(&events),
+        "connected 'a' done approval_needed thread.renamed thread.archived thread.unarchived 'b' done"
+    );
+    assert!(matches!(&events[2], AgentEvent::Other { data, .. } if *data == spoofed), "{:?}", events[2]);
+    let AgentEvent::ThreadRenamed(renamed) = &events[4] else { panic!("{:?}", events[4]) };
+    assert_eq!((renamed.title.as_deref(), renamed.thread_id.as_ref()), (Some("Inbox"), Some(&thread)));
 }
 
 #[tokio::test]
