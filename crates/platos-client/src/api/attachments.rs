@@ -69,7 +69,8 @@ impl Attachments<'_> {
         if let Some(name) = &file.filename {
             body["filename"] = name.as_str().into();
         }
-        self.client.send(Call::once(&["attachments", "presigned"]).body(body)).await?.one()
+        let nearest = "older ones take files only in their web application";
+        self.client.send_rare(Call::once(&["attachments", "presigned"]).body(body), nearest).await?.one()
     }
 
     /// Uploads a file, and gives back the id for [`NewMessage::attachment`](crate::NewMessage::attachment). `progress`

@@ -43,7 +43,7 @@ impl PlatosClient {
         match self.send(call).await {
             Ok(answer) if answer.value()?.is_null() => Ok(None),
             Ok(answer) => answer.one().map(Some),
-            Err(Error::NotFound(response)) if !response.body.trim_start().starts_with('<') => Ok(None),
+            Err(Error::NotFound(response)) if !response.is_page() && !response.is_missing_route() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -60,9 +60,8 @@ impl PlatosClient {
     /// what comes nearest.
     async fn send_rare(&self, call: Call, nearest: &str) -> Result<Answer, Error> {
         self.send(call).await.map_err(|error| match error {
-            Error::NotFound(mut response) if response.is_missing_route() => {
-                response.message = format!("this platform does not offer that: {nearest}");
-                Error::NotFound(response)
+            Error::NotFound(response) if response.is_missing_route() => {
+                Error::NotFound(Box::new(response.not_offered(nearest)))
             }
             error => error,
         })

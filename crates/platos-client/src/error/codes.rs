@@ -63,3 +63,19 @@ pub const PROVIDER_UNAVAILABLE: &str = "provider_unavailable";
 pub const SERVICE_UNAVAILABLE: &str = "service_unavailable";
 /// The agent needs to know for which entities it works.
 pub const ENTITY_IDS_REQUIRED: &str = "ENTITY_IDS_REQUIRED";
+/// The body is larger than the route takes.
+pub const PAYLOAD_TOO_LARGE: &str = "payload_too_large";
+/// The slug of an entity has characters or a length that it may not have.
+pub const INVALID_ENTITY_ID_FORMAT: &str = "invalid_entity_id_format";
+/// How an entity is reached as an MCP server cannot be used.
+pub const INVALID_MCP_CLIENT: &str = "invalid_mcp_client";
+/// The entity is no MCP server.
+pub const NOT_MCP_ENTITY: &str = "not_mcp_entity";
+/// The platform cannot do that, or not yet.
+pub const UNSUPPORTED: &str = "unsupported";
+/// What an entity offers cannot be looked up now.
+pub const DISCOVERY_UNAVAILABLE: &str = "discovery_unavailable";
+/// No credentials, or none that hold (the operators' API).
+pub const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
+/// The credentials do not reach that far (the operators' API).
+pub const FORBIDDEN_SCOPE: &str = "FORBIDDEN_SCOPE";

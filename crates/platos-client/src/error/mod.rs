@@ -3,6 +3,7 @@
 //! This room must not know how requests are sent. No text in it ever holds a token or a key: what a server
 //! sends back is masked before it gets here.
 
+mod advice;
 pub mod codes;
 mod config;
 mod network;
@@ -55,7 +56,7 @@ pub enum Error {
         refresh: RefreshOutcome,
     },
     /// There is no such thing within the caller's scope: 404.
-    #[error("{0}; check the id, and that it belongs to the scope of the credentials")]
+    #[error("{}{}", .0, advice::missing(.0))]
     NotFound(Box<ErrorResponse>),
     /// The platform does not take the request: 400 or 422.
     #[error("{response}{}", listed(errors))]
@@ -66,13 +67,13 @@ pub enum Error {
         errors: Vec<String>,
     },
     /// Too many requests: 429. [`Error::retry_after`] is how long to wait.
-    #[error("{}{}; {}", .0, limit(.0), wait(.0.retry_after))]
+    #[error("{}{}; {}", .0, advice::limit(.0.limit_scope.as_deref(), .0.limit), advice::wait(.0.retry_after))]
     RateLimited(Box<ErrorResponse>),
     /// The platform failed: 5xx, after all retries.
     #[error("{0}; this is usually over soon: try again later")]
     Server(Box<ErrorResponse>),
     /// Any other answer that is no success.
-    #[error("{0}; check the base URL, and what stands between this program and the platform")]
+    #[error("{}; {}", .0, advice::status(.0))]
     Status(Box<ErrorResponse>),
     /// There is no answer, or the connection is gone for good.
     #[error(transparent)]
@@ -81,7 +82,7 @@ pub enum Error {
     #[error(transparent)]
     Protocol(Box<ProtocolError>),
     /// The agent reported that the turn failed.
-    #[error("the turn failed: {message}")]
+    #[error("the turn failed: {}", advice::turn(message, event))]
     Turn {
         /// What the agent said.
         message: String,
@@ -150,6 +151,9 @@ impl Error {
         match self {
             Self::RateLimited(_) | Self::Server(_) => true,
             Self::Network(error) => error.kind != NetworkErrorKind::Idle,
+            Self::Turn { event, .. } => {
+                event.code.as_deref().is_some_and(|code| advice::PASSING.contains(&code))
+            }
             _ => false,
         }
     }
@@ -163,20 +167,4 @@ impl From<ProtocolError> for Error {
 
 fn listed(errors: &[String]) -> String {
     if errors.is_empty() { String::new() } else { format!(": {}", errors.join("; ")) }
-}
-
-/// Which limit it is, where the platform says so.
-fn limit(response: &ErrorResponse) -> String {
-    match (&response.limit_scope, response.limit) {
-        (Some(scope), Some(limit)) => format!(" ({scope}, {limit})"),
-        (Some(scope), None) => format!(" ({scope})"),
-        _ => String::new(),
-    }
-}
-
-fn wait(after: Option<Duration>) -> String {
-    match after {
-        Some(after) => format!("wait for {} s before the next request", after.as_secs_f64()),
-        None => "send fewer requests at a time".to_owned(),
-    }
 }

@@ -13,6 +13,9 @@ const QUOTED_TEXT_BYTES: usize = 200;
 /// The most that a message of the platform's may have.
 const MESSAGE_BYTES: usize = 4 * 1024;
 
+/// How a message about a route begins that no known platform has.
+const NOT_OFFERED: &str = "this platform does not offer that";
+
 /// The most of a body that an error keeps.
 const QUOTED_BODY_BYTES: usize = 64 * 1024;
 
@@ -158,6 +161,20 @@ impl ErrorResponse {
         self.status == Some(404) && self.message.starts_with("Cannot ")
     }
 
+    /// Whether it comes from something before the platform.
+    pub(crate) fn is_page(&self) -> bool {
+        self.body.trim_start().starts_with('<')
+    }
+
+    /// The same for what no known platform has, with what comes nearest.
+    pub(crate) fn not_offered(self, nearest: &str) -> Self {
+        Self { message: format!("{NOT_OFFERED}: {nearest}"), ..self }
+    }
+
+    pub(super) fn is_not_offered(&self) -> bool {
+        self.message.starts_with(NOT_OFFERED)
+    }
+
     /// What a fresh token of the same kind cannot cure.
     pub(crate) fn incurable(&self) -> Option<RefreshOutcome> {
         match self.code.as_deref()? {
@@ -178,7 +195,7 @@ impl ErrorResponse {
                 Error::Validation { response: Box::new(self), errors }
             }
             Some(429) => Error::RateLimited(Box::new(self)),
-            Some(500..) => Error::Server(Box::new(self)),
+            Some(500 | 502..) => Error::Server(Box::new(self)),
             _ => Error::Status(Box::new(self)),
         }
     }

@@ -8,7 +8,8 @@ use super::driver::{Driver, End, Gone};
 use super::message::Outgoing;
 use super::pass::Step;
 use super::refusal::Failure;
-use crate::error::{Error, ProtocolError};
+use super::sse::named;
+use crate::error::{Error, ErrorResponse, ProtocolError};
 use crate::http::{Call, is_unsent};
 
 /// Platforms let a turn run for 300 s.
@@ -36,6 +37,10 @@ impl Driver {
         let answer = match self.client.send(call).await {
             Ok(answer) => answer,
             Err(error @ Error::Network(_)) if !is_unsent(&error) => return Err(self.gone(error, true)),
+            // A gateway that lost its patience: the platform may go on. What the platform itself reports has a code.
+            Err(Error::Server(response)) if is_of_gateway(&response) => {
+                return Err(self.gone(Error::Server(response), true));
+            }
             Err(error) => return Err(error.into()),
         };
         let body: Value = answer.one()?;
@@ -43,12 +48,17 @@ impl Driver {
             match self.take(&event.to_string(), None).await {
                 Ok(Step::GoOn) => {}
                 Ok(Step::Over(end)) => return Ok(end),
-                Err(Failure::Fatal(error)) => return Err((*error).into()),
+                Err(Failure::Fatal(error)) => return Err(named(*error, &name).into()),
                 Err(other) => return Err(ProtocolError::new(name, format!("{other:?}")).into()),
             }
         }
         Err(ProtocolError::new(name, "the answer is no turn").into())
     }
+}
+
+/// Whether it was something before the platform that gave up.
+fn is_of_gateway(response: &ErrorResponse) -> bool {
+    matches!(response.status, Some(502 | 504)) && response.code.is_none()
 }
 
 /// The events of a turn, where the platform gave only some of them or none.

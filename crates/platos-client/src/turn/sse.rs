@@ -33,7 +33,7 @@ impl Driver {
         room.fill(Ok(AgentEvent::Connected));
         match self.read(stream).await {
             Ok(end) => Ok(end),
-            Err(Failure::Fatal(error)) => Err(self.gone(*error, false)),
+            Err(Failure::Fatal(error)) => Err(self.gone(named(*error, &name), false)),
             Err(Failure::Arrived) => {
                 self.arrived_before();
                 let error = ProtocolError::new(name, "the message had arrived before");
@@ -70,8 +70,8 @@ impl Driver {
                         }
                         continue;
                     }
-                    // It was not looked at.
-                    (Some(429 | 502 | 503), None) => {
+                    // It was not looked at, or is known again by its key.
+                    (Some(429 | 502..=504), None) => {
                         let wait = response.retry_after;
                         (response.into_error(RefreshOutcome::RefusedAgain), wait)
                     }
@@ -121,6 +121,17 @@ impl Driver {
             }
         }
     }
+}
+
+/// The error under the name of the request that the turn is the answer to.
+pub(super) fn named(mut error: Error, name: &str) -> Error {
+    let request = match &mut error {
+        Error::Protocol(error) => &mut error.request,
+        Error::Network(error) => &mut error.request,
+        _ => return error,
+    };
+    name.clone_into(request);
+    error
 }
 
 /// The events in a stream of bytes, as the WHATWG's standard has them. By hand, for the limit on one event.

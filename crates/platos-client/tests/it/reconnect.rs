@@ -457,23 +457,31 @@ async fn a_stream_that_is_cut_off_loses_no_reply_that_was_stored() {
 
 #[tokio::test]
 async fn one_request_whose_answer_is_lost_loses_no_reply() {
+    let gateway = CannedAnswer::status(504).html("<html>Gateway Time-out</html>");
+    for lost in [CannedAnswer::drop_connection(), gateway] {
+        let (platos, client, thread) = conversation().await;
+        platos.answer_next("/messages", lost);
+        // The platform has it all the same.
+        for (role, content) in [("user", "Hi"), ("assistant", "Yes.")] {
+            let (id, now) = ("m1", jiff_now());
+            platos.add(
+                "messages",
+                json!({"id": id, "threadId": thread, "role": role, "content": content, "createdAt": now}),
+            );
+        }
+        let turn = client.threads().send(&thread, NewMessage::new("Hi").transport(Transport::Blocking));
+        let turn = turn.collect().await.unwrap();
+        assert_eq!((turn.text.as_str(), turn.recovered), ("Yes.", true));
+        let posted = platos.requests().iter().filter(|request| request.method == "POST").count();
+        assert_eq!(posted, 2, "the thread, and the message once");
+    }
+    // What the platform itself says is no such thing.
     let (platos, client, thread) = conversation().await;
-    platos.answer_next("/messages", CannedAnswer::drop_connection());
-    // The platform has it all the same.
-    let now = || jiff_now();
-    platos.add(
-        "messages",
-        json!({"id": "m1", "threadId": thread, "role": "user", "content": "Hi", "createdAt": now()}),
-    );
-    platos.add(
-        "messages",
-        json!({"id": "m1", "threadId": thread, "role": "assistant", "content": "Yes.", "createdAt": now()}),
-    );
+    let unstored = json!({"code": "TURN_PERSISTENCE_FAILED", "message": "The reply was not stored."});
+    platos.answer_next("/messages", CannedAnswer::status(502).json(&unstored));
     let turn = client.threads().send(&thread, NewMessage::new("Hi").transport(Transport::Blocking));
-    let turn = turn.collect().await.unwrap();
-    assert_eq!((turn.text.as_str(), turn.recovered), ("Yes.", true));
-    let posted = platos.requests().iter().filter(|request| request.method == "POST").count();
-    assert_eq!(posted, 2, "the thread, and the message once");
+    let error = turn.collect().await.unwrap_err();
+    assert!(matches!(error, Error::Server(_)) && error.code() == Some("TURN_PERSISTENCE_FAILED"), "{error}");
 }
 
 fn jiff_now() -> String {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use platos_client::testing::{CannedAnswer, DoubleOptions, Greeting, PlatosDouble, Script};
-use platos_client::{ConfigError, Error, NewMessage, StreamLimits};
+use platos_client::{ConfigError, Error, NewMessage, StreamLimits, Transport};
 use serde_json::json;
 
 use super::support::{all, conversation, hi};
@@ -31,6 +31,18 @@ async fn what_is_not_the_protocol_ends_the_stream_and_is_named() {
         assert_eq!(events.len(), 1, "{events:?}");
         assert_eq!(platos.requests().len(), 2, "another connection would bring the same");
     }
+}
+
+#[tokio::test]
+async fn a_line_of_a_stream_that_is_no_json_ends_it_and_is_named() {
+    let (platos, client, thread) = conversation().await;
+    platos.script(Script::new().token("a").frame("data: {\"type\":\"tok\n\n").token("never seen").done());
+    let (events, error) = all(client.threads().send(&thread, hi().transport(Transport::Sse))).await;
+    let error = error.unwrap();
+    let text = error.to_string();
+    assert!(matches!(error, Error::Protocol(_)) && text.contains("JSON cannot be read"), "{text}");
+    assert!(text.starts_with(&format!("POST /api/v1/agent/threads/{thread}/stream: ")), "{text}");
+    assert_eq!(events.len(), 2, "{events:?}");
 }
 
 #[tokio::test]
