@@ -93,12 +93,15 @@
 //! | [`monitoring().trace`](Monitoring::trace) | `monitoring/trace/{thread}` | the same |
 //! | [`monitoring().cost_by_agent`](Monitoring::cost_by_agent), `cost_by_model`, `cost_by_user` | `monitoring/cost-by-…` | the same |
 //! | [`monitoring().cost_by_scope`](Monitoring::cost_by_scope) | `monitoring/cost`, once a day | the same |
+//! | [`monitoring().cost_of_user`](Monitoring::cost_of_user), [`cost_of_thread`](Monitoring::cost_of_thread) | `monitoring/cost/user/{id}`, `monitoring/cost/thread/{id}` | of a user none |
 //! | [`tool_calls()`](PlatosClient::tool_calls) | `tool-calls` | `monitoring/tool-audit` |
 //! | [`jobs()`](PlatosClient::jobs), `bgo().tasks()` | `jobs`, `jobs/{id}/dispatch` | `platos-tasks`, `platos-tasks/{id}/run` |
 //! | `bgo().schedules()` | fields of `jobs/{id}` | fields of `platos-tasks/{id}` |
 //! | [`attachments()`](PlatosClient::attachments) | `attachments/presigned` | none |
-//! | [`guests()`](PlatosClient::guests) | `/api/v1/public/guest-token` | the same |
+//! | [`guests()`](PlatosClient::guests), [`guest_token`](ClientBuilder::guest_token) without credentials | `/api/v1/public/guest-token` | the same |
 //! | [`monitoring().runs`](Monitoring::runs), `bgo().runs()`, `bgo().batches()` | none known; what published clients call | none |
+//!
+//! Lists that take no query are read to their end. Those that do are one page: 25 unless the query has a `limit`.
 //!
 //! Memory, evals and the rest are reached by [`raw`](PlatosClient::raw).
 //!
@@ -106,9 +109,9 @@
 //!
 //! One [`Error`], by what there is to do about it, with the status, the [code](Error::code) and the body where there was
 //! an answer. A success that says that it failed, as older platforms answer, is an error like any other. Requests are
-//! tried again as [`RetryPolicy`] says, on 429 as late as `Retry-After` says. What creates something carries an
-//! `Idempotency-Key`, the same for all its retries; give one of your own (such as with [`NewThread::idempotency_key`]) to
-//! cover a crash of your program too. No error, `Debug` or log line of this crate holds a credential; what a platform
+//! tried again as [`RetryPolicy`] says, on 429 as late as `Retry-After` says. Platforms know keys of messages alone: what creates something
+//! else, or runs it, is sent again only when nothing of it was done. A message's key is the same for all its attempts; give
+//! one of your own with [`NewMessage::idempotency_key`] to cover a crash of your program too. No error, `Debug` or log line of this crate holds a credential; what a platform
 //! repeats of one is masked.
 //!
 //! # Testing against it
@@ -177,10 +180,10 @@ pub use crate::event::{
     ThreadUnarchived, Token, ToolCall, ToolResult,
 };
 pub use crate::model::{
-    Agent, AgentCost, AgentVersion, Approval, ApprovalResolution, ApprovalScope, ApprovalStatus, Artifact,
-    Batch, BgoRun, BudgetCap, BudgetPeriod, BudgetScopeType, BudgetStatus, Cost, Decision, Entity,
-    EntitySecret, Extra, GuestToken, Job, Message, PresignedUpload, Rating, RatingCounts, Ratings, Resolved,
-    Role, Run, Schedule, ScopeCost, Span, Task, TaskHandle, Thread, Tool, ToolCallRecord, ToolRun,
+    Agent, AgentVersion, Approval, ApprovalStatus, Artifact, Batch, BgoRun, BudgetCap, BudgetPeriod,
+    BudgetScopeType, BudgetStatus, Cost, Decision, Entity, EntitySecret, Extra, GuestToken, Job, Message,
+    PresignedUpload, Rating, RatingCounts, Ratings, Resolved, Role, Run, Schedule, Span, Task, TaskHandle,
+    Thread, Tool, ToolCallRecord, ToolRun, Trace, TraceTotals,
 };
 pub use crate::turn::{NewMessage, Transport, Turn, TurnStream};
 

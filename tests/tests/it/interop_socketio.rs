@@ -132,7 +132,7 @@ async fn a_broken_connection_is_made_again_and_the_reply_found() {
 async fn approvals_are_decided_over_the_socket() {
     let Some(mut server) = Server::start(&[]).await else { return };
     let turn = server.send("ask").run(|approval| async move {
-        assert_eq!(approval.question.as_deref(), Some("delete it"));
+        assert_eq!(approval.wish(), Some("delete it"));
         Decision::approve().because("why not")
     });
     assert_eq!(timeout(GUARD, turn).await.unwrap().unwrap().text, "approved");

@@ -14,12 +14,12 @@ pub struct Agents<'a> {
 }
 
 impl Agents<'_> {
-    /// The agents of the scope.
+    /// The agents of the scope: all of them, by as many requests as it takes.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn list(&self) -> Result<Vec<Agent>, Error> {
-        self.client.send(Call::get(&["agents"])).await?.list("agents")
+        self.client.all(Call::get(&["agents"]), None, &["agents"]).await
     }
 
     /// One agent, or `None` where there is none of that id.
@@ -30,7 +30,7 @@ impl Agents<'_> {
         self.client.find(Call::get(&["agents", id("agent id", agent_id)?])).await
     }
 
-    /// The versions of an agent.
+    /// All versions of an agent, newest first.
     ///
     /// # Errors
     /// See [`Error`].
@@ -38,7 +38,7 @@ impl Agents<'_> {
         let agent_id = id("agent id", agent_id)?;
         let newer = Call::get(&["agent-versions"]).query("agentId", Some(agent_id));
         let older = Call::get(&["agents", agent_id, "versions"]);
-        self.client.send_or(newer, older).await?.list_of(&["agentVersions", "versions"])
+        self.client.all(newer, Some(older), &["agentVersions", "versions"]).await
     }
 
     /// One version of an agent.

@@ -30,6 +30,14 @@ query! {
         agent: String = "agentId",
         /// Of one thread.
         thread: String = "threadId",
+        /// Asked for by this: `request_approval`, `cancel_run` or `mcp_tool_call`.
+        source: String = "source",
+        /// Of so many last days.
+        days: u32 = "sinceDays",
+        /// With this in them.
+        search: String = "search",
+        /// From this one on.
+        offset: u32 = "offset",
         /// How many at most.
         limit: u32 = "limit",
     }
@@ -38,7 +46,7 @@ query! {
 const PATH: [&str; 2] = ["monitoring", "approvals"];
 
 impl Approvals<'_> {
-    /// The approvals of the scope.
+    /// The approvals of the scope: one page, of 25 unless [`limit`](ApprovalsQuery::limit) says otherwise, 200 at most.
     ///
     /// # Errors
     /// See [`Error`].

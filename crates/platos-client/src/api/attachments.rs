@@ -1,9 +1,12 @@
 //! Files that are sent with messages.
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 
 use crate::client::PlatosClient;
+use crate::config::check_header;
 use crate::error::{ConfigError, Error};
 use crate::http::{Call, Progress};
 use crate::model::PresignedUpload;
@@ -58,6 +61,23 @@ impl NewAttachment {
     }
 }
 
+impl PresignedUpload {
+    /// The headers that the URL is signed for.
+    fn signed_headers(&self, mime_type: &str) -> HeaderMap {
+        let own = [(CONTENT_TYPE.as_str(), mime_type)];
+        let given = self.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
+        // What cannot be a header is not signed either.
+        let header = |(name, value): (&str, &str)| {
+            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in own.into_iter().chain(given).filter_map(header) {
+            headers.insert(name, value);
+        }
+        headers
+    }
+}
+
 impl Attachments<'_> {
     /// Asks where a file is to be sent. [`upload`](Self::upload) does that and sends it.
     ///
@@ -96,13 +116,14 @@ impl Attachments<'_> {
         progress: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Result<String, Error> {
         if file.bytes.len() > MAX_BYTES {
-            return Err(ConfigError::Setting { setting: "attachment", expected: "at most 20 MiB" }.into());
+            let expected = "at most 20 MiB: send it in parts, or smaller";
+            return Err(ConfigError::Setting { setting: "attachment", expected }.into());
         }
+        check_header("the media type of the attachment", &file.mime_type)?;
         let place = self.presign(file).await?;
-        // The URL is signed for exactly this type and length, and is somebody else's: no credential goes there.
-        self.client
-            .put_file(&place.upload_url, &file.mime_type, file.bytes.clone(), Progress::new(progress))
-            .await?;
+        // The URL is signed for exactly these headers and the length, and is somebody else's: no credential goes there.
+        let headers = place.signed_headers(&file.mime_type);
+        self.client.put_file(&place.upload_url, headers, file.bytes.clone(), Progress::new(progress)).await?;
         Ok(place.attachment_id)
     }
 }

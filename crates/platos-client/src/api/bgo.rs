@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::jobs::{JobChange, JobsQuery, json_of};
+use super::jobs::{JobChange, json_of};
 use super::query;
 use crate::client::PlatosClient;
 use crate::error::{ConfigError, Error};
@@ -38,18 +38,17 @@ impl<'a> Bgo<'a> {
     }
 }
 
-/// How a task is triggered.
+/// How a task is triggered, as published clients have it. No known platform takes any option.
 ///
 /// ```
 /// use platos_client::TaskOptions;
 ///
-/// let options = TaskOptions::new().option("delay", "10m").option("tags", ["nightly"]).idempotency_key("night-7");
+/// let options = TaskOptions::new().option("delay", "10m").option("tags", ["nightly"]);
 /// # let _ = options;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TaskOptions {
     options: Extra,
-    key: Option<String>,
 }
 
 impl TaskOptions {
@@ -61,13 +60,6 @@ impl TaskOptions {
     /// One option, as the platform calls it.
     pub fn option(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.options.insert(name.into(), value.into());
-        self
-    }
-
-    /// Under which key the platform knows this request again. Without one, each call has its own, which covers
-    /// the retries of that call.
-    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
         self
     }
 }
@@ -84,8 +76,7 @@ impl Tasks<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn list(&self) -> Result<Vec<Task>, Error> {
-        let jobs = self.client.jobs().list(JobsQuery::new()).await?;
-        Ok(jobs.into_iter().map(Task::from).collect())
+        Ok(self.client.jobs().all().await?.into_iter().map(Task::from).collect())
     }
 
     /// Triggers a task, which dispatches the job of that id. Platforms do not say which run it is, but for the oldest.
@@ -164,7 +155,7 @@ impl BgoRuns<'_> {
     /// See [`Error`].
     pub async fn replay(&self, run_id: &str) -> Result<TaskHandle, Error> {
         let path = ["trigger", "runs", id("run id", run_id)?, "replay"];
-        self.client.send_rare(Call::create(&path, None)?, NO_RUNS).await?.one()
+        self.client.send_rare(Call::once(&path), NO_RUNS).await?.one()
     }
 }
 
@@ -182,13 +173,12 @@ pub struct NewSchedule {
     cron: String,
     timezone: Option<String>,
     payload: Option<Value>,
-    key: Option<String>,
 }
 
 impl NewSchedule {
     /// A task, and its times as a cron expression.
     pub fn new(task_id: impl Into<String>, cron: impl Into<String>) -> Self {
-        Self { task_id: task_id.into(), cron: cron.into(), timezone: None, payload: None, key: None }
+        Self { task_id: task_id.into(), cron: cron.into(), timezone: None, payload: None }
     }
 
     /// The zone of the times, such as `Europe/Berlin`.
@@ -200,12 +190,6 @@ impl NewSchedule {
     /// What each run gets.
     pub fn payload(mut self, payload: impl Into<Value>) -> Self {
         self.payload = Some(payload.into());
-        self
-    }
-
-    /// Under which key the platform knows this creation again.
-    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
         self
     }
 }
@@ -222,7 +206,7 @@ impl Schedules<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn list(&self) -> Result<Vec<Schedule>, Error> {
-        let jobs = self.client.jobs().list(JobsQuery::new()).await?;
+        let jobs = self.client.jobs().all().await?;
         Ok(jobs.into_iter().filter(|job| job.schedule_cron.is_some()).map(Schedule::from).collect())
     }
 
@@ -283,7 +267,7 @@ impl Batches<'_> {
     ) -> Result<Batch, Error> {
         let payloads = payloads.into_iter().map(json_of).collect::<Result<Vec<_>, _>>()?;
         let body = json!({"payloads": payloads, "options": options.options});
-        let call = Call::create(&["trigger", "batches", id("task id", task_id)?], options.key)?;
+        let call = Call::once(&["trigger", "batches", id("task id", task_id)?]);
         self.client.send_rare(call.body(body), NO_BATCHES).await?.one()
     }
 

@@ -30,7 +30,7 @@ impl Budgets<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn list(&self) -> Result<Vec<BudgetCap>, Error> {
-        self.client.send(Call::get(&["budgets"])).await?.list("caps")
+        self.client.all(Call::get(&["budgets"]), None, &["caps"]).await
     }
 
     /// What was spent of each cap.

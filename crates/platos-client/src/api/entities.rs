@@ -48,7 +48,7 @@ impl Entities<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn list(&self) -> Result<Vec<Entity>, Error> {
-        self.client.send(Call::get(&["entities"])).await?.list_of(&["entities", "items"])
+        self.client.all(Call::get(&["entities"]), None, &["entities", "items"]).await
     }
 
     /// One entity, or `None` where there is none of that slug.

@@ -15,7 +15,8 @@ pub struct Guests<'a> {
 
 impl Guests<'_> {
     /// A token for one agent, which has to be open to guests. Without an environment, the agent must be public in
-    /// exactly one.
+    /// exactly one. Who has no credentials asks by
+    /// [`ClientBuilder::guest_token`](crate::ClientBuilder::guest_token).
     ///
     /// # Errors
     /// See [`Error`].

@@ -107,21 +107,41 @@ pub(super) fn json_of(payload: impl Serialize) -> Result<Value, ConfigError> {
     serde_json::to_value(payload).map_err(|_| ConfigError::Setting { setting: "payload", expected })
 }
 
+/// A job that was created or changed, and what is said of its program beside it.
+fn changed(answer: &Answer) -> Result<Job, Error> {
+    let mut job: Job = answer.part(&["job", "task"])?;
+    job.syntax_error = match answer.value()?.get_mut("syntaxError").map(Value::take) {
+        None | Some(Value::Null) => job.syntax_error,
+        Some(Value::String(text)) => Some(text),
+        Some(other) => Some(other.to_string()),
+    };
+    Ok(job)
+}
+
 /// The base of today, and the one of the oldest platforms.
 const BASES: [&str; 2] = ["jobs", "platos-tasks"];
+
+/// What lists of jobs are called there.
+const LISTS: [&str; 2] = ["jobs", "tasks"];
 
 impl Jobs<'_> {
     async fn on_both(&self, call: impl Fn(&str) -> Call) -> Result<Answer, Error> {
         self.client.send_or(call(BASES[0]), call(BASES[1])).await
     }
 
-    /// The jobs of the environment.
+    /// All jobs of the environment.
+    pub(super) async fn all(&self) -> Result<Vec<Job>, Error> {
+        let [newer, older] = BASES.map(|base| Call::get(&[base]));
+        self.client.all(newer, Some(older), &LISTS).await
+    }
+
+    /// The jobs of the environment: one page, of 25 unless [`limit`](JobsQuery::limit) says otherwise, 200 at most.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn list(&self, query: JobsQuery) -> Result<Vec<Job>, Error> {
         let answer = self.on_both(|base| query.clone().apply(Call::get(&[base]))).await?;
-        answer.list_of(&["jobs", "tasks"])
+        answer.list_of(&LISTS)
     }
 
     /// One job.
@@ -133,7 +153,7 @@ impl Jobs<'_> {
         self.on_both(|base| Call::get(&[base, job])).await?.part(&["job", "task"])
     }
 
-    /// Creates a job. A program that cannot be read is kept, and does not run.
+    /// Creates a job. A program that cannot be read is kept and does not run: see [`Job::syntax_error`].
     ///
     /// # Errors
     /// See [`Error`].
@@ -149,16 +169,16 @@ impl Jobs<'_> {
             }
             Call::once(&[base]).body(body)
         });
-        answer.await?.part(&["job", "task"])
+        changed(&answer.await?)
     }
 
-    /// Changes a job.
+    /// Changes a job. A program that cannot be read is kept and does not run: see [`Job::syntax_error`].
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn update(&self, id_of_job: &str, change: JobChange) -> Result<Job, Error> {
         let (job, body) = (id("job id", id_of_job)?, Value::Object(change.fields));
-        self.on_both(|base| Call::patch(&[base, job]).body(body.clone())).await?.part(&["job", "task"])
+        changed(&self.on_both(|base| Call::patch(&[base, job]).body(body.clone())).await?)
     }
 
     /// Deletes a job.

@@ -36,6 +36,9 @@ use crate::client::PlatosClient;
 use crate::error::Error;
 use crate::http::{Answer, Call};
 
+/// How much of a list is asked for at once; no platform gives more of every list.
+const PER_PAGE: u32 = 100;
+
 impl PlatosClient {
     /// One thing, or `None` where the platform says that there is none. A 404 that is a page comes from
     /// something else than the platform, and stays an error.
@@ -45,6 +48,41 @@ impl PlatosClient {
             Ok(answer) => answer.one().map(Some),
             Err(Error::NotFound(response)) if !response.is_page() && !response.is_missing_route() => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// All of a list, by as many requests as it takes: the first page as the platform cuts it, the others as large as it
+    /// gives any. `older` is the route of platforms that do not have the newer one, `keys` what generations call the list.
+    async fn all<T: DeserializeOwned + PartialEq>(
+        &self,
+        newer: Call,
+        older: Option<Call>,
+        keys: &[&str],
+    ) -> Result<Vec<T>, Error> {
+        let (mut all, mut cursor): (Vec<T>, Option<String>) = (Vec::new(), None);
+        loop {
+            let offset = (!all.is_empty() && cursor.is_none()).then_some(all.len());
+            let limit = (!all.is_empty()).then_some(PER_PAGE);
+            let page = |call: &Call| {
+                let call = call.clone().query("limit", limit);
+                call.query("offset", offset).query("cursor", cursor.as_deref())
+            };
+            let answer = match &older {
+                Some(older) => self.send_or(page(&newer), page(older)).await?,
+                None => self.send(page(&newer)).await?,
+            };
+            let listed: Vec<T> = answer.list_of(keys)?;
+            // A platform that knows no offset begins anew.
+            let is_last = listed.is_empty() || listed.first() == all.first();
+            if !is_last {
+                all.extend(listed);
+            }
+            let said = answer.value()?;
+            cursor = said["nextCursor"].as_str().map(ToOwned::to_owned);
+            let total = said["total"].as_u64().unwrap_or_default();
+            if is_last || (cursor.is_none() && all.len() as u64 >= total) {
+                return Ok(all);
+            }
         }
     }
 

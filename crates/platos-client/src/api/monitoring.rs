@@ -1,12 +1,10 @@
 //! Runs, traces and costs.
 
-use serde::de::DeserializeOwned;
-
 use super::query;
 use crate::client::PlatosClient;
 use crate::error::Error;
 use crate::http::{Call, id};
-use crate::model::{AgentCost, Cost, Run, ScopeCost, Span};
+use crate::model::{Cost, Run, Trace};
 
 /// Calls about what happened; from [`PlatosClient::monitoring`].
 #[derive(Debug, Clone, Copy)]
@@ -40,20 +38,19 @@ impl Monitoring<'_> {
         self.client.send_rare(call, nearest).await?.list("runs")
     }
 
-    /// The steps of all turns of a thread.
+    /// What happened in a thread: the steps of all its turns, and what they came to. End users see their own threads.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn trace(&self, thread_id: &str) -> Result<Vec<Span>, Error> {
-        let call = Call::get(&["monitoring", "trace", id("thread id", thread_id)?]);
-        self.client.send(call).await?.list("spans")
+    pub async fn trace(&self, thread_id: &str) -> Result<Trace, Error> {
+        self.client.send(Call::get(&["monitoring", "trace", id("thread id", thread_id)?])).await?.one()
     }
 
     /// What each agent cost in the last days, 30 unless it is said.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn cost_by_agent(&self, days: Option<u32>) -> Result<Vec<AgentCost>, Error> {
+    pub async fn cost_by_agent(&self, days: Option<u32>) -> Result<Vec<Cost>, Error> {
         self.costs("cost-by-agent", days).await
     }
 
@@ -73,18 +70,29 @@ impl Monitoring<'_> {
         self.costs("cost-by-user", days).await
     }
 
-    async fn costs<T: DeserializeOwned>(&self, route: &str, days: Option<u32>) -> Result<Vec<T>, Error> {
+    async fn costs(&self, route: &str, days: Option<u32>) -> Result<Vec<Cost>, Error> {
         let call = Call::get(&["monitoring", route]).query("days", days);
-        self.client.send(call).await?.list_of(&["rows", "items"])
+        self.client.all(call, None, &["rows", "items"]).await
     }
 
     /// What the scope cost on a day such as `2026-11-21`.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn cost_of_day(&self, day: &str) -> Result<ScopeCost, Error> {
-        let call = Call::get(&["monitoring", "cost"]).query("date", Some(day));
-        let mut cost: ScopeCost = self.client.send(call).await?.one()?;
+    pub async fn cost_of_day(&self, day: &str) -> Result<Cost, Error> {
+        self.day(Call::get(&["monitoring", "cost"]), day).await
+    }
+
+    /// What a user cost on a day such as `2026-11-21`. The oldest platforms do not say that.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn cost_of_user(&self, user_id: &str, day: &str) -> Result<Cost, Error> {
+        self.day(Call::get(&["monitoring", "cost", "user", id("user id", user_id)?]), day).await
+    }
+
+    async fn day(&self, call: Call, day: &str) -> Result<Cost, Error> {
+        let mut cost: Cost = self.client.send(call.query("date", Some(day))).await?.one()?;
         cost.day.get_or_insert_with(|| day.to_owned());
         Ok(cost)
     }
@@ -97,7 +105,7 @@ impl Monitoring<'_> {
     pub async fn cost_by_scope<D: AsRef<str>>(
         &self,
         days: impl IntoIterator<Item = D>,
-    ) -> Result<Vec<ScopeCost>, Error> {
+    ) -> Result<Vec<Cost>, Error> {
         let mut costs = Vec::new();
         for day in days {
             costs.push(self.cost_of_day(day.as_ref()).await?);

@@ -11,7 +11,7 @@ use crate::http::{Answer, Call, Effect};
 /// A request to any path of the platform, with the client's credentials, scope, timeouts and errors.
 ///
 /// `GET`, `HEAD`, `OPTIONS`, `PUT` and `DELETE` are retried as the policy says; all others only under an
-/// [idempotency key](Self::idempotency_key), or when nothing of it can have been sent.
+/// [idempotency key](Self::idempotency_key), or when nothing of it was done: after 429, or without a connection.
 ///
 /// ```
 /// # async fn example(client: platos_client::PlatosClient) -> Result<(), platos_client::Error> {
@@ -94,7 +94,8 @@ impl RawRequest {
         self
     }
 
-    /// Under which key the platform knows this request again; with one it may be retried.
+    /// Under which key the platform knows this request again; with one it is retried. Only some routes know keys: that of
+    /// a streamed turn, and those of the operators' API.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self

@@ -20,14 +20,13 @@ pub struct Threads<'a> {
 /// ```
 /// use platos_client::NewThread;
 ///
-/// let thread = NewThread::with_agent("agt_1").title("Inbox").idempotency_key("inbox-2026-11-21");
+/// let thread = NewThread::with_agent("agt_1").title("Inbox");
 /// # let _ = thread;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewThread {
     agent_id: Option<String>,
     title: Option<String>,
-    key: Option<String>,
 }
 
 impl NewThread {
@@ -39,13 +38,6 @@ impl NewThread {
     /// Its title.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
-        self
-    }
-
-    /// Under which key the platform knows this creation again. Without one, each call has its own, which covers
-    /// the retries of that call.
-    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
         self
     }
 }
@@ -72,14 +64,12 @@ query! {
     }
 }
 
-/// The most messages that a platform gives at once.
-const MESSAGES_PER_PAGE: u32 = 100;
-
 impl Threads<'_> {
     /// Creates a thread.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`]. Platforms know no key for a creation: where the answer got lost, the thread may be there, and
+    /// [`list`](Self::list) says so.
     pub async fn create(&self, thread: NewThread) -> Result<Thread, Error> {
         // Platforms refuse a thread without an agent; old ones made an agent of the name `default` up.
         let agent_id = thread.agent_id.as_deref().unwrap_or_default();
@@ -91,13 +81,13 @@ impl Threads<'_> {
         if let Some(title) = thread.title {
             body["title"] = title.into();
         }
-        let thread: Thread =
-            self.client.send(Call::create(&["threads"], thread.key)?.body(body)).await?.one()?;
+        let thread: Thread = self.client.send(Call::once(&["threads"]).body(body)).await?.one()?;
         self.client.remember(&thread);
         Ok(thread)
     }
 
-    /// The threads of the scope.
+    /// The threads of the scope: those that are pinned first, then the newest. One page, of 25 unless
+    /// [`limit`](ThreadsQuery::limit) says otherwise, 100 at most.
     ///
     /// # Errors
     /// See [`Error`].
@@ -175,31 +165,16 @@ impl Threads<'_> {
     /// See [`Error`].
     pub async fn messages(&self, thread_id: &str) -> Result<Vec<Message>, Error> {
         let call = Call::get(&["threads", id("thread id", thread_id)?, "messages"]);
-        let mut messages: Vec<Message> = Vec::new();
-        loop {
-            let begun = !messages.is_empty();
-            let page = call.clone().query("limit", begun.then_some(MESSAGES_PER_PAGE));
-            let answer = self.client.send(page.query("offset", begun.then_some(messages.len()))).await?;
-            let page: Vec<Message> = answer.list("messages")?;
-            let is_last = page.is_empty() || (begun && page.first() == messages.first());
-            // A platform that knows no offset would begin anew.
-            if !is_last {
-                messages.extend(page);
-            }
-            let total = answer.value()?["total"].as_u64().unwrap_or_default();
-            if is_last || messages.len() as u64 >= total {
-                return Ok(messages);
-            }
-        }
+        self.client.all(call, None, &["messages"]).await
     }
 
-    /// The artifacts of a thread.
+    /// The artifacts of a thread, each in its last revision.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn artifacts(&self, thread_id: &str) -> Result<Vec<Artifact>, Error> {
         let call = Call::get(&["threads", id("thread id", thread_id)?, "artifacts"]);
-        self.client.send(call).await?.list("artifacts")
+        self.client.all(call, None, &["artifacts"]).await
     }
 
     /// Archives a thread.

@@ -22,7 +22,7 @@ impl Tools<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn list(&self, category: Option<&str>) -> Result<Vec<Tool>, Error> {
-        self.client.send(Call::get(&["tools"]).query("category", category)).await?.list("tools")
+        self.client.all(Call::get(&["tools"]).query("category", category), None, &["tools"]).await
     }
 
     /// The tools that fit what is to be done.
@@ -85,7 +85,7 @@ pub struct ToolCalls<'a> {
 const OLDER: [&str; 2] = ["monitoring", "tool-audit"];
 
 impl ToolCalls<'_> {
-    /// What tools did, newest first.
+    /// What tools did, newest first: one page, of 25 unless [`limit`](ToolCallsQuery::limit) says otherwise, 200 at most.
     ///
     /// # Errors
     /// See [`Error`].

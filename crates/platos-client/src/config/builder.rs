@@ -14,13 +14,21 @@ use super::{
     check_scope,
 };
 use crate::client::PlatosClient;
-use crate::error::{BoxError, ConfigError};
+use crate::error::{BoxError, ConfigError, Error};
+use crate::model::GuestToken;
 
 /// The credentials of a client.
 #[derive(Debug, Clone)]
 pub(crate) enum Mode {
-    Session { token: Option<Secret>, refresh: Option<Refresher> },
-    Direct { api_key: Secret },
+    Session {
+        token: Option<Secret>,
+        refresh: Option<Refresher>,
+    },
+    Direct {
+        api_key: Secret,
+    },
+    /// For what needs no credentials.
+    Nobody,
 }
 
 /// A configuration that was checked.
@@ -138,9 +146,34 @@ impl ClientBuilder<NoMode> {
         self.with_mode(Session { token: None, refresh: None }).on_token_refresh(refresh)
     }
 
-    /// Direct mode, for trusted servers: an API key, and a scope with every call.
+    /// Direct mode, for trusted servers: an API key, and a scope with all four ids with every call. Platforms take it only
+    /// from who reaches them without a proxy between, a load balancer among them: through one, use a session token.
     pub fn api_key(self, api_key: impl Into<String>) -> ClientBuilder<Direct> {
         self.with_mode(Direct { api_key: api_key.into().into() })
+    }
+
+    /// A session token for somebody who did not log in, for an agent that is open to guests. Platforms give it without
+    /// credentials; everything else of the builder counts. Each token is for another guest, with threads of their own.
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), platos_client::Error> {
+    /// use platos_client::PlatosClient;
+    ///
+    /// let builder = PlatosClient::builder("https://platos.example");
+    /// let guest = builder.guest_token("agt_public", None).await?;
+    /// let client = builder.session_token(guest.token).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`build`](ClientBuilder::<Session>::build), and those of [`Guests::token`](crate::Guests::token).
+    pub async fn guest_token(
+        &self,
+        agent_id: &str,
+        environment_id: Option<&str>,
+    ) -> Result<GuestToken, Error> {
+        self.clone().finish(Mode::Nobody)?.guests().token(agent_id, environment_id).await
     }
 
     fn with_mode<M>(self, mode: M) -> ClientBuilder<M> {
@@ -210,7 +243,8 @@ impl ClientBuilder<Direct> {
     /// The client. Nothing is dialled yet.
     ///
     /// # Errors
-    /// When a setting cannot be used. A missing scope is no such error: it may come with the calls.
+    /// When a setting cannot be used, and when requests in the clear would go through a proxy. A missing scope is no such
+    /// error: it may come with the calls.
     pub fn build(self) -> Result<PlatosClient, ConfigError> {
         let api_key = Secret::new("the API key", self.mode.api_key.clone())?;
         self.finish(Mode::Direct { api_key })
@@ -324,10 +358,14 @@ impl<M> ClientBuilder<M> {
             Ok((name, Secret::new("the value of a header", value)?))
         });
         let headers = headers.collect::<Result<_, ConfigError>>()?;
+        let proxy = self.proxy.unwrap_or_else(ProxyConfig::from_env);
+        if matches!(mode, Mode::Direct { .. }) && base.is_forwarded_by(&proxy) {
+            return Err(ConfigError::DirectThroughProxy);
+        }
         let config = Config {
             base,
             ca_file: self.ca_file,
-            proxy: self.proxy.unwrap_or_else(ProxyConfig::from_env),
+            proxy,
             timeout: self.timeout,
             connect_timeout: self.connect_timeout,
             retry: self.retry,

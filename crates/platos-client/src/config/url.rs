@@ -1,5 +1,6 @@
 //! The base URL, and the URLs under it.
 
+use platools_net::ProxyConfig;
 use platools_net::policy::{UrlError, host_to_dial, http_url};
 use url::Url;
 
@@ -47,6 +48,11 @@ impl BaseUrl {
         let _ = url.set_scheme(scheme);
         url.set_query(Some("EIO=4&transport=websocket"));
         url
+    }
+
+    /// Whether a proxy would read and forward requests. Through TLS it only passes bytes on.
+    pub(crate) fn is_forwarded_by(&self, proxy: &ProxyConfig) -> bool {
+        !self.is_encrypted() && matches!(proxy.for_url(&self.0), Ok(Some(_)))
     }
 
     pub(crate) fn is_encrypted(&self) -> bool {

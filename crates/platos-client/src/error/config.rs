@@ -55,6 +55,12 @@ pub enum ConfigError {
          PLATOS_USER_ID"
     )]
     MissingUser,
+    /// Direct mode would go through a proxy.
+    #[error(
+        "direct mode works only without a proxy between, and one is set for this base URL: leave its host out with \
+         NO_PROXY, use https://, or use a session token"
+    )]
+    DirectThroughProxy,
     /// Part of a scope is missing.
     #[error("the scope has no {part}: give organization, project and environment, all three")]
     IncompleteScope {

@@ -17,7 +17,7 @@ pub(crate) enum Effect {
     Removal,
     /// Nothing more, since the platform knows it again by this key.
     Keyed(String),
-    /// Something twice: it is repeated only when nothing of it can have been sent.
+    /// Something twice: it is repeated only when nothing of it was done.
     Once,
 }
 
@@ -79,9 +79,8 @@ impl Call {
         self
     }
 
-    /// A creation. Without a key of the caller's it gets one of its own, so that it can be retried.
-    pub(crate) fn create(path: &[&str], key: Option<String>) -> Result<Self, ConfigError> {
-        let key = key.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    /// Something that happens once under its key.
+    pub(crate) fn keyed(path: &[&str], key: String) -> Result<Self, ConfigError> {
         Ok(Self { effect: Effect::keyed(key)?, ..Self::new(Method::POST, path) })
     }
 

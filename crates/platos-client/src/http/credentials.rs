@@ -15,6 +15,7 @@ use crate::error::{ConfigError, RefreshOutcome};
 pub(crate) enum Credentials {
     Session(SessionTokenStore),
     Direct(Secret),
+    Nobody,
 }
 
 /// The credential that one request goes out with.
@@ -26,6 +27,7 @@ pub(crate) enum Issued {
         asked: u64,
     },
     Direct(Secret),
+    Nobody,
 }
 
 /// The session token of all clones of a client.
@@ -48,6 +50,7 @@ impl Credentials {
     pub(crate) fn new(mode: Mode, time: Duration) -> Self {
         match mode {
             Mode::Direct { api_key } => Self::Direct(api_key),
+            Mode::Nobody => Self::Nobody,
             Mode::Session { token, refresh } => Self::Session(SessionTokenStore {
                 held: Mutex::new(Held { token, asked: 0, failure: None }),
                 refresh,
@@ -67,6 +70,7 @@ impl Credentials {
     pub(crate) async fn issue(&self) -> Result<Issued, RefreshOutcome> {
         match self {
             Self::Direct(api_key) => Ok(Issued::Direct(api_key.clone())),
+            Self::Nobody => Ok(Issued::Nobody),
             Self::Session(store) => match store.held() {
                 Some(issued) => Ok(issued),
                 None => store.fresh(None, store.with(|held| held.asked), None).await,
@@ -104,6 +108,7 @@ impl Credentials {
             (Self::Session(store), Issued::Session { token, asked }) => {
                 store.fresh(Some(token), *asked, Some(status)).await
             }
+            (Self::Nobody, _) => Err(RefreshOutcome::NotConfigured),
             _ => Err(RefreshOutcome::DirectMode),
         }
     }
@@ -201,6 +206,7 @@ impl fmt::Debug for Credentials {
         f.write_str(match self {
             Self::Session(_) => "SessionToken([redacted])",
             Self::Direct(_) => "ApiKey([redacted])",
+            Self::Nobody => "none",
         })
     }
 }

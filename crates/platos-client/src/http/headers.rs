@@ -24,6 +24,7 @@ impl PlatosClient {
         match issued {
             Issued::Session { token, .. } => headers.insert(SESSION_TOKEN, token.header("")),
             Issued::Direct(api_key) => headers.insert(AUTHORIZATION, api_key.header("Bearer ")),
+            Issued::Nobody => None,
         };
         if let Some(scope) = &self.scope {
             let ids = [
@@ -51,11 +52,12 @@ impl PlatosClient {
     /// What must not come back in an error: the credentials that this client sent.
     pub(crate) fn mask(&self, issued: &Issued) -> Mask {
         let credential = match issued {
-            Issued::Session { token, .. } => token,
-            Issued::Direct(api_key) => api_key,
+            Issued::Session { token, .. } => Some(token),
+            Issued::Direct(api_key) => Some(api_key),
+            Issued::Nobody => None,
         };
         let others = self.shared.config.headers.iter().map(|(_, value)| value);
-        Mask(std::iter::once(credential).chain(&self.user_token).chain(others).cloned().collect())
+        Mask(credential.into_iter().chain(&self.user_token).chain(others).cloned().collect())
     }
 }
 

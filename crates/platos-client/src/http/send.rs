@@ -120,7 +120,8 @@ impl PlatosClient {
     /// How long to wait before the call is sent again, if it is.
     fn wait(&self, effect: &Effect, error: &Error, retries: u32) -> Option<Duration> {
         let policy = &self.shared.config.retry;
-        let again = *effect != Effect::Once || is_unsent(error);
+        // A limit refuses before anything is done.
+        let again = *effect != Effect::Once || is_unsent(error) || matches!(error, Error::RateLimited(_));
         if retries >= policy.max_retries || !error.is_transient() || !again {
             return None;
         }

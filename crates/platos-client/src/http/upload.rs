@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Request};
 use http_body::{Body, Frame, SizeHint};
 
 use super::send::failure;
@@ -75,11 +75,11 @@ impl Body for Told {
 }
 
 impl PlatosClient {
-    /// Sends a file, without any credential.
+    /// Sends a file with the headers that the URL is signed for, without any credential.
     pub(crate) async fn put_file(
         &self,
         url: &str,
-        mime_type: &str,
+        headers: HeaderMap,
         bytes: Bytes,
         progress: Progress,
     ) -> Result<(), Error> {
@@ -89,11 +89,9 @@ impl PlatosClient {
         })?;
         let all = bytes.len() as u64;
         let body = reqwest::Body::wrap(Told { left: bytes, all, progress });
-        let request = Request::put(url.as_str())
-            .header(CONTENT_TYPE, mime_type)
-            .header(CONTENT_LENGTH, all)
-            .body(body)
-            .map_err(|error| ProtocolError::new(NAME, error.to_string()))?;
+        let request = Request::put(url.as_str()).header(CONTENT_LENGTH, all).body(body);
+        let mut request = request.map_err(|error| ProtocolError::new(NAME, error.to_string()))?;
+        request.headers_mut().extend(headers);
         let answer = self.shared.http.send(request, config.timeout.max(TIME)).await;
         let (parts, body) = answer.map_err(|error| failure(error, NAME))?.into_parts();
         if parts.status.is_success() {

@@ -47,18 +47,23 @@ pub struct AgentVersion {
     /// Its id.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Its number.
-    #[serde(
-        default,
-        alias = "versionNumber",
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    /// Its number, as older platforms call it; see [`number`](Self::number).
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
+    /// Its number, as newer ones do.
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    pub version_number: Option<u64>,
     /// When it was created.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
     /// All other fields.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+impl AgentVersion {
+    /// Its number, whichever name the platform gives it.
+    pub fn number(&self) -> Option<u64> {
+        self.version_number.or(self.version)
+    }
 }

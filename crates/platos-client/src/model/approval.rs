@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Extra, flag, open_enum, text};
+use super::{Extra, flag, lenient, open_enum, text};
 
 open_enum! {
     /// Where an approval stands.
@@ -19,83 +19,58 @@ open_enum! {
     }
 }
 
-/// The scope that an approval is in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct ApprovalScope {
-    /// The organization's id.
-    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
-    pub organization_id: Option<String>,
-    /// The project's id.
-    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
-    pub project_id: Option<String>,
-    /// The environment's id.
-    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
-    pub environment_id: Option<String>,
-    /// All other fields.
-    #[serde(flatten)]
-    pub extra: Extra,
-}
-
 /// A question that an agent waits for the answer to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Approval {
-    /// Its id.
+    /// The id of its record. What it is resolved by is its [`key`](Self::key).
     pub id: String,
-    /// The scope it is in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scope: Option<ApprovalScope>,
+    /// What it is resolved by, where that is not its id.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub approval_id: Option<String>,
+    /// What asks: `request_approval`, `cancel_run` or `mcp_tool_call`.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The agent that asks.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<String>,
     /// The thread that it asks in.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<String>,
-    /// The run that waits.
+    /// The user whose turn it is.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
-    pub run_id: Option<String>,
-    /// What it wants to do.
+    pub requested_by: Option<String>,
+    /// What it wants to do; see [`wish`](Self::wish).
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
-    pub question: Option<String>,
+    pub action: Option<String>,
     /// What there is to know about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub context: Option<Value>,
-    /// Where it stands.
+    pub details: Option<Value>,
+    /// The tool that it wants to call.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub tool_name: Option<String>,
+    /// The arguments for the tool, which [`Decision::edited_args`] replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub args: Option<Value>,
+    /// Where it stands.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub status: Option<ApprovalStatus>,
     /// When it was created.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
+    /// Until when somebody has to decide.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub deadline_at: Option<String>,
     /// When somebody decided.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<String>,
-    /// Until when somebody has to decide.
-    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
-    pub timeout_at: Option<String>,
-    /// What it is resolved by, where that is not its id; see [`key`](Self::key).
-    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
-    pub approval_id: Option<String>,
-    /// What it wants to do, as servers call it; see [`wish`](Self::wish).
-    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
-    pub action: Option<String>,
-    /// What there is to know about it, as servers call it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub details: Option<Value>,
-    /// Until when somebody has to decide, as servers call it.
-    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
-    pub deadline_at: Option<String>,
     /// Who decided.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub responded_by: Option<String>,
     /// Why.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// What was decided.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resolution: Option<ApprovalResolution>,
     /// All other fields.
     #[serde(flatten)]
     pub extra: Extra,
@@ -107,9 +82,9 @@ impl Approval {
         self.approval_id.as_deref().unwrap_or(&self.id)
     }
 
-    /// What the agent wants to do, whichever name the platform gives it.
+    /// What the agent wants to do: the action, or the `question` that published clients know.
     pub fn wish(&self) -> Option<&str> {
-        self.question.as_deref().or(self.action.as_deref())
+        self.action.as_deref().or_else(|| self.extra.get("question")?.as_str())
     }
 }
 
@@ -125,30 +100,11 @@ pub struct Resolved {
     #[serde(default, deserialize_with = "flag", skip_serializing_if = "Option::is_none")]
     pub approved: Option<bool>,
     /// Where it stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub status: Option<ApprovalStatus>,
     /// Whether the arguments of the decision took the place of the agent's.
     #[serde(default, deserialize_with = "flag", skip_serializing_if = "Option::is_none")]
     pub edited_args_applied: Option<bool>,
-    /// All other fields.
-    #[serde(flatten)]
-    pub extra: Extra,
-}
-
-/// What somebody decided.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct ApprovalResolution {
-    /// `approve` or `reject`.
-    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
-    pub response: Option<String>,
-    /// Why.
-    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Who decided.
-    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
-    pub resolved_by_user_id: Option<String>,
     /// All other fields.
     #[serde(flatten)]
     pub extra: Extra,

@@ -11,9 +11,12 @@ use super::{Extra, Schedule, Task, flag, text};
 pub struct Job {
     /// Its row's id, which calls name it by.
     pub id: String,
-    /// Its slug; `taskId` on the oldest platforms.
-    #[serde(default, alias = "taskId", deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    /// Its slug; see [`slug`](Self::slug).
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
+    /// Its slug on the oldest platforms.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<String>,
     /// What people call it.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
@@ -29,12 +32,22 @@ pub struct Job {
     /// Whether it can run.
     #[serde(default, deserialize_with = "flag", skip_serializing_if = "Option::is_none")]
     pub is_active: Option<bool>,
+    /// Why its program cannot be read, where it was just created or changed; then it does not run.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub syntax_error: Option<String>,
     /// When it ran last.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub last_started_at: Option<String>,
     /// All other fields.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+impl Job {
+    /// Its slug, whichever name the platform gives it.
+    pub fn slug(&self) -> Option<&str> {
+        self.job_id.as_deref().or(self.task_id.as_deref())
+    }
 }
 
 impl From<Job> for Task {

@@ -31,6 +31,13 @@ pub(crate) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D
     })
 }
 
+/// A thing, unless it is something else.
+pub(crate) fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Value>::deserialize(from)?.and_then(|value| serde_json::from_value(value).ok()))
+}
+
 /// `true` or `false`.
 pub(crate) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
     Ok(Option::<Value>::deserialize(from)?.and_then(|value| value.as_bool()))

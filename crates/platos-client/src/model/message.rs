@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Extra, text, whole};
+use super::{Extra, lenient, text, whole};
 
 /// What a user thinks of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -12,7 +12,7 @@ use super::{Extra, text, whole};
 #[non_exhaustive]
 pub struct Rating {
     /// 1 or -1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub rating: Option<i64>,
     /// Why.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
@@ -28,7 +28,7 @@ pub struct Rating {
 #[non_exhaustive]
 pub struct Ratings {
     /// What the caller thinks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub user_rating: Option<Rating>,
     /// How many think what.
     #[serde(default)]

@@ -16,14 +16,14 @@ mod open;
 mod thread;
 
 pub use agent::{Agent, AgentVersion};
-pub use approval::{Approval, ApprovalResolution, ApprovalScope, ApprovalStatus, Decision, Resolved};
+pub use approval::{Approval, ApprovalStatus, Decision, Resolved};
 pub use bgo::{Batch, BgoRun, Schedule, Task, TaskHandle};
 pub use budget::{BudgetCap, BudgetPeriod, BudgetScopeType, BudgetStatus};
 pub use entity::{Entity, EntitySecret, Tool, ToolCallRecord, ToolRun};
 pub use job::Job;
-pub(crate) use lenient::{flag, list, number, text, whole};
+pub(crate) use lenient::{flag, lenient, list, number, text, whole};
 pub use message::{GuestToken, PresignedUpload, Rating, RatingCounts, Ratings};
-pub use monitoring::{AgentCost, Cost, Run, ScopeCost, Span};
+pub use monitoring::{Cost, Run, Span, Trace, TraceTotals};
 pub(crate) use open::open_enum;
 pub use thread::{Artifact, Message, Role, Thread};
 

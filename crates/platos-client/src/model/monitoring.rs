@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Extra, number, text, whole};
+use super::{Extra, lenient, list, number, text, whole};
 
 /// One run of an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,67 +66,67 @@ pub struct Span {
     pub extra: Extra,
 }
 
-/// What one agent cost.
+/// What happened in a thread.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
-pub struct AgentCost {
-    /// The agent's id.
-    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
-    pub agent_id: Option<String>,
-    /// What people call it.
-    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
-    pub agent_name: Option<String>,
+pub struct Trace {
+    /// The steps of all turns.
+    #[serde(default, deserialize_with = "list")]
+    pub spans: Vec<Span>,
+    /// What all of it came to.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub rollup: Option<TraceTotals>,
+    /// All other fields, such as `thread`, `messages`, `spanTree` and `timeline`.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// What all turns of a thread came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct TraceTotals {
     /// In cents.
     #[serde(default, deserialize_with = "number", skip_serializing_if = "Option::is_none")]
-    pub cost_cents: Option<f64>,
-    /// How many runs there were.
-    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
-    pub runs: Option<u64>,
+    pub total_cost_cents: Option<f64>,
     /// How many tokens went into models.
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
-    pub input_tokens: Option<u64>,
+    pub total_input_tokens: Option<u64>,
     /// How many tokens came out of them.
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
-    pub output_tokens: Option<u64>,
+    pub total_output_tokens: Option<u64>,
+    /// How many tools were called.
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    pub tool_call_count: Option<u64>,
     /// All other fields.
     #[serde(flatten)]
     pub extra: Extra,
 }
 
-/// What something cost; what it is stands in `extra`, such as `model` or `userId`.
+/// What something cost: a day, an agent, a model, a user or a thread. What else it is called is in `extra`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Cost {
-    /// In cents.
-    #[serde(default, deserialize_with = "number", skip_serializing_if = "Option::is_none")]
-    pub cost_cents: Option<f64>,
-    /// How many tokens went into models.
-    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
-    pub input_tokens: Option<u64>,
-    /// How many tokens came out of them.
-    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
-    pub output_tokens: Option<u64>,
-    /// All other fields.
-    #[serde(flatten)]
-    pub extra: Extra,
-}
-
-/// What a scope cost on one day.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct ScopeCost {
-    /// The day.
+    /// The day, where it is that of a day.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub day: Option<String>,
+    /// The agent's id, where it is that of an agent.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<String>,
+    /// What people call the agent.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub agent_name: Option<String>,
+    /// The model, where it is that of a model.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The user's id, where it is that of a user.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
     /// In cents.
     #[serde(default, deserialize_with = "number", skip_serializing_if = "Option::is_none")]
     pub cost_cents: Option<f64>,
-    /// How many runs there were.
-    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
-    pub runs: Option<u64>,
     /// How many tokens went into models.
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub input_tokens: Option<u64>,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Extra, open_enum, text, whole};
+use super::{Extra, lenient, open_enum, text, whole};
 
 open_enum! {
     /// Who a message is from.
@@ -34,6 +34,18 @@ pub struct Thread {
     /// How it is, such as `active` or `archived`.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+    /// Its tags.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
+    /// When it was pinned, if it is.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub pinned_at: Option<String>,
+    /// When it was archived, if it is.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub archived_at: Option<String>,
+    /// The thread that it was forked from.
+    #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
+    pub parent_thread_id: Option<String>,
     /// When it was created.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
@@ -56,7 +68,7 @@ pub struct Message {
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<String>,
     /// Who it is from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
     /// What it says.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]

@@ -165,7 +165,7 @@ impl PlatosDouble {
     }
 
     /// Puts something where requests find it. Lists are called as in the answers; beside those there are `approvals`,
-    /// `tool calls`, `budget status`, `cost of day`, `cost by agent`, `cost by model` and `cost by user`.
+    /// `tool calls`, `budget status`, `cost of day`, `cost of user`, `cost by agent`, `cost by model` and `cost by user`.
     pub fn add(&self, list: &'static str, thing: Value) {
         self.shared.write(|store| store.add(list, thing));
     }

@@ -260,7 +260,7 @@ impl Player {
     ) -> Result<Vec<Step>, Aborted> {
         let id = approval["id"].as_str().unwrap_or_default().to_owned();
         let event = json!({
-            "type": "approval_needed", "approvalId": id, "action": approval["question"],
+            "type": "approval_needed", "approvalId": id, "action": approval["action"],
             "threadId": self.thread_id,
         });
         approval["threadId"] = self.thread_id.as_str().into();

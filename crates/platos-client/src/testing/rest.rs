@@ -84,18 +84,10 @@ pub(super) fn answer(parts: &Parts, body: &Value, store: &mut Store) -> Answer {
     if is_end_user && store.generation == Generation::Newest && is_for_operators(method, segments) {
         return (403, json!({"error": "OPERATOR_ONLY", "message": "This route needs an operator."}));
     }
-    let key = header(parts, "idempotency-key").map(|key| format!("{path} {key}"));
-    if let Some(earlier) = key.as_ref().and_then(|key| store.keys.get(key)) {
-        return earlier.clone();
-    }
     let host = header(parts, "host").unwrap_or_default().to_owned();
     let asked =
         Asked { method, path: segments, query: parts.uri.query().unwrap_or_default(), body, host: &host };
-    let answer = route(&asked, store).unwrap_or_else(|| nowhere(method, path));
-    if let Some(key) = key.filter(|_| answer.0 < 300) {
-        store.keys.insert(key, answer.clone());
-    }
-    answer
+    route(&asked, store).unwrap_or_else(|| nowhere(method, path))
 }
 
 pub(super) fn header<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
@@ -226,7 +218,7 @@ fn threads(asked: &Asked<'_>, store: &mut Store) -> Option<Answer> {
             (
                 201,
                 json!({"attachmentId": id, "uploadUrl": url, "method": "PUT", "maxBytes": 20 << 20,
-                "headers": {"Content-Type": body["mimeType"]}, "expiresAt": NOW}),
+                "headers": {"Content-Type": body["mimeType"], "x-amz-meta-thread": body["threadId"]}, "expiresAt": NOW}),
             )
         }
         _ => return None,
@@ -301,24 +293,38 @@ fn operations(asked: &Asked<'_>, store: &mut Store) -> Option<Answer> {
             (200, json!({"deleted": caps.len() < before}))
         }
         ("GET", ["monitoring", "trace", id]) => match store.find("threads", id) {
-            Some(_) => named(store, "spans", "spans", &format!("threadId={id}")),
+            Some(thread) => {
+                let (thread, spans) =
+                    (thread.clone(), named(store, "spans", "spans", &format!("threadId={id}")));
+                let rollup =
+                    json!({"totalCostCents": 1.5, "totalSpans": spans.1["total"], "toolCallCount": 2});
+                let trace = json!({"threadId": id, "thread": thread, "messages": [], "spans": spans.1["spans"],
+                    "spanTree": [], "timeline": [], "rollup": rollup});
+                (200, trace)
+            }
             None => no(404, "Thread not found"),
         },
-        ("GET", ["monitoring", "cost"]) => {
-            let date = asked.query("date").unwrap_or_default();
-            let (_, days) = named(store, "cost of day", "rows", &format!("day={date}"));
-            let nothing = json!({"inputTokens": 0, "outputTokens": 0, "costCents": 0});
-            (200, days["rows"].get(0).cloned().unwrap_or(nothing))
+        ("GET", ["monitoring", "cost"]) => cost_of_day(asked, store, "cost of day", ""),
+        ("GET", ["monitoring", "cost", "user", id]) if store.generation == Generation::Newest => {
+            cost_of_day(asked, store, "cost of user", &format!("&userId={id}"))
         }
         ("GET", ["monitoring", "cost", "thread", id]) => match store.find("threads", id) {
             Some(_) => (200, json!({"inputTokens": 1, "outputTokens": 2, "costCents": 3})),
             None => no(404, "Thread not found"),
         },
-        ("GET", ["monitoring", "cost-by-agent"]) => named(store, "cost by agent", "rows", ""),
-        ("GET", ["monitoring", "cost-by-model"]) => named(store, "cost by model", "rows", ""),
-        ("GET", ["monitoring", "cost-by-user"]) => named(store, "cost by user", "rows", ""),
+        ("GET", ["monitoring", "cost-by-agent"]) => named(store, "cost by agent", "rows", asked.query),
+        ("GET", ["monitoring", "cost-by-model"]) => named(store, "cost by model", "rows", asked.query),
+        ("GET", ["monitoring", "cost-by-user"]) => named(store, "cost by user", "rows", asked.query),
         _ => return None,
     })
+}
+
+/// What something cost on the day that is asked for.
+fn cost_of_day(asked: &Asked<'_>, store: &Store, list: &str, more: &str) -> Answer {
+    let date = asked.query("date").unwrap_or_default();
+    let (_, days) = named(store, list, "rows", &format!("day={date}{more}"));
+    let nothing = json!({"inputTokens": 0, "outputTokens": 0, "costCents": 0});
+    (200, days["rows"].get(0).cloned().unwrap_or(nothing))
 }
 
 fn jobs(asked: &Asked<'_>, store: &mut Store) -> Option<Answer> {
@@ -330,7 +336,11 @@ fn jobs(asked: &Asked<'_>, store: &mut Store) -> Option<Answer> {
     if *first != base {
         return None;
     }
-    let wrapped = |job: &Value| json!({thing: job, "syntaxError": null});
+    let wrapped = |job: &Value| {
+        // A parser of JavaScript it is not.
+        let is_cut = job["handler"].as_str().is_some_and(|handler| handler.ends_with('('));
+        json!({thing: job, "syntaxError": is_cut.then_some("Unexpected end of input")})
+    };
     Some(match (asked.method, rest) {
         ("GET", []) => named(store, "jobs", list, asked.query),
         ("POST", []) => {
@@ -444,7 +454,8 @@ fn list(store: &Store, name: &'static str, query: &str) -> Answer {
 }
 
 /// What in a query is no field of what is listed.
-const PAGING: [&str; 8] = ["limit", "offset", "page", "search", "days", "sinceDays", "allUsers", "category"];
+const PAGING: [&str; 10] =
+    ["limit", "offset", "page", "cursor", "take", "search", "days", "sinceDays", "allUsers", "category"];
 
 /// The things of a list that the query asks for, under a key; newer platforms say more of the list.
 fn named(store: &Store, name: &str, key: &str, query: &str) -> Answer {

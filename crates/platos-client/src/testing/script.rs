@@ -160,7 +160,7 @@ impl Script {
 
     /// Asks for an approval, and goes on with one script or the other when it is resolved.
     pub fn approval(self, id: &str, action: &str, approved: Self, rejected: Self) -> Self {
-        let approval = json!({"id": id, "question": action, "status": "pending"});
+        let approval = json!({"id": id, "approvalId": id, "source": "request_approval", "action": action, "status": "pending"});
         self.step(Step::Approval { approval, approved: approved.steps, rejected: rejected.steps })
     }
 

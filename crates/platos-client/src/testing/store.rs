@@ -24,7 +24,6 @@ pub(super) struct Store {
     pub(super) tokens: HashSet<String>,
     /// Tokens of end users.
     pub(super) end_users: HashSet<String>,
-    pub(super) keys: HashMap<String, (u16, Value)>,
     pub(super) canned: VecDeque<(String, CannedAnswer)>,
     pub(super) greetings: VecDeque<Greeting>,
     pub(super) scripts: VecDeque<Script>,

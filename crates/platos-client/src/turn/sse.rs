@@ -26,7 +26,7 @@ impl Driver {
         let mut fields = outgoing.fields;
         fields.shift_remove("threadId");
         let thread_id = self.thread_id.clone();
-        let call = Call::create(&["threads", &thread_id, "stream"], Some(outgoing.key))?.body(fields.into());
+        let call = Call::keyed(&["threads", &thread_id, "stream"], outgoing.key)?.body(fields.into());
         let name = call.name();
         let Some(stream) = self.opened(&call, &name).await? else { return Ok(End::Unread) };
         let Some(room) = self.outlet.room(1).await else { return Ok(End::Unread) };

@@ -41,7 +41,7 @@ async fn a_callback_decides_and_the_turn_goes_on() {
         let over_the_socket = platos.emitted("approval_response").last().cloned().unwrap();
         assert_eq!(over_the_socket["approved"], decision.is_approval());
         let asked = asked.lock().unwrap();
-        assert_eq!((asked.len(), asked[0].question.as_deref()), (1, Some("delete order ord-1042")));
+        assert_eq!((asked.len(), asked[0].wish()), (1, Some("delete order ord-1042")));
         assert_eq!(asked[0].thread_id.as_ref(), Some(&thread));
     }
     let resolved = client.approvals().get("apr_false").await.unwrap().unwrap();

@@ -2,7 +2,7 @@
 
 use platos_client::testing::{CannedAnswer, PlatosDouble, Script};
 use platos_client::{
-    ConfigError, Error, NewMessage, PlatosClient, RawRequest, RefreshOutcome, Scope, Transport,
+    ConfigError, Error, NewMessage, PlatosClient, ProxyConfig, RawRequest, RefreshOutcome, Scope, Transport,
 };
 
 use super::support::{all, conversation, hi};
@@ -74,6 +74,21 @@ async fn direct_mode_without_a_scope_sends_nothing() {
     client.with_scope(scope().user("usr_7")).unwrap().agents().list().await.unwrap();
     let incomplete = client.with_scope(Scope::new("org_1", " ", "env_1")).unwrap_err();
     assert_eq!(incomplete, ConfigError::IncompleteScope { part: "project" });
+}
+
+#[test]
+fn direct_mode_through_a_proxy_that_forwards_is_refused_before_anything_is_sent() {
+    let proxy = ProxyConfig::new("http://127.0.0.1:9").unwrap();
+    let direct = |url: &str| {
+        let builder = PlatosClient::builder(url).allow_insecure(true).proxy(proxy.clone());
+        builder.api_key("plt_key").scope(scope().user("usr_7")).build()
+    };
+    let error = direct("http://platos.internal:3100").unwrap_err();
+    assert_eq!(error, ConfigError::DirectThroughProxy);
+    assert!(error.to_string().contains("NO_PROXY"), "{error}");
+    // Through TLS it only passes bytes on, and this machine is reached without it.
+    direct("https://platos.example").unwrap();
+    direct("http://127.0.0.1:3100").unwrap();
 }
 
 #[tokio::test]

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use platos_client::testing::{CannedAnswer, DoubleOptions, Generation, PlatosDouble};
 use platos_client::{
-    ApprovalStatus, ApprovalsQuery, BgoRunsQuery, BudgetPeriod, BudgetQuery, BudgetScopeType, Decision,
-    Error, JobChange, JobsQuery, NewAttachment, NewBudget, NewEntity, NewJob, NewSchedule, NewThread,
-    PlatosClient, RawRequest, Role, RunsQuery, TaskOptions, ThreadsQuery, ToolCallsQuery, codes,
+    ApprovalStatus, ApprovalsQuery, BgoRunsQuery, BudgetCap, BudgetPeriod, BudgetQuery, BudgetScopeType,
+    Decision, Error, JobChange, JobsQuery, NewAttachment, NewBudget, NewEntity, NewJob, NewSchedule,
+    NewThread, PlatosClient, RawRequest, Role, RunsQuery, TaskOptions, ThreadsQuery, ToolCallsQuery, codes,
 };
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ async fn versions_of_agents_by_the_newer_route_and_on_404_by_the_older() {
     for ((platos, client), [all, one, back]) in both().await.into_iter().zip(paths) {
         let versions = client.agents().list_versions("agt_writer").await.unwrap();
         assert_eq!(last(&platos).0, format!("GET {all}"));
-        assert_eq!((versions.len(), versions[0].version), (1, Some(1)));
+        assert_eq!((versions.len(), versions[0].number()), (1, Some(1)));
         let version = client.agents().version("agt_writer", "agt_writer_v1").await.unwrap();
         assert_eq!((last(&platos).0, version.id.as_deref()), (format!("GET {one}"), Some("agt_writer_v1")));
         let agent = client.agents().roll_back("agt_writer", "agt_writer_v1").await.unwrap();
@@ -105,14 +105,14 @@ async fn threads() {
         assert!(matches!(threads.rename("thr_0", None).await, Err(Error::NotFound(_))));
         let tagged = threads.set_tags(&titled.id, ["a", "b"]).await.unwrap();
         assert_eq!(
-            (last(&platos).1, &tagged.extra["tags"]),
-            (json!({"tags": ["a", "b"]}), &json!(["a", "b"]))
+            (last(&platos).1, tagged.tags),
+            (json!({"tags": ["a", "b"]}), Some(vec!["a".to_owned(), "b".to_owned()]))
         );
         let pinned = threads.pin(&titled.id, true).await.unwrap();
-        assert_eq!((last(&platos).1, pinned.extra["pinnedAt"].is_string()), (json!({"pinned": true}), true));
+        assert_eq!((last(&platos).1, pinned.pinned_at.is_some()), (json!({"pinned": true}), true));
         let fork = threads.fork(&titled.id, "msg_1", None).await.unwrap();
         assert_eq!(last(&platos).1, json!({"upToMessageId": "msg_1"}));
-        assert_eq!(fork.extra["parentThreadId"], json!(titled.id));
+        assert_eq!(fork.parent_thread_id.as_ref(), Some(&titled.id));
 
         client.threads().send(&thread.id, "Hello").text().await.unwrap();
         let messages = threads.messages(&thread.id).await.unwrap();
@@ -194,6 +194,7 @@ async fn a_file_goes_where_the_platform_says_and_takes_no_credential_along() {
     assert_eq!((put.method.as_str(), put.path.clone()), ("PUT", format!("/_upload/{id}")));
     let sent = |name: &str| put.header(name);
     assert_eq!((sent("content-type"), sent("content-length")), (Some("image/png"), Some("200000")));
+    assert_eq!(sent("x-amz-meta-thread"), Some("thr_1"), "what the URL is signed for");
     assert!(put.headers.keys().all(|name| !name.starts_with("x-platos")), "{:?}", put.headers);
     let told = told.lock().unwrap().clone();
     assert!(told.is_sorted() && told.len() > 1 && told.last() == Some(&(200_000, 200_000)), "{told:?}");
@@ -201,7 +202,51 @@ async fn a_file_goes_where_the_platform_says_and_takes_no_credential_along() {
     let huge = NewAttachment::new("agt_writer", "thr_1", "image/png", vec![0; (20 << 20) + 1]);
     let error = client.attachments().upload(&huge, |_, _| {}).await.unwrap_err();
     assert!(matches!(error, Error::Config(_)) && error.to_string().contains("20 MiB"), "{error}");
+    let odd = NewAttachment::new("agt_writer", "thr_1", "image/\npng", "x");
+    let error = client.attachments().upload(&odd, |_, _| {}).await.unwrap_err();
+    assert!(error.to_string().contains("the media type of the attachment contains a line break"), "{error}");
     assert_eq!(platos.requests().len(), 2);
+    let [_, (_old, client)] = both().await;
+    let error = client.attachments().upload(&file, |_, _| {}).await.unwrap_err();
+    assert!(error.to_string().ends_with("only in their web application"), "{error}");
+}
+
+#[tokio::test]
+async fn lists_are_read_to_their_end() {
+    let (platos, client) = start().await;
+    for number in 0..230 {
+        let id = format!("x{number:03}");
+        for list in ["agents", "caps", "entities", "tools", "artifacts"] {
+            platos.add(list, json!({"id": id, "name": id, "entityId": id, "threadId": "thr_9"}));
+        }
+        platos.add("cost by agent", json!({"agentId": id, "costCents": 1}));
+        platos.add("jobs", json!({"id": id, "scheduleCron": "0 3 * * *"}));
+        platos.add("versions", json!({"id": id, "agentId": "agt_nine", "versionNumber": number}));
+    }
+    platos.add("threads", json!({"id": "thr_9"}));
+    assert_eq!(client.agents().list().await.unwrap().len(), 232);
+    let queries: Vec<_> = platos.requests().into_iter().map(|request| request.query).collect();
+    assert_eq!(queries, ["", "limit=100&offset=25", "limit=100&offset=125", "limit=100&offset=225"]);
+    let versions = client.agents().list_versions("agt_nine").await.unwrap();
+    assert_eq!((versions.len(), versions[229].number()), (230, Some(229)));
+    assert_eq!(client.budgets().list().await.unwrap().len(), 230);
+    assert_eq!(client.entities().list().await.unwrap().len(), 230);
+    assert_eq!(client.tools().list(None).await.unwrap().len(), 230);
+    assert_eq!(client.threads().artifacts("thr_9").await.unwrap().len(), 230);
+    assert_eq!(client.monitoring().cost_by_agent(None).await.unwrap().len(), 230);
+    assert_eq!(client.bgo().tasks().list().await.unwrap().len(), 231);
+    assert_eq!(client.bgo().schedules().list().await.unwrap().len(), 230);
+    assert_eq!(client.jobs().list(JobsQuery::new()).await.unwrap().len(), 25, "a page");
+
+    // Older platforms have cursors, and no count.
+    let page = |ids: [&str; 2], next: Value| {
+        let versions = ids.map(|id| json!({"id": id}));
+        CannedAnswer::status(200).json(&json!({"versions": versions, "nextCursor": next, "pageSize": 2}))
+    };
+    platos.answer_next("agent-versions", page(["a", "b"], json!("c2")));
+    platos.answer_next("agent-versions", page(["c", "d"], Value::Null));
+    assert_eq!(client.agents().list_versions("agt_nine").await.unwrap().len(), 4);
+    assert_eq!(last(&platos).0, "GET /agent-versions?agentId=agt_nine&limit=100&cursor=c2");
 }
 
 #[tokio::test]
@@ -211,7 +256,8 @@ async fn approvals() {
             platos.add(
                 "approvals",
                 json!({"id": id, "approvalId": id, "agentId": "agt_support", "threadId": "thr_1",
-                    "action": "delete?", "details": {"n": 3}, "status": status}),
+                    "action": "delete?", "details": {"n": 3}, "status": status, "source": "mcp_tool_call",
+                    "toolName": "delete_order", "args": {"n": 3}, "resolution": "none yet"}),
             );
         }
         let query = ApprovalsQuery::new()
@@ -223,6 +269,8 @@ async fn approvals() {
         let expected = "GET /monitoring/approvals?status=pending&agentId=agt_support&threadId=thr_1&limit=9";
         assert_eq!((last(&platos).0.as_str(), open.len()), (expected, 1));
         assert_eq!((open[0].wish(), open[0].key()), (Some("delete?"), "run:1"));
+        let asked = (open[0].tool_name.as_deref(), open[0].args.clone());
+        assert_eq!(asked, (Some("delete_order"), Some(json!({"n": 3}))));
         let other = client.approvals().get("apr_2").await.unwrap().unwrap();
         assert_eq!(last(&platos).0, "GET /monitoring/approvals/apr_2");
         assert_eq!(other.status, Some(ApprovalStatus::Other("paused".to_owned())));
@@ -261,8 +309,8 @@ async fn budgets() {
         "runsLimit": null, "alertThresholds": [0.5, 0.9], "alertEmails": ["a@example.com"],
     });
     platos.add("caps", cap.clone());
-    let status =
-        json!({"cap": cap, "spentCents": 12.5, "runs": 3, "windowKey": "2026-11-21", "blocked": false});
+    let status = json!({"cap": cap, "spentCents": 12.5, "runs": 3, "windowKey": "2026-11-21", "blocked": false,
+            "percent": 0.5});
     platos.add("budget status", status.clone());
     let caps = client.budgets().list().await.unwrap();
     assert_eq!(last(&platos).0, "GET /budgets");
@@ -274,6 +322,7 @@ async fn budgets() {
     let statuses = client.budgets().status(query).await.unwrap();
     assert_eq!(last(&platos).0, "GET /budgets/status?agentId=agt_support&userId=usr+7");
     assert_eq!((statuses[0].spent_cents, statuses[0].cap.as_ref()), (Some(12.5), Some(&caps[0])));
+    assert_eq!((statuses[0].blocked, statuses[0].percent), (Some(false), Some(0.5)));
     platos.answer_next("budgets/status", CannedAnswer::status(200).json(&status));
     assert_eq!(client.budgets().status(BudgetQuery::new()).await.unwrap(), statuses);
 
@@ -281,6 +330,8 @@ async fn budgets() {
     let set = client.budgets().set(budget.field("runsLimit", 9)).await.unwrap();
     let body = json!({"scopeType": "user", "period": "week", "limitCents": 500.0, "targetId": "usr_7", "runsLimit": 9});
     assert_eq!((last(&platos), set.runs_limit), (("POST /budgets".to_owned(), body), Some(9)));
+    let newer: BudgetCap = serde_json::from_value(json!({"id": "cap_2", "turnsLimit": 4})).unwrap();
+    assert_eq!((set.turns_limit(), newer.turns_limit()), (Some(9), Some(4)));
     let open = client.budgets().override_for(&set.id, 30).await.unwrap();
     assert_eq!((last(&platos).1, open.extra["overrideUntil"].is_string()), (json!({"minutes": 30}), true));
     client.budgets().delete(&set.id).await.unwrap();
@@ -298,12 +349,16 @@ async fn monitoring() {
     platos.add("cost by model", json!({"model": "large", "costCents": 7}));
     platos.add("cost of day", json!({"day": "2026-11-20", "costCents": 9, "inputTokens": 100}));
     let monitoring = client.monitoring();
-    assert_eq!(monitoring.trace(&thread.id).await.unwrap()[0].attributes, Some(json!({"k": 1})));
+    let trace = monitoring.trace(&thread.id).await.unwrap();
+    assert_eq!(trace.spans[0].attributes, Some(json!({"k": 1})));
+    let totals = trace.rollup.unwrap();
+    assert_eq!((totals.total_cost_cents, totals.tool_call_count), (Some(1.5), Some(2)));
+    assert!(trace.extra.contains_key("timeline"), "{:?}", trace.extra);
     assert_eq!(last(&platos).0, format!("GET /monitoring/trace/{}", thread.id));
     let costs = monitoring.cost_by_agent(Some(7)).await.unwrap();
     assert_eq!((costs[0].cost_cents, costs[0].agent_name.as_deref()), (Some(7.5), Some("Ann")));
     assert_eq!(last(&platos).0, "GET /monitoring/cost-by-agent?days=7");
-    assert_eq!(monitoring.cost_by_model(None).await.unwrap()[0].extra["model"], "large");
+    assert_eq!(monitoring.cost_by_model(None).await.unwrap()[0].model.as_deref(), Some("large"));
     assert_eq!(monitoring.cost_by_user(None).await.unwrap().len(), 0);
     let days = monitoring.cost_by_scope(["2026-11-20", "2026-11-21"]).await.unwrap();
     assert_eq!(last(&platos).0, "GET /monitoring/cost?date=2026-11-21");
@@ -312,6 +367,10 @@ async fn monitoring() {
         (Some(100), Some(9.0), Some(0.0))
     );
     assert_eq!(days[1].day.as_deref(), Some("2026-11-21"));
+    platos.add("cost of user", json!({"userId": "usr_7", "day": "2026-11-21", "costCents": 2}));
+    let cost = monitoring.cost_of_user("usr_7", "2026-11-21").await.unwrap();
+    assert_eq!(last(&platos).0, "GET /monitoring/cost/user/usr_7?date=2026-11-21");
+    assert_eq!((cost.cost_cents, cost.day.as_deref()), (Some(2.0), Some("2026-11-21")));
     assert_eq!(monitoring.cost_of_thread(&thread.id).await.unwrap().cost_cents, Some(3.0));
     // What published clients ask for and no platform has.
     let query = RunsQuery::new().agent("a").thread("t").status("ok").limit(1_u32);
@@ -327,14 +386,18 @@ async fn jobs_and_what_published_clients_call_tasks_and_schedules() {
         let jobs = client.jobs();
         let listed = jobs.list(JobsQuery::new().limit(3_u32)).await.unwrap();
         assert_eq!(last(&platos).0, format!("GET /{base}?limit=3"));
-        assert_eq!((listed.len(), listed[0].job_id.as_deref()), (1, Some("reindex")));
+        assert_eq!((listed.len(), listed[0].slug()), (1, Some("reindex")));
         assert_eq!(jobs.get("reindex").await.unwrap().display_name.as_deref(), Some("Rebuild the index"));
         let job = NewJob::new("nightly", "Nightly", "export default async () => {}").field("timeout", 60);
         let made = jobs.create(job).await.unwrap();
-        assert_eq!((last(&platos).0, made.job_id.as_deref()), (format!("POST /{base}"), Some("nightly")));
+        assert_eq!(made.syntax_error, None);
+        assert_eq!((last(&platos).0, made.slug()), (format!("POST /{base}"), Some("nightly")));
         jobs.dispatch(&made.id, json!({"full": true})).await.unwrap();
         let dispatched = (format!("POST /{base}/{}/{run}", made.id), json!({"payload": {"full": true}}));
         assert_eq!(last(&platos), dispatched);
+        let broken =
+            jobs.update(&made.id, JobChange::new().field("handler", "export default (")).await.unwrap();
+        assert_eq!(broken.syntax_error.as_deref(), Some("Unexpected end of input"));
         assert!(!jobs.update(&made.id, JobChange::new().active(false)).await.unwrap().is_active.unwrap());
         let error = jobs.dispatch(&made.id, json!({})).await.unwrap_err();
         assert!(error.to_string().contains("the job is not active"), "{error}");
@@ -434,6 +497,12 @@ async fn a_guest_gets_a_token_for_one_agent() {
     assert_eq!(request.path, "/api/v1/public/guest-token");
     assert_eq!(request.body, json!({"agentId": "agt_writer", "environmentId": "env_prod"}));
     assert!(!format!("{guest:?}").contains(&guest.token), "{guest:?}");
+    // Who has no credentials sends none.
+    let guest = platos.builder().guest_token("agt_writer", None).await.unwrap();
+    let request = platos.requests().pop().unwrap();
+    let credentials = ["x-platos-session-token", "authorization"].map(|name| request.header(name));
+    assert_eq!((credentials, &request.body), ([None, None], &json!({"agentId": "agt_writer"})));
+    assert!(matches!(platos.builder().guest_token("agt_0", None).await, Err(Error::NotFound(_))));
     let client = platos.builder().session_token(guest.token).build().unwrap();
     client.threads().create(NewThread::with_agent("agt_writer")).await.unwrap();
     let error = client.agents().list().await.unwrap_err();

@@ -1,6 +1,5 @@
 //! What is tried again, how often, and what is not.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use platos_client::testing::{CannedAnswer, PlatosDouble};
@@ -81,27 +80,31 @@ async fn a_rate_limit_is_waited_for_as_long_as_the_platform_says() {
 }
 
 #[tokio::test]
-async fn whatever_creates_something_is_known_again_by_its_key() {
+async fn what_can_be_done_twice_is_tried_again_and_a_creation_only_if_nothing_was_done() {
     let (platos, client) = start().await;
     platos.add("approvals", json!({"id": "apr_1", "status": "pending"}));
     // Done, but nobody hears of it.
     let lost = || CannedAnswer::drop_connection().after_doing_it();
-    for part in ["threads", "resolve", "jobs/reindex"] {
+    for part in ["resolve", "jobs/reindex"] {
         platos.answer_next(part, lost());
         platos.answer_next(part, CannedAnswer::status(502).after_doing_it());
     }
-    client.threads().create(NewThread::with_agent("agt_writer")).await.unwrap();
     let resolved = client.approvals().resolve("apr_1", Decision::approve()).await.unwrap();
     assert_eq!(resolved.approved, Some(true), "the second time is answered with what was decided");
     client.bgo().schedules().create(NewSchedule::new("reindex", "* * * * *")).await.unwrap();
-
-    assert_eq!(client.threads().list(ThreadsQuery::new()).await.unwrap().len(), 1);
     assert_eq!(client.bgo().schedules().list().await.unwrap().len(), 1);
-    let requests = platos.requests();
-    let keys: Vec<_> = requests.iter().filter_map(|request| request.header("idempotency-key")).collect();
-    assert_eq!(keys.len(), 3, "three attempts");
-    assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), 1, "one key a call, the same for its retries");
-    // A platform that runs something knows no key for it.
+
+    // No platform knows a key for a creation: a second one would be another thread.
+    let threads = client.threads();
+    let create = || threads.create(NewThread::with_agent("agt_writer"));
+    platos.answer_next("threads", CannedAnswer::status(429).header("retry-after", "0"));
+    create().await.unwrap();
+    for failing in [lost(), CannedAnswer::status(502).after_doing_it()] {
+        platos.answer_next("threads", failing);
+        create().await.unwrap_err();
+    }
+    assert_eq!(client.threads().list(ThreadsQuery::new()).await.unwrap().len(), 3);
+    assert!(platos.requests().iter().all(|request| request.header("idempotency-key").is_none()));
     platos.answer_next("dispatch", CannedAnswer::status(502).after_doing_it());
     client.bgo().tasks().trigger("reindex", json!({}), TaskOptions::new()).await.unwrap_err();
     assert_eq!(platos.things("dispatched").len(), 1);
@@ -123,32 +126,21 @@ async fn a_deletion_whose_answer_got_lost_is_done() {
 }
 
 #[tokio::test]
-async fn a_key_of_the_callers_own_covers_two_calls() {
-    let (platos, client) = start().await;
-    let thread = NewThread::with_agent("agt_writer").idempotency_key("inbox-1");
-    let first = client.threads().create(thread.clone()).await.unwrap();
-    assert_eq!(client.threads().create(thread).await.unwrap(), first);
-    assert_eq!(platos.requests()[1].header("idempotency-key"), Some("inbox-1"));
-    let bad = client
-        .threads()
-        .create(NewThread::with_agent("agt_writer").idempotency_key("a\nb"))
-        .await
-        .unwrap_err();
-    assert_eq!(bad.to_string(), "the idempotency key contains a line break");
-}
-
-#[tokio::test]
 async fn a_raw_post_without_a_key_is_sent_once() {
     let (platos, client) = start().await;
     let request = || RawRequest::post("/api/v1/agent/threads").json(json!({"agentId": "agt_writer"}));
-    for answer in [CannedAnswer::status(503), CannedAnswer::drop_connection(), CannedAnswer::status(429)] {
+    for answer in [CannedAnswer::status(503), CannedAnswer::drop_connection()] {
         let before = platos.requests().len();
         platos.answer_next("threads", answer);
         client.raw(request()).await.unwrap_err();
         assert_eq!(platos.requests().len(), before + 1);
     }
+    // A limit refuses before anything is done.
+    platos.answer_next("threads", CannedAnswer::status(429).header("retry-after", "0"));
+    client.raw(request()).await.unwrap();
     platos.answer_next("threads", CannedAnswer::status(503));
     client.raw(request().idempotency_key("k")).await.unwrap();
+    assert_eq!(platos.requests().pop().unwrap().header("idempotency-key"), Some("k"));
 }
 
 #[tokio::test]
