@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::{ErrorResponse, codes};
+use super::{ErrorResponse, UPLOAD, codes};
 use crate::event::ErrorEvent;
 
 /// The codes of turns that may well succeed a little later.
 pub(super) const PASSING: [&str; 4] =
     [codes::RATE_LIMIT, codes::TURN_IN_PROGRESS, codes::SERVICE_UNAVAILABLE, codes::PROVIDER_UNAVAILABLE];
+
+const CHECK_ID: &str = "; check the id, and that it belongs to the scope of the credentials";
 
 /// Of something that is not there.
 pub(super) fn missing(response: &ErrorResponse) -> &'static str {
@@ -18,12 +20,20 @@ pub(super) fn missing(response: &ErrorResponse) -> &'static str {
     } else if response.is_page() {
         "; check the base URL, and what stands between this program and the platform"
     } else {
-        "; check the id, and that it belongs to the scope of the credentials"
+        CHECK_ID
     }
+}
+
+/// Of what the platform does not take: some refuse with 400 what is not there.
+pub(super) fn invalid(response: &ErrorResponse) -> &'static str {
+    if response.message.to_ascii_lowercase().contains("not found") { CHECK_ID } else { "" }
 }
 
 /// Of a status that says little by itself.
 pub(super) fn status(response: &ErrorResponse) -> &'static str {
+    if response.request == UPLOAD {
+        return "upload it again: the place that the platform gave is for this one file, and for 15 minutes";
+    }
     match (response.code.as_deref(), response.status) {
         (Some(codes::THREAD_FORK_LIMIT), _) => "archive one of the thread's forks first",
         (Some(codes::CONVERSATION_REVISION_NOT_SUPPORTED), _) => "send another message instead",
@@ -95,6 +105,12 @@ mod tests {
                 r#"{"statusCode":404,"message":"Cannot GET /x"}"#,
                 None,
                 "no such route: check the base URL",
+            ),
+            (
+                400,
+                r#"{"statusCode":400,"message":"Thread not found"}"#,
+                None,
+                "Thread not found; check the id",
             ),
             (404, "<html>nginx</html>", None, "; check the base URL"),
             (

@@ -125,12 +125,12 @@ pub enum ConfigError {
     /// TLS, or the HTTP client, cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
-    /// A setting is out of its bounds.
-    #[error("`{setting}` is out of bounds: {expected}")]
+    /// A setting, or an argument, is not what it may be.
+    #[error("`{setting}` cannot be used: expected {expected}")]
     Setting {
         /// The setting.
         setting: &'static str,
-        /// Its bounds.
+        /// What it may be.
         expected: &'static str,
     },
     /// A session token was given to a client in direct mode.

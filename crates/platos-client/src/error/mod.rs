@@ -14,8 +14,8 @@ use std::time::Duration;
 
 pub use config::ConfigError;
 pub use network::{NetworkError, NetworkErrorKind, ProtocolError};
-pub(crate) use response::shortened;
 pub use response::{ErrorResponse, RefreshOutcome};
+pub(crate) use response::{UPLOAD, shortened};
 pub use turn_lost::{TurnLost, TurnState};
 
 use crate::event::ErrorEvent;
@@ -59,7 +59,7 @@ pub enum Error {
     #[error("{}{}", .0, advice::missing(.0))]
     NotFound(Box<ErrorResponse>),
     /// The platform does not take the request: 400 or 422.
-    #[error("{response}{}", listed(errors))]
+    #[error("{response}{}{}", listed(errors), advice::invalid(response))]
     Validation {
         /// What the platform answered.
         response: Box<ErrorResponse>,

@@ -13,6 +13,9 @@ const QUOTED_TEXT_BYTES: usize = 200;
 /// The most that a message of the platform's may have.
 const MESSAGE_BYTES: usize = 4 * 1024;
 
+/// What errors call the sending of a file.
+pub(crate) const UPLOAD: &str = "PUT the attachment";
+
 /// How a message about a route begins that no known platform has.
 const NOT_OFFERED: &str = "this platform does not offer that";
 

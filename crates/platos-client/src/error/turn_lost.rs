@@ -8,8 +8,11 @@ use std::fmt;
 pub struct TurnLost {
     /// The thread.
     pub thread_id: String,
-    /// The key that the message was sent under; `None` for a turn that was only taken up.
+    /// The key that the message was sent under; `None` where none was, by [`Transport::Blocking`](crate::Transport) and
+    /// for a turn that was only taken up.
     pub idempotency_key: Option<String>,
+    /// Whether the turn was only taken up, with [`Threads::resume`](crate::Threads::resume), and nothing sent.
+    pub taken_up: bool,
     /// What the thread's messages said last.
     pub state: TurnState,
     /// The text that had been streamed before, where it was collected.
@@ -33,15 +36,24 @@ pub enum TurnState {
 impl fmt::Display for TurnLost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the turn was lost: {}; ", self.reason.trim_end_matches('.'))?;
-        let key = match &self.idempotency_key {
+        if self.taken_up {
+            return f.write_str(match self.state {
+                TurnState::NotStarted => "the thread has no message yet",
+                TurnState::Unanswered => {
+                    "the thread's last message has no reply: its turn failed, or goes on; take it up again a little later"
+                }
+                TurnState::Unknown => "the platform cannot be asked what became of it: take it up again later",
+            });
+        }
+        let again = match &self.idempotency_key {
             Some(_) => {
-                " with the same `NewMessage::idempotency_key`, within 10 minutes, so that it cannot run twice"
+                "send it again with the same `NewMessage::idempotency_key`, within 10 minutes, so that it cannot run twice"
             }
-            None => "",
+            None => "look at the thread's messages before you send it again, since it could run twice",
         };
         match self.state {
             TurnState::NotStarted => {
-                write!(f, "the message was sent, but the thread does not have it: send it again{key}")
+                write!(f, "the message was sent, but the thread does not have it: {again}")
             }
             TurnState::Unanswered => f.write_str(
                 "the message was sent, and the thread has no reply to it: the turn failed, or goes on; take it up with \
@@ -50,7 +62,7 @@ impl fmt::Display for TurnLost {
             TurnState::Unknown => write!(
                 f,
                 "the message was sent, and the platform cannot be asked what became of it: take the turn up with \
-                 `resume`, or send the message again{key}"
+                 `resume`, or {again}"
             ),
         }
     }

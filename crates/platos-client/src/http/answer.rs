@@ -132,6 +132,6 @@ impl Answer {
         // It may quote what came.
         let problem = shortened(&self.mask.apply(error.inner().to_string()), QUOTED_BYTES);
         let at = if path == "." { String::new() } else { format!(" at `{path}`") };
-        self.protocol(format!("the answer is not understood{at}: {problem}"))
+        self.protocol(format!("the answer is not understood{at}: {problem} (the error has it as `body`)"))
     }
 }

@@ -244,6 +244,9 @@ pub(super) fn failure(error: HttpError, name: &str) -> Error {
             ProtocolError::new(name, problem).into()
         }
         error @ HttpError::Request(_) => ProtocolError::new(name, error.to_string()).into(),
-        error @ HttpError::Broken(_) => network(NetworkErrorKind::Broken, error.to_string()),
+        error @ HttpError::Broken(_) => {
+            let message = format!("{error}; the platform may have done it all the same");
+            network(NetworkErrorKind::Broken, message)
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::client::PlatosClient;
 use crate::error::{Error, ErrorResponse, ProtocolError, RefreshOutcome};
 
 /// What errors call it: the URL itself lets anybody send.
-const NAME: &str = "PUT the attachment";
+const NAME: &str = crate::error::UPLOAD;
 
 /// How much is sent between two words to the caller.
 const CHUNK: usize = 64 << 10;
@@ -99,6 +99,10 @@ impl PlatosClient {
         }
         let body = String::from_utf8_lossy(&body);
         let refused = ErrorResponse::new(NAME, Some(parts.status.as_u16()), &body, None);
-        Err(refused.into_error(RefreshOutcome::NotConfigured))
+        Err(match refused.status {
+            // No credential was sent that could be replaced.
+            Some(..500) => Error::Status(Box::new(refused)),
+            _ => refused.into_error(RefreshOutcome::NotConfigured),
+        })
     }
 }

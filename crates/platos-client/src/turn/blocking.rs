@@ -44,6 +44,10 @@ impl Driver {
             Err(error) => return Err(error.into()),
         };
         let body: Value = answer.one()?;
+        if !body["text"].is_string() && !body["events"].is_array() {
+            let problem = "the answer is no turn: check that the base URL is a Platos agent API";
+            return Err(ProtocolError::new(name, problem).into());
+        }
         for event in events(&body, &thread_id) {
             match self.take(&event.to_string(), None).await {
                 Ok(Step::GoOn) => {}

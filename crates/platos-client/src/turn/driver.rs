@@ -232,6 +232,9 @@ impl Driver {
         };
         match found {
             Ok(reply) => self.recovered(reply).await,
+            Err(NotFound { problem: Some(error), .. }) if !self.own && !error.is_transient() => {
+                End::Failed(Box::new(error))
+            }
             Err(not_found) => End::Failed(Box::new(self.lost_turn(not_found))),
         }
     }
@@ -253,7 +256,8 @@ impl Driver {
             None => self.client.agent_of(&self.thread_id).await?,
         };
         let outgoing = message.outgoing(&self.thread_id, agent);
-        self.key = Some(outgoing.key.clone());
+        // Nothing is known again by one request.
+        self.key = (outgoing.transport != Transport::Blocking).then(|| outgoing.key.clone());
         Ok(Some(outgoing))
     }
 
@@ -492,14 +496,14 @@ impl Driver {
     fn lost_turn(&mut self, not_found: NotFound) -> Error {
         let mut reason = std::mem::take(&mut self.reason);
         if let Some(problem) = not_found.problem {
-            reason = if reason.is_empty() { problem } else { format!("{reason}; {problem}") };
+            reason = if reason.is_empty() { problem.to_string() } else { format!("{reason}; {problem}") };
         }
         if reason.is_empty() {
             "nothing more of it was heard".clone_into(&mut reason);
         }
         let (thread_id, idempotency_key) = (self.thread_id.clone(), self.key.clone());
-        let state = not_found.state;
-        Error::TurnLost(Box::new(TurnLost { thread_id, idempotency_key, state, text: String::new(), reason }))
+        let (state, text, taken_up) = (not_found.state, String::new(), !self.own);
+        Error::TurnLost(Box::new(TurnLost { thread_id, idempotency_key, taken_up, state, text, reason }))
     }
 }
 

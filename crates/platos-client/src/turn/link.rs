@@ -81,7 +81,7 @@ impl Link {
         let (mut socket, mask) = (dial(client, issued).await?, client.mask(issued));
         let handshake = loop {
             let text = receive(&mut socket).await.map_err(|failure| failure.masked(&mask))?;
-            match EnginePacket::decode(&text).map_err(|error| Failure::protocol(error.to_string()))? {
+            match EnginePacket::decode(&text)? {
                 EnginePacket::Open(handshake) => break handshake,
                 EnginePacket::Close => return Err(Failure::lost("the platform closed the session at once")),
                 _ => {}
@@ -124,9 +124,9 @@ impl Link {
                     return Err(Failure::lost("the platform closed the session at once"));
                 }
                 Ok(_) => continue,
-                Err(error) => return Err(Failure::protocol(error.to_string())),
+                Err(error) => return Err(error.into()),
             };
-            match Packet::decode(packet).map_err(|error| Failure::protocol(error.to_string()))? {
+            match Packet::decode(packet)? {
                 Packet::Event { namespace, arguments, .. } if namespace == self.namespace => {
                     match &*arguments.name {
                         "connected" => return Ok(()),
@@ -153,11 +153,11 @@ impl Link {
     async fn joined(&mut self, session: &mut Session) -> Result<(), Failure> {
         loop {
             let text = self.receive().await?;
-            match EnginePacket::decode(&text).map_err(|error| Failure::protocol(error.to_string()))? {
+            match EnginePacket::decode(&text)? {
                 EnginePacket::Ping(probe) => self.pong(probe).await,
                 EnginePacket::Close => return Err(Failure::lost("the platform closed the session at once")),
                 EnginePacket::Message(packet) => {
-                    match Packet::decode(packet).map_err(|error| Failure::protocol(error.to_string()))? {
+                    match Packet::decode(packet)? {
                         Packet::Connect { namespace, session: id } if namespace == self.namespace => {
                             self.recovered = id.is_some() && session.id == id;
                             if !self.recovered {
@@ -303,7 +303,7 @@ fn text(message: Option<Result<Message, SocketError>>) -> Result<Utf8Bytes, Fail
     match message {
         Some(Ok(Message::Text(text))) => Ok(text),
         Some(Ok(Message::Binary(_))) => {
-            Err(Failure::protocol("a binary frame, which this protocol does not have"))
+            Err(Failure::unreadable("a binary frame, which this protocol does not have"))
         }
         Some(Ok(Message::Close(Some(frame)))) => {
             let reason = if frame.reason.is_empty() { String::new() } else { format!(": {}", frame.reason) };
@@ -315,7 +315,7 @@ fn text(message: Option<Result<Message, SocketError>>) -> Result<Utf8Bytes, Fail
                 "an event is larger than {max_size} bytes: raise `StreamLimits::event_bytes` if that is meant"
             )))
         }
-        Some(Err(SocketError::Utf8(_))) => Err(Failure::protocol("a frame that is not UTF-8")),
+        Some(Err(SocketError::Utf8(_))) => Err(Failure::unreadable("a frame that is not UTF-8")),
         Some(Err(error)) => Err(Failure::lost(format!("the connection broke: {error}"))),
         None => Err(Failure::lost("the connection broke")),
     }

@@ -16,7 +16,7 @@ pub enum Transport {
     /// connection breaks, the platform stops a turn that is not durable.
     Sse,
     /// One request that is answered when the turn is done, with all events at once. Platforms take no idempotency key
-    /// there.
+    /// there, and a turn that is cancelled goes on without its reader.
     Blocking,
 }
 
@@ -156,6 +156,13 @@ impl NewMessage {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if let Some(key) = &self.key {
             check_header("the idempotency key", key)?;
+            if self.way() == Transport::Blocking {
+                return Err(ConfigError::NotCarried { field: "idempotencyKey".to_owned() });
+            }
+        }
+        if self.text().trim().is_empty() && !self.fields.contains_key("attachmentIds") {
+            let expected = "a text that is not blank, or an attachment";
+            return Err(ConfigError::Setting { setting: "message", expected });
         }
         let carried = |name: &str| match self.way() {
             Transport::Socket => !OF_REQUESTS.contains(&name),

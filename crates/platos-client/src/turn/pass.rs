@@ -8,6 +8,7 @@ use super::driver::{Driver, End, room};
 use super::refusal::Failure;
 use crate::error::{ProtocolError, codes};
 use crate::event::AgentEvent;
+use crate::socket::FrameError;
 
 /// What an event means for the connection.
 pub(super) enum Step {
@@ -37,12 +38,7 @@ impl Driver {
             Err(_) if serde_json::from_str::<&RawValue>(text).is_ok() => {
                 AgentEvent::Other { kind: String::new(), data: text.into() }
             }
-            Err(error) => {
-                let problem = format!(
-                    "an event whose JSON cannot be read ({error}): check what stands between this program and the platform"
-                );
-                return Err(Failure::protocol(problem));
-            }
+            Err(error) => return Err(FrameError::from(error).into()),
         };
         self.pass(event, text, offset).await
     }

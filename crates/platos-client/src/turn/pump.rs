@@ -11,7 +11,7 @@ use super::pass::Step;
 use super::refusal::{Failure, STREAM, is_refusal, refused};
 use crate::error::{Error, NetworkError, NetworkErrorKind, RefreshOutcome, codes};
 use crate::event::AgentEvent;
-use crate::socket::{self, EnginePacket, EventArguments, Packet};
+use crate::socket::{EnginePacket, EventArguments, Packet};
 
 /// How long a turn may go on after an error outside of it: most of those are the end of it.
 const ENDING: Duration = Duration::from_secs(5);
@@ -130,14 +130,13 @@ impl Driver {
 
     async fn frame(&mut self, text: &str, watch: &mut Watch) -> Result<Step, Failure> {
         let Some(link) = &mut self.link else { return Ok(Step::GoOn) };
-        let unreadable = |error: socket::FrameError| Failure::protocol(error.to_string());
-        let packet = match EnginePacket::decode(text).map_err(unreadable)? {
+        let packet = match EnginePacket::decode(text)? {
             EnginePacket::Ping(probe) => {
                 link.pong(probe).await;
                 return Ok(Step::GoOn);
             }
             EnginePacket::Close => return Err(Failure::lost("the platform closed the session")),
-            EnginePacket::Message(text) => Packet::decode(text).map_err(unreadable)?,
+            EnginePacket::Message(text) => Packet::decode(text)?,
             _ => return Ok(Step::GoOn),
         };
         match packet {

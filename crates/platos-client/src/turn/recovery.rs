@@ -82,7 +82,7 @@ enum Found {
 pub(super) struct NotFound {
     pub(super) state: TurnState,
     /// Why the platform could not be asked, where it could not.
-    pub(super) problem: Option<String>,
+    pub(super) problem: Option<Error>,
 }
 
 /// Looks for the reply as soon as there is a need.
@@ -108,8 +108,9 @@ pub(super) async fn search(
             Ok(found) => tally.found(&found),
             Err(error) => {
                 tally.failures += 1;
-                tally.outcome.problem = Some(error.to_string());
-                if !error.is_transient() || (now.only_hope && tally.failures >= FAILURES) {
+                let is_final = !error.is_transient() || (now.only_hope && tally.failures >= FAILURES);
+                tally.outcome.problem = Some(error);
+                if is_final {
                     return Err(tally.outcome);
                 }
             }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::error::{Error, ErrorResponse, ProtocolError, RefreshOutcome, codes, shortened};
 use crate::event::ErrorEvent;
 use crate::http::Mask;
+use crate::socket::FrameError;
 
 /// What errors call a stream.
 pub(super) const STREAM: &str = "stream /socket.io/";
@@ -49,6 +50,11 @@ impl Failure {
         Self::fatal(ProtocolError::new(STREAM, problem))
     }
 
+    /// What came that nobody who speaks the protocol sends.
+    pub(super) fn unreadable(what: impl std::fmt::Display) -> Self {
+        Self::protocol(format!("{what}: check what stands between this program and the platform"))
+    }
+
     /// A connect error of the namespace.
     pub(super) fn of_namespace(namespace: &str, message: &str, data: &Value, mask: &Mask) -> Self {
         let status = status(data);
@@ -86,6 +92,12 @@ pub(super) fn is_refusal(error: &ErrorEvent) -> bool {
     matches!(status(&extra), Some(401 | 403)) || is_about_credentials(error.text(), &code)
 }
 
+impl From<FrameError> for Failure {
+    fn from(error: FrameError) -> Self {
+        Self::unreadable(error)
+    }
+}
+
 impl From<ErrorResponse> for Failure {
     fn from(response: ErrorResponse) -> Self {
         match response.status {
@@ -120,7 +132,7 @@ fn is_about_credentials(message: &str, data: &Value) -> bool {
     let text = format!("{message} {code}").to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     // Models have tokens too: those are many, too many, or at their limit.
-    has(&["unauth", "not auth", "forbidden", "jwt", "credential", "session token"])
+    has(&["unauth", "not auth", "missing auth", "forbidden", "jwt", "credential", "session token"])
         || (has(&["token"])
             && !has(&["tokens", "limit", "budget", "quota"])
             && has(&[
@@ -161,6 +173,8 @@ mod tests {
             ("no", json!({"statusCode": 403}), "refused"),
             ("token expired", json!(null), "refused"),
             ("Invalid or expired session token.", json!(null), "refused"),
+            ("Missing auth", json!(null), "refused"),
+            ("External WS connections must provide a session token.", json!(null), "refused"),
             ("x", json!({"code": "unauthorized"}), "refused"),
             ("x", json!({"code": "TOKEN_INVALID"}), "refused"),
             ("token limit exceeded", json!(null), "protocol"),

@@ -165,7 +165,7 @@ impl Events {
             };
             let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
             let line =
-                std::str::from_utf8(line).map_err(|_| Failure::protocol("a line that is not UTF-8"))?;
+                std::str::from_utf8(line).map_err(|_| Failure::unreadable("a line that is not UTF-8"))?;
             let whole = line.is_empty();
             if let Some(data) = line.strip_prefix("data:") {
                 let data = data.strip_prefix(' ').unwrap_or(data);

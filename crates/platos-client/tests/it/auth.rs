@@ -97,6 +97,9 @@ async fn what_comes_of_asking_is_said() {
     let (outcome, text) = refused(client.agents().list().await.unwrap_err());
     assert!(outcome == RefreshOutcome::DirectMode && text.contains("API key"), "{text}");
     assert!(text.contains("without a proxy between"), "{text}");
+    let (_, error) = all(client.threads().send("thr_1", hi())).await;
+    let (outcome, _) = refused(error.unwrap());
+    assert_eq!(outcome, RefreshOutcome::DirectMode, "over a socket, too");
     assert_eq!(client.set_session_token("t").unwrap_err(), ConfigError::NotSessionMode);
 }
 

@@ -101,6 +101,8 @@ async fn ids_that_are_none_are_refused_before_anything_is_sent() {
         let (_, error) = all(client.threads().send(id, "Hi")).await;
         assert!(matches!(error, Some(Error::Config(ConfigError::Id { .. }))), "{id}: {error:?}");
     }
+    let (_, error) = all(client.threads().send("thr_1", " ")).await;
+    assert!(error.unwrap().to_string().contains("a text that is not blank"));
     assert_eq!(platos.requests().len(), before);
     // Whatever else it may be, it stays one segment.
     assert_eq!(client.threads().get("../agents?x=1#y").await.unwrap(), None);

@@ -202,10 +202,14 @@ async fn a_file_goes_where_the_platform_says_and_takes_no_credential_along() {
     let huge = NewAttachment::new("agt_writer", "thr_1", "image/png", vec![0; (20 << 20) + 1]);
     let error = client.attachments().upload(&huge, |_, _| {}).await.unwrap_err();
     assert!(matches!(error, Error::Config(_)) && error.to_string().contains("20 MiB"), "{error}");
+    platos.answer_next("_upload", CannedAnswer::status(403).html("<Error><Code>AccessDenied</Code></Error>"));
+    let error = client.attachments().upload(&file, |_, _| {}).await.unwrap_err();
+    assert!(matches!(error, Error::Status(_)) && error.to_string().contains("upload it again"), "{error}");
+    let asked = platos.requests().len();
     let odd = NewAttachment::new("agt_writer", "thr_1", "image/\npng", "x");
     let error = client.attachments().upload(&odd, |_, _| {}).await.unwrap_err();
     assert!(error.to_string().contains("the media type of the attachment contains a line break"), "{error}");
-    assert_eq!(platos.requests().len(), 2);
+    assert_eq!(platos.requests().len(), asked);
     let [_, (_old, client)] = both().await;
     let error = client.attachments().upload(&file, |_, _| {}).await.unwrap_err();
     assert!(error.to_string().ends_with("only in their web application"), "{error}");
@@ -303,80 +307,94 @@ async fn approvals() {
 
 #[tokio::test]
 async fn budgets() {
-    let (platos, client) = start().await;
-    let cap = json!({
-        "id": "cap_1", "scopeType": "agent", "targetId": "agt_support", "period": "fortnight", "limitCents": 2500,
-        "runsLimit": null, "alertThresholds": [0.5, 0.9], "alertEmails": ["a@example.com"],
-    });
-    platos.add("caps", cap.clone());
-    let status = json!({"cap": cap, "spentCents": 12.5, "runs": 3, "windowKey": "2026-11-21", "blocked": false,
-            "percent": 0.5});
-    platos.add("budget status", status.clone());
-    let caps = client.budgets().list().await.unwrap();
-    assert_eq!(last(&platos).0, "GET /budgets");
-    assert_eq!(caps[0].scope_type, Some(BudgetScopeType::Agent));
-    assert_eq!(caps[0].period, Some(BudgetPeriod::Other("fortnight".to_owned())));
-    assert_eq!((caps[0].limit_cents, caps[0].runs_limit), (Some(2_500.0), None));
-    assert_eq!(caps[0].alert_thresholds, [0.5, 0.9]);
-    let query = BudgetQuery::new().agent("agt_support").user("usr 7");
-    let statuses = client.budgets().status(query).await.unwrap();
-    assert_eq!(last(&platos).0, "GET /budgets/status?agentId=agt_support&userId=usr+7");
-    assert_eq!((statuses[0].spent_cents, statuses[0].cap.as_ref()), (Some(12.5), Some(&caps[0])));
-    assert_eq!((statuses[0].blocked, statuses[0].percent), (Some(false), Some(0.5)));
-    platos.answer_next("budgets/status", CannedAnswer::status(200).json(&status));
-    assert_eq!(client.budgets().status(BudgetQuery::new()).await.unwrap(), statuses);
+    for (platos, client) in both().await {
+        let cap = json!({
+            "id": "cap_1", "scopeType": "agent", "targetId": "agt_support", "period": "fortnight", "limitCents": 2500,
+            "runsLimit": null, "alertThresholds": [0.5, 0.9], "alertEmails": ["a@example.com"],
+        });
+        platos.add("caps", cap.clone());
+        let status = json!({"cap": cap, "spentCents": 12.5, "runs": 3, "windowKey": "2026-11-21", "blocked": false,
+                "percent": 0.5});
+        platos.add("budget status", status.clone());
+        let caps = client.budgets().list().await.unwrap();
+        assert_eq!(last(&platos).0, "GET /budgets");
+        assert_eq!(caps[0].scope_type, Some(BudgetScopeType::Agent));
+        assert_eq!(caps[0].period, Some(BudgetPeriod::Other("fortnight".to_owned())));
+        assert_eq!((caps[0].limit_cents, caps[0].runs_limit), (Some(2_500.0), None));
+        assert_eq!(caps[0].alert_thresholds, [0.5, 0.9]);
+        let query = BudgetQuery::new().agent("agt_support").user("usr 7");
+        let statuses = client.budgets().status(query).await.unwrap();
+        assert_eq!(last(&platos).0, "GET /budgets/status?agentId=agt_support&userId=usr+7");
+        assert_eq!((statuses[0].spent_cents, statuses[0].cap.as_ref()), (Some(12.5), Some(&caps[0])));
+        assert_eq!((statuses[0].blocked, statuses[0].percent), (Some(false), Some(0.5)));
+        platos.answer_next("budgets/status", CannedAnswer::status(200).json(&status));
+        assert_eq!(client.budgets().status(BudgetQuery::new()).await.unwrap(), statuses);
 
-    let budget = NewBudget::new(&BudgetScopeType::User, &BudgetPeriod::Week, 500.0).target("usr_7");
-    let set = client.budgets().set(budget.field("runsLimit", 9)).await.unwrap();
-    let body = json!({"scopeType": "user", "period": "week", "limitCents": 500.0, "targetId": "usr_7", "runsLimit": 9});
-    assert_eq!((last(&platos), set.runs_limit), (("POST /budgets".to_owned(), body), Some(9)));
-    let newer: BudgetCap = serde_json::from_value(json!({"id": "cap_2", "turnsLimit": 4})).unwrap();
-    assert_eq!((set.turns_limit(), newer.turns_limit()), (Some(9), Some(4)));
-    let open = client.budgets().override_for(&set.id, 30).await.unwrap();
-    assert_eq!((last(&platos).1, open.extra["overrideUntil"].is_string()), (json!({"minutes": 30}), true));
-    client.budgets().delete(&set.id).await.unwrap();
-    assert!(matches!(client.budgets().delete(&set.id).await, Err(Error::NotFound(_))));
+        let budget = NewBudget::new(&BudgetScopeType::User, &BudgetPeriod::Week, 500.0).target("usr_7");
+        let set = client.budgets().set(budget.field("runsLimit", 9)).await.unwrap();
+        let body = json!({"scopeType": "user", "period": "week", "limitCents": 500.0, "targetId": "usr_7", "runsLimit": 9});
+        assert_eq!((last(&platos), set.runs_limit), (("POST /budgets".to_owned(), body), Some(9)));
+        let newer: BudgetCap = serde_json::from_value(json!({"id": "cap_2", "turnsLimit": 4})).unwrap();
+        assert_eq!((set.turns_limit(), newer.turns_limit()), (Some(9), Some(4)));
+        let open = client.budgets().override_for(&set.id, 30).await.unwrap();
+        assert_eq!(
+            (last(&platos).1, open.extra["overrideUntil"].is_string()),
+            (json!({"minutes": 30}), true)
+        );
+        client.budgets().delete(&set.id).await.unwrap();
+        assert!(matches!(client.budgets().delete(&set.id).await, Err(Error::NotFound(_))));
+    }
 }
 
 #[tokio::test]
 async fn monitoring() {
-    let (platos, client) = start().await;
-    let thread = client.threads().create(NewThread::with_agent("agt_writer")).await.unwrap();
-    platos
-        .add("spans", json!({"threadId": thread.id, "spanId": "s", "name": "model", "attributes": {"k": 1}}));
-    platos
-        .add("cost by agent", json!({"agentId": "a", "agentName": "Ann", "costCents": "7.5", "threads": 4}));
-    platos.add("cost by model", json!({"model": "large", "costCents": 7}));
-    platos.add("cost of day", json!({"day": "2026-11-20", "costCents": 9, "inputTokens": 100}));
-    let monitoring = client.monitoring();
-    let trace = monitoring.trace(&thread.id).await.unwrap();
-    assert_eq!(trace.spans[0].attributes, Some(json!({"k": 1})));
-    let totals = trace.rollup.unwrap();
-    assert_eq!((totals.total_cost_cents, totals.tool_call_count), (Some(1.5), Some(2)));
-    assert!(trace.extra.contains_key("timeline"), "{:?}", trace.extra);
-    assert_eq!(last(&platos).0, format!("GET /monitoring/trace/{}", thread.id));
-    let costs = monitoring.cost_by_agent(Some(7)).await.unwrap();
-    assert_eq!((costs[0].cost_cents, costs[0].agent_name.as_deref()), (Some(7.5), Some("Ann")));
-    assert_eq!(last(&platos).0, "GET /monitoring/cost-by-agent?days=7");
-    assert_eq!(monitoring.cost_by_model(None).await.unwrap()[0].model.as_deref(), Some("large"));
-    assert_eq!(monitoring.cost_by_user(None).await.unwrap().len(), 0);
-    let days = monitoring.cost_by_scope(["2026-11-20", "2026-11-21"]).await.unwrap();
-    assert_eq!(last(&platos).0, "GET /monitoring/cost?date=2026-11-21");
-    assert_eq!(
-        (days[0].input_tokens, days[0].cost_cents, days[1].cost_cents),
-        (Some(100), Some(9.0), Some(0.0))
-    );
-    assert_eq!(days[1].day.as_deref(), Some("2026-11-21"));
-    platos.add("cost of user", json!({"userId": "usr_7", "day": "2026-11-21", "costCents": 2}));
-    let cost = monitoring.cost_of_user("usr_7", "2026-11-21").await.unwrap();
-    assert_eq!(last(&platos).0, "GET /monitoring/cost/user/usr_7?date=2026-11-21");
-    assert_eq!((cost.cost_cents, cost.day.as_deref()), (Some(2.0), Some("2026-11-21")));
-    assert_eq!(monitoring.cost_of_thread(&thread.id).await.unwrap().cost_cents, Some(3.0));
-    // What published clients ask for and no platform has.
-    let query = RunsQuery::new().agent("a").thread("t").status("ok").limit(1_u32);
-    let error = monitoring.runs(query).await.unwrap_err();
-    assert_eq!(last(&platos).0, "GET /monitoring/runs?agentId=a&threadId=t&status=ok&limit=1");
-    assert!(error.to_string().contains("does not offer that: `tool_calls().list(…)`"), "{error}");
+    for ((platos, client), is_newest) in both().await.into_iter().zip([true, false]) {
+        let thread = client.threads().create(NewThread::with_agent("agt_writer")).await.unwrap();
+        platos.add(
+            "spans",
+            json!({"threadId": thread.id, "spanId": "s", "name": "model", "attributes": {"k": 1}}),
+        );
+        platos.add(
+            "cost by agent",
+            json!({"agentId": "a", "agentName": "Ann", "costCents": "7.5", "threads": 4}),
+        );
+        platos.add("cost by model", json!({"model": "large", "costCents": 7}));
+        platos.add("cost of day", json!({"day": "2026-11-20", "costCents": 9, "inputTokens": 100}));
+        let monitoring = client.monitoring();
+        let trace = monitoring.trace(&thread.id).await.unwrap();
+        assert_eq!(trace.spans[0].attributes, Some(json!({"k": 1})));
+        let totals = trace.rollup.unwrap();
+        assert_eq!((totals.total_cost_cents, totals.tool_call_count), (Some(1.5), Some(2)));
+        assert!(trace.extra.contains_key("timeline"), "{:?}", trace.extra);
+        assert_eq!(last(&platos).0, format!("GET /monitoring/trace/{}", thread.id));
+        let costs = monitoring.cost_by_agent(Some(7)).await.unwrap();
+        assert_eq!((costs[0].cost_cents, costs[0].agent_name.as_deref()), (Some(7.5), Some("Ann")));
+        assert_eq!(last(&platos).0, "GET /monitoring/cost-by-agent?days=7");
+        assert_eq!(monitoring.cost_by_model(None).await.unwrap()[0].model.as_deref(), Some("large"));
+        assert_eq!(monitoring.cost_by_user(None).await.unwrap().len(), 0);
+        let days = monitoring.cost_by_scope(["2026-11-20", "2026-11-21"]).await.unwrap();
+        assert_eq!(last(&platos).0, "GET /monitoring/cost?date=2026-11-21");
+        assert_eq!(
+            (days[0].input_tokens, days[0].cost_cents, days[1].cost_cents),
+            (Some(100), Some(9.0), Some(0.0))
+        );
+        assert_eq!(days[1].day.as_deref(), Some("2026-11-21"));
+        platos.add("cost of user", json!({"userId": "usr_7", "day": "2026-11-21", "costCents": 2}));
+        let cost = monitoring.cost_of_user("usr_7", "2026-11-21").await;
+        assert_eq!(last(&platos).0, "GET /monitoring/cost/user/usr_7?date=2026-11-21");
+        if is_newest {
+            let cost = cost.unwrap();
+            assert_eq!((cost.cost_cents, cost.day.as_deref()), (Some(2.0), Some("2026-11-21")));
+        } else {
+            assert!(cost.unwrap_err().to_string().contains("it is an older one"), "there is no such route");
+        }
+        assert_eq!(monitoring.cost_of_thread(&thread.id).await.unwrap().cost_cents, Some(3.0));
+        // What published clients ask for and no platform has.
+        let query = RunsQuery::new().agent("a").thread("t").status("ok").limit(1_u32);
+        let error = monitoring.runs(query).await.unwrap_err();
+        assert_eq!(last(&platos).0, "GET /monitoring/runs?agentId=a&threadId=t&status=ok&limit=1");
+        assert!(error.to_string().contains("does not offer that: `tool_calls().list(…)`"), "{error}");
+    }
 }
 
 #[tokio::test]
