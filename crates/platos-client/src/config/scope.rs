@@ -21,6 +21,7 @@ pub struct Scope {
     pub(crate) project_id: String,
     pub(crate) environment_id: String,
     pub(crate) user_id: Option<String>,
+    pub(crate) entity_id: Option<String>,
 }
 
 impl Scope {
@@ -35,12 +36,19 @@ impl Scope {
             project_id: project_id.into(),
             environment_id: environment_id.into(),
             user_id: None,
+            entity_id: None,
         }
     }
 
     /// The same, on behalf of a user.
     pub fn user(mut self, user_id: impl Into<String>) -> Self {
         self.user_id = Some(user_id.into());
+        self
+    }
+
+    /// The same, for one entity: agents that need to know for which they work say `ENTITY_IDS_REQUIRED` without.
+    pub fn entity(mut self, entity_id: impl Into<String>) -> Self {
+        self.entity_id = Some(entity_id.into());
         self
     }
 
@@ -63,6 +71,11 @@ impl Scope {
     pub fn user_id(&self) -> Option<&str> {
         self.user_id.as_deref()
     }
+
+    /// The entity's id.
+    pub fn entity_id(&self) -> Option<&str> {
+        self.entity_id.as_deref()
+    }
 }
 
 /// Whether a scope can be sent.
@@ -77,5 +90,10 @@ pub(crate) fn check_scope(scope: &Scope) -> Result<(), ConfigError> {
         }
         check_header("an id of the scope", id)?;
     }
-    scope.user_id.as_deref().map_or(Ok(()), |user| check_header("the user's id of the scope", user))
+    for (what, id) in
+        [("the user's id of the scope", &scope.user_id), ("the entity's id of the scope", &scope.entity_id)]
+    {
+        id.as_deref().map_or(Ok(()), |id| check_header(what, id))?;
+    }
+    Ok(())
 }

@@ -40,6 +40,9 @@ pub(super) fn status(response: &ErrorResponse) -> &'static str {
         (Some(codes::ATTACHMENT_QUOTA_EXCEEDED), _) => {
             "the organization has no room for it: delete some first"
         }
+        (_, Some(200..300)) => {
+            "the platform took the request and did nothing: mend what it says, then ask again"
+        }
         (_, Some(409)) => "look at how it stands now, and ask for something that fits",
         (_, Some(413)) => "send less at once",
         (_, Some(501)) => "this platform cannot do that",

@@ -72,7 +72,7 @@ pub enum Error {
     /// The platform failed: 5xx, after all retries.
     #[error("{0}; this is usually over soon: try again later")]
     Server(Box<ErrorResponse>),
-    /// Any other answer that is no success.
+    /// Any other answer that is no success, also one of status 2xx that says that nothing was done.
     #[error("{}; {}", .0, advice::status(.0))]
     Status(Box<ErrorResponse>),
     /// There is no answer, or the connection is gone for good.

@@ -77,9 +77,13 @@ impl Answer {
         let body = if self.is_page() { Value::Null } else { self.value()? };
         if body[field] == false && !self.is_repeated {
             let said = ["message", "error"].iter().find_map(|key| body[*key].as_str());
-            let mut response =
-                ErrorResponse::new(&self.request, Some(404), &self.mask.apply(self.body.clone()), None);
-            said.unwrap_or("there is no such thing, or it is not yours").clone_into(&mut response.message);
+            // Without a word, there is no such thing.
+            let status = if said.is_some() { self.status } else { 404 };
+            let body = self.mask.apply(self.body.clone());
+            let mut response = ErrorResponse::new(&self.request, Some(status), &body, None);
+            if said.is_none() {
+                "there is no such thing, or it is not yours".clone_into(&mut response.message);
+            }
             return Err(response.into_error(RefreshOutcome::RefusedAgain));
         }
         self.nothing()

@@ -9,11 +9,12 @@ use crate::config::Secret;
 
 const SESSION_TOKEN: HeaderName = HeaderName::from_static("x-platos-session-token");
 const USER_TOKEN: HeaderName = HeaderName::from_static("x-platos-user-token");
-const SCOPE: [HeaderName; 4] = [
+const SCOPE: [HeaderName; 5] = [
     HeaderName::from_static("x-platos-organization-id"),
     HeaderName::from_static("x-platos-project-id"),
     HeaderName::from_static("x-platos-environment-id"),
     HeaderName::from_static("x-platos-user-id"),
+    HeaderName::from_static("x-platos-entity-id"),
 ];
 
 impl PlatosClient {
@@ -32,6 +33,7 @@ impl PlatosClient {
                 Some(&scope.project_id),
                 Some(&scope.environment_id),
                 scope.user_id.as_ref(),
+                scope.entity_id.as_ref(),
             ];
             for (name, id) in SCOPE.into_iter().zip(ids) {
                 // Whatever cannot be a header's value was refused with the scope.

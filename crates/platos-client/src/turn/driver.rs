@@ -272,6 +272,20 @@ impl Driver {
         }
     }
 
+    /// The turn goes on by itself. Over a socket, platforms hand only the text to such an agent.
+    pub(super) fn is_durable(&mut self) {
+        let lost = self.message.as_ref().and_then(NewMessage::lost_by_durable_agents);
+        if let Some(field) = lost.filter(|_| !std::mem::replace(&mut self.durable, true)) {
+            let thread_id = &self.thread_id;
+            tracing::warn!(
+                thread_id,
+                field,
+                "a durable agent does not get this over a socket: use `Transport::Sse`"
+            );
+        }
+        self.durable = true;
+    }
+
     /// The message may be on its way from now on.
     pub(super) fn is_sent(&mut self) {
         self.sent.get_or_insert_with(Instant::now);
@@ -318,10 +332,8 @@ impl Driver {
                         ErrorEvent { code: Some("already_processed".to_owned()), ..ErrorEvent::default() };
                     return Err(self.gone(turn_failed(error), true));
                 }
-                Failure::Finished => {
-                    let error =
-                        ProtocolError::new(STREAM, "the connection broke during the turn, which is done");
-                    return Err(self.gone(error.into(), true));
+                Failure::Unheard(reason) => {
+                    return Err(self.gone(ProtocolError::new(STREAM, reason).into(), true));
                 }
                 Failure::Refused(response) if renewed => {
                     return Err(self.gone(refused(*response, RefreshOutcome::RefusedAgain), true));

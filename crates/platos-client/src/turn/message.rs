@@ -10,7 +10,8 @@ use crate::error::ConfigError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
-    /// Socket.IO. A turn outlives its connection, and approvals are decided over it.
+    /// Socket.IO. A turn outlives its connection, and approvals are decided over it. Durable agents get the text alone:
+    /// attachments, dynamic blocks and a model label reach them by [`Sse`](Self::Sse).
     Socket,
     /// One request whose answer is a stream of events. It can carry an output schema and another system prompt. When the
     /// connection breaks, the platform stops a turn that is not durable.
@@ -150,6 +151,13 @@ impl NewMessage {
         let needs_request = OF_REQUESTS.iter().any(|name| self.fields.contains_key(*name));
         let otherwise = if needs_request { Transport::Sse } else { Transport::Socket };
         self.transport.unwrap_or(otherwise)
+    }
+
+    /// A field that platforms do not hand on to a durable agent.
+    pub(super) fn lost_by_durable_agents(&self) -> Option<&'static str> {
+        let lost = ["attachmentIds", "dynamicBlocks", "modelLabel"];
+        let lost = lost.into_iter().find(|name| self.fields.contains_key(*name));
+        lost.filter(|_| self.way() == Transport::Socket)
     }
 
     /// Whether the way that was chosen carries what there is to say.

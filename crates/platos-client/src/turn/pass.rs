@@ -19,6 +19,9 @@ pub(super) enum Step {
 /// What an SSE stream says only to be heard.
 const HEARTBEAT: &str = "heartbeat";
 
+/// How platforms say that they listen no longer to a durable turn. It goes on without them.
+const DRAINED: &str = "durable session timed out";
+
 impl Driver {
     /// Passes an event on, which came as `text`. `offset` is its place in a session that the platform remembers.
     pub(super) async fn take(&mut self, text: &str, offset: Option<&str>) -> Result<Step, Failure> {
@@ -59,9 +62,16 @@ impl Driver {
             AgentEvent::Done(done) if self.gap && self.failed.is_none() && done.stopped != Some(true) => {
                 // Between two connections something may have been lost.
                 self.usage = done.usage.clone().or(self.usage.take());
-                return Err(Failure::Finished);
+                return Err(Failure::Unheard("the connection broke during the turn, which is done"));
             }
-            AgentEvent::Meta(meta) => self.durable |= meta.durable == Some(true),
+            AgentEvent::Error(error) if self.durable && error.text().contains(DRAINED) => {
+                return Err(Failure::Unheard("the platform tells no more of the turn, which goes on"));
+            }
+            AgentEvent::Meta(meta) => {
+                if meta.durable == Some(true) {
+                    self.is_durable();
+                }
+            }
             AgentEvent::Token(token) => self.said.push(&token.text),
             _ => {}
         }

@@ -31,8 +31,8 @@ pub(super) enum Failure {
     Expiring,
     /// The message had arrived before.
     Arrived,
-    /// The turn is done, but not all of it was heard.
-    Finished,
+    /// Not all of the turn was heard, and nothing more of it will be. This is why.
+    Unheard(&'static str),
     /// No attempt will succeed.
     Fatal(Box<Error>),
 }
@@ -157,7 +157,7 @@ mod tests {
         match Failure::of_namespace("/agent", message, data, &Mask::none()) {
             Failure::Lost { .. } => "lost",
             Failure::Refused(_) => "refused",
-            Failure::Expiring | Failure::Arrived | Failure::Finished => "another",
+            Failure::Expiring | Failure::Arrived | Failure::Unheard(_) => "another",
             Failure::Fatal(error) => match *error {
                 Error::NotFound(_) => "not found",
                 Error::Protocol(_) => "protocol",

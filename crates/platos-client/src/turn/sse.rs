@@ -33,6 +33,7 @@ impl Driver {
         room.fill(Ok(AgentEvent::Connected));
         match self.read(stream).await {
             Ok(end) => Ok(end),
+            Err(Failure::Unheard(reason)) => Err(self.gone(ProtocolError::new(name, reason).into(), true)),
             Err(Failure::Fatal(error)) => Err(self.gone(named(*error, &name), false)),
             Err(Failure::Arrived) => {
                 self.arrived_before();

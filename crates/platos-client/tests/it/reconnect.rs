@@ -129,6 +129,22 @@ async fn a_durable_turn_is_heard_again_and_its_gap_is_filled() {
 }
 
 #[tokio::test]
+async fn a_durable_turn_that_the_platform_tells_no_more_of_is_not_lost() {
+    for transport in [Transport::Socket, Transport::Sse] {
+        let (platos, client, thread) = conversation().await;
+        let drained = json!({"type": "error", "message": "durable session timed out"});
+        let told = |script: Script| {
+            script.emit("agent_event", drained.clone()).emit("agent_event", json!({"type": "done"}))
+        };
+        let script = told(Script::new().durable().meta().token("one ")).wait_for_polls(2).token("two").done();
+        platos.script(script);
+        let turn = client.threads().send(&thread, NewMessage::new("Hi").transport(transport));
+        let turn = turn.collect().await.unwrap();
+        assert_eq!((turn.text.as_str(), turn.recovered), ("one two", true), "{transport:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_turn_that_failed_after_the_break_is_lost_with_what_is_known() {
     let (platos, client, thread) = conversation().await;
     let limits = StreamLimits::default()

@@ -39,7 +39,7 @@ async fn session_mode_sends_the_token_and_the_scope_where_it_is_given() {
 #[tokio::test]
 async fn direct_mode_sends_the_key_and_the_scope_also_on_the_upgrade() {
     let platos = PlatosDouble::start().await.unwrap();
-    let scope = scope().user("usr_7");
+    let scope = scope().user("usr_7").entity("orders-prod");
     let client = platos.builder().api_key(platos.api_key()).scope(scope).build().unwrap();
     client.agents().list().await.unwrap();
     platos.script(Script::new().done());
@@ -52,6 +52,7 @@ async fn direct_mode_sends_the_key_and_the_scope_also_on_the_upgrade() {
         assert_eq!(request.header("x-platos-session-token"), None);
         assert_eq!(request.header("x-platos-environment-id"), Some("env_1"));
         assert_eq!(request.header("x-platos-user-id"), Some("usr_7"));
+        assert_eq!(request.header("x-platos-entity-id"), Some("orders-prod"));
     }
 }
 
