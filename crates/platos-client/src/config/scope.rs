@@ -46,7 +46,7 @@ impl Scope {
         self
     }
 
-    /// The same, for one entity: agents that need to know for which they work say `ENTITY_IDS_REQUIRED` without.
+    /// The same, for one entity.
     pub fn entity(mut self, entity_id: impl Into<String>) -> Self {
         self.entity_id = Some(entity_id.into());
         self

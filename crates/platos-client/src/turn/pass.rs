@@ -67,11 +67,7 @@ impl Driver {
             AgentEvent::Error(error) if self.durable && error.text().contains(DRAINED) => {
                 return Err(Failure::Unheard("the platform tells no more of the turn, which goes on"));
             }
-            AgentEvent::Meta(meta) => {
-                if meta.durable == Some(true) {
-                    self.is_durable();
-                }
-            }
+            AgentEvent::Meta(meta) if meta.durable == Some(true) => self.is_durable(),
             AgentEvent::Token(token) => self.said.push(&token.text),
             _ => {}
         }
