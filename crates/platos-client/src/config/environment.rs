@@ -53,6 +53,7 @@ impl PlatosClient {
     /// | `PLATOS_API_KEY`, `PLATOS_API_KEY_FILE` | direct mode: the key, or a file that holds it |
     /// | `PLATOS_ORGANIZATION_ID`, `PLATOS_PROJECT_ID`, `PLATOS_ENVIRONMENT_ID`, `PLATOS_USER_ID` | the scope; direct mode needs all four. `PLATOS_ORG_ID` and `PLATOS_ENV_ID` are understood too |
     /// | `PLATOS_USER_TOKEN` | a proof of who the user is |
+    /// | `PLATOS_ACCESS_KEY`, `PLATOS_ACCESS_KEY_FILE` | the environment's access key, `platos_live_…`, where it wants one besides the credentials, or a file that holds it |
     /// | `PLATOS_CA_FILE` | certificates in PEM that are trusted beside the system's |
     /// | `PLATOS_ALLOW_INSECURE` | `1` permits `http://` to other machines |
     ///
@@ -79,6 +80,9 @@ impl PlatosClient {
         }
         if let Some(token) = variable(lookup, "PLATOS_USER_TOKEN") {
             builder = builder.user_token(token);
+        }
+        if let Some(key) = credential(lookup, "PLATOS_ACCESS_KEY", "PLATOS_ACCESS_KEY_FILE")? {
+            builder = builder.access_key(key);
         }
         if let Some(path) = variable(lookup, "PLATOS_CA_FILE") {
             builder = builder.ca_file(path);
@@ -140,6 +144,9 @@ mod tests {
         let shown = format!("{:?}", client(&[URL, ("PLATOS_SESSION_TOKEN_FILE", file)]).unwrap());
         std::fs::remove_file(&path).unwrap();
         assert!(!shown.contains("s3cret") && shown.contains("platos.example"), "{shown}");
+        let keyed = client(&[URL, TOKEN, ("PLATOS_ACCESS_KEY", "platos_live_s3cret\n")]).unwrap();
+        assert_eq!(keyed.shared.config.headers[0].1.expose(), "platos_live_s3cret");
+        assert!(!format!("{keyed:?} {:?}", keyed.shared.config).contains("s3cret"));
         let error = client(&[URL, ("PLATOS_SESSION_TOKEN_FILE", file)]).unwrap_err().to_string();
         assert!(error.starts_with("PLATOS_SESSION_TOKEN_FILE names a file that cannot be read"), "{error}");
     }

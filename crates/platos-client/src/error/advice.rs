@@ -53,10 +53,7 @@ pub(super) fn status(response: &ErrorResponse) -> &'static str {
 /// What the agent said of a turn that failed, and what to do about it.
 pub(super) fn turn(message: &str, event: &ErrorEvent) -> String {
     let advice = match event.code.as_deref() {
-        Some(codes::RATE_LIMIT) => {
-            let seconds = event.retry_after_seconds.as_ref().and_then(serde_json::Number::as_f64);
-            wait(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
-        }
+        Some(codes::RATE_LIMIT) => wait(event.retry_after()),
         Some(codes::BUDGET_CAP) => "raise the budget, or wait for its next period".to_owned(),
         Some(codes::TURN_IN_PROGRESS) => "wait until the thread's turn is done, or stop it".to_owned(),
         Some(codes::SERVICE_UNAVAILABLE) => "try again later".to_owned(),

@@ -137,10 +137,7 @@ impl Error {
     /// How long the platform asks to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Turn { event, .. } => {
-                let seconds = event.retry_after_seconds.as_ref()?.as_f64()?;
-                Duration::try_from_secs_f64(seconds).ok()
-            }
+            Self::Turn { event, .. } => event.retry_after(),
             _ => self.response().and_then(|response| response.retry_after),
         }
     }

@@ -90,7 +90,7 @@ impl fmt::Display for RefreshOutcome {
                  mints are an end user's",
             ),
             Self::NeedsAccessKey => {
-                f.write_str("give the environment's access key, `platos_live_…`, to `ClientBuilder::access_key`")
+                f.write_str("give the environment's access key, `platos_live_…`, to `ClientBuilder::access_key`, or set PLATOS_ACCESS_KEY")
             }
             Self::OtherAgent => f.write_str(
                 "this needs a token for that agent: leave `agentId` out of the token, or name the agent that it is for",

@@ -1,5 +1,7 @@
 //! The events that the platform sends, and their fields.
 
+use std::time::Duration;
+
 use serde_json::{Map, Number, Value};
 
 use super::fields::Field;
@@ -320,6 +322,11 @@ event! {
 }
 
 impl ErrorEvent {
+    /// How long the platform asks to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        Duration::try_from_secs_f64(self.retry_after_seconds.as_ref()?.as_f64()?).ok()
+    }
+
     /// What happened, in words.
     pub fn text(&self) -> &str {
         let text = self.message.as_deref().or_else(|| self.extra.get("error")?.as_str());

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use platos_client::testing::{CannedAnswer, Script};
-use platos_client::{AgentEvent, Approval, ApprovalStatus, Decision, Error};
+use platos_client::{AgentEvent, Approval, ApprovalStatus, Decision, Error, NewThread};
 use serde_json::json;
 
 use super::support::{GUARD, conversation};
@@ -139,4 +139,24 @@ async fn a_decision_goes_over_the_socket_or_by_a_request_if_it_has_arguments_or_
     let said = json!({"approvalId": "apr_2", "approved": false, "comment": "no"});
     assert_eq!(platos.emitted("approval_response").last(), Some(&said));
     assert_eq!(turn.text().await.unwrap(), "Left alone.");
+}
+
+#[tokio::test]
+async fn an_end_user_decides_about_what_they_asked_for_themselves() {
+    let (platos, _, _) = conversation().await;
+    platos.accept_end_user("an.end.user");
+    let client = platos.builder().session_token("an.end.user").build().unwrap();
+    let thread = client.threads().create(NewThread::with_agent("agt_support")).await.unwrap().id;
+    // Only operators may look at approvals: what the event says has to be enough.
+    for (id, decision) in [("apr_1", Decision::approve()), ("apr_2", by_request())] {
+        platos.script(asking(id).done());
+        let turn = client.threads().send(&thread, "Hi").run(|approval| {
+            assert_eq!((approval.key(), approval.wish()), (id, Some("delete order ord-1042")));
+            let decision = decision.clone();
+            async move { decision }
+        });
+        assert_eq!(turn.await.unwrap().text, "May I? Done.");
+    }
+    let edited = &platos.things("approvals")[1]["editedArgs"];
+    assert_eq!((platos.emitted("approval_response").len(), edited), (1, &json!({"order_id": "ord-1"})));
 }
