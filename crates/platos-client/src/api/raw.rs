@@ -11,7 +11,8 @@ use crate::http::{Answer, Call, Effect};
 /// A request to any path of the platform, with the client's credentials, scope, timeouts and errors.
 ///
 /// `GET`, `HEAD`, `OPTIONS`, `PUT` and `DELETE` are retried as the policy says; all others only under an
-/// [idempotency key](Self::idempotency_key), or when nothing of it was done: after 429, or without a connection.
+/// [idempotency key](Self::idempotency_key), or when nothing of it was done: without a connection, or after a 429 that
+/// says how long to wait.
 ///
 /// ```
 /// # async fn example(client: platos_client::PlatosClient) -> Result<(), platos_client::Error> {

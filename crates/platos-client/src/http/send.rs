@@ -120,8 +120,9 @@ impl PlatosClient {
     /// How long to wait before the call is sent again, if it is.
     fn wait(&self, effect: &Effect, error: &Error, retries: u32) -> Option<Duration> {
         let policy = &self.shared.config.retry;
-        // A limit refuses before anything is done.
-        let again = *effect != Effect::Once || is_unsent(error) || matches!(error, Error::RateLimited(_));
+        // A limit refuses before anything is done. Where the platform does not say for how long, the caller knows better.
+        let refused = matches!(error, Error::RateLimited(_)) && error.retry_after().is_some();
+        let again = *effect != Effect::Once || is_unsent(error) || refused;
         if retries >= policy.max_retries || !error.is_transient() || !again {
             return None;
         }

@@ -129,7 +129,7 @@ async fn a_deletion_whose_answer_got_lost_is_done() {
 async fn a_raw_post_without_a_key_is_sent_once() {
     let (platos, client) = start().await;
     let request = || RawRequest::post("/api/v1/agent/threads").json(json!({"agentId": "agt_writer"}));
-    for answer in [CannedAnswer::status(503), CannedAnswer::drop_connection()] {
+    for answer in [CannedAnswer::status(503), CannedAnswer::drop_connection(), CannedAnswer::status(429)] {
         let before = platos.requests().len();
         platos.answer_next("threads", answer);
         client.raw(request()).await.unwrap_err();
