@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::client::PlatosClient;
 use crate::error::Error;
-use crate::http::Call;
+use crate::http::{Call, id};
 use crate::model::GuestToken;
 
 /// Calls for guests; from [`PlatosClient::guests`].
@@ -21,11 +21,18 @@ impl Guests<'_> {
     /// # Errors
     /// See [`Error`].
     pub async fn token(&self, agent_id: &str, environment_id: Option<&str>) -> Result<GuestToken, Error> {
-        let mut body = json!({"agentId": agent_id});
+        let mut body = json!({"agentId": id("agent id", agent_id)?});
         if let Some(environment) = environment_id {
             body["environmentId"] = environment.into();
         }
         let call = Call::once(&["guest-token"]).under(&["api", "v1", "public"]);
-        self.client.send(call.body(body)).await?.one()
+        let answer = self.client.send(call.body(body)).await.map_err(|error| match error {
+            Error::NotFound(mut response) if !response.is_missing_route() => {
+                response.message.push_str(", or it is not open to guests in exactly one environment");
+                Error::NotFound(response)
+            }
+            error => error,
+        });
+        answer?.one()
     }
 }

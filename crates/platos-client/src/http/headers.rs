@@ -64,7 +64,7 @@ impl PlatosClient {
 }
 
 /// The shortest credential that is looked for: a shorter one would be found in any text.
-const MASKED_BYTES: usize = 8;
+pub(super) const MASKED_BYTES: usize = 8;
 
 /// Takes credentials out of texts from outside.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use super::{Answer, Call, Effect, Issued};
 use crate::client::PlatosClient;
 use crate::config::RetryPolicy;
 use crate::error::{
-    ConfigError, Error, ErrorResponse, NetworkError, NetworkErrorKind, ProtocolError, RefreshOutcome,
+    ConfigError, Error, ErrorResponse, NetworkError, NetworkErrorKind, ProtocolError, RefreshOutcome, UPLOAD,
 };
 
 /// The most of an answer that is read, in bytes.
@@ -230,9 +230,12 @@ pub(super) fn failure(error: HttpError, name: &str) -> Error {
     let network = |kind, message| NetworkError::new(name, kind, message).into();
     match error {
         HttpError::Connect(reason) => {
-            let message = format!(
-                "no connection could be made ({reason}): check the base URL, and that the platform is up"
-            );
+            let advice = if name == UPLOAD {
+                "check that this program can reach the store that the platform keeps files in"
+            } else {
+                "check the base URL, and that the platform is up"
+            };
+            let message = format!("no connection could be made ({reason}): {advice}");
             network(NetworkErrorKind::Connect, message)
         }
         HttpError::Timeout(time) => {

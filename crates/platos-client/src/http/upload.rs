@@ -12,6 +12,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Request};
 use http_body::{Body, Frame, SizeHint};
 
+use super::headers::MASKED_BYTES;
 use super::send::failure;
 use crate::client::PlatosClient;
 use crate::error::{Error, ErrorResponse, ProtocolError, RefreshOutcome};
@@ -97,7 +98,10 @@ impl PlatosClient {
         if parts.status.is_success() {
             return Ok(());
         }
-        let body = String::from_utf8_lossy(&body);
+        // Stores repeat what a URL was signed with.
+        let signed = url.query_pairs().filter(|(_, value)| value.len() >= MASKED_BYTES);
+        let body = String::from_utf8_lossy(&body).into_owned();
+        let body = signed.fold(body, |body, (_, value)| body.replace(&*value, "[redacted]"));
         let refused = ErrorResponse::new(NAME, Some(parts.status.as_u16()), &body, None);
         Err(match refused.status {
             // No credential was sent that could be replaced.

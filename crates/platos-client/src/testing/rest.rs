@@ -214,7 +214,7 @@ fn threads(asked: &Asked<'_>, store: &mut Store) -> Option<Answer> {
                 return Some((413, json!({"code": "ATTACHMENT_TOO_LARGE", "message": "at most 20 MiB"})));
             }
             let id = store.id("att");
-            let url = format!("http://{}/_upload/{id}", asked.host);
+            let url = format!("http://{}/_upload/{id}?signature=signed-by-the-double", asked.host);
             (
                 201,
                 json!({"attachmentId": id, "uploadUrl": url, "method": "PUT", "maxBytes": 20 << 20,

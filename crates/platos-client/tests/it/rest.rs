@@ -202,9 +202,13 @@ async fn a_file_goes_where_the_platform_says_and_takes_no_credential_along() {
     let huge = NewAttachment::new("agt_writer", "thr_1", "image/png", vec![0; (20 << 20) + 1]);
     let error = client.attachments().upload(&huge, |_, _| {}).await.unwrap_err();
     assert!(matches!(error, Error::Config(_)) && error.to_string().contains("20 MiB"), "{error}");
-    platos.answer_next("_upload", CannedAnswer::status(403).html("<Error><Code>AccessDenied</Code></Error>"));
+    platos.answer_next("_upload", CannedAnswer::status(403).html("<Error>signed-by-the-double</Error>"));
     let error = client.attachments().upload(&file, |_, _| {}).await.unwrap_err();
     assert!(matches!(error, Error::Status(_)) && error.to_string().contains("upload it again"), "{error}");
+    assert_eq!(error.body(), Some("<Error>[redacted]</Error>"));
+    platos.answer_next("_upload", CannedAnswer::drop_connection());
+    let error = client.attachments().upload(&file, |_, _| {}).await.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("signed-by"), "{error:?}");
     let asked = platos.requests().len();
     let odd = NewAttachment::new("agt_writer", "thr_1", "image/\npng", "x");
     let error = client.attachments().upload(&odd, |_, _| {}).await.unwrap_err();
@@ -520,7 +524,13 @@ async fn a_guest_gets_a_token_for_one_agent() {
     let request = platos.requests().pop().unwrap();
     let credentials = ["x-platos-session-token", "authorization"].map(|name| request.header(name));
     assert_eq!((credentials, &request.body), ([None, None], &json!({"agentId": "agt_writer"})));
-    assert!(matches!(platos.builder().guest_token("agt_0", None).await, Err(Error::NotFound(_))));
+    let error = platos.builder().guest_token("agt_0", None).await.unwrap_err();
+    assert!(
+        matches!(error, Error::NotFound(_)) && error.to_string().contains("not open to guests"),
+        "{error}"
+    );
+    let error = platos.builder().guest_token("", None).await.unwrap_err();
+    assert!(matches!(error, Error::Config(_)), "{error}");
     let client = platos.builder().session_token(guest.token).build().unwrap();
     client.threads().create(NewThread::with_agent("agt_writer")).await.unwrap();
     let error = client.agents().list().await.unwrap_err();
