@@ -68,7 +68,9 @@
 //! [`HostHandle`] reports the state and the events of a connection. Each call runs in a `tracing` span called `call`,
 //! at level `info`, with `tool`, `call_id`, `user_id`, `agent_id`, `thread_id`, `subject` (of the verified identity),
 //! `traceparent`, and at its end `outcome` and `latency_ms`; never with arguments, tokens or results. A successful call
-//! logs no line. With the feature `metrics`, the recorder that the program installs gets these metrics:
+//! is a line at level `debug`. With the feature `metrics`, the recorder that the program installs gets the metrics below.
+//! All but the first also have the label `entity`: the entity of the host, since one process may run several. A host
+//! that has no entity of its own, such as a [`LocalHost`], leaves the label out.
 //!
 //! | name | kind | labels | meaning |
 //! | --- | --- | --- | --- |
@@ -82,7 +84,7 @@
 //! | `platools_frames_malformed_total` | counter | | malformed frames |
 //! | `platools_connections_total` | counter | | connections that the platform welcomed |
 //! | `platools_disconnects_total` | counter | | connections that ended or failed |
-//! | `platools_hosts` | gauge | `state` | hosts of this process in that state, such as `active` |
+//! | `platools_hosts` | gauge | `state` | hosts of this process in that state, such as `active`; 1 or 0 for an entity with one host |
 //! | `platools_registrations_rejected_total` | counter | | declarations of tools that the platform refused |
 //! | `platools_answers_redelivered_total` | counter | | answers resent on another connection |
 //! | `platools_answers_lost_total` | counter | | answers that could not be delivered in time |

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CallContext, Progress, States};
 use crate::caller::{Credentials, Identity};
+use crate::observe::HostMetrics;
 use crate::wire::json;
 use crate::wire::{Envelope, RawEnvelope};
 
@@ -16,6 +17,7 @@ pub(crate) struct Surroundings {
     pub(crate) states: Arc<States>,
     /// The parent of every call's cancellation token.
     pub(crate) cancellation: CancellationToken,
+    pub(crate) metrics: HostMetrics,
 }
 
 /// A call's id, caller, identity and cancellation.
@@ -116,6 +118,11 @@ impl CallScope {
             traceparent: None,
             progress: Progress::default(),
         }
+    }
+
+    /// Returns the metrics of the host that runs the call.
+    pub(crate) fn metrics(&self) -> &HostMetrics {
+        &self.surroundings.metrics
     }
 
     /// Sends the reports of the call to `progress`.

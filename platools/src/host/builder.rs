@@ -20,7 +20,7 @@ use super::{ConfigError, Host, HostConfig, HostState, LocalHost, Shared, WhenSup
 use crate::caller::{Authentication, Authenticator, States};
 use crate::error::Error;
 use crate::intake::Intake;
-use crate::observe;
+use crate::observe::{self, HostMetrics};
 use crate::run::{Dispatcher, Limits, Rules, ToolTable};
 use crate::tool::{Registry, Tool, Toolset, format_duration};
 use crate::verify::{SecretSource, VerificationMode, Verifier, VerifierOptions};
@@ -278,7 +278,7 @@ impl Platools {
         let proxy = self.config.proxy_for(&url)?;
 
         let coordinator = self.coordinator.clone();
-        let (dispatcher, config) = self.assemble(true)?;
+        let (dispatcher, config) = self.assemble(true, HostMetrics::new(url.entity().as_deref()))?;
 
         for weakness in config.verification.weaknesses() {
             tracing::warn!("{weakness}");
@@ -305,12 +305,12 @@ impl Platools {
             _ => Verifier::new(&secret, options),
         };
         let shared = Shared {
+            outbox: Outbox::new(events.clone(), &config.limits).counted_in(dispatcher.metrics().clone()),
             intake: Intake::new(verifier, dispatcher, config.show_internal_errors),
             scope: scope.into(),
             url,
             secret: source,
             registration: RwLock::default(),
-            outbox: Outbox::new(events.clone(), &config.limits),
             config,
             tls,
             callback,
@@ -337,12 +337,12 @@ impl Platools {
     /// When two tools have the same name, a tool's schema cannot be built, or its state or its authenticator is
     /// missing.
     pub fn build_local(self) -> Result<LocalHost, Error> {
-        let (dispatcher, config) = self.assemble(false)?;
+        let (dispatcher, config) = self.assemble(false, HostMetrics::default())?;
         Ok(LocalHost { dispatcher, show_internal_errors: config.show_internal_errors })
     }
 
     /// Validates the tools and builds the dispatcher.
-    fn assemble(self, is_declared: bool) -> Result<(Dispatcher, HostConfig), Error> {
+    fn assemble(self, is_declared: bool, metrics: HostMetrics) -> Result<(Dispatcher, HostConfig), Error> {
         let Self { config, explicit, more, states, authenticator, .. } = self;
         config.check()?;
         let mut registry = match explicit {
@@ -364,7 +364,7 @@ impl Platools {
             describe_parameters: config.describe_parameters,
         };
         let states = Arc::new(states);
-        let tools = ToolTable::new(registry, Arc::clone(&states), rules)?;
+        let tools = ToolTable::new(registry, Arc::clone(&states), rules, metrics)?;
         let authentication = authenticator.map(|who| Authentication::new(who, config.identity_ttl));
         let dispatcher = Dispatcher::new(tools, states, authentication, config.limits.clone());
         Ok((dispatcher, config))

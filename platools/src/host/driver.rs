@@ -15,7 +15,6 @@ use super::session::Session;
 use super::shared::becomes;
 use super::shutdown::{self, calls_run};
 use super::{FAREWELL, Gateway, HostError, HostEvent, HostState, Shared};
-use crate::observe;
 use crate::tool::format_duration;
 use crate::verify::{Secret, SecretError, SecretSource};
 use crate::wire::{CALL_PENDING, REGISTRATIONS_PER_MINUTE};
@@ -51,7 +50,7 @@ enum Drain {
 
 impl Status {
     pub(super) fn new(shared: Arc<Shared>, state: watch::Sender<HostState>) -> Self {
-        observe::host_state(state.borrow().as_str(), true);
+        shared.metrics().host_state(state.borrow().as_str(), true);
         let machine = Machine::new(shared.config.when_superseded, fastrand::Rng::new());
         Self {
             shared,
@@ -82,8 +81,8 @@ impl Status {
         let now = self.machine.state();
         let before = self.state.send_replace(now);
         if before != now {
-            observe::host_state(before.as_str(), false);
-            observe::host_state(now.as_str(), true);
+            self.shared.metrics().host_state(before.as_str(), false);
+            self.shared.metrics().host_state(now.as_str(), true);
             self.shared.events.tell(HostEvent::State(now));
         }
     }
@@ -228,7 +227,7 @@ async fn stay_connected(
             );
         }
         let lasted = status.welcomed_at.map_or(Duration::ZERO, |at| at.elapsed());
-        observe::disconnected();
+        shared.metrics().disconnected();
         shared.events.tell(HostEvent::Disconnected { reason: ending.to_string() });
         let action = status.on(Event::Ended { ending: ending.clone(), new_secret, lasted });
         report(shared, status, &ending, &action);
@@ -285,7 +284,7 @@ async fn stand_by(shared: &Shared, status: &mut Status) -> bool {
 /// Ends the host of which a successor has the connection now. Running calls finish; the successor sends their answers.
 async fn retire(shared: &Shared, status: &mut Status) {
     status.on(Event::Shutdown);
-    observe::disconnected();
+    shared.metrics().disconnected();
     let reason = "another host of this process took over".to_owned();
     shared.events.tell(HostEvent::Disconnected { reason });
     tracing::info!(

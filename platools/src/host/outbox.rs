@@ -13,7 +13,7 @@ use super::HostEvent;
 use super::budget::{Budget, Share};
 use super::events::Events;
 use crate::intake::shorten;
-use crate::observe;
+use crate::observe::HostMetrics;
 use crate::run::Limits;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{AtomicWaker, Mutex, MutexGuard};
@@ -127,6 +127,7 @@ pub(super) struct Outbox {
     budget: Arc<Budget>,
     lost: AtomicU64,
     replaced: AtomicU64,
+    metrics: HostMetrics,
 }
 
 impl Outbox {
@@ -139,7 +140,17 @@ impl Outbox {
             budget: Budget::new(limits),
             lost: AtomicU64::new(0),
             replaced: AtomicU64::new(0),
+            metrics: HostMetrics::default(),
         }
+    }
+
+    /// Counts in the metrics of a host.
+    pub(super) fn counted_in(self, metrics: HostMetrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    pub(super) fn metrics(&self) -> &HostMetrics {
+        &self.metrics
     }
 
     /// Changes the bounds of the memory of answers.
@@ -180,7 +191,7 @@ impl Outbox {
                 "answer replaced by an error: too much waits to be sent"
             );
         }
-        observe::answer_replaced();
+        self.metrics.answer_replaced();
         self.events.tell(HostEvent::AnswerReplaced { call_id: answer.call_id.to_string(), bytes });
         let (bytes, kept) = (format_bytes(bytes), format_bytes(kept));
         let error = ToolError::overloaded(format!(
@@ -263,7 +274,7 @@ impl Outbox {
                     "answer lost: it could not be sent while the platform waited for it"
                 );
             }
-            observe::answer_lost();
+            self.metrics.answer_lost();
             self.events.tell(HostEvent::AnswerLost { call_id: answer.call_id.to_string() });
         }
     }

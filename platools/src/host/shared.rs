@@ -19,7 +19,7 @@ use super::{HostConfig, HostEvent, Registration};
 #[cfg(feature = "http")]
 use crate::intake::Failure;
 use crate::intake::{Intake, PlatformAnswer, shorten};
-use crate::observe;
+use crate::observe::HostMetrics;
 use crate::run::{Admitted, Dispatcher, Finished, Sink};
 use crate::verify::SecretSource;
 use crate::wire::{ConnectUrl, Scope};
@@ -61,6 +61,10 @@ impl Shared {
         self.intake.dispatcher()
     }
 
+    pub(crate) fn metrics(&self) -> &HostMetrics {
+        self.dispatcher().metrics()
+    }
+
     pub(super) fn set_registration(&self, registration: Registration) {
         *self.registration.write().unwrap_or_else(PoisonError::into_inner) = registration;
     }
@@ -91,7 +95,7 @@ impl Shared {
             let left_out = (left_out > 0).then_some(left_out);
             tracing::warn!(call_id, tool, reason, left_out, "a call is refused");
         }
-        observe::call_refused(reason);
+        self.metrics().call_refused(reason);
         let tool = tool.map(str::to_owned);
         self.events.tell(HostEvent::CallRefused { call_id: call_id.to_owned(), tool, reason });
     }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::caller::{CallContext, Progress, Report};
+use crate::observe::HostMetrics;
 use crate::run::{Limits, Rules, ToolTable};
 use crate::tool::{Registry, Tool, ToolCall, ToolErrorKind, ToolOutput, ToolSpec};
 use crate::verify::{Secret, VerificationMode, VerifierOptions};
@@ -22,7 +23,7 @@ fn intake(tools: impl IntoIterator<Item = Tool>) -> Intake {
         is_declared: true,
         describe_parameters: false,
     };
-    let tools = ToolTable::new(registry, Arc::default(), rules).unwrap();
+    let tools = ToolTable::new(registry, Arc::default(), rules, HostMetrics::default()).unwrap();
     let options = VerifierOptions { mode: VerificationMode::Off, ..VerifierOptions::default() };
     let verifier = Verifier::new(&Secret::new("0123456789abcdef").unwrap(), options);
     Intake::new(verifier, Dispatcher::new(tools, Arc::default(), None, Limits::default()), false)

@@ -183,6 +183,7 @@ mod tests {
 
     use super::*;
     use crate::caller::{CallContext, Credentials};
+    use crate::observe::HostMetrics;
     use crate::run::{Dispatcher, Limits, Rules, ToolTable};
     use crate::tool::{Arguments, Registry, Requirement, ToolCall, ToolErrorKind, ToolOutput};
 
@@ -205,7 +206,7 @@ mod tests {
             is_declared: false,
             describe_parameters: false,
         };
-        let tools = ToolTable::new(registry, Arc::default(), rules).unwrap();
+        let tools = ToolTable::new(registry, Arc::default(), rules, HostMetrics::default()).unwrap();
         Dispatcher::new(tools, Arc::default(), Some(authentication), limits)
     }
 

@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
 use super::entry::Entry;
-use crate::observe;
+use crate::observe::HostMetrics;
 use crate::sync::Notify;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::tool::{Execution, ToolError};
@@ -24,6 +24,7 @@ pub(super) struct Admission {
     in_flight: AtomicUsize,
     closed: AtomicBool,
     idle: Notify,
+    metrics: HostMetrics,
 }
 
 /// A semaphore whose number of permits may change.
@@ -56,7 +57,7 @@ pub(crate) struct LentPlace(Place);
 pub(crate) const SHUTTING_DOWN: &str = "shutting down, retry: another host may take this call";
 
 impl Admission {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, metrics: HostMetrics) -> Self {
         Self {
             running: Places::new(limits.max_running),
             blocking: Places::new(limits.max_blocking),
@@ -67,6 +68,7 @@ impl Admission {
             in_flight: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             idle: Notify::new(),
+            metrics,
         }
     }
 
@@ -137,7 +139,7 @@ impl Admission {
         let enter = |waiting: usize| (waiting < most).then_some(waiting + 1);
         match self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter) {
             Ok(_) => {
-                observe::call_waiting(true);
+                self.metrics.call_waiting(true);
                 Ok(Waiting(Arc::clone(self)))
             }
             Err(waiting) => Err(ToolError::overloaded(format!(
@@ -280,7 +282,7 @@ pub(super) struct Waiting(Arc<Admission>);
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-        observe::call_waiting(false);
+        self.0.metrics.call_waiting(false);
     }
 }
 
@@ -295,7 +297,7 @@ impl Presence {
     fn new(admission: &Arc<Admission>, bytes: usize) -> Self {
         admission.bytes.fetch_add(bytes, Ordering::Relaxed);
         admission.in_flight.fetch_add(1, Ordering::SeqCst);
-        observe::call_in_flight(true);
+        admission.metrics.call_in_flight(true);
         Self { admission: Arc::clone(admission), bytes }
     }
 }
@@ -303,7 +305,7 @@ impl Presence {
 impl Drop for Presence {
     fn drop(&mut self) {
         self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        observe::call_in_flight(false);
+        self.admission.metrics.call_in_flight(false);
         if self.admission.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.admission.idle.notify_waiters();
         }

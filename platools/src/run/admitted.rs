@@ -18,7 +18,6 @@ use super::course::{CANCEL_GRACE, CallerCheck, Course};
 use super::entry::Entry;
 use super::handler::{self, Begun};
 use crate::caller::CallScope;
-use crate::observe;
 use crate::tool::{Arguments, Handler, ToolError, ToolResult, ToolSpec};
 use crate::wire::Envelope;
 
@@ -305,7 +304,7 @@ impl Lost {
             "internal error: the call panicked outside of its handler"
         );
         let error = ToolError::internal("the call panicked outside of its handler");
-        observe::call_finished(tool, error.kind().as_str(), ended.duration_since(arrived));
+        entry.count(error.kind().as_str(), ended.duration_since(arrived));
         Finished { call_id, result: Err(error), arrived, ended, entry, _presence: None }
     }
 }

@@ -304,6 +304,7 @@ mod tests {
 
     use super::*;
     use crate::caller::CallContext;
+    use crate::observe::HostMetrics;
     use crate::run::{Dispatcher, Limits, Rules, ToolTable};
     use crate::tool::{Arguments, Registry, Tool, ToolOutput, ToolSpec};
 
@@ -348,7 +349,7 @@ mod tests {
             is_declared: false,
             describe_parameters: false,
         };
-        let tools = ToolTable::new(Registry::new(), Arc::default(), rules).unwrap();
+        let tools = ToolTable::new(Registry::new(), Arc::default(), rules, HostMetrics::default()).unwrap();
         let dispatcher = Dispatcher::new(tools, Arc::default(), None, Limits::default());
         let full = watch::Sender::new(false);
         let sink = Texts { finished: sender, full: full.subscribe() };

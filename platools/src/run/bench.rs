@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{AdmissionRequest, Dispatcher, Limits, Rules, ToolTable};
 use crate::caller::CallScope;
+use crate::observe::HostMetrics;
 use crate::tool::{Arguments, Registry, RegistryError, Tool};
 
 /// The tools and the admission of a host, without a connection.
@@ -26,7 +27,8 @@ impl Lookup {
             is_declared: false,
             describe_parameters: false,
         };
-        let tools = ToolTable::new(registry, Arc::default(), rules).unwrap_or_else(|_| unreachable!());
+        let tools = ToolTable::new(registry, Arc::default(), rules, HostMetrics::default())
+            .unwrap_or_else(|_| unreachable!());
         Ok(Self(Dispatcher::new(tools, Arc::default(), None, Limits::default())))
     }
 

@@ -16,7 +16,7 @@ use super::admission::{Permits, Place, Presence};
 use super::admitted::Finished;
 use super::entry::Entry;
 use crate::caller::{Authentication, CallScope, Identity};
-use crate::observe;
+use crate::observe::SUCCEEDED;
 use crate::tool::{Arguments, ToolCall, ToolError, ToolErrorKind, ToolResult};
 
 /// The time in which a handler may still answer after its token was cancelled.
@@ -134,7 +134,7 @@ impl Course {
             }
             Ok(_) => {}
         }
-        observe::call_finished(entry.name(), outcome, latency);
+        entry.count(outcome, latency);
         let call_id = scope.shared_call_id();
         Finished { call_id, result, arrived, ended, entry, _presence: Some(presence) }
     }
@@ -203,7 +203,7 @@ fn span(entry: &Entry, scope: &CallScope) -> Span {
 /// Returns the outcome as one word, for logs and metrics.
 fn outcome(result: &ToolResult) -> &'static str {
     match result {
-        Ok(_) => "ok",
+        Ok(_) => SUCCEEDED,
         Err(error) => error.kind().as_str(),
     }
 }
@@ -231,7 +231,7 @@ impl Finished {
     pub(super) fn cancelled(entry: Arc<Entry>, scope: &CallScope, arrived: Instant) -> Self {
         let (call_id, ended) = (scope.shared_call_id(), Instant::now());
         let result = Err(ToolError::cancelled());
-        observe::call_finished(entry.name(), outcome(&result), ended.duration_since(arrived));
+        entry.count(outcome(&result), ended.duration_since(arrived));
         Self { call_id, result, arrived, ended, entry, _presence: None }
     }
 }

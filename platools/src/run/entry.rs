@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use platools_net::ration::Ration;
 
@@ -9,6 +10,7 @@ use super::access::Access;
 use super::health::Health;
 use super::limits::ToolLimits;
 use super::pace::Pace;
+use crate::observe::{HostMetrics, ToolMetrics};
 use crate::tool::{Tool, declaration};
 use crate::wire::ToolHealth;
 
@@ -20,6 +22,7 @@ pub(crate) struct Entry {
     pub(super) limits: ToolLimits,
     pub(super) health: Health,
     pub(super) pace: Pace,
+    metrics: ToolMetrics,
     /// Limits the log lines about calls that failed.
     pub(super) failures_logged: Ration,
     /// The bytes of the tool in a declaration.
@@ -30,13 +33,14 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// `describe` is whether tools that do not say themselves describe their parameters.
-    pub(super) fn new(tool: Tool, describe: bool) -> Self {
+    pub(super) fn new(tool: Tool, describe: bool, metrics: &HostMetrics) -> Self {
         let spec = tool.spec();
         Self {
             access: Access::new(spec),
             limits: ToolLimits::new(spec),
             health: Health::default(),
             pace: Pace::default(),
+            metrics: ToolMetrics::new(metrics),
             failures_logged: Ration::default(),
             declared_bytes: declaration::size(spec, describe),
             enabled: AtomicBool::new(true),
@@ -47,6 +51,11 @@ impl Entry {
 
     pub(crate) fn name(&self) -> &str {
         self.tool.name()
+    }
+
+    /// Records an answered call in the metrics.
+    pub(super) fn count(&self, outcome: &'static str, latency: Duration) {
+        self.metrics.call_finished(self.name(), outcome, latency);
     }
 
     pub(super) fn is_enabled(&self) -> bool {

@@ -49,6 +49,7 @@ pub(crate) use self::table::Rules;
 pub use self::table::{TableError, ToolChanges, ToolEntry, ToolTable};
 use self::watch::Watch;
 use crate::caller::{Authentication, CallContext, CallScope, States, Surroundings};
+use crate::observe::HostMetrics;
 use crate::tool::{Arguments, Handler, ToolError};
 
 /// Runs the tools of one host. Cheap to clone.
@@ -87,12 +88,13 @@ impl Dispatcher {
         authentication: Option<Authentication>,
         limits: Limits,
     ) -> Self {
+        let metrics = tools.metrics().clone();
         Self(Arc::new(Core {
+            admission: Arc::new(Admission::new(&limits, metrics.clone())),
             tools,
             // The token in it is cancelled when running calls have to end.
-            surroundings: Arc::new(Surroundings { states, cancellation: CancellationToken::new() }),
+            surroundings: Arc::new(Surroundings { states, cancellation: CancellationToken::new(), metrics }),
             authentication: authentication.map(Arc::new),
-            admission: Arc::new(Admission::new(&limits)),
             threads: Threads::default(),
             watch: Watch::of_process(),
             limits,
@@ -165,6 +167,10 @@ impl Dispatcher {
 
     pub(crate) fn tools(&self) -> &ToolTable {
         &self.0.tools
+    }
+
+    pub(crate) fn metrics(&self) -> &HostMetrics {
+        self.0.tools.metrics()
     }
 
     /// Returns whether there is an authenticator.

@@ -13,6 +13,7 @@ use super::entry::Entry;
 use super::watch::{Rescue, Watch};
 use super::{Batch, Dispatcher, Finished, Limits, Rules, Sink, ToolTable};
 use crate::caller::CallContext;
+use crate::observe::HostMetrics;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, explore, thread};
 use crate::tool::{Arguments, Registry, Tool, ToolOutput, ToolSpec};
@@ -28,8 +29,10 @@ fn small() -> Limits {
 #[test]
 fn places_are_never_exceeded_and_never_leak() {
     explore(1_500, || {
-        let (admission, entry) =
-            (Arc::new(Admission::new(&small())), Arc::new(Entry::new(tool("call"), false)));
+        let (admission, entry) = (
+            Arc::new(Admission::new(&small(), HostMetrics::default())),
+            Arc::new(Entry::new(tool("call"), false, &HostMetrics::default())),
+        );
         let running = Arc::new(AtomicUsize::new(0));
         let callers = [(); 3].map(|()| {
             let (admission, entry, running) =
@@ -66,8 +69,10 @@ fn places_are_never_exceeded_and_never_leak() {
 #[test]
 fn no_call_runs_after_the_host_is_closed_and_drained() {
     explore(1_500, || {
-        let (admission, entry) =
-            (Arc::new(Admission::new(&small())), Arc::new(Entry::new(tool("call"), false)));
+        let (admission, entry) = (
+            Arc::new(Admission::new(&small(), HostMetrics::default())),
+            Arc::new(Entry::new(tool("call"), false, &HostMetrics::default())),
+        );
         let drained = Arc::new(AtomicBool::new(false));
         let callers = [(); 2].map(|()| {
             let (admission, entry, drained) =
@@ -197,7 +202,7 @@ fn each_call_of_a_batch_runs_once_and_is_handed_over_once() {
             is_declared: false,
             describe_parameters: false,
         };
-        let tools = ToolTable::new(registry, Arc::default(), rules).unwrap();
+        let tools = ToolTable::new(registry, Arc::default(), rules, HostMetrics::default()).unwrap();
         let dispatcher = Dispatcher::new(tools, Arc::default(), None, Limits::default());
         let mut batch = Batch::new(Watch::default(), Arc::clone(&sink));
         let push = |names: &[&str], batch: &mut Batch<Collected>| {

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::entry::Entry;
 use super::{AccessError, MissingState};
 use crate::caller::States;
+use crate::observe::HostMetrics;
 use crate::tool::{DeclarationError, Execution, Registry, RegistryError, Tool, ToolSpec, declaration};
 use crate::wire::ToolHealth;
 
@@ -50,6 +51,7 @@ struct Inner {
     version: watch::Sender<u64>,
     states: Arc<States>,
     rules: Rules,
+    metrics: HostMetrics,
 }
 
 type Entries = HashMap<String, Arc<Entry>, RandomState>;
@@ -89,8 +91,14 @@ pub enum TableError {
 impl ToolTable {
     /// # Errors
     /// When the tools do not satisfy the rules.
-    pub(crate) fn new(registry: Registry, states: Arc<States>, rules: Rules) -> Result<Self, TableError> {
-        let inner = Inner { entries: RwLock::default(), version: watch::Sender::new(0), states, rules };
+    pub(crate) fn new(
+        registry: Registry,
+        states: Arc<States>,
+        rules: Rules,
+        metrics: HostMetrics,
+    ) -> Result<Self, TableError> {
+        let (entries, version) = (RwLock::default(), watch::Sender::new(0));
+        let inner = Inner { entries, version, states, rules, metrics };
         let table = Self(Arc::new(inner));
         table.replace(&[], registry.into_tools().collect())?;
         Ok(table)
@@ -122,7 +130,7 @@ impl ToolTable {
     /// # Errors
     /// When [`insert`](Self::insert) would fail for any of the new tools. Nothing has changed then.
     pub fn replace(&self, gone: &[&str], new: Vec<Tool>) -> Result<(), TableError> {
-        let Inner { states, rules, .. } = &*self.0;
+        let Inner { states, rules, metrics, .. } = &*self.0;
         if gone.is_empty() && new.is_empty() {
             return Ok(());
         }
@@ -138,7 +146,8 @@ impl ToolTable {
                 if let Some(taken) = next.get(tool.name()) {
                     return Err(RegistryError::duplicate(&taken.tool, &tool).into());
                 }
-                next.insert(tool.name().to_owned(), Arc::new(Entry::new(tool, rules.describe_parameters)));
+                let entry = Entry::new(tool, rules.describe_parameters, metrics);
+                next.insert(entry.name().to_owned(), Arc::new(entry));
             }
             if rules.is_declared {
                 declaration::check(next.values().map(|entry| (entry.name(), entry.declared_bytes)))?;
@@ -177,6 +186,11 @@ impl ToolTable {
     pub fn registry(&self) -> Registry {
         let enabled = self.entries().into_iter().filter(|entry| entry.is_enabled());
         Registry::of_checked(enabled.map(|entry| entry.tool.clone()))
+    }
+
+    /// Returns the metrics of the host.
+    pub(crate) fn metrics(&self) -> &HostMetrics {
+        &self.0.metrics
     }
 
     /// Returns the number of tools, including disabled ones.
@@ -320,7 +334,7 @@ mod tests {
     fn table_with(describe_parameters: bool) -> ToolTable {
         let rules =
             Rules { is_authenticated: false, strict_access: false, is_declared: true, describe_parameters };
-        ToolTable::new(Registry::new(), Arc::default(), rules).unwrap()
+        ToolTable::new(Registry::new(), Arc::default(), rules, HostMetrics::default()).unwrap()
     }
 
     #[test]

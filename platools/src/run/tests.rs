@@ -11,6 +11,10 @@ use super::*;
 use crate::tool::{Registry, Tool, ToolCall, ToolErrorKind, ToolOutput, ToolResult, ToolSpec};
 
 fn dispatcher(tools: impl IntoIterator<Item = Tool>, limits: Limits) -> Dispatcher {
+    dispatcher_of(HostMetrics::default(), tools, limits)
+}
+
+fn dispatcher_of(metrics: HostMetrics, tools: impl IntoIterator<Item = Tool>, limits: Limits) -> Dispatcher {
     let mut registry = Registry::new();
     registry.extend(tools).unwrap();
     let rules = Rules {
@@ -19,7 +23,7 @@ fn dispatcher(tools: impl IntoIterator<Item = Tool>, limits: Limits) -> Dispatch
         is_declared: false,
         describe_parameters: false,
     };
-    let tools = ToolTable::new(registry, Arc::default(), rules).unwrap();
+    let tools = ToolTable::new(registry, Arc::default(), rules, metrics).unwrap();
     Dispatcher::new(tools, Arc::default(), None, limits)
 }
 
@@ -224,7 +228,7 @@ async fn a_tool_that_cannot_run_here_says_so() {
 #[test]
 fn a_tool_that_panics_when_asked_for_its_health_is_down() {
     let tool = answering(ToolSpec::new("broken"), json!(1)).down_while(|| panic!("no meter"));
-    let health = entry::Entry::new(tool, false).changed_health().unwrap();
+    let health = entry::Entry::new(tool, false, &HostMetrics::default()).changed_health().unwrap();
     assert_eq!(health.status, crate::wire::HealthStatus::Down);
     assert!(health.last_error.unwrap().contains("panicked"));
 }
@@ -355,20 +359,33 @@ async fn a_thousand_interleaved_calls_never_see_each_others_context() {
 
 #[cfg(feature = "metrics")]
 #[test]
-fn calls_are_counted_by_tool_and_outcome() {
+fn calls_are_counted_by_entity_tool_and_outcome() {
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
+    let tools = || {
+        let fails = Tool::new(ToolSpec::new("fails"), |_| async { Err(ToolError::user("no")) });
+        let decodes = Tool::new(ToolSpec::new("decodes"), |_| async {
+            let schema = json!({"type": "object", "properties": {"ids": {"type": "array"}}});
+            let mut arguments = json!({"ids": "[1]"});
+            crate::tool::decode_json_texts(&schema, &mut arguments, |_| true);
+            ToolOutput::json(&arguments)
+        });
+        [answering(ToolSpec::new("fast"), json!(1)), fails, decodes]
+    };
+    // Before there is a recorder, as in a program that installs one later.
+    let [orders, billing, local] = [Some("orders"), Some("billing"), None]
+        .map(|entity| dispatcher_of(HostMetrics::new(entity), tools(), Limits::default()));
     let recorder = DebuggingRecorder::new();
     let figures = recorder.snapshotter();
-    let fails = Tool::new(ToolSpec::new("fails"), |_| async { Err(ToolError::user("no")) });
-    let dispatcher = dispatcher([answering(ToolSpec::new("fast"), json!(1)), fails], Limits::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // Recorder and runtime are local to this thread.
     metrics::with_local_recorder(&recorder, || {
         runtime.block_on(async {
-            call(&dispatcher, "fast").await.unwrap();
-            call(&dispatcher, "fast").await.unwrap();
-            call(&dispatcher, "fails").await.unwrap_err();
+            call(&orders, "fast").await.unwrap();
+            call(&orders, "fast").await.unwrap();
+            call(&orders, "fails").await.unwrap_err();
+            call(&billing, "decodes").await.unwrap();
+            call(&local, "fast").await.unwrap();
         });
     });
     let mut seen: Vec<String> = figures
@@ -376,7 +393,8 @@ fn calls_are_counted_by_tool_and_outcome() {
         .into_vec()
         .into_iter()
         .map(|(key, _, _, value)| {
-            let labels: Vec<_> = key.key().labels().map(|label| label.value().to_owned()).collect();
+            let labels: Vec<_> =
+                key.key().labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
             let value = match value {
                 DebugValue::Counter(count) => count.to_string(),
                 DebugValue::Gauge(level) => level.to_string(),
@@ -389,11 +407,18 @@ fn calls_are_counted_by_tool_and_outcome() {
     assert_eq!(
         seen,
         [
-            "platools_call_duration_seconds [fails] 1 values",
-            "platools_call_duration_seconds [fast] 2 values",
+            "platools_arguments_decoded_total [entity=billing] 1",
+            "platools_call_duration_seconds [entity=billing tool=decodes] 1 values",
+            "platools_call_duration_seconds [entity=orders tool=fails] 1 values",
+            "platools_call_duration_seconds [entity=orders tool=fast] 2 values",
+            "platools_call_duration_seconds [tool=fast] 1 values",
             "platools_calls_in_flight [] 0",
-            "platools_calls_total [fails failed] 1",
-            "platools_calls_total [fast ok] 2",
+            "platools_calls_in_flight [entity=billing] 0",
+            "platools_calls_in_flight [entity=orders] 0",
+            "platools_calls_total [entity=billing tool=decodes outcome=ok] 1",
+            "platools_calls_total [entity=orders tool=fails outcome=failed] 1",
+            "platools_calls_total [entity=orders tool=fast outcome=ok] 2",
+            "platools_calls_total [tool=fast outcome=ok] 1",
         ]
     );
 }

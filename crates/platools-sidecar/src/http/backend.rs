@@ -112,7 +112,8 @@ impl Backend {
             if is_last || asked.is_some_and(|asked| asked > LONGEST_WAIT) {
                 return self.concluded(outcome);
             }
-            metrics::counter!("platools_sidecar_retries_total").increment(1);
+            let entity = caller.fact(Fact::EntityId).unwrap_or_default().to_owned();
+            metrics::counter!("platools_sidecar_retries_total", "entity" => entity).increment(1);
             tokio::time::sleep(asked.unwrap_or_else(|| backoff.wait(attempt))).await;
         }
         Err(ToolError::internal("no attempt was made"))

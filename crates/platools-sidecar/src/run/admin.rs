@@ -42,11 +42,11 @@ pub(super) fn record() {
     recorder();
     metrics::describe_counter!(
         "platools_sidecar_retries_total",
-        "Requests to backends that were tried again."
+        "Requests to backends that were tried again, by entity."
     );
     metrics::describe_counter!(
         "platools_sidecar_document_fetches_total",
-        "Requests for documents of servers, by their outcome."
+        "Requests for documents of servers, by document and outcome."
     );
     metrics::describe_counter!("platools_sidecar_reloads_total", "Reloads of the file, by their outcome.");
 }

@@ -208,7 +208,7 @@ impl Keeper {
         let State { problem, .. } =
             std::mem::replace(&mut *state(&self.state), State { has_tried: true, problem: None });
         let outcome = if is_other { "changed" } else { "unchanged" };
-        metrics::counter!("platools_sidecar_document_fetches_total", "outcome" => outcome).increment(1);
+        count(document, outcome);
         if is_other {
             let tools = self.remotes.look(&plan.id).map_or(0, |(_, tools)| tools);
             tracing::info!(document, tools, "the document of the server is another one");
@@ -220,7 +220,7 @@ impl Keeper {
     }
 
     fn failed(&self, plan: &DocumentPlan, error: FetchError, wait: Duration) {
-        metrics::counter!("platools_sidecar_document_fetches_total", "outcome" => "failed").increment(1);
+        count(&plan.file.name, "failed");
         let reason = error.reason;
         let known = std::mem::replace(
             &mut *state(&self.state),
@@ -257,4 +257,11 @@ impl Keeper {
             ),
         }
     }
+}
+
+/// Counts a request for a document.
+fn count(document: &str, outcome: &'static str) {
+    let document = document.to_owned();
+    metrics::counter!("platools_sidecar_document_fetches_total", "document" => document, "outcome" => outcome)
+        .increment(1);
 }

@@ -1,6 +1,7 @@
 //! A sidecar as a process: the admin listener, the service manager, readiness, and its ends.
 
 use std::os::unix::net::UnixDatagram;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use platools_dev::DevPlatform;
@@ -8,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::backend::{Backend, client};
+use crate::backend::{Backend, client, json_answer};
 use crate::sidecar::{Folder, GUARD, Running, entity, outcome};
 
 async fn get(url: &str) -> (u16, String) {
@@ -16,15 +17,51 @@ async fn get(url: &str) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
+/// Checks what is counted after one call of `orders`, which the backend had to be asked twice.
+fn check_figures(figures: &str) {
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(figures.contains(&format!("platools_build_info{{version=\"{version}\"}} 1")), "{figures}");
+    for line in [
+        "platools_calls_total{entity=\"orders\",tool=\"t\",outcome=\"ok\"} 1",
+        "platools_call_duration_seconds_count{entity=\"orders\",tool=\"t\"} 1",
+        "platools_calls_in_flight{entity=\"orders\"} 0",
+        "platools_connections_total{entity=\"orders\"} 1",
+        "platools_hosts{entity=\"orders\",state=\"active\"} 1",
+        "platools_sidecar_retries_total{entity=\"orders\"} 1",
+        "platools_connections_total{entity=\"billing\"} 1",
+        "platools_hosts{entity=\"billing\",state=\"active\"} 1",
+    ] {
+        assert!(figures.contains(line), "{line}: {figures}");
+    }
+    // Of the library, only the version is that of the process.
+    for line in figures.lines().filter(|line| line.starts_with("platools_") && !line.contains("_build_info"))
+    {
+        assert!(line.contains("entity=\"orders\"") || line.contains("entity=\"billing\""), "{line}");
+    }
+    for name in ["platools_calls_total", "platools_hosts", "platools_call_duration_seconds"] {
+        assert!(figures.contains(&format!("# HELP {name} ")), "{name}: {figures}");
+    }
+}
+
 #[tokio::test]
 async fn probes_figures_and_states_are_shown_and_readiness_follows_the_platform() {
-    let platform = DevPlatform::options().entity_with_random_secret("orders").start().await.unwrap();
-    let backend = Backend::echo().await;
+    let platform = DevPlatform::options()
+        .entity_with_random_secret("orders")
+        .entity_with_random_secret("billing")
+        .start()
+        .await
+        .unwrap();
+    // Tried again once.
+    let is_well = AtomicBool::new(false);
+    let answer =
+        move || json_answer(if is_well.swap(true, Ordering::Relaxed) { 200 } else { 503 }, &json!({}));
+    let backend = Backend::start(move |_| Some(answer())).await;
     let admin = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let folder = Folder::new();
     let text = format!(
-        "{}[[tool.http]]\nname = \"t\"\ndescription = \"d\"\nurl = \"{}\"\n[admin]\nlisten = \"{admin}\"\n[log]\nformat = \"json\"\n",
+        "{}{}[[tool.http]]\nname = \"t\"\ndescription = \"d\"\nurl = \"{}\"\n[admin]\nlisten = \"{admin}\"\n[log]\nformat = \"json\"\n",
         entity(&platform, "orders"),
+        entity(&platform, "billing"),
         backend.url
     );
     let socket = folder.path("notify");
@@ -44,7 +81,7 @@ async fn probes_figures_and_states_are_shown_and_readiness_follows_the_platform(
         told
     });
     let told = told.await.unwrap();
-    assert!(told.contains("STATUS=1 of 1 entities ready"), "{told}");
+    assert!(told.contains("STATUS=2 of 2 entities ready"), "{told}");
 
     let at = |path: &str| format!("http://{admin}{path}");
     assert_eq!(get(&at("/livez")).await, (200, "ok\n".to_owned()));
@@ -53,12 +90,7 @@ async fn probes_figures_and_states_are_shown_and_readiness_follows_the_platform(
     let entity = platform.entity_in("orders", "dev").unwrap();
     outcome(entity.calling("t").arguments(json!({})).send().await.unwrap()).unwrap();
     let figures = get(&at("/metrics")).await.1;
-    let version = env!("CARGO_PKG_VERSION");
-    assert!(figures.contains(&format!("platools_build_info{{version=\"{version}\"}} 1")), "{figures}");
-    for name in ["platools_calls_total", "platools_hosts", "platools_call_duration_seconds"] {
-        assert!(figures.contains(&format!("# HELP {name} ")), "{name}: {figures}");
-    }
-    assert!(figures.contains("platools_calls_total{tool=\"t\",outcome=\"ok\"} 1"), "{figures}");
+    check_figures(&figures);
     let tools: Value = serde_json::from_str(&get(&at("/tools")).await.1).unwrap();
     assert_eq!((&tools[0]["name"], &tools[0]["source"]), (&json!("t"), &json!("tool.http")));
     let state: Value = serde_json::from_str(&get(&at("/state")).await.1).unwrap();

@@ -9,7 +9,6 @@ use super::Session;
 use crate::host::outbox::AnswerFrame;
 use crate::host::{HostEvent, Registration};
 use crate::intake::{Arrival, Incoming, Received, shorten};
-use crate::observe;
 use crate::tool::{ToolError, format_duration};
 use crate::wire::{CallFrame, FrameError, Inbound, MAX_FRAME_BYTES, outbound};
 
@@ -123,7 +122,7 @@ impl Session<'_> {
         if self.changed.is_none() {
             self.timers.register = retry_after.map(|wait| Instant::now() + wait);
         }
-        observe::registration_rejected();
+        self.shared.metrics().registration_rejected();
         self.shared.set_registration(Registration::Rejected { reason: reason.clone() });
         self.shared.events.tell(HostEvent::RegistrationRejected { reason, retry_after });
     }
@@ -149,7 +148,7 @@ impl Session<'_> {
     /// Counts a malformed frame; logs the first, second, fourth, … of them.
     pub(super) fn count_malformed(&mut self, what: &dyn std::fmt::Display) {
         self.malformed += 1;
-        observe::frame_malformed();
+        self.shared.metrics().frame_malformed();
         self.shared.events.tell(HostEvent::MalformedFrame);
         if self.malformed.is_power_of_two() {
             tracing::warn!(so_far = self.malformed, "malformed frame: {what}");

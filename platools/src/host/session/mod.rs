@@ -41,7 +41,6 @@ use super::machine::Event;
 use super::outbox::CROWDED_ANSWERS;
 use super::shared::becomes;
 use super::{FAREWELL, HostEvent, Registration, Shared};
-use crate::observe;
 use crate::run::Batch;
 use crate::tool::declaration::format_bytes;
 use crate::tool::format_duration;
@@ -354,7 +353,7 @@ impl<'a> Session<'a> {
         self.scope = welcome.scope;
         self.shared.set_scope(self.scope.clone());
         self.status.on(Event::Welcomed);
-        observe::connected();
+        self.shared.metrics().connected();
         self.shared.events.tell(HostEvent::Connected { scope: self.scope.clone() });
         let Scope { entity_id: entity, environment_id: environment, .. } = &self.scope;
         log_frame!(self, info, entity, environment, connection = welcome.connection_id, "connected");

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 
 use crate::host::outbox::{AnswerFrame, Outbox};
-use crate::observe;
 
 /// Maximum size of the unproven answers, in bytes. A platform that reads proves far less than this at a time.
 const MAX_UNPROVEN_BYTES: usize = 64 * 1024 * 1024;
@@ -93,7 +92,7 @@ impl Outgoing {
                 continue;
             }
             if answer.was_sent() {
-                observe::answer_redelivered();
+                outbox.metrics().answer_redelivered();
             }
             let frame = answer.frame.clone();
             self.keep(answer, now);
