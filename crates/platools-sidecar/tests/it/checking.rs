@@ -81,6 +81,22 @@ async fn values_of_the_wrong_kind_are_said_with_the_right_one() {
     }
 }
 
+/// Where others are known, the nearest is the answer; the section is shown where there is none of its kind.
+#[tokio::test]
+async fn a_backend_that_is_not_there_comes_with_the_nearest_or_with_its_section() {
+    let tool = "[[tool.http]]\nname = \"t\"\nurl = \"/a\"\nbackend = \"ordrs\"";
+    assert_eq!(
+        problems(&format!("[backend.orders]\nurl = \"http://127.0.0.1:1\"\n{tool}")).await,
+        ["line 6: `backend` of [[tool.http]] `t`: there is no backend `ordrs`, did you mean `orders`?"]
+    );
+    assert_eq!(
+        problems(tool).await,
+        [
+            "line 4: `backend` of [[tool.http]] `t`: there is no backend `ordrs`, nor any other: add it, as `[backend.ordrs]`"
+        ]
+    );
+}
+
 #[tokio::test]
 async fn urls_stay_where_the_file_puts_them() {
     for (url, part) in [

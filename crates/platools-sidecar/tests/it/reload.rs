@@ -70,10 +70,20 @@ async fn tools_change_under_load_without_losing_a_call_and_a_broken_file_changes
     };
     tokio::time::timeout(crate::sidecar::GUARD, declared).await.expect("the platform hears of it");
 
-    folder.write("platools.toml", format!("{head}{}colour = 3\n", tools(&backend.url, "v11", "x")));
+    folder.write(
+        "platools.toml",
+        format!("{head}{}colour = 3\nflavour = 4\n", tools(&backend.url, "v11", "x")),
+    );
     sidecar.signal(Signal::HUP);
     sidecar.says("the file is not used, everything stays as it was").await;
-    assert!(sidecar.log().contains("there is no key `colour` here"), "{}", sidecar.log());
+    // Each mistake is a line of its own.
+    let log = sidecar.log();
+    for key in ["colour", "flavour"] {
+        let said = format!("there is no key `{key}` here");
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(&said)).collect();
+        assert!(matches!(lines[..], [line] if line.matches("there is no key").count() == 1), "{log}");
+    }
+    assert!(!log.contains("\\n"), "no line break is escaped: {log}");
     outcome(entity.calling("new10").arguments(json!({})).send().await.unwrap()).unwrap();
     assert_eq!(sidecar.stop().await, Some(0));
 }
