@@ -59,7 +59,7 @@ async fn probes_figures_and_states_are_shown_and_readiness_follows_the_platform(
     let admin = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let folder = Folder::new();
     let text = format!(
-        "{}{}[[tool.http]]\nname = \"t\"\ndescription = \"d\"\nurl = \"{}\"\n[admin]\nlisten = \"{admin}\"\n[log]\nformat = \"json\"\n",
+        "{}{}[[tool.http]]\nname = \"t\"\ndescription = \"d\"\nurl = \"{}\"\n[admin]\nlisten = \"{admin}\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n",
         entity(&platform, "orders"),
         entity(&platform, "billing"),
         backend.url
@@ -119,6 +119,14 @@ async fn probes_figures_and_states_are_shown_and_readiness_follows_the_platform(
     assert_eq!(get(&at("/livez")).await.0, 200);
     let state: Value = serde_json::from_str(&get(&at("/state")).await.1).unwrap();
     assert!(state["entities"][0]["problem"].is_string(), "{state}");
+    // Once for each entity; attempts after it are not further ends.
+    let log = sidecar.log();
+    for entity in ["orders", "billing"] {
+        let ended = |line: &&str| line.contains("disconnected: ") && line.contains(entity);
+        assert_eq!(log.lines().filter(ended).count(), 1, "{log}");
+    }
+    let succeeded: Vec<_> = log.lines().filter(|line| line.contains("the call succeeded")).collect();
+    assert!(matches!(succeeded[..], [line] if line.contains("\"level\":\"DEBUG\"")), "{log}");
     for line in sidecar.log().lines().filter(|line| line.starts_with('{')) {
         serde_json::from_str::<Value>(line).unwrap();
     }
@@ -148,7 +156,7 @@ async fn a_call_that_runs_at_the_end_is_answered() {
         folder.path("begun").display()
     );
     let file = folder.write("platools.toml", text);
-    let sidecar = Running::start(&file, &folder, &[]);
+    let mut sidecar = Running::start(&file, &folder, &[]);
     sidecar.says("the platform has the tools").await;
     let entity = platform.entity_in("orders", "dev").unwrap();
     let begun = folder.path("begun");
@@ -159,9 +167,9 @@ async fn a_call_that_runs_at_the_end_is_answered() {
         sidecar.signal(Signal::TERM);
     });
     assert_eq!(outcome(report.unwrap()).unwrap(), json!("done"));
-    let mut child = sidecar.child;
-    let status = tokio::time::timeout(GUARD, child.wait()).await.expect("it ends").unwrap();
+    let status = tokio::time::timeout(GUARD, sidecar.child.wait()).await.expect("it ends").unwrap();
     assert_eq!(status.code(), Some(0));
+    assert!(!sidecar.log().contains("may not have arrived"), "it did: {}", sidecar.log());
 }
 
 #[tokio::test]

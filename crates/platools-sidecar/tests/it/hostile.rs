@@ -339,16 +339,18 @@ async fn calls_that_fail_without_end_do_not_fill_the_log() {
     sidecar.says("the platform has the tools").await;
     std::fs::remove_file(&gone).unwrap();
     let entity = platform.entity_in("orders", "dev").unwrap();
-    for (tool, line) in [
-        ("backend", "a backend failed"),
-        ("program", "a program failed"),
-        ("gone", "internal error: it cannot be started"),
+    for (tool, level, line) in [
+        ("backend", "WARN", "a backend failed"),
+        ("program", "WARN", "a program failed"),
+        ("gone", "ERROR", "internal error: it cannot be started"),
     ] {
         for _ in 0..CALLS {
             outcome(entity.calling(tool).arguments(json!({})).send().await.unwrap()).unwrap_err();
         }
         let periods = usize::try_from(began.elapsed().as_secs()).unwrap() / 10 + 1;
-        let lines = sidecar.log().lines().filter(|logged| logged.contains(line)).count();
+        let log = sidecar.log();
+        let lines = log.lines().filter(|logged| logged.contains(line));
+        let lines = lines.inspect(|line| assert!(line.contains(level), "{line}")).count();
         assert!(
             (1..=LINES * periods).contains(&lines) && lines < CALLS,
             "{lines} of {line}: {}",
