@@ -1,4 +1,4 @@
-//! `#[tool]` and `#[toolset]`: what they declare, how it behaves, and what they say about mistakes.
+//! `#[tool]` and `#[toolset]`: what they declare, and how it behaves.
 #![allow(
     clippy::needless_pass_by_value,
     clippy::option_option,
@@ -19,8 +19,6 @@ mod declaration;
 mod functions;
 #[path = "tool_macro/injection.rs"]
 mod injection;
-#[path = "tool_macro/messages.rs"]
-mod messages;
 #[path = "tool_macro/results.rs"]
 mod results;
 #[path = "tool_macro/toolsets.rs"]
