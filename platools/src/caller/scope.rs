@@ -125,6 +125,19 @@ impl CallScope {
         &self.surroundings.metrics
     }
 
+    /// Sets the trace context.
+    pub(crate) fn with_traceparent(self, traceparent: Option<String>) -> Self {
+        Self { traceparent, ..self }
+    }
+
+    /// The envelope as JSON text, as the platform sent it where it came over the socket.
+    pub(crate) fn envelope_json(&self) -> String {
+        match &self.caller {
+            Caller::Wire { texts, .. } if !texts.envelope().is_empty() => texts.envelope().to_owned(),
+            Caller::Wire { .. } | Caller::Local(_) => self.envelope().to_json(),
+        }
+    }
+
     /// Sends the reports of the call to `progress`.
     pub(crate) fn with_progress(self, progress: Progress) -> Self {
         Self { progress, ..self }

@@ -9,6 +9,7 @@ use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
+use crate::host::RequestAnswer;
 use crate::intake::{Failure, Refused};
 use crate::tool::ToolErrorKind;
 
@@ -52,6 +53,24 @@ fn failed(kind: ToolErrorKind, text: String, retry_after: Option<Duration>) -> R
         ToolErrorKind::Internal | ToolErrorKind::Cancelled => (StatusCode::INTERNAL_SERVER_ERROR, None),
     };
     respond(status, "text/plain; charset=utf-8", text, retry_after)
+}
+
+/// The response of another process, which received the call.
+pub(super) fn of_another(answer: RequestAnswer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let content_type =
+        if status == StatusCode::OK { "application/json" } else { "text/plain; charset=utf-8" };
+    respond(status, content_type, answer.body, answer.retry_after.map(Duration::from_secs))
+}
+
+/// The response as it travels to the process whose client waits for it.
+pub(super) async fn for_another(response: Response) -> RequestAnswer {
+    let (head, body) = response.into_parts();
+    let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    // It is a text of this module, so it can be read and is UTF-8.
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let body = String::from_utf8(body.into()).unwrap_or_default();
+    RequestAnswer { status: head.status.as_u16(), retry_after, body }
 }
 
 /// Creates the response for an exhausted body budget.

@@ -7,7 +7,7 @@ mod answer;
 mod body;
 mod headers;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
@@ -21,11 +21,11 @@ use tokio::time::Instant;
 
 use self::answer::{plain, refused, too_many};
 use self::body::{Bodies, Trouble};
-use crate::host::{HostHandle, Shared};
-use crate::intake::{Arrival, Failure, Incoming, Received, Refused};
+use crate::host::{HostHandle, RequestAnswer, Shared, SignedRequest};
+use crate::intake::{Arrival, Incoming, Received, Refused};
 use crate::run::Admitted;
 use crate::verify::Refusal;
-use crate::wire::MAX_FRAME_BYTES;
+use crate::wire::{MAX_FRAME_BYTES, RawEnvelope};
 
 /// The pause between two readings of the secret because a signature is wrong.
 const READ_AGAIN: Duration = Duration::from_secs(1);
@@ -102,7 +102,7 @@ impl HttpFallback {
     /// Returns the router, with one route at its root. Nest it at the path of the platform's callback URL.
     pub fn into_router(self) -> Router {
         let bodies = Bodies::new(self.body_limit);
-        let route = Route { bodies, host: self.host, secret_read: Arc::default() };
+        let route = Route { bodies, host: self.host };
         Router::new().route("/", post(take)).with_state(route)
     }
 }
@@ -111,21 +111,21 @@ impl HttpFallback {
 struct Route {
     host: HostHandle,
     bodies: Bodies,
-    /// When the secret was last read because a signature was wrong.
-    secret_read: Arc<Mutex<Option<Instant>>>,
 }
 
 async fn take(State(route): State<Route>, request: Request<Body>) -> Response {
     match receive(&route, request).await {
-        // A task of its own, so that the call goes on when the client does not wait for it.
-        Ok(call) => tokio::spawn(run(Arc::clone(route.host.shared()), call)).await.map_or_else(
-            |_| {
-                plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error, see the log of the host".to_owned())
-            },
-            answer::of,
-        ),
+        Ok(call) => run_apart(Arc::clone(route.host.shared()), call).await,
         Err(response) => response,
     }
+}
+
+/// Runs a call in a task of its own, so that it goes on when the client does not wait for it.
+async fn run_apart(shared: Arc<Shared>, call: Admitted) -> Response {
+    tokio::spawn(async move { shared.run_over_http(call).await }).await.map_or_else(
+        |_| plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error, see the log of the host".to_owned()),
+        answer::of,
+    )
 }
 
 /// Reads a request and receives its call. Afterwards its body is gone, and with it its share of the budget.
@@ -158,27 +158,70 @@ async fn receive(route: &Route, request: Request<Body>) -> Result<Admitted, Resp
     let text = std::str::from_utf8(&body.bytes).map_err(|_| {
         refuse(StatusCode::BAD_REQUEST, "the call is not UTF-8: send the signed text as UTF-8")
     })?;
+    // Nonces and call ids are known where the connection is.
+    if shared.may_be_led_elsewhere() {
+        if let Err(refusal) = check_signature(shared, &envelope, text) {
+            let refusal = Refused::Verification(refusal);
+            shared.note_refusal(&call_id, None, refusal.reason());
+            return Err(refused(&refusal));
+        }
+        let forwarded = shared.forward(SignedRequest {
+            envelope: envelope.to_envelope().to_json(),
+            body: text.to_owned(),
+            traceparent: traceparent.clone(),
+        });
+        if let Some(forwarded) = forwarded {
+            return Err(answer::of_another(forwarded.await));
+        }
+    }
     let call = Incoming::Request { envelope, body: text, traceparent };
-    let (reason, response) = match receive_verified(route, &call) {
+    admitted(shared, &call_id, receive_verified(shared, &call)).map_err(|response| *response)
+}
+
+/// Returns the call, or the response to one that does not run.
+fn admitted(shared: &Shared, call_id: &str, received: Received) -> Result<Admitted, Box<Response>> {
+    let (reason, response) = match received {
         Received::Run(call) => return Ok(call),
         // The id is not signed, so an existing answer must not be returned here.
         Received::Running | Received::Answered(_) => {
             let text = "this call is running or was answered already: send a new call under a new id";
-            ("known_call_id", refuse(StatusCode::CONFLICT, text))
+            ("known_call_id", plain(StatusCode::CONFLICT, text.to_owned()))
         }
         Received::Refused(refusal) => (refusal.reason(), refused(&refusal)),
     };
-    shared.note_refusal(&call_id, None, reason);
-    Err(response)
+    shared.note_refusal(call_id, None, reason);
+    Err(Box::new(response))
+}
+
+/// Receives and runs a call that came over HTTP to another process.
+pub(crate) async fn receive_for_another(shared: &Arc<Shared>, call: SignedRequest) -> RequestAnswer {
+    let SignedRequest { envelope, body, traceparent } = call;
+    let envelope = RawEnvelope::parse(&envelope);
+    let call_id = envelope.call_id.as_deref().unwrap_or_default().to_owned();
+    let call = Incoming::Request { envelope, body: &body, traceparent };
+    let response = match admitted(shared, &call_id, receive_verified(shared, &call)) {
+        Ok(call) => run_apart(Arc::clone(shared), call).await,
+        Err(response) => *response,
+    };
+    answer::for_another(response).await
+}
+
+/// Checks the signature of a call that another process receives; once more with another secret, like
+/// [`receive_verified`].
+fn check_signature(shared: &Shared, envelope: &RawEnvelope<'_>, body: &str) -> Result<(), Refusal> {
+    let check = || shared.intake.verifier().check_request(envelope, body, SystemTime::now());
+    match check() {
+        Err(Refusal::SignatureMismatch) if read_secret(shared) => check(),
+        checked => checked,
+    }
 }
 
 /// Receives a call; once more with another secret, if that is why it was refused.
-fn receive_verified(route: &Route, call: &Incoming<'_, '_>) -> Received {
-    let shared = route.host.shared();
+fn receive_verified(shared: &Shared, call: &Incoming<'_, '_>) -> Received {
     let scope = shared.scope.read().unwrap_or_else(PoisonError::into_inner).clone();
     let arrival = Arrival { at: Instant::now(), wall: SystemTime::now(), scope: &scope };
     match shared.intake.receive(call, arrival) {
-        Received::Refused(Refused::Verification(Refusal::SignatureMismatch)) if read_secret(route) => {
+        Received::Refused(Refused::Verification(Refusal::SignatureMismatch)) if read_secret(shared) => {
             shared.intake.receive(call, arrival)
         }
         received => received,
@@ -187,9 +230,8 @@ fn receive_verified(route: &Route, call: &Incoming<'_, '_>) -> Received {
 
 /// Reads the secret again, unless that was done a moment ago or may take long: it may have been rotated, and the
 /// WebSocket, which would say so, may be the connection that is broken. Returns whether another try makes sense.
-fn read_secret(route: &Route) -> bool {
-    let shared = route.host.shared();
-    let mut last = route.secret_read.lock().unwrap_or_else(PoisonError::into_inner);
+fn read_secret(shared: &Shared) -> bool {
+    let mut last = shared.secret_read.lock().unwrap_or_else(PoisonError::into_inner);
     if shared.secret.is_slow() || last.is_some_and(|last| last.elapsed() < READ_AGAIN) {
         return false;
     }
@@ -204,12 +246,6 @@ fn read_secret(route: &Route) -> bool {
             false
         }
     }
-}
-
-/// Runs a call to its end.
-async fn run(shared: Arc<Shared>, call: Admitted) -> Result<String, Failure> {
-    let mut finished = call.run().await;
-    shared.finished_over_http(&mut finished)
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use platools_net::ProxyConfig;
 use platools_net::ration::Ration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::callback::Callback;
-use super::coordinator::Coordinator;
+use super::coordinator::{Connection, Coordinator, Fence, Lead};
 use super::events::Events;
 use super::outbox::Outbox;
 use super::succession::Succession;
@@ -304,6 +304,7 @@ impl Platools {
             }
             _ => Verifier::new(&secret, options),
         };
+        let stop = CancellationToken::new();
         let shared = Shared {
             outbox: Outbox::new(events.clone(), &config.limits).counted_in(dispatcher.metrics().clone()),
             intake: Intake::new(verifier, dispatcher, config.show_internal_errors),
@@ -317,9 +318,15 @@ impl Platools {
             proxy,
             take_over: watch::Sender::new(0),
             events,
-            shutdown: CancellationToken::new(),
+            shutdown: if coordinator.is_some() { CancellationToken::new() } else { stop.clone() },
+            stop,
+            lead: watch::Sender::new(if coordinator.is_none() { Lead::Yes } else { Lead::No }),
+            fence: Fence::default(),
+            connection: watch::Sender::new(Connection::Absent),
+            #[cfg(feature = "http")]
+            secret_read: std::sync::Mutex::default(),
+            declare_again: Notify::new(),
             stops_at_second_signal: AtomicBool::new(false),
-            lead: watch::Sender::new(coordinator.is_none()),
             succession: Succession::default(),
             refusals_logged: Ration::default(),
             frames_logged: Ration::default(),

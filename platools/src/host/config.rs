@@ -176,6 +176,15 @@ impl HostConfig {
         Self::from_lookup(|variable| std::env::var(variable).ok())
     }
 
+    /// Returns what all processes that connect as the same entity and environment of the same platform have in common, and
+    /// others have not; see [`Gateway::identity`](super::Gateway::identity).
+    ///
+    /// # Errors
+    /// When the URL is missing or invalid.
+    pub fn identity(&self) -> Result<String, ConfigError> {
+        Ok(self.connect_url()?.identity())
+    }
+
     /// Validates the settings made in code.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if !HEARTBEATS.contains(&self.heartbeat_interval) {

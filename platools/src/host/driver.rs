@@ -1,25 +1,33 @@
 //! The reconnect loop: runs connections until the host is shut down or fails permanently.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::ready;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 
+use super::coordinator::{Connection, Lead};
 use super::dial::dial;
 use super::ending::{Ending, Misconfiguration};
 use super::machine::{Action, Event, GiveUp, Machine};
 use super::session::Session;
-use super::shared::becomes;
+use super::shared::{becomes, ends};
 use super::shutdown::{self, calls_run};
-use super::{FAREWELL, Gateway, HostError, HostEvent, HostState, Shared};
+use super::{Coordinator, FAREWELL, Gateway, HostError, HostEvent, HostState, Shared, WhenSuperseded};
 use crate::tool::format_duration;
 use crate::verify::{Secret, SecretError, SecretSource};
 use crate::wire::{CALL_PENDING, REGISTRATIONS_PER_MINUTE};
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// How long a coordinator may take to hand the connection over, and to pass on what it keeps.
+const HAND_OVER_TIME: Duration = Duration::from_secs(10);
 /// The timeout for a callback that loads the secret.
 const SECRET_TIMEOUT: Duration = Duration::from_secs(10);
 /// The interval for reloading a secret that the platform rejected.
@@ -51,7 +59,12 @@ enum Drain {
 impl Status {
     pub(super) fn new(shared: Arc<Shared>, state: watch::Sender<HostState>) -> Self {
         shared.metrics().host_state(state.borrow().as_str(), true);
-        let machine = Machine::new(shared.config.when_superseded, fastrand::Rng::new());
+        // One of several processes gives way to another.
+        let when_superseded = match &shared.coordinator {
+            Some(_) => WhenSuperseded::StandBy,
+            None => shared.config.when_superseded,
+        };
+        let machine = Machine::new(when_superseded, fastrand::Rng::new());
         Self {
             shared,
             machine,
@@ -67,6 +80,14 @@ impl Status {
     pub(super) fn on(&mut self, event: Event) -> Action {
         if matches!(event, Event::Welcomed) {
             self.welcomed_at = Some(Instant::now());
+        }
+        match event {
+            Event::Welcomed => self.shared.set_connection(Connection::Open),
+            Event::Superseded => self.shared.set_connection(Connection::Superseded),
+            Event::StoodBy | Event::Ended { .. } | Event::Drained => {
+                self.shared.set_connection(Connection::Absent);
+            }
+            Event::Opened | Event::Lasted | Event::WaitOver | Event::Shutdown => {}
         }
         let action = self.machine.on(event);
         // The last state is published when everything is done.
@@ -167,10 +188,14 @@ pub(super) async fn drive(
     state: watch::Sender<HostState>,
 ) -> Result<(), HostError> {
     let mut status = Status::new(Arc::clone(&shared), state);
+    let _releasing = AbortOnDropHandle::new(tokio::spawn(release(Arc::clone(&shared))));
     let ended = tokio::select! {
         ended = stay_connected(&shared, &mut status, secret) => ended,
         never = shutdown::count_down(&shared) => match never {},
     };
+    if let Some(coordinator) = &shared.coordinator {
+        finish(coordinator.as_ref()).await;
+    }
     let memory = shared.intake.verifier().memory();
     // Handles may keep the memory until the process ends.
     if memory.is_stored() {
@@ -185,6 +210,26 @@ pub(super) async fn drive(
     ended
 }
 
+/// Begins the shutdown when the host is told to stop and, with a coordinator, the connection is handed over.
+async fn release(shared: Arc<Shared>) {
+    shared.stop.cancelled().await;
+    if let Some(coordinator) = &shared.coordinator {
+        let released = AssertUnwindSafe(async { coordinator.release().await }).catch_unwind();
+        if !matches!(timeout(HAND_OVER_TIME, released).await, Ok(Ok(()))) {
+            tracing::warn!("the connection is not handed over, shutting down all the same");
+        }
+    }
+    shared.shutdown.cancel();
+}
+
+/// Lets the coordinator pass on what it keeps.
+async fn finish(coordinator: &dyn Coordinator) {
+    let finished = AssertUnwindSafe(async { coordinator.finish().await }).catch_unwind();
+    if !matches!(timeout(HAND_OVER_TIME, finished).await, Ok(Ok(()))) {
+        tracing::warn!("the coordinator has not passed everything on, stopping all the same");
+    }
+}
+
 async fn stay_connected(
     shared: &Arc<Shared>,
     status: &mut Status,
@@ -193,7 +238,11 @@ async fn stay_connected(
     shared.succession.begin();
     let mut take_over = shared.take_over.subscribe();
     if let Some(coordinator) = &shared.coordinator {
-        coordinator.attach(Gateway::new(shared));
+        let attached = coordinator.attach(Gateway::new(shared, status.state.subscribe()));
+        tokio::select! {
+            attached = attached => attached.map_err(HostError::Coordinator)?,
+            () = shared.shutdown.cancelled() => {}
+        }
     }
     tokio::select! {
         () = shared.succession.predecessors_settled() => {}
@@ -201,9 +250,17 @@ async fn stay_connected(
     }
     loop {
         status.welcomed_at = None;
-        if !*shared.lead.borrow() && stand_by(shared, status).await {
-            status.on(Event::Drained);
-            return Ok(());
+        if *shared.lead.borrow() != Lead::Yes {
+            if stand_by(shared, status).await {
+                status.on(Event::Drained);
+                return Ok(());
+            }
+            // Another process held the connection meanwhile, and heard of another secret.
+            refresh(shared, &mut secret).await;
+            status.predecessor_may_be_open = true;
+        }
+        if shared.succession.expects_report() {
+            status.predecessor_may_be_open = false;
         }
         if shared.succession.has_successor() {
             retire(shared, status).await;
@@ -257,6 +314,14 @@ async fn stay_connected(
 /// Waits until this process may hold the connection. Returns `true` if the host is to stop instead.
 async fn stand_by(shared: &Shared, status: &mut Status) -> bool {
     status.on(Event::StoodBy);
+    // There is no connection to keep.
+    shared.lead.send_if_modified(|lead| {
+        let keeps = *lead == Lead::Keep;
+        if keeps {
+            *lead = Lead::No;
+        }
+        keeps
+    });
     shared.yield_answers();
     let mut lead = shared.lead.subscribe();
     loop {
@@ -266,7 +331,7 @@ async fn stand_by(shared: &Shared, status: &mut Status) -> bool {
             return true;
         }
         tokio::select! {
-            () = becomes(&mut lead, true) => {
+            () = becomes(&mut lead, Lead::Yes) => {
                 status.on(Event::WaitOver);
                 return false;
             }
@@ -284,6 +349,7 @@ async fn stand_by(shared: &Shared, status: &mut Status) -> bool {
 /// Ends the host of which a successor has the connection now. Running calls finish; the successor sends their answers.
 async fn retire(shared: &Shared, status: &mut Status) {
     status.on(Event::Shutdown);
+    shared.set_connection(Connection::Absent);
     shared.metrics().disconnected();
     let reason = "another host of this process took over".to_owned();
     shared.events.tell(HostEvent::Disconnected { reason });
@@ -313,12 +379,23 @@ async fn retire(shared: &Shared, status: &mut Status) {
 
 /// Dials and runs one connection, with one deadline for dialling and `welcome`.
 async fn connect(shared: &Arc<Shared>, status: &mut Status, secret: &Secret) -> Ending {
-    let deadline = Instant::now() + shared.config.connect_timeout;
     let (tls, proxy) = (shared.tls.as_ref(), shared.proxy.as_ref());
-    let mut dialling = std::pin::pin!(timeout_at(deadline, dial(&shared.url, tls, proxy, secret)));
-    let dialled = loop {
+    let mut lead = shared.lead.subscribe();
+    let mut dialling = std::pin::pin!(async {
+        // A process that was suspended may have lost the lead without knowing: a dial would evict the one that has it.
+        poll_fn(|context| shared.poll_fence(context)).await;
+        let deadline = Instant::now() + shared.config.connect_timeout;
+        let mut dialling = std::pin::pin!(dial(&shared.url, tls, proxy, secret));
+        let dialling = poll_fn(|context| {
+            ready!(shared.poll_fence(context));
+            dialling.as_mut().poll(context)
+        });
+        (timeout_at(deadline, dialling).await, deadline)
+    });
+    let (dialled, deadline) = loop {
         tokio::select! {
             dialled = &mut dialling => break dialled,
+            () = ends(&mut lead), if shared.coordinator.is_some() => return Ending::LeadLost,
             () = shared.shutdown.cancelled(), if !status.is_draining() => {
                 status.begin_drain(shared);
                 if !is_worth_waiting(shared, status, Instant::now()) {
@@ -351,6 +428,7 @@ async fn pause(
     mut watched: Option<&mut Secret>,
     mut take_over: Option<&mut watch::Receiver<u64>>,
 ) -> bool {
+    let mut lead = shared.lead.subscribe();
     loop {
         let draining = status.is_draining();
         if draining && !is_worth_waiting(shared, status, until) {
@@ -374,6 +452,7 @@ async fn pause(
                 }
             }
             () = shared.succession.succeeded() => return false,
+            () = ends(&mut lead), if shared.coordinator.is_some() => return false,
             () = wanted(take_over.as_deref_mut()), if !draining => {
                 tracing::info!("taking the connection over, which evicts the other process");
                 return false;
@@ -442,7 +521,7 @@ async fn refresh(shared: &Shared, secret: &mut Secret) -> bool {
 }
 
 /// Loads the secret, on a separate thread if that may block.
-async fn load(source: &SecretSource) -> Result<Secret, SecretError> {
+pub(super) async fn load(source: &SecretSource) -> Result<Secret, SecretError> {
     if !source.is_slow() {
         return source.load();
     }
@@ -490,6 +569,14 @@ fn report(shared: &Shared, status: &Status, ending: &Ending, action: &Action) {
         Ending::Lost(why) | Ending::Closed(why) => tracing::warn!(entity, "{what}: {why}{next}"),
         Ending::UpgradeRefused(why) => tracing::error!(entity, "{what}: {why}{next}"),
         Ending::GoingAway => tracing::info!(entity, "{what}: the platform is being deployed{next}"),
+        Ending::Superseded if shared.coordinator.is_some() && *shared.lead.borrow() != Lead::Yes => {
+            tracing::info!(entity, "{what}: another process that shares this connection has taken it over");
+        }
+        Ending::Superseded if shared.coordinator.is_some() => tracing::warn!(
+            entity,
+            "{what}: another process connected as the same entity and environment. Unless it is one of those that share \
+             this connection, give it its own entity or environment{next}"
+        ),
         Ending::Superseded => tracing::warn!(
             entity,
             "{what}: another process connected as the same entity and environment. Give every process its own entity or \

@@ -143,6 +143,9 @@ pub enum HostError {
         /// The number of running and waiting calls.
         running: usize,
     },
+    /// The coordinator could not start.
+    #[error("{0}")]
+    Coordinator(#[source] crate::tool::BoxError),
     /// Signal handlers cannot be installed.
     #[error("signal handlers cannot be installed: {0}; use `run_until` to end the host in another way")]
     Signals(#[source] std::io::Error),

@@ -54,7 +54,11 @@ use tracing::Instrument as _;
 
 pub use self::builder::Platools;
 pub use self::config::{HostConfig, WhenSuperseded};
-pub use self::coordinator::{Coordinator, Gateway, KeptAnswer, RoutedCall};
+pub use self::coordinator::{
+    Connection, Coordinator, CoordinatorFuture, Gateway, KeptAnswer, Lead, RoutedCall,
+};
+#[cfg(feature = "http")]
+pub use self::coordinator::{RequestAnswer, SignedRequest};
 pub use self::error::{ConfigError, HostError};
 pub use self::events::{HostEvent, HostEvents};
 pub use self::local::LocalHost;
@@ -121,13 +125,13 @@ impl Host {
     /// # Errors
     /// When the platform rejects the connection permanently, as for [`run`](Self::run).
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), HostError> {
-        let shutdown = self.shared.shutdown.clone();
+        let stopping = self.shared.stop.clone();
         let driver = on_a_worker(driver::drive(self.shared, self.secret, self.state));
         tokio::pin!(driver);
         tokio::select! {
             result = &mut driver => result,
             () = stop => {
-                shutdown.cancel();
+                stopping.cancel();
                 driver.await
             }
         }
@@ -269,7 +273,7 @@ impl HostHandle {
 
     /// Shuts the host down gracefully, like SIGTERM, and waits until it has stopped.
     pub async fn shutdown(&self) {
-        self.shared.shutdown.cancel();
+        self.shared.stop.cancel();
         // An error means that the host was dropped, so it has stopped.
         let _ = self.state.clone().wait_for(|now| now.is_final()).await;
     }

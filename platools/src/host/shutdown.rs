@@ -21,16 +21,16 @@ pub(super) async fn guard(
     host: impl Future<Output = Result<(), HostError>>,
 ) -> Result<(), HostError> {
     let mut host = std::pin::pin!(host);
-    let shutdown = &shared.shutdown;
+    let stop = &shared.stop;
     shared.stops_at_second_signal.store(true, Ordering::Relaxed);
     loop {
         tokio::select! {
             result = &mut host => return result,
             _ = signals.next() => {
-                if shutdown.is_cancelled() {
+                if stop.is_cancelled() {
                     return Err(HostError::Interrupted { running: shared.dispatcher().in_flight() });
                 }
-                shutdown.cancel();
+                stop.cancel();
             }
         }
     }

@@ -20,6 +20,8 @@ pub(super) struct Succession {
     is_retired: AtomicBool,
     predecessors: Mutex<Vec<watch::Receiver<HostState>>>,
     has_predecessor_left: AtomicBool,
+    /// Whether somebody tells when the connection before has ended.
+    expects_report: AtomicBool,
 }
 
 impl Default for Succession {
@@ -30,6 +32,7 @@ impl Default for Succession {
             is_retired: AtomicBool::new(false),
             predecessors: Mutex::default(),
             has_predecessor_left: AtomicBool::new(false),
+            expects_report: AtomicBool::new(false),
         }
     }
 }
@@ -162,6 +165,15 @@ impl Succession {
             return None;
         }
         self.heir().map(|successor| successor.shared)
+    }
+
+    pub(super) fn expect_report(&self, expected: bool) {
+        self.expects_report.store(expected, Ordering::Release);
+    }
+
+    /// Whether somebody tells when the connection before has ended.
+    pub(super) fn expects_report(&self) -> bool {
+        self.expects_report.load(Ordering::Acquire)
     }
 
     /// Whether a predecessor has left since this was asked last.

@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::run::Finished;
 use crate::tool::declaration::format_bytes;
 use crate::tool::{ToolError, ToolErrorKind, ToolOutput, ToolResult};
@@ -128,25 +130,119 @@ impl PlatformAnswer {
         let latency = call.latency();
         // Taken out, so that what the call holds besides stays until the answer is on its way.
         let result = std::mem::replace(&mut call.result, Ok(ToolOutput::TAKEN));
-        let failure = match result {
+        let outcome = match result {
             Ok(output) => {
-                let json = if output.is_nothing() { NOTHING.to_owned() } else { output.into_json() };
+                let json = json_of(output);
                 warn_of_size(call, json.len());
-                let frame = outbound::tool_result(&call.call_id, &json, latency);
+                Ok(json)
+            }
+            Err(error) => Err(Failure::new(&error, &call.call_id, show_internal)),
+        };
+        Self::write(&call.call_id, outcome, latency)
+    }
+
+    /// Writes the answer to a call with this outcome.
+    fn write(call_id: &str, outcome: Result<String, Failure>, latency: Duration) -> Self {
+        let failure = match outcome {
+            Ok(json) => {
+                let frame = outbound::tool_result(call_id, &json, latency);
                 if frame.len() <= MAX_FRAME_BYTES {
                     return Self { outcome: Ok(json), frame };
                 }
-                Failure::new(&too_large("result", frame.len()), &call.call_id, show_internal)
+                Failure::new(&too_large("result", frame.len()), call_id, false)
             }
-            Err(error) => Failure::new(&error, &call.call_id, show_internal),
+            Err(failure) => failure,
         };
         let failure = failure.reworded();
-        let frame = outbound::tool_error(&call.call_id, &failure.text);
+        let frame = outbound::tool_error(call_id, &failure.text);
         if frame.len() <= MAX_FRAME_BYTES {
             return Self { outcome: Err(failure), frame };
         }
         let failure = Failure { text: too_large("error message", frame.len()).to_string(), ..failure };
-        Self { frame: outbound::tool_error(&call.call_id, &failure.text), outcome: Err(failure) }
+        Self { frame: outbound::tool_error(call_id, &failure.text), outcome: Err(failure) }
+    }
+}
+
+/// The JSON that the platform gets for a result.
+fn json_of(output: ToolOutput) -> String {
+    if output.is_nothing() { NOTHING.to_owned() } else { output.into_json() }
+}
+
+/// The end of a call as it travels from the process that ran it to the one that answers it; see
+/// [`Coordinator`](crate::host::Coordinator).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandedAnswer {
+    /// The JSON of the result, or the failure.
+    outcome: Result<String, HandedFailure>,
+    /// The time that the call took where it ran, in milliseconds.
+    latency_ms: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct HandedFailure {
+    kind: String,
+    text: String,
+    retry_after_ms: Option<u64>,
+}
+
+impl HandedAnswer {
+    /// The size of the result or of the error, in bytes.
+    pub fn size(&self) -> usize {
+        match &self.outcome {
+            Ok(json) => json.len(),
+            Err(failure) => failure.text.len(),
+        }
+    }
+
+    /// Returns whether the call has a result.
+    pub fn is_ok(&self) -> bool {
+        self.outcome.is_ok()
+    }
+
+    /// The answer to the call `call_id`. An error of a kind that this version does not know counts as internal.
+    pub fn into_answer(self, call_id: impl Into<Arc<str>>) -> Answer {
+        let outcome = self.outcome.map(ToolOutput::from_json).map_err(HandedFailure::into_failure);
+        Answer { call_id: call_id.into(), outcome, latency: Duration::from_millis(self.latency_ms) }
+    }
+
+    /// The frame that answers the call.
+    pub(crate) fn into_frame(self, call_id: &str) -> String {
+        let outcome = self.outcome.map_err(HandedFailure::into_failure);
+        PlatformAnswer::write(call_id, outcome, Duration::from_millis(self.latency_ms)).frame
+    }
+}
+
+impl HandedFailure {
+    fn into_failure(self) -> Failure {
+        let kind = ToolErrorKind::from_name(&self.kind).unwrap_or(ToolErrorKind::Internal);
+        Failure { kind, text: self.text, retry_after: self.retry_after_ms.map(Duration::from_millis) }
+    }
+}
+
+impl From<Answer> for HandedAnswer {
+    fn from(answer: Answer) -> Self {
+        let outcome = answer.outcome.map(json_of).map_err(HandedFailure::from);
+        Self { outcome, latency_ms: answer.latency.as_millis() as u64 }
+    }
+}
+
+impl From<Failure> for HandedAnswer {
+    fn from(failure: Failure) -> Self {
+        Self { outcome: Err(failure.into()), latency_ms: 0 }
+    }
+}
+
+impl From<Failure> for HandedFailure {
+    fn from(failure: Failure) -> Self {
+        let retry_after_ms = failure.retry_after.map(|wait| wait.as_millis() as u64);
+        Self { kind: failure.kind.as_str().to_owned(), text: failure.text, retry_after_ms }
+    }
+}
+
+impl fmt::Debug for HandedAnswer {
+    /// Without the result.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandedAnswer").field("ok", &self.is_ok()).field("bytes", &self.size()).finish()
     }
 }
 

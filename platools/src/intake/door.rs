@@ -1,5 +1,6 @@
 //! A door for calls whose caller it has verified itself: MCP, a command line, tests, a socket of the backend's own.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Failure};
 use crate::caller::{CallContext, CallScope, Progress};
-use crate::run::{Admitted, Dispatcher, ToolTable};
+use crate::run::{AdmissionRequest, Admitted, Dispatcher, ToolTable};
 use crate::tool::{Arguments, ToolError, ToolResult};
+use crate::wire::RawEnvelope;
 
 /// Lets calls in that do not come from the platform. Cheap to clone.
 ///
@@ -81,6 +84,48 @@ impl CallRequest {
     }
 }
 
+/// A call as it travels to the process that runs it; see [`Coordinator`](crate::host::Coordinator). It holds the user's
+/// token, and what the user sent.
+#[derive(Clone, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct HandedCall {
+    /// The id of the call.
+    pub call_id: String,
+    /// The name of the tool.
+    pub tool: String,
+    /// The arguments, as JSON.
+    arguments: String,
+    /// The envelope, as JSON.
+    envelope: String,
+    /// The `_context`, as JSON.
+    context: String,
+    traceparent: Option<String>,
+}
+
+impl HandedCall {
+    pub(crate) fn new(call: &Admitted) -> Self {
+        let scope = call.scope();
+        Self {
+            call_id: scope.call_id().to_owned(),
+            tool: call.tool().name.clone(),
+            arguments: call.arguments().as_json().to_owned(),
+            envelope: scope.envelope_json(),
+            context: scope.context_json(),
+            traceparent: scope.traceparent().map(str::to_owned),
+        }
+    }
+}
+
+impl fmt::Debug for HandedCall {
+    /// Without arguments, tokens and context.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandedCall")
+            .field("call_id", &self.call_id)
+            .field("tool", &self.tool)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Door {
     pub(crate) fn new(dispatcher: Dispatcher, show_internal: bool) -> Self {
         Self { dispatcher, show_internal }
@@ -93,10 +138,32 @@ impl Door {
     pub fn call(&self, request: CallRequest) -> Result<RunningCall, Failure> {
         let call_id: Arc<str> = request.caller.call_id().into();
         let call = self.admit(request).map_err(|error| self.failure(&error, &call_id))?;
+        Ok(self.begin(call_id, call))
+    }
+
+    fn begin(&self, call_id: Arc<str>, call: Admitted) -> RunningCall {
         let (cancel, show_internal) = (CancellationToken::new(), self.show_internal);
         let cancelled = cancel.clone();
         let answer = async move { Answer::of(call.run_until(cancelled.cancelled()).await, show_internal) };
-        Ok(RunningCall { call_id, answer: answer.boxed(), cancel })
+        RunningCall { call_id, answer: answer.boxed(), cancel }
+    }
+
+    /// Admits a call that another process received, verified and counted against the rate limit of its tool.
+    pub(crate) fn run_handed(&self, call: HandedCall, time_left: Duration) -> Result<RunningCall, Failure> {
+        let HandedCall { call_id, tool, arguments, envelope, context, traceparent } = call;
+        let call_id: Arc<str> = call_id.into();
+        let arrived = tokio::time::Instant::now();
+        let user = RawEnvelope::parse(&envelope).user_id.map(Cow::into_owned);
+        let bytes = arguments.len();
+        let asked = AdmissionRequest { tool: &tool, user: user.as_deref(), bytes, arrived, counts: false };
+        let admitted = self.dispatcher.admit(&asked, |surroundings| {
+            let scope =
+                CallScope::from_wire(Arc::clone(&call_id), Some(&envelope), Some(&context), surroundings);
+            (Arguments::from_object_text(arguments), scope.with_traceparent(traceparent))
+        });
+        let call = admitted.map_err(|error| self.failure(&error, &call_id))?;
+        let call = call.until(Some(arrived.into_std() + time_left));
+        Ok(self.begin(call_id, call))
     }
 
     /// Runs a call to its answer, until `cancelled` is ready: then it is [cancelled](RunningCall::cancel). A call that

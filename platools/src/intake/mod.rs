@@ -19,9 +19,9 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 
 pub(crate) use self::answer::PlatformAnswer;
-pub use self::answer::{Answer, Failure};
+pub use self::answer::{Answer, Failure, HandedAnswer};
 use self::calls::{Calls, Finishing, Known, MAX_IDS};
-pub use self::door::{CallRequest, Door, RunningCall};
+pub use self::door::{CallRequest, Door, HandedCall, RunningCall};
 use crate::caller::{CallScope, Surroundings};
 use crate::run::{AdmissionRequest, Admitted, Dispatcher, Finished, SHUTTING_DOWN};
 use crate::tool::{Arguments, ToolError};
@@ -204,7 +204,7 @@ impl Intake {
         let admitted = match tool {
             Some(tool) => {
                 let bytes = call.params.text().len();
-                let asked = AdmissionRequest { tool: &tool, user: call.user, bytes, arrived };
+                let asked = AdmissionRequest { tool: &tool, user: call.user, bytes, arrived, counts: true };
                 self.dispatcher.admit(&asked, |surroundings| {
                     let call_id = claimed.clone().unwrap_or_else(unnamed);
                     let arguments = Arguments::from_object_text(call.params.arguments_text());

@@ -1,5 +1,6 @@
 //! Admission: limits how many calls run and wait, and rejects calls beyond that.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -56,6 +57,13 @@ pub(crate) struct LentPlace(Place);
 /// The answer to calls that come during the shutdown (protocol §3).
 pub(crate) const SHUTTING_DOWN: &str = "shutting down, retry: another host may take this call";
 
+impl LentPlace {
+    /// Returns whether the call may run here at once.
+    pub(crate) fn is_free(&self) -> bool {
+        matches!(self.0, Place::Running(_))
+    }
+}
+
 impl Admission {
     pub(super) fn new(limits: &Limits, metrics: HostMetrics) -> Self {
         Self {
@@ -109,6 +117,11 @@ impl Admission {
             )));
         }
         Ok(presence)
+    }
+
+    /// How many calls may run here at the same time, and how many on threads.
+    pub(super) fn places(&self) -> (usize, usize) {
+        (self.running.count.load(Ordering::Relaxed), self.blocking.count.load(Ordering::Relaxed))
     }
 
     /// Gives a call a place among the running or the waiting. A call that runs in another process takes no place here.
@@ -243,6 +256,11 @@ impl Ticket {
         self.place = lent.0;
     }
 
+    /// Keeps a value until the call is answered.
+    pub(super) fn hold(&mut self, guard: Held) {
+        self.presence.held = Some(guard);
+    }
+
     /// The place to wait for, and the sign that the call is in flight.
     pub(super) fn split(self) -> (Place, Presence) {
         (self.place, self.presence)
@@ -291,14 +309,18 @@ impl Drop for Waiting {
 pub(super) struct Presence {
     admission: Arc<Admission>,
     bytes: usize,
+    held: Option<Held>,
 }
+
+/// A value that somebody wants to be dropped when the call is answered.
+pub(crate) type Held = Box<dyn Any + Send + Sync>;
 
 impl Presence {
     fn new(admission: &Arc<Admission>, bytes: usize) -> Self {
         admission.bytes.fetch_add(bytes, Ordering::Relaxed);
         admission.in_flight.fetch_add(1, Ordering::SeqCst);
         admission.metrics.call_in_flight(true);
-        Self { admission: Arc::clone(admission), bytes }
+        Self { admission: Arc::clone(admission), bytes, held: None }
     }
 }
 

@@ -13,11 +13,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument as _;
 
 use super::Core;
-use super::admission::{LentPlace, Presence, Ticket};
+use super::admission::{Held, LentPlace, Presence, Ticket};
 use super::course::{CANCEL_GRACE, CallerCheck, Course};
 use super::entry::Entry;
 use super::handler::{self, Begun};
-use crate::caller::CallScope;
+use crate::caller::{CallScope, Identity};
 use crate::tool::{Arguments, Handler, ToolError, ToolResult, ToolSpec};
 use crate::wire::Envelope;
 
@@ -110,6 +110,34 @@ impl Admitted {
     pub(crate) fn with_place(mut self, lent: LentPlace) -> Self {
         self.ticket.take_back(lent);
         self
+    }
+
+    /// Keeps a value until the call is answered.
+    pub(crate) fn hold(&mut self, guard: Held) {
+        self.ticket.hold(guard);
+    }
+
+    /// The scope of the call.
+    pub(crate) fn scope(&self) -> &CallScope {
+        &self.scope
+    }
+
+    /// Returns whether the call counts against a rate limit only after its caller is verified.
+    pub(crate) fn is_uncounted(&self) -> bool {
+        self.check.as_ref().is_some_and(|check| check.counts) && self.entry.limits.has_rate()
+    }
+
+    /// Verifies the caller and counts the call, for a call that runs in another process.
+    ///
+    /// # Errors
+    /// When the caller is not allowed to call the tool, or too often.
+    pub(crate) async fn count(&self) -> Result<(), ToolError> {
+        let Some(CallerCheck { authentication, stated, .. }) = &self.check else { return Ok(()) };
+        let checked =
+            timeout_at(self.arrived + self.limit, self.entry.access.check(authentication, &self.scope));
+        checked.await.map_err(|_elapsed| ToolError::timed_out(self.limit))??;
+        let subject = self.scope.identity().map(Identity::subject);
+        self.entry.limits.check_rate(subject.or(stated.as_deref()))
     }
 
     /// Waits until the call may start, or for its deadline, at which it ends without running.

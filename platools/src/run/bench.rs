@@ -39,7 +39,7 @@ impl Lookup {
 
     /// Admits a call and drops it at once. Returns whether it was admitted.
     pub fn admit(&self, tool: &str, user: Option<&str>, bytes: usize, arrived: Instant) -> bool {
-        let asked = AdmissionRequest { tool, user, bytes, arrived };
+        let asked = AdmissionRequest { tool, user, bytes, arrived, counts: true };
         let parts = |surroundings| {
             (Arguments::empty(), CallScope::from_wire("call-1".into(), None, None, surroundings))
         };

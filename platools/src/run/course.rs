@@ -28,6 +28,8 @@ pub(super) struct CallerCheck {
     pub(super) authentication: Arc<Authentication>,
     /// The user as the door states it; used when the tool turns out to need no identity.
     pub(super) stated: Option<String>,
+    /// Whether the call counts against the rate limit of its tool here.
+    pub(super) counts: bool,
 }
 
 /// A call between its admission and its result.
@@ -71,11 +73,13 @@ impl Course {
             Place::Running(permits) => permits,
             waiting @ Place::Waiting(..) => self.in_time(waiting.permits()).await?,
         };
-        if let Some(CallerCheck { authentication, stated }) = check {
+        if let Some(CallerCheck { authentication, stated, counts }) = check {
             self.in_time(self.entry.access.check(authentication, &self.scope)).await??;
             let subject = self.scope.identity().map(Identity::subject);
             Span::current().record("subject", subject);
-            self.entry.limits.check_rate(subject.or(stated.as_deref()))?;
+            if *counts {
+                self.entry.limits.check_rate(subject.or(stated.as_deref()))?;
+            }
         }
         Ok(permits)
     }

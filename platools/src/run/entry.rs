@@ -67,9 +67,13 @@ impl Entry {
         self.enabled.swap(enabled, Ordering::Relaxed) != enabled
     }
 
-    /// The health to report in a heartbeat, if it differs from what was reported last.
-    pub(crate) fn changed_health(&self) -> Option<ToolHealth> {
-        self.health.changed(self.down_reason())
+    /// The health to report in a heartbeat, if it differs from what was reported last. `judge` is told why the tool is
+    /// down here, and says why it is down at all.
+    pub(crate) fn changed_health(
+        &self,
+        judge: impl FnOnce(Option<String>) -> Option<String>,
+    ) -> Option<ToolHealth> {
+        self.health.changed(judge(self.down_reason()))
     }
 
     /// The health at this moment; `None` for a tool that was never called and is not down.
@@ -82,7 +86,7 @@ impl Entry {
         self.health.forget_reported();
     }
 
-    fn down_reason(&self) -> Option<String> {
+    pub(super) fn down_reason(&self) -> Option<String> {
         // The probe is the backend's code: a panic in it must not reach the connection.
         let down = catch_unwind(AssertUnwindSafe(|| self.tool.down_reason()));
         down.unwrap_or_else(|_| Some("the tool's health probe panicked".to_owned()))

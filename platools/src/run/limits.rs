@@ -101,6 +101,11 @@ impl ToolLimits {
         Self { rate, concurrency: spec.concurrency.map(places) }
     }
 
+    /// Returns whether there is a rate limit.
+    pub(super) fn has_rate(&self) -> bool {
+        self.rate.is_some()
+    }
+
     /// Admits one call of `user`, or returns a `rate limited` error.
     pub(super) fn check_rate(&self, user: Option<&str>) -> Result<(), ToolError> {
         let Some((limit, counter)) = &self.rate else { return Ok(()) };

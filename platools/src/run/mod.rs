@@ -78,6 +78,8 @@ pub(crate) struct AdmissionRequest<'a> {
     pub(crate) bytes: usize,
     /// The arrival of the call, from which its timeout counts.
     pub(crate) arrived: Instant,
+    /// Whether the call counts against the rate limit of its tool. One that another process received was counted there.
+    pub(crate) counts: bool,
 }
 
 impl Dispatcher {
@@ -117,12 +119,14 @@ impl Dispatcher {
         let presence = core.admission.count(asked.bytes)?;
         let authentication = core.authentication.clone().filter(|_| !entry.access.is_open());
         // If the tool needs authentication, the call counts after it, so that a stranger cannot use up a user's limit.
-        if authentication.is_none() {
+        if asked.counts && authentication.is_none() {
             entry.limits.check_rate(asked.user)?;
         }
         let ticket = core.admission.enter(&entry, presence)?;
-        let check = authentication
-            .map(|authentication| CallerCheck { authentication, stated: asked.user.map(str::to_owned) });
+        let check = authentication.map(|authentication| {
+            let stated = asked.user.map(str::to_owned);
+            CallerCheck { authentication, stated, counts: asked.counts }
+        });
         let (arguments, scope) = parts(Arc::clone(&core.surroundings));
         Ok(Admitted {
             core: Arc::clone(core),
@@ -146,7 +150,7 @@ impl Dispatcher {
     ) -> Result<Admitted, ToolError> {
         let caller = context.clone();
         let (bytes, arrived) = (arguments.as_json().len(), Instant::now());
-        let asked = AdmissionRequest { tool, user: Some(caller.user_id()), bytes, arrived };
+        let asked = AdmissionRequest { tool, user: Some(caller.user_id()), bytes, arrived, counts: true };
         self.admit(&asked, |surroundings| (arguments, finish(CallScope::local(context, surroundings))))
     }
 
@@ -200,6 +204,11 @@ impl Dispatcher {
     /// Waits until no call is running or waiting.
     pub(crate) async fn drained(&self) {
         self.0.admission.drained().await;
+    }
+
+    /// Returns how many calls may run at the same time, and how many on threads.
+    pub(crate) fn places(&self) -> (usize, usize) {
+        self.0.admission.places()
     }
 
     /// Returns the number of running and waiting calls.

@@ -274,6 +274,11 @@ impl ToolEntry {
         self.0.tool.execution()
     }
 
+    /// Returns why the tool is down, by its [health probe](Tool::down_while).
+    pub fn down_reason(&self) -> Option<String> {
+        self.0.down_reason()
+    }
+
     /// Returns whether the tool is enabled: declared, listed and callable.
     pub fn is_enabled(&self) -> bool {
         self.0.is_enabled()

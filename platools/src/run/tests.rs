@@ -29,7 +29,7 @@ fn dispatcher_of(metrics: HostMetrics, tools: impl IntoIterator<Item = Tool>, li
 
 /// Admits a call with the given size of arguments.
 fn admit(dispatcher: &Dispatcher, tool: &str, bytes: usize) -> Result<Admitted, ToolError> {
-    let asked = AdmissionRequest { tool, user: None, bytes, arrived: Instant::now() };
+    let asked = AdmissionRequest { tool, user: None, bytes, arrived: Instant::now(), counts: true };
     let context = CallContext::builder().call_id("call-1").build();
     dispatcher.admit(&asked, |surroundings| (Arguments::empty(), CallScope::local(context, surroundings)))
 }
@@ -228,7 +228,7 @@ async fn a_tool_that_cannot_run_here_says_so() {
 #[test]
 fn a_tool_that_panics_when_asked_for_its_health_is_down() {
     let tool = answering(ToolSpec::new("broken"), json!(1)).down_while(|| panic!("no meter"));
-    let health = entry::Entry::new(tool, false, &HostMetrics::default()).changed_health().unwrap();
+    let health = entry::Entry::new(tool, false, &HostMetrics::default()).changed_health(|down| down).unwrap();
     assert_eq!(health.status, crate::wire::HealthStatus::Down);
     assert!(health.last_error.unwrap().contains("panicked"));
 }

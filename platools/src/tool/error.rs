@@ -54,6 +54,29 @@ impl ToolErrorKind {
         }
     }
 
+    /// The kind with this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        let all = [
+            Self::InvalidArguments,
+            Self::Denied,
+            Self::NotFound,
+            Self::RateLimited,
+            Self::Overloaded,
+            Self::TimedOut,
+            Self::Unavailable,
+            Self::Cancelled,
+            Self::Failed,
+            Self::Internal,
+        ];
+        all.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Returns whether an error of this kind usually says that the handler did not run.
+    pub(crate) fn is_refusal(self) -> bool {
+        use ToolErrorKind::{Cancelled, Denied, NotFound, Overloaded, RateLimited, Unavailable};
+        matches!(self, Denied | NotFound | RateLimited | Overloaded | Unavailable | Cancelled)
+    }
+
     /// Returns the prefix of the answer (protocol §3).
     fn prefix(self) -> &'static str {
         match self {

@@ -47,6 +47,11 @@ impl ToolOutput {
         }
     }
 
+    /// Creates an answer of text that is JSON already.
+    pub(crate) fn from_json(json: String) -> Self {
+        Self(Repr::Json(json))
+    }
+
     /// Creates a text answer, sent as a JSON string.
     pub fn text(text: impl AsRef<str>) -> Self {
         Self(Repr::Json(Value::from(text.as_ref()).to_string()))

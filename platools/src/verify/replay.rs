@@ -82,6 +82,16 @@ impl ReplayGuard {
         Nonces { key: self.hasher.keys(), forgotten: self.forgotten, by_age: by_age.collect() }
     }
 
+    /// Returns whether the nonce is remembered.
+    pub(super) fn has_seen(&self, nonce: &str) -> bool {
+        self.seen.contains(&Fingerprint(self.hasher.hash(nonce.as_bytes())))
+    }
+
+    /// The key that tells guards apart.
+    pub(super) fn key(&self) -> (u64, u64) {
+        self.hasher.keys()
+    }
+
     /// Returns whether the nonce of a call with this timestamp may have been evicted.
     pub(super) fn is_forgotten(&self, timestamp: Microseconds) -> bool {
         self.forgotten.is_some_and(|forgotten| timestamp <= forgotten)
@@ -156,6 +166,18 @@ pub(super) struct Nonces {
     key: (u64, u64),
     forgotten: Option<Microseconds>,
     by_age: Vec<(Microseconds, Vec<u64>)>,
+}
+
+impl Nonces {
+    /// The key that tells guards apart.
+    pub(super) fn key(&self) -> (u64, u64) {
+        self.key
+    }
+
+    /// Returns whether there is nothing to refuse.
+    pub(super) fn is_empty(&self) -> bool {
+        self.forgotten.is_none() && self.by_age.is_empty()
+    }
 }
 
 /// The keyed hash of a nonce.

@@ -156,6 +156,27 @@ impl Verifier {
         if is_signature(stated.signature) { Ok(()) } else { Err(Refusal::SignatureMismatch) }
     }
 
+    /// Checks the signature of an HTTP request, for a process that passes it on to another one. That one verifies it,
+    /// with its nonce.
+    ///
+    /// # Errors
+    /// If [`verify_request`](Self::verify_request) would refuse the call whatever was received before.
+    #[cfg(feature = "http")]
+    pub(crate) fn check_request(
+        &self,
+        envelope: &RawEnvelope<'_>,
+        body: &str,
+        now: SystemTime,
+    ) -> Result<(), Refusal> {
+        if self.options.mode == VerificationMode::Off {
+            return Ok(());
+        }
+        let stated = self.stated(envelope, timestamp::of(now))?;
+        self.check_genuine(&stated, |key, signature, timestamp, nonce| {
+            key.verifies_body(signature, timestamp, nonce, body)
+        })
+    }
+
     /// Checks what an envelope says of its signature, in the order of protocol §6.
     fn stated<'e>(&self, envelope: &'e RawEnvelope<'_>, now: Microseconds) -> Result<Stated<'e>, Refusal> {
         let signature = envelope
@@ -181,16 +202,20 @@ impl Verifier {
         now: Microseconds,
         verifies: impl FnOnce(&SigningKey, &str, &str, Option<&str>) -> bool,
     ) -> Result<(), Refusal> {
-        let Stated { signature, signed_at, timestamp, nonce } = self.stated(envelope, now)?;
-        let genuine = {
-            let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
-            verifies(&key, signature, signed_at, nonce)
-        };
-        if !genuine {
-            return Err(Refusal::SignatureMismatch);
-        }
-        let Some(nonce) = nonce else { return Ok(()) };
-        self.memory().remember(nonce, timestamp, now, self.max_skew())
+        let stated = self.stated(envelope, now)?;
+        self.check_genuine(&stated, verifies)?;
+        let Some(nonce) = stated.nonce else { return Ok(()) };
+        self.memory().remember(nonce, stated.timestamp, now, self.max_skew())
+    }
+
+    fn check_genuine(
+        &self,
+        stated: &Stated<'_>,
+        verifies: impl FnOnce(&SigningKey, &str, &str, Option<&str>) -> bool,
+    ) -> Result<(), Refusal> {
+        let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
+        let is_genuine = verifies(&key, stated.signature, stated.signed_at, stated.nonce);
+        if is_genuine { Ok(()) } else { Err(Refusal::SignatureMismatch) }
     }
 
     fn check_skew(&self, timestamp: Microseconds, now: Microseconds) -> Result<(), Refusal> {

@@ -134,6 +134,13 @@ impl Envelope {
             .map(|(name, _, _)| name)
     }
 
+    /// The envelope as a JSON object without absent members.
+    pub(crate) fn to_json(&self) -> String {
+        let mut json = String::new();
+        self.write(&mut json);
+        json
+    }
+
     /// Appends the envelope as a JSON object without absent members.
     pub(super) fn write(&self, json: &mut String) {
         json.push('{');

@@ -202,6 +202,12 @@ impl ConnectUrl {
         self.parameter(&[ENVIRONMENT_PARAMETER])
     }
 
+    /// What hosts that connect as the same entity and environment have in common: platform, entity, environment.
+    pub(crate) fn identity(&self) -> String {
+        let entity = self.entity().unwrap_or_default();
+        format!("{}:{}\n{entity}\n{}", self.host(), self.port(), self.canonical_environment())
+    }
+
     /// The environment that the platform takes, under one name for all that mean the same.
     pub(crate) fn canonical_environment(&self) -> String {
         let environment = self.environment().unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned());

@@ -95,7 +95,7 @@ impl Signed {
 }
 
 /// The HTTP side of a running host.
-async fn serve(host: &Running) -> SocketAddr {
+pub(crate) async fn serve(host: &Running) -> SocketAddr {
     let app = Router::new().nest("/calls", HttpFallback::new(&host.handle).into_router());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

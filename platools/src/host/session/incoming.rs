@@ -6,6 +6,7 @@ use platools_net::Backoff;
 use tokio::time::Instant;
 
 use super::Session;
+use crate::host::coordinator::Reply;
 use crate::host::outbox::AnswerFrame;
 use crate::host::{HostEvent, Registration};
 use crate::intake::{Arrival, Incoming, Received, shorten};
@@ -160,7 +161,7 @@ impl Session<'_> {
         let arrival = Arrival { at, wall, scope: &self.scope };
         match self.shared.intake.receive(&Incoming::Frame(call), arrival) {
             Received::Run(call) => {
-                if let Some(call) = self.shared.place(call) {
+                if let Some(call) = self.shared.place(call, Reply::Socket) {
                     self.batch.push(call);
                 }
             }

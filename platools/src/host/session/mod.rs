@@ -35,6 +35,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use self::outgoing::Outgoing;
 use super::callback::Callback;
+use super::coordinator::Lead;
 use super::driver::Status;
 use super::ending::{self, Ending};
 use super::machine::Event;
@@ -210,9 +211,17 @@ impl<'a> Session<'a> {
                     let soon = (now + DEBOUNCE).min(latest).max(self.throttled_until.unwrap_or(now));
                     self.timers.register = Some(soon);
                 }
-                () = becomes(&mut lead, false), if shared.coordinator.is_some() => {
-                    self.say_goodbye().await;
+                () = becomes(&mut lead, Lead::No), if shared.coordinator.is_some() => {
+                    // A process that was suspended writes nothing for another that has the lead by now.
+                    if !shared.fence.is_closed() {
+                        self.say_goodbye().await;
+                    }
                     break Ending::LeadLost;
+                }
+                () = shared.declare_again.notified(), if shared.coordinator.is_some() && self.welcomed => {
+                    if !self.status.is_draining() {
+                        self.register(Instant::now());
+                    }
                 }
                 () = shared.shutdown.cancelled(), if !draining => self.status.begin_drain(&shared),
                 // Wakes the loop, so that the end of the last call is noticed.
@@ -231,6 +240,9 @@ impl<'a> Session<'a> {
 
     /// Reads, then writes, then flushes, as far as each goes without waiting.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Noticed> {
+        if self.shared.poll_fence(context).is_pending() {
+            return Poll::Pending;
+        }
         let mut welcome = false;
         let ending = self.poll_read(context, &mut welcome);
         // After the calls that were read it goes on, on the same worker. To wake this task at once would also wake another
@@ -446,8 +458,18 @@ impl<'a> Session<'a> {
     /// Returns the heartbeat, with the health of the tools for which it changed.
     fn heartbeat(&self) -> String {
         let entries = self.shared.dispatcher().tools().entries();
-        let changed: Vec<_> =
-            entries.iter().filter_map(|entry| Some((entry.name(), entry.changed_health()?))).collect();
+        let coordinator = self.shared.coordinator.as_deref();
+        let judge = |tool: &str, here| match coordinator {
+            Some(coordinator) => coordinator.down(tool, here),
+            None => here,
+        };
+        let changed: Vec<_> = entries
+            .iter()
+            .filter_map(|entry| {
+                let health = entry.changed_health(|here| judge(entry.name(), here));
+                Some((entry.name(), health?))
+            })
+            .collect();
         outbound::heartbeat(changed.iter().map(|(name, health)| (*name, health)))
     }
 

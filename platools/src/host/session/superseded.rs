@@ -37,7 +37,7 @@ impl Session<'_> {
     pub(super) fn may_finish_superseded(&self) -> bool {
         let shared = self.shared;
         self.welcomed
-            && shared.config.when_superseded != WhenSuperseded::TakeOver
+            && (shared.config.when_superseded != WhenSuperseded::TakeOver || shared.coordinator.is_some())
             && !shared.succession.has_successor()
     }
 
@@ -110,6 +110,9 @@ impl Session<'_> {
 
     /// Writes around the library.
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.shared.fence.is_closed() {
+            return Err(io::Error::other("the process was suspended, and another one has the lead"));
+        }
         self.socket.get_mut().write_all(bytes).await?;
         self.socket.get_mut().flush().await
     }

@@ -23,20 +23,34 @@ mod schedules;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
 pub(crate) use self::keeper::ReplayStore;
 use self::keeper::{Keeper, Kept};
 use self::record::Record;
-use super::replay::{NonceCheck, ReplayGuard};
+use super::replay::{NonceCheck, Nonces, ReplayGuard};
 use super::timestamp::{self, Microseconds};
 use super::{Refusal, VerifierOptions};
 
 /// The timestamps of the platform have this resolution, in microseconds, and are rounded down.
 const RESOLUTION: Microseconds = 1_000;
+
+/// How many other processes' memories are kept. Each is of use for 300 s.
+const MAX_OTHERS: usize = 8;
+
+/// What travels to another process.
+#[derive(Serialize, Deserialize)]
+struct Accepted {
+    version: u32,
+    guards: Vec<Nonces>,
+    signed: Option<Microseconds>,
+}
 
 /// The nonces of verified calls, for one or more verifiers.
 pub(crate) struct ReplayMemory {
@@ -46,6 +60,8 @@ pub(crate) struct ReplayMemory {
 
 struct State {
     guard: ReplayGuard,
+    /// What other processes accepted that had the connection before.
+    others: VecDeque<ReplayGuard>,
     /// Calls signed until then are refused; a time of the platform's clock.
     signed: Option<Microseconds>,
     /// Calls signed until then are refused; a time of this machine's clock.
@@ -59,6 +75,7 @@ impl ReplayMemory {
     pub(crate) fn new(options: &VerifierOptions) -> Self {
         let state = State {
             guard: ReplayGuard::new(options.replay_capacity),
+            others: VecDeque::new(),
             signed: None,
             started: None,
             newest: None,
@@ -119,21 +136,64 @@ impl ReplayMemory {
         {
             let mut state = self.kept.state();
             state.check_age(timestamp, now, max_skew)?;
+            if state.others.iter().any(|other| other.has_seen(nonce)) {
+                return Err(Refusal::NonceReplay);
+            }
             match state.guard.remember(nonce, timestamp, now.saturating_sub(max_skew)) {
                 NonceCheck::New => {}
                 NonceCheck::Replayed => return Err(Refusal::NonceReplay),
                 NonceCheck::Forgotten => return Err(Refusal::WindowNarrowed),
             }
+            state.newest = state.newest.max(Some(timestamp));
             if self.keeper.is_none() {
                 return Ok(());
             }
-            state.newest = state.newest.max(Some(timestamp));
             state.lead.add(timestamp.saturating_sub(now), now, max_skew);
         }
         if let Some(keeper) = &self.keeper {
             keeper.changed(&self.kept);
         }
         Ok(())
+    }
+
+    /// What this host accepted, and those before it, for another process.
+    pub(crate) fn export(&self) -> Vec<u8> {
+        let state = self.kept.state();
+        let guards: Vec<_> = state.others.iter().chain([&state.guard]).map(ReplayGuard::nonces).collect();
+        // Numbers and lists of numbers always serialize.
+        serde_json::to_vec(&Accepted { version: 1, guards, signed: state.signed }).unwrap_or_default()
+    }
+
+    /// Refuses from now on what another process accepted. Returns `false` if the text cannot be read.
+    pub(crate) fn import(&self, accepted: &[u8]) -> bool {
+        let Ok(Accepted { version: 1, guards, signed }) = serde_json::from_slice(accepted) else {
+            return false;
+        };
+        let mut state = self.kept.state();
+        state.signed = state.signed.max(signed);
+        for nonces in guards {
+            let key = nonces.key();
+            if nonces.is_empty() || state.guard.key() == key {
+                continue;
+            }
+            state.others.retain(|other| other.key() != key);
+            state.others.push_back(ReplayGuard::restore(usize::MAX, nonces));
+        }
+        while state.others.len() > MAX_OTHERS {
+            state.others.pop_front();
+        }
+        true
+    }
+
+    /// The newest timestamp of an accepted call.
+    pub(crate) fn newest(&self) -> Option<Microseconds> {
+        self.kept.state().newest
+    }
+
+    /// Refuses calls signed until then, by the platform's clock.
+    pub(crate) fn refuse_until(&self, time: Microseconds) {
+        let mut state = self.kept.state();
+        state.signed = state.signed.max(Some(time));
     }
 
     /// Returns whether the memory is stored.
@@ -190,7 +250,7 @@ impl State {
         };
         // Until it is measured. A clock that was behind may have been put right.
         let lead = Lead { assumed: lead.max(0), ..Lead::default() };
-        Self { guard, signed, started, newest, lead }
+        Self { guard, others: VecDeque::new(), signed, started, newest, lead }
     }
 
     fn check_age(
@@ -201,10 +261,11 @@ impl State {
     ) -> Result<(), Refusal> {
         let is_before = |time: Option<Microseconds>| time.is_some_and(|time| timestamp <= time);
         let started = self.started.filter(|started| *started <= now.saturating_add(max_skew));
+        let is_forgotten = self.others.iter().any(|other| other.is_forgotten(timestamp));
         if is_before(self.signed) || is_before(started) {
             return Err(Refusal::SignedBeforeRestart);
         }
-        if self.guard.is_forgotten(timestamp) { Err(Refusal::WindowNarrowed) } else { Ok(()) }
+        if is_forgotten || self.guard.is_forgotten(timestamp) { Err(Refusal::WindowNarrowed) } else { Ok(()) }
     }
 
     fn record(&self, is_complete: bool) -> Record {
