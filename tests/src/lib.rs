@@ -4,6 +4,7 @@
 pub mod attacks;
 pub mod fleet;
 pub mod ledger;
+pub mod nats;
 pub mod process;
 pub mod proxy;
 pub mod sizes;

@@ -8,6 +8,7 @@
 //! | `list`, `call` | the tools of a host that is connected to a development platform, or of an MCP server |
 //! | `sidecar` | the tools of a file, connected to the platform |
 //! | `serve` | the tools of a file as an MCP server |
+//! | `fleet` | the replicas behind one connection |
 //!
 //! Exit codes: 0 done; 1 something failed or was found wrong; 2 wrong usage or configuration.
 
@@ -17,6 +18,7 @@ mod call;
 mod client;
 mod dev;
 mod doctor;
+mod fleet;
 mod list;
 mod mcp;
 mod mint;
@@ -60,6 +62,8 @@ enum Command {
     Sidecar(sidecar::Options),
     /// Serve the tools of a file to MCP clients, without a platform
     Serve(serve::Options),
+    /// See the replicas behind one connection, and drain one, from the PLATOS_… and PLATOOLS_FLEET… variables
+    Fleet(fleet::Options),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -124,6 +128,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Call(options) => call::run(&options, &output).await,
         Command::Sidecar(options) => sidecar::run(options, &output).await,
         Command::Serve(options) => serve::run(options, &output).await,
+        Command::Fleet(options) => fleet::run(options, &output).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "platools", &mut script);

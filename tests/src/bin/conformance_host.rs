@@ -1,11 +1,12 @@
 //! A host with a known set of tools, for wire-level tests by any platform.
 //!
 //! Configured by `PLATOS_URL`, `PLATOS_SECRET` or `PLATOS_SECRET_FILE`, `PLATOS_ENTITY`, `PLATOS_ENV`,
-//! `PLATOOLS_STATE_DIR` and `PLATOOLS_HEARTBEAT_INTERVAL`; logs to standard error as `RUST_LOG` says.
+//! `PLATOOLS_STATE_DIR` and `PLATOOLS_HEARTBEAT_INTERVAL`; joins a fleet if `PLATOOLS_FLEET` is set; logs to standard error as `RUST_LOG` says.
 
 use std::time::Duration;
 
 use platools::prelude::*;
+use platools_fleet::Fleet;
 use serde_json::{Value, json};
 
 /// Look up one order by id.
@@ -105,5 +106,9 @@ async fn whoami(ctx: CallContext) -> Value {
 #[tokio::main]
 async fn main() -> platools::Result<()> {
     platools::logging::init();
-    Platools::from_env()?.run().await
+    let mut host = Platools::from_env()?;
+    if let Some(fleet) = Fleet::from_env_if_set()? {
+        host = host.coordinator(fleet);
+    }
+    host.run().await
 }

@@ -47,7 +47,7 @@ fn root() -> &'static Path {
 }
 
 /// Says loudly that a set is missing.
-fn skip(set: &str) {
+pub(crate) fn skip(set: &str) {
     let hint = format!("the interop set `{set}` is not installed: run tests/interop/install {set}");
     assert!(std::env::var_os("PLATOOLS_INTEROP").is_none_or(|value| value != "required"), "{hint}");
     // Written past the capture of a test that passes, or nobody would see it.

@@ -12,6 +12,8 @@ mod connection;
 mod coordinator;
 mod desktops;
 mod faults;
+mod fleet;
+mod fleet_login;
 mod frames;
 mod fuzz;
 mod guard;

@@ -163,6 +163,7 @@ pub(crate) fn program(path: &str, variables: &[(&str, &str)]) -> Command {
     command
         .env_remove("PLATOOLS_HEARTBEAT_INTERVAL")
         .env_remove("PLATOOLS_STATE_DIR")
+        .env_remove("PLATOOLS_FLEET")
         .env_remove("RUST_LOG")
         .env("RUST_BACKTRACE", "0");
     command.envs(variables.iter().copied());

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::settings::{
-    Admin, Authenticator, Backend, Egress, Entity, Log, Mcp, OpenApi, Plato, Proxy, Running, SessionTokens,
-    Traces,
+    Admin, Authenticator, Backend, Egress, Entity, Fleet, Log, Mcp, OpenApi, Plato, Proxy, Running,
+    SessionTokens, Traces,
 };
 use super::values::{Rate, SecretRef, Size, Time};
 
@@ -55,6 +55,8 @@ pub(crate) struct File {
     /// What goes to standard error.
     #[serde(default)]
     pub(crate) log: Log,
+    /// The replicas that share the connections, over NATS.
+    pub(crate) fleet: Option<Fleet>,
     /// Where the spans of calls go.
     pub(crate) traces: Option<Traces>,
     /// How the sidecar runs.

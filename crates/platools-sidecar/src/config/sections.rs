@@ -10,8 +10,8 @@ use super::document::{Document, Path};
 use super::model::{Command, Http};
 use super::problem::Problem;
 use super::settings::{
-    Admin, Authenticator, Backend, Egress, Entity, Log, Mcp, OpenApi, Plato, Proxy, Running, SessionTokens,
-    Traces,
+    Admin, Authenticator, Backend, Egress, Entity, Fleet, Log, Mcp, OpenApi, Plato, Proxy, Running,
+    SessionTokens, Traces,
 };
 
 /// What stands at a place in the file.
@@ -37,13 +37,14 @@ pub(crate) struct Sections {
     pub(crate) session_tokens: Option<Entry<SessionTokens>>,
     pub(crate) admin: Option<Entry<Admin>>,
     pub(crate) log: Log,
+    pub(crate) fleet: Option<Entry<Fleet>>,
     pub(crate) traces: Option<Entry<Traces>>,
     pub(crate) sidecar: Running,
     /// The entries that could not be read, which somebody may refer to.
     unread: Vec<Path>,
 }
 
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "entity",
     "tool",
     "openapi",
@@ -56,6 +57,7 @@ const SECTIONS: [&str; 14] = [
     "session_tokens",
     "admin",
     "log",
+    "fleet",
     "traces",
     "sidecar",
 ];
@@ -89,6 +91,7 @@ impl Sections {
                 "session_tokens" => sections.session_tokens = reader.one(&at, value),
                 "admin" => sections.admin = reader.one(&at, value),
                 "log" => sections.log = reader.settings(&at, value),
+                "fleet" => sections.fleet = reader.one(&at, value),
                 "traces" => sections.traces = reader.one(&at, value),
                 "sidecar" => sections.sidecar = reader.settings(&at, value),
                 unknown => {

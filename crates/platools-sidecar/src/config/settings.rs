@@ -437,6 +437,31 @@ pub(crate) struct Log {
     pub(crate) level: Option<String>,
 }
 
+/// The replicas with which this sidecar shares the connections of its entities, over NATS. All of them have the same file.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fleet {
+    /// The NATS servers, such as `nats://nats:4222` or `tls://nats:4222`.
+    pub(crate) servers: Vec<String>,
+    /// A credentials file of NATS.
+    pub(crate) credentials_file: Option<PathBuf>,
+    /// A file with the seed of an NKey.
+    pub(crate) nkey_file: Option<PathBuf>,
+    /// A file with a token.
+    pub(crate) token_file: Option<PathBuf>,
+    /// Certificates in PEM that are trusted beside the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Whether the sidecar starts without NATS and waits for it.
+    #[serde(default)]
+    pub(crate) optional: bool,
+    /// Whether the replica that has the connection runs calls, too; `true`.
+    pub(crate) gateway_serves: Option<bool>,
+    /// What tells whose declaration of a tool counts while replicas differ; the time at which the program was built.
+    pub(crate) build: Option<String>,
+    /// How many servers of a NATS cluster keep the lease, from 1 to 5; 1.
+    pub(crate) store_replicas: Option<usize>,
+}
+
 /// Where the spans of calls go: a collector that takes OTLP over HTTP. Needs a program with the feature `otlp`.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

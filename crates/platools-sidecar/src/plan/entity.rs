@@ -6,6 +6,7 @@ use std::path::Path;
 use platools::host::{ConfigError, WhenSuperseded};
 use platools::wire::{ConnectUrl, same_environment};
 use platools::{HostConfig, SecretSource};
+use platools_fleet::Fleet;
 use platools_net::callback::{CallbackError, callback_url, is_plainly_private};
 use url::Url;
 
@@ -20,6 +21,8 @@ pub(crate) struct EntityPlan {
     pub(crate) config: HostConfig,
     pub(crate) secret: SecretSource,
     pub(crate) callback: Option<CallbackPlan>,
+    /// The replicas that share its connection.
+    pub(crate) fleet: Option<Fleet>,
     /// The same for a connection that is the same. A secret that a variable or a file holds changes nothing when it is
     /// rotated: the host finds it by itself.
     pub(crate) fingerprint: Fingerprint,
@@ -85,8 +88,14 @@ impl Planner<'_> {
         if !sections.entities.is_empty() && is_whole {
             self.check_variables(&planned, |variable| std::env::var(variable).ok());
         }
+        let fleet = self.fleet();
         for entity in &mut planned {
             entity.config.state_dir = state_dir.map(Path::to_owned);
+            if let (Some(fleet), Some(Entry { value, .. })) = (&fleet, &sections.fleet) {
+                entity.fleet = Some(fleet.another());
+                let before = entity.fingerprint.as_bytes();
+                entity.fingerprint = Fingerprinter::default().add(before).add(value).finish();
+            }
         }
         planned
     }
@@ -171,7 +180,7 @@ impl Planner<'_> {
         let callback = callback.map(|url| CallbackPlan::new(url, None));
         let proxy = self.proxy.fingerprint.as_bytes();
         let fingerprint = Fingerprinter::default().add(&url).add(&proxy).finish();
-        Some(EntityPlan { name, config, secret, callback, fingerprint })
+        Some(EntityPlan { name, config, secret, callback, fleet: None, fingerprint })
     }
 
     #[expect(clippy::too_many_lines, reason = "one key of the section after the other")]
@@ -286,7 +295,7 @@ impl Planner<'_> {
         let fingerprint =
             fingerprint.add(&self.proxy.fingerprint.as_bytes()).add(&config.callback_url).finish();
         let callback = callback.map(|url| CallbackPlan::new(url, file.callback_listen));
-        Some(EntityPlan { name: file.name.clone(), config, secret, callback, fingerprint })
+        Some(EntityPlan { name: file.name.clone(), config, secret, callback, fleet: None, fingerprint })
     }
 
     /// The callback URL of an entity, if it has one. `None` when there is something wrong with it.

@@ -11,6 +11,7 @@ mod code;
 mod command;
 mod entity;
 mod files;
+mod fleet;
 mod http;
 mod listeners;
 mod mcp;

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use platools::host::{HostError, HostEvent, HostState};
 use platools::run::Limits;
 use platools::{HostHandle, Platools};
+use platools_fleet::Fleet;
 use tokio::sync::oneshot;
 use tokio::task::{Id, JoinHandle};
 use tokio::time::Instant;
@@ -24,6 +25,8 @@ pub(crate) struct RunningHost {
     /// What it was made of; another one needs another connection.
     made_of: (Fingerprint, Option<Fingerprint>),
     limits: Limits,
+    /// The replicas that share the connection.
+    fleet: Option<Fleet>,
     registered: Arc<AtomicBool>,
     told: Arc<Mutex<Told>>,
     /// Has it connect; until then it waits for MCP servers.
@@ -46,11 +49,16 @@ fn builder(
     entity: &EntityPlan,
     tools: &[&PlannedTool],
     authenticator: Option<&AuthenticatorPlan>,
+    fleet: Option<&Fleet>,
 ) -> Platools {
     let tools = tools.iter().map(|planned| planned.tool.clone());
     let platools = Platools::new(entity.config.clone()).secret_source(entity.secret.clone()).tools(tools);
-    match authenticator {
+    let platools = match authenticator {
         Some(plan) => platools.shared_authenticator(Arc::clone(&plan.authenticator)),
+        None => platools,
+    };
+    match fleet {
+        Some(fleet) => platools.coordinator(fleet.clone()),
         None => platools,
     }
 }
@@ -67,7 +75,9 @@ pub(crate) fn check(
     let mut entity = entity.clone();
     // The process that runs has it, and a check leaves nothing behind.
     entity.config.state_dir = None;
-    quietly(|| builder(&entity, tools, authenticator).build()).map(drop).map_err(|error| error.to_string())
+    quietly(|| builder(&entity, tools, authenticator, None).build())
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 impl RunningHost {
@@ -81,7 +91,11 @@ impl RunningHost {
         authenticator: Option<&AuthenticatorPlan>,
         wait: Duration,
     ) -> Result<Self, String> {
-        let host = builder(entity, tools, authenticator).build().map_err(|error| error.to_string())?;
+        // A fleet is joined by one host, and this may be the second one of the entity.
+        let fleet = entity.fleet.as_ref().map(Fleet::another);
+        let host = builder(entity, tools, authenticator, fleet.as_ref())
+            .build()
+            .map_err(|error| error.to_string())?;
         let handle = host.handle();
         let registered = Arc::new(AtomicBool::new(false));
         let told = Arc::new(Mutex::new(Told { since: SystemTime::now(), problem: None }));
@@ -104,6 +118,7 @@ impl RunningHost {
             handle,
             made_of: made_of(entity, authenticator),
             limits: entity.config.limits.clone(),
+            fleet,
             registered,
             told,
             go: Some(go),
@@ -135,8 +150,13 @@ impl RunningHost {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether it is connected, and the platform has its tools.
+    /// Whether it is connected, and the platform has its tools; or whether another replica is, and hands calls to it.
     pub(crate) fn is_ready(&self) -> bool {
+        if let Some(fleet) = &self.fleet
+            && !fleet.is_gateway()
+        {
+            return fleet.is_attached();
+        }
         self.handle.state() == HostState::Active && self.registered.load(Ordering::Acquire)
     }
 
