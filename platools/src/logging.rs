@@ -1,9 +1,9 @@
 //! A `tracing` subscriber for programs that keeps secrets out of the log (feature `logging`).
 //!
 //! At `trace`, the libraries below the connection log headers and frames, which contain the service secret and users'
-//! tokens. They are capped at `info` here whatever `RUST_LOG` says, and `rmcp` is left out: what matters of it is logged
-//! by the crates that use it. Others can cause the lines of libraries without end, so all of them together have 20 in
-//! 10 seconds. A program with its own subscriber should use a [`LineFilter`], or filter by [`is_safe`].
+//! tokens. They are capped here, most of them at `info`, whatever `RUST_LOG` says, and `rmcp` is left out: what matters of
+//! it is logged by the crates that use it. Others can cause the lines of libraries without end, so all of them together
+//! have 20 in 10 seconds. A program with its own subscriber should use a [`LineFilter`], or filter by [`is_safe`].
 //!
 //! Lines are coloured on a terminal that shows colours; the variables `NO_COLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are
 //! respected.
@@ -17,7 +17,9 @@ use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Crates that log headers or payloads, and the level up to which they do not.
-const CAPPED: [(&str, LevelFilter); 9] = [
+const CAPPED: [(&str, LevelFilter); 10] = [
+    // `platools-fleet` tells of its connections itself.
+    ("async_nats", LevelFilter::WARN),
     ("tungstenite", LevelFilter::INFO),
     ("tokio_tungstenite", LevelFilter::INFO),
     ("hyper", LevelFilter::INFO),
@@ -149,6 +151,7 @@ mod tests {
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
             tracing::error!(target: "rmcp::transport::worker", "worker quit with fatal: s3cret");
             tracing::debug!(target: "hyper::proto", "s3cret");
+            tracing::info!(target: "async_nats::connector", "s3cret");
             for number in 0..1_000 {
                 tracing::warn!(target: "rmcp::transport", number, "s3cret");
                 tracing::info!(target: "reqwest::connect", number, "noise");

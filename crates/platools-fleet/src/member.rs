@@ -905,6 +905,11 @@ impl Shell {
             members.map(|(id, report, _)| (id, report.name.clone())).collect()
         };
         let mut found: Vec<_> = members.iter().filter(|(_, name)| *name == wanted).collect();
+        if found.is_empty() {
+            // The name of the machine is enough if one process of it is a member.
+            let machine = |name: &str| name.rsplit_once(':').is_some_and(|(machine, _)| machine == wanted);
+            found = members.iter().filter(|(_, name)| machine(name)).collect();
+        }
         if found.is_empty() && wanted.len() >= SHORTEST_ID {
             found = members.iter().filter(|(id, _)| id.to_string().starts_with(wanted)).collect();
         }
