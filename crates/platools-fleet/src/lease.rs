@@ -160,6 +160,8 @@ pub(crate) struct Lease {
     away_since: Option<Time>,
     last_tick: Option<Time>,
     is_eligible: bool,
+    /// A holder that has resigned does not take the lease before this.
+    not_before: Time,
     platform_time: Option<i64>,
     heir: Option<MemberId>,
     writes: u64,
@@ -182,6 +184,7 @@ impl Lease {
             away_since: None,
             last_tick: None,
             is_eligible: true,
+            not_before: Time::ZERO,
             platform_time: None,
             heir: None,
             writes: 0,
@@ -219,6 +222,11 @@ impl Lease {
         let seen = self.seen.as_ref()?;
         let (_, record) = seen.stored.as_ref()?;
         record.as_ref().map(|record| (record, seen.since))
+    }
+
+    /// Whether there is a record that cannot be read: its holder has other keys.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.seen.as_ref().is_some_and(|seen| matches!(seen.stored, Some((_, None))))
     }
 
     /// Whether the store answers.
@@ -351,7 +359,7 @@ impl Lease {
         let (State::Following, true, Some(seen)) = (&self.state, self.is_eligible, &self.seen) else {
             return None;
         };
-        Some(match &seen.stored {
+        let due = match &seen.stored {
             None => {
                 let wait = if self.last_holder.is_some() { OVER } else { EMPTY_WAIT };
                 seen.since + wait + self.stagger
@@ -360,7 +368,8 @@ impl Lease {
             Some((_, Some(record))) if record.heir == Some(self.me) => seen.since + OVER,
             Some((_, Some(record))) if record.heir.is_some() => seen.since + OVER + HEIR_FIRST + self.stagger,
             Some(_) => seen.since + OVER + self.stagger,
-        })
+        };
+        Some(due.max(self.not_before))
     }
 
     fn try_take(&mut self, now: Time) {
@@ -580,7 +589,7 @@ impl Lease {
 
     /// Takes the lease that another member offers.
     pub(crate) fn on_offer(&mut self, now: Time, from: MemberId, revision: u64, term: u64) {
-        if matches!(self.state, State::Following) && self.is_eligible {
+        if matches!(self.state, State::Following) && self.is_eligible && !self.has_resigned(now) {
             self.highest_term = self.highest_term.max(term);
             self.take(now, Some(revision), term + 1, Some(from));
         }
@@ -588,10 +597,39 @@ impl Lease {
 
     /// The record with which the holder gives the lease up, when the process ends: others need not wait then.
     pub(crate) fn give_up(&mut self) -> Option<Step> {
+        let step = self.end();
+        if step.is_some() {
+            self.is_eligible = false;
+        }
+        step
+    }
+
+    /// Gives the lease up, and does not take it again before `until`.
+    pub(crate) fn resign(&mut self, until: Time) {
+        if !self.is_leading() {
+            return;
+        }
+        self.not_before = until;
+        let written = self.end();
+        self.state = State::Following;
+        self.steps.extend(written);
+        self.steps.push(Step::Lost { agreed: false });
+    }
+
+    /// Whether this member has resigned, and may not take the lease yet.
+    pub(crate) fn has_resigned(&self, now: Time) -> bool {
+        now < self.not_before
+    }
+
+    /// Takes the lease again like any other member.
+    pub(crate) fn forget_resigning(&mut self) {
+        self.not_before = Time::ZERO;
+    }
+
+    fn end(&mut self) -> Option<Step> {
         let State::Leading(leading) = &self.state else { return None };
         let (term, revision, from) = (leading.term, leading.revision?, leading.from);
         self.state = State::Following;
-        self.is_eligible = false;
         let record = self.record(term, from, true);
         Some(Step::Write { expected: Some(revision), record })
     }

@@ -228,9 +228,13 @@ impl Link {
         };
         let entry = timeout(STORE_TIME, looking).await.map_err(|_elapsed| Away)??;
         Ok(entry.map(|entry| {
-            let record = self.keys.open(None, &entry.value).ok().and_then(|(sender, _, text)| {
-                let record: Record = rmp_serde::from_slice(&text).ok()?;
-                (record.holder == sender).then_some(record)
+            let record = self.keys.open_record(&entry.value).ok().and_then(|opened| {
+                let record: Record = rmp_serde::from_slice(&opened.text).ok()?;
+                if record.holder != opened.sender {
+                    return None;
+                }
+                self.keys.note(opened.sender, opened.known);
+                Some(record)
             });
             (entry.revision, record)
         }))
@@ -241,10 +245,10 @@ impl Link {
         if !self.is_connected() {
             return Err(NotWritten::Away);
         }
-        let mut text = vec![0; HEAD];
+        let mut text = Vec::new();
         // Never fails: a record has nothing that the format has not.
         let _ = rmp_serde::encode::write_named(&mut text, record);
-        let sealed = self.keys.seal(self.me, self.next(), None, text);
+        let sealed = self.keys.seal_record(self.me, self.next(), &text);
         let writing = async {
             let store = self.store().await.map_err(|Away| NotWritten::Away)?;
             match store.update(LEASE, Bytes::from(sealed), expected.unwrap_or(0)).await {
@@ -339,7 +343,7 @@ impl Link {
     }
 
     async fn send(&self, piece: Packet) {
-        let sealed = self.keys.seal(self.me, self.next(), Some(piece.to), piece.bytes);
+        let sealed = self.keys.seal(self.me, self.next(), piece.to, piece.bytes);
         if let Err(error) = self.client.publish(self.subject(piece.to), sealed.into()).await {
             tracing::debug!("a message to another member cannot be sent: {error}");
         }
@@ -448,8 +452,10 @@ impl Inbox {
         &mut self,
         sealed: &[u8],
     ) -> Result<(MemberId, Vec<T>), SealError> {
-        let (from, counter, piece) = self.keys.open(Some(self.me), sealed)?;
-        self.counters.take(from, counter)?;
+        let opened = self.keys.open(Some(self.me), sealed)?;
+        let (from, piece) = (opened.sender, opened.text);
+        self.counters.take(from, opened.counter)?;
+        self.keys.note(from, opened.known);
         let (head, part) = piece.split_at_checked(PIECE).ok_or(SealError::Forged)?;
         let index = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
         if head[0] == FIRST | LAST {

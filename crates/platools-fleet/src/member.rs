@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_nats::Subscriber;
 use futures_util::StreamExt as _;
-use platools::host::{Connection as HostConnection, Gateway, KeptAnswer, Lead as HostLead, RoutedCall};
+use platools::host::{
+    Connection as HostConnection, Gateway, HostEvent, KeptAnswer, Lead as HostLead, RoutedCall,
+};
 #[cfg(feature = "http")]
 use platools::host::{RequestAnswer, SignedRequest};
 use platools::intake::{Answer, HandedAnswer, HandedCall};
@@ -265,6 +267,7 @@ impl Shell {
         shell.spawn(Arc::clone(&shell).receive_all(messages, keys));
         shell.spawn(Arc::clone(&shell).hear_hints(hints));
         shell.spawn(Arc::clone(&shell).watch_connection());
+        shell.spawn(Arc::clone(&shell).watch_refusals());
         shell.spawn(Arc::clone(&shell).keep_table());
         shell.spawn(Arc::clone(&shell).tick_on());
         Ok(shell)
@@ -338,7 +341,11 @@ impl Shell {
                 match role {
                     Role::Gateway => tracing::info!("this member is the gateway of the fleet now"),
                     Role::Gathering => tracing::info!("this member has the lease of the fleet"),
-                    Role::Member => tracing::info!("this member is attached to the gateway of the fleet"),
+                    Role::Member => {
+                        // Others have it, too: if the platform refuses it one day, it was rotated.
+                        self.gateway.trust_secret();
+                        tracing::info!("this member is attached to the gateway of the fleet");
+                    }
                     Role::Waiting => tracing::warn!("the fleet has no gateway"),
                 }
                 observe::role(&self.entity, role == Role::Gateway);
@@ -647,16 +654,18 @@ impl Shell {
 
     /// Reads the secret again, at most once a second: it may have been rotated. Returns whether it was; `None` if that is
     /// not known.
-    async fn read_secret(&self) -> Option<bool> {
-        let _reading = self.reading_secret.try_lock().ok()?;
-        if !is_due(&self.secret_read, READ_SECRET_EVERY) {
-            return None;
-        }
+    async fn read_secret(self: &Arc<Self>) -> Option<bool> {
+        if is_due(&self.secret_read, READ_SECRET_EVERY) { self.read_secret_now().await } else { None }
+    }
+
+    async fn read_secret_now(self: &Arc<Self>) -> Option<bool> {
+        let _reading = self.reading_secret.lock().await;
         match self.gateway.load_secret().await {
             Ok(secret) => {
                 let is_new = self.link.keys().add(&secret);
                 if is_new {
                     tracing::info!("the secret was rotated, members use the new keys");
+                    self.with(|state, now| state.node.secret_changed(now));
                 }
                 Some(is_new)
             }
@@ -677,6 +686,22 @@ impl Shell {
         }
     }
 
+    /// Leaves the lease to others when the platform refuses the secret.
+    async fn watch_refusals(self: Arc<Self>) {
+        let Some(host) = self.gateway.host() else { return };
+        let mut events = host.events();
+        drop(host);
+        while let Some(event) = events.next().await {
+            if event == HostEvent::SecretRefused && self.read_secret_now().await != Some(true) {
+                tracing::warn!(
+                    "the platform refuses the secret of this member, which leaves the connection to others until it \
+                     reads another one"
+                );
+                self.with(|state, now| state.node.secret_refused(now));
+            }
+        }
+    }
+
     async fn watch_connection(self: Arc<Self>) {
         let mut connection = HostConnection::Absent;
         while let Some(next) = self.gateway.leaves(connection).await {
@@ -686,7 +711,7 @@ impl Shell {
                 let shell = Arc::clone(&self);
                 // It may have been refused with another secret before.
                 self.spawn(async move {
-                    shell.read_secret().await;
+                    shell.read_secret_now().await;
                 });
             }
         }
@@ -752,6 +777,7 @@ impl Shell {
         let mut known = HashSet::new();
         let mut losses = self.link.losses();
         let mut term = 0;
+        let mut has_resigned = false;
         for number in 0_u64.. {
             tick.tick().await;
             let (Some(limits), Some(door), true) =
@@ -768,10 +794,17 @@ impl Shell {
                     .filter_map(|entry| Some((entry.name().to_owned(), entry.down_reason()?)))
                     .collect::<Vec<_>>()
             });
+            if has_resigned {
+                let shell = Arc::clone(&self);
+                self.spawn(async move {
+                    shell.read_secret().await;
+                });
+            }
             let newest = self.gateway.newest_signed();
             let (is_connected, lost) = (self.link.is_connected(), self.link.losses());
             let in_flight = door.in_flight();
-            let holder = self.with(|state, now| {
+            let holder;
+            (has_resigned, holder) = self.with(|state, now| {
                 let node = &mut state.node;
                 if let Some(down) = down {
                     node.set_report(Report {
@@ -796,9 +829,10 @@ impl Shell {
                     node.connection_lost(now);
                 }
                 node.tick(now);
-                let (record, _) = node.lease().seen()?;
+                let has_resigned = node.lease().has_resigned(now);
+                let Some((record, _)) = node.lease().seen() else { return (has_resigned, None) };
                 let is_new = std::mem::replace(&mut term, record.term) != record.term;
-                (is_new && record.from.is_none()).then_some(record.holder)
+                (has_resigned, (is_new && record.from.is_none()).then_some(record.holder))
             });
             if let Some(holder) = holder {
                 // The one before was lost. One that gives the lease away still answers.

@@ -35,6 +35,8 @@ const OTHER_MAY_END: Time = ms(12_000);
 const SUSPENDED: Time = ms(1_500);
 /// How long the member that is told of the calls here may take to say that it knows.
 const MIRROR_AGAIN: Time = ms(500);
+/// How long a gateway whose secret the platform refused leaves the lease to others.
+const RESIGNED: Time = ms(30_000);
 /// How many reports are remembered.
 const REPORTS: usize = 16;
 
@@ -419,7 +421,12 @@ impl<C: Clone, A: Clone> Node<C, A> {
             self.reported.pop_front();
         }
         self.desk.on_report(now, self.me, self.report.clone());
-        let Some(followed) = &self.followed else { return };
+        let Some(followed) = &mut self.followed else { return };
+        if self.lease.is_unreadable() {
+            // A call that the gateway hands over may be sealed with keys that are not known here, too.
+            followed.has_tools = false;
+            return;
+        }
         let mut to = vec![followed.holder];
         to.extend(followed.from.filter(|_| now < followed.since + FAREWELL));
         to.retain(|id| *id != self.me);
@@ -588,6 +595,19 @@ impl<C: Clone, A: Clone> Node<C, A> {
                 }
             }
         }
+        self.after(now);
+    }
+
+    /// The platform refuses the secret of this member. Another one may know the new one.
+    pub(crate) fn secret_refused(&mut self, now: Time) {
+        self.lease.resign(now + RESIGNED);
+        self.after(now);
+    }
+
+    /// This member has another secret than before.
+    pub(crate) fn secret_changed(&mut self, now: Time) {
+        self.lease.forget_resigning();
+        self.lease.look_soon(now);
         self.after(now);
     }
 
@@ -1006,4 +1026,74 @@ impl<C: Clone, A: Clone> Node<C, A> {
 
 fn micros(time: Time) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Test = Node<u32, u32>;
+
+    const A: MemberId = MemberId::of(1);
+    const B: MemberId = MemberId::of(2);
+
+    fn record(holder: MemberId, term: u64) -> Record {
+        let name = "holder".to_owned();
+        Record { holder, name, term, from: None, heir: None, platform_time: None, writes: term, ended: false }
+    }
+
+    /// A member that reads the lease at this time.
+    fn reads(node: &mut Test, now: Time, stored: Stored) -> Vec<Output<u32, u32>> {
+        node.tick(now);
+        node.looked(now, now, Ok(stored));
+        node.take_outputs()
+    }
+
+    /// A member that has the lease, and dials.
+    fn gateway(now: Time) -> Test {
+        let mut node = Test::new(B, "b".to_owned(), true);
+        reads(&mut node, now, Some((1, Some(Record { ended: true, ..record(A, 1) }))));
+        node.written(now, now, Ok(2));
+        node.tick(now + GATHER);
+        assert_eq!(node.role(), Role::Gateway);
+        node.take_outputs();
+        node
+    }
+
+    fn has_reported(outputs: &[Output<u32, u32>]) -> bool {
+        outputs.iter().any(|output| matches!(output, Output::Send(A, Message::Report(_))))
+    }
+
+    #[test]
+    fn a_member_that_cannot_read_the_lease_says_nothing_until_it_can() {
+        let mut node = Test::new(B, "b".to_owned(), true);
+        assert!(has_reported(&reads(&mut node, ms(100), Some((1, Some(record(A, 1)))))));
+        assert!(has_reported(&reads(&mut node, ms(700), Some((2, Some(record(A, 1)))))));
+        // Its gateway has another secret now.
+        reads(&mut node, ms(800), Some((3, None)));
+        assert!(!has_reported(&reads(&mut node, ms(1_400), Some((4, None)))));
+        assert_eq!(node.role(), Role::Waiting);
+        reads(&mut node, ms(1_500), Some((5, Some(record(A, 1)))));
+        let again = reads(&mut node, ms(2_100), Some((6, Some(record(A, 1)))));
+        assert!(has_reported(&again) && node.role() == Role::Member);
+        assert!(again.iter().any(|output| matches!(output, Output::Send(A, Message::Introduction { .. }))));
+    }
+
+    #[test]
+    fn a_gateway_whose_secret_is_refused_leaves_the_lease_to_others_until_it_has_another_one() {
+        let mut node = gateway(ms(100));
+        node.secret_refused(ms(800));
+        let outputs = node.take_outputs();
+        let is_end = |output: &Output<_, _>| matches!(output, Output::Write { record, .. } if record.ended);
+        assert!(outputs.iter().any(is_end), "{outputs:?}");
+        assert!(outputs.iter().any(|output| matches!(output, Output::Lead(Lead::No))), "{outputs:?}");
+        let ended = || Some((3, Some(Record { ended: true, ..record(B, 2) })));
+        let takes = |outputs: &[Output<u32, u32>]| {
+            outputs.iter().any(|output| matches!(output, Output::Write { record, .. } if !record.ended))
+        };
+        assert!(!takes(&reads(&mut node, ms(900), ended())));
+        assert!(!takes(&reads(&mut node, ms(20_000), ended())), "others are to try");
+        node.secret_changed(ms(20_100));
+        assert!(takes(&reads(&mut node, ms(20_200), ended())));
+    }
 }

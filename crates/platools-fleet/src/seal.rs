@@ -4,6 +4,9 @@
 //! is sealed with XChaCha20-Poly1305; sender and recipient are bound to it. The nonce is the sender, which is random for
 //! each start of a process, and a counter, so that no nonce is used twice. A recipient takes only rising counters of a
 //! sender, and is another one after a restart: a message that is sent again is refused.
+//!
+//! A rotated secret reaches members at different times. Each message says which key is the sender's newest, so that both
+//! sides use the newest that both have. The record of the lease is sealed once with each key of its holder.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,8 +23,10 @@ use crate::message::MemberId;
 /// The version of the format.
 const VERSION: u8 = 1;
 const KEY_ID: usize = 4;
-/// Version, id of the key, sender, counter.
-pub(crate) const HEAD: usize = 1 + KEY_ID + 16 + 8;
+/// Version, id of the key, id of the sender's newest key, sender, counter.
+pub(crate) const HEAD: usize = 1 + 2 * KEY_ID + 16 + 8;
+/// Where the sender begins.
+const SENDER: usize = 1 + 2 * KEY_ID;
 const TAG: usize = 16;
 /// What sealing adds, in bytes.
 pub(crate) const OVERHEAD: usize = HEAD + TAG;
@@ -55,26 +60,50 @@ impl SealError {
     }
 }
 
+type KeyId = [u8; KEY_ID];
+
 struct SealKey {
-    id: [u8; KEY_ID],
+    id: KeyId,
     cipher: XChaCha20Poly1305,
 }
 
-/// The keys of a fleet, newest first.
+/// The keys that another member has, as far as it has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// The one that it sealed with last, which both have.
+    used: KeyId,
+    /// Its newest.
+    newest: KeyId,
+}
+
+/// What was sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub(crate) sender: MemberId,
+    pub(crate) counter: u64,
+    pub(crate) text: Vec<u8>,
+    pub(crate) known: Known,
+}
+
+/// The keys of a fleet.
 pub(crate) struct Keys {
     namespace: String,
+    /// Newest first.
     keys: RwLock<Vec<SealKey>>,
+    /// Those of other members.
+    others: RwLock<HashMap<MemberId, Known>>,
 }
 
 impl Keys {
     /// The keys of the fleet with this identity.
     pub(crate) fn new(identity: &str, secret: &Secret) -> Self {
-        let keys = Self { namespace: identity.to_owned(), keys: RwLock::default() };
+        let keys =
+            Self { namespace: identity.to_owned(), keys: RwLock::default(), others: RwLock::default() };
         keys.add(secret);
         keys
     }
 
-    /// Seals with the key of this secret from now on. Returns `false` if it was known.
+    /// Seals with the key of this secret from now on, for those who have it, too. Returns `false` if it was known.
     pub(crate) fn add(&self, secret: &Secret) -> bool {
         let derive = Hkdf::<Sha256>::new(Some(b"platools-fleet"), secret.expose().as_bytes());
         let mut output = [0; 32 + KEY_ID];
@@ -92,66 +121,125 @@ impl Keys {
         true
     }
 
-    fn bound(&self, sender: MemberId, recipient: Option<MemberId>) -> Vec<u8> {
-        let mut bound = Vec::with_capacity(self.namespace.len() + 33);
+    /// Notes which keys a member has. Messages to it are sealed with one of them from now on.
+    pub(crate) fn note(&self, member: MemberId, known: Known) {
+        let is_new = {
+            let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+            others.get(&member) != Some(&known)
+        };
+        if is_new {
+            self.others.write().unwrap_or_else(PoisonError::into_inner).insert(member, known);
+        }
+    }
+
+    fn bound(&self, newest: &[u8], sender: MemberId, recipient: Option<MemberId>) -> Vec<u8> {
+        let mut bound = Vec::with_capacity(self.namespace.len() + 37);
         bound.extend(self.namespace.as_bytes());
         bound.push(VERSION);
+        bound.extend(newest);
         bound.extend(sender.to_bytes());
         bound.extend(recipient.map(MemberId::to_bytes).unwrap_or_default());
         bound
     }
 
-    /// Seals a message for one member, or for the store. It stands in `message` behind [`HEAD`] free bytes.
+    fn seal_with(
+        &self,
+        key: &SealKey,
+        newest: KeyId,
+        sender: MemberId,
+        counter: u64,
+        recipient: Option<MemberId>,
+        message: &mut Vec<u8>,
+    ) {
+        let Some((head, text)) = message.split_first_chunk_mut::<HEAD>() else { return };
+        head[0] = VERSION;
+        head[1..=KEY_ID].copy_from_slice(&key.id);
+        head[1 + KEY_ID..SENDER].copy_from_slice(&newest);
+        head[SENDER..HEAD - 8].copy_from_slice(&sender.to_bytes());
+        head[HEAD - 8..].copy_from_slice(&counter.to_be_bytes());
+        let bound = self.bound(&newest, sender, recipient);
+        // Never fails: the message is far shorter than 256 GiB.
+        let tag = key.cipher.encrypt_inout_detached(&nonce(head), &bound, text.into());
+        message.extend(tag.unwrap_or_default());
+    }
+
+    /// Seals a message for one member. It stands in `message` behind [`HEAD`] free bytes.
     pub(crate) fn seal(
         &self,
         sender: MemberId,
         counter: u64,
-        recipient: Option<MemberId>,
+        recipient: MemberId,
         mut message: Vec<u8>,
     ) -> Vec<u8> {
+        let known = self.others.read().unwrap_or_else(PoisonError::into_inner).get(&recipient).copied();
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let (Some(key), Some((head, text))) = (keys.first(), message.split_first_chunk_mut::<HEAD>()) else {
-            return Vec::new();
-        };
-        head[0] = VERSION;
-        head[1..=KEY_ID].copy_from_slice(&key.id);
-        head[1 + KEY_ID..HEAD - 8].copy_from_slice(&sender.to_bytes());
-        head[HEAD - 8..].copy_from_slice(&counter.to_be_bytes());
-        // Never fails: the message is far shorter than 256 GiB.
-        let tag =
-            key.cipher.encrypt_inout_detached(&nonce(head), &self.bound(sender, recipient), text.into());
-        message.extend(tag.unwrap_or_default());
+        let find = |id| keys.iter().find(|key| key.id == id);
+        let key = known.and_then(|known| find(known.newest).or_else(|| find(known.used)));
+        if let Some(newest) = keys.first() {
+            let key = key.unwrap_or(newest);
+            self.seal_with(key, newest.id, sender, counter, Some(recipient), &mut message);
+        }
         message
     }
 
-    /// Opens a message to this member, or what is in the store.
+    /// Seals what is for the store, once with each key: a member that has one of them can read it.
+    pub(crate) fn seal_record(&self, sender: MemberId, counter: u64, text: &[u8]) -> Vec<u8> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let mut record = Vec::new();
+        for key in &*keys {
+            let mut copy = [&[0; HEAD], text].concat();
+            self.seal_with(key, keys[0].id, sender, counter, None, &mut copy);
+            record.extend((copy.len() as u32).to_be_bytes());
+            record.extend(copy);
+        }
+        record
+    }
+
+    /// Opens what is in the store.
+    ///
+    /// # Errors
+    /// When no member has sealed it with a key that is known here.
+    pub(crate) fn open_record(&self, mut record: &[u8]) -> Result<Opened, SealError> {
+        let mut problem = SealError::Forged;
+        while let Some((length, rest)) = record.split_first_chunk::<4>() {
+            let Some((copy, rest)) = rest.split_at_checked(u32::from_be_bytes(*length) as usize) else {
+                break;
+            };
+            match self.open(None, copy) {
+                Ok(opened) => return Ok(opened),
+                Err(error) => problem = error,
+            }
+            record = rest;
+        }
+        Err(problem)
+    }
+
+    /// Opens a message to this member.
     ///
     /// # Errors
     /// When no member has sealed it for this recipient.
-    pub(crate) fn open(
-        &self,
-        recipient: Option<MemberId>,
-        sealed: &[u8],
-    ) -> Result<(MemberId, u64, Vec<u8>), SealError> {
+    pub(crate) fn open(&self, recipient: Option<MemberId>, sealed: &[u8]) -> Result<Opened, SealError> {
         if sealed.first() != Some(&VERSION) {
             return Err(SealError::Version);
         }
-        let (head, text) = sealed.split_at_checked(HEAD).ok_or(SealError::Forged)?;
+        let (head, text) = sealed.split_first_chunk::<HEAD>().ok_or(SealError::Forged)?;
+        let part = |from: usize| head[from..].first_chunk::<KEY_ID>().copied().unwrap_or_default();
+        let known = Known { used: part(1), newest: part(1 + KEY_ID) };
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let key = keys.iter().find(|key| key.id == head[1..=KEY_ID]).ok_or(SealError::UnknownKey)?;
-        let sender: [u8; 16] = head[1 + KEY_ID..HEAD - 8].try_into().map_err(|_| SealError::Forged)?;
+        let key = keys.iter().find(|key| key.id == known.used).ok_or(SealError::UnknownKey)?;
+        let sender: [u8; 16] = head[SENDER..HEAD - 8].try_into().map_err(|_| SealError::Forged)?;
         let sender = MemberId::from_bytes(sender);
         let counter = u64::from_be_bytes(head[HEAD - 8..].try_into().map_err(|_| SealError::Forged)?);
-        let aad = self.bound(sender, recipient);
+        let aad = self.bound(&known.newest, sender, recipient);
         let text = key.cipher.decrypt(&nonce(head), Payload { msg: text, aad: &aad });
-        Ok((sender, counter, text.map_err(|_| SealError::Forged)?))
+        Ok(Opened { sender, counter, text: text.map_err(|_| SealError::Forged)?, known })
     }
 }
 
 /// The nonce: sender and counter.
 fn nonce(head: &[u8]) -> XNonce {
     let mut nonce = [0; 24];
-    nonce.copy_from_slice(&head[1 + KEY_ID..HEAD]);
+    nonce.copy_from_slice(&head[SENDER..HEAD]);
     nonce.into()
 }
 
@@ -191,7 +279,11 @@ mod tests {
     }
 
     fn seal(keys: &Keys, counter: u64, message: &[u8]) -> Vec<u8> {
-        keys.seal(A, counter, Some(B), [&[0; HEAD], message].concat())
+        keys.seal(A, counter, B, [&[0; HEAD], message].concat())
+    }
+
+    fn text(keys: &Keys, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        keys.open(Some(B), sealed).map(|opened| opened.text)
     }
 
     const A: MemberId = MemberId::of(1);
@@ -203,7 +295,8 @@ mod tests {
         let keys = keys("platform\nentity\ndev");
         let sealed = seal(&keys, 7, b"user-token");
         assert!(!sealed.windows(10).any(|window| window == b"user-token"));
-        assert_eq!(keys.open(Some(B), &sealed), Ok((A, 7, b"user-token".to_vec())));
+        let opened = keys.open(Some(B), &sealed).unwrap();
+        assert_eq!((opened.sender, opened.counter, &*opened.text), (A, 7, &b"user-token"[..]));
         assert_eq!(keys.open(Some(C), &sealed), Err(SealError::Forged));
         assert_eq!(keys.open(None, &sealed), Err(SealError::Forged));
         for at in 0..sealed.len() {
@@ -229,15 +322,67 @@ mod tests {
         let (old, new) = (keys("x"), keys("x"));
         let next = secret("fedcba9876543210fedcba9876543210");
         assert!(new.add(&next) && !new.add(&next));
-        assert_eq!(new.open(Some(B), &seal(&old, 1, b"x")).unwrap().2, b"x");
+        assert_eq!(text(&new, &seal(&old, 1, b"x")).unwrap(), b"x");
         let sealed = seal(&new, 2, b"y");
         assert_eq!(old.open(Some(B), &sealed), Err(SealError::UnknownKey));
         old.add(&next);
-        assert_eq!(old.open(Some(B), &sealed).unwrap().2, b"y");
+        assert_eq!(text(&old, &sealed).unwrap(), b"y");
         for number in 0..5 {
             new.add(&secret(&format!("a later secret, number {number}")));
         }
         assert_eq!(new.open(Some(B), &sealed), Err(SealError::UnknownKey), "old ones are forgotten");
+    }
+
+    /// Sends a message, as members do; returns whether it was understood, and which key it was sealed with.
+    fn says(from: (&Keys, MemberId), to: (&Keys, MemberId)) -> (bool, KeyId) {
+        let sealed = from.0.seal(from.1, 1, to.1, vec![0; HEAD]);
+        let opened = to.0.open(Some(to.1), &sealed);
+        if let Ok(opened) = &opened {
+            to.0.note(opened.sender, opened.known);
+        }
+        (opened.is_ok(), *sealed[1..].first_chunk().unwrap())
+    }
+
+    #[test]
+    fn members_that_hear_of_a_rotation_at_different_times_understand_each_other() {
+        let (first, second) = (keys("x"), keys("x"));
+        let (a, b) = ((&first, A), (&second, B));
+        let old = says(b, a).1;
+        let next = secret("fedcba9876543210fedcba9876543210");
+        first.add(&next);
+        assert_eq!(says(a, b), (true, old), "it has no other one");
+        assert_eq!(says(b, a), (true, old));
+        second.add(&next);
+        // The one that heard last says that it did, and from then on both use the new key.
+        assert_eq!(says(b, a), (true, first.keys.read().unwrap()[0].id));
+        let (is_understood, new) = says(a, b);
+        assert!(is_understood && new != old);
+        // The other way around: the one that hears first is the one that writes first.
+        second.add(&secret("a third secret, 0123456789abcdef"));
+        assert_eq!(says(b, a), (true, new));
+        assert_eq!(says(a, b), (true, new));
+    }
+
+    #[test]
+    fn the_record_of_a_holder_that_knows_both_secrets_is_read_with_either() {
+        let (old, both) = (keys("x"), keys("x"));
+        let next = secret("fedcba9876543210fedcba9876543210");
+        both.add(&next);
+        let new = Keys::new("x", &next);
+        let record = both.seal_record(A, 1, b"lease");
+        for reader in [&old, &new, &both] {
+            let opened = reader.open_record(&record).unwrap();
+            assert_eq!((opened.sender, &*opened.text), (A, &b"lease"[..]));
+            // Whoever has read it can write to its holder.
+            reader.note(A, opened.known);
+            assert!(both.open(Some(A), &reader.seal(B, 1, A, vec![0; HEAD])).is_ok());
+        }
+        assert_eq!(new.open_record(&old.seal_record(A, 1, b"lease")), Err(SealError::UnknownKey));
+        let other = Keys::new("x", &secret("a secret that nobody else has, 01"));
+        assert_eq!(other.open_record(&record), Err(SealError::UnknownKey));
+        for cut in 0..record.len() / 2 {
+            assert!(both.open_record(&record[..cut]).is_err());
+        }
     }
 
     #[test]

@@ -321,6 +321,7 @@ impl Platools {
             shutdown: if coordinator.is_some() { CancellationToken::new() } else { stop.clone() },
             stop,
             lead: watch::Sender::new(if coordinator.is_none() { Lead::Yes } else { Lead::No }),
+            is_secret_trusted: AtomicBool::new(false),
             fence: Fence::default(),
             connection: watch::Sender::new(Connection::Absent),
             #[cfg(feature = "http")]

@@ -286,7 +286,13 @@ async fn stay_connected(
         let lasted = status.welcomed_at.map_or(Duration::ZERO, |at| at.elapsed());
         shared.metrics().disconnected();
         shared.events.tell(HostEvent::Disconnected { reason: ending.to_string() });
+        if shared.is_secret_trusted.load(Ordering::Relaxed) {
+            status.machine.trust_secret();
+        }
         let action = status.on(Event::Ended { ending: ending.clone(), new_secret, lasted });
+        if about_secret && !new_secret && matches!(action, Action::Wait(_)) {
+            shared.events.tell(HostEvent::SecretRefused);
+        }
         report(shared, status, &ending, &action);
         match action {
             Action::Continue | Action::Dial => {}

@@ -27,6 +27,8 @@ pub enum HostEvent {
         /// The reason, as text.
         reason: String,
     },
+    /// The platform refuses the secret, which was valid before, and its source has no other one.
+    SecretRefused,
     /// The platform applied a declaration of tools.
     Registered {
         /// The number of registered tools, if the platform states it.

@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     pub(super) coordinator: Option<Arc<dyn Coordinator>>,
     /// Whether this process may hold the connection.
     pub(super) lead: watch::Sender<Lead>,
+    /// Whether other processes have the secret, too.
+    pub(super) is_secret_trusted: AtomicBool,
     pub(super) fence: Fence,
     pub(super) connection: watch::Sender<Connection>,
     /// When the secret was last read because the signature of an HTTP request is wrong.

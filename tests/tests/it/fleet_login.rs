@@ -178,3 +178,63 @@ async fn members_follow_a_rotated_secret() {
         member.stop().await;
     }
 }
+
+/// Calls until all these members have run one.
+async fn run_at(platform: &DevPlatform, members: &[&str]) {
+    let mut ran = std::collections::HashSet::new();
+    while !members.iter().all(|member| ran.contains(*member)) {
+        let calls = (0..10).map(|_| answer(platform, "where", json!({})));
+        let names = futures_util::future::join_all(calls).await;
+        ran.extend(names.iter().filter_map(Value::as_str).map(str::to_owned));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotated_secret_may_reach_members_at_different_times() {
+    let Some(nats) = nats_with(&[]) else { return };
+    let folder = Folder::new("fleet-rotation-by-and-by");
+    let platform = DevPlatform::start().await.unwrap();
+    let member = |name: &'static str| {
+        let source = platools::SecretSource::file(folder.path(name));
+        Member::with(&platform, fleet(&nats.url(), name), |host| host.secret_source(source))
+    };
+    for name in ["a", "b"] {
+        folder.file(name, platform.secret().expose());
+    }
+    let first = member("a").await;
+    platform.wait_for_tool("where").await.unwrap();
+    let second = member("b").await;
+    first.knows(2).await;
+    let connected = platform.counters().connected;
+    let secret = platools::verify::Secret::new("a secret that was rotated, 0123456789").unwrap();
+    folder.file("a", secret.expose());
+    folder.file("c", secret.expose());
+    platform.faults().rotate_secret_to(secret.clone());
+    until(|| platform.counters().connected > connected && platform.is_connected()).await;
+    // One has both, one only the old one, and one only the new one.
+    let third = member("c").await;
+    first.knows(3).await;
+    run_at(&platform, &["a", "b", "c"]).await;
+    folder.file("b", secret.expose());
+    for member in [first, second, third] {
+        member.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_with_a_new_secret_take_over_from_those_that_never_hear_of_it() {
+    let Some(nats) = nats_with(&[]) else { return };
+    let platform = DevPlatform::start().await.unwrap();
+    let first = Member::with(&platform, fleet(&nats.url(), "a"), |host| host).await;
+    platform.wait_for_tool("where").await.unwrap();
+    let second = Member::with(&platform, fleet(&nats.url(), "b"), |host| host).await;
+    first.knows(2).await;
+    let secret = platools::verify::Secret::new("a secret that was rotated, 0123456789").unwrap();
+    platform.faults().rotate_secret_to(secret);
+    let third = Member::with(&platform, fleet(&nats.url(), "c"), |host| host).await;
+    third.knows(1).await;
+    run_at(&platform, &["c"]).await;
+    for member in [first, second, third] {
+        member.stop().await;
+    }
+}
