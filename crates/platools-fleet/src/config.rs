@@ -128,15 +128,25 @@ impl Config {
     }
 
     /// What is questionable about the configuration, for the log.
-    pub(crate) fn doubt(&self) -> Option<&'static str> {
+    pub(crate) fn doubts(&self) -> Vec<&'static str> {
+        let mut doubts = Vec::new();
+        // Tools for reproducible images set the times of all files to the begin of 1970 or 1980.
+        if self.build.starts_with("1970-01-01T") || self.build.starts_with("1980-01-01T") {
+            doubts.push(
+                "all builds of the program have the same time, so that nobody can tell which one is newer: set \
+                 PLATOOLS_FLEET_BUILD to its version",
+            );
+        }
         let is_exposed = |url: &String| {
             let host = url.split("://").nth(1).unwrap_or_default();
             let host = host.rsplit('@').next().unwrap_or_default();
             let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
             url.starts_with("nats://") && !is_loopback_host(host)
         };
-        (matches!(self.login, Login::Token(_)) && self.urls.iter().any(is_exposed))
-            .then_some("the token for NATS is sent unencrypted: use tls://")
+        if matches!(self.login, Login::Token(_)) && self.urls.iter().any(is_exposed) {
+            doubts.push("the token for NATS is sent unencrypted: use tls://");
+        }
+        doubts
     }
 }
 
@@ -250,8 +260,18 @@ mod tests {
 
     #[test]
     fn a_token_on_an_open_network_is_a_doubt() {
-        let doubts = |url: &str| load(&[(URL, url), (TOKEN, "x")]).unwrap().unwrap().doubt().is_some();
+        let doubts = |url: &str| !load(&[(URL, url), (TOKEN, "x")]).unwrap().unwrap().doubts().is_empty();
         assert!(doubts("nats://nats.example:4222") && doubts("nats://10.0.0.1"));
         assert!(!doubts("nats://127.0.0.1:4222") && !doubts("tls://nats.example:4222"));
+    }
+
+    #[test]
+    fn a_build_that_all_images_have_is_a_doubt() {
+        let doubts = |build: &str| load(&[(URL, "nats://x"), (BUILD, build)]).unwrap().unwrap().doubts();
+        for build in ["1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z", "1980-01-01T00:00:00Z"] {
+            let doubts = doubts(build);
+            assert!(doubts.len() == 1 && doubts[0].contains(BUILD), "{doubts:?}");
+        }
+        assert!(doubts("1.4.2").is_empty() && doubts("2026-11-30T09:00:00Z").is_empty());
     }
 }

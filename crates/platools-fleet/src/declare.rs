@@ -1,6 +1,5 @@
 //! Declarations of tools as members exchange them, and the gateway's table with the tools of all.
 
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use platools::tool::{Auth, Execution, RateLimit};
 use platools::{Tool, ToolSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use crate::desk::Offer;
 use crate::map::HashMap;
@@ -52,13 +52,18 @@ pub(crate) fn declared(tool: &Tool) -> Declared {
     let is_hinted = |hint: &str| spec.annotations.get(hint) == Some(&Value::Bool(true));
     Declared {
         name: spec.name.as_str().into(),
-        // The same in every process: this hasher has no random key.
-        hash: BuildHasherDefault::<DefaultHasher>::default().hash_one(&text),
+        hash: hash(&text),
         spec: text.into(),
         concurrency: spec.concurrency,
         is_blocking: tool.is_blocking(),
         runs_again: is_hinted("readOnlyHint") || is_hinted("idempotentHint"),
     }
+}
+
+/// The same in every process, whatever it was built with.
+fn hash(declaration: &str) -> u64 {
+    let digest = Sha256::digest(declaration);
+    digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 /// Reads the declaration of another member.
@@ -172,5 +177,16 @@ impl Union {
             }
             Err(error) => tracing::error!("the tools of other members cannot be declared: {error}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declaration_has_the_same_hash_in_every_build() {
+        // The first eight bytes of SHA-256 of "abc".
+        assert_eq!(hash("abc"), 0xba78_16bf_8f01_cfea);
     }
 }

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::config::Config;
 use crate::lease::{Away, NotWritten, Record, Stored};
@@ -42,6 +42,8 @@ const FIRST: u8 = 1;
 const LAST: u8 = 2;
 /// The most that one message may hold, in bytes: a call and its answer are smaller.
 const MAX_MESSAGE: usize = 64 << 20;
+/// How long the pieces of a message wait for the next one.
+const PARTIAL_TIME: Duration = Duration::from_secs(60);
 /// How many messages are sealed together.
 const TOGETHER: usize = 256;
 
@@ -424,9 +426,11 @@ impl Packet {
 }
 
 /// A message of which the first pieces are there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Partial {
     pieces: u32,
+    /// When the last piece came.
+    last: Instant,
     bytes: Vec<u8>,
 }
 
@@ -452,10 +456,22 @@ impl Inbox {
         &mut self,
         sealed: &[u8],
     ) -> Result<(MemberId, Vec<T>), SealError> {
+        self.open_at(Instant::now(), sealed)
+    }
+
+    fn open_at<T: DeserializeOwned>(
+        &mut self,
+        now: Instant,
+        sealed: &[u8],
+    ) -> Result<(MemberId, Vec<T>), SealError> {
         let opened = self.keys.open(Some(self.me), sealed)?;
         let (from, piece) = (opened.sender, opened.text);
         self.counters.take(from, opened.counter)?;
         self.keys.note(from, opened.known);
+        if !self.partial.is_empty() {
+            // Their senders may have ended in between.
+            self.partial.retain(|_, partial| now < partial.last + PARTIAL_TIME);
+        }
         let (head, part) = piece.split_at_checked(PIECE).ok_or(SealError::Forged)?;
         let index = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
         if head[0] == FIRST | LAST {
@@ -463,7 +479,7 @@ impl Inbox {
             return Ok((from, read(part)));
         }
         if head[0] & FIRST != 0 {
-            self.partial.insert(from, Partial::default());
+            self.partial.insert(from, Partial { pieces: 0, last: now, bytes: Vec::new() });
         }
         let Some(partial) = self.partial.get_mut(&from) else { return Ok((from, Vec::new())) };
         if index != partial.pieces || partial.bytes.len() + part.len() > MAX_MESSAGE {
@@ -471,12 +487,13 @@ impl Inbox {
             return Ok((from, Vec::new()));
         }
         partial.pieces += 1;
+        partial.last = now;
         partial.bytes.extend(part);
         if head[0] & LAST == 0 {
             return Ok((from, Vec::new()));
         }
-        let whole = self.partial.remove(&from).unwrap_or_default();
-        Ok((from, read(&whole.bytes)))
+        let whole = self.partial.remove(&from);
+        Ok((from, whole.map(|whole| read(&whole.bytes)).unwrap_or_default()))
     }
 }
 
@@ -512,5 +529,38 @@ mod tests {
     fn an_old_server_is_known_by_its_version() {
         assert!(["2.9.25", "1.4.1", "v2.2.0-beta"].into_iter().all(is_too_old));
         assert!(!["2.10.0", "2.15.1", "v3.0", "2.11.0-RC.1", "", "dev"].into_iter().any(is_too_old));
+    }
+
+    #[test]
+    fn what_came_of_a_message_is_forgotten_when_its_sender_says_no_more() {
+        let secret = platools::verify::Secret::new("0123456789abcdef0123456789abcdef").unwrap();
+        let keys = Arc::new(Keys::new("fleet", &secret));
+        let (a, b, c) = (MemberId::of(1), MemberId::of(2), MemberId::of(3));
+        let mut inbox = Inbox::new(Arc::clone(&keys), c);
+        let mut counter = 0;
+        let mut seal = |from, piece: Packet| {
+            counter += 1;
+            keys.seal(from, counter, c, piece.bytes)
+        };
+        let pieces = || {
+            let mut packet = Packet::new(c);
+            assert!(packet.add(&"x".repeat(10_000), 4_000).is_none());
+            packet.into_pieces(4_000)
+        };
+        let start = Instant::now();
+        let mut hears = |inbox: &mut Inbox, seconds, from, piece| {
+            let now = start + Duration::from_secs(seconds);
+            inbox.open_at::<String>(now, &seal(from, piece)).unwrap().1.len()
+        };
+        // One that takes its time comes to its end, and one that was killed leaves nothing.
+        let mut killed = pieces().into_iter();
+        assert_eq!(hears(&mut inbox, 0, a, killed.next().unwrap()), 0);
+        let mut count = 0;
+        for (index, piece) in pieces().into_iter().enumerate() {
+            count += hears(&mut inbox, 55 * index as u64, b, piece);
+        }
+        assert_eq!(count, 1);
+        assert!(inbox.partial.is_empty(), "{:?}", inbox.partial.keys());
+        assert_eq!(hears(&mut inbox, 170, a, killed.next().unwrap()), 0);
     }
 }

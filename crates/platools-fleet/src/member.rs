@@ -156,6 +156,8 @@ pub(crate) struct Shell {
     next: AtomicU64,
     /// Calls over HTTP that other members passed on.
     requests: TaskTracker,
+    /// How many messages were refused.
+    refused: AtomicU64,
     stop: CancellationToken,
 }
 
@@ -222,7 +224,7 @@ impl Shell {
     /// When NATS cannot be used.
     pub(crate) async fn start(config: &Config, gateway: Gateway) -> Result<Arc<Self>, FleetError> {
         let Some(identity) = gateway.identity() else { return Err(FleetError::NoGateway) };
-        if let Some(doubt) = config.doubt() {
+        for doubt in config.doubts() {
             tracing::warn!("{doubt}");
         }
         let me = MemberId::random()?;
@@ -257,6 +259,7 @@ impl Shell {
             draining: Mutex::default(),
             next: AtomicU64::new(0),
             requests: TaskTracker::new(),
+            refused: AtomicU64::new(0),
             stop: CancellationToken::new(),
         });
         tracing::info!(member = shell.name, id = ?me, build = shell.build, "joining the fleet");
@@ -585,9 +588,7 @@ impl Shell {
         let given_up = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             // A call of the last moment counts, too.
-            if let Some(newest) = self.gateway.newest_signed() {
-                state.node.on_signed(self.now(), newest);
-            }
+            state.node.set_platform_time(self.now(), self.gateway.platform_time());
             state.node.give_up(self.now())
         };
         if let Some((expected, record)) = given_up {
@@ -626,6 +627,7 @@ impl Shell {
                     }
                     Err(error) => {
                         observe::message_refused(error.reason());
+                        self.refused.fetch_add(1, Ordering::Relaxed);
                         tracing::debug!("a message is refused: {error}");
                         if error == SealError::UnknownKey {
                             let shell = Arc::clone(&self);
@@ -772,7 +774,6 @@ impl Shell {
     async fn tick_on(self: Arc<Self>) {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut signed = None;
         let mut observed = Time::ZERO;
         let mut known = HashSet::new();
         let mut losses = self.link.losses();
@@ -800,7 +801,7 @@ impl Shell {
                     shell.read_secret().await;
                 });
             }
-            let newest = self.gateway.newest_signed();
+            let platform_time = self.gateway.platform_time();
             let (is_connected, lost) = (self.link.is_connected(), self.link.losses());
             let in_flight = door.in_flight();
             let holder;
@@ -818,12 +819,7 @@ impl Shell {
                         ..Report::default()
                     });
                 }
-                if let Some(newest) = newest
-                    && signed != Some(newest)
-                {
-                    signed = Some(newest);
-                    node.on_signed(now, newest);
-                }
+                node.set_platform_time(now, platform_time);
                 node.set_connected(is_connected);
                 if std::mem::replace(&mut losses, lost) != lost {
                     node.connection_lost(now);
@@ -863,7 +859,9 @@ impl Shell {
     fn on_wire(self: &Arc<Self>, from: MemberId, wire: Wire) {
         match wire {
             Wire::Accepted(accepted) => {
-                if !self.gateway.refuse_accepted(accepted.as_bytes()) {
+                if self.gateway.refuse_accepted(accepted.as_bytes()) {
+                    self.with(|state, now| state.node.accepted(now, from));
+                } else {
                     tracing::warn!("what the gateway before has accepted cannot be read");
                 }
             }
@@ -928,7 +926,8 @@ impl Shell {
             .collect();
         members.sort_by(|left, right| left.name.cmp(&right.name));
         let term = node.lease().seen().map_or(0, |(record, _)| record.term);
-        FleetStatus { term, alone: node.lease().is_alone(), members }
+        let refused = self.refused.load(Ordering::Relaxed);
+        FleetStatus { term, alone: node.lease().is_alone(), refused, members }
     }
 
     /// Drains a member, by its name or the begin of its id. The gateway passes it on, and waits until the member knows.

@@ -161,6 +161,22 @@ struct Followed {
     has_tools: bool,
 }
 
+/// What a holder wrote of the platform's clock.
+#[derive(Debug)]
+struct PlatformTime {
+    time: i64,
+    seen: Time,
+    /// Term and number of the record.
+    written: (u64, u64),
+}
+
+impl PlatformTime {
+    /// What the clock shows by now.
+    fn at(&self, now: Time) -> i64 {
+        self.time.saturating_add(micros(now.saturating_sub(self.seen)))
+    }
+}
+
 /// A call that runs at the gateway itself.
 #[derive(Debug)]
 struct Here<C> {
@@ -202,16 +218,20 @@ pub(crate) struct Node<C, A> {
     release: Option<Release>,
     next_offer: Time,
     offered_members: Vec<MemberId>,
+    /// Who told last what it has accepted.
+    accepted_from: Option<MemberId>,
     lead: Lead,
     role: Role,
     here: HashMap<CallId, Here<C>>,
     /// The member that knows the calls that run here.
     second: Option<MemberId>,
-    /// The platform's clock minus this process's, in microseconds, at most as far as calls have shown.
+    /// The platform's clock minus this process's, in microseconds, at most as far as its calls have shown.
     platform_offset: Option<i64>,
-    /// What other holders wrote last of the platform's clock, and when that was seen. One that has ended in order did so,
-    /// too: nobody else knows the calls that it accepted.
-    platform_time: Option<(i64, Time)>,
+    /// What other holders wrote of the platform's clock. One that has ended in order did so, too: nobody else knows the
+    /// calls that it accepted.
+    platform_time: Option<PlatformTime>,
+    /// What the platform's clock showed at most when this member took the lease: nobody accepted a call of later.
+    taken_at: Option<i64>,
     last_tick: Option<Time>,
     /// Messages to this member itself.
     own: VecDeque<Message<C, A>>,
@@ -243,12 +263,14 @@ impl<C: Clone, A: Clone> Node<C, A> {
             release: None,
             next_offer: Time::ZERO,
             offered_members: Vec::new(),
+            accepted_from: None,
             lead: Lead::No,
             role: Role::Waiting,
             here: HashMap::default(),
             second: None,
             platform_offset: None,
             platform_time: None,
+            taken_at: None,
             last_tick: None,
             own: VecDeque::new(),
             is_pumping: false,
@@ -319,10 +341,15 @@ impl<C: Clone, A: Clone> Node<C, A> {
         self.after(now);
     }
 
-    /// A call was signed at this time of the platform's clock.
-    pub(crate) fn on_signed(&mut self, now: Time, signed: i64) {
-        let offset = signed.saturating_sub(micros(now));
-        self.platform_offset = Some(self.platform_offset.map_or(offset, |known| known.max(offset)));
+    /// The platform's clock shows this time, at most, as far as calls have shown.
+    pub(crate) fn set_platform_time(&mut self, now: Time, time: Option<i64>) {
+        self.platform_offset = time.map(|time| time.saturating_sub(micros(now)));
+    }
+
+    /// What this member has accepted has come from another one.
+    pub(crate) fn accepted(&mut self, now: Time, from: MemberId) {
+        self.accepted_from = Some(from);
+        self.after(now);
     }
 
     /// Whether messages reach other members.
@@ -408,9 +435,12 @@ impl<C: Clone, A: Clone> Node<C, A> {
     }
 
     fn note_platform_time(&mut self, now: Time) {
-        let platform_time = self.platform_offset.map(|offset| micros(now).saturating_add(offset));
-        // Without a call of its own, a holder goes by what the ones before knew.
-        self.lease.set_platform_time(platform_time.max(self.lost_platform_time(now)));
+        let platform_time = match self.platform_offset {
+            Some(offset) => Some(micros(now).saturating_add(offset)).max(self.taken_at),
+            // Without a call of its own, a holder goes by what the ones before knew.
+            None => self.lost_platform_time(now),
+        };
+        self.lease.set_platform_time(platform_time);
     }
 
     fn send_report(&mut self, now: Time) {
@@ -517,6 +547,7 @@ impl<C: Clone, A: Clone> Node<C, A> {
         self.leadership =
             Some(Leadership { since: now, from, expected, dials: false, expects_end: true, declare_again });
         (self.leaving, self.has_lost) = (None, false);
+        self.taken_at = self.lost_platform_time(now);
         self.desk.on_report(now, self.me, self.report.clone());
         self.shelf.on_gateway(self.me, from.is_some());
         self.desk.on_running(now, self.me, self.shelf.running_calls(now));
@@ -530,6 +561,8 @@ impl<C: Clone, A: Clone> Node<C, A> {
 
     fn on_lost(&mut self, now: Time, agreed: bool) {
         self.leadership = None;
+        // Of the next one that gives the lease, it has to come again.
+        self.accepted_from = None;
         if !agreed {
             self.has_lost = true;
             self.set_lead(Lead::No);
@@ -697,7 +730,16 @@ impl<C: Clone, A: Clone> Node<C, A> {
         if record.holder != self.me
             && let Some(time) = record.platform_time
         {
-            self.platform_time = Some((time, since));
+            let written = (record.term, record.writes);
+            let new = PlatformTime { time, seen: since, written };
+            match &mut self.platform_time {
+                // Whoever may write to the store may bring an old record back.
+                Some(known) if written < known.written => {
+                    known.time = known.at(since).max(time);
+                    known.seen = since;
+                }
+                known => *known = Some(new),
+            }
         }
         if let Some(followed) = &self.followed
             && followed.holder == record.holder
@@ -724,7 +766,8 @@ impl<C: Clone, A: Clone> Node<C, A> {
             Some(_) => now >= leadership.since + GATHER_PLANNED,
             None => now >= leadership.since + GATHER,
         };
-        let knows_all = leadership.from.is_some()
+        let has_accepted = leadership.from.is_some() && self.accepted_from == leadership.from;
+        let knows_all = has_accepted
             && leadership.expected.iter().all(|id| leadership.from == Some(*id) || self.desk.knows(*id));
         if !is_late && !knows_all {
             return;
@@ -733,7 +776,7 @@ impl<C: Clone, A: Clone> Node<C, A> {
         if let Some(leadership) = &mut self.leadership {
             leadership.dials = true;
         }
-        if !is_planned && let Some(time) = self.lost_platform_time(now) {
+        if !has_accepted && let Some(time) = self.lost_platform_time(now) {
             self.outputs.push(Output::RefuseSignedUntil(time));
         }
         self.outputs.push(Output::Offers);
@@ -750,8 +793,7 @@ impl<C: Clone, A: Clone> Node<C, A> {
 
     /// What the platform's clock shows by now, by what the holder before wrote of it last.
     fn lost_platform_time(&self, now: Time) -> Option<i64> {
-        let (time, seen) = self.platform_time?;
-        Some(time.saturating_add(micros(now.saturating_sub(seen))))
+        self.platform_time.as_ref().map(|known| known.at(now))
     }
 
     // --- calls
@@ -1095,5 +1137,79 @@ mod tests {
         assert!(!takes(&reads(&mut node, ms(20_000), ended())), "others are to try");
         node.secret_changed(ms(20_100));
         assert!(takes(&reads(&mut node, ms(20_200), ended())));
+    }
+
+    fn with_time(holder: MemberId, (term, writes): (u64, u64), time: i64) -> Record {
+        Record { platform_time: Some(time), writes, ..record(holder, term) }
+    }
+
+    fn refuses_until(outputs: &[Output<u32, u32>]) -> Option<i64> {
+        outputs.iter().find_map(|output| match output {
+            Output::RefuseSignedUntil(time) => Some(*time),
+            _ => None,
+        })
+    }
+
+    /// What this holder writes of the platform's clock, at `now`.
+    fn writes(node: &mut Test, now: Time) -> Option<i64> {
+        node.give_up(now).unwrap().1.platform_time
+    }
+
+    const SECOND: i64 = 1_000_000;
+
+    #[test]
+    fn a_holder_writes_what_its_calls_show_and_not_for_ever_what_others_said() {
+        let take = |time| {
+            let mut node = Test::new(B, "b".to_owned(), true);
+            let ended = Record { ended: true, ..with_time(A, (1, 1), time) };
+            reads(&mut node, ms(1_000), Some((1, Some(ended))));
+            node.written(ms(1_000), ms(1_000), Ok(2));
+            node
+        };
+        // The clock of the holder before was ahead by 200 s, once.
+        assert_eq!(writes(&mut take(200 * SECOND), ms(2_000)), Some(201 * SECOND), "nothing else is known");
+        let mut node = take(200 * SECOND);
+        node.set_platform_time(ms(2_000), Some(2 * SECOND));
+        node.set_platform_time(ms(300_000), Some(300 * SECOND));
+        assert_eq!(writes(&mut node, ms(300_000)), Some(300 * SECOND));
+        let mut node = take(200 * SECOND);
+        node.set_platform_time(ms(2_000), Some(2 * SECOND));
+        assert_eq!(
+            writes(&mut node, ms(2_000)),
+            Some(200 * SECOND),
+            "until then others may have accepted calls"
+        );
+    }
+
+    #[test]
+    fn an_old_record_that_is_brought_back_does_not_turn_the_clock_back() {
+        let mut node = Test::new(B, "b".to_owned(), true);
+        reads(&mut node, ms(1_000), Some((5, Some(with_time(A, (3, 9), 100 * SECOND)))));
+        reads(&mut node, ms(2_000), Some((6, Some(with_time(A, (3, 2), 10 * SECOND)))));
+        assert_eq!(node.lost_platform_time(ms(3_000)), Some(102 * SECOND));
+        reads(&mut node, ms(3_000), Some((7, Some(with_time(A, (3, 10), 99 * SECOND)))));
+        assert_eq!(node.lost_platform_time(ms(3_000)), Some(99 * SECOND), "the holder knows better by now");
+    }
+
+    #[test]
+    fn a_successor_without_the_nonces_refuses_what_was_signed_before() {
+        let take = || {
+            let mut node = Test::new(B, "b".to_owned(), true);
+            reads(&mut node, ms(1_000), Some((1, Some(with_time(A, (1, 1), SECOND)))));
+            node.message(ms(1_000), A, Message::Offer { revision: 1, term: 1, members: vec![A, B] });
+            node.written(ms(1_000), ms(1_000), Ok(2));
+            node.take_outputs();
+            node
+        };
+        let mut node = take();
+        node.accepted(ms(1_100), A);
+        let outputs = node.take_outputs();
+        assert_eq!((refuses_until(&outputs), node.role()), (None, Role::Gateway), "it dials at once");
+        let mut node = take();
+        node.accepted(ms(1_100), MemberId::of(3));
+        assert_eq!(node.role(), Role::Gathering, "they are of another one");
+        node.tick(ms(1_000) + GATHER_PLANNED);
+        let outputs = node.take_outputs();
+        assert_eq!((refuses_until(&outputs), node.role()), (Some(2_500_000), Role::Gateway));
     }
 }

@@ -89,7 +89,7 @@ pub(crate) struct Opened {
 pub(crate) struct Keys {
     namespace: String,
     /// Newest first.
-    keys: RwLock<Vec<SealKey>>,
+    own: RwLock<Vec<SealKey>>,
     /// Those of other members.
     others: RwLock<HashMap<MemberId, Known>>,
 }
@@ -97,8 +97,7 @@ pub(crate) struct Keys {
 impl Keys {
     /// The keys of the fleet with this identity.
     pub(crate) fn new(identity: &str, secret: &Secret) -> Self {
-        let keys =
-            Self { namespace: identity.to_owned(), keys: RwLock::default(), others: RwLock::default() };
+        let keys = Self { namespace: identity.to_owned(), own: RwLock::default(), others: RwLock::default() };
         keys.add(secret);
         keys
     }
@@ -111,7 +110,7 @@ impl Keys {
         let _ = derive.expand_multi_info(&[b"members v1\n", self.namespace.as_bytes()], &mut output);
         let (key, id) = output.split_at(32);
         let id = id.try_into().unwrap_or_default();
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.own.write().unwrap_or_else(PoisonError::into_inner);
         if keys.iter().any(|key| key.id == id) {
             return false;
         }
@@ -172,7 +171,7 @@ impl Keys {
         mut message: Vec<u8>,
     ) -> Vec<u8> {
         let known = self.others.read().unwrap_or_else(PoisonError::into_inner).get(&recipient).copied();
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.own.read().unwrap_or_else(PoisonError::into_inner);
         let find = |id| keys.iter().find(|key| key.id == id);
         let key = known.and_then(|known| find(known.newest).or_else(|| find(known.used)));
         if let Some(newest) = keys.first() {
@@ -184,7 +183,7 @@ impl Keys {
 
     /// Seals what is for the store, once with each key: a member that has one of them can read it.
     pub(crate) fn seal_record(&self, sender: MemberId, counter: u64, text: &[u8]) -> Vec<u8> {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.own.read().unwrap_or_else(PoisonError::into_inner);
         let mut record = Vec::new();
         for key in &*keys {
             let mut copy = [&[0; HEAD], text].concat();
@@ -225,7 +224,7 @@ impl Keys {
         let (head, text) = sealed.split_first_chunk::<HEAD>().ok_or(SealError::Forged)?;
         let part = |from: usize| head[from..].first_chunk::<KEY_ID>().copied().unwrap_or_default();
         let known = Known { used: part(1), newest: part(1 + KEY_ID) };
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.own.read().unwrap_or_else(PoisonError::into_inner);
         let key = keys.iter().find(|key| key.id == known.used).ok_or(SealError::UnknownKey)?;
         let sender: [u8; 16] = head[SENDER..HEAD - 8].try_into().map_err(|_| SealError::Forged)?;
         let sender = MemberId::from_bytes(sender);
@@ -354,7 +353,7 @@ mod tests {
         assert_eq!(says(b, a), (true, old));
         second.add(&next);
         // The one that heard last says that it did, and from then on both use the new key.
-        assert_eq!(says(b, a), (true, first.keys.read().unwrap()[0].id));
+        assert_eq!(says(b, a), (true, first.own.read().unwrap()[0].id));
         let (is_understood, new) = says(a, b);
         assert!(is_understood && new != old);
         // The other way around: the one that hears first is the one that writes first.

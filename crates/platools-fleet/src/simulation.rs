@@ -62,6 +62,10 @@ enum Event {
         record: Record,
     },
     Hint(usize),
+    Accepted {
+        to: usize,
+        from: MemberId,
+    },
     Dialled {
         by: usize,
         attempt: u64,
@@ -300,6 +304,14 @@ impl World {
                     self.after(wait, Event::StoreWrite { by: index, sent: now, expected, record });
                 }
                 Output::Send(to, message) => self.send(index, to, message),
+                Output::GiveAccepted(to) => {
+                    if let Some(&to) = self.by_id.get(&to)
+                        && self.random.u8(0..8) > 0
+                    {
+                        let (wait, from) = (self.between(0, 10), self.processes[index].id);
+                        self.after(wait, Event::Accepted { to, from });
+                    }
+                }
                 Output::Hint => {
                     self.takeovers += 1;
                     for other in 0..self.processes.len() {
@@ -333,7 +345,6 @@ impl World {
                 Output::ExpectEnd(_)
                 | Output::DeclareAgain
                 | Output::RefuseSignedUntil(_)
-                | Output::GiveAccepted(_)
                 | Output::Offers
                 | Output::Alone(_)
                 | Output::Role(_) => {}
@@ -627,6 +638,7 @@ impl World {
         let target = match &event {
             Event::Tick(index)
             | Event::Hint(index)
+            | Event::Accepted { to: index, .. }
             | Event::StoreLost(index)
             | Event::Message { to: index, .. }
             | Event::Looked { to: index, .. }
@@ -692,6 +704,7 @@ impl World {
             Event::Written { to, sent, result } => {
                 self.with(to, |node, now| node.written(now, sent, result));
             }
+            Event::Accepted { to, from } => self.with(to, |node, now| node.accepted(now, from)),
             Event::Hint(index) => {
                 if !self.processes[index].is_cut_off {
                     self.with(index, Node::on_hint);

@@ -61,6 +61,9 @@ pub struct FleetStatus {
     pub term: u64,
     /// Whether the gateway is without NATS and serves alone.
     pub alone: bool,
+    /// How many messages this process has refused since it started: forged, repeated or foreign ones.
+    #[serde(default)]
+    pub refused: u64,
     /// The members, by their names.
     pub members: Vec<MemberStatus>,
 }

@@ -6,7 +6,7 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "http")]
 use tokio::sync::oneshot;
@@ -266,26 +266,30 @@ impl Gateway {
     /// What this host knows of the calls that it accepted, for the process that has the lead next: it refuses these
     /// calls then. Large.
     pub fn accepted(&self) -> Vec<u8> {
-        self.shared().map(|shared| shared.intake.verifier().memory().export()).unwrap_or_default()
+        self.shared()
+            .map(|shared| shared.intake.verifier().memory().export(SystemTime::now()))
+            .unwrap_or_default()
     }
 
     /// Refuses the calls that another process has [accepted](Self::accepted). Returns `false` if the text is none of
     /// this version.
     pub fn refuse_accepted(&self, accepted: &[u8]) -> bool {
-        self.shared().is_some_and(|shared| shared.intake.verifier().memory().import(accepted))
+        let now = SystemTime::now();
+        self.shared().is_some_and(|shared| shared.intake.verifier().memory().import(accepted, now))
     }
 
-    /// The newest time at which a call was signed that this host accepted, in microseconds since 1970 by the clock of
-    /// the platform; `None` if it accepted none.
-    pub fn newest_signed(&self) -> Option<i64> {
-        self.shared()?.intake.verifier().memory().newest()
+    /// What the platform's clock shows now, at most, in microseconds since 1970, as far as the calls that this host
+    /// accepted in the last minutes have shown; `None` if it accepted none.
+    pub fn platform_time(&self) -> Option<i64> {
+        self.shared()?.intake.verifier().memory().platform_time(SystemTime::now())
     }
 
     /// Refuses calls that were signed until this time, in microseconds since 1970 by the clock of the platform: another
-    /// process may have accepted them.
+    /// process may have accepted them. A time that is in the future even by that clock, as far as it is known, counts as
+    /// now.
     pub fn refuse_signed_until(&self, time: i64) {
         if let Some(shared) = self.shared() {
-            shared.intake.verifier().memory().refuse_until(time);
+            shared.intake.verifier().memory().refuse_until(time, SystemTime::now());
         }
     }
 }

@@ -87,6 +87,12 @@ impl ReplayGuard {
         self.seen.contains(&Fingerprint(self.hasher.hash(nonce.as_bytes())))
     }
 
+    /// Returns whether its newest nonce is twice as old as a call may be, so that it refuses nothing.
+    pub(super) fn is_over(&self, now: Microseconds, max_skew: Microseconds) -> bool {
+        let newest = self.by_age.last_key_value().map(|(timestamp, _)| *timestamp).max(self.forgotten);
+        newest.is_none_or(|newest| newest < now.saturating_sub(max_skew.saturating_mul(2)))
+    }
+
     /// The key that tells guards apart.
     pub(super) fn key(&self) -> (u64, u64) {
         self.hasher.keys()

@@ -50,7 +50,12 @@ async fn a_token_lets_a_member_in_and_a_wrong_one_is_an_error_without_it() {
 async fn an_nkey_lets_a_member_in_and_another_one_does_not() {
     let folder = Folder::new("fleet-nkey");
     let (right, wrong) = (KeyPair::new_user(), KeyPair::new_user());
-    let users = format!("authorization {{ users: [ {{ nkey: {} }} ] }}", right.public_key());
+    // The rights that the documentation names.
+    let users = format!(
+        "authorization {{ users: [ {{ nkey: {}, permissions: {{ publish: [\"platools.>\", \"$JS.API.>\", \"$KV.>\"], \
+         subscribe: [\"platools.>\", \"_INBOX.>\"] }} }} ] }}",
+        right.public_key()
+    );
     let Some(nats) = nats(&folder, &users) else { return };
     let platform = DevPlatform::start().await.unwrap();
     let with = |file: String| fleet(&nats.url(), "a").with_nkey_file(file);

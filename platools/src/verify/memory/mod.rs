@@ -41,6 +41,9 @@ use super::{Refusal, VerifierOptions};
 /// The timestamps of the platform have this resolution, in microseconds, and are rounded down.
 const RESOLUTION: Microseconds = 1_000;
 
+/// How far a wait on the way may let the platform's clock seem behind.
+const WAY: Microseconds = 1_000_000;
+
 /// How many other processes' memories are kept. Each is of use for 300 s.
 const MAX_OTHERS: usize = 8;
 
@@ -56,6 +59,7 @@ struct Accepted {
 pub(crate) struct ReplayMemory {
     kept: Arc<Kept>,
     keeper: Option<Keeper>,
+    max_skew: Microseconds,
 }
 
 struct State {
@@ -81,7 +85,8 @@ impl ReplayMemory {
             newest: None,
             lead: Lead::default(),
         };
-        Self { kept: Arc::new(Kept::new(state, None)), keeper: None }
+        let max_skew = timestamp::microseconds(options.max_skew);
+        Self { kept: Arc::new(Kept::new(state, None)), keeper: None, max_skew }
     }
 
     /// Creates a memory that begins with what is stored, at the time `now`, and is stored from then on.
@@ -106,7 +111,7 @@ impl ReplayMemory {
         // The mark is there before the first call is.
         kept.mark_running()?;
         let keeper = Keeper::start(&kept)?;
-        Ok(Self { kept, keeper: Some(keeper) })
+        Ok(Self { kept, keeper: Some(keeper), max_skew: timestamp::microseconds(options.max_skew) })
     }
 
     /// Checks that the nonces of calls signed at `timestamp` are known.
@@ -136,6 +141,9 @@ impl ReplayMemory {
         {
             let mut state = self.kept.state();
             state.check_age(timestamp, now, max_skew)?;
+            if state.others.front().is_some_and(|other| other.is_over(now, max_skew)) {
+                state.others.pop_front();
+            }
             if state.others.iter().any(|other| other.has_seen(nonce)) {
                 return Err(Refusal::NonceReplay);
             }
@@ -145,9 +153,6 @@ impl ReplayMemory {
                 NonceCheck::Forgotten => return Err(Refusal::WindowNarrowed),
             }
             state.newest = state.newest.max(Some(timestamp));
-            if self.keeper.is_none() {
-                return Ok(());
-            }
             state.lead.add(timestamp.saturating_sub(now), now, max_skew);
         }
         if let Some(keeper) = &self.keeper {
@@ -156,16 +161,17 @@ impl ReplayMemory {
         Ok(())
     }
 
-    /// What this host accepted, and those before it, for another process.
-    pub(crate) fn export(&self) -> Vec<u8> {
-        let state = self.kept.state();
+    /// What this host accepted, and those before it, for another process, at the time `now`.
+    pub(crate) fn export(&self, now: SystemTime) -> Vec<u8> {
+        let mut state = self.kept.state();
+        state.forget_others(timestamp::of(now), self.max_skew);
         let guards: Vec<_> = state.others.iter().chain([&state.guard]).map(ReplayGuard::nonces).collect();
         // Numbers and lists of numbers always serialize.
         serde_json::to_vec(&Accepted { version: 1, guards, signed: state.signed }).unwrap_or_default()
     }
 
     /// Refuses from now on what another process accepted. Returns `false` if the text cannot be read.
-    pub(crate) fn import(&self, accepted: &[u8]) -> bool {
+    pub(crate) fn import(&self, accepted: &[u8], now: SystemTime) -> bool {
         let Ok(Accepted { version: 1, guards, signed }) = serde_json::from_slice(accepted) else {
             return false;
         };
@@ -179,21 +185,28 @@ impl ReplayMemory {
             state.others.retain(|other| other.key() != key);
             state.others.push_back(ReplayGuard::restore(usize::MAX, nonces));
         }
+        state.forget_others(timestamp::of(now), self.max_skew);
         while state.others.len() > MAX_OTHERS {
             state.others.pop_front();
         }
         true
     }
 
-    /// The newest timestamp of an accepted call.
-    pub(crate) fn newest(&self) -> Option<Microseconds> {
-        self.kept.state().newest
+    /// What the platform's clock shows at the time `now`, at most, as far as the calls of the last minutes have shown;
+    /// `None` without a call.
+    pub(crate) fn platform_time(&self, now: SystemTime) -> Option<Microseconds> {
+        let state = self.kept.state();
+        let lead = state.lead.measured()?;
+        Some(timestamp::of(now).saturating_add(lead)).max(state.newest)
     }
 
-    /// Refuses calls signed until then, by the platform's clock.
-    pub(crate) fn refuse_until(&self, time: Microseconds) {
+    /// Refuses calls signed until then, by the platform's clock; at most those signed until `now`, for what another
+    /// process says may come from a call of a clock that was wrong.
+    pub(crate) fn refuse_until(&self, time: Microseconds, now: SystemTime) {
         let mut state = self.kept.state();
-        state.signed = state.signed.max(Some(time));
+        let lead = state.lead.measured().map_or(self.max_skew, |lead| lead.saturating_add(WAY));
+        let latest = timestamp::of(now).saturating_add(lead.min(self.max_skew));
+        state.signed = state.signed.max(Some(time.min(latest)));
     }
 
     /// Returns whether the memory is stored.
@@ -268,6 +281,11 @@ impl State {
         if is_forgotten || self.guard.is_forgotten(timestamp) { Err(Refusal::WindowNarrowed) } else { Ok(()) }
     }
 
+    /// Forgets what other processes accepted so long ago that it is too old whatever the clocks say.
+    fn forget_others(&mut self, now: Microseconds, max_skew: Microseconds) {
+        self.others.retain(|other| !other.is_over(now, max_skew));
+    }
+
     fn record(&self, is_complete: bool) -> Record {
         Record {
             nonces: is_complete.then(|| self.guard.nonces()),
@@ -293,13 +311,19 @@ impl Lead {
     fn add(&mut self, lead: Microseconds, now: Microseconds, period: Microseconds) {
         // A single call of a clock that was wrong must not count for ever.
         if !(self.since..=self.since.saturating_add(period)).contains(&now) {
+            let latest = self.latest.take();
+            let is_recent = (self.since..=self.since.saturating_add(2 * period)).contains(&now);
+            self.earlier = latest.filter(|_| is_recent);
             self.since = now;
-            self.earlier = self.latest.take();
         }
         self.latest = self.latest.max(Some(lead));
     }
 
+    fn measured(&self) -> Option<Microseconds> {
+        self.latest.max(self.earlier)
+    }
+
     fn get(&self) -> Microseconds {
-        self.latest.max(self.earlier).unwrap_or(self.assumed)
+        self.measured().unwrap_or(self.assumed)
     }
 }

@@ -229,3 +229,55 @@ fn a_stop_that_was_stored_is_not_overwritten_and_a_second_host_takes_it_back() {
     drop(memory);
     assert!(is_complete(&disk));
 }
+
+fn at(now: Microseconds) -> SystemTime {
+    UNIX_EPOCH + Duration::from_micros(now.unsigned_abs())
+}
+
+#[test]
+fn a_clock_that_was_ahead_once_moves_the_watermark_for_minutes_and_not_for_ever() {
+    let memory = ReplayMemory::new(&VerifierOptions::default());
+    assert_eq!(memory.platform_time(at(NOON)), None);
+    assert_eq!(verdict(&memory, "right", NOON, NOON), "accept");
+    assert_eq!(memory.platform_time(at(NOON + SECOND)), Some(NOON + SECOND));
+    assert_eq!(verdict(&memory, "wrong", NOON + 200 * SECOND, NOON), "accept");
+    assert_eq!(memory.platform_time(at(NOON + SECOND)), Some(NOON + 201 * SECOND));
+    for minute in 1..=12 {
+        let now = NOON + minute * 60 * SECOND;
+        assert_eq!(verdict(&memory, &minute.to_string(), now, now), "accept");
+    }
+    let now = NOON + 730 * SECOND;
+    assert_eq!(memory.platform_time(at(now)), Some(now));
+    // What others say counts as far as it can be.
+    memory.refuse_until(now + 290 * SECOND, at(now));
+    assert_eq!(verdict(&memory, "before", now, now), "signed_before_restart");
+    assert_eq!(verdict(&memory, "after", now + 2 * SECOND, now + 2 * SECOND), "accept");
+    // A host that knows nothing of the platform's clock believes what may be true.
+    let memory = ReplayMemory::new(&VerifierOptions::default());
+    memory.refuse_until(now + 9_000 * SECOND, at(now));
+    assert_eq!(verdict(&memory, "before", now + 300 * SECOND, now), "signed_before_restart");
+    let later = now + 301 * SECOND;
+    assert_eq!(verdict(&memory, "after", later, later), "accept");
+}
+
+#[test]
+fn what_others_accepted_is_forgotten_when_it_is_too_old_anyway() {
+    let first = ReplayMemory::new(&VerifierOptions::default());
+    assert_eq!(verdict(&first, "a", NOON, NOON), "accept");
+    let second = ReplayMemory::new(&VerifierOptions::default());
+    assert!(second.import(&first.export(at(NOON)), at(NOON)));
+    assert_eq!(verdict(&second, "a", NOON, NOON + SECOND), "nonce_replay");
+    let guards = |memory: &ReplayMemory, now| {
+        serde_json::from_slice::<Accepted>(&memory.export(at(now))).unwrap().guards.len()
+    };
+    assert_eq!(guards(&second, NOON + 599 * SECOND), 2);
+    let later = NOON + 601 * SECOND;
+    assert_eq!(guards(&second, later), 1, "its own");
+    // One that is imported late is not kept, and one that is kept goes with a call.
+    let third = ReplayMemory::new(&VerifierOptions::default());
+    assert!(third.import(&first.export(at(NOON)), at(later)));
+    assert!(third.kept.state().others.is_empty());
+    assert!(third.import(&first.export(at(NOON)), at(NOON)));
+    assert_eq!(verdict(&third, "b", later, later), "accept");
+    assert!(third.kept.state().others.is_empty());
+}
