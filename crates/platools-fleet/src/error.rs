@@ -54,7 +54,7 @@ pub enum FleetError {
         known: String,
     },
     /// Several members are called so.
-    #[error("the fleet has several members {member:?}: name one by the begin of its id, of {matching}")]
+    #[error("the fleet has several members {member:?}: name one by the beginning of its id, of {matching}")]
     SeveralMembers {
         /// What was looked for.
         member: String,

@@ -930,7 +930,8 @@ impl Shell {
         FleetStatus { term, alone: node.lease().is_alone(), refused, members }
     }
 
-    /// Drains a member, by its name or the begin of its id. The gateway passes it on, and waits until the member knows.
+    /// Drains a member, by its name or the beginning of its id. The gateway passes it on, and waits until the member
+    /// knows.
     async fn drain(self: &Arc<Self>, wanted: &str) -> Result<String, NotDrained> {
         let members: BTreeMap<MemberId, String> = {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
