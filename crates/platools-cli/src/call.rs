@@ -6,7 +6,7 @@ use clap::Args;
 use http::Method;
 use platools_toolkit::cli::output::{self, Output, WriteError};
 use platools_toolkit::cli::{Caller, duration};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -98,8 +98,14 @@ fn is_nobody(caller: &Caller) -> bool {
 #[derive(Deserialize)]
 struct Answered {
     outcome: Outcome,
+    #[serde(default, deserialize_with = "present")]
     result: Option<Box<RawValue>>,
     message: Option<String>,
+}
+
+/// A `null` is a result, too.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]

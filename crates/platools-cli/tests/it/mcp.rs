@@ -1,12 +1,12 @@
 //! `list` and `call` with the URL of an MCP server.
 
-use platools::{Platools, tools};
+use platools::{Platools, Tool, tools};
 use platools_mcp::McpServer;
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::support::{add, hang, refuse, run};
+use crate::support::{Dev, add, hang, refuse, run, verbatim};
 
 const TOKEN: &str = "a-token-of-24-characters";
 
@@ -18,7 +18,11 @@ struct Served {
 
 impl Served {
     async fn start() -> Self {
-        let local = Platools::builder().tools(tools![add, hang, refuse]).build_local().unwrap();
+        Self::with(tools![add, hang, refuse]).await
+    }
+
+    async fn with(tools: impl IntoIterator<Item = Tool>) -> Self {
+        let local = Platools::builder().tools(tools).build_local().unwrap();
         let listener =
             McpServer::new(local.door()).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
         let (url, (stop, stopped)) = (listener.url(), oneshot::channel());
@@ -84,5 +88,26 @@ async fn what_goes_wrong_with_an_mcp_server_is_said() {
     // The token of a platform is not for an MCP server.
     let ran = run(&["list", &url], &[("PLATOOLS_DEV_TOKEN", TOKEN)]).await;
     ran.failed(2, "refuses access (401)");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_result_prints_the_same_over_mcp_and_over_the_connection() {
+    let server = Served::with(tools![verbatim]).await;
+    let mut dev = Dev::start(&[]).await;
+    let host = dev.connect("local").await;
+    let token = [("PLATOOLS_SERVE_TOKEN", TOKEN)];
+    let url = format!("--url={}", server.url);
+    for result in
+        [r#""two\nlines""#, "42", "1.5", "null", "[1, [2]]", r#"{"b": 1, "a": {"text": "ü"}}"#, "[]", "{}"]
+    {
+        let params = format!("--params={}", json!({"text": result}));
+        let over_mcp = run(&["call", "verbatim", &params, &url], &token).await;
+        let over_platform = dev.run(&["call", "verbatim", &params]).await;
+        assert_eq!(over_mcp.code, 0, "{over_mcp:?}");
+        assert_eq!(over_mcp.out, over_platform.out, "{result}");
+    }
+    host.stop().await;
+    dev.stop().await;
     server.stop().await;
 }

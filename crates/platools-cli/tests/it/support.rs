@@ -230,7 +230,7 @@ pub(crate) async fn refuse(
 
 /// Answer with this JSON, as it is.
 #[tool(register = false)]
-async fn verbatim(text: String) -> Result<ToolOutput, ToolError> {
+pub(crate) async fn verbatim(text: String) -> Result<ToolOutput, ToolError> {
     let json = RawValue::from_string(text).map_err(|error| ToolError::user(error.to_string()))?;
     ToolOutput::json(&json)
 }
