@@ -238,6 +238,8 @@ async fn members_with_a_new_secret_take_over_from_those_that_never_hear_of_it() 
     platform.faults().rotate_secret_to(secret);
     let third = Member::with(&platform, fleet(&nats.url(), "c"), |host| host).await;
     third.knows(1).await;
+    // It has the lease before it has the connection.
+    until(|| platform.is_connected()).await;
     run_at(&platform, &["c"]).await;
     for member in [first, second, third] {
         member.stop().await;
