@@ -127,10 +127,10 @@ impl Config {
         Ok(options.require_tls(is_encrypted || self.ca_file.is_some()))
     }
 
-    /// What is questionable about the configuration, for the log.
+    /// A warning for the log if the configuration is valid and probably a mistake.
     pub(crate) fn doubts(&self) -> Vec<&'static str> {
         let mut doubts = Vec::new();
-        // Tools for reproducible images set the times of all files to the begin of 1970 or 1980.
+        // Tools for reproducible images set the times of all files to the beginning of 1970 or 1980.
         if self.build.starts_with("1970-01-01T") || self.build.starts_with("1980-01-01T") {
             doubts.push(
                 "all builds of the program have the same time, so that nobody can tell which one is newer: set \

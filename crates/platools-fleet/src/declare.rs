@@ -60,7 +60,7 @@ pub(crate) fn declared(tool: &Tool) -> Declared {
     }
 }
 
-/// The same in every process, whatever it was built with.
+/// The hash of a declaration. Builds of different compilers agree on it, so that equal declarations are known as equal.
 fn hash(declaration: &str) -> u64 {
     let digest = Sha256::digest(declaration);
     digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))

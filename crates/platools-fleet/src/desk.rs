@@ -23,13 +23,13 @@ const KNOWN: Time = ms(8_000);
 /// How long after its deadline a call may still be answered by its member.
 const SPARE: Time = ms(1_000);
 
-/// A call for the desk.
+/// A call that is about to be handed to a member.
 #[derive(Debug)]
 pub(crate) struct NewCall<C> {
     pub(crate) call_id: CallId,
     pub(crate) tool: Arc<str>,
     pub(crate) deadline: Time,
-    /// Makes what is handed to a member.
+    /// The call itself, with arguments and caller.
     pub(crate) call: C,
 }
 
@@ -42,7 +42,7 @@ pub(crate) enum Place {
     Nowhere,
 }
 
-/// How a call ends that no member has answered.
+/// How a call ends: with the answer of a member, or without one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End<A> {
     Answer(A),
@@ -54,7 +54,7 @@ pub(crate) enum End<A> {
     Expired,
 }
 
-/// What the desk wants to be done.
+/// A message to send or an answer to give, which [`Node`](crate::node::Node) carries out.
 #[derive(Debug)]
 pub(crate) enum Order<C, A> {
     Send(MemberId, Message<C, A>),
@@ -131,7 +131,7 @@ struct Open<C> {
     is_blocking: bool,
     runs_again: bool,
     deadline: Time,
-    /// What a member needs; `None` if it does not run again.
+    /// The call, to hand it to another member; `None` if another gateway received it and it may not run a second time.
     call: Option<C>,
     /// Members that refused it, or were lost with it.
     tried: Vec<MemberId>,

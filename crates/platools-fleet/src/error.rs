@@ -1,4 +1,4 @@
-//! What can go wrong with a fleet.
+//! Errors of joining a fleet, and of asking or draining its members.
 
 /// An error of a fleet.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum FleetError {
     Setting {
         /// The variable, or the setting.
         setting: &'static str,
-        /// What is wrong, and what to do.
+        /// Why the setting is invalid, and how to write it.
         problem: String,
     },
     /// NATS cannot be used.
@@ -48,7 +48,7 @@ pub enum FleetError {
     /// There is no such member.
     #[error("the fleet has no member {member:?}: its members are {known}")]
     NoMember {
-        /// What was looked for.
+        /// The name or the beginning of an id that the operator gave.
         member: String,
         /// The members that there are.
         known: String,
@@ -56,7 +56,7 @@ pub enum FleetError {
     /// Several members are called so.
     #[error("the fleet has several members {member:?}: name one by the beginning of its id, of {matching}")]
     SeveralMembers {
-        /// What was looked for.
+        /// The name or the beginning of an id that the operator gave.
         member: String,
         /// Their ids and names.
         matching: String,

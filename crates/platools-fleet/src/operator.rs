@@ -107,7 +107,7 @@ impl Operator {
         self.ask(Wire::Ask, (), read).await
     }
 
-    /// Has a member take no further calls, and give the connection away if it has it. `member` is its name or the begin of
+    /// Has a member take no further calls, and give the connection away if it has it. `member` is its name or the beginning of
     /// its id. Returns its name when it has heard of it.
     ///
     /// # Errors

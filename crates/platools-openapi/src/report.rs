@@ -13,7 +13,7 @@ use crate::place::Place;
 pub struct OpenApiError {
     /// Where it is, as a JSON pointer; empty for the whole document.
     pub pointer: String,
-    /// What is wrong, and what to do.
+    /// Why the document cannot be used, and how to mend it, in a sentence.
     pub problem: String,
 }
 
