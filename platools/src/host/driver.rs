@@ -380,6 +380,8 @@ async fn retire(shared: &Shared, status: &mut Status) {
     }
     shared.dispatcher().close();
     shared.yield_answers();
+    // Without a host that takes them.
+    shared.outbox.lose(shared.outbox.take_all());
     status.on(Event::Drained);
 }
 

@@ -188,6 +188,8 @@ impl Shared {
     pub(super) fn yield_answers(&self) {
         if let Some(successor) = self.succession.takes_answers() {
             successor.outbox.push_all(self.outbox.take_all(), Instant::now());
+            // It may have retired meanwhile, and looked into its outbox for the last time.
+            successor.yield_answers();
         }
         if let Some(coordinator) = &self.coordinator
             && *self.lead.borrow() == Lead::No

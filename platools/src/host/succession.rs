@@ -6,14 +6,17 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 
 use super::{HostHandle, HostState, Shared};
 
-/// The successor of a host, and its predecessors.
+/// The successors of a host, and its predecessors.
 #[derive(Debug)]
 pub(super) struct Succession {
-    successor: watch::Sender<Option<HostHandle>>,
+    /// Named one after the other. Until the latest one runs, an earlier one may have the connection.
+    successors: watch::Sender<Vec<HostHandle>>,
     /// Whether this host runs, or has run.
     has_begun: watch::Sender<bool>,
     /// Whether the successor has the connection, for good.
@@ -27,7 +30,7 @@ pub(super) struct Succession {
 impl Default for Succession {
     fn default() -> Self {
         Self {
-            successor: watch::Sender::new(None),
+            successors: watch::Sender::default(),
             has_begun: watch::Sender::new(false),
             is_retired: AtomicBool::new(false),
             predecessors: Mutex::default(),
@@ -44,7 +47,10 @@ impl HostHandle {
     /// This host stays connected until the other is. When the platform closes this connection in favour of the other, or
     /// when this host would have to dial again, it stops: [`Host::run`](super::Host::run) returns `Ok`. Its running calls
     /// finish, and the other host sends their answers. If the other host fails for good, or never runs, this one goes on
-    /// as before.
+    /// as before. If it hands the connection over in turn, so do the answers go on.
+    ///
+    /// It may be called again, with another host in place of the one that was named before. That one counts until the
+    /// other one runs.
     ///
     /// The other host knows the nonces of this one, so that no call of before runs again. Only where it has a
     /// [`state_dir`](super::HostConfig::state_dir) that this one has not, it refuses what may have been signed before its
@@ -68,7 +74,10 @@ impl HostHandle {
             let predecessors = &new.succession.predecessors;
             predecessors.lock().unwrap_or_else(PoisonError::into_inner).push(self.state.clone());
             new.intake.verifier().share_memory(old.intake.verifier());
-            old.succession.successor.send_replace(Some(successor.clone()));
+            old.succession.successors.send_modify(|successors| {
+                successors.retain(HostHandle::may_lead_to_the_connection);
+                successors.push(successor.clone());
+            });
         }
         is_possible
     }
@@ -79,6 +88,11 @@ impl HostHandle {
     fn runs(&self) -> bool {
         let is_dropped = self.state.has_changed().is_err();
         *self.shared.succession.has_begun.borrow() && !self.state().is_final() && !is_dropped
+    }
+
+    /// Whether the host has the connection, may get it, or knows who has it.
+    fn may_lead_to_the_connection(&self) -> bool {
+        self.shared.succession.is_retired.load(Ordering::Acquire) || !self.state().is_final()
     }
 }
 
@@ -97,14 +111,15 @@ impl Succession {
         self.has_begun.send_replace(true);
     }
 
-    /// The last of the successors, unless it does not run: a successor may have handed over in turn.
+    /// The latest of the successors that runs, or the heir of one that has retired.
     fn heir(&self) -> Option<HostHandle> {
-        let mut heir = self.successor.borrow().clone()?;
-        while heir.shared.succession.is_retired.load(Ordering::Acquire) {
-            let next = heir.shared.succession.successor.borrow().clone()?;
-            heir = next;
-        }
-        heir.runs().then_some(heir)
+        let successors = self.successors.borrow().clone();
+        successors.into_iter().rev().find_map(|successor| {
+            if successor.shared.succession.is_retired.load(Ordering::Acquire) {
+                return successor.shared.succession.heir();
+            }
+            successor.runs().then_some(successor)
+        })
     }
 
     /// Whether a successor is connected or connects, so that this host must not dial again.
@@ -112,27 +127,24 @@ impl Succession {
         self.heir().is_some()
     }
 
-    /// Waits until there is a successor.
+    /// Waits until a successor is connected or connects.
     pub(super) async fn succeeded(&self) {
-        let mut successor = self.successor.subscribe();
+        let mut successors = self.successors.subscribe();
         loop {
-            let named = successor.borrow_and_update().clone();
-            let begins = async {
-                // The senders are kept by whoever is asked.
-                match &named {
-                    Some(named) => {
-                        let mut has_begun = named.shared.succession.has_begun.subscribe();
-                        let _ = has_begun.wait_for(|begun| *begun).await;
-                        if !named.runs() {
-                            std::future::pending::<()>().await;
-                        }
-                    }
-                    None => std::future::pending().await,
-                }
-            };
+            let mut begins: FuturesUnordered<_> = successors
+                .borrow_and_update()
+                .iter()
+                .map(|successor| successor.shared.succession.has_begun.subscribe())
+                .filter(|has_begun| !*has_begun.borrow())
+                .map(|mut has_begun| async move { has_begun.wait_for(|begun| *begun).await.is_ok() })
+                .collect();
+            // After that list, so that no beginning is missed.
+            if self.has_successor() {
+                return;
+            }
             tokio::select! {
-                () = begins => return,
-                _ = successor.changed() => {}
+                Some(_) = begins.next() => {}
+                _ = successors.changed() => {}
             }
         }
     }

@@ -162,6 +162,31 @@ async fn a_host_hands_its_connection_over_and_every_call_is_answered() {
 }
 
 #[tokio::test]
+async fn an_answer_does_not_wait_for_a_successor_that_does_not_run_yet() {
+    let (platform, first) = connected().await;
+    let platform = Arc::new(platform);
+    let running = tokio::spawn({
+        let platform = Arc::clone(&platform);
+        async move { answer(&platform, "sleep", json!({"ms": 500})).await }
+    });
+    until(|| first.handle.in_flight() > 0).await;
+    let second = builder(&platform).build().unwrap();
+    assert!(first.handle.hand_over_to(&second.handle()));
+    let second = Running::start(second);
+    platform.wait_for_registrations(2).await.unwrap();
+    // It comes to run after the answer.
+    let third = builder(&platform).build().unwrap();
+    assert!(second.handle.hand_over_to(&third.handle()) && first.handle.hand_over_to(&third.handle()));
+    assert_eq!(running.await.unwrap(), json!(500), "the second host has the connection");
+    first.ended().await.unwrap();
+    let third = Running::start(third);
+    platform.wait_for_registrations(3).await.unwrap();
+    second.ended().await.unwrap();
+    assert_eq!(answer(&platform, "add", json!({"a": 1, "b": 2})).await, json!(3));
+    assert_eq!(third.handle.state(), HostState::Active);
+}
+
+#[tokio::test]
 async fn a_host_whose_successor_is_refused_stays() {
     let (platform, first) = connected().await;
     let wrong = builder(&platform).secret("0".repeat(64)).build().unwrap();
