@@ -1,128 +1,79 @@
-//! The playground: files that are part of the program. They hold no secret: everybody who reaches the port gets them.
+//! The files of the playground, which are part of the program. They hold no secret: everybody who reaches the port gets
+//! them.
 
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use rust_embed::{Embed, EmbeddedFile};
 
 use super::error::ApiError;
 use super::extract::Path;
 
-/// The page.
-const PAGE: &str = include_str!("../../assets/index.html");
+#[derive(Embed)]
+#[folder = "assets"]
+struct Assets;
 
-/// Lists the files under `assets/` that are served, with their media types.
-macro_rules! assets {
-    ($($media_type:literal: $($name:literal),+;)+) => {
-        const ASSETS: &[(&str, &str, &str)] =
-            &[$($(($name, $media_type, include_str!(concat!("../../assets/", $name)))),+),+];
-    };
-}
-
-assets! {
-    "image/svg+xml": "icon.svg";
-    "text/css; charset=utf-8":
-        "css/base.css",
-        "css/call.css",
-        "css/door.css",
-        "css/layout.css",
-        "css/text.css",
-        "css/views.css";
-    "text/javascript; charset=utf-8":
-        "js/answer.js",
-        "js/api.js",
-        "js/blocks.js",
-        "js/clamp.js",
-        "js/confirm.js",
-        "js/copy-as.js",
-        "js/dom.js",
-        "js/door.js",
-        "js/form/compound.js",
-        "js/form/constraints.js",
-        "js/form/field.js",
-        "js/form/fields.js",
-        "js/form/form.js",
-        "js/form/schema.js",
-        "js/form/simple.js",
-        "js/form/texts.js",
-        "js/form/variants.js",
-        "js/format.js",
-        "js/frames.js",
-        "js/json.js",
-        "js/main.js",
-        "js/markdown.js",
-        "js/plot.js",
-        "js/roving.js",
-        "js/signature.js",
-        "js/state.js",
-        "js/stream.js",
-        "js/tabs.js",
-        "js/theme.js",
-        "js/tree.js",
-        "js/views/call.js",
-        "js/views/caller.js",
-        "js/views/connect.js",
-        "js/views/copy-menu.js",
-        "js/views/definition.js",
-        "js/views/drafts.js",
-        "js/views/events.js",
-        "js/views/faults.js",
-        "js/views/health.js",
-        "js/views/help.js",
-        "js/views/history.js",
-        "js/views/session.js",
-        "js/views/tools.js";
-}
+/// The name of the page.
+const PAGE: &str = "index.html";
 
 /// `GET /`
-pub(super) async fn page() -> Response {
-    ([(CONTENT_TYPE, "text/html; charset=utf-8")], PAGE).into_response()
+pub(super) async fn page() -> Result<Response, ApiError> {
+    file(PAGE)
 }
 
 /// `GET /assets/{*path}`
 pub(super) async fn asset(Path(path): Path<String>) -> Result<Response, ApiError> {
-    let Some((_, media_type, text)) = ASSETS.iter().find(|(name, ..)| *name == path) else {
-        return Err(ApiError::not_found("no_such_path", format!("the playground has no file `{path}`")));
-    };
-    // Another version of the platform may stand at this port tomorrow.
+    if path == PAGE {
+        return Err(missing(&path));
+    }
+    // Another version of the platform may listen on this port tomorrow.
     let cached = HeaderValue::from_static("no-cache");
-    let media_type = HeaderValue::from_static(media_type);
-    Ok(([(CONTENT_TYPE, media_type), (CACHE_CONTROL, cached)], *text).into_response())
+    Ok(([(CACHE_CONTROL, cached)], file(&path)?).into_response())
+}
+
+fn file(path: &str) -> Result<Response, ApiError> {
+    let EmbeddedFile { data, .. } = Assets::get(path).ok_or_else(|| missing(path))?;
+    let media_type = HeaderValue::from_static(media_type(path));
+    Ok(([(CONTENT_TYPE, media_type)], data).into_response())
+}
+
+fn missing(path: &str) -> ApiError {
+    ApiError::not_found("no_such_path", format!("the playground has no file `{path}`"))
+}
+
+fn media_type(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("css") => "text/css; charset=utf-8",
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::path::Path;
-
     use super::*;
 
-    fn files(folder: &Path, below: &str, found: &mut BTreeSet<String>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let entry = entry.unwrap();
-            let name = format!("{below}{}", entry.file_name().to_str().unwrap());
-            if entry.file_type().unwrap().is_dir() {
-                files(&entry.path(), &format!("{name}/"), found);
-            } else {
-                found.insert(name);
-            }
-        }
+    fn files() -> impl Iterator<Item = (String, String)> {
+        Assets::iter().map(|name| {
+            let text = String::from_utf8(Assets::get(&name).unwrap().data.into_owned()).unwrap();
+            (name.into_owned(), text)
+        })
     }
 
     #[test]
-    fn every_file_is_served_and_every_reference_leads_to_one() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
-        let mut found = BTreeSet::new();
-        files(&folder, "", &mut found);
-        assert!(found.remove("index.html"));
-        let served: BTreeSet<String> = ASSETS.iter().map(|(name, ..)| (*name).to_owned()).collect();
-        assert_eq!(served, found);
-        for reference in PAGE.split('"').filter_map(|text| text.strip_prefix("/assets/")) {
-            assert!(served.contains(reference), "{reference}");
-        }
-        for (name, _, text) in ASSETS.iter().filter(|(name, ..)| name.starts_with("js/")) {
+    fn every_reference_leads_to_a_file_with_a_media_type() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+        assert!(files().count() > 50);
+        for (name, text) in files() {
+            assert_ne!(media_type(&name), "application/octet-stream", "{name}");
+            for reference in text.split('"').filter_map(|text| text.strip_prefix("/assets/")) {
+                assert!(Assets::get(reference).is_some(), "{name}: {reference}");
+            }
             for imported in text.lines().filter_map(|line| line.split_once(" from \"")?.1.strip_suffix("\";"))
             {
-                let target = folder.join(name).parent().unwrap().join(imported);
+                let target = folder.join(&name).parent().unwrap().join(imported);
                 assert!(target.exists(), "{name} imports {imported}");
             }
         }
@@ -130,10 +81,11 @@ mod tests {
 
     #[test]
     fn nothing_is_inline_and_nothing_comes_from_elsewhere() {
+        let (_, page) = files().find(|(name, _)| name == PAGE).unwrap();
         for inline in ["<style", " style=", "<script>", " onclick", " onload", "javascript:"] {
-            assert!(!PAGE.contains(inline), "{inline}");
+            assert!(!page.contains(inline), "{inline}");
         }
-        for (name, _, text) in ASSETS.iter().chain([&("index.html", "", PAGE)]) {
+        for (name, text) in files() {
             for (at, _) in text.match_indices("http") {
                 let rest = &text[at..];
                 let is_address = rest.starts_with("http://") || rest.starts_with("https://");
