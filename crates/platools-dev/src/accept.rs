@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::authenticate::{Credentials, is_socket_path};
 use crate::connection;
 use crate::http::Http;
-use crate::state::Shared;
+use crate::shared::Shared;
 
 /// How long a client may take for TLS, and for the head of a request.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);

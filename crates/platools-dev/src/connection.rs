@@ -9,7 +9,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use platools::wire::platform::{self, HostDeclaration, HostFrame};
 use platools::wire::{FrameError, close};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -17,104 +17,21 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::authenticate::{Credentials, Refusal};
+use crate::event::Ending;
+use crate::event::Event;
+use crate::handle::{Command, ConnectionHandle, Mode};
 use crate::history::Answered;
+use crate::key::EntityKey;
 use crate::pending::{Answer, Settled};
 use crate::registration::declaration::kept_by_server;
 use crate::registration::{NotApplied, Rules};
-use crate::state::{Shared, scope};
-use crate::{Ending, EntityKey, Event, random};
+use crate::shared::Shared;
 
 /// How long the other side may take to listen to its refusal.
 const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
 /// How many waiting messages are written before they are flushed.
 const MESSAGES_PER_FLUSH: usize = 256;
-
-/// What a connection is told to do.
-#[derive(Debug)]
-enum Command {
-    Text(String),
-    Binary(Vec<u8>),
-    Close { code: u16, reason: String },
-}
-
-/// Whether a connection takes part in the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Running,
-    /// Neither reads nor writes, and does not say so.
-    Frozen,
-    /// Was frozen when a newer connection took its place: its close will not be answered.
-    HalfOpen,
-    /// Ends without a close.
-    Cut,
-}
-
-/// A live connection, as the rest of the platform sees it.
-///
-/// Commands are not bounded: they are calls that somebody awaits, and a frozen connection must not
-/// block the one who froze it.
-#[derive(Clone)]
-pub(crate) struct ConnectionHandle {
-    id: Arc<str>,
-    since: SystemTime,
-    commands: mpsc::UnboundedSender<Command>,
-    mode: watch::Sender<Mode>,
-}
-
-impl ConnectionHandle {
-    fn new() -> (Self, mpsc::UnboundedReceiver<Command>) {
-        let (commands, mailbox) = mpsc::unbounded_channel();
-        let mode = watch::Sender::new(Mode::Running);
-        (Self { id: random::uuid().into(), since: SystemTime::now(), commands, mode }, mailbox)
-    }
-
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// When it was authenticated.
-    pub(crate) fn since(&self) -> SystemTime {
-        self.since
-    }
-
-    pub(crate) fn is_frozen(&self) -> bool {
-        *self.mode.borrow() == Mode::Frozen
-    }
-
-    /// Sends a text frame. One that comes after the end of the connection is lost, as on a real wire.
-    pub(crate) fn send_text(&self, text: String) {
-        let _ = self.commands.send(Command::Text(text));
-    }
-
-    pub(crate) fn send_binary(&self, bytes: Vec<u8>) {
-        let _ = self.commands.send(Command::Binary(bytes));
-    }
-
-    pub(crate) fn close(&self, code: u16, reason: &str) {
-        let _ = self.commands.send(Command::Close { code, reason: reason.to_owned() });
-    }
-
-    /// Gives way to a newer connection. A frozen one cannot say so, and ends when the wait for its close does.
-    fn give_way(&self) {
-        self.close(close::NORMAL, close::SUPERSEDED);
-        if self.is_frozen() {
-            self.mode.send_replace(Mode::HalfOpen);
-        }
-    }
-
-    pub(crate) fn cut(&self) {
-        self.mode.send_replace(Mode::Cut);
-    }
-
-    pub(crate) fn freeze(&self) {
-        self.mode.send_replace(Mode::Frozen);
-    }
-
-    pub(crate) fn thaw(&self) {
-        self.mode.send_replace(Mode::Running);
-    }
-}
 
 /// Serves a connection until its end.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
@@ -174,7 +91,7 @@ impl Seated {
         let (key, previous, was_hidden) = shared.update(|state| {
             let key = credentials.check(state)?;
             // Before anybody can send a call, so that `welcome` comes first.
-            handle.send_text(platform::welcome(handle.id(), &scope(&key)));
+            handle.send_text(platform::welcome(handle.id(), &key.scope()));
             let seated = state.seat_mut(&key).map(|seat| {
                 let was_visible = seat.registration.is_visible();
                 seat.registration.set_dispatchable(true);
@@ -201,7 +118,7 @@ impl Drop for Seated {
     fn drop(&mut self) {
         self.shared.update_watched(&self.key, |state| {
             if let Some(seat) = state.seat_mut(&self.key) {
-                if seat.connection.as_ref().is_some_and(|current| current.id == self.handle.id) {
+                if seat.connection.as_ref().is_some_and(|current| current.id() == self.handle.id()) {
                     seat.connection = None;
                 }
                 // As the server does it, even if a newer connection is open (protocol §2).
@@ -231,7 +148,7 @@ impl Connection<'_> {
         socket: WebSocketStream<S>,
         mailbox: mpsc::UnboundedReceiver<Command>,
     ) -> Ending {
-        let mut mode = self.handle.mode.subscribe();
+        let mut mode = self.handle.modes();
         let mut exchange = pin!(self.exchange(socket, mailbox));
         loop {
             let now = *mode.borrow_and_update();
@@ -377,7 +294,7 @@ impl Connection<'_> {
         });
         match outcome {
             Some(Ok(counts)) => {
-                self.handle.send_text(platform::tools_registered(&scope(self.key), counts));
+                self.handle.send_text(platform::tools_registered(&self.key.scope(), counts));
                 self.shared.emit(Event::Registered { key: self.key.clone(), counts });
             }
             Some(Err(NotApplied::Throttled(retry_after))) => {

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use platools::verify::Secret;
 use platools::wire::platform::DeclaredTool;
 use platools::wire::{ConnectUrl, Scope, ToolHealth};
-use serde_json::Value;
 
-use crate::state::{EntityRecord, Seat, Shared, scope};
-use crate::{CallBuilder, CallReport, DevError, EntityKey, Faults};
+use crate::error::DevError;
+use crate::key::EntityKey;
+use crate::shared::Shared;
+use crate::state::EntityRecord;
+use crate::state::Seat;
 
 /// One entity in one environment: calls its tools, watches its host, and makes trouble.
 #[derive(Clone)]
@@ -61,25 +63,7 @@ impl ConnectedEntity {
 
     /// The scope that `welcome` states.
     pub fn scope(&self) -> Scope {
-        scope(&self.key)
-    }
-
-    /// Calls a tool with these arguments and waits for the answer.
-    ///
-    /// # Errors
-    /// When nothing could be sent; see [`CallBuilder::send`].
-    pub async fn call(&self, tool: &str, arguments: Value) -> Result<CallReport, DevError> {
-        self.calling(tool).arguments(arguments).send().await
-    }
-
-    /// Prepares a call: as whom, in which thread, and with which faults.
-    pub fn calling(&self, tool: &str) -> CallBuilder<'_> {
-        CallBuilder::new(self, tool)
-    }
-
-    /// What can be made to go wrong.
-    pub fn faults(&self) -> Faults<'_> {
-        Faults::new(self)
+        self.key.scope()
     }
 
     /// Whether a host is connected.

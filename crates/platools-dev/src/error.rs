@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::EntityKey;
+use crate::key::EntityKey;
 
 /// Why the development platform could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

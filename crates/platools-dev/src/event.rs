@@ -3,53 +3,8 @@
 use std::time::Duration;
 
 use platools::wire::platform::RegistrationCounts;
-use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
-use crate::EntityKey;
-use crate::journal::Stamped;
-
-/// What happens on the platform, from the moment of asking on.
-///
-/// Nothing waits for a watcher: one that reads too slowly misses the oldest events.
-#[derive(Debug)]
-pub struct Events {
-    receiver: broadcast::Receiver<Stamped>,
-    missed: u64,
-}
-
-impl Events {
-    pub(crate) fn new(receiver: broadcast::Receiver<Stamped>) -> Self {
-        Self { receiver, missed: 0 }
-    }
-
-    /// The next event; `None` when the platform is gone.
-    pub async fn next(&mut self) -> Option<Event> {
-        loop {
-            match self.receiver.recv().await {
-                Ok(stamped) => return Some(stamped.event),
-                Err(RecvError::Lagged(missed)) => self.missed += missed,
-                Err(RecvError::Closed) => return None,
-            }
-        }
-    }
-
-    /// The next event, if there is one already.
-    pub fn try_next(&mut self) -> Option<Event> {
-        loop {
-            match self.receiver.try_recv() {
-                Ok(stamped) => return Some(stamped.event),
-                Err(TryRecvError::Lagged(missed)) => self.missed += missed,
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
-            }
-        }
-    }
-
-    /// How many events were missed for reading too slowly.
-    pub fn missed(&self) -> u64 {
-        self.missed
-    }
-}
+use crate::key::EntityKey;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]

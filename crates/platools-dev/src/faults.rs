@@ -5,10 +5,15 @@ use std::time::Duration;
 use platools::verify::Secret;
 use platools::wire::close;
 
-use crate::call::Sent;
-use crate::connection::ConnectionHandle;
-use crate::state::{LastCall, Seat};
-use crate::{CallReport, ConnectedEntity, DevError, Event, random};
+use crate::call::SignedCall;
+use crate::call::report::CallReport;
+use crate::calling::exchange::Sent;
+use crate::entity::ConnectedEntity;
+use crate::error::DevError;
+use crate::event::Event;
+use crate::handle::ConnectionHandle;
+use crate::random;
+use crate::state::Seat;
 
 /// Faults of one entity's connection in one environment; see [`ConnectedEntity::faults`].
 ///
@@ -17,6 +22,13 @@ use crate::{CallReport, ConnectedEntity, DevError, Event, random};
 #[derive(Debug, Clone)]
 pub struct Faults<'a> {
     entity: &'a ConnectedEntity,
+}
+
+impl ConnectedEntity {
+    /// Faults to inject.
+    pub fn faults(&self) -> Faults<'_> {
+        Faults::new(self)
+    }
 }
 
 impl<'a> Faults<'a> {
@@ -109,9 +121,9 @@ impl<'a> Faults<'a> {
     }
 
     /// Sends a call once more, byte for byte.
-    pub(crate) fn repeat(&self, call: LastCall) -> Result<Sent, DevError> {
+    pub(crate) fn repeat(&self, call: SignedCall) -> Result<Sent, DevError> {
         let (shared, key) = (self.entity.shared(), self.entity.key());
-        let call = LastCall { repeated: true, ..call };
+        let call = SignedCall { repeated: true, ..call };
         Sent::send(shared, key, call, shared.options.pending_time)
     }
 
@@ -131,9 +143,7 @@ impl<'a> Faults<'a> {
         shared.update(|state| {
             if let Some(record) = state.entity_mut(entity) {
                 // Under the lock, so that the last one is the one that stays.
-                if let Some(keeper) = &shared.keeper {
-                    keeper.keep_secret(entity, &secret);
-                }
+                shared.keeper.keep_secret(entity, &secret);
                 record.replace_secret(secret);
                 for connection in record.connections() {
                     connection.close(close::ROTATED, close::SECRET_ROTATED);

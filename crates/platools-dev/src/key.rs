@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+use platools::wire::Scope;
+
+/// The one organization and project of the development platform.
+const ORGANIZATION_ID: &str = "org_dev";
+const PROJECT_ID: &str = "proj_dev";
+
 /// One entity in one environment: what has at most one live connection.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntityKey {
@@ -14,6 +20,16 @@ pub struct EntityKey {
 impl EntityKey {
     pub(crate) fn new(entity: &str, environment: &str) -> Self {
         Self { entity: entity.to_owned(), environment: environment.to_owned() }
+    }
+
+    /// The scope of a connection, as `welcome` states it and the envelopes repeat it.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope {
+            organization_id: Some(ORGANIZATION_ID.to_owned()),
+            project_id: Some(PROJECT_ID.to_owned()),
+            environment_id: Some(environment_id(&self.environment)),
+            entity_id: Some(self.entity.clone()),
+        }
     }
 }
 
@@ -39,7 +55,7 @@ pub(crate) fn resolve_environment(name: Option<&str>) -> Option<&'static str> {
 }
 
 /// The id of an environment, as `welcome` states it.
-pub(crate) fn environment_id(slug: &str) -> String {
+fn environment_id(slug: &str) -> String {
     format!("env_{slug}")
 }
 

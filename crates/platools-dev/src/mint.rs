@@ -5,7 +5,8 @@ use platools::SecretSource;
 use platools::session_token::{CheckedClaims, LocalMint, MintError};
 use platools::session_token::{Mint, SessionScope, SessionToken};
 
-use crate::{ConnectedEntity, DevPlatform};
+use crate::entity::ConnectedEntity;
+use crate::platform::DevPlatform;
 
 /// Signs with the entity's secret as it is now, for the scope that `welcome` states.
 #[async_trait]

@@ -1,4 +1,4 @@
-//! What a development platform is made of.
+//! Options of a development platform.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,6 @@ use platools::wire::{CALL_PENDING, REGISTRATIONS_PER_MINUTE};
 
 use crate::callback::CallbackRules;
 use crate::history::HistoryLimits;
-use crate::{DevError, DevPlatform};
 
 /// The entity that is there unless others are named.
 const DEFAULT_ENTITY: &str = "local";
@@ -22,7 +21,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// How long the server waits for that (protocol §2).
 const SERVER_CLOSE_WAIT: Duration = Duration::from_secs(30);
 
-/// How a [`DevPlatform`] is set up. The defaults are the platform's own, on a free port of this
+/// Options of a [`DevPlatform`](crate::DevPlatform). The defaults are those of the real platform, on a free port of this
 /// machine.
 #[derive(Clone)]
 pub struct DevPlatformOptions {
@@ -280,14 +279,6 @@ impl DevPlatformOptions {
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(folder.into());
         self
-    }
-
-    /// Starts the platform.
-    ///
-    /// # Errors
-    /// When the address cannot be listened on, the certificate cannot be used, or the folder for data cannot.
-    pub async fn start(self) -> Result<DevPlatform, DevError> {
-        DevPlatform::start_with(self).await
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::EntityKey;
+use crate::key::EntityKey;
 
 /// How many settled calls are remembered, to tell late answers from unknown ones.
 const REMEMBERED: usize = 10_000;

@@ -14,10 +14,17 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::accept::Listening;
 use crate::data::Data;
-use crate::history::{HistoryEntry, HistoryQuery};
+use crate::entity::ConnectedEntity;
+use crate::error::DevError;
+use crate::event::Counters;
+use crate::history::HistoryEntry;
+use crate::history::HistoryQuery;
 use crate::http::{Authorities, Http};
-use crate::state::Shared;
-use crate::{ConnectedEntity, Counters, DevError, DevPlatformOptions, EntityKey, Events, tls};
+use crate::journal::Events;
+use crate::key::EntityKey;
+use crate::options::DevPlatformOptions;
+use crate::shared::Shared;
+use crate::tls;
 
 /// How long connections may take to close when the platform stops; then they are cut.
 const STOP_TIME: Duration = Duration::from_secs(3);
@@ -219,14 +226,21 @@ impl DevPlatform {
         let _ = timeout(time, listening.tasks.wait()).await;
         listening.connections.cancel();
         listening.tasks.wait().await;
-        if let Some(keeper) = &self.shared.keeper {
-            // It fails only after the end of what writes.
-            let _ = keeper.flush().await;
-        }
+        self.shared.keeper.flush().await;
     }
 
     fn listening(&self) -> std::sync::MutexGuard<'_, Option<Listening>> {
         self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl DevPlatformOptions {
+    /// Starts the platform.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, the certificate cannot be used, or the folder for data cannot.
+    pub async fn start(self) -> Result<DevPlatform, DevError> {
+        DevPlatform::start_with(self).await
     }
 }
 
@@ -249,9 +263,7 @@ impl Drop for DevPlatform {
             listening.connections.cancel();
         }
         // Others may hold on to the state, but the folder is free again.
-        if let Some(keeper) = &self.shared.keeper {
-            keeper.close();
-        }
+        self.shared.keeper.close();
     }
 }
 

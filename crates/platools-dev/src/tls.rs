@@ -9,7 +9,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::TlsAcceptor;
 
-use crate::DevError;
+use crate::error::DevError;
 use crate::options::TlsPem;
 
 /// An acceptor with this certificate chain and key.

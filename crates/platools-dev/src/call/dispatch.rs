@@ -6,7 +6,7 @@ use platools::ToolOutput;
 use platools::wire::Inbound;
 use serde_json::value::RawValue;
 
-use super::report::{Content, SignatureParts};
+use super::report::{Content, SignatureParts, rate_limit};
 use crate::random;
 
 /// The wait that a 429 without an integer `Retry-After` stands for, in seconds.
@@ -16,9 +16,9 @@ const RETRY_SECONDS: u64 = 30;
 const NO_AGENT: &str = "default";
 
 /// A call as it is posted. The body is the signed text.
-pub(super) struct Post {
-    pub(super) headers: HeaderMap,
-    pub(super) body: String,
+pub(crate) struct Post {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Post {
@@ -26,7 +26,7 @@ impl Post {
     ///
     /// # Errors
     /// The name of a header whose value cannot be sent.
-    pub(super) fn of(frame: &str) -> Result<Self, &'static str> {
+    pub(crate) fn of(frame: &str) -> Result<Self, &'static str> {
         let Ok(Inbound::ToolCall(call)) = Inbound::parse(frame) else { return Err("of a call") };
         let body = SignatureParts::of_call(&call).body();
         let envelope = call.envelope().to_envelope();
@@ -61,7 +61,7 @@ impl Post {
 }
 
 /// Maps a response to a call over HTTP to its outcome, by its status (protocol §6).
-pub(super) fn outcome(response: &Response<Vec<u8>>) -> Content {
+pub(crate) fn outcome(response: &Response<Vec<u8>>) -> Content {
     let status = response.status();
     let body = String::from_utf8_lossy(response.body());
     match status.as_u16() {
@@ -87,19 +87,10 @@ pub(super) fn outcome(response: &Response<Vec<u8>>) -> Content {
     }
 }
 
-/// The text of a 429.
-pub(super) fn rate_limit(seconds: u64) -> String {
-    format!("rate_limit: retry in {seconds}s")
-}
-
-/// The seconds in the text of a 429.
-pub(super) fn rate_limit_seconds(text: &str) -> Option<u64> {
-    text.strip_prefix("rate_limit: retry in ")?.strip_suffix('s')?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::report::rate_limit_seconds;
 
     fn said(status: u16, retry_after: Option<&str>, body: &str) -> Result<String, String> {
         let mut response = Response::builder().status(status);

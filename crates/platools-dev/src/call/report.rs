@@ -7,8 +7,6 @@ use platools::wire::{CallFrame, Inbound, MAX_RESULT_BYTES};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::dispatch::rate_limit_seconds;
-
 /// How much of a result that is too large is shown in its place, in UTF-16 code units as the server counts.
 const PREVIEW_UNITS: usize = 4096;
 
@@ -354,6 +352,16 @@ impl SignatureParts {
             SigningKey::new(secret).sign_call(timestamp, self.nonce.as_deref(), &name, &self.arguments);
         Secret::new(expected).is_ok_and(|expected| expected.matches(signature))
     }
+}
+
+/// The text of a 429.
+pub(super) fn rate_limit(seconds: u64) -> String {
+    format!("rate_limit: retry in {seconds}s")
+}
+
+/// The seconds in the text of a 429.
+pub(super) fn rate_limit_seconds(text: &str) -> Option<u64> {
+    text.strip_prefix("rate_limit: retry in ")?.strip_suffix('s')?.parse().ok()
 }
 
 #[cfg(test)]

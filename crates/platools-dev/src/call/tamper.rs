@@ -56,7 +56,7 @@ impl Tamper {
         }
     }
 
-    pub(super) fn apply(
+    pub(crate) fn apply(
         self,
         tool: &mut String,
         arguments: &mut String,

@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use platools::verify::Secret;
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
-use super::Keeper;
-use crate::{DevError, DevPlatformOptions, random};
+use crate::error::DevError;
+use crate::options::DevPlatformOptions;
+use crate::random;
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Content {
@@ -28,7 +27,7 @@ struct Content {
 }
 
 /// The file of a platform that runs.
-pub(super) struct IdentityFile {
+pub(crate) struct IdentityFile {
     path: PathBuf,
     content: Content,
 }
@@ -105,30 +104,13 @@ impl IdentityFile {
         })
     }
 
-    pub(super) fn keeper(self) -> Box<dyn Keeper> {
-        Box::new(IdentityKeeper(Mutex::new(self)))
-    }
-}
-
-struct IdentityKeeper(Mutex<IdentityFile>);
-
-impl Keeper for IdentityKeeper {
-    fn keep_secret(&self, entity: &str, secret: &Secret) {
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        file.content.secrets.insert(entity.to_owned(), secret.expose().to_owned());
-        if let Err(error) = file.save() {
+    /// Keeps the secret of an entity.
+    pub(super) fn keep_secret(&mut self, entity: &str, secret: &Secret) {
+        self.content.secrets.insert(entity.to_owned(), secret.expose().to_owned());
+        if let Err(error) = self.save() {
             tracing::warn!("the new secret of the entity is forgotten at the next start: {error}");
         }
     }
-
-    fn flush(&self) -> oneshot::Receiver<()> {
-        // Each change is written before it is answered.
-        let (done, flushed) = oneshot::channel();
-        let _ = done.send(());
-        flushed
-    }
-
-    fn close(&self) {}
 }
 
 /// The text of the file, if there is one that nobody else can read or change.

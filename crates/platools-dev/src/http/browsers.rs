@@ -15,8 +15,9 @@ use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderName};
 use platools::verify::Secret;
 
-use super::guard::single;
-use crate::{DevError, random};
+use super::extract::single;
+use crate::error::DevError;
+use crate::random;
 
 /// The header with the key of the page.
 pub(super) const PAGE_KEY: HeaderName = HeaderName::from_static("x-platools-page");

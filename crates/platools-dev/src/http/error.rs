@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::DevError;
+use crate::error::DevError;
 
 /// An error of the API: a code for programs, a message for people.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use platools_net::body::{BODY_TIME, BodyError, BodyLimits};
 use serde::de::DeserializeOwned;
 
@@ -82,6 +82,13 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
             Err(rejection) => Err(ApiError::bad_request("invalid_query", rejection.body_text())),
         }
     }
+}
+
+/// Returns the value of a header that occurs once.
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
 }
 
 #[cfg(test)]

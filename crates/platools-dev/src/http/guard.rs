@@ -20,6 +20,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::App;
 use super::browsers::PAGE_KEY;
 use super::error::ApiError;
+use super::extract::single;
 
 /// What a page of ours may do: load its own scripts, styles and images, and ask this API.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -110,13 +111,6 @@ impl Authorities {
         }
         Ok(())
     }
-}
-
-/// The value of a header that stands once.
-pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?.to_str().ok()?;
-    values.next().is_none().then_some(value)
 }
 
 /// Lets through what was meant for this platform and comes from no other page than its own.

@@ -32,8 +32,10 @@ use tower::Service as _;
 use self::browsers::Browsers;
 pub(crate) use self::guard::Authorities;
 use self::routes::{Access, routes};
-use crate::state::Shared;
-use crate::{ConnectedEntity, DevError, EntityKey};
+use crate::entity::ConnectedEntity;
+use crate::error::DevError;
+use crate::key::EntityKey;
+use crate::shared::Shared;
 
 /// The largest body of a request, in bytes: a call whose frame is as large as frames may be.
 const MAX_BODY_BYTES: usize = MAX_FRAME_BYTES + 64 * 1024;

@@ -13,10 +13,15 @@ use serde_json::value::RawValue;
 
 use super::error::ApiError;
 use super::time::{milliseconds, rfc3339};
-use crate::call::{Content, Exchanged, replaced_result};
+use crate::call::report::CallStage;
+use crate::call::report::Content;
+use crate::call::report::SignatureParts;
+use crate::call::report::Transport;
+use crate::call::report::replaced_result;
+use crate::call::tamper::Tamper;
+use crate::calling::exchange::Exchanged;
 use crate::history::HistoryEntry;
 use crate::text::beginning;
-use crate::{CallStage, SignatureParts, Tamper, Transport};
 
 /// How much of a text is shown, in bytes. Whole frames are at `/history/{id}/frames/…`.
 const SHOWN_BYTES: usize = MAX_RESULT_BYTES;

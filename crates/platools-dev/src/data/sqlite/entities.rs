@@ -6,7 +6,9 @@ use platools::verify::Secret;
 use rusqlite::{Connection, params};
 
 use super::file::File;
-use crate::{DevError, DevPlatformOptions, random};
+use crate::error::DevError;
+use crate::options::DevPlatformOptions;
+use crate::random;
 
 /// The kept entities and those of the options, which win and are kept from now on; and the default one: the first
 /// that the options name, or else the first that was ever kept.

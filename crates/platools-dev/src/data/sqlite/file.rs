@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use crate::DevError;
+use crate::error::DevError;
 
 /// The file's name in the folder.
 const NAME: &str = "platools-dev.sqlite3";

@@ -1,93 +1,108 @@
 //! The thread that writes.
 //!
-//! Orders say that something changed, not what: the writer looks into the memory for it. However slow the disk is,
-//! nothing piles up beyond what the memory keeps anyway, and what was forgotten meanwhile is never written.
+//! Orders say that something changed, not what: the writer reads the changes from the memory. However slow the disk is,
+//! the queue holds no calls, and a call that was evicted meanwhile is never written.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use platools::verify::Secret;
 use tokio::sync::oneshot;
 
 use super::file::File;
-use super::{entities, history};
-use crate::DevError;
-use crate::history::MemoryHistory;
+use super::{calls, entities};
+use crate::error::DevError;
+use crate::history::History;
 
 enum Order {
-    /// Calls were recorded.
-    Calls,
-    /// All calls were forgotten.
-    Cleared,
+    /// Entries were recorded or updated.
+    HistoryChanged,
+    /// All entries were removed.
+    HistoryCleared,
     Secret(String, Secret),
     Flush(oneshot::Sender<()>),
     Close,
 }
 
-/// Tells the writer what changed. Nothing waits for it.
-#[derive(Clone)]
-pub(super) struct Orders(Sender<Order>);
+/// A database, as the rest of the platform holds it. Its methods order and return; only `flush` and `close` wait.
+pub(crate) struct Database {
+    orders: Sender<Order>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
 
-impl Orders {
-    pub(super) fn calls(&self) {
-        self.send(Order::Calls);
+impl Database {
+    pub(super) fn start(file: File, history: Option<Arc<History>>) -> Result<Self, DevError> {
+        let (orders, receiver) = channel();
+        let no_thread = file.problem("the operating system has no thread to give for it".to_owned());
+        let writer = Writer::new(file, history);
+        let builder = thread::Builder::new().name("platools-dev-data".to_owned());
+        let thread = builder.spawn(move || writer.run(&receiver)).map_err(|_| no_thread)?;
+        let database = Self { orders, thread: Mutex::new(Some(thread)) };
+        // Limits may be lower than they were, and the file has to follow.
+        database.history_changed();
+        Ok(database)
     }
 
-    pub(super) fn cleared(&self) {
-        self.send(Order::Cleared);
+    pub(crate) fn history_changed(&self) {
+        self.order(Order::HistoryChanged);
     }
 
-    pub(super) fn secret(&self, entity: &str, secret: &Secret) {
-        self.send(Order::Secret(entity.to_owned(), secret.clone()));
+    pub(crate) fn history_cleared(&self) {
+        self.order(Order::HistoryCleared);
     }
 
-    /// Tells when all before is written, or was tried to be.
-    pub(super) fn flush(&self) -> oneshot::Receiver<()> {
-        let (done, receiver) = oneshot::channel();
-        self.send(Order::Flush(done));
-        receiver
+    pub(crate) fn keep_secret(&self, entity: &str, secret: &Secret) {
+        self.order(Order::Secret(entity.to_owned(), secret.clone()));
     }
 
-    pub(super) fn close(&self) {
-        self.send(Order::Close);
+    /// Waits until earlier orders are written, or could not be.
+    pub(crate) async fn flush(&self) {
+        let (done, flushed) = oneshot::channel();
+        self.order(Order::Flush(done));
+        // It fails only after the end of the thread.
+        let _ = flushed.await;
     }
 
-    fn send(&self, order: Order) {
-        // After the end there is nobody to write, and only memory is left.
-        let _ = self.0.send(order);
+    /// Writes the last orders, and unlocks the file.
+    pub(crate) fn close(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            self.order(Order::Close);
+            // A panic of it was printed when it happened.
+            let _ = thread.join();
+        }
+    }
+
+    fn order(&self, order: Order) {
+        // After `close` only the memory is left.
+        let _ = self.orders.send(order);
     }
 }
 
-/// See the module.
-pub(super) struct Writer {
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The state of the thread.
+struct Writer {
     file: File,
-    memory: Option<Arc<MemoryHistory>>,
-    /// The revision of the memory that the file has.
+    history: Option<Arc<History>>,
+    /// The revision of the history that the file has.
     written: u64,
     /// Secrets that are not written yet, in their order.
     secrets: Vec<(String, Secret)>,
-    /// Whether calls were forgotten that the file shall forget without a trace.
+    /// Whether removed calls have to be erased from the file.
     is_cleared: bool,
-    /// Whether the last attempt failed, and was told of.
+    /// Whether the last attempt failed, and was logged.
     has_failed: bool,
 }
 
 impl Writer {
-    pub(super) fn start(
-        file: File,
-        memory: Option<Arc<MemoryHistory>>,
-    ) -> Result<(Orders, JoinHandle<()>), DevError> {
-        let (sender, receiver) = channel();
-        let no_thread = file.problem("the operating system has no thread to give for it".to_owned());
-        let writer =
-            Self { file, memory, written: 0, secrets: Vec::new(), is_cleared: false, has_failed: false };
-        let builder = thread::Builder::new().name("platools-dev-data".to_owned());
-        let thread = builder.spawn(move || writer.run(&receiver)).map_err(|_| no_thread)?;
-        // Limits may be lower than they were, and the file has to follow.
-        let orders = Orders(sender);
-        orders.calls();
-        Ok((orders, thread))
+    fn new(file: File, history: Option<Arc<History>>) -> Self {
+        Self { file, history, written: 0, secrets: Vec::new(), is_cleared: false, has_failed: false }
     }
 
     fn run(mut self, orders: &Receiver<Order>) {
@@ -98,8 +113,8 @@ impl Writer {
             // All that came meanwhile becomes one transaction.
             for order in std::iter::once(first).chain(orders.try_iter()) {
                 match order {
-                    Order::Calls => {}
-                    Order::Cleared => self.is_cleared = true,
+                    Order::HistoryChanged => {}
+                    Order::HistoryCleared => self.is_cleared = true,
                     Order::Secret(entity, secret) => self.secrets.push((entity, secret)),
                     Order::Flush(done) => flushed.push(done),
                     Order::Close => is_closing = true,
@@ -132,8 +147,8 @@ impl Writer {
             entities::write(&transaction, entity, secret)?;
         }
         let mut written = self.written;
-        if let Some(memory) = &self.memory {
-            written = history::write(&transaction, memory, written)?;
+        if let Some(history) = &self.history {
+            written = calls::write(&transaction, history, written)?;
         }
         transaction.commit()?;
         self.written = written;
@@ -149,33 +164,22 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
     use super::*;
-    use crate::history::{HistoryEntry, HistoryLimits, HistoryStore as _};
-    use crate::{DevPlatformOptions, EntityKey};
+    use crate::call::SignedCall;
+    use crate::call::report::Transport;
+    use crate::history::HistoryEntry;
+    use crate::history::HistoryLimits;
+    use crate::key::EntityKey;
+    use crate::options::DevPlatformOptions;
 
     const LIMITS: HistoryLimits = HistoryLimits { calls: 100, bytes: 1 << 24 };
 
-    fn record(memory: &MemoryHistory, bytes: usize) {
-        memory.record(&mut |id| HistoryEntry {
-            id,
-            at: SystemTime::now(),
-            key: EntityKey::new("local", "dev"),
-            call_id: format!("call-{id}"),
-            tool: "a".to_owned(),
-            tamper: None,
-            repeated: false,
-            stage: crate::CallStage::Running,
-            abandoned: false,
-            ok: false,
-            latency: Duration::ZERO,
-            late: None,
-            host_latency: None,
-            transport: crate::Transport::WebSocket,
-            sent: "x".repeat(bytes).into(),
-            reply: None,
-        });
+    fn record(history: &History, bytes: usize) {
+        let call = SignedCall { frame: "x".repeat(bytes), ..SignedCall::default() };
+        let (at, key) = (SystemTime::now(), EntityKey::new("local", "dev"));
+        history.record(|id| HistoryEntry::running(id, at, &key, &call, Transport::WebSocket));
     }
 
     #[test]
@@ -184,15 +188,8 @@ mod tests {
         let _ = std::fs::remove_dir_all(&folder);
         let mut file = File::open(&folder).unwrap();
         let (secrets, _) = entities::merge(&mut file, &DevPlatformOptions::default()).unwrap();
-        let memory = Arc::new(MemoryHistory::new(LIMITS));
-        let mut writer = Writer {
-            file,
-            memory: Some(Arc::clone(&memory)),
-            written: 0,
-            secrets: Vec::new(),
-            is_cleared: false,
-            has_failed: false,
-        };
+        let memory = Arc::new(History::new(LIMITS));
+        let mut writer = Writer::new(file, Some(Arc::clone(&memory)));
         let room = |writer: &Writer, pages: u32| {
             let limit = format!("PRAGMA max_page_count = {pages}");
             writer.file.connection.query_row(&limit, [], |_| Ok(())).unwrap();
@@ -215,7 +212,7 @@ mod tests {
         assert_eq!((writer.has_failed, writer.written, writer.secrets.len()), (false, 2, 0));
         drop(writer);
         let mut file = File::open(&folder).unwrap();
-        let (entries, last_id) = history::read(&file, LIMITS).unwrap();
+        let (entries, last_id) = calls::read(&file, LIMITS).unwrap();
         assert_eq!((entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), last_id), (vec![1, 2], 2));
         let (secrets, _) = entities::merge(&mut file, &DevPlatformOptions::default()).unwrap();
         assert_eq!(secrets["local"], rotated);

@@ -3,15 +3,15 @@
 use std::time::{Duration, SystemTime};
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::session_tokens;
-use crate::Tamper;
+use super::{Caller, session_tokens};
+use crate::call::tamper::Tamper;
 use crate::http::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, Path};
@@ -28,14 +28,34 @@ pub(in crate::http) struct Request {
     /// Kept to the byte, since the bytes are signed.
     arguments: Option<Box<RawValue>>,
     context: Option<Value>,
-    pub(super) user: Option<String>,
-    pub(super) agent: Option<String>,
+    user: Option<String>,
+    agent: Option<String>,
     thread: Option<String>,
-    pub(super) user_token: Option<String>,
+    user_token: Option<String>,
     entity_token: Option<String>,
     call_id: Option<String>,
     #[serde(default)]
     options: Options,
+}
+
+impl Request {
+    /// Takes the user from a session token, as the platform does for the agent that acts for them.
+    fn act_for(&mut self, caller: Caller) -> Result<(), ApiError> {
+        if self.user.is_some() || self.user_token.is_some() {
+            let message = "`user` and `user_token` come from the session token: leave them out of the body";
+            return Err(ApiError::bad_request("two_users", message));
+        }
+        if let Some(pinned) = caller.agent {
+            if self.agent.as_ref().is_some_and(|agent| *agent != pinned) {
+                let message = format!("the session token is for the agent `{pinned}` alone");
+                return Err(ApiError::new(StatusCode::UNAUTHORIZED, "another_agent", message));
+            }
+            self.agent = Some(pinned);
+        }
+        self.user = Some(caller.user);
+        self.user_token = caller.user_token;
+        Ok(())
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -58,7 +78,9 @@ pub(in crate::http) async fn call(
     Body(mut request): Body<Request>,
 ) -> Result<Response, ApiError> {
     let entity = app.entity(&entity, &environment)?;
-    session_tokens::act_for(&app, &entity, &headers, &mut request)?;
+    if let Some(caller) = session_tokens::caller(&app, &entity, &headers)? {
+        request.act_for(caller)?;
+    }
     let Request { tool, arguments, context, user, agent, thread, user_token, entity_token, call_id, options } =
         request;
     let mut call = entity.calling(&tool);

@@ -4,12 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
+use crate::entity::ConnectedEntity;
 use crate::http::App;
 use crate::http::error::ApiError;
 use crate::http::extract::Path;
 use crate::http::time::rfc3339;
-use crate::state::{Seat, State as PlatformState};
-use crate::{ConnectedEntity, EntityKey};
+use crate::key::EntityKey;
+use crate::state::Seat;
+use crate::state::State as PlatformState;
 
 /// `GET /api/v1/entities`
 pub(in crate::http) async fn list(State(app): State<App>) -> Result<Json<Value>, ApiError> {

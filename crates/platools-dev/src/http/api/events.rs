@@ -13,12 +13,13 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::event::Ending;
+use crate::event::Event;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::time::{milliseconds, rfc3339};
 use crate::http::{App, Stopping};
 use crate::journal::{Resumed, Stamped};
-use crate::{Ending, Event};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,11 +7,12 @@ use axum::extract::State;
 use platools::wire::{MAX_FRAME_BYTES, close};
 use serde::{Deserialize, Serialize};
 
+use crate::error::DevError;
+use crate::event::Event;
 use crate::http::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, Path};
 use crate::http::view::{CallView, kept};
-use crate::{DevError, Event};
 
 /// The longest reason that fits into a close frame, in bytes.
 const LONGEST_REASON: usize = 123;

@@ -12,13 +12,16 @@ use platools::wire::Inbound;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::CallStage;
-use crate::history::{HistoryEntry, HistoryQuery, HistoryStore, Tally};
+use crate::call::SignedCall;
+use crate::call::report::CallStage;
+use crate::history::History;
+use crate::history::HistoryEntry;
+use crate::history::HistoryQuery;
+use crate::history::Tally;
 use crate::http::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, Path, Query};
 use crate::http::view::{CallSummary, CallView, shown};
-use crate::state::LastCall;
 
 /// How many calls a page has, unless it is asked for another number.
 const PAGE: usize = 50;
@@ -79,6 +82,7 @@ pub(in crate::http) async fn list(
 /// `DELETE /api/v1/history`
 pub(in crate::http) async fn clear(State(app): State<App>) -> Result<StatusCode, ApiError> {
     store(&app)?.clear();
+    app.shared.keeper.history_cleared();
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -131,7 +135,7 @@ pub(in crate::http) async fn replay(
     let sent = match replay.mode {
         Mode::Exact => {
             let HistoryEntry { call_id, tool, sent, tamper, .. } = &*entry;
-            let call = LastCall {
+            let call = SignedCall {
                 call_id: call_id.clone(),
                 tool: tool.clone(),
                 frame: sent.to_string(),
@@ -169,7 +173,7 @@ pub(in crate::http) async fn replay(
     shown(answered, &entity.secret())
 }
 
-fn store(app: &App) -> Result<&dyn HistoryStore, ApiError> {
+fn store(app: &App) -> Result<&History, ApiError> {
     app.shared.history.as_deref().ok_or_else(|| {
         ApiError::not_found("no_history", "this platform keeps no history: start it with `http(true)`")
     })

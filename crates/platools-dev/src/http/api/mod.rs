@@ -16,6 +16,15 @@ use axum::http::{Method, StatusCode, Uri};
 
 use super::error::ApiError;
 
+/// The user that a session token names.
+#[cfg_attr(not(feature = "session-tokens"), allow(dead_code, reason = "there are no session tokens"))]
+pub(super) struct Caller {
+    user: String,
+    user_token: Option<String>,
+    /// The agent that the token is bound to.
+    agent: Option<String>,
+}
+
 /// The answer where nothing is.
 pub(super) async fn not_found(uri: Uri) -> ApiError {
     let path = uri.path();

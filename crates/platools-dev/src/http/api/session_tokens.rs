@@ -15,8 +15,8 @@ use platools_net::header::ambiguous;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::calls;
-use crate::ConnectedEntity;
+use super::Caller;
+use crate::entity::ConnectedEntity;
 use crate::http::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, Path};
@@ -120,43 +120,19 @@ pub(in crate::http) async fn check(
     })))
 }
 
-/// Takes the user from a session token, if one was sent, as the platform does for the agent that acts for them.
-pub(super) fn act_for(
+/// Returns the user that calls at `entity` by a session token, if one was sent.
+pub(super) fn caller(
     app: &App,
     entity: &ConnectedEntity,
     headers: &HeaderMap,
-    request: &mut calls::Request,
-) -> Result<(), ApiError> {
-    let Some(session) = caller(app, entity, headers)? else { return Ok(()) };
-    if request.user.is_some() || request.user_token.is_some() {
-        let message = "`user` and `user_token` come from the session token: leave them out of the body";
-        return Err(ApiError::bad_request("two_users", message));
-    }
-    if let Some(pinned) = session.agent_id {
-        if request.agent.as_ref().is_some_and(|agent| *agent != pinned) {
-            let message = format!("the session token is for the agent `{pinned}` alone");
-            return Err(ApiError::new(StatusCode::UNAUTHORIZED, "another_agent", message));
-        }
-        request.agent = Some(pinned);
-    }
-    request.user = Some(session.user_id);
-    request.user_token = session.user_token;
-    Ok(())
-}
-
-/// Returns who calls at `entity` by a session token, if one was sent.
-fn caller(
-    app: &App,
-    entity: &ConnectedEntity,
-    headers: &HeaderMap,
-) -> Result<Option<SessionTokenClaims>, ApiError> {
+) -> Result<Option<Caller>, ApiError> {
     let Some(token) = presented(headers)? else { return Ok(None) };
     let claims = verify(app, token)?;
     let key = entity.key();
     let is_here = claims.scope.entity_id == key.entity
         && resolve_environment(Some(&claims.scope.environment_id)) == Some(key.environment.as_str());
     if is_here {
-        Ok(Some(claims))
+        Ok(Some(Caller { user: claims.user_id, user_token: claims.user_token, agent: claims.agent_id }))
     } else {
         Err(refused(
             "scope_mismatch",

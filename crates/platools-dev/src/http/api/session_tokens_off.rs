@@ -4,8 +4,8 @@ use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use super::calls;
-use crate::ConnectedEntity;
+use super::Caller;
+use crate::entity::ConnectedEntity;
 use crate::http::App;
 use crate::http::error::ApiError;
 
@@ -20,13 +20,8 @@ pub(in crate::http) async fn check() -> Result<Json<Value>, ApiError> {
 }
 
 /// Refuses a call that comes with a session token, which cannot be verified here.
-pub(super) fn act_for(
-    _: &App,
-    _: &ConnectedEntity,
-    headers: &HeaderMap,
-    _: &mut calls::Request,
-) -> Result<(), ApiError> {
-    if headers.contains_key("x-platos-session-token") { Err(off()) } else { Ok(()) }
+pub(super) fn caller(_: &App, _: &ConnectedEntity, headers: &HeaderMap) -> Result<Option<Caller>, ApiError> {
+    if headers.contains_key("x-platos-session-token") { Err(off()) } else { Ok(None) }
 }
 
 fn off() -> ApiError {

@@ -7,13 +7,17 @@ use platools::wire::outbound;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use super::dispatch::{self, Post};
-use super::report::{CallReport, CallStage, Content, Transport};
+use crate::call::SignedCall;
+use crate::call::dispatch::{self, Post};
+use crate::call::report::{CallReport, CallStage, Content, Transport};
 use crate::callback::CallbackFailure;
-use crate::history::{Answered, HistoryEntry};
+use crate::error::DevError;
+use crate::event::Event;
+use crate::history::Answered;
+use crate::history::HistoryEntry;
+use crate::key::EntityKey;
 use crate::pending::{Answer, Waiter};
-use crate::state::{LastCall, Shared};
-use crate::{DevError, EntityKey, Event};
+use crate::shared::Shared;
 
 /// Why the URL that the server stores in the place of a callback is not called.
 const NO_CALLBACK: &str = "no host is connected, and the tools were declared without a callback_url";
@@ -48,7 +52,7 @@ struct Returned {
 pub(crate) struct Sent {
     shared: Arc<Shared>,
     key: EntityKey,
-    call: LastCall,
+    call: SignedCall,
     start: Instant,
     pending_time: Duration,
     /// What the history has of it, if there is a history.
@@ -62,7 +66,7 @@ impl Sent {
     pub(crate) fn send(
         shared: &Arc<Shared>,
         key: &EntityKey,
-        call: LastCall,
+        call: SignedCall,
         pending_time: Duration,
     ) -> Result<Self, DevError> {
         let (at, start) = (SystemTime::now(), Instant::now());
@@ -79,7 +83,7 @@ impl Sent {
                 None => Transport::WebSocket,
             };
             // Before it is sent: whoever hears of the call finds it.
-            let entry = shared.record(|id| running(id, at, key, &call, transport.clone()));
+            let entry = shared.record(|id| HistoryEntry::running(id, at, key, &call, transport));
             if let Some(connection) = &seat.connection {
                 connection.send_text(call.frame.clone());
             }
@@ -176,23 +180,27 @@ impl Sent {
         let latency = self.start.elapsed();
         let Returned { content, host_latency, transport, reply } = returned;
         let ok = matches!(content, Content::Result(_));
-        let over = |before: &HistoryEntry| {
-            let now = HistoryEntry { transport: transport.clone(), ..before.clone() };
-            match reply.as_deref() {
-                Some(reply) => now.answered(Answered { ok, host_latency, reply }, latency),
-                None => HistoryEntry { stage: CallStage::TimedOut, latency, ..now },
+        let end = |entry: &mut HistoryEntry| {
+            entry.transport = transport.clone();
+            if let Some(reply) = reply.as_deref() {
+                entry.answer(Answered { ok, host_latency, reply }, latency);
+            } else {
+                (entry.stage, entry.latency) = (CallStage::TimedOut, latency);
             }
         };
-        let entry = self.entry.as_ref().map(|entry| {
-            // It may have made room for newer ones.
-            self.shared.change(entry.id, over).unwrap_or_else(|| Arc::new(over(entry)))
+        let entry = self.entry.clone().map(|mut entry| {
+            self.shared.change(entry.id, end).unwrap_or_else(|| {
+                // It was evicted from the history meanwhile.
+                end(Arc::make_mut(&mut entry));
+                entry
+            })
         });
         if let Some(entry) = &entry {
             let (key, call_id) = (entry.key.clone(), entry.call_id.clone());
             self.shared.emit(Event::Recorded { key, call_id, id: entry.id });
         }
         let outcome = content.into_outcome(&transport);
-        let LastCall { call_id, tool, frame, .. } = self.call.clone();
+        let SignedCall { call_id, tool, frame, .. } = self.call.clone();
         let report =
             CallReport { call_id, tool, outcome, latency, host_latency, transport, sent: frame, reply };
         Exchanged { report, entry }
@@ -246,28 +254,6 @@ impl Returned {
     }
 }
 
-/// What the history has of a call that was just sent.
-fn running(id: u64, at: SystemTime, key: &EntityKey, call: &LastCall, transport: Transport) -> HistoryEntry {
-    HistoryEntry {
-        id,
-        at,
-        key: key.clone(),
-        call_id: call.call_id.clone(),
-        tool: call.tool.clone(),
-        tamper: call.tamper,
-        repeated: call.repeated,
-        stage: CallStage::Running,
-        abandoned: false,
-        ok: false,
-        latency: Duration::ZERO,
-        late: None,
-        host_latency: None,
-        transport,
-        sent: call.frame.as_str().into(),
-        reply: None,
-    }
-}
-
 /// The callback URL as the server stores it with each tool.
 fn stored_callback(key: &EntityKey, declared: Option<&str>) -> String {
     let EntityKey { entity, environment } = key;
@@ -279,7 +265,7 @@ fn stored_callback(key: &EntityKey, declared: Option<&str>) -> String {
 async fn post(
     shared: &Shared,
     key: &EntityKey,
-    call: &LastCall,
+    call: &SignedCall,
     url: String,
     pending_time: Duration,
 ) -> Returned {

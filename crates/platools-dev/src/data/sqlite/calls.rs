@@ -1,67 +1,19 @@
-//! Calls: read once, written by the writer, looked up in memory.
+//! The table of calls.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, Row, params};
 
 use super::file::File;
-use super::writer::Orders;
-use crate::history::{HistoryEntry, HistoryLimits, HistoryQuery, HistoryStore, MemoryHistory, Tally};
-use crate::{CallStage, DevError, EntityKey, Tamper, Transport};
+use crate::call::report::{CallStage, Transport};
+use crate::call::tamper::Tamper;
+use crate::error::DevError;
+use crate::history::History;
+use crate::history::HistoryEntry;
+use crate::history::HistoryLimits;
+use crate::key::EntityKey;
 
-/// Calls in memory that a file follows.
-pub(super) struct SqliteHistory {
-    memory: Arc<MemoryHistory>,
-    orders: Orders,
-}
-
-impl SqliteHistory {
-    pub(super) fn new(memory: Arc<MemoryHistory>, orders: Orders) -> Self {
-        Self { memory, orders }
-    }
-}
-
-impl HistoryStore for SqliteHistory {
-    fn record(&self, entry: &mut dyn FnMut(u64) -> HistoryEntry) -> Arc<HistoryEntry> {
-        let entry = self.memory.record(entry);
-        self.orders.calls();
-        entry
-    }
-
-    fn update(
-        &self,
-        id: u64,
-        change: &mut dyn FnMut(&HistoryEntry) -> HistoryEntry,
-    ) -> Option<Arc<HistoryEntry>> {
-        let entry = self.memory.update(id, change);
-        self.orders.calls();
-        entry
-    }
-
-    fn unanswered(&self, key: &EntityKey, call_id: &str) -> Option<u64> {
-        self.memory.unanswered(key, call_id)
-    }
-
-    fn tally(&self, query: &HistoryQuery) -> Tally {
-        self.memory.tally(query)
-    }
-
-    fn page(&self, query: &HistoryQuery) -> Vec<Arc<HistoryEntry>> {
-        self.memory.page(query)
-    }
-
-    fn get(&self, id: u64) -> Option<Arc<HistoryEntry>> {
-        self.memory.get(id)
-    }
-
-    fn clear(&self) {
-        self.memory.clear();
-        self.orders.cleared();
-    }
-}
-
-/// The newest calls within limits, oldest first, and the largest number that any had.
+/// Reads the newest calls within limits, oldest first, and the largest id that was ever given.
 pub(super) fn read(file: &File, limits: HistoryLimits) -> Result<(Vec<HistoryEntry>, u64), DevError> {
     let read = || {
         let mut statement = file.connection.prepare(
@@ -127,7 +79,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
     })
 }
 
-/// The value of this name.
+/// Finds a value by its name.
 fn named<T: Copy, const N: usize>(
     column: &str,
     all: [T; N],
@@ -138,16 +90,16 @@ fn named<T: Copy, const N: usize>(
     found.ok_or_else(|| rusqlite::Error::InvalidColumnName(column.to_owned()))
 }
 
-/// Makes the file hold what the memory holds, given that it does up to the revision `written`. Returns the last revision.
-pub(super) fn write(connection: &Connection, memory: &MemoryHistory, written: u64) -> rusqlite::Result<u64> {
-    let kept = memory.since(written);
-    connection.execute("DELETE FROM calls WHERE id < ?1", params![signed(kept.oldest_id)])?;
+/// Writes the changes of the history since the revision `written`. Returns the revision that the file then has.
+pub(super) fn write(connection: &Connection, history: &History, written: u64) -> rusqlite::Result<u64> {
+    let changes = history.changes_since(written);
+    connection.execute("DELETE FROM calls WHERE id < ?1", params![signed(changes.oldest_id)])?;
     let mut insert = connection.prepare(
         "INSERT OR REPLACE INTO calls (id, at_ns, entity, environment, call_id, tool, tamper, repeated, ok, latency_ns, \
          host_latency_ns, sent, reply, http_url, http_status, stage, abandoned, late_ns) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?;
-    for entry in &kept.entries {
+    for entry in &changes.entries {
         let (http_url, http_status) = match &entry.transport {
             Transport::Http { url, status } => (Some(url), *status),
             Transport::WebSocket => (None, None),
@@ -173,8 +125,8 @@ pub(super) fn write(connection: &Connection, memory: &MemoryHistory, written: u6
             entry.late.map(nanoseconds),
         ])?;
     }
-    connection.execute("UPDATE last_call SET id = ?1", params![signed(kept.last_id)])?;
-    Ok(kept.revision)
+    connection.execute("UPDATE last_call SET id = ?1", params![signed(changes.last_id)])?;
+    Ok(changes.revision)
 }
 
 /// SQLite's whole numbers have a sign.
