@@ -34,7 +34,7 @@
 //!   its browser, and logs in; [`Session::login_in`] does it in a [`Browser`] of your own, where there is no desktop.
 //! * `tools` (feature `tools`) makes desktops into tools of a [platools](https://docs.rs/platools) host: one for each
 //!   conversation, with pictures that fit into what a platform takes.
-//! * `testing` (feature `testing`) is a Plato in your process, with a screen that is really drawn, files and a shell.
+//! * `testing` (feature `testing`) is a Plato in your process, with a screen, files and scripted commands.
 //! * [`Error`] says what to do next. Errors, logs and `Debug` show no API key, and of job ids, which open machines to
 //!   whoever has them, four characters.
 //!
@@ -88,6 +88,8 @@ mod error;
 mod http;
 mod secrets;
 mod session;
+#[cfg(all(test, unix))]
+mod stub_shell;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "tools")]

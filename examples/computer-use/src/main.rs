@@ -161,7 +161,7 @@ impl Agent<'_> {
         self.call("computer", json!({"action": "left_click", "coordinate": [400, 300]})).await?;
         self.call("computer", json!({"action": "type", "text": "There is no milk.\nBuy some."})).await?;
         self.call("computer", json!({"action": "key", "text": "ctrl+s"})).await?;
-        self.call("bash", json!({"command": "cat /home/user/notes.txt; echo \"exit code $?\""})).await?;
+        self.call("bash", json!({"command": "cat /home/user/notes.txt"})).await?;
         let path = "/tmp/list.txt";
         self.call("edit", json!({"command": "create", "path": path, "file_text": "milk\n"})).await?;
         self.call("edit", json!({"command": "view", "path": path})).await?;

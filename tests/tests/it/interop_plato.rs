@@ -3,7 +3,7 @@
 use std::process::{Output, Stdio};
 
 use plato_sdk::JobId;
-use plato_sdk::testing::{FakePlato, FakeTestcase, SessionEnd};
+use plato_sdk::testing::{BashReply, FakePlato, FakeTestcase, SessionEnd};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -29,6 +29,9 @@ async fn goes_through(manner: &str) {
         .simulator("ubuntu-vm")
         .expects_mutation("notes", "INSERT");
     let fake = FakePlato::builder().testcase(testcase).start();
+    fake.on_bash(|command| {
+        (command == "echo out; echo bad >&2").then(|| BashReply::new("out\n").stderr("bad\n"))
+    });
     let Some(output) = sdk(&fake, manner).await else { return };
     let complaints = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{complaints}");

@@ -106,17 +106,16 @@ pub(super) async fn ensure(desktop: &Desktop) -> Result<()> {
     Ok(())
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::FakePlato;
-    use crate::types::Env;
 
+    #[cfg(feature = "testing")]
     #[tokio::test]
     async fn a_chrome_that_hangs_is_ended_by_its_name_and_a_new_one_answers() {
-        let fake = FakePlato::builder().chrome_hangs().start();
-        let session =
-            fake.client().session().env(Env::simulator("ubuntu-vm").alias("d")).start().await.unwrap();
+        let fake = crate::testing::FakePlato::builder().chrome_hangs().start();
+        let env = crate::types::Env::simulator("ubuntu-vm").alias("d");
+        let session = fake.client().session().env(env).start().await.unwrap();
         let desktop = session.desktop().unwrap();
         let question = probe(&desktop, devtools_port());
         let answer = async || desktop.bash(question.as_str()).await.unwrap().stdout;
@@ -124,14 +123,31 @@ mod tests {
         // As long as the old one is there, a new one gives way to it.
         desktop.bash(LAUNCH).await.unwrap();
         assert_eq!(answer().await.trim(), NOTHING);
-        desktop.bash(END).await.unwrap();
-        let started = desktop.bash(LAUNCH).await.unwrap();
-        assert_eq!((started.stdout.as_str(), started.stderr.as_str()), ("", ""));
-        assert!(
-            answer().await.contains("Protocol-Version"),
-            "{:?}",
-            fake.commands(session.environments()[0].job_id())
-        );
+        for line in [END, LAUNCH] {
+            let ran = desktop.bash(line).await.unwrap();
+            assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+        }
+        assert!(answer().await.contains("Protocol-Version"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_shell_ends_chrome_by_its_name_waits_and_removes_its_locks() {
+        let ran = crate::stub_shell::run(END, &[("pkill", 0), ("seq", 0), ("pgrep", 1), ("rm", 0)]);
+        let names = "chrome|chromium|chromium-browse";
+        let locks =
+            ["Lock", "Socket", "Cookie"].map(|lock| format!("rm -f /tmp/chrome-cdp-profile/Singleton{lock}"));
+        let expected = format!("pkill -9 -x {names}\nseq 50\npgrep -x {names}\n{}\n", locks.join("\n"));
+        assert_eq!(ran, expected);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_shell_starts_chrome_by_the_first_of_its_names_that_there_is() {
+        let ran = crate::stub_shell::run(LAUNCH, &[("nohup", 0), ("chromium", 0), ("google-chrome", 0)]);
+        let (program, flags) = ran.trim().split_once(" --no-sandbox ").unwrap();
+        assert!(program.starts_with("nohup /") && program.ends_with("/google-chrome"), "{program}");
+        assert!(flags.ends_with("--remote-debugging-port=9225 about:blank"), "{flags}");
     }
 
     #[test]

@@ -264,3 +264,18 @@ impl Agent {
         })
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_switches_the_screensaver_off_by_commands_that_all_run() {
+        let programs = [("xset", 0), ("xfconf-query", 1), ("timeout", 1), ("pkill", 1)];
+        let expected = "xset s off -dpms s noblank\n\
+            xfconf-query -c xfce4-screensaver -p /saver/enabled -n -t bool -s false\n\
+            timeout 1 xfce4-screensaver-command --deactivate\n\
+            pkill -x xfce4-screensav\n";
+        assert_eq!(crate::stub_shell::run(NO_SCREENSAVER, &programs), expected);
+    }
+}

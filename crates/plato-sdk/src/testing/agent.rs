@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::control::{gone, seconds};
+use super::edit::edit;
 use super::machine::{Done, Machine};
-use super::plato::Shared;
-use super::reply::Reply;
-use super::server::Asked;
+use super::record::{Asked, seconds};
+use super::reply::{Reply, gone, missing};
+use super::shell;
+use super::world::Shared;
 
 pub(super) async fn answer(shared: &Shared, asked: &Asked, job: &str, path: &[&str]) -> Reply {
     match (asked.method.as_str(), path) {
@@ -20,35 +21,28 @@ pub(super) async fn answer(shared: &Shared, asked: &Asked, job: &str, path: &[&s
         })
         .map_or_else(gone, |status| Reply::json(&status)),
         ("POST", ["computer"]) => computer(shared, asked, job).await,
-        ("POST", ["bash"]) => {
-            let command = asked.body["command"].as_str().map(str::to_owned);
-            let Some(command) = command else { return missing("command") };
-            let restart = asked.body["restart"] == true;
-            let timeout = seconds(&asked.body, "timeout", Duration::from_secs(120));
-            let ran = machine(shared, job, |machine| {
-                if restart {
-                    machine.restart_shell();
-                }
-                machine.bash(&command, timeout)
-            });
-            let Some(ran) = ran else { return gone() };
-            tokio::time::sleep(ran.took).await;
-            let error = if ran.timed_out {
-                format!("{}timed out after {} s", ran.stderr, timeout.as_secs())
-            } else {
-                ran.stderr
-            };
-            Reply::json(
-                &json!({"output": ran.stdout, "error": if error.is_empty() { None } else { Some(error) }}),
-            )
-        }
-        ("POST", ["edit"]) => match machine(shared, job, |machine| machine.edit(&asked.body)) {
+        ("POST", ["bash"]) => bash(shared, asked, job).await,
+        ("POST", ["edit"]) => match machine(shared, job, |machine| edit(machine, &asked.body)) {
             None => gone(),
             Some(Ok(output)) => Reply::json(&json!({"output": output})),
             Some(Err(error)) => Reply::json(&json!({"error": error})),
         },
         _ => Reply::detail(404, "Not Found"),
     }
+}
+
+async fn bash(shared: &Shared, asked: &Asked, job: &str) -> Reply {
+    let Some(command) = asked.body["command"].as_str() else { return missing("command") };
+    let timeout = seconds(&asked.body, "timeout", Duration::from_secs(120));
+    let Some(shell::Ran { reply, timed_out }) = shell::run(shared, job, command, timeout).await else {
+        return gone();
+    };
+    let error = if timed_out {
+        format!("{}timed out after {} s", reply.stderr, timeout.as_secs())
+    } else {
+        reply.stderr
+    };
+    Reply::json(&json!({"output": reply.stdout, "error": (!error.is_empty()).then_some(error)}))
 }
 
 async fn computer(shared: &Shared, asked: &Asked, job: &str) -> Reply {
@@ -69,10 +63,8 @@ async fn computer(shared: &Shared, asked: &Asked, job: &str) -> Reply {
         }
         Some(Err(error)) => Reply::json(&json!({"error": error})),
         Some(Ok(done)) => {
-            tokio::time::sleep(done.took).await;
-            // Drawing takes long, and is not done while everyone else waits.
-            let frame = machine(shared, job, |machine| machine.frame());
-            let image = frame.map(|frame| BASE64.encode(frame.png()));
+            tokio::time::sleep(done.takes).await;
+            let image = machine(shared, job, |machine| BASE64.encode(machine.screenshot()));
             Reply::json(&json!({"output": done.output, "base64_image": image}))
         }
     }
@@ -80,9 +72,4 @@ async fn computer(shared: &Shared, asked: &Asked, job: &str) -> Reply {
 
 fn machine<T>(shared: &Shared, job: &str, work: impl FnOnce(&mut Machine) -> T) -> Option<T> {
     shared.with(|world| world.running(job).map(|job| work(&mut job.machine)))
-}
-
-fn missing(field: &str) -> Reply {
-    let problem: Value = json!([{"loc": ["body", field], "msg": "Field required"}]);
-    Reply::detail(422, problem)
 }

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::plato::Shared;
+use super::record::Asked;
 use super::reply::Reply;
-use super::server::Asked;
+use super::world::Shared;
 
 /// Who can log in.
 const USER: &str = "admin";
@@ -57,12 +57,12 @@ fn page(title: &str, body: &str) -> Reply {
     Reply::html(format!("<!doctype html><title>{title}</title><body>{body}</body>"))
 }
 
-/// What a person would see.
+/// A desktop's screen for a person.
 pub(super) fn liveview(shared: &Shared, job: &str) -> Reply {
-    let frame = shared.with(|world| world.running(job).map(|job| job.machine.frame()));
-    let Some(frame) = frame else { return Reply::detail(404, "no such desktop") };
+    let screen = shared.with(|world| world.running(job).map(|job| job.machine.screenshot()));
+    let Some(screen) = screen else { return Reply::detail(404, "no such desktop") };
     let mut reply = Reply::status(200);
     reply.headers.push(("content-type".to_owned(), "image/png".to_owned()));
-    reply.body = frame.png();
+    reply.body = screen;
     reply
 }

@@ -2,12 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::control::NOW;
-use super::make::simulator_of;
+use super::record::Asked;
 use super::reply::Reply;
-use super::score::FakeTestcase;
-use super::server::Asked;
-use super::world::World;
+use super::testcase::FakeTestcase;
+use super::world::{NOW, World};
 
 pub(super) fn answer(world: &World, asked: &Asked, path: &[&str]) -> Reply {
     match path {
@@ -18,7 +16,7 @@ pub(super) fn answer(world: &World, asked: &Asked, path: &[&str]) -> Reply {
             let mcp = json!({"enabled": false, "port": 0, "path": "/mcp"});
             let sources = json!({"enabled": "default", "port": "default", "path": "default"});
             Reply::json(
-                &json!({"artifact_id": id, "simulator_name": simulator_of(world, id), "dataset": "base",
+                &json!({"artifact_id": id, "simulator_name": world.simulator_of(id), "dataset": "base",
                 "status": "ready", "archive_type": "snapshot", "ui_available": true, "mcp": mcp,
                 "mcp_sources": sources}),
             )

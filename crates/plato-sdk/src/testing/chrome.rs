@@ -12,8 +12,9 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 
-use super::plato::Shared;
+use super::machine::Chrome;
 use super::reply::Reply;
+use super::world::Shared;
 
 /// The most of a handshake's answer that is read.
 const MAX_HEAD: usize = 16 << 10;
@@ -103,7 +104,7 @@ async fn relay(upgraded: OnUpgrade, mut stream: TcpStream) {
 
 fn browser(shared: &Shared, job: &str) -> Option<(SocketAddr, String)> {
     shared.with(|world| {
-        if !world.running(job)?.machine.processes.chrome_answers() {
+        if world.running(job)?.machine.chrome != Chrome::Up {
             return None;
         }
         Some((world.chrome.as_ref()?.parse().ok()?, world.base.clone()))

@@ -1,13 +1,12 @@
 //! The control plane: sessions (plato-api §4.1). Only requests with the API key come further than here.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
-use super::plato::Shared;
-use super::reply::Reply;
-use super::server::Asked;
-use super::world::{SessionEnd, World};
+use super::record::Asked;
+use super::reply::{Reply, gone, unknown};
+use super::world::{Job, NOW, SessionEnd, Shared, World};
 use super::{catalogue, jobs, make, score};
 
 pub(super) async fn answer(shared: &Shared, asked: &Asked, path: &[&str]) -> Reply {
@@ -42,14 +41,6 @@ pub(super) async fn answer(shared: &Shared, asked: &Asked, path: &[&str]) -> Rep
         (_, ["jobs", job, rest @ ..]) => shared.with(|world| jobs::answer(world, asked, job, rest)),
         _ => Reply::detail(404, "Not Found"),
     }
-}
-
-pub(super) fn unknown() -> Reply {
-    Reply::detail(404, "Session not found")
-}
-
-pub(super) fn gone() -> Reply {
-    Reply::detail(410, "it is in a terminal state")
 }
 
 fn with_session(world: &mut World, asked: &Asked, id: &str, path: &[&str]) -> Reply {
@@ -144,9 +135,6 @@ fn with_session(world: &mut World, asked: &Asked, id: &str, path: &[&str]) -> Re
     }
 }
 
-/// The time that the double says it is.
-pub(super) const NOW: &str = "2026-01-01T00:00:00Z";
-
 fn heartbeat(world: &mut World, id: &str) -> Reply {
     let Some(session) = world.sessions.get_mut(id) else { return unknown() };
     let gone = session.end.is_some();
@@ -196,15 +184,6 @@ fn ready(world: &mut World, id: &str, jobs: &[String], testcase: Option<&str>) -
     )
 }
 
-fn each(
-    world: &mut World,
-    jobs: &[String],
-    mut work: impl FnMut(&mut super::world::Job) -> Value,
-) -> Map<String, Value> {
+fn each(world: &mut World, jobs: &[String], mut work: impl FnMut(&mut Job) -> Value) -> Map<String, Value> {
     jobs.iter().filter_map(|id| Some((id.clone(), work(world.jobs.get_mut(id)?)))).collect()
-}
-
-/// A time in whole seconds from a body, or what stands for it.
-pub(super) fn seconds(body: &Value, name: &str, default: Duration) -> Duration {
-    body[name].as_u64().map_or(default, Duration::from_secs)
 }

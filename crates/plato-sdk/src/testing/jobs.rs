@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::control::{gone, seconds};
-use super::plato::Shared;
-use super::reply::Reply;
-use super::server::Asked;
-use super::shell::Shell;
-use super::world::{Job, World};
+use super::record::{Asked, seconds};
+use super::reply::{Reply, gone};
+use super::shell;
+use super::world::{Job, Shared, World};
 
 pub(super) fn answer(world: &mut World, asked: &Asked, id: &str, path: &[&str]) -> Reply {
     let base = world.base.clone();
@@ -85,15 +83,12 @@ pub(super) fn snapshot(world: &mut World, job: &str) -> Value {
     json!({"success": true, "artifact_id": id})
 }
 
-/// Runs a command in a fresh shell; nothing when the job is not up.
+/// Runs a command; `None` if the job is not up.
 pub(super) async fn execute(shared: &Shared, asked: &Asked, id: &str) -> Option<Value> {
-    let command = asked.body["command"].as_str().unwrap_or_default().to_owned();
+    let command = asked.body["command"].as_str().unwrap_or_default();
     let timeout = seconds(&asked.body, "timeout", Duration::from_secs(30));
-    let ran = shared.with(|world| {
-        let machine = &mut world.running(id)?.machine;
-        Some(Shell::new().run(&mut machine.files, &mut machine.processes, &command, timeout))
-    })?;
-    tokio::time::sleep(ran.took).await;
-    Some(json!({"success": ran.exit == 0 && !ran.timed_out, "stdout": ran.stdout, "stderr": ran.stderr,
-        "exit_code": ran.exit, "timed_out": ran.timed_out}))
+    let shell::Ran { reply, timed_out } = shell::run(shared, id, command, timeout).await?;
+    let success = reply.exit == 0 && !timed_out;
+    Some(json!({"success": success, "stdout": reply.stdout, "stderr": reply.stderr, "exit_code": reply.exit,
+        "timed_out": timed_out}))
 }

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::control::seconds;
 use super::machine::Machine;
-use super::reply::Reply;
+use super::record::seconds;
+use super::reply::{Reply, missing};
 use super::world::{Boot, Job, Made, Session, World};
 
 pub(super) fn session(world: &mut World, body: &Value) -> Reply {
@@ -57,16 +57,16 @@ pub(super) fn add(world: &mut World, session: &str, body: &Value) -> Reply {
     }
 }
 
-/// Makes a job, and says what the server says of it.
+/// Makes a job, and returns the server's description of it.
 fn job(world: &mut World, session: &str, env: &Value) -> Result<Value, Reply> {
     let text = |name: &str| env[name].as_str().map(str::to_owned);
     let artifact = text("artifact_id");
     let simulator = match (env["type"].as_str(), text("simulator"), &artifact) {
         (Some("simulator" | "resource"), Some(simulator), _) => simulator,
-        (Some("artifact"), _, Some(artifact)) => simulator_of(world, artifact),
+        (Some("artifact"), _, Some(artifact)) => world.simulator_of(artifact),
         _ => return Err(missing("envs")),
     };
-    // What a simulator is made of is an artifact too.
+    // A simulator's name stands for an artifact.
     let by_name = env["type"] == "simulator";
     let artifact = if by_name { world.example(&simulator) } else { artifact };
     let alias = text("alias").unwrap_or_else(|| simulator.clone());
@@ -83,7 +83,7 @@ fn job(world: &mut World, session: &str, env: &Value) -> Result<Value, Reply> {
     // Shaped like an id, and never twice.
     let id = format!("{:08x}-0000-4000-8000-{number:012x}", fastrand::u32(..));
     let made = Made { alias: alias.clone(), simulator: simulator.clone(), artifact: artifact.clone() };
-    let job = Job::new(session, made, boot, Machine::new(world.screen, world.processes.clone()));
+    let job = Job::new(session, made, boot, Machine::new(world.screen, world.chrome_state));
     let info = json!({"alias": alias, "job_id": id, "artifact_id": artifact, "simulator": simulator,
         "is_desktop": job.is_desktop(), "success": true});
     world.jobs.insert(id.clone(), job);
@@ -93,7 +93,7 @@ fn job(world: &mut World, session: &str, env: &Value) -> Result<Value, Reply> {
     Ok(info)
 }
 
-/// Tells the machines of a session each other's names.
+/// Writes the names of a session's machines into the `/etc/hosts` of each.
 pub(super) fn introduce(world: &mut World, jobs: &[String]) {
     let lines: Vec<_> = jobs
         .iter()
@@ -104,22 +104,7 @@ pub(super) fn introduce(world: &mut World, jobs: &[String]) {
         .collect();
     for id in jobs {
         if let Some(job) = world.jobs.get_mut(id) {
-            // The files are in memory, where everything can be made.
-            let _ = job.machine.files.make_folder("/etc");
-            let _ = job.machine.files.write("/etc/hosts", lines.concat().into_bytes());
+            job.machine.files.insert("/etc/hosts".to_owned(), lines.concat().into_bytes());
         }
     }
-}
-
-/// An artifact is named after its simulator, as `art-ubuntu-vm`, unless it is a snapshot.
-pub(super) fn simulator_of(world: &World, artifact: &str) -> String {
-    let snapshot = world.snapshots.iter().find(|(id, _)| id == artifact);
-    snapshot.map_or_else(
-        || artifact.strip_prefix("art-").unwrap_or(artifact).to_owned(),
-        |(_, simulator)| simulator.clone(),
-    )
-}
-
-fn missing(field: &str) -> Reply {
-    Reply::detail(422, json!([{"loc": ["body", field], "msg": "Field required", "type": "missing"}]))
 }

@@ -2,31 +2,35 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::machine::Machine;
-use super::machine::processes::{Chrome, Processes};
+use super::fault::Fault;
+use super::machine::{Chrome, Machine};
+use super::record::RecordedRequest;
+use super::script::BashReply;
 use super::server;
-use super::world::{Boot, SessionEnd, World};
-use super::{FakeTestcase, Fault, RecordedRequest};
+use super::testcase::FakeTestcase;
+use super::world::{Boot, SessionEnd, Shared, World};
 use crate::client::Plato;
-use crate::config::PlatoBuilder;
-use crate::config::Retries;
+use crate::config::{PlatoBuilder, Retries};
 use crate::desktop::{Screenshot, Size};
 use crate::secrets::JobId;
 
 /// A Plato on this machine, for tests.
 ///
-/// It has a control plane with the catalogue, sessions and jobs, and for every job a machine: its desktop shows a
-/// notepad whose text and pointer are really drawn, its files are in memory, and its shell is a small interpreter
-/// that never starts a process. A click on the notepad's `Save` writes `/home/user/notes.txt` and notes a mutation of
-/// the table `notes`, so that there is something to score. A session that sends no heartbeats ends, as with the real
-/// one. It stops when it is dropped.
+/// It has a control plane with the catalogue, sessions and jobs, and a machine for every job. The picture of its screen
+/// changes with every action, and `edit` works on files in memory. Typed text is collected; the keys `ctrl+s` write it
+/// to `/home/user/notes.txt` and record a mutation of the table `notes`, so that there is something to score.
+///
+/// No command is run: [`on_bash`](Self::on_bash) scripts its result. Without a script, there are replies to
+/// `true`, `echo WORDS`, `cat FILE` and `sleep SECONDS`, and to the commands that this crate and the Python SDK send by
+/// themselves. A command that contains `pkill -f PATTERN` and matches the pattern ends itself, as with a real shell.
+///
+/// A session that sends no heartbeats ends, as with the real Plato. The double stops when it is dropped.
 ///
 /// ```
 /// use plato_sdk::testing::FakePlato;
@@ -47,28 +51,6 @@ use crate::secrets::JobId;
 pub struct FakePlato {
     shared: Arc<Shared>,
     stop: CancellationToken,
-}
-
-pub(super) struct Shared {
-    world: Mutex<World>,
-    /// How many sessions are open; changes wake whoever waits.
-    pub(super) open: watch::Sender<usize>,
-}
-
-impl Shared {
-    /// Looks at the world or changes it.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&mut World) -> T) -> T {
-        let mut world = self.lock();
-        let done = work(&mut world);
-        let open = world.open_sessions().len();
-        drop(world);
-        self.open.send_if_modified(|before| std::mem::replace(before, open) != open);
-        done
-    }
-
-    fn lock(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// How a [`FakePlato`] is set up.
@@ -147,10 +129,7 @@ impl FakePlatoBuilder {
     /// # Panics
     /// When it cannot listen, or no thread can be started: a test cannot go on without it.
     pub fn start(self) -> FakePlato {
-        let chrome = match (self.chrome_hangs, &self.chrome) {
-            (true, _) => Chrome::Hanging,
-            (false, _) => Chrome::Up,
-        };
+        let chrome_state = if self.chrome_hangs { Chrome::Hanging } else { Chrome::Up };
         let world = World {
             base: String::new(),
             key: self.key,
@@ -167,9 +146,10 @@ impl FakePlatoBuilder {
             examples: BTreeMap::default(),
             stuck: BTreeMap::default(),
             chrome: self.chrome,
-            processes: Processes::with(chrome),
+            chrome_state,
+            scripts: Vec::new(),
         };
-        let shared = Arc::new(Shared { world: Mutex::new(world), open: watch::channel(0).0 });
+        let shared = Arc::new(Shared::new(world));
         let stop = CancellationToken::new();
         let base = server::start(Arc::clone(&shared), self.port, stop.clone()).unwrap_or_else(|error| {
             panic!("the fake Plato cannot be started on port {}: {error}", self.port)
@@ -288,11 +268,21 @@ impl FakePlato {
         let _ = self.shared.open.subscribe().wait_for(|open| *open == 0).await;
     }
 
+    /// Waits until `count` sessions have been made.
+    pub async fn wait_for_sessions(&self, count: usize) {
+        let mut open = self.shared.open.subscribe();
+        while self.sessions().len() < count && open.changed().await.is_ok() {}
+    }
+
     /// Waits until there is a request of a kind, counting from the first.
     pub async fn wait_for_request(&self, method: &str, pattern: &str) {
-        while self.count(method, pattern) == 0 {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        self.wait_for_requests(1, method, pattern).await;
+    }
+
+    /// Waits until there are `count` requests of a kind, counting from the first.
+    pub async fn wait_for_requests(&self, count: usize, method: &str, pattern: &str) {
+        let mut asked = self.shared.asked.subscribe();
+        while self.count(method, pattern) < count && asked.changed().await.is_ok() {}
     }
 
     /// Ends a session, as a server does when its time is up.
@@ -313,22 +303,30 @@ impl FakePlato {
         });
     }
 
-    /// What stands in the notepad of a desktop.
+    /// Replies to commands on all machines from now on. A script that returns `None` leaves the command to the script
+    /// before it, and the first one to the replies of the double.
+    ///
+    /// ```
+    /// use plato_sdk::testing::{BashReply, FakePlato};
+    ///
+    /// let fake = FakePlato::start();
+    /// fake.on_bash(|command| (command == "make test").then(|| BashReply::new("ok\n")));
+    /// ```
+    pub fn on_bash(&self, script: impl Fn(&str) -> Option<BashReply> + Send + Sync + 'static) {
+        self.shared.with(|world| world.scripts.push(Arc::new(script)));
+    }
+
+    /// The text that was typed on a desktop.
     pub fn typed_text(&self, job: &JobId) -> String {
-        self.machine(job, |machine| machine.notepad.text.clone()).unwrap_or_default()
+        self.machine(job, |machine| machine.typed.clone()).unwrap_or_default()
     }
 
-    /// A file of a machine.
+    /// The contents of a machine's file.
     pub fn file(&self, job: &JobId, path: &str) -> Option<Vec<u8>> {
-        self.machine(job, |machine| machine.files.read(path).ok().map(<[u8]>::to_vec))?
+        self.machine(job, |machine| machine.files.get(path).cloned())?
     }
 
-    /// The commands that ran on a machine, each with its arguments, also those within longer lines; the first 1 000.
-    pub fn commands(&self, job: &JobId) -> Vec<String> {
-        self.machine(job, |machine| machine.processes.ran().to_vec()).unwrap_or_default()
-    }
-
-    /// The screen of a desktop as it is now.
+    /// The current picture of a desktop's screen.
     pub fn screen(&self, job: &JobId) -> Option<Screenshot> {
         let png = self.machine(job, |machine| machine.screenshot())?;
         Screenshot::from_png(png).ok()

@@ -53,3 +53,18 @@ impl Reply {
         response
     }
 }
+
+/// The answer for a session that does not exist.
+pub(super) fn unknown() -> Reply {
+    Reply::detail(404, "Session not found")
+}
+
+/// The answer for a session or a machine that has ended.
+pub(super) fn gone() -> Reply {
+    Reply::detail(410, "it is in a terminal state")
+}
+
+/// The answer to a body without a required field.
+pub(super) fn missing(field: &str) -> Reply {
+    Reply::detail(422, json!([{"loc": ["body", field], "msg": "Field required", "type": "missing"}]))
+}

@@ -15,32 +15,16 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::fault::Effect;
-use super::plato::Shared;
+use super::record::{Asked, RecordedRequest};
 use super::reply::Reply;
-use super::{RecordedRequest, agent, app, chrome, control};
+use super::world::{Shared, World};
+use super::{agent, app, chrome, control};
 
 /// The largest body that is read.
 const MAX_BODY: usize = 64 << 20;
 
 /// How often silent sessions are looked for.
 const LOOK: Duration = Duration::from_millis(20);
-
-/// A request as the rooms of the double see it.
-pub(super) struct Asked {
-    pub(super) method: String,
-    /// Its segments, decoded as far as ids need it: not at all.
-    pub(super) path: Vec<String>,
-    pub(super) query: Vec<(String, String)>,
-    pub(super) body: Value,
-    pub(super) text: String,
-    pub(super) key: Option<String>,
-}
-
-impl Asked {
-    pub(super) fn query(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
-    }
-}
 
 /// Starts the thread, and says where it listens.
 pub(super) fn start(shared: Arc<Shared>, port: u16, stop: CancellationToken) -> std::io::Result<String> {
@@ -58,7 +42,7 @@ pub(super) fn start(shared: Arc<Shared>, port: u16, stop: CancellationToken) -> 
         let silence = async {
             loop {
                 tokio::time::sleep(LOOK).await;
-                shared.with(super::world::World::end_silent_sessions);
+                shared.with(World::end_silent_sessions);
             }
         };
         tokio::select! {

@@ -1,14 +1,21 @@
-//! What there is in the double: sessions, jobs, and orders for both.
+//! The state of the double: sessions, jobs, and the test's orders for both.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
-use super::machine::Machine;
-use super::machine::processes::Processes;
-use super::{FakeTestcase, Fault, RecordedRequest};
+use super::fault::Fault;
+use super::machine::{Chrome, Machine};
+use super::record::RecordedRequest;
+use super::script::Script;
+use super::testcase::FakeTestcase;
 use crate::desktop::Size;
+
+/// The time of all answers.
+pub(super) const NOW: &str = "2026-01-01T00:00:00Z";
 
 /// How the machines of a simulator come up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +62,38 @@ pub(super) struct World {
     pub(super) examples: BTreeMap<String, Option<String>>,
     /// The simulators that cannot be reset, and why.
     pub(super) stuck: BTreeMap<String, String>,
+    /// The address of the browser that is the Chrome of all desktops.
     pub(super) chrome: Option<String>,
-    /// What runs on a machine that has just come up.
-    pub(super) processes: Processes,
+    /// The state of Chrome on a machine that has just come up.
+    pub(super) chrome_state: Chrome,
+    /// Replies to commands; later ones come first.
+    pub(super) scripts: Vec<Script>,
+}
+
+/// The world, shared by the server and the test.
+pub(super) struct Shared {
+    world: Mutex<World>,
+    /// The number of open sessions.
+    pub(super) open: watch::Sender<usize>,
+    /// The number of requests.
+    pub(super) asked: watch::Sender<usize>,
+}
+
+impl Shared {
+    pub(super) fn new(world: World) -> Self {
+        Self { world: Mutex::new(world), open: watch::channel(0).0, asked: watch::channel(0).0 }
+    }
+
+    /// Reads or changes the world.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = work(&mut world);
+        let (open, asked) = (world.open_sessions().len(), world.requests.len());
+        drop(world);
+        self.open.send_if_modified(|before| std::mem::replace(before, open) != open);
+        self.asked.send_if_modified(|before| std::mem::replace(before, asked) != asked);
+        done
+    }
 }
 
 pub(super) struct Session {
@@ -170,7 +206,15 @@ impl World {
         }
     }
 
-    /// Puts a job's data back, and says what came of it.
+    /// The simulator of an artifact: `art-ubuntu-vm` is named after it, a snapshot has that of its machine.
+    pub(super) fn simulator_of(&self, artifact: &str) -> String {
+        match self.snapshots.iter().find(|(id, _)| id == artifact) {
+            Some((_, simulator)) => simulator.clone(),
+            None => artifact.strip_prefix("art-").unwrap_or(artifact).to_owned(),
+        }
+    }
+
+    /// Resets a job's data, and returns the outcome.
     pub(super) fn reset(&mut self, job: &str) -> Value {
         let Some(job) = self.jobs.get_mut(job) else {
             return json!({"success": false, "message": "no such job"});

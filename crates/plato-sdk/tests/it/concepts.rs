@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plato_sdk::testing::{FakePlato, FakeTestcase, SessionEnd};
-use plato_sdk::{Action, EditCommand, Env, Error, LoginOptions, Point, ScoringType, Session};
+use plato_sdk::{Action, EditCommand, Env, Error, LoginOptions, ScoringType, Session};
 use serde_json::json;
 
 use super::chromium::Chromium;
@@ -32,7 +32,7 @@ async fn envs(fake: &FakePlato) -> Session {
 async fn save_a_note(session: &Session) {
     let desktop = session.desktop().unwrap();
     desktop.perform(Action::Type { text: "milk".into() }).await.unwrap();
-    desktop.perform(Action::LeftClick { at: Some(Point::new(960, 600)) }).await.unwrap();
+    desktop.perform(Action::Key { keys: "ctrl+s".into() }).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
-//! A desktop through the client: what is done is seen.
+//! A desktop through the client: what arrives there, and what comes back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use plato_sdk::testing::{FakePlato, Fault};
+use plato_sdk::testing::{BashReply, FakePlato, Fault};
 use plato_sdk::{
     Action, BashRequest, Desktop, EditCommand, Env, Error, Point, ScrollDirection, Session, Size,
 };
+use serde_json::json;
 
 async fn start(fake: &FakePlato) -> (Session, Desktop) {
     let request = fake.client().session().env(Env::simulator("ubuntu-vm").alias("desktop"));
@@ -15,34 +16,60 @@ async fn start(fake: &FakePlato) -> (Session, Desktop) {
 }
 
 #[tokio::test]
-async fn every_action_arrives_and_the_screen_changes_with_it() {
+async fn every_action_arrives_as_it_was_meant_and_is_answered_with_the_screen_after_it() {
     let fake = FakePlato::start();
-    let (_session, desktop) = start(&fake).await;
+    let (session, desktop) = start(&fake).await;
+    let job = session.environment("desktop").unwrap().job_id().clone();
     let at = Some(Point::new(300, 200));
-    let mut last = desktop.screenshot().await.unwrap();
-    for action in [
-        Action::MouseMove { to: Point::new(10, 10) },
-        Action::LeftClick { at },
-        Action::RightClick { at },
-        Action::MiddleClick { at },
-        Action::DoubleClick { at },
-        Action::TripleClick { at },
-        Action::LeftClickDrag { from: at, to: Point::new(500, 300) },
-        Action::LeftMouseDown { at },
-        Action::LeftMouseUp { at: None },
-        Action::Type { text: "a\nb".into() },
-        Action::Key { keys: "ctrl+a BackSpace x".into() },
-        Action::HoldKey { keys: "y".into(), duration: Duration::from_millis(10) },
-        Action::Scroll { at: None, direction: ScrollDirection::Left, clicks: 2 },
-        Action::Wait { duration: Duration::from_millis(10) },
+    let (ten, half) = (Duration::from_millis(10), Duration::from_millis(500));
+    let to = Point::new(500, 300);
+    let mut before = desktop.screenshot().await.unwrap();
+    for (action, sent) in [
+        (Action::MouseMove { to }, json!({"action": "mouse_move", "coordinate": [500, 300]})),
+        (Action::LeftClick { at }, json!({"action": "left_click", "coordinate": [300, 200]})),
+        (Action::LeftClick { at: None }, json!({"action": "left_click"})),
+        (Action::RightClick { at }, json!({"action": "right_click", "coordinate": [300, 200]})),
+        (Action::MiddleClick { at }, json!({"action": "middle_click", "coordinate": [300, 200]})),
+        (Action::DoubleClick { at }, json!({"action": "double_click", "coordinate": [300, 200]})),
+        (Action::TripleClick { at }, json!({"action": "triple_click", "coordinate": [300, 200]})),
+        (
+            Action::LeftClickDrag { from: at, to },
+            json!({"action": "left_click_drag", "coordinate": [500, 300]}),
+        ),
+        (Action::LeftMouseDown { at }, json!({"action": "left_mouse_down"})),
+        (Action::LeftMouseUp { at: None }, json!({"action": "left_mouse_up"})),
+        (Action::Type { text: "a\nb".into() }, json!({"action": "type", "text": "a\nb"})),
+        (Action::Key { keys: "ctrl+a x".into() }, json!({"action": "key", "text": "ctrl+a x"})),
+        (
+            Action::HoldKey { keys: "y".into(), duration: ten },
+            json!({"action": "hold_key", "text": "y", "duration": 0.01}),
+        ),
+        (
+            Action::Scroll { at, direction: ScrollDirection::Left, clicks: 2 },
+            json!({"action": "scroll", "coordinate": [300, 200], "scroll_direction": "left", "scroll_amount": 2}),
+        ),
+        (Action::Wait { duration: half }, json!({"action": "wait", "duration": 0.5})),
     ] {
-        let name = action.name();
+        let begin = Instant::now();
+        let takes = match &action {
+            Action::Wait { duration } | Action::HoldKey { duration, .. } => *duration,
+            _ => Duration::ZERO,
+        };
         let seen = desktop.perform(action).await.unwrap().screenshot.unwrap();
-        assert_ne!(seen, last, "{name}");
-        last = seen;
+        assert!(begin.elapsed() >= takes, "{sent}");
+        let asked =
+            fake.requests().into_iter().rev().find(|request| request.is("POST", "/computer")).unwrap();
+        assert_eq!(asked.body.unwrap(), sent);
+        assert_ne!(seen, before, "{sent}");
+        assert_eq!(seen, fake.screen(&job).unwrap(), "{sent}");
+        before = seen;
     }
+    // Neither looking nor asking changes the screen.
+    assert_eq!(desktop.screenshot().await.unwrap(), before);
     assert_eq!(desktop.cursor_position().await.unwrap(), Point::new(300, 200));
-    assert_eq!(last.size(), Size::new(1280, 720));
+    assert_eq!(fake.screen(&job).unwrap(), before);
+    assert_eq!(before.size(), Size::new(1280, 720));
+    assert_eq!(fake.typed_text(&job), "a\nbxy");
 }
 
 #[tokio::test]
@@ -79,21 +106,14 @@ async fn commands_and_files_are_one_machine() {
     let fake = FakePlato::start();
     let (_session, desktop) = start(&fake).await;
     let path = || "/tmp/list.txt".to_owned();
+    let file = async || desktop.bash("cat /tmp/list.txt").await.unwrap().stdout;
     desktop.edit(&EditCommand::Create { path: path(), text: "milk\nbread\n".into() }).await.unwrap();
-    assert_eq!(
-        desktop.bash("cd /tmp && cat list.txt | base64 -w0").await.unwrap().stdout,
-        "bWlsawpicmVhZAo="
-    );
-    assert_eq!(desktop.bash("pwd").await.unwrap().stdout, "/tmp\n");
-    desktop.bash(BashRequest::restart()).await.unwrap();
-    assert_eq!(desktop.bash("pwd").await.unwrap().stdout, "/home/user\n");
+    assert_eq!(file().await, "milk\nbread\n");
     let insert = EditCommand::Insert { path: path(), line: 1, text: "eggs".into() };
     desktop.edit(&insert).await.unwrap();
-    desktop
-        .edit(&EditCommand::Replace { path: path(), old: "milk".into(), new: "oats".into() })
-        .await
-        .unwrap();
-    assert_eq!(desktop.bash("cat /tmp/list.txt").await.unwrap().stdout, "oats\neggs\nbread\n");
+    let replace = EditCommand::Replace { path: path(), old: "milk".into(), new: "oats".into() };
+    desktop.edit(&replace).await.unwrap();
+    assert_eq!(file().await, "oats\neggs\nbread\n");
     desktop.edit(&EditCommand::Undo { path: path() }).await.unwrap();
     let view = EditCommand::View { path: path(), lines: Some((1, 2)) };
     assert_eq!(desktop.edit(&view).await.unwrap(), "     1\tmilk\n     2\teggs\n");
@@ -101,10 +121,23 @@ async fn commands_and_files_are_one_machine() {
         desktop.edit(&EditCommand::Replace { path: path(), old: "e".into(), new: String::new() }).await;
     let Err(Error::Tool { action: "str_replace", message }) = error else { panic!("{error:?}") };
     assert!(message.contains("appears"), "{message}");
-    let failed = desktop.bash("ls /nowhere").await.unwrap();
-    assert!(failed.stdout.is_empty() && failed.stderr.contains("No such file"), "{failed:?}");
+}
+
+#[tokio::test]
+async fn a_command_is_answered_with_both_of_its_outputs_and_a_restart_runs_none() {
+    let fake = FakePlato::start();
+    let (_session, desktop) = start(&fake).await;
+    let complaint = "ls: cannot access '/nowhere': No such file or directory\n";
+    fake.on_bash(move |command| {
+        (command == "ls / /nowhere").then(|| BashReply::new("bin\n").stderr(complaint).exit(2))
+    });
+    let failed = desktop.bash("ls / /nowhere").await.unwrap();
+    assert_eq!((failed.stdout.as_str(), failed.stderr.as_str()), ("bin\n", complaint));
     let slow = BashRequest::new("sleep 5").timeout(Duration::from_secs(1));
     assert!(desktop.bash(slow).await.unwrap().stderr.contains("timed out after 1 s"));
+    desktop.bash(BashRequest::restart()).await.unwrap();
+    let last = fake.requests().pop().unwrap().body.unwrap();
+    assert_eq!((&last["command"], &last["restart"]), (&json!(""), &json!(true)));
 }
 
 #[tokio::test]

@@ -1,21 +1,44 @@
-//! The double itself: where the client cannot see it.
+//! The double itself: what tests of other crates rely on.
 
-use plato_sdk::testing::{FakePlato, Fault};
-use plato_sdk::{Action, Env, Point};
+use std::time::Duration;
+
+use plato_sdk::testing::{BashReply, FakePlato, Fault};
+use plato_sdk::{BashOutput, Desktop, Env, Session};
+
+async fn start(fake: &FakePlato) -> (Session, Desktop) {
+    let session = fake.client().session().env(Env::simulator("ubuntu-vm").alias("d")).start().await.unwrap();
+    let desktop = session.desktop().unwrap();
+    (session, desktop)
+}
 
 #[tokio::test]
-async fn the_screen_is_drawn_letter_by_letter() {
+async fn the_last_script_that_knows_a_command_answers_it_and_else_the_double_does() {
     let fake = FakePlato::start();
-    let session = fake.client().session().env(Env::simulator("ubuntu-vm").alias("d")).start().await.unwrap();
-    let (desktop, job) = (session.desktop().unwrap(), session.environment("d").unwrap().job_id().clone());
-    let empty = fake.screen(&job).unwrap();
-    desktop.perform(Action::Key { keys: "a".into() }).await.unwrap();
-    let one = fake.screen(&job).unwrap();
-    desktop.perform(Action::Key { keys: "BackSpace".into() }).await.unwrap();
-    assert_eq!(fake.typed_text(&job), "");
-    assert_ne!(one, empty);
-    desktop.perform(Action::MouseMove { to: Point::new(0, 0) }).await.unwrap();
-    assert_ne!(fake.screen(&job).unwrap(), empty);
+    let (session, desktop) = start(&fake).await;
+    fake.on_bash(|command| command.starts_with("make").then(|| BashReply::new("built\n")));
+    fake.on_bash(|command| (command == "make test").then(|| BashReply::new("").stderr("no rule\n").exit(2)));
+    let said = async |command: &str| {
+        let BashOutput { stdout, stderr, .. } = desktop.bash(command).await.unwrap();
+        (stdout, stderr)
+    };
+    assert_eq!(said("make").await, ("built\n".to_owned(), String::new()));
+    assert_eq!(said("make test").await, (String::new(), "no rule\n".to_owned()));
+    assert_eq!(said("echo hi").await, ("hi\n".to_owned(), String::new()));
+    let (stdout, stderr) = said("ls | wc -l").await;
+    assert!(stdout.is_empty() && stderr.contains("`on_bash`"), "{stderr}");
+    let env = session.environment("d").unwrap();
+    assert_eq!(env.execute("make test", Duration::from_secs(9)).await.unwrap().exit_code, 2);
+}
+
+#[tokio::test]
+async fn a_command_that_ends_its_own_shell_runs_no_further() {
+    let fake = FakePlato::builder().chrome_hangs().start();
+    let (session, _) = start(&fake).await;
+    let env = session.environment("d").unwrap();
+    let run = async |command: &str| env.execute(command, Duration::from_secs(9)).await.unwrap();
+    let line = "pkill -f remote-debugging-port; rm -f /tmp/chrome-cdp-profile/SingletonLock";
+    assert_eq!(run(line).await.exit_code, 143);
+    assert_eq!(run(&line.replace("-f remote", "-f [r]emote")).await.exit_code, 0);
 }
 
 #[tokio::test]

@@ -89,9 +89,7 @@ fn end(fake: &FakePlato, step: &str, kind: Kind, after: bool, skip: u32) {
     let runtime = Runtime::new().unwrap();
     let (method, path) = step.split_once(' ').unwrap();
     let seen = async {
-        while fake.count(method, path) <= skip as usize {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        fake.wait_for_requests(skip as usize + 1, method, path).await;
     };
     match kind {
         Kind::Refused | Kind::Gone | Kind::Html | Kind::Disconnected => {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use plato_sdk::testing::{Boot, FakePlato, FakeTestcase};
-use plato_sdk::{Action, Env, Point, ScoringType, SnapshotKind, SnapshotOptions, TestcaseFilter};
+use plato_sdk::{Action, Env, ScoringType, SnapshotKind, SnapshotOptions, TestcaseFilter};
 use serde_json::json;
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn a_testcase_is_scored_by_what_was_changed_and_what_was_answered() {
 
     let desktop = session.desktop().unwrap();
     desktop.perform(Action::Type { text: "milk".into() }).await.unwrap();
-    desktop.perform(Action::LeftClick { at: Some(Point::new(960, 600)) }).await.unwrap();
+    desktop.perform(Action::Key { keys: "ctrl+s".into() }).await.unwrap();
     let states = session.state().await.unwrap();
     let mutations = states["desktop"].mutations();
     assert_eq!(

@@ -50,10 +50,9 @@ async fn what_changes_something_is_never_sent_twice() {
         let session = start(&fake).await;
         let desktop = session.desktop().unwrap();
         let env = session.environment("desktop").unwrap();
-        // The screensaver is asked for when nobody waits for it.
-        while fake.count("POST", "/bash") == 0 {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        // The command that switches the screensaver off is sent in the background.
+        let guard = Duration::from_secs(60);
+        tokio::time::timeout(guard, fake.wait_for_request("POST", "/bash")).await.unwrap();
         let fail = |request: &str| {
             let (method, path) = request.split_once(' ').unwrap();
             let before = fake.count(method, path);

@@ -286,20 +286,18 @@ async fn a_session_ends_with_the_last_of_its_clones() {
 }
 
 #[tokio::test]
-async fn the_screensaver_is_switched_off_by_commands_that_all_run() {
+async fn the_screensaver_is_switched_off_once_before_a_desktop_is_used() {
     let fake = fake();
     let session = fake.client().session().testcase("tc_1").start().await.unwrap();
-    let job = session.desktop().map(|_| session.environments()[0].job_id().clone()).unwrap();
-    session.desktop().unwrap().bash("true").await.unwrap();
-    let is_done = |commands: &[String]| {
-        let ran = |start: &str| commands.iter().any(|command| command.starts_with(start));
-        ran("xset s off") && ran("xfconf-query") && ran("pkill -x") && commands.contains(&"true".to_owned())
+    let desktop = session.desktop().unwrap();
+    let commands = || {
+        let requests = fake.requests().into_iter().filter(|request| request.is("POST", "/bash"));
+        requests
+            .map(|request| request.body.unwrap()["command"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
-    let waiting = async {
-        while !is_done(&fake.commands(&job)) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let waited = tokio::time::timeout(WAIT, waiting).await;
-    assert!(waited.is_ok(), "{:?}", fake.commands(&job));
+    tokio::time::timeout(WAIT, fake.wait_for_request("POST", "/bash")).await.unwrap();
+    desktop.bash("true").await.unwrap();
+    let [saver, own] = &commands()[..] else { panic!("{:?}", commands()) };
+    assert!(saver.contains("pkill -x xfce4-screensav") && own == "true", "{saver} {own}");
 }

@@ -35,7 +35,8 @@ async fn each_conversation_has_a_desktop_that_outlives_a_reload_and_no_end() {
     };
     let shot = call("t1", "desk_computer", json!({"action": "screenshot"})).await;
     assert_eq!((&shot["type"], &shot["mimeType"]), (&json!("image"), &json!("image/png")));
-    call("t2", "desk_bash", json!({"command": "echo hello > note"})).await;
+    let create = json!({"command": "create", "path": "/tmp/note", "file_text": "hello"});
+    call("t2", "desk_edit", create).await;
     assert_eq!(fake.open_sessions().len(), 2);
 
     // Another tool comes; the desktops are the same ones.
@@ -43,7 +44,7 @@ async fn each_conversation_has_a_desktop_that_outlives_a_reload_and_no_end() {
     folder.write("platools.toml", format!("{whole}{own}"));
     sidecar.signal(Signal::HUP);
     sidecar.says("the file is in use as it is now").await;
-    let note = call("t2", "desk_bash", json!({"command": "cat note"})).await;
+    let note = call("t2", "desk_bash", json!({"command": "cat /tmp/note"})).await;
     assert!(note.to_string().contains("hello"), "{note}");
     assert_eq!(fake.sessions().len(), 2);
     let log = sidecar.log();

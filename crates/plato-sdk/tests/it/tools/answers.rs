@@ -23,8 +23,8 @@ async fn a_model_looks_clicks_types_and_saves() {
     assert_eq!(Screenshot::from_png(png.clone()).unwrap().size(), Size::new(1280, 720));
     let typed = call(&host, "computer", json!({"action": "type", "text": "milk"})).await;
     assert_ne!(picture(&typed).1, png);
-    call(&host, "computer", json!({"action": "left_click", "coordinate": [960, 600]})).await;
-    let notes = call(&host, "bash", json!({"command": "cat notes.txt"})).await;
+    call(&host, "computer", json!({"action": "key", "text": "ctrl+s"})).await;
+    let notes = call(&host, "bash", json!({"command": "cat /home/user/notes.txt"})).await;
     assert_eq!(notes.to_value(), "milk");
     let edited =
         json!({"command": "insert", "path": "/home/user/notes.txt", "insert_line": 1, "insert_text": "eggs"});

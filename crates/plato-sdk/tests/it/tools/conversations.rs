@@ -6,10 +6,10 @@ use plato_sdk::testing::{Boot, FakePlato, FakeTestcase, Fault, SessionEnd};
 use plato_sdk::tools::{DesktopTools, SessionPerThread, Sharing};
 use plato_sdk::{Env, LoginOptions};
 use platools::tool::ToolErrorKind;
-use platools::{CallContext, Identity};
+use platools::{CallContext, Identity, ToolError};
 use serde_json::json;
 
-use super::{call, call_in, desktops, host, job, refused};
+use super::{call, call_in, call_until, desktops, guarded, host, job, refused};
 use crate::stub_browser;
 
 #[tokio::test]
@@ -17,9 +17,9 @@ async fn two_conversations_never_share_a_desktop_and_there_is_a_limit() {
     let fake = FakePlato::start();
     let policy = SessionPerThread { max_sessions: 2, ..SessionPerThread::default() };
     let host = host(desktops(&fake.client()).policy(policy).lifecycle(true));
-    let write = |text: &str| json!({"command": format!("echo {text} > /tmp/mine")});
+    let write = |text: &str| json!({"command": "create", "path": "/tmp/mine", "file_text": text});
     let (first, second) =
-        (call_in(&host, "t1", "bash", write("a")), call_in(&host, "t2", "bash", write("b")));
+        (call_in(&host, "t1", "edit", write("a\n")), call_in(&host, "t2", "edit", write("b\n")));
     let (first, second) = tokio::join!(first, second);
     first.unwrap();
     second.unwrap();
@@ -68,7 +68,7 @@ async fn a_desktop_that_nobody_uses_is_closed_and_the_next_call_has_a_new_one() 
     call(&host, "bash", json!({"command": "sleep 3"})).await;
     call(&host, "bash", json!({"command": "true"})).await;
     assert_eq!(fake.sessions().len(), 1);
-    fake.all_closed().await;
+    guarded(fake.all_closed()).await;
     call(&host, "bash", json!({"command": "true"})).await;
     assert_eq!(fake.sessions().len(), 2);
 }
@@ -81,16 +81,14 @@ async fn a_desktop_that_is_starting_is_waited_for_and_not_for_ever() {
     let host = host(desktops(&fake.client()).policy(policy));
     let error = refused(&host, "bash", json!({"command": "true"})).await;
     assert!(error.contains("still starting") && error.contains("call again"), "{error}");
-    while call_in(&host, "t1", "bash", json!({"command": "true"})).await.is_err() {}
+    call_until(&host, "t1", "bash", Result::is_ok).await.unwrap();
     assert_eq!(fake.sessions().len(), 1);
     fake.boot("ubuntu-vm", Boot::Refused("no slot".into()));
     // The first answer may come before the refusal is known.
-    let error = loop {
-        let error = call_in(&host, "t9", "bash", json!({"command": "true"})).await.unwrap_err().to_string();
-        if !error.contains("still starting") {
-            break error;
-        }
-    };
+    let refused = call_until(&host, "t9", "bash", |result| {
+        !result.as_ref().is_err_and(|error| error.to_string().contains("still starting"))
+    });
+    let error = refused.await.unwrap_err().to_string();
     assert!(error.contains("no desktop could be started") && error.contains("no slot"), "{error}");
 }
 
@@ -104,9 +102,7 @@ async fn a_desktop_that_died_is_told_and_replaced() {
     fake.kill_session(&dead);
     let error = refused(&host, "bash", json!({"command": "true"})).await;
     assert!(error.contains("gone") || error.contains("has ended"), "{error}");
-    while call_in(&host, "t1", "bash", json!({"command": "true"})).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    call_until(&host, "t1", "bash", Result::is_ok).await.unwrap();
     assert_eq!(fake.sessions().len(), 2);
     assert_eq!(fake.session_end(&dead), Some(SessionEnd::Killed));
 }
@@ -180,11 +176,11 @@ async fn policies_at_their_limits_do_what_they_say() {
     call(&endless, "computer", json!({"action": "wait", "duration": 0.01})).await;
     assert_eq!(fake.open_sessions().len(), 1);
     drop(endless);
-    fake.all_closed().await;
+    guarded(fake.all_closed()).await;
     let policy = SessionPerThread { idle_timeout: Duration::ZERO, ..SessionPerThread::default() };
     let fleeting = host(desktops(&fake.client()).policy(policy));
     call(&fleeting, "bash", json!({"command": "true"})).await;
-    fake.all_closed().await;
+    guarded(fake.all_closed()).await;
 }
 
 #[tokio::test]
@@ -216,20 +212,16 @@ async fn a_desktop_that_is_closed_or_whose_tools_go_while_it_starts_leaves_nothi
         assert!(error.to_string().contains("still starting"), "{error}");
         let error = call_in(&operated, thread, "session_state", json!({})).await.unwrap_err();
         assert!(error.to_string().contains("still starting"), "{error}");
-        while fake.sessions().len() <= index {
-            tokio::task::yield_now().await;
-        }
+        guarded(fake.wait_for_sessions(index + 1)).await;
         let closed = call_in(&operated, thread, "session_close", json!({})).await.unwrap();
         assert_eq!(closed.to_value(), "closed before it was up");
-        fake.all_closed().await;
+        guarded(fake.all_closed()).await;
     }
     let dropped = tools();
     call_in(&dropped, "t1", "bash", json!({"command": "true"})).await.unwrap_err();
-    while fake.open_sessions().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    guarded(fake.wait_for_sessions(4)).await;
     drop(dropped);
-    fake.all_closed().await;
+    guarded(fake.all_closed()).await;
 }
 
 #[tokio::test]
@@ -241,9 +233,7 @@ async fn an_operator_closes_a_desktop_that_is_busy_and_what_waits_is_told() {
     fake.fail(Fault::on("POST /bash").delay(Duration::from_millis(200)).times(9));
     let bash = || call_in(&host, "t1", "bash", json!({"command": "true"}));
     let close = async {
-        while fake.count("POST", "/bash") == before {
-            tokio::task::yield_now().await;
-        }
+        guarded(fake.wait_for_requests(before + 1, "POST", "/bash")).await;
         call(&host, "session_close", json!({})).await.to_value()
     };
     let (first, second, closed) = tokio::join!(bash(), bash(), close);
@@ -261,17 +251,12 @@ async fn a_place_that_is_of_no_use_is_given_to_whoever_needs_one() {
     let host = host(desktops(&plato).policy(policy).lifecycle(true));
     call_in(&host, "t1", "session_start", json!({})).await.unwrap();
     fake.kill_session("sess-0001");
-    while call_in(&host, "t2", "bash", json!({"command": "true"})).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    call_until(&host, "t2", "bash", Result::is_ok).await.unwrap();
     fake.kill_session("sess-0002");
-    loop {
-        let state = call_in(&host, "t2", "session_state", json!({})).await;
-        if state.is_err_and(|error| error.to_string().contains("next call starts another")) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let ended = |result: &Result<_, ToolError>| {
+        result.as_ref().is_err_and(|error| error.to_string().contains("next call starts another"))
+    };
+    call_until(&host, "t2", "session_state", ended).await.unwrap_err();
     // An operator who starts one has one, whatever became of the one before.
     call_in(&host, "t2", "session_start", json!({})).await.unwrap();
     assert_eq!(fake.sessions().len(), 3);
@@ -293,10 +278,10 @@ async fn a_start_that_panics_is_told_and_takes_no_place() {
     // Its answer may come before the panic, and then it is not this call that hears of it.
     let error = refused(&host, "bash", json!({"command": "true"})).await;
     assert!(error.contains("call again"), "{error}");
-    while let Err(error) = call_in(&host, "t2", "bash", json!({"command": "true"})).await {
-        assert!(error.to_string().contains("call again"), "{error}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let started = |result: &Result<_, ToolError>| {
+        !result.as_ref().is_err_and(|error| error.to_string().contains("call again"))
+    };
+    call_until(&host, "t2", "bash", started).await.unwrap();
 }
 
 #[test]

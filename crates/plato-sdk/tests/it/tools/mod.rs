@@ -4,11 +4,13 @@ mod answers;
 mod conversations;
 mod mcp;
 
+use std::time::Duration;
+
 use plato_sdk::testing::FakePlato;
 use plato_sdk::tools::DesktopTools;
 use plato_sdk::{Env, JobId, Plato};
 use platools::{CallContext, LocalHost, Platools, ToolError, ToolOutput};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub(super) fn desktops(plato: &Plato) -> DesktopTools {
     DesktopTools::per_conversation(plato, |plato| {
@@ -36,6 +38,31 @@ pub(super) async fn call(host: &LocalHost, tool: &str, arguments: Value) -> Tool
 
 pub(super) async fn refused(host: &LocalHost, tool: &str, arguments: Value) -> String {
     call_in(host, "t1", tool, arguments).await.unwrap_err().to_string()
+}
+
+/// Waits for something that must happen.
+pub(super) async fn guarded<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), work).await.expect("it takes far too long")
+}
+
+/// Calls until `is_done` accepts the result; that takes as long as a desktop needs to start, or to be found dead.
+pub(super) async fn call_until(
+    host: &LocalHost,
+    thread: &str,
+    tool: &str,
+    is_done: impl Fn(&Result<ToolOutput, ToolError>) -> bool,
+) -> Result<ToolOutput, ToolError> {
+    let arguments = || if tool == "bash" { json!({"command": "true"}) } else { json!({}) };
+    guarded(async {
+        loop {
+            let result = call_in(host, thread, tool, arguments()).await;
+            if is_done(&result) {
+                return result;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
 }
 
 /// The only desktop of the double.
