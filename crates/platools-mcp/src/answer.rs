@@ -20,13 +20,15 @@ pub(crate) fn of(answer: Answer, structure: Structure) -> CallToolResult {
     }
 }
 
-/// Writes the response to request `id`, followed by the line break that ends a message on streams.
-pub(crate) fn message(id: &RequestId, answer: Answer, structure: Structure) -> Vec<u8> {
-    let text = answer.outcome.as_ref().ok().and_then(ToolOutput::as_json);
+/// Writes the response to request `id`, followed by the line break that ends a message on streams. Only versions of the
+/// protocol without a handshake have kinds of results, `is_typed`.
+pub(crate) fn message(id: &RequestId, answer: Answer, structure: Structure, is_typed: bool) -> Vec<u8> {
+    let text = answer.outcome.as_ref().ok().and_then(ToolOutput::as_json).filter(|_| !is_typed);
     text.and_then(|text| line(id, text, structure)).unwrap_or_else(|| {
         let mut result = of(answer, structure);
-        // Versions with sessions have complete results only.
-        result.result_type = None;
+        if !is_typed {
+            result.result_type = None;
+        }
         let answer = ServerJsonRpcMessage::response(ServerResult::CallToolResult(result), id.clone());
         // Texts and JSON values can always be written.
         let mut line = serde_json::to_vec(&answer).unwrap_or_default();
@@ -198,7 +200,7 @@ mod tests {
         let id = RequestId::Number(1);
         assert!(line(&id, "{\n}", Structure::Open).is_none());
         for result in [raw("{\n}"), Ok(ToolOutput::media(Media::png([1]))), Err(ToolError::user("no"))] {
-            let message = message(&id, Answer::new("call-1", result, false), Structure::Open);
+            let message = message(&id, Answer::new("call-1", result, false), Structure::Open, false);
             assert_eq!(memchr::memchr_iter(b'\n', &message).count(), 1);
             assert!(serde_json::from_slice::<Value>(&message).is_ok());
         }

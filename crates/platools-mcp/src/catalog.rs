@@ -9,10 +9,10 @@ use std::ptr;
 use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD as BASE64;
-use rmcp::model::{JsonObject, MetaObject, Tool as McpTool, ToolAnnotations};
+use rmcp::model::{ErrorData, JsonObject, MetaObject, Tool as McpTool, ToolAnnotations};
 use serde_json::{Map, Value, json};
 
-use platools::tool::{Tool, ToolSpec};
+use platools::tool::{Tool, ToolSpec, nearest_name};
 
 /// Annotations with a field of their own in MCP.
 const KNOWN: [&str; 5] = ["title", "readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
@@ -59,8 +59,14 @@ impl Catalog {
         self.structures.get(name).copied()
     }
 
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.tools.iter().map(|tool| tool.name.as_ref())
+    /// Creates the error of a call of an unknown tool, which names a similar one.
+    pub(crate) fn unknown(&self, name: &str) -> ErrorData {
+        let shown: String = name.chars().take(100).collect();
+        let text = match nearest_name(name, self.tools.iter().map(|tool| tool.name.as_ref())) {
+            Some(nearest) => format!("unknown tool: {shown} (did you mean `{nearest}`?)"),
+            None => format!("unknown tool: {shown}"),
+        };
+        ErrorData::invalid_params(text, None)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&McpTool> {

@@ -9,9 +9,6 @@ pub enum McpError {
     /// Standard input or output cannot be used.
     #[error("standard input and output cannot be used for MCP: {0}")]
     Stdio(#[source] io::Error),
-    /// The client did not begin with a valid handshake.
-    #[error("the MCP client did not begin with `initialize`: {0}")]
-    Handshake(String),
     /// The token for HTTP is too short, or has characters other than visible ASCII.
     #[error("MCP over HTTP needs a bearer token of at least {min} visible ASCII characters, without spaces")]
     Token {

@@ -41,25 +41,27 @@
 //!
 //! | file | contents |
 //! | --- | --- |
-//! | `server` | the server and its settings |
+//! | `server` | the server, its settings, and the state that sessions share |
 //! | `catalog` | the tools in the form of MCP, with pages |
+//! | `call`, `reports`, `answer` | one call: the request, its reports, its answer |
 //! | `session` | one client's session, for `rmcp` |
-//! | `plain` | a fast reader of ordinary `tools/call` requests |
-//! | `calls`, `messages`, `answer` | one call: its start, its reports, its answer |
 //! | `stdio` | streams: one message per line |
 //! | `http` | Streamable HTTP: access, sessions, the server |
 //! | `error` | the errors |
+//!
+//! Each transport has one route for calls. On streams, a loop of this crate reads every message: it runs calls, and
+//! hands all else on to `rmcp`, whose requests to the client and their answers pass through it, too. Over HTTP, a call
+//! is answered with JSON if it ends at once, and otherwise goes on as a stream of `rmcp`.
 //!
 //! The crate uses the public API of `platools` only. It must not know how a call runs. `rmcp` implements the protocol;
 //! none of its types is public here.
 
 mod answer;
-mod calls;
+mod call;
 mod catalog;
 mod error;
 mod http;
-mod messages;
-mod plain;
+mod reports;
 mod server;
 mod session;
 mod stdio;

@@ -1,17 +1,19 @@
-//! The server and what it says about itself. Must not know transports.
+//! The server: its settings, and the state that all of its sessions share. Must not know transports.
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared as SharedFuture};
+use futures_util::future::{BoxFuture, Shared};
 use platools::CallContext;
 use platools::intake::Door;
+use platools::run::ToolChanges;
 use platools::tool::format_duration;
+use rmcp::model::ErrorData;
 
-use crate::session::Shared;
+use super::catalog::{Catalog, Structure};
 
 /// The default number of tools on a page of `tools/list`.
 const PAGE: usize = 1_000;
@@ -29,7 +31,7 @@ pub struct McpServer {
     pub(crate) instructions: Option<String>,
     pub(crate) page: usize,
     pub(crate) caller: CallContext,
-    ready: Option<SharedFuture<BoxFuture<'static, ()>>>,
+    ready: Option<Shared<BoxFuture<'static, ()>>>,
 }
 
 impl McpServer {
@@ -108,10 +110,6 @@ impl McpServer {
             ready.clone().await;
         }
     }
-
-    pub(crate) fn shared(self) -> Arc<Shared> {
-        Arc::new(Shared::new(self))
-    }
 }
 
 impl fmt::Debug for McpServer {
@@ -124,7 +122,60 @@ impl fmt::Debug for McpServer {
     }
 }
 
-/// Logs that a signal stops a server in which so many calls run, which have so much time.
+/// The state that all sessions of a server share.
+#[derive(Debug)]
+pub(crate) struct ServerState {
+    pub(crate) server: McpServer,
+    changes: ToolChanges,
+    /// The catalogue, and the version of the table that it was built from.
+    catalog: RwLock<(u64, Arc<Catalog>)>,
+}
+
+impl ServerState {
+    pub(crate) fn new(server: McpServer) -> Arc<Self> {
+        let changes = server.door.tools().changes();
+        let version = changes.version();
+        let catalog = Arc::new(Catalog::new(&server.door.tools().registry()));
+        Arc::new(Self { server, changes, catalog: RwLock::new((version, catalog)) })
+    }
+
+    /// Returns the current tools.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        let version = self.changes.version();
+        {
+            let known = self.catalog.read().unwrap_or_else(PoisonError::into_inner);
+            if known.0 == version {
+                return Arc::clone(&known.1);
+            }
+        }
+        // Read after the version: at worst it is newer, and is built once more.
+        let catalog = Arc::new(Catalog::new(&self.server.door.tools().registry()));
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = (version, Arc::clone(&catalog));
+        catalog
+    }
+
+    /// Returns how results of the tool are structured, if need be after the first tools have come.
+    ///
+    /// # Errors
+    /// When the tool is unknown.
+    pub(crate) async fn structure(&self, tool: &str) -> Result<Structure, ErrorData> {
+        if let Some(structure) = self.catalog().structure(tool) {
+            return Ok(structure);
+        }
+        self.server.until_ready().await;
+        let catalog = self.catalog();
+        catalog.structure(tool).ok_or_else(|| catalog.unknown(tool))
+    }
+
+    /// Returns a receiver of the changes of the tools from now on.
+    pub(crate) fn changes(&self) -> ToolChanges {
+        let mut changes = self.changes.clone();
+        changes.mark_unchanged();
+        changes
+    }
+}
+
+/// Logs that a signal stops the server: the number of running calls, and the time that they have to end.
 pub(crate) fn announce_stop(running: usize, time: Duration) {
     let calls = match running {
         0 => return tracing::info!("stopping"),

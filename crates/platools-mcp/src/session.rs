@@ -1,15 +1,18 @@
 //! One client's session for `rmcp`: the capabilities of the server and the handlers of its requests.
+//!
+//! Must not know transports: each brings a [`RunCalls`].
 
 // The newest version of the protocol cannot set the level of log messages; older versions can.
 #![expect(deprecated, reason = "clients of older versions set a level")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, ErrorData,
-    Implementation, InitializeRequestParams, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
-    ServerCapabilities, ServerConfig, SetLevelRequestParams, SubscriptionFilter, Tool as McpTool,
+    CallToolRequestMethod, CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest,
+    CustomResult, ErrorCode, ErrorData, Implementation, InitializeRequestParams, InitializeResult,
+    ListToolsResult, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
+    SetLevelRequestParams, SubscriptionFilter, Tool as McpTool,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
@@ -17,51 +20,23 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::catalog::Catalog;
-use super::{McpServer, calls, messages};
+use super::call::ToolCall;
+use super::reports;
+use super::server::ServerState;
 use platools::caller::LogLevel;
-use platools::run::ToolChanges;
-
-/// Shared by all sessions of one server.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) server: McpServer,
-    changes: ToolChanges,
-    /// The catalogue, and the version of the table that it was built from.
-    catalog: RwLock<(u64, Arc<Catalog>)>,
-}
-
-impl Shared {
-    pub(crate) fn new(server: McpServer) -> Self {
-        let changes = server.door.tools().changes();
-        let version = changes.version();
-        let catalog = Arc::new(Catalog::new(&server.door.tools().registry()));
-        Self { server, changes, catalog: RwLock::new((version, catalog)) }
-    }
-
-    /// Returns the current tools.
-    pub(crate) fn catalog(&self) -> Arc<Catalog> {
-        let version = self.changes.version();
-        {
-            let known = self.catalog.read().unwrap_or_else(PoisonError::into_inner);
-            if known.0 == version {
-                return Arc::clone(&known.1);
-            }
-        }
-        // Read after the version: at worst it is newer, and is built once more.
-        let catalog = Arc::new(Catalog::new(&self.server.door.tools().registry()));
-        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = (version, Arc::clone(&catalog));
-        catalog
-    }
-}
 
 /// The least severe level of log messages that a client wants. Default: `info`.
 #[derive(Debug, Clone)]
 pub(crate) struct Level(Arc<Mutex<LogLevel>>);
 
 impl Level {
-    pub(crate) fn get(&self) -> LogLevel {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns the least severe level that the client of a call wants. Versions without a handshake name it in the
+    /// request.
+    pub(crate) fn of(&self, call: &ToolCall) -> Option<LogLevel> {
+        if call.is_without_handshake() {
+            return call.meta.log_level().map(reports::level);
+        }
+        Some(*self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn set(&self, level: LogLevel) {
@@ -75,10 +50,37 @@ impl Default for Level {
     }
 }
 
+/// Runs the calls that `rmcp` receives.
+pub(crate) trait RunCalls: Send + Sync + 'static {
+    /// Runs a call and sends log messages of at least `level`.
+    ///
+    /// # Errors
+    /// When the tool is unknown. A failed call is a result.
+    fn run(
+        &self,
+        call: ToolCall,
+        level: Option<LogLevel>,
+        request: RequestContext<RoleServer>,
+    ) -> impl Future<Output = Result<CallToolResult, ErrorData>> + Send;
+}
+
+/// For a transport that keeps calls from `rmcp`.
+impl RunCalls for () {
+    async fn run(
+        &self,
+        _call: ToolCall,
+        _level: Option<LogLevel>,
+        _request: RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, ErrorData> {
+        Err(ErrorData::method_not_found::<CallToolRequestMethod>())
+    }
+}
+
 /// One client, from its first request to its end.
 #[derive(Debug)]
-pub(crate) struct Session {
-    shared: Arc<Shared>,
+pub(crate) struct Session<C> {
+    state: Arc<ServerState>,
+    calls: C,
     level: Level,
     /// Set by the first `notifications/initialized`.
     is_ready: AtomicBool,
@@ -86,33 +88,22 @@ pub(crate) struct Session {
     _end: DropGuard,
 }
 
-impl Session {
-    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+impl<C> Session<C> {
+    pub(crate) fn new(state: &Arc<ServerState>, calls: C) -> Self {
         let ended = CancellationToken::new();
-        let (shared, end) = (Arc::clone(shared), ended.clone().drop_guard());
-        Self { shared, level: Level::default(), is_ready: AtomicBool::new(false), ended, _end: end }
+        let (state, end) = (Arc::clone(state), ended.clone().drop_guard());
+        Self { state, calls, level: Level::default(), is_ready: AtomicBool::new(false), ended, _end: end }
     }
 
-    /// Returns the level, shared with calls that bypass `rmcp`.
-    pub(crate) fn wanted_level(&self) -> &Level {
+    /// Returns the level of log messages, for calls that `rmcp` does not see.
+    pub(crate) fn level(&self) -> &Level {
         &self.level
-    }
-
-    /// Returns the least severe level that the client of this request wants.
-    fn level(&self, request: &RequestContext<RoleServer>) -> Option<LogLevel> {
-        let by_request = request
-            .protocol_version()
-            .is_some_and(|version| version.as_str() >= ProtocolVersion::NO_INITIALIZE.as_str());
-        if by_request {
-            return request.meta.log_level().map(messages::level);
-        }
-        Some(self.level.get())
     }
 }
 
-impl ServerHandler for Session {
+impl<C: RunCalls> ServerHandler for Session<C> {
     fn get_info(&self) -> ServerConfig {
-        let server = &self.shared.server;
+        let server = &self.state.server;
         let capabilities =
             ServerCapabilities::builder().enable_tools().enable_tool_list_changed().enable_logging().build();
         let mut info = ServerConfig::new(capabilities);
@@ -123,8 +114,21 @@ impl ServerHandler for Session {
         info
     }
 
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        let result = self.negotiate_initialize(&request)?;
+        // The version of the session is the negotiated one.
+        let mut client = request;
+        client.protocol_version = result.protocol_version.clone();
+        context.peer.set_peer_info(client);
+        Ok(result)
+    }
+
     fn get_tool(&self, name: &str) -> Option<McpTool> {
-        self.shared.catalog().get(name).cloned()
+        self.state.catalog().get(name).cloned()
     }
 
     async fn list_tools(
@@ -132,9 +136,9 @@ impl ServerHandler for Session {
         request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        self.shared.server.until_ready().await;
+        self.state.server.until_ready().await;
         let cursor = request.and_then(|request| request.cursor);
-        let page = self.shared.catalog().page(cursor.as_deref(), self.shared.server.page);
+        let page = self.state.catalog().page(cursor.as_deref(), self.state.server.page);
         let (tools, next) =
             page.map_err(|_| ErrorData::invalid_params("unknown cursor: start again without one", None))?;
         let mut result = ListToolsResult::with_all_items(tools);
@@ -147,8 +151,9 @@ impl ServerHandler for Session {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let level = self.level(&context);
-        calls::call(&self.shared, request, context, level).await.map(CallToolResponse::from)
+        let call = ToolCall::new(context.id.clone(), request, context.meta.clone());
+        let level = self.level.of(&call);
+        self.calls.run(call, level, context).await.map(CallToolResponse::from)
     }
 
     async fn set_level(
@@ -156,7 +161,7 @@ impl ServerHandler for Session {
         request: SetLevelRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.level.set(messages::level(request.level));
+        self.level.set(reports::level(request.level));
         Ok(())
     }
 
@@ -173,8 +178,7 @@ impl ServerHandler for Session {
         if self.is_ready.swap(true, Ordering::Relaxed) {
             return;
         }
-        let mut changes = self.shared.changes.clone();
-        changes.mark_unchanged();
+        let mut changes = self.state.changes();
         let ended = self.ended.clone();
         tokio::spawn(async move {
             loop {
@@ -194,8 +198,7 @@ impl ServerHandler for Session {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut changes = self.shared.changes.clone();
-        changes.mark_unchanged();
+        let mut changes = self.state.changes();
         loop {
             tokio::select! {
                 is_open = changes.changed() => if !is_open { return Ok(()) },

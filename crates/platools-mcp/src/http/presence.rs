@@ -7,15 +7,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::body::Bytes;
-use http_body_util::combinators::BoxBody;
-use platools_net::server::HeldBody;
-use std::convert::Infallible;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
-use tokio_util::task::task_tracker::TaskTrackerToken;
-
-use super::quick::Known;
 
 /// How long a client may be away before its calls are cancelled. Clients are told to reconnect after three seconds.
 const AWAY: Duration = Duration::from_secs(10);
@@ -74,9 +67,7 @@ impl Presences {
         let member = Member { sessions: Arc::clone(&self.0), session: session.to_owned(), open };
         Exchange(Presence(Arc::new(member)))
     }
-}
 
-impl Presences {
     /// Returns the session among those that are `open` whose client has been away for longest, if that is long enough
     /// to close it.
     pub(super) fn longest_away(&self, open: impl Fn(&str) -> bool) -> Option<String> {
@@ -139,10 +130,6 @@ impl fmt::Debug for Presence {
 fn locked(sessions: &Sessions) -> MutexGuard<'_, Inner> {
     sessions.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// A response body that keeps its exchange open until it is written or dropped.
-pub(super) type Attended =
-    HeldBody<BoxBody<Bytes, Infallible>, (Option<Exchange>, Option<TaskTrackerToken>, Option<Known>)>;
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,8 @@ use tokio::net::{TcpListener, lookup_host};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Endpoint, McpHttp, PATH};
+use super::McpHttp;
+use super::endpoint::{Endpoint, PATH};
 use crate::McpError;
 use crate::server::announce_stop;
 use platools::host::Signals;

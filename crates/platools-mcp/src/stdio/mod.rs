@@ -1,27 +1,21 @@
 //! MCP over a pair of streams, one message per line: standard input and output, or any other pair.
 
-mod direct;
+mod calls;
 mod lines;
+mod requests;
+mod rmcp_end;
+mod session;
 mod streams;
-mod waiting;
 
 use std::future::Future;
-use std::time::Duration;
 
-use rmcp::service::{QuitReason, ServerInitializeError, serve_server_with_ct};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
-use self::direct::Direct;
-use self::lines::Lines;
 use super::server::announce_stop;
-use super::session::Session;
 use super::{McpError, McpServer};
 use platools::host::Signals;
-
-/// How long writing an answer may take after the call has timed out.
-const ANSWERING: Duration = Duration::from_secs(2);
 
 impl McpServer {
     /// Serves the client that started this program, on standard input and output, until the end of input, SIGTERM or
@@ -32,7 +26,7 @@ impl McpServer {
     /// On systems other than Unix, a tool that prints breaks the protocol.
     ///
     /// # Errors
-    /// When the streams or signals cannot be used, or the client does not begin with a valid handshake.
+    /// When the streams or signals cannot be used, or a task of the server ends unexpectedly.
     pub async fn serve_stdio(self) -> Result<(), McpError> {
         let mut signals = Signals::new().map_err(McpError::Signals)?;
         let streams = streams::take().map_err(McpError::Stdio)?;
@@ -58,7 +52,7 @@ impl McpServer {
     /// then are answered first, within the call timeout.
     ///
     /// # Errors
-    /// When the client does not begin with a valid handshake.
+    /// When a task of the server ends unexpectedly.
     ///
     /// ```
     /// # use platools::{CancellationToken, Platools};
@@ -102,32 +96,16 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let patience = server.door.call_timeout() + ANSWERING;
-    let shared = server.shared();
-    // Cancelled when the client reads no more answers.
     let dead = CancellationToken::new();
-    let session = Session::new(&shared);
-    let direct = Direct::new(&shared, session.wanted_level());
-    let lines = Lines::new(reader, writer, direct, stop.clone(), dead.clone(), patience);
-    let serving = async {
-        match serve_server_with_ct(session, lines, dead.clone()).await {
-            Ok(service) => ended(service.waiting().await),
-            // The client left before or during the handshake.
-            Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(()),
-            Err(error) => Err(McpError::Handshake(error.to_string())),
+    // A task of its own, so that it is on the same threads as the calls.
+    let serving = tokio::spawn(session::serve(server, reader, writer, stop, dead.clone()));
+    let mut serving = AbortOnDropHandle::new(serving);
+    let ended = tokio::select! {
+        ended = &mut serving => ended,
+        () = gone => {
+            dead.cancel();
+            serving.await
         }
     };
-    let mut serving = std::pin::pin!(serving);
-    tokio::select! {
-        result = &mut serving => return result,
-        () = gone => dead.cancel(),
-    }
-    serving.await
-}
-
-fn ended(reason: Result<QuitReason, JoinError>) -> Result<(), McpError> {
-    match reason {
-        Ok(QuitReason::JoinError(error)) | Err(error) => Err(McpError::Broken(error.to_string())),
-        Ok(_) => Ok(()),
-    }
+    ended.unwrap_or_else(|error| Err(McpError::Broken(error.to_string())))
 }

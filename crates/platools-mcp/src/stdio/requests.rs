@@ -11,13 +11,13 @@ use tokio::sync::{Notify, oneshot};
 const MOST: usize = 8_192;
 
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(super) struct Requests {
     requests: Mutex<HashMap<RequestId, Option<oneshot::Sender<()>>>>,
     /// Notified when the map empties or a full map frees a slot.
     fewer: Notify,
 }
 
-impl Waiting {
+impl Requests {
     fn requests(&self) -> MutexGuard<'_, HashMap<RequestId, Option<oneshot::Sender<()>>>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }

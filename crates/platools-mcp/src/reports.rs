@@ -1,70 +1,16 @@
-//! Sends the reports of handlers to the client as notifications.
+//! Reports of handlers in the form of MCP: notifications, and the levels of log messages.
+//!
+//! Must not know transports.
 
 // The newest version of the protocol has no log messages; older versions do.
 #![expect(deprecated, reason = "clients of older versions take log messages")]
 
-use rmcp::RoleServer;
 use rmcp::model::{
     LoggingLevel, LoggingMessageNotification, LoggingMessageNotificationParam, ProgressNotification,
     ProgressNotificationParam, ProgressToken, ServerNotification,
 };
-use rmcp::service::Peer;
-use tokio_util::sync::CancellationToken;
 
-use platools::caller::{LogLevel, Report, Reports};
-
-/// The recipient of the reports of a call.
-pub(crate) struct Client<'a> {
-    pub(crate) peer: &'a Peer<RoleServer>,
-    pub(crate) token: Option<ProgressToken>,
-    /// The least severe level that it wants.
-    pub(crate) level: Option<LogLevel>,
-    pub(crate) tool: &'a str,
-}
-
-/// Sends reports as they come until `stop`, then those that are left.
-pub(crate) async fn forward(
-    mut first: Option<Report>,
-    reports: &mut Reports,
-    client: &Client<'_>,
-    stop: &CancellationToken,
-) {
-    loop {
-        let report = match first.take() {
-            Some(first) => first,
-            None => match next(reports, stop).await {
-                Some(report) => report,
-                None => return,
-            },
-        };
-        // A call that was started before the level was known reports every level.
-        let is_wanted = match &report {
-            Report::Message { level, .. } => client.level.is_some_and(|least| *level >= least),
-            _ => true,
-        };
-        if !is_wanted {
-            continue;
-        }
-        let Some(notification) = notification(report, client.token.as_ref(), client.tool) else { continue };
-        if client.peer.send_notification(notification).await.is_err() {
-            // The client is gone; the call goes on.
-            reports.close();
-            return;
-        }
-    }
-}
-
-/// Returns the next report; after `stop`, those that are left.
-async fn next(reports: &mut Reports, stop: &CancellationToken) -> Option<Report> {
-    tokio::select! {
-        biased;
-        report = reports.next() => report,
-        () = stop.cancelled() => {
-            reports.close();
-            reports.next().await
-        }
-    }
-}
+use platools::caller::{LogLevel, Report};
 
 /// Converts a report into a notification; a step needs the token that the client gave.
 pub(crate) fn notification(
