@@ -1,5 +1,6 @@
 //! Over HTTP: who gets in, what a request may be, and how it ends.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -7,15 +8,16 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
+use platools::CancellationToken;
 use platools_mcp::{McpError, McpServer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tower::ServiceExt as _;
 
-use super::support::{Bench, bench, initialize};
+use super::support::{Bench, assert_let_go, bench, initialize, settle};
 
 const TOKEN: &str = "a-token-of-24-characters";
 const HANG: Duration = Duration::from_secs(20);
@@ -52,7 +54,12 @@ async fn text(response: Response<Body>) -> String {
     String::from_utf8(body.unwrap().to_bytes().to_vec()).unwrap()
 }
 
-/// The last message of a stream.
+/// Sends a request and returns the last message of the response.
+async fn reply(router: &Router, request: Request<Body>) -> Value {
+    message(send(router, request).await).await
+}
+
+/// Returns the last message of a stream.
 async fn message(response: Response<Body>) -> Value {
     let text = text(response).await;
     let data =
@@ -71,6 +78,42 @@ async fn begin(router: &Router) -> String {
     session
 }
 
+/// The address of the server, and its shutdown.
+struct Listening {
+    address: SocketAddr,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl Listening {
+    async fn start(bench: &Bench) -> Self {
+        let http = McpServer::new(bench.local.door()).http(TOKEN).unwrap();
+        let listener = http.bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr();
+        assert_eq!(listener.url(), format!("http://{address}/mcp"));
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(listener.serve_until(stop.clone().cancelled_owned()));
+        Self { address, stop, serving }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Connects and begins a session.
+    async fn begin(&self) -> (TcpStream, String) {
+        let mut connection = self.connect().await;
+        let begun = exchange(&mut connection, None, &initialize("2025-06-18")).await;
+        let session = begun.lines().find_map(|line| line.strip_prefix("mcp-session-id: "));
+        (connection, session.unwrap().to_owned())
+    }
+
+    async fn ended(self) {
+        timeout(HANG, self.serving).await.expect("it ends in time").unwrap();
+        assert!(TcpStream::connect(self.address).await.is_err());
+    }
+}
+
 fn call(session: &str, more: &[(&str, &str)], tool: &str, arguments: &Value) -> Request<Body> {
     let params = json!({"name": tool, "arguments": arguments});
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
@@ -83,13 +126,13 @@ async fn a_session_begins_calls_and_ends() {
     let bench = bench();
     let router = router(&bench);
     let session = begin(&router).await;
-    let answer = message(send(&router, call(&session, &[], "add", &json!({"a": 1, "b": 2}))).await).await;
+    let answer = reply(&router, call(&session, &[], "add", &json!({"a": 1, "b": 2}))).await;
     assert_eq!(answer["result"]["structuredContent"], json!({"sum": 3}));
     let token = [("x-platos-entity-token", "entity-token")];
-    let answer = message(send(&router, call(&session, &token, "who", &json!({}))).await).await;
+    let answer = reply(&router, call(&session, &token, "who", &json!({}))).await;
     assert_eq!(answer["result"]["structuredContent"]["entity_token"], "entity-token");
     let token = [("x-platos-user-token", "admin-token")];
-    let answer = message(send(&router, call(&session, &token, "secret", &json!({}))).await).await;
+    let answer = reply(&router, call(&session, &token, "secret", &json!({}))).await;
     assert_eq!(answer["result"]["content"][0]["text"], "42");
 
     let ended = send(&router, request("DELETE", &[("mcp-session-id", &session)], "")).await;
@@ -126,10 +169,11 @@ async fn what_ends_at_once_is_answered_with_json_and_the_rest_with_a_stream() {
         assert_eq!(answer["result"]["isError"], tool == "refuse", "{answer}");
     }
 
-    let slow = send(&router, call(&session, &[], "wait", &json!({"ms": 100}))).await;
+    let slow = send(&router, call(&session, &[], "hold", &json!({}))).await;
     assert_eq!(kind(&slow), "text/event-stream");
-    assert_eq!(message(slow).await["result"]["structuredContent"], json!({"result": 100}));
-    // What is no answer comes on the session's own stream.
+    bench.release(1);
+    assert_let_go(&message(slow).await);
+    // Reports come on the session's own stream.
     let mut session_stream =
         send(&router, request("GET", &[("mcp-session-id", &session)], "")).await.into_body();
     let reporting = send(&router, call(&session, &[], "crawl", &json!({}))).await;
@@ -155,21 +199,25 @@ async fn a_cancelled_call_ends_however_long_it_has_been_running() {
     let bench = bench();
     let router = router(&bench);
     let session = begin(&router).await;
-    message(send(&router, call(&session, &[], "add", &json!({"a": 1, "b": 2}))).await).await;
-    for pause in [Duration::ZERO, Duration::from_millis(60)] {
-        let waiting = call(&session, &[], "wait", &json!({"ms": 60_000}));
-        let waiting = tokio::spawn({
+    reply(&router, call(&session, &[], "add", &json!({"a": 1, "b": 2}))).await;
+    for is_streamed in [false, true] {
+        let held = call(&session, &[], "hold", &json!({}));
+        let mut response = tokio::spawn({
             let router = router.clone();
-            async move { text(send(&router, waiting).await).await }
+            async move { send(&router, held).await }
         });
         bench.seen.started.take(1).await;
-        tokio::time::sleep(pause).await;
+        let streamed = if is_streamed { Some((&mut response).await.unwrap()) } else { None };
         let params = json!({"requestId": 1});
         let body = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
         let cancelled = request("POST", &[("mcp-session-id", &session)], body.to_string());
         assert_eq!(send(&router, cancelled).await.status(), StatusCode::ACCEPTED);
         bench.seen.cancelled.take(1).await;
-        waiting.await.unwrap();
+        text(match streamed {
+            Some(response) => response,
+            None => response.await.unwrap(),
+        })
+        .await;
         assert_eq!(bench.seen.running.load(Ordering::SeqCst), 0);
     }
 }
@@ -185,7 +233,7 @@ async fn the_newest_version_needs_no_session() {
     let params = json!({"name": "add", "arguments": {"a": 1, "b": 2}, "_meta": meta});
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
     let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "add")];
-    let answer = message(send(&router, request("POST", &headers, body)).await).await;
+    let answer = reply(&router, request("POST", &headers, body)).await;
     assert_eq!(answer["result"]["structuredContent"], json!({"sum": 3}), "{answer}");
 }
 
@@ -311,10 +359,8 @@ async fn a_body_of_ten_megabytes_is_too_large_whether_or_not_it_says_so() {
 #[tokio::test]
 async fn a_connection_outlives_a_refusal_that_is_made_before_the_body_is_there() {
     let bench = bench();
-    let listener =
-        McpServer::new(bench.local.door()).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
-    let mut connection = TcpStream::connect(listener.local_addr()).await.unwrap();
-    let serving = tokio::spawn(listener.serve_until(std::future::pending()));
+    let listening = Listening::start(&bench).await;
+    let mut connection = listening.connect().await;
     let body = initialize("2025-06-18").to_string();
     let head = format!(
         "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer wrong\r\ncontent-length: {}\r\n\r\n",
@@ -322,10 +368,8 @@ async fn a_connection_outlives_a_refusal_that_is_made_before_the_body_is_there()
     );
     for _ in 0..3 {
         connection.write_all(head.as_bytes()).await.unwrap();
-        // The server sees it; some clients send the rest only then.
-        for _ in 0..1_000 {
-            tokio::task::yield_now().await;
-        }
+        // Some clients send the rest only then.
+        settle().await;
         connection.write_all(body.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         while !answer.ends_with(b"this server's token") {
@@ -335,7 +379,6 @@ async fn a_connection_outlives_a_refusal_that_is_made_before_the_body_is_there()
         assert!(answer.starts_with(b"HTTP/1.1 401 "), "{}", String::from_utf8_lossy(&answer));
     }
     exchange(&mut connection, None, &initialize("2025-06-18")).await;
-    serving.abort();
 }
 
 #[tokio::test(start_paused = true)]
@@ -365,52 +408,36 @@ async fn a_client_that_stays_away_loses_its_calls() {
     let bench = bench();
     let router = router(&bench);
     let session = begin(&router).await;
-    let response = send(&router, call(&session, &[], "wait", &json!({"ms": 600_000}))).await;
+    let response = send(&router, call(&session, &[], "hold", &json!({}))).await;
     bench.seen.started.take(1).await;
     drop(response);
     bench.seen.cancelled.0.acquire().await.unwrap().forget();
+    settle().await;
     assert_eq!(bench.seen.running.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
 async fn the_end_of_the_server_answers_what_is_in_flight_and_refuses_the_rest() {
     let bench = bench();
-    let listener =
-        McpServer::new(bench.local.door()).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr();
-    assert_eq!(listener.url(), format!("http://{address}/mcp"));
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(listener.serve_until(async move {
-        let _ = stopped.await;
-    }));
-
-    let mut connection = TcpStream::connect(address).await.unwrap();
-    let begun = exchange(&mut connection, None, &initialize("2025-06-18")).await;
-    let session = begun.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap().to_owned();
-    let params = json!({"name": "wait", "arguments": {"ms": 300}});
+    let listening = Listening::start(&bench).await;
+    let (mut connection, session) = listening.begin().await;
+    let params = json!({"name": "hold", "arguments": {}});
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
     let calling = tokio::spawn(async move { exchange(&mut connection, Some(&session), &call).await });
     bench.seen.started.take(1).await;
-    stop.send(()).unwrap();
+    listening.stop.cancel();
+    settle().await;
+    bench.release(1);
     let answer = calling.await.unwrap();
-    assert!(answer.contains("\"structuredContent\":{\"result\":300}"), "{answer}");
-    timeout(HANG, serving).await.expect("it ends in time").unwrap();
-    assert!(TcpStream::connect(address).await.is_err());
+    assert!(answer.contains("let go"), "{answer}");
+    listening.ended().await;
 }
 
 #[tokio::test]
 async fn a_request_whose_body_comes_too_late_for_the_end_is_told_so() {
     let bench = bench();
-    let listener =
-        McpServer::new(bench.local.door()).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(listener.serve_until(async move {
-        let _ = stopped.await;
-    }));
-    let mut connection = TcpStream::connect(address).await.unwrap();
-    let begun = exchange(&mut connection, None, &initialize("2025-06-18")).await;
-    let session = begun.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap().to_owned();
+    let listening = Listening::start(&bench).await;
+    let (mut connection, session) = listening.begin().await;
     // Twice: the first one is a stream.
     let params = json!({"name": "add", "arguments": {"a": 1, "b": 2}});
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
@@ -429,8 +456,8 @@ async fn a_request_whose_body_comes_too_late_for_the_end_is_told_so() {
         timeout(HANG, connection.read_buf(&mut answer)).await.expect("an answer in time").unwrap();
     }
     assert!(answer.starts_with(b"HTTP/1.1 100 "));
-    stop.send(()).unwrap();
-    while TcpStream::connect(address).await.is_ok() {
+    listening.stop.cancel();
+    while TcpStream::connect(listening.address).await.is_ok() {
         tokio::task::yield_now().await;
     }
     connection.write_all(body.as_bytes()).await.unwrap();
@@ -438,26 +465,22 @@ async fn a_request_whose_body_comes_too_late_for_the_end_is_told_so() {
     timeout(HANG, connection.read_to_end(&mut answer)).await.expect("it answers in time").unwrap();
     let answer = String::from_utf8(answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-    timeout(HANG, serving).await.expect("it ends in time").unwrap();
+    listening.ended().await;
 }
 
 #[tokio::test]
 async fn a_flood_of_headers_is_refused() {
     let bench = bench();
-    let listener =
-        McpServer::new(bench.local.door()).http(TOKEN).unwrap().bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr();
-    let serving = tokio::spawn(listener.serve_until(std::future::pending()));
+    let listening = Listening::start(&bench).await;
     let flood = "x-flood: 1\r\n".repeat(5_000);
-    let mut connection = TcpStream::connect(address).await.unwrap();
-    let head = format!("POST /mcp HTTP/1.1\r\nhost: {address}\r\n{flood}\r\n");
+    let mut connection = listening.connect().await;
+    let head = format!("POST /mcp HTTP/1.1\r\nhost: {}\r\n{flood}\r\n", listening.address);
     // The server may close before all of it is written.
     let _ = connection.write_all(head.as_bytes()).await;
     let mut answer = Vec::new();
     let _ = timeout(HANG, connection.read_to_end(&mut answer)).await.expect("it answers in time");
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
-    serving.abort();
 }
 
 #[tokio::test]
@@ -516,19 +539,20 @@ async fn an_id_that_another_request_of_the_session_has_is_refused() {
             assert!(refused["error"]["message"].as_str().unwrap().contains("another request with this id"));
         }
         for (session, id) in [(&session, json!("7")), (&session, json!(8)), (&other, json!(7))] {
-            let answer = message(send(&router, numbered(session, &id, "tools/call", &add)).await).await;
+            let answer = reply(&router, numbered(session, &id, "tools/call", &add)).await;
             assert_eq!((&answer["id"], &answer["result"]["structuredContent"]), (&id, &json!({"sum": 3})));
         }
-        bench.seen.released.0.add_permits(1);
+        bench.release(1);
         let answer = message(kept).await;
-        assert_eq!((&answer["id"], &answer["result"]["content"][0]["text"]), (&json!(7), &json!("let go")));
+        assert_eq!(answer["id"], 7);
+        assert_let_go(&answer);
     }
     // Nobody reads the answer, and the call runs on: its id is taken all the same.
     drop(send(&router, numbered(&session, &json!(7), "tools/call", &with_token)).await);
     bench.seen.started.take(1).await;
     let again = || send(&router, numbered(&session, &json!(7), "tools/call", &add));
     assert_eq!(again().await.status(), StatusCode::BAD_REQUEST);
-    bench.seen.released.0.add_permits(1);
+    bench.release(1);
     let free = async {
         while again().await.status() != StatusCode::OK {
             tokio::task::yield_now().await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
-use super::support::{Client, another, bench, initialize};
+use super::support::{Client, another, assert_let_go, bench, initialize, settle};
 
 #[tokio::test]
 async fn every_version_with_a_handshake_is_spoken() {
@@ -35,15 +35,70 @@ async fn every_version_with_a_handshake_is_spoken() {
 async fn the_newest_version_needs_no_handshake() {
     let bench = bench();
     let mut client = Client::new(McpServer::new(bench.local.door()));
-    let meta = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-    });
-    let params = json!({"name": "add", "arguments": {"a": 1, "b": 2}, "_meta": meta});
+    let params = json!({"name": "add", "arguments": {"a": 1, "b": 2}, "_meta": newest()});
     client.request(1, "tools/call", params).await;
     let answer = client.next().await;
     assert_eq!(answer["result"]["structuredContent"], json!({"sum": 3}), "{answer}");
     assert_eq!(answer["result"]["resultType"], "complete");
+}
+
+fn newest() -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    })
+}
+
+#[tokio::test]
+async fn without_a_handshake_each_request_names_its_version() {
+    let bench = bench();
+    let mut client = Client::new(McpServer::new(bench.local.door()));
+    let call = |meta: Value| json!({"name": "add", "arguments": {"a": 1, "b": 2}, "_meta": meta});
+    client.request(1, "tools/call", call(newest())).await;
+    assert_eq!(client.next().await["result"]["resultType"], "complete");
+    let mut unknown = newest();
+    unknown["io.modelcontextprotocol/protocolVersion"] = json!("2027-01-01");
+    for (method, meta, code) in [
+        ("tools/call", json!({}), -32602),
+        ("tools/list", json!({}), -32602),
+        ("tools/call", unknown.clone(), -32022),
+        ("tools/list", unknown, -32022),
+    ] {
+        let params = if method == "tools/call" { call(meta) } else { json!({"_meta": meta}) };
+        client.request(2, method, params).await;
+        let refused = client.next().await;
+        assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(2), &json!(code)), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_hears_of_changes_until_the_end_of_input() {
+    let bench = bench();
+    let mut client = Client::new(McpServer::new(bench.local.door()));
+    let params = json!({"notifications": {"toolsListChanged": true}, "_meta": newest()});
+    client.request("s", "subscriptions/listen", params).await;
+    assert_eq!(client.next().await["method"], "notifications/subscriptions/acknowledged");
+    bench.local.tools().insert(another("more")).unwrap();
+    assert_eq!(client.next().await["method"], "notifications/tools/list_changed");
+    client.writer.take().unwrap().shutdown().await.unwrap();
+    let end = client.next().await;
+    assert_eq!((&end["id"], &end["result"]["resultType"]), (&json!("s"), &json!("complete")), "{end}");
+    assert_eq!(client.next_or_end().await, None);
+    client.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_wait_for_the_handshake_has_its_answer_first() {
+    let bench = bench();
+    let mut client = Client::new(McpServer::new(bench.local.door()));
+    let params = json!({"name": "add", "arguments": {"a": 1, "b": 2}});
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    // JSON permits the escape, and some libraries write it.
+    let call = call.to_string().replace("tools/call", "tools\\/call");
+    client.line(&format!("{}\n{call}", initialize("2025-06-18"))).await;
+    assert_eq!(client.next().await["id"], "init");
+    let answer = client.next().await;
+    assert_eq!((&answer["id"], &answer["result"]["isError"]), (&json!(1), &json!(false)), "{answer}");
 }
 
 #[tokio::test]
@@ -193,7 +248,7 @@ async fn a_request_says_its_trace_and_each_call_has_an_id() {
 async fn a_cancelled_call_ends_and_is_not_answered() {
     let bench = bench();
     let mut client = Client::begun(McpServer::new(bench.local.door())).await;
-    client.call(1, "wait", json!({"ms": 60_000})).await;
+    client.call(1, "hold", json!({})).await;
     bench.seen.started.take(1).await;
     let cancelled = json!({"requestId": 1, "reason": "no longer needed"});
     let notification = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled});
@@ -247,12 +302,15 @@ async fn the_end_of_input_loses_no_answer() {
     let bench = bench();
     let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     for id in 0..20 {
-        client.call(id, "wait", json!({"ms": 200})).await;
+        client.call(id, "hold", json!({})).await;
     }
+    bench.seen.started.take(20).await;
     client.writer.take().unwrap().shutdown().await.unwrap();
+    settle().await;
+    bench.release(20);
     let mut answered = BTreeSet::new();
     while let Some(answer) = client.next_or_end().await {
-        assert_eq!(answer["result"]["structuredContent"], json!({"result": 200}));
+        assert_let_go(&answer);
         answered.insert(answer["id"].as_u64().unwrap());
     }
     assert_eq!(answered, (0..20).collect());
@@ -291,7 +349,7 @@ async fn a_client_that_never_reads_does_not_keep_the_server_for_ever() {
             }
             let _ = writer.shutdown().await;
         });
-        // Until nothing moves any more.
+        // Paused time passes only when nothing else is left to do.
         tokio::time::sleep(Duration::from_millis(1)).await;
         if is_stopped {
             client.stop.cancel();
@@ -315,7 +373,7 @@ async fn a_flood_of_calls_whose_answers_nobody_reads_is_not_read_either() {
         }
         writer.shutdown().await.unwrap();
     });
-    // Until nothing moves any more.
+    // Paused time passes only when nothing else is left to do.
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert!(!writing.is_finished());
     // It goes on with a client that reads.
@@ -331,10 +389,12 @@ async fn a_flood_of_calls_whose_answers_nobody_reads_is_not_read_either() {
 async fn a_stop_answers_what_is_in_flight() {
     let bench = bench();
     let mut client = Client::begun(McpServer::new(bench.local.door())).await;
-    client.call(1, "wait", json!({"ms": 200})).await;
+    client.call(1, "hold", json!({})).await;
     bench.seen.started.take(1).await;
     client.stop.cancel();
-    assert_eq!(client.next().await["result"]["structuredContent"], json!({"result": 200}));
+    settle().await;
+    bench.release(1);
+    assert_let_go(&client.next().await);
     assert_eq!(client.next_or_end().await, None);
     client.ended().await.unwrap();
 }
@@ -343,9 +403,9 @@ async fn a_stop_answers_what_is_in_flight() {
 async fn a_client_that_is_gone_leaves_nothing_running() {
     let bench = bench();
     let mut client = Client::begun(McpServer::new(bench.local.door())).await;
-    client.call(1, "wait", json!({"ms": 60_000})).await;
+    client.call(1, "hold", json!({})).await;
     bench.seen.started.take(1).await;
-    // What it is told next finds nobody.
+    // The next notification cannot be written.
     let Client { reader, writer, serving, .. } = client;
     drop((reader, writer));
     bench.local.tools().insert(another("more")).unwrap();
@@ -358,7 +418,7 @@ async fn a_client_that_is_gone_leaves_nothing_running() {
 async fn a_second_request_of_an_id_is_refused_and_the_first_one_goes_on() {
     let bench = bench();
     let mut client = Client::begun(McpServer::new(bench.local.door())).await;
-    client.call(1, "wait", json!({"ms": 200})).await;
+    client.call(1, "hold", json!({})).await;
     bench.seen.started.take(1).await;
     client.request(1, "ping", json!({})).await;
     client.call(1, "add", json!({"a": 1, "b": 2})).await;
@@ -366,7 +426,8 @@ async fn a_second_request_of_an_id_is_refused_and_the_first_one_goes_on() {
         let refused = client.next().await;
         assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(1), &json!(-32600)), "{refused}");
     }
-    assert_eq!(client.next().await["result"]["structuredContent"], json!({"result": 200}));
+    bench.release(1);
+    assert_let_go(&client.next().await);
     assert_eq!(bench.seen.cancelled.0.available_permits(), 0);
 }
 
@@ -374,15 +435,17 @@ async fn a_second_request_of_an_id_is_refused_and_the_first_one_goes_on() {
 async fn the_id_of_a_cancelled_call_stands_for_the_call_that_has_it_next() {
     let bench = bench();
     let mut client = Client::begun(McpServer::new(bench.local.door())).await;
-    client.call(1, "wait", json!({"ms": 60_000})).await;
+    client.call(1, "hold", json!({})).await;
     bench.seen.started.take(1).await;
     let params = json!({"requestId": 1});
     let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
-    let params = json!({"name": "wait", "arguments": {"ms": 200}});
+    let params = json!({"name": "hold", "arguments": {}});
     let next = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
     client.line(&format!("{cancelled}\n{next}")).await;
-    assert_eq!(client.next().await["result"]["structuredContent"], json!({"result": 200}));
-    assert_eq!(bench.seen.cancelled.0.available_permits(), 1);
+    bench.seen.cancelled.take(1).await;
+    bench.seen.started.take(1).await;
+    bench.release(1);
+    assert_let_go(&client.next().await);
 }
 
 #[tokio::test]
@@ -394,8 +457,11 @@ async fn a_client_that_says_twice_that_it_is_ready_is_told_once() {
     assert_eq!(client.next().await["id"], 1);
     bench.local.tools().insert(another("more")).unwrap();
     assert_eq!(client.next().await["method"], "notifications/tools/list_changed");
-    let params = json!({"name": "wait", "arguments": {"ms": 50}});
-    client.request(2, "tools/call", params).await;
+    client.call(2, "hold", json!({})).await;
+    bench.seen.started.take(1).await;
+    // A second notification would have come by now.
+    settle().await;
+    bench.release(1);
     assert_eq!(client.next().await["id"], 2);
 }
 
@@ -404,9 +470,10 @@ async fn a_hundred_calls_run_at_the_same_time() {
     let bench = bench();
     let mut client = Client::begun(McpServer::new(bench.local.door())).await;
     for id in 0..100 {
-        client.call(id, "wait", json!({"ms": 50})).await;
+        client.call(id, "hold", json!({})).await;
     }
     bench.seen.started.take(100).await;
+    bench.release(100);
     let mut answered = BTreeSet::new();
     for _ in 0..100 {
         answered.insert(client.next().await["id"].as_u64().unwrap());

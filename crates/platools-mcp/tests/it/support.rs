@@ -70,7 +70,7 @@ async fn crawl(progress: Progress) -> bool {
     progress.is_enabled()
 }
 
-/// Who is asking.
+/// Tell who is asking.
 #[tool(register = false)]
 async fn who(ctx: CallContext) -> Value {
     json!({
@@ -88,7 +88,7 @@ async fn secret() -> String {
     "42".to_owned()
 }
 
-/// What the tool `wait` saw.
+/// Events of the tool `hold`.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) started: Happened,
@@ -97,7 +97,7 @@ pub(crate) struct Seen {
     pub(crate) released: Happened,
 }
 
-/// How often something has happened that nobody has waited for yet.
+/// Counts events that no test has waited for yet.
 #[derive(Debug)]
 pub(crate) struct Happened(pub(crate) Semaphore);
 
@@ -121,25 +121,22 @@ impl Drop for Running<'_> {
     }
 }
 
-/// Wait for a while.
+/// Wait until the test lets it go, or it is cancelled.
 #[tool(register = false)]
-async fn wait(seen: State<Seen>, cancel: CancellationToken, ms: u64) -> u64 {
+async fn hold(seen: State<Seen>, cancel: CancellationToken) -> &'static str {
     seen.running.fetch_add(1, Ordering::SeqCst);
     let _running = Running(&seen);
     seen.started.0.add_permits(1);
     tokio::select! {
-        () = tokio::time::sleep(Duration::from_millis(ms)) => {}
-        () = cancel.cancelled() => seen.cancelled.0.add_permits(1),
+        permit = seen.released.0.acquire() => {
+            permit.unwrap().forget();
+            "let go"
+        }
+        () = cancel.cancelled() => {
+            seen.cancelled.0.add_permits(1);
+            "cancelled"
+        }
     }
-    ms
-}
-
-/// Wait until the test lets it go.
-#[tool(register = false)]
-async fn hold(seen: State<Seen>) -> &'static str {
-    seen.started.0.add_permits(1);
-    seen.released.0.acquire().await.unwrap().forget();
-    "let go"
 }
 
 pub(crate) struct Bench {
@@ -150,7 +147,7 @@ pub(crate) struct Bench {
 pub(crate) fn bench() -> Bench {
     let seen = Arc::<Seen>::default();
     let local = Platools::builder()
-        .tools(tools![add, count, hello, draw, explode, refuse, crawl, who, secret, wait, hold])
+        .tools(tools![add, count, hello, draw, explode, refuse, crawl, who, secret, hold])
         .shared_state(Arc::clone(&seen))
         .authenticator(|credentials: platools::caller::Credentials| async move {
             match credentials.user_token() {
@@ -162,6 +159,26 @@ pub(crate) fn bench() -> Bench {
         .build_local()
         .unwrap();
     Bench { local, seen }
+}
+
+impl Bench {
+    /// Lets `calls` held calls go.
+    pub(crate) fn release(&self, calls: usize) {
+        self.seen.released.0.add_permits(calls);
+    }
+}
+
+/// Lets the server read all that was sent: the tests have one thread.
+pub(crate) async fn settle() {
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Checks that a message is the answer of a held call that was let go.
+#[track_caller]
+pub(crate) fn assert_let_go(answer: &Value) {
+    assert_eq!(answer["result"]["content"][0]["text"], "let go", "{answer}");
 }
 
 pub(crate) fn another(name: &str) -> Tool {
