@@ -183,7 +183,8 @@ impl ConnectedEntity {
         self.shared.read(|state| look(state.entity(&self.key.entity).expect("entities are never removed")))
     }
 
-    fn look<T>(&self, look: impl FnOnce(&Seat) -> T) -> T {
+    /// Reads the state.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Seat) -> T) -> T {
         self.shared.read(|state| look(state.seat(&self.key).expect("entities are never removed")))
     }
 }

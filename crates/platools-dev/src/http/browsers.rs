@@ -15,7 +15,7 @@ use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderName};
 use platools::verify::Secret;
 
-use super::extract::single;
+use super::header::single;
 use crate::error::DevError;
 use crate::random;
 

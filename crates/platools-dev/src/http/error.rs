@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
 
+use super::openapi::{Error, ErrorDetails};
 use crate::error::DevError;
 
 /// An error of the API: a code for programs, a message for people.
@@ -53,6 +53,6 @@ impl From<DevError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, code, message } = self;
-        (status, Json(json!({"error": {"code": code, "message": message}}))).into_response()
+        (status, Json(Error { error: ErrorDetails { code, message } })).into_response()
     }
 }

@@ -3,12 +3,12 @@
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use platools_net::body::{BODY_TIME, BodyError, BodyLimits};
 use serde::de::DeserializeOwned;
 
+use super::app::{App, MAX_BODY_BYTES};
 use super::error::ApiError;
-use super::{App, MAX_BODY_BYTES};
 
 /// A body of JSON. Anything that a form of a page could send is refused.
 pub(super) struct Body<T>(pub(super) T);
@@ -82,13 +82,6 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
             Err(rejection) => Err(ApiError::bad_request("invalid_query", rejection.body_text())),
         }
     }
-}
-
-/// Returns the value of a header that occurs once.
-pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?.to_str().ok()?;
-    values.next().is_none().then_some(value)
 }
 
 #[cfg(test)]

@@ -5,11 +5,14 @@
 //! there is.
 
 mod api;
+mod app;
 mod assets;
+mod authorities;
 mod browsers;
 mod error;
 mod extract;
 mod guard;
+mod header;
 mod openapi;
 mod routes;
 mod time;
@@ -25,42 +28,14 @@ use axum::http::Response;
 use axum::middleware::{from_fn, from_fn_with_state};
 use hyper::body::Incoming;
 use platools::verify::Secret;
-use platools::wire::MAX_FRAME_BYTES;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
+use self::app::{App, Inner, Stopping};
+pub(crate) use self::authorities::Authorities;
 use self::browsers::Browsers;
-pub(crate) use self::guard::Authorities;
-use self::routes::{Access, routes};
-use crate::entity::ConnectedEntity;
 use crate::error::DevError;
-use crate::key::EntityKey;
 use crate::shared::Shared;
-
-/// The largest body of a request, in bytes: a call whose frame is as large as frames may be.
-const MAX_BODY_BYTES: usize = MAX_FRAME_BYTES + 64 * 1024;
-
-/// What the handlers share.
-type App = Arc<Inner>;
-
-struct Inner {
-    shared: Arc<Shared>,
-    base_url: Arc<str>,
-    token: Secret,
-    browsers: Browsers,
-    allowed: Authorities,
-}
-
-impl Inner {
-    /// The entity in the environment that a path names.
-    fn entity(&self, entity: &str, environment: &str) -> Result<ConnectedEntity, DevError> {
-        ConnectedEntity::new(&self.shared, &self.base_url, EntityKey::new(entity, environment))
-    }
-}
-
-/// Ends what would go on for ever when the platform stops.
-#[derive(Clone)]
-struct Stopping(CancellationToken);
 
 /// The HTTP side of one platform.
 #[derive(Clone)]
@@ -80,17 +55,7 @@ impl Http {
     ) -> Result<Self, DevError> {
         let browsers = Browsers::new(allowed.port(), allowed.is_secure())?;
         let app = Arc::new(Inner { shared, base_url, token, browsers, allowed });
-        let mut router = Router::new();
-        for route in routes() {
-            let handler = match route.access {
-                Access::Open => route.handler,
-                Access::Token => {
-                    route.handler.route_layer(from_fn_with_state(Arc::clone(&app), guard::with_token))
-                }
-            };
-            router = router.route(route.path, handler);
-        }
-        let router = router
+        let router = routes::router(&app)
             .fallback(api::not_found)
             .method_not_allowed_fallback(api::method_not_allowed)
             .layer(from_fn_with_state(Arc::clone(&app), guard::from_here))

@@ -1,106 +1,196 @@
-//! The document that describes the API.
+//! The document that describes the API: the parts that all paths share, and the completion of those that the handlers
+//! describe.
 
+use axum::Extension;
+use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use serde::Serialize;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, Response};
+use utoipa::{OpenApi, ToSchema};
 
-/// OpenAPI 3.1, written by hand.
-const DOCUMENT: &str = include_str!("openapi.json");
+use super::api::tools::ToolSummary;
+use crate::key::ENVIRONMENTS;
 
-pub(super) async fn document() -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json")], DOCUMENT)
+/// The access that a path needs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// None.
+    Open,
+    /// The token, or a page that was opened with a link.
+    Token,
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "platools development platform",
+        version = "1",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        description = "The API behind the playground. Requests must name this platform in `Host` and come from its own \
+            page or from no page at all. Where no other security is stated, a request needs the API token, which is new \
+            with each start, or comes from a page that was opened with a link."
+    ),
+    security(("bearer" = []), ("header" = []), ("cookie" = [], "page" = [])),
+    components(schemas(Error, ToolSummary))
+)]
+struct Base;
 
-    use serde_json::{Value, json};
+/// The body of an error.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Error {
+    #[schema(inline)]
+    pub(super) error: ErrorDetails,
+}
 
-    use super::*;
-    use crate::http::routes::{Access, routes};
+#[derive(Serialize, ToSchema)]
+pub(super) struct ErrorDetails {
+    /// For programs, such as `not_connected`.
+    pub(super) code: &'static str,
+    /// For people.
+    pub(super) message: String,
+}
 
-    fn document() -> Value {
-        serde_json::from_str(DOCUMENT).unwrap()
+/// Errors by status, name and description.
+const ERRORS: [(&str, &str, &str); 8] = [
+    ("400", "BadRequest", "The request is not what is expected here"),
+    ("401", "Unauthorized", "The token is missing or wrong, or the page is not known"),
+    ("403", "Foreign", "Another host, or a page of another origin"),
+    ("404", "NotFound", "There is no such thing"),
+    ("408", "TooSlow", "The body did not come to its end in time"),
+    ("409", "Conflict", "No host is connected, or there is nothing to replay"),
+    ("413", "TooLarge", "The body is too large"),
+    ("415", "NotJson", "The body is not JSON"),
+];
+
+/// The document without paths.
+pub(super) fn base() -> utoipa::openapi::OpenApi {
+    let mut document = Base::openapi();
+    let components = document.components.get_or_insert_default();
+    for (_, name, description) in ERRORS {
+        let error = ContentBuilder::new().schema(Some(Ref::from_schema_name("Error"))).build();
+        let mut response = Response::new(description);
+        response.content.insert("application/json".to_owned(), error.into());
+        components.responses.insert(name.to_owned(), response.into());
     }
-
-    #[test]
-    fn the_document_has_every_route_of_the_api_and_no_other() {
-        let documented: BTreeSet<(String, String)> = document()["paths"]
-            .as_object()
-            .unwrap()
-            .iter()
-            .flat_map(|(path, methods)| {
-                let methods = methods.as_object().unwrap().keys().filter(|key| *key != "parameters");
-                methods.map(move |method| (method.to_ascii_uppercase(), path.clone()))
-            })
-            .collect();
-        let routed: BTreeSet<(String, String)> = routes()
-            .iter()
-            .filter(|route| route.path.starts_with("/api/"))
-            .map(|route| (route.method.to_string(), route.path.to_owned()))
-            .collect();
-        assert_eq!(documented, routed);
+    let cookie = "`PORT` is the port of the platform. The cookie counts together with the key of the page.";
+    let schemes = [
+        ("bearer", SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build())),
+        ("header", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Platools-Token")))),
+        (
+            "cookie",
+            SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
+                "platools-dev-PORT",
+                cookie,
+            ))),
+        ),
+        ("page", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Platools-Page")))),
+    ];
+    for (name, scheme) in schemes {
+        components.add_security_scheme(name, scheme);
     }
+    for name in ["entity", "environment", "tool", "id", "side"] {
+        components.parameters.insert(name.to_owned(), path_parameter(name).into());
+    }
+    document
+}
 
-    #[test]
-    fn the_document_says_where_no_token_is_needed() {
-        let document = document();
-        assert_eq!(document["openapi"], "3.1.0");
-        assert_eq!(document["info"]["version"], "1");
-        for route in routes().iter().filter(|route| route.path.starts_with("/api/")) {
-            let operation = &document["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
-            let is_open = operation["security"] == json!([]);
-            assert_eq!(is_open, route.access == Access::Open, "{} {}", route.method, route.path);
-            for name in route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
-                let parameters = document["paths"][route.path]["parameters"].as_array().unwrap();
-                let named = |parameter: &Value| {
-                    let reference = parameter["$ref"].as_str().unwrap_or_default();
-                    reference.rsplit('/').next() == Some(name) || parameter["name"] == name
-                };
-                assert!(parameters.iter().any(named), "{name} of {}", route.path);
+fn path_parameter(name: &str) -> Parameter {
+    let string: Schema = Object::with_type(Type::String).into();
+    let (schema, description) = match name {
+        "entity" => (string, Some("The slug.")),
+        "environment" => (one_of(&ENVIRONMENTS).into(), None),
+        "id" => (ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).into(), None),
+        "side" => (one_of(&["sent", "reply"]).into(), None),
+        _ => (string, None),
+    };
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(description)
+        .schema(Some(schema))
+        .build()
+}
+
+/// Adds what follows from a path, its access and its body: path parameters, security and errors.
+pub(super) fn complete(document: &mut utoipa::openapi::OpenApi, access: Access) {
+    for (path, item) in &mut document.paths.paths {
+        let names: Vec<_> =
+            path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
+        let parameters =
+            names.iter().map(|name| RefOr::Ref(Ref::new(format!("#/components/parameters/{name}"))));
+        item.parameters = (!names.is_empty()).then(|| parameters.collect());
+        let PathItem { get, post, delete, .. } = item;
+        for operation in [get, post, delete].into_iter().flatten() {
+            let has_body = operation.request_body.is_some();
+            let has_query = operation.parameters.iter().flatten().any(is_query);
+            let errors = [
+                ("400", has_body || has_query || names.contains(&"id")),
+                ("401", access == Access::Token),
+                ("403", true),
+                ("404", !names.is_empty()),
+                ("408", has_body),
+                ("413", has_body),
+                ("415", has_body),
+            ];
+            for (status, _) in errors.into_iter().filter(|(_, applies)| *applies) {
+                add_error(operation, status);
             }
+            for status in ["401", "409"] {
+                if operation.responses.responses.contains_key(status) {
+                    add_error(operation, status);
+                }
+            }
+            operation.tags = None;
+            operation.security = (access == Access::Open).then(Vec::new);
         }
     }
+}
 
-    #[test]
-    fn the_document_says_how_a_body_can_fail() {
-        let document = document();
-        let methods = document["paths"].as_object().unwrap().values().filter_map(Value::as_object).flatten();
-        let with_body: Vec<_> =
-            methods.filter(|(_, operation)| operation.get("requestBody").is_some()).collect();
-        assert!(with_body.len() >= 4);
-        for (_, operation) in with_body {
-            for status in ["400", "408", "413", "415"] {
-                assert!(
-                    operation["responses"].get(status).is_some(),
-                    "{status}: {}",
-                    operation["operationId"]
-                );
-            }
-        }
-    }
+fn is_query(parameter: &RefOr<Parameter>) -> bool {
+    matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query)
+}
 
-    #[test]
-    fn the_document_names_every_way_of_tampering() {
-        let names: Vec<_> = crate::Tamper::ALL.iter().map(|tamper| tamper.as_str()).collect();
-        let documented = "/components/schemas/CallRequest/properties/options/properties/tamper/enum";
-        assert_eq!(document().pointer(documented), Some(&json!(names)));
-    }
+fn add_error(operation: &mut Operation, status: &str) {
+    let name = ERRORS.iter().find(|(known, ..)| *known == status).map_or("", |(_, name, _)| *name);
+    let response = RefOr::Ref(Ref::new(format!("#/components/responses/{name}")));
+    operation.responses.responses.insert(status.to_owned(), response);
+}
 
-    #[test]
-    fn every_reference_in_the_document_leads_somewhere() {
-        fn visit(value: &Value, whole: &Value) {
-            if let Some(reference) = value["$ref"].as_str() {
-                let pointer = reference.strip_prefix('#').unwrap();
-                assert!(whole.pointer(pointer).is_some(), "{reference}");
-            }
-            match value {
-                Value::Object(members) => members.values().for_each(|member| visit(member, whole)),
-                Value::Array(items) => items.iter().for_each(|item| visit(item, whole)),
-                _ => {}
-            }
-        }
-        let document = document();
-        visit(&document, &document);
+/// The schema of a text that is one of some.
+pub(super) fn one_of(names: &[&str]) -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::new(Type::String))
+        .enum_values(Some(names.iter().copied()))
+        .build()
+}
+
+/// The schema of an environment.
+pub(super) fn environment() -> Object {
+    one_of(&ENVIRONMENTS)
+}
+
+/// The text of the document.
+#[derive(Clone)]
+pub(super) struct Document(Bytes);
+
+impl Document {
+    pub(super) fn new(document: &utoipa::openapi::OpenApi) -> Self {
+        Self(document.to_json().unwrap_or_default().into())
     }
+}
+
+/// This document
+#[utoipa::path(
+    get,
+    path = "/api/v1/openapi.json",
+    operation_id = "openapi",
+    responses((status = 200, description = "The document", body = Object))
+)]
+pub(super) async fn serve(Extension(Document(text)): Extension<Document>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], text)
 }

@@ -1,59 +1,79 @@
-//! Every path that the HTTP side answers, and who may ask. The OpenAPI document has to say the same.
+//! All paths that the HTTP side answers, with their access. The OpenAPI document is made from the same list.
 
-use axum::http::Method;
-use axum::routing::{MethodRouter, delete, get, post};
+use std::sync::Arc;
+
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use axum::{Extension, Router};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::api::{calls, entities, events, faults, health, history, page, secrets, session_tokens, tools};
-use super::{App, assets, openapi};
+use super::app::App;
+use super::openapi::{self, Access, Document};
+use super::{assets, guard};
 
-/// Who may ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    /// Whoever the guard lets in.
-    Open,
-    /// Who has the token or a page that was opened with a link, besides.
-    Token,
+/// Builds the router of all paths.
+pub(super) fn router(app: &App) -> Router<App> {
+    let protected = protected().route_layer(from_fn_with_state(Arc::clone(app), guard::with_token));
+    let (router, document) = all(protected).split_for_parts();
+    router
+        .route("/", get(assets::page))
+        .route("/assets/{*path}", get(assets::asset))
+        .layer(Extension(Document::new(&document)))
 }
 
-/// One path with one method.
-pub(super) struct Route {
-    /// Read by the test that compares this list with the document.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the handler knows its method"))]
-    pub(super) method: Method,
-    pub(super) path: &'static str,
-    pub(super) access: Access,
-    pub(super) handler: MethodRouter<App>,
+fn all(protected: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::base()).merge(open()).merge(protected)
 }
 
-/// All of them.
-pub(super) fn routes() -> Vec<Route> {
-    use Access::{Open, Token};
-    let route = |method: Method, path, access, handler| Route { method, path, access, handler };
-    vec![
-        route(Method::GET, "/", Open, get(assets::page)),
-        route(Method::GET, "/assets/{*path}", Open, get(assets::asset)),
-        route(Method::GET, "/api/v1/health", Open, get(health::platform)),
-        route(Method::GET, "/api/v1/openapi.json", Open, get(openapi::document)),
-        route(Method::POST, "/api/v1/page", Open, post(page::open)),
-        route(Method::GET, "/api/v1/page", Token, get(page::check)),
-        route(Method::GET, "/api/v1/token", Token, get(secrets::token)),
-        route(Method::GET, "/api/v1/entities", Token, get(entities::list)),
-        route(Method::GET, "/api/v1/entities/{entity}/secret", Token, get(secrets::show)),
-        route(Method::POST, "/api/v1/entities/{entity}/secret", Token, post(secrets::rotate)),
-        route(Method::POST, "/api/v1/entities/{entity}/session-tokens", Token, post(session_tokens::mint)),
-        route(Method::GET, "/api/v1/session", Open, get(session_tokens::check)),
-        route(Method::GET, "/api/v1/entities/{entity}/{environment}", Token, get(entities::one)),
-        route(Method::GET, "/api/v1/entities/{entity}/{environment}/health", Token, get(health::host)),
-        route(Method::GET, "/api/v1/entities/{entity}/{environment}/tools", Token, get(tools::list)),
-        route(Method::GET, "/api/v1/entities/{entity}/{environment}/tools/{tool}", Token, get(tools::one)),
-        route(Method::POST, "/api/v1/entities/{entity}/{environment}/calls", Token, post(calls::call)),
-        route(Method::POST, "/api/v1/entities/{entity}/{environment}/faults", Token, post(faults::inject)),
-        route(Method::GET, "/api/v1/events", Token, get(events::stream)),
-        route(Method::GET, "/api/v1/history", Token, get(history::list)),
-        route(Method::DELETE, "/api/v1/history", Token, delete(history::clear)),
-        route(Method::GET, "/api/v1/history/{id}", Token, get(history::one)),
-        route(Method::GET, "/api/v1/history/{id}/frames/{side}", Token, get(history::frame)),
-        route(Method::POST, "/api/v1/history/{id}/abandon", Token, post(history::abandon)),
-        route(Method::POST, "/api/v1/history/{id}/replay", Token, post(history::replay)),
-    ]
+/// The paths that are open to every request that the guard lets in.
+fn open() -> OpenApiRouter<App> {
+    let mut router = OpenApiRouter::new()
+        .routes(routes!(health::platform))
+        .routes(routes!(openapi::serve))
+        .routes(routes!(page::open))
+        .routes(routes!(session_tokens::check));
+    openapi::complete(router.get_openapi_mut(), Access::Open);
+    router
+}
+
+/// The paths that need the token, or a page that was opened with a link.
+fn protected() -> OpenApiRouter<App> {
+    let mut router = OpenApiRouter::new()
+        .routes(routes!(page::check))
+        .routes(routes!(secrets::token))
+        .routes(routes!(entities::list))
+        .routes(routes!(secrets::show, secrets::rotate))
+        .routes(routes!(session_tokens::mint))
+        .routes(routes!(entities::one))
+        .routes(routes!(health::host))
+        .routes(routes!(tools::list))
+        .routes(routes!(tools::one))
+        .routes(routes!(calls::call))
+        .routes(routes!(faults::inject))
+        .routes(routes!(events::stream))
+        .routes(routes!(history::list, history::clear))
+        .routes(routes!(history::one))
+        .routes(routes!(history::frame))
+        .routes(routes!(history::abandon))
+        .routes(routes!(history::replay));
+    openapi::complete(router.get_openapi_mut(), Access::Token);
+    router
+}
+
+#[cfg(all(test, feature = "session-tokens"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_document_changes_on_purpose_alone_and_its_references_lead_somewhere() {
+        let document = all(protected()).into_openapi().to_pretty_json().unwrap();
+        let whole: serde_json::Value = serde_json::from_str(&document).unwrap();
+        for line in document.lines().filter_map(|line| line.trim().strip_prefix("\"$ref\": \"#")) {
+            let pointer = line.trim_end_matches([',', '"']);
+            assert!(whole.pointer(pointer).is_some(), "{pointer}");
+        }
+        insta::assert_snapshot!("openapi", document);
+    }
 }

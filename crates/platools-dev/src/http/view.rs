@@ -10,8 +10,11 @@ use platools::wire::{Inbound, MAX_RESULT_BYTES};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use super::error::ApiError;
+use super::openapi::one_of;
 use super::time::{milliseconds, rfc3339};
 use crate::call::report::CallStage;
 use crate::call::report::Content;
@@ -38,7 +41,7 @@ pub(super) fn shown(
         Ok(exchanged) => (StatusCode::OK, kept(exchanged)?),
         Err(running) => (StatusCode::ACCEPTED, running),
     };
-    Ok((status, Json(CallView::new(&entry, secret))).into_response())
+    Ok((status, Json(Call::new(&entry, secret))).into_response())
 }
 
 /// What the history keeps of a call.
@@ -49,29 +52,55 @@ pub(super) fn kept(exchanged: Exchanged) -> Result<Arc<HistoryEntry>, ApiError> 
 }
 
 /// A call in a list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct CallSummary {
+    /// Its number in the history.
     id: u64,
+    #[schema(format = DateTime)]
     at: String,
     entity: String,
     environment: String,
     tool: String,
     call_id: String,
+    #[schema(schema_with = outcomes)]
     outcome: &'static str,
+    /// The beginning of the error.
+    #[schema(required)]
     error: Option<String>,
     /// Whether whoever made it left before its answer.
     abandoned: bool,
+    /// From sending to the answer, or to giving up; of a running call, so far.
     latency_ms: f64,
-    /// The time to an answer that came too late.
+    /// From sending to an answer that came too late.
+    #[schema(required)]
     late_ms: Option<f64>,
+    /// The host's own measurement.
+    #[schema(required)]
     handler_ms: Option<u64>,
+    /// The change that was made after signing.
+    #[schema(required)]
     tamper: Option<&'static str>,
     /// Whether the same frame had been sent before.
     repeated: bool,
-    /// How the call went to the host: `websocket` or `http`.
+    #[schema(schema_with = transports)]
     transport: &'static str,
-    /// The status of the host's response, if it went over HTTP and there was one.
+    /// The status of the response to a call over HTTP.
+    #[schema(required)]
     http_status: Option<u16>,
+}
+
+fn outcomes() -> Object {
+    let description =
+        "`abandoned` runs, and whoever made it left. What timed out stays so when an answer comes late.";
+    let mut schema = one_of(&["running", "abandoned", "result", "error", "timed_out"]);
+    schema.description = Some(description.to_owned());
+    schema
+}
+
+fn transports() -> Object {
+    let mut schema = one_of(&["websocket", "http"]);
+    schema.description = Some("How the call went to the host.".to_owned());
+    schema
 }
 
 impl CallSummary {
@@ -117,22 +146,29 @@ impl CallSummary {
 }
 
 /// A call with all that is known about it.
-#[derive(Serialize)]
-pub(super) struct CallView {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Call {
     #[serde(flatten)]
     summary: CallSummary,
-    /// As the agent gets it, or would have got it in time; exactly as the host wrote it unless it was replaced for its
-    /// size.
+    /// As the agent gets it: over 256·1024 UTF-16 units it is `{truncated, preview, original_bytes}`, unless it came over
+    /// HTTP.
+    #[schema(value_type = Value, required)]
     result: Option<Shown>,
     /// The whole error.
+    #[schema(required)]
     message: Option<String>,
-    /// The time that went neither into the handler nor into waiting for its turn at the host.
+    /// The latency without the handler's.
+    #[schema(required)]
     wire_ms: Option<f64>,
-    request: Option<RequestView>,
-    sent: Cut,
-    reply: Option<Cut>,
-    signature: Option<SignatureView>,
-    /// Where the call was posted, if it went over HTTP.
+    #[schema(required)]
+    request: Option<Request>,
+    sent: Text,
+    #[schema(required)]
+    reply: Option<Text>,
+    #[schema(required)]
+    signature: Option<Signature>,
+    /// Where a call over HTTP was posted.
+    #[schema(required)]
     http_url: Option<String>,
 }
 
@@ -144,47 +180,64 @@ enum Shown {
 }
 
 /// A text that may be long.
-#[derive(Serialize)]
-struct Cut {
+#[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names of the API")]
+struct Text {
+    /// At most the first 256 KiB.
     text: String,
+    /// The length of the whole text.
     bytes: usize,
     truncated: bool,
 }
 
-/// Who called, and with what.
-#[derive(Serialize)]
-struct RequestView {
+/// The caller and the arguments.
+#[derive(Serialize, ToSchema)]
+struct Request {
     /// JSON text, exactly as it was sent.
-    arguments: Cut,
+    arguments: Text,
+    #[schema(value_type = Value, required)]
     context: Option<Value>,
+    #[schema(required)]
     user: Option<String>,
+    #[schema(required)]
     agent: Option<String>,
+    #[schema(required)]
     thread: Option<String>,
+    #[schema(required)]
     user_token: Option<String>,
+    #[schema(required)]
     entity_token: Option<String>,
 }
 
 /// The signature, piece by piece.
-#[derive(Serialize)]
-struct SignatureView {
+#[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names of the API")]
+struct Signature {
+    #[schema(required)]
     timestamp: Option<String>,
+    #[schema(required)]
     nonce: Option<String>,
+    /// As JSON, with quotes.
     tool_name: String,
-    arguments: Cut,
-    signed_text: Cut,
+    /// With `_context`, exactly as signed.
+    arguments: Text,
+    /// `{timestamp}.{nonce}.{body}`
+    signed_text: Text,
+    /// HMAC-SHA256 in hexadecimal.
+    #[schema(required)]
     signature: Option<String>,
-    /// Whether it is the one that the entity's present secret makes.
+    /// Whether the entity's present secret makes this signature.
     valid: bool,
 }
 
-impl Cut {
+impl Text {
     fn new(text: &str) -> Self {
         let shown = beginning(text, SHOWN_BYTES);
         Self { text: shown.to_owned(), bytes: text.len(), truncated: shown.len() < text.len() }
     }
 }
 
-impl CallView {
+impl Call {
     pub(super) fn new(entry: &HistoryEntry, secret: &Secret) -> Self {
         let (mut result, mut message) = (None, None);
         match entry.content() {
@@ -205,10 +258,10 @@ impl CallView {
             result,
             message,
             wire_ms: wire,
-            request: RequestView::of(&entry.sent),
-            sent: Cut::new(&entry.sent),
-            reply: entry.reply.as_deref().map(Cut::new),
-            signature: entry.signature().map(|parts| SignatureView::new(parts, secret)),
+            request: Request::of(&entry.sent),
+            sent: Text::new(&entry.sent),
+            reply: entry.reply.as_deref().map(Text::new),
+            signature: entry.signature().map(|parts| Signature::new(parts, secret)),
             http_url: match &entry.transport {
                 Transport::Http { url, .. } => Some(url.clone()),
                 Transport::WebSocket => None,
@@ -217,12 +270,12 @@ impl CallView {
     }
 }
 
-impl RequestView {
+impl Request {
     fn of(frame: &str) -> Option<Self> {
         let Ok(Inbound::ToolCall(call)) = Inbound::parse(frame) else { return None };
         let envelope = call.envelope().to_envelope();
         Some(Self {
-            arguments: Cut::new(&call.params().arguments_text()),
+            arguments: Text::new(&call.params().arguments_text()),
             context: call.params().context_text().and_then(|text| serde_json::from_str(text).ok()),
             user: envelope.user_id,
             agent: envelope.agent_id,
@@ -233,12 +286,12 @@ impl RequestView {
     }
 }
 
-impl SignatureView {
+impl Signature {
     fn new(parts: SignatureParts, secret: &Secret) -> Self {
         Self {
             valid: parts.is_made_with(secret),
-            signed_text: Cut::new(&parts.signed_text()),
-            arguments: Cut::new(&parts.arguments),
+            signed_text: Text::new(&parts.signed_text()),
+            arguments: Text::new(&parts.arguments),
             timestamp: parts.timestamp,
             nonce: parts.nonce,
             tool_name: parts.tool_name,

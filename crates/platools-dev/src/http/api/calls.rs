@@ -9,36 +9,52 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use super::{Caller, session_tokens};
 use crate::call::tamper::Tamper;
-use crate::http::App;
+use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, Path};
-use crate::http::view::shown;
+use crate::http::openapi::one_of;
+use crate::http::view::{Call, shown};
 
 /// The longest time that an answer is waited for, in milliseconds.
 const LONGEST_WAIT_MS: u64 = 600_000;
 
-/// A call as it is asked for. What is absent is as in [`CallBuilder`](crate::CallBuilder).
-#[derive(Deserialize)]
+/// A call to make.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct Request {
+pub(in crate::http) struct CallRequest {
     tool: String,
-    /// Kept to the byte, since the bytes are signed.
+    /// Kept to the byte; the bytes are signed. Default: `{}`.
+    #[schema(value_type = Object, required = false)]
     arguments: Option<Box<RawValue>>,
+    /// The `_context`.
+    #[schema(value_type = Object, required = false)]
     context: Option<Value>,
+    /// Default: `user_dev`.
+    #[schema(nullable = false)]
     user: Option<String>,
+    /// Default: `agent_dev`.
+    #[schema(nullable = false)]
     agent: Option<String>,
+    /// Default: empty.
+    #[schema(nullable = false)]
     thread: Option<String>,
+    #[schema(nullable = false)]
     user_token: Option<String>,
+    #[schema(nullable = false)]
     entity_token: Option<String>,
+    #[schema(nullable = false)]
     call_id: Option<String>,
     #[serde(default)]
+    #[schema(inline)]
     options: Options,
 }
 
-impl Request {
+impl CallRequest {
     /// Takes the user from a session token, as the platform does for the agent that acts for them.
     fn act_for(&mut self, caller: Caller) -> Result<(), ApiError> {
         if self.user.is_some() || self.user_token.is_some() {
@@ -58,31 +74,68 @@ impl Request {
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Options {
-    #[serde(deserialize_with = "tamper")]
+    #[serde(default, deserialize_with = "tamper")]
+    #[schema(schema_with = tampers, required = false)]
     tamper: Option<Tamper>,
+    /// Sign without a nonce.
+    #[serde(default)]
     legacy: bool,
-    #[serde(deserialize_with = "time")]
+    /// The time the call says it was signed at.
+    #[serde(default, deserialize_with = "time")]
+    #[schema(value_type = String, format = DateTime, required = false)]
     signed_at: Option<SystemTime>,
+    #[schema(minimum = 1, maximum = 600_000, nullable = false)]
     timeout_ms: Option<u64>,
+    /// How long the response waits for the answer; then it is 202 with the running call, which goes on. Default: to its end.
+    #[schema(nullable = false)]
     wait_ms: Option<u64>,
 }
 
-/// `POST /api/v1/entities/{entity}/{environment}/calls`
+fn tampers() -> Object {
+    one_of(&Tamper::ALL.map(Tamper::as_str))
+}
+
+/// Call a tool and wait for the answer
+#[utoipa::path(
+    post,
+    path = "/api/v1/entities/{entity}/{environment}/calls",
+    operation_id = "callTool",
+    params((
+        "X-Platos-Session-Token" = Option<String>, Header, nullable = false,
+        description = "A session token of this entity and environment: the user, the user's token and the agent come from it."
+    )),
+    request_body = CallRequest,
+    responses(
+        (status = 200, description = "The call was sent; `outcome` says how it ended", body = Call),
+        (status = 202, description = "The call was sent, and still runs after `wait_ms`", body = Call),
+        (status = 409)
+    )
+)]
 pub(in crate::http) async fn call(
     State(app): State<App>,
     Path((entity, environment)): Path<(String, String)>,
     headers: HeaderMap,
-    Body(mut request): Body<Request>,
+    Body(mut request): Body<CallRequest>,
 ) -> Result<Response, ApiError> {
     let entity = app.entity(&entity, &environment)?;
     if let Some(caller) = session_tokens::caller(&app, &entity, &headers)? {
         request.act_for(caller)?;
     }
-    let Request { tool, arguments, context, user, agent, thread, user_token, entity_token, call_id, options } =
-        request;
+    let CallRequest {
+        tool,
+        arguments,
+        context,
+        user,
+        agent,
+        thread,
+        user_token,
+        entity_token,
+        call_id,
+        options,
+    } = request;
     let mut call = entity.calling(&tool);
     if let Some(arguments) = arguments {
         call = call.arguments_text(arguments.get());

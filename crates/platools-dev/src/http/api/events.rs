@@ -12,26 +12,92 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use utoipa::openapi::Object;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::event::Ending;
 use crate::event::Event;
+use crate::http::app::{App, Stopping};
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
+use crate::http::openapi::one_of;
 use crate::http::time::{milliseconds, rfc3339};
-use crate::http::{App, Stopping};
 use crate::journal::{Resumed, Stamped};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Wanted {
+    /// Begin with so many of the last events, if there is no `Last-Event-ID`.
+    #[param(default = 0)]
     #[serde(default)]
     recent: usize,
 }
 
-/// `GET /api/v1/events`
-///
-/// Ids are `{run}-{number}`; with one in `Last-Event-ID` the stream goes on behind it, otherwise it begins with the
-/// `recent` last events. The first event is always `hello`: its `complete` says whether nothing was missed.
+/// The data of an event.
+#[derive(ToSchema)]
+#[schema(as = Event)]
+#[expect(dead_code, reason = "`write` makes it")]
+struct Data {
+    #[schema(schema_with = kinds)]
+    r#type: String,
+    #[schema(format = DateTime, nullable = false)]
+    at: Option<String>,
+    #[schema(nullable = false)]
+    entity: Option<String>,
+    #[schema(nullable = false)]
+    environment: Option<String>,
+}
+
+/// All kinds of events.
+const KINDS: [&str; 19] = [
+    "hello",
+    "missed",
+    "connected",
+    "refused",
+    "disconnected",
+    "registered",
+    "throttled",
+    "registration_refused",
+    "visibility",
+    "heartbeat",
+    "called",
+    "answered",
+    "timed_out",
+    "abandoned",
+    "recorded",
+    "fault",
+    "secret_rotated",
+    "unexpected_answer",
+    "malformed_frame",
+];
+
+fn kinds() -> Object {
+    one_of(&KINDS)
+}
+
+// Ids are `{run}-{number}`.
+/// Events, as server-sent events
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    operation_id = "events",
+    params(
+        (
+            "Last-Event-ID" = Option<String>, Header, nullable = false,
+            description = "The id of the last event that was seen: the stream goes on behind it."
+        ),
+        Wanted
+    ),
+    responses((
+        status = 200,
+        description = "A stream that does not end. The first event is `hello`; its `complete` says whether nothing was \
+            missed since `Last-Event-ID`. `missed` tells a reader that it was too slow. Every event carries JSON with \
+            `type`, and mostly `at`, `entity` and `environment`.",
+        content_type = "text/event-stream",
+        body = Data
+    ))
+)]
 pub(in crate::http) async fn stream(
     State(app): State<App>,
     Query(Wanted { recent }): Query<Wanted>,
@@ -79,6 +145,7 @@ async fn next(receiver: &mut Receiver<Stamped>, run: &str) -> Option<Sse> {
 fn write(run: &str, stamped: &Stamped) -> Sse {
     let Stamped { number, at, event } = stamped;
     let (kind, mut data) = describe(event);
+    debug_assert!(KINDS.contains(&kind), "{kind}");
     data["type"] = kind.into();
     data["at"] = rfc3339(*at).into();
     Sse::default().id(format!("{run}-{number}")).event(kind).data(data.to_string())

@@ -1,4 +1,4 @@
-//! Trouble on request.
+//! Fault injection.
 
 use std::time::Duration;
 
@@ -6,13 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use platools::wire::{MAX_FRAME_BYTES, close};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::error::DevError;
 use crate::event::Event;
-use crate::http::App;
+use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, Path};
-use crate::http::view::{CallView, kept};
+use crate::http::view::{Call, kept};
 
 /// The longest reason that fits into a close frame, in bytes.
 const LONGEST_REASON: usize = 123;
@@ -20,46 +21,51 @@ const LONGEST_REASON: usize = 123;
 /// The longest delay that a host may be told to wait, in milliseconds.
 const LONGEST_DELAY_MS: u64 = 3_600_000;
 
-/// A fault, and what it needs to know.
-#[derive(Deserialize)]
+/// A fault with its parameters.
+#[derive(Deserialize, ToSchema)]
 #[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
-pub(in crate::http) enum Request {
+pub(in crate::http) enum Fault {
+    /// Cuts the TCP connection without a close.
     Drop,
+    /// Neither reads nor writes while the connection stays open.
     Freeze,
+    /// Ends `freeze`.
     Thaw,
+    /// Closes as if another host had connected.
     Supersede,
+    /// Closes with 1001 as for a deploy.
     GoingAway,
+    /// Closes with any code and reason.
     Close {
         code: u16,
         #[serde(default)]
         reason: String,
     },
+    /// Refuses the next registrations as too many.
     Throttle {
         declarations: u32,
+        #[schema(maximum = 3_600_000)]
         retry_after_ms: u64,
     },
-    RefuseRegistrations {
-        declarations: u32,
-        text: String,
-    },
-    IgnoreHeartbeats {
-        ignore: bool,
-    },
-    SendText {
-        text: String,
-    },
+    /// Refuses the next registrations with `tool_register failed: TEXT`.
+    RefuseRegistrations { declarations: u32, text: String },
+    /// Leaves heartbeats without acknowledgement, or acknowledges them again.
+    IgnoreHeartbeats { ignore: bool },
+    /// Sends any text as a frame.
+    SendText { text: String },
+    /// Sends the last call once more, byte for byte.
     ReplayLast,
 }
 
-/// What came of it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(in crate::http) struct Injected {
     fault: &'static str,
-    /// What the host said to a call that was sent once more.
-    call: Option<CallView>,
+    /// The host's answer to `replay_last`.
+    #[schema(required)]
+    call: Option<Call>,
 }
 
-impl Request {
+impl Fault {
     fn name(&self) -> &'static str {
         match self {
             Self::Drop => "drop",
@@ -104,11 +110,18 @@ impl Request {
     }
 }
 
-/// `POST /api/v1/entities/{entity}/{environment}/faults`
+/// Make something go wrong
+#[utoipa::path(
+    post,
+    path = "/api/v1/entities/{entity}/{environment}/faults",
+    operation_id = "injectFault",
+    request_body = Fault,
+    responses((status = 200, description = "The fault is in effect", body = Injected), (status = 409))
+)]
 pub(in crate::http) async fn inject(
     State(app): State<App>,
     Path((entity, environment)): Path<(String, String)>,
-    Body(request): Body<Request>,
+    Body(request): Body<Fault>,
 ) -> Result<Json<Injected>, ApiError> {
     request.check()?;
     let entity = app.entity(&entity, &environment)?;
@@ -116,21 +129,21 @@ pub(in crate::http) async fn inject(
     let announce = || app.shared.emit(Event::FaultInjected { key: entity.key().clone(), fault });
     let mut call = None;
     match request {
-        Request::Drop => faults.drop_connection()?,
-        Request::Freeze => faults.freeze()?,
-        Request::Thaw => faults.thaw()?,
-        Request::Supersede => faults.supersede()?,
-        Request::GoingAway => faults.close(close::GOING_AWAY, close::SHUTTING_DOWN)?,
-        Request::Close { code, reason } => faults.close(code, &reason)?,
-        Request::Throttle { declarations, retry_after_ms } => {
+        Fault::Drop => faults.drop_connection()?,
+        Fault::Freeze => faults.freeze()?,
+        Fault::Thaw => faults.thaw()?,
+        Fault::Supersede => faults.supersede()?,
+        Fault::GoingAway => faults.close(close::GOING_AWAY, close::SHUTTING_DOWN)?,
+        Fault::Close { code, reason } => faults.close(code, &reason)?,
+        Fault::Throttle { declarations, retry_after_ms } => {
             faults.throttle_registrations(declarations, Duration::from_millis(retry_after_ms));
         }
-        Request::RefuseRegistrations { declarations, text } => {
+        Fault::RefuseRegistrations { declarations, text } => {
             faults.refuse_registrations(declarations, text);
         }
-        Request::IgnoreHeartbeats { ignore } => faults.ignore_heartbeats(ignore),
-        Request::SendText { text } => faults.send_text(text)?,
-        Request::ReplayLast => {
+        Fault::IgnoreHeartbeats { ignore } => faults.ignore_heartbeats(ignore),
+        Fault::SendText { text } => faults.send_text(text)?,
+        Fault::ReplayLast => {
             let last =
                 app.shared.read(|state| state.seat(entity.key()).and_then(|seat| seat.last_call.clone()));
             let last = last.ok_or_else(|| DevError::NothingToReplay(entity.key().clone()))?;
@@ -139,7 +152,7 @@ pub(in crate::http) async fn inject(
                 Ok(exchanged) => kept(exchanged)?,
                 Err(running) => running,
             };
-            call = Some(CallView::new(&entry, &entity.secret()));
+            call = Some(Call::new(&entry, &entity.secret()));
             return Ok(Json(Injected { fault, call }));
         }
     }

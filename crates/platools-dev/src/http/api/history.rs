@@ -9,8 +9,8 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use platools::wire::Inbound;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::call::SignedCall;
 use crate::call::report::CallStage;
@@ -18,10 +18,10 @@ use crate::history::History;
 use crate::history::HistoryEntry;
 use crate::history::HistoryQuery;
 use crate::history::Tally;
-use crate::http::App;
+use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, Path, Query};
-use crate::http::view::{CallSummary, CallView, shown};
+use crate::http::view::{Call, CallSummary, shown};
 
 /// How many calls a page has, unless it is asked for another number.
 const PAGE: usize = 50;
@@ -29,38 +29,71 @@ const PAGE: usize = 50;
 /// The most calls that a page may have.
 const LARGEST_PAGE: usize = 500;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Wanted {
+    /// Only this entity's.
+    #[param(nullable = false)]
     entity: Option<String>,
+    /// Only this environment's.
+    #[param(nullable = false)]
     environment: Option<String>,
+    /// Only this tool's.
+    #[param(nullable = false)]
     tool: Option<String>,
+    /// Only calls with a smaller id.
+    #[param(nullable = false)]
     before: Option<u64>,
+    /// How many calls to return at most.
+    #[param(minimum = 1, maximum = 500, default = 50, nullable = false)]
     limit: Option<usize>,
 }
 
-/// How a call is made again.
-#[derive(Deserialize)]
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct HistoryPage {
+    calls: Vec<CallSummary>,
+    /// How many such calls are kept, on this page or not.
+    kept: usize,
+    /// How many of them have no answer yet.
+    running: usize,
+    /// How many calls were made since the platform started, kept or not; `null` with `tool`.
+    #[schema(required)]
+    made: Option<u64>,
+}
+
+/// The body of a request to make a call again.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct Replay {
+    #[schema(inline)]
     mode: Mode,
+    /// As in a call's `options`.
+    #[schema(nullable = false)]
     wait_ms: Option<u64>,
 }
 
-#[derive(Deserialize)]
+/// `again` asks the same with a new call id and signature; `exact` sends the same bytes, which a host has to refuse: as
+/// `nonce_replay`, or as what it looks at before, such as `signature_mismatch` when the secret was rotated since.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Mode {
-    /// The same question, signed anew.
     Again,
-    /// The same frame, byte for byte, which a host has to refuse.
     Exact,
 }
 
-/// `GET /api/v1/history`
+/// The last calls with those that run, newest first
+#[utoipa::path(
+    get,
+    path = "/api/v1/history",
+    operation_id = "listHistory",
+    params(Wanted),
+    responses((status = 200, description = "A page of calls", body = inline(HistoryPage)))
+)]
 pub(in crate::http) async fn list(
     State(app): State<App>,
     Query(wanted): Query<Wanted>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<HistoryPage>, ApiError> {
     let Wanted { entity, environment, tool, before, limit } = wanted;
     let limit = limit.unwrap_or(PAGE);
     if !(1..=LARGEST_PAGE).contains(&limit) {
@@ -76,27 +109,45 @@ pub(in crate::http) async fn list(
         let (entity, environment) = (whole.entity.as_deref(), whole.environment.as_deref());
         app.shared.read(|state| state.calls_made(entity, environment))
     });
-    Ok(Json(json!({"calls": calls, "kept": kept, "running": running, "made": made})))
+    Ok(Json(HistoryPage { calls, kept, running, made }))
 }
 
-/// `DELETE /api/v1/history`
+/// Forget all calls
+#[utoipa::path(
+    delete,
+    path = "/api/v1/history",
+    operation_id = "clearHistory",
+    responses((status = 204, description = "Forgotten"))
+)]
 pub(in crate::http) async fn clear(State(app): State<App>) -> Result<StatusCode, ApiError> {
     store(&app)?.clear();
     app.shared.keeper.history_cleared();
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `GET /api/v1/history/{id}`
+/// One call
+#[utoipa::path(
+    get,
+    path = "/api/v1/history/{id}",
+    operation_id = "getCall",
+    responses((status = 200, description = "The call", body = Call))
+)]
 pub(in crate::http) async fn one(
     State(app): State<App>,
     Path(id): Path<u64>,
-) -> Result<Json<CallView>, ApiError> {
+) -> Result<Json<Call>, ApiError> {
     let entry = entry(&app, id)?;
     let secret = app.entity(&entry.key.entity, &entry.key.environment)?.secret();
-    Ok(Json(CallView::new(&entry, &secret)))
+    Ok(Json(Call::new(&entry, &secret)))
 }
 
-/// `GET /api/v1/history/{id}/frames/{side}`
+/// A frame of a call, whole and exactly as it was on the wire
+#[utoipa::path(
+    get,
+    path = "/api/v1/history/{id}/frames/{side}",
+    operation_id = "getFrame",
+    responses((status = 200, description = "The frame", body = String, content_type = "text/plain"))
+)]
 pub(in crate::http) async fn frame(
     State(app): State<App>,
     Path((id, side)): Path<(u64, String)>,
@@ -111,7 +162,13 @@ pub(in crate::http) async fn frame(
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], frame.to_string()).into_response())
 }
 
-/// `POST /api/v1/history/{id}/abandon`
+/// Say that nobody waits for a running call any more; it goes on, and the history keeps its answer
+#[utoipa::path(
+    post,
+    path = "/api/v1/history/{id}/abandon",
+    operation_id = "abandonCall",
+    responses((status = 204, description = "It is abandoned, or was over already"))
+)]
 pub(in crate::http) async fn abandon(
     State(app): State<App>,
     Path(id): Path<u64>,
@@ -124,7 +181,18 @@ pub(in crate::http) async fn abandon(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /api/v1/history/{id}/replay`
+/// Make a call again
+#[utoipa::path(
+    post,
+    path = "/api/v1/history/{id}/replay",
+    operation_id = "replayCall",
+    request_body = inline(Replay),
+    responses(
+        (status = 200, description = "The new call", body = Call),
+        (status = 202, description = "The new call, which still runs after `wait_ms`", body = Call),
+        (status = 409)
+    )
+)]
 pub(in crate::http) async fn replay(
     State(app): State<App>,
     Path(id): Path<u64>,

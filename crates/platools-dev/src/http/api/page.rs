@@ -5,24 +5,44 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse as _, Response};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use crate::http::App;
+use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::Body;
 
-/// The body of a request to open the playground: the key of a link, or the API token.
-#[derive(Deserialize)]
+/// The body of a request to open the playground.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::http) enum Opening {
-    /// The key of a link.
+    /// The key of a link, which works once.
     Link(String),
     /// The API token.
     Token(String),
 }
 
-/// `POST /api/v1/page`
+#[derive(Serialize, ToSchema)]
+struct Opened {
+    key: String,
+}
+
+/// Open the playground in a browser
+#[utoipa::path(
+    post,
+    path = "/api/v1/page",
+    operation_id = "openPage",
+    request_body = inline(Opening),
+    responses(
+        (
+            status = 200,
+            description = "It is open: the cookie is set, and `key` goes into `X-Platools-Page` of further requests",
+            body = inline(Opened),
+            headers(("Set-Cookie" = String))
+        ),
+        (status = 401)
+    )
+)]
 pub(in crate::http) async fn open(
     State(app): State<App>,
     Body(opening): Body<Opening>,
@@ -44,11 +64,17 @@ pub(in crate::http) async fn open(
         }
         Opening::Link(_) | Opening::Token(_) => {}
     }
-    let key = Json(json!({"key": app.browsers.page_key().expose()}));
-    Ok(([(SET_COOKIE, app.browsers.set_cookie())], key).into_response())
+    let opened = Opened { key: app.browsers.page_key().expose().to_owned() };
+    Ok(([(SET_COOKIE, app.browsers.set_cookie())], Json(opened)).into_response())
 }
 
-/// `GET /api/v1/page`
+/// Whether a page is open
+#[utoipa::path(
+    get,
+    path = "/api/v1/page",
+    operation_id = "checkPage",
+    responses((status = 204, description = "It is"))
+)]
 pub(in crate::http) async fn check() -> StatusCode {
     StatusCode::NO_CONTENT
 }

@@ -12,41 +12,112 @@ use platools::session_token::{
 };
 use platools::session_token::{SessionClaims, SessionScope, SessionTokens};
 use platools_net::header::ambiguous;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::Caller;
 use crate::entity::ConnectedEntity;
-use crate::http::App;
+use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, Path};
 use crate::key::resolve_environment;
 
-/// What a token shall say. The scope may be left out, since there is one organization and one project.
-#[derive(Deserialize)]
+/// The claims of a token to mint. The scope may be left out, since there is one organization and one project.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(in crate::http) struct Request {
+pub(in crate::http) struct TokenRequest {
+    #[schema(nullable = false)]
     organization_id: Option<String>,
+    #[schema(nullable = false)]
     project_id: Option<String>,
+    /// Id or slug. Default: `dev`.
+    #[schema(nullable = false)]
     environment_id: Option<String>,
     user_id: String,
+    #[schema(nullable = false)]
     user_token: Option<String>,
+    #[schema(nullable = false)]
     ttl_seconds: Option<u64>,
+    #[schema(nullable = false)]
     agent_id: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Meta, inline)]
     user_meta: UserMeta,
     #[serde(default)]
+    #[schema(value_type = Vec<Identity>, inline)]
     user_identities: Vec<UserIdentity>,
     #[serde(default)]
+    #[schema(value_type = Object)]
     claims: BTreeMap<String, Value>,
 }
 
-/// `POST /api/v1/entities/{entity}/session-tokens`
+/// The user's name and e-mail address.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the document alone has it")]
+struct Meta {
+    #[schema(nullable = false)]
+    name: Option<String>,
+    #[schema(nullable = false)]
+    email: Option<String>,
+}
+
+/// A name of the user on a channel.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the document alone has it")]
+struct Identity {
+    channel: String,
+    handle: String,
+    #[schema(nullable = false)]
+    verified: Option<bool>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct MintedToken {
+    token: String,
+    /// In seconds since 1970.
+    expires_at: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct Session {
+    organization_id: String,
+    project_id: String,
+    environment_id: String,
+    entity_id: String,
+    user_id: String,
+    has_user_token: bool,
+    agent_id: Option<String>,
+    #[schema(value_type = Option<Meta>, inline)]
+    user_meta: Option<UserMeta>,
+    #[schema(value_type = Vec<Identity>, inline)]
+    user_identities: Vec<UserIdentity>,
+    permissions: Option<Vec<String>>,
+    issuer: Option<String>,
+    issued_at: u64,
+    expires_at: u64,
+    #[schema(value_type = Object)]
+    claims: Map<String, Value>,
+}
+
+/// Mint a session token
+///
+/// The path and the shape of the platform's own mint, signed with the entity's secret. The lifetime is clamped to 60 s ...
+/// 7 days.
+#[utoipa::path(
+    post,
+    path = "/api/v1/entities/{entity}/session-tokens",
+    operation_id = "mintSessionToken",
+    request_body = TokenRequest,
+    responses((status = 200, description = "The token", body = inline(MintedToken)))
+)]
 pub(in crate::http) async fn mint(
     State(app): State<App>,
     Path(entity): Path<String>,
-    Body(request): Body<Request>,
-) -> Result<Json<Value>, ApiError> {
+    Body(request): Body<TokenRequest>,
+) -> Result<Json<MintedToken>, ApiError> {
     let environment = request.environment_id.as_deref();
     let environment = resolve_environment(environment).or(environment).unwrap_or_default();
     let entity = app.entity(&entity, environment)?;
@@ -66,10 +137,10 @@ pub(in crate::http) async fn mint(
             MintError::Claims(error) => ApiError::bad_request("invalid_claims", error.to_string()),
             other => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", other.to_string()),
         })?;
-    Ok(Json(json!({"token": token.as_str(), "expiresAt": token.expires_at()})))
+    Ok(Json(MintedToken { token: token.as_str().to_owned(), expires_at: token.expires_at() }))
 }
 
-impl Request {
+impl TokenRequest {
     fn into_claims(self) -> SessionClaims {
         let mut claims = SessionClaims::for_user(self.user_id);
         if let Some(seconds) = self.ttl_seconds {
@@ -93,31 +164,41 @@ impl Request {
     }
 }
 
-/// `GET /api/v1/session`
+/// The claims of a session token, once it is checked
+#[utoipa::path(
+    get,
+    path = "/api/v1/session",
+    operation_id = "checkSession",
+    params((
+        "X-Platos-Session-Token" = String, Header,
+        description = "A session token of this entity and environment."
+    )),
+    responses((status = 200, description = "The claims", body = inline(Session)), (status = 401))
+)]
 pub(in crate::http) async fn check(
     State(app): State<App>,
     headers: HeaderMap,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Session>, ApiError> {
     let token = presented(&headers)?.ok_or_else(|| {
         refused("session_token_missing", format!("send the session token as `{SESSION_TOKEN_HEADER}: …`"))
     })?;
     let claims = verify(&app, token)?;
-    Ok(Json(json!({
-        "organizationId": claims.scope.organization_id,
-        "projectId": claims.scope.project_id,
-        "environmentId": claims.scope.environment_id,
-        "entityId": claims.scope.entity_id,
-        "userId": claims.user_id,
-        "hasUserToken": claims.user_token.is_some(),
-        "agentId": claims.agent_id,
-        "userMeta": claims.user_meta,
-        "userIdentities": claims.user_identities,
-        "permissions": claims.permissions,
-        "issuer": claims.issuer,
-        "issuedAt": claims.issued_at,
-        "expiresAt": claims.expires_at,
-        "claims": claims.extra,
-    })))
+    Ok(Json(Session {
+        organization_id: claims.scope.organization_id,
+        project_id: claims.scope.project_id,
+        environment_id: claims.scope.environment_id,
+        entity_id: claims.scope.entity_id,
+        user_id: claims.user_id,
+        has_user_token: claims.user_token.is_some(),
+        agent_id: claims.agent_id,
+        user_meta: claims.user_meta,
+        user_identities: claims.user_identities,
+        permissions: claims.permissions,
+        issuer: claims.issuer,
+        issued_at: claims.issued_at,
+        expires_at: claims.expires_at,
+        claims: claims.extra,
+    }))
 }
 
 /// Returns the user that calls at `entity` by a session token, if one was sent.

@@ -6,15 +6,27 @@ use serde_json::Value;
 
 use super::Caller;
 use crate::entity::ConnectedEntity;
-use crate::http::App;
+use crate::http::app::App;
 use crate::http::error::ApiError;
 
-/// `POST /api/v1/entities/{entity}/session-tokens`
+/// Mint a session token
+#[utoipa::path(
+    post,
+    path = "/api/v1/entities/{entity}/session-tokens",
+    operation_id = "mintSessionToken",
+    responses((status = 501, description = "This platform was built without session tokens"))
+)]
 pub(in crate::http) async fn mint() -> Result<Json<Value>, ApiError> {
     Err(off())
 }
 
-/// `GET /api/v1/session`
+/// The claims of a session token, once it is checked
+#[utoipa::path(
+    get,
+    path = "/api/v1/session",
+    operation_id = "checkSession",
+    responses((status = 501, description = "This platform was built without session tokens"))
+)]
 pub(in crate::http) async fn check() -> Result<Json<Value>, ApiError> {
     Err(off())
 }
