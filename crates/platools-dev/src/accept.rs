@@ -1,6 +1,6 @@
 //! The door: TCP, TLS, HTTP/1.1, and the upgrade to a WebSocket.
 //!
-//! Whatever comes after the upgrade is [`connection`](crate::connection)'s; other requests are
+//! After the upgrade [`connection`](crate::connection) takes over; other requests are
 //! [`http`](crate::http)'s, if it is switched on.
 
 use std::convert::Infallible;
@@ -32,7 +32,7 @@ use crate::connection;
 use crate::http::Http;
 use crate::shared::Shared;
 
-/// How long a client may take for TLS, and for the head of a request.
+/// Time for TLS, and for the head of a request.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
 /// The pause after a connection could not be accepted, for example since no file handles are left.
@@ -48,7 +48,7 @@ pub(crate) struct Listening {
     pub(crate) tasks: TaskTracker,
 }
 
-/// What a connection is served with.
+/// The parts that serve a connection.
 #[derive(Clone)]
 struct Door {
     shared: Arc<Shared>,

@@ -1,4 +1,4 @@
-//! Who is knocking: entity, environment and secret of a connection (protocol §2).
+//! Authentication of a connection: entity, environment and secret (protocol §2).
 
 use platools::wire::close;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, Uri};
@@ -11,7 +11,7 @@ use crate::state::State;
 /// The paths at which hosts connect.
 const PATHS: [&str; 3] = ["/tools/sync", "/tools/sync/ws/sdk", "/ws/sdk"];
 
-/// What a connection says about itself.
+/// The credentials that a connection presents.
 #[derive(Default)]
 pub(crate) struct Credentials {
     secret: Option<String>,

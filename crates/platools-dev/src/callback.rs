@@ -23,10 +23,10 @@ use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
-/// How many redirects are followed.
+/// Number of redirects that are followed.
 const REDIRECTS: usize = 3;
 
-/// How much of an answer is read, in bytes.
+/// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
 /// Which callback URLs are called. The server's own switches.

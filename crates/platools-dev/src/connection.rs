@@ -27,10 +27,10 @@ use crate::registration::declaration::kept_by_server;
 use crate::registration::{NotApplied, Rules};
 use crate::shared::Shared;
 
-/// How long the other side may take to listen to its refusal.
+/// Time for the other side to read its refusal.
 const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
-/// How many waiting messages are written before they are flushed.
+/// Number of waiting messages that are written before a flush.
 const MESSAGES_PER_FLUSH: usize = 256;
 
 /// Serves a connection until its end.

@@ -107,17 +107,17 @@ impl ConnectedEntity {
         self.look(|seat| seat.registration.tools().get(name).cloned())
     }
 
-    /// How many declarations were applied.
+    /// Number of declarations that were applied.
     pub fn registrations(&self) -> u64 {
         self.look(|seat| seat.registration.applied())
     }
 
-    /// What the heartbeats told about the tools, the latest for each.
+    /// The latest health of each tool, as the heartbeats reported it.
     pub fn health(&self) -> BTreeMap<String, ToolHealth> {
         self.look(|seat| seat.health.latest().clone())
     }
 
-    /// How many heartbeats came.
+    /// Number of heartbeats.
     pub fn heartbeats(&self) -> u64 {
         self.look(|seat| seat.health.count())
     }

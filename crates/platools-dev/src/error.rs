@@ -1,4 +1,4 @@
-//! What can go wrong on the development platform's side.
+//! Errors of the development platform.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ pub enum DevError {
     Bind {
         /// The address.
         address: SocketAddr,
-        /// What the operating system says.
+        /// The message of the operating system.
         problem: String,
         /// Whether another program listens there.
         is_taken: bool,
@@ -26,15 +26,15 @@ pub enum DevError {
     /// The certificate or its key cannot be used.
     #[error("the TLS certificate or key cannot be used: {problem}")]
     Tls {
-        /// What is wrong with them.
+        /// The problem with them.
         problem: String,
     },
-    /// What is kept in a folder cannot be used (feature `sqlite`).
+    /// A file of the platform's data cannot be used.
     #[error("the file `{}` cannot be used: {problem}", file.display())]
     Data {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it, and what to do.
+        /// The problem with it, and the remedy.
         problem: String,
     },
     /// There is no such entity or environment.
@@ -52,9 +52,9 @@ pub enum DevError {
     /// Something waited for did not happen.
     #[error("waited {} s for {what}, in vain", waited.as_secs_f64())]
     WaitedInVain {
-        /// What was waited for.
+        /// The condition that was waited for.
         what: String,
-        /// How long.
+        /// The time that was waited.
         waited: Duration,
     },
     /// The operating system has no random numbers to give.
@@ -72,7 +72,7 @@ impl DevError {
     }
 }
 
-/// What to do about an address that cannot be listened on.
+/// Advice about an address that cannot be listened on.
 fn advice(address: SocketAddr, is_taken: bool) -> String {
     let port = address.port();
     if is_taken {

@@ -1,4 +1,4 @@
-//! What happens on the platform, for those who watch.
+//! Events of the platform, and counters.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use platools::wire::platform::RegistrationCounts;
 
 use crate::key::EntityKey;
 
-/// One thing that happened.
+/// An event of the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// A host was authenticated.
     Connected {
-        /// Who connected.
+        /// The entity that connected.
         key: EntityKey,
         /// The connection's id, as `welcome` stated it.
         connection_id: String,
@@ -28,21 +28,21 @@ pub enum Event {
         key: EntityKey,
         /// The connection's id.
         connection_id: String,
-        /// How it ended.
+        /// Its ending.
         ending: Ending,
     },
     /// A declaration of tools was applied.
     Registered {
         /// Whose tools.
         key: EntityKey,
-        /// What it changed.
+        /// The changes that it made.
         counts: RegistrationCounts,
     },
     /// A declaration was refused, since there were too many.
     Throttled {
         /// Whose declaration.
         key: EntityKey,
-        /// When the next one is welcome.
+        /// The time until the next one is accepted.
         retry_after: Duration,
     },
     /// A declaration was refused for another reason.
@@ -63,7 +63,7 @@ pub enum Event {
     Heartbeat {
         /// Whose heartbeat.
         key: EntityKey,
-        /// How many tools it told about.
+        /// Number of tools that it reported.
         tools: usize,
     },
     /// A call was sent.
@@ -93,14 +93,14 @@ pub enum Event {
         /// The call's id.
         call_id: String,
     },
-    /// Whoever made a call left before its answer, such as a page that was closed.
+    /// The caller left before the answer, such as a page that was closed.
     Abandoned {
         /// Whose tool was called.
         key: EntityKey,
         /// The call's id.
         call_id: String,
     },
-    /// A call is over, and the history says how. It is there from the moment it is sent.
+    /// A call is over, and its entry in the history is final. The entry exists from the moment of sending.
     Recorded {
         /// Whose tool was called.
         key: EntityKey,
@@ -121,7 +121,7 @@ pub enum Event {
         /// Its name there, such as `freeze`.
         fault: &'static str,
     },
-    /// An answer arrived that nobody waits for: too late, for the second time, or for no call at all.
+    /// An unexpected answer arrived: too late, for the second time, or for no call at all.
     UnexpectedAnswer {
         /// From whom.
         key: EntityKey,
@@ -139,7 +139,7 @@ pub enum Event {
     },
 }
 
-/// How a connection ended.
+/// The ending of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ending {
@@ -163,12 +163,12 @@ pub enum Ending {
     FrameTooLarge,
     /// The connection broke.
     Broken {
-        /// What the socket says.
+        /// The error of the socket.
         problem: String,
     },
 }
 
-/// How often things happened since the platform started, over all entities.
+/// Counts since the platform started, over all entities.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize)]
 #[non_exhaustive]
 pub struct Counters {
@@ -198,7 +198,7 @@ pub struct Counters {
     pub late_answers: u64,
     /// Answers to calls that had been answered.
     pub repeated_answers: u64,
-    /// Answers to calls that nobody made, or that another entity or environment was asked.
+    /// Answers to unknown calls, or to calls of another entity or environment.
     pub unknown_answers: u64,
     /// Frames that could not be read, binary ones too.
     pub malformed_frames: u64,

@@ -1,4 +1,4 @@
-//! What goes wrong in production, made to go wrong on purpose.
+//! Fault injection.
 
 use std::time::Duration;
 

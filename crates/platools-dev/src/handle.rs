@@ -30,8 +30,8 @@ pub(crate) enum Mode {
 
 /// A live connection, as the rest of the platform sees it.
 ///
-/// Commands are not bounded: they are calls that somebody awaits, and a frozen connection must not
-/// block the one who froze it.
+/// Commands are not bounded: they are calls that are awaited, and a frozen connection must not
+/// block its caller.
 #[derive(Clone)]
 pub(crate) struct ConnectionHandle {
     id: Arc<str>,

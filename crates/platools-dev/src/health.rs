@@ -1,15 +1,14 @@
-//! How a host's tools are doing, as its heartbeats tell (protocol §3): the latest word, and how it came to
-//! that.
+//! The health of a host's tools as its heartbeats report it (protocol §3): the latest figures and the last samples.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::SystemTime;
 
 use platools::wire::{HealthStatus, ToolHealth};
 
-/// How many heartbeats and how many figures of each tool are kept.
+/// Number of heartbeats, and of samples of each tool, that are kept.
 pub(crate) const KEPT: usize = 60;
 
-/// What a tool was like at one time.
+/// The figures of a tool at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sample {
     pub(crate) at: SystemTime,
@@ -18,7 +17,7 @@ pub(crate) struct Sample {
     pub(crate) error_count_1h: u64,
 }
 
-/// See the module.
+/// Heartbeats, with the figures of each tool.
 #[derive(Debug, Default)]
 pub(crate) struct HealthLog {
     latest: BTreeMap<String, ToolHealth>,
@@ -28,7 +27,7 @@ pub(crate) struct HealthLog {
 }
 
 impl HealthLog {
-    /// Takes what a heartbeat tells.
+    /// Adds a heartbeat.
     pub(crate) fn beat(&mut self, at: SystemTime, tools: BTreeMap<String, ToolHealth>) {
         self.count += 1;
         push(&mut self.beats, at);
@@ -40,28 +39,28 @@ impl HealthLog {
         }
     }
 
-    /// Forgets the tools that are not wanted.
+    /// Removes the tools that are not wanted.
     pub(crate) fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
         self.latest.retain(|name, _| wanted(name));
         self.samples.retain(|name, _| wanted(name));
     }
 
-    /// The latest word about each tool.
+    /// The latest figures of each tool.
     pub(crate) fn latest(&self) -> &BTreeMap<String, ToolHealth> {
         &self.latest
     }
 
-    /// What was told about a tool, oldest first.
+    /// The samples of a tool, oldest first.
     pub(crate) fn samples(&self, tool: &str) -> impl Iterator<Item = &Sample> {
         self.samples.get(tool).into_iter().flatten()
     }
 
-    /// When the last heartbeats came, oldest first.
+    /// The times of the last heartbeats, oldest first.
     pub(crate) fn beats(&self) -> impl Iterator<Item = &SystemTime> {
         self.beats.iter()
     }
 
-    /// How many heartbeats came.
+    /// Number of heartbeats.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }

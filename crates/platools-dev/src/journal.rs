@@ -1,4 +1,4 @@
-//! Events by number: those who watch get them as they happen, and those who come back get what they missed.
+//! Events by number: watchers get them as they happen, and those that resume get the ones they missed.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -11,10 +11,10 @@ use crate::event::Event;
 use crate::random;
 use crate::text::beginning;
 
-/// How many events a slow watcher may lag behind before it misses some.
+/// Number of events that a slow watcher may lag behind before it misses some.
 const EVENTS_KEPT: usize = 4096;
 
-/// How many events are kept for those who come back.
+/// Number of events that are kept for watchers that resume.
 const EVENTS_REMEMBERED: usize = 1024;
 
 /// The longest frame, and the longest id of a call, that an event keeps, in bytes.
@@ -28,15 +28,15 @@ pub(crate) struct Stamped {
     pub(crate) event: Event,
 }
 
-/// See the module.
+/// Numbers events and distributes them.
 pub(crate) struct Journal {
-    /// Tells this run from others, so that nobody resumes at a number of another one.
+    /// Tells this run from others, so that a watcher does not resume at a number of another one.
     pub(crate) run: String,
     remembers: bool,
     past: Mutex<Past>,
-    /// Whole events, for those who watch from inside.
+    /// Whole events, for watchers inside the process.
     sender: broadcast::Sender<Stamped>,
-    /// Shortened ones, for those who watch from outside and may never read: what waits for them takes little memory.
+    /// Shortened ones, for watchers over HTTP, which may never read: their queue takes little memory.
     outside: broadcast::Sender<Stamped>,
 }
 
@@ -46,15 +46,15 @@ struct Past {
     events: VecDeque<Stamped>,
 }
 
-/// What somebody gets who comes back.
+/// The events for a watcher that resumes.
 pub(crate) struct Resumed {
-    /// What happened since, in order.
+    /// Earlier events, in order.
     pub(crate) missed: Vec<Stamped>,
-    /// Whether that is all that happened since.
+    /// Whether no event since was missed.
     pub(crate) is_complete: bool,
     /// The number of the last event so far.
     pub(crate) last: u64,
-    /// What happens from now on.
+    /// Future events.
     pub(crate) receiver: broadcast::Receiver<Stamped>,
 }
 
@@ -67,11 +67,11 @@ impl Journal {
     }
 
     pub(crate) fn emit(&self, event: Event) {
-        // Held while sending, so that nobody who resumes gets an event twice or not at all.
+        // Held while sending, so that a watcher that resumes gets each event once.
         let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         past.last += 1;
         let stamped = Stamped { number: past.last, at: SystemTime::now(), event };
-        // Without watchers there is nobody to tell.
+        // Sending fails where there are no watchers.
         if self.remembers {
             let short = shortened(&stamped);
             past.events.push_back(short.clone());
@@ -87,8 +87,8 @@ impl Journal {
         self.sender.subscribe()
     }
 
-    /// What happened after the event of this number, and what happens from now on. Without a number, the `recent` last
-    /// events come first. Nothing happens in a journal that does not remember.
+    /// Returns the events after this number, and the future ones. Without a number, the `recent` last events come first.
+    /// A journal that does not remember has none.
     pub(crate) fn resume(&self, after: Option<u64>, recent: usize) -> Resumed {
         let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         let receiver = self.outside.subscribe();
@@ -121,7 +121,7 @@ fn shortened(stamped: &Stamped) -> Stamped {
     Stamped { number: *number, at: *at, event }
 }
 
-/// What happens on the platform, from the moment of asking on.
+/// Events of the platform, from the moment of subscription.
 ///
 /// Nothing waits for a watcher: one that reads too slowly misses the oldest events.
 #[derive(Debug)]
@@ -157,7 +157,7 @@ impl Events {
         }
     }
 
-    /// How many events were missed for reading too slowly.
+    /// Number of events that were missed because of slow reading.
     pub fn missed(&self) -> u64 {
         self.missed
     }

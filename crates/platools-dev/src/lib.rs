@@ -46,7 +46,7 @@
 //! Besides the default entity there can be more, each in several environments
 //! ([`DevPlatformOptions::entity`], [`DevPlatform::entity_in`]). What goes wrong in production can be
 //! made to go wrong here ([`ConnectedEntity::faults`], [`CallBuilder::tamper`], [`DevPlatform::restart`]).
-//! What was called is remembered, within limits ([`DevPlatform::history`]).
+//! Calls are remembered, within limits ([`DevPlatform::history`]).
 //!
 //! # As unkind as the real server
 //!
@@ -61,7 +61,7 @@
 //! [`DevPlatform::playground_url`] opens in a browser: who is connected, tools with search, a form made of each
 //! tool's schema, the answer with its frames and its signature piece by piece, the history, the host's health, and
 //! faults at the push of a button. `cargo run -p platools-dev --example playground` starts a platform for it. The page
-//! is part of the crate and asks nobody but the platform. [`DevPlatformOptions::http`] switches it off, with the API
+//! is part of the crate and sends requests to the platform alone. [`DevPlatformOptions::http`] switches it off, with the API
 //! behind it and the history.
 //!
 //! # The HTTP API
@@ -84,7 +84,7 @@
 //! | `GET`, `DELETE /api/v1/history`, `GET /api/v1/history/{id}` | the last calls with those that run, one of them |
 //! | `GET /api/v1/history/{id}/frames/{sent or reply}` | a frame, whole |
 //! | `POST /api/v1/history/{id}/replay` | makes a call again, signed anew or byte for byte |
-//! | `POST /api/v1/history/{id}/abandon` | says that nobody waits for a running call any more |
+//! | `POST /api/v1/history/{id}/abandon` | marks a running call as abandoned |
 //! | `GET /api/v1/events` | what happens, as server-sent events; resumes at `Last-Event-ID`, or begins with the last ones (`?recent=`) |
 //!
 //! ```sh
@@ -105,8 +105,8 @@
 //! and cannot be framed.
 //!
 //! Other users of the machine reach the port, too. The page that they get holds no secret and says that the playground
-//! opens with a link: [`DevPlatform::playground_url`], which whoever starts the platform prints. Its fragment, which
-//! browsers send to nobody, is a key that works once; the page trades it for a cookie (`HttpOnly`, `SameSite=Strict`,
+//! opens with a link: [`DevPlatform::playground_url`], which the program that starts the platform prints. Its fragment, which
+//! browsers do not send, is a key that works once; the page trades it for a cookie (`HttpOnly`, `SameSite=Strict`,
 //! named after the port) and a key of its own. Both are needed: a browser sends cookies to all ports of a host. A browser
 //! that lost them, or another one, is let in with another link or with the API token, typed into the page. They end with
 //! the platform's process; [`DevPlatform::restart`] keeps them. Without TLS, whoever can listen to the network sees all of

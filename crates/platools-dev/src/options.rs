@@ -15,10 +15,10 @@ use crate::history::HistoryLimits;
 /// The entity that is there unless others are named.
 const DEFAULT_ENTITY: &str = "local";
 
-/// How long a host may take to answer a close.
+/// Time for a host to answer a close.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
-/// How long the server waits for that (protocol §2).
+/// The server's time for that (protocol §2).
 const SERVER_CLOSE_WAIT: Duration = Duration::from_secs(30);
 
 /// Options of a [`DevPlatform`](crate::DevPlatform). The defaults are those of the real platform, on a free port of this
@@ -83,7 +83,7 @@ impl DevPlatformOptions {
         Self::default()
     }
 
-    /// Where to listen. Default: a free port of `127.0.0.1`. Whoever reaches another address can try
+    /// The address to listen on. Default: a free port of `127.0.0.1`. Everyone who reaches another address can try
     /// secrets there.
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = address;
@@ -115,19 +115,19 @@ impl DevPlatformOptions {
         self
     }
 
-    /// How long the answer to a call is waited for. Default: 30 s.
+    /// The longest wait for the answer to a call. Default: 30 s.
     pub fn pending_time(mut self, time: Duration) -> Self {
         self.pending_time = time;
         self
     }
 
-    /// How many registrations each entity may send in a minute, per environment. Default: 6.
+    /// Number of registrations that each entity may send in a minute, per environment. Default: 6.
     pub fn registrations_per_minute(mut self, registrations: u32) -> Self {
         self.registrations_per_minute = registrations;
         self
     }
 
-    /// How long authentication takes. What a host sends meanwhile waits, and is read after `welcome`.
+    /// Duration of authentication. Frames that a host sends meanwhile are read after `welcome`.
     /// Default: no time.
     pub fn authentication_delay(mut self, delay: Duration) -> Self {
         self.authentication_delay = delay;
@@ -158,7 +158,7 @@ impl DevPlatformOptions {
         self.strict_declarations(true).allow_http_callbacks(false).allow_private_callbacks(false)
     }
 
-    /// How long a connection that the platform closes, such as a superseded one, waits for the host's answer. Answers to
+    /// The longest wait for the host's answer on a connection that the platform closes, such as a superseded one. Answers to
     /// calls are taken meanwhile. Default: 2 s; the server's is 30 s.
     pub fn close_wait(mut self, time: Duration) -> Self {
         self.close_wait = time;
@@ -192,7 +192,7 @@ impl DevPlatformOptions {
         self
     }
 
-    /// How long the `wait_…` functions wait before they give up. Default: 10 s.
+    /// Timeout of the `wait_…` functions. Default: 10 s.
     pub fn wait_limit(mut self, limit: Duration) -> Self {
         self.wait_limit = limit;
         self
@@ -217,7 +217,7 @@ impl DevPlatformOptions {
         self
     }
 
-    /// How many calls the history keeps, and how many bytes of their frames, whichever is reached first.
+    /// Limits of the history: calls, and bytes of their frames, whichever is reached first.
     /// Default: 500 calls, 32 MiB.
     pub fn history_limits(mut self, calls: usize, bytes: usize) -> Self {
         self.history = HistoryLimits { calls, bytes };

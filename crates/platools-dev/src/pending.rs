@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::key::EntityKey;
 
-/// How many settled calls are remembered, to tell late answers from unknown ones.
+/// Number of settled calls that are remembered, to tell late answers from unknown ones.
 const REMEMBERED: usize = 10_000;
 
 type CallKey = (EntityKey, String);
@@ -20,13 +20,13 @@ type CallKey = (EntityKey, String);
 pub(crate) struct Answer {
     /// The result's JSON text, or the error's text.
     pub(crate) content: Result<String, String>,
-    /// What the host measured.
+    /// The latency that the host measured.
     pub(crate) host_latency: Option<Duration>,
     /// The whole frame.
     pub(crate) frame: String,
 }
 
-/// What became of an answer.
+/// The fate of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Settled {
     Delivered,
@@ -47,7 +47,7 @@ pub(crate) type Waiter = u64;
 
 #[derive(Debug, Default)]
 pub(crate) struct PendingCalls {
-    /// Who waits, by call. A call id that was sent twice has two who wait, and one answer for both.
+    /// Waiters by call. A call id that was sent twice has two, and one answer for both.
     waiting: HashMap<CallKey, Vec<(Waiter, oneshot::Sender<Answer>)>>,
     last: Waiter,
     past: HashMap<CallKey, Past>,
@@ -77,7 +77,7 @@ impl PendingCalls {
         was_there
     }
 
-    /// Hands an answer to whoever waits for it.
+    /// Hands an answer to its waiters.
     pub(crate) fn settle(&mut self, key: &EntityKey, call_id: &str, answer: &Answer) -> Settled {
         let call = (key.clone(), call_id.to_owned());
         if let Some(waiting) = self.waiting.remove(&call) {
@@ -93,7 +93,7 @@ impl PendingCalls {
         }
     }
 
-    /// How many calls wait.
+    /// Number of calls that wait.
     pub(crate) fn len(&self) -> usize {
         self.waiting.values().map(Vec::len).sum()
     }

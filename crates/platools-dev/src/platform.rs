@@ -26,7 +26,7 @@ use crate::options::DevPlatformOptions;
 use crate::shared::Shared;
 use crate::tls;
 
-/// How long connections may take to close when the platform stops; then they are cut.
+/// Time for connections to close when the platform stops; then they are cut.
 const STOP_TIME: Duration = Duration::from_secs(3);
 
 /// A development platform. It listens until it is dropped.
@@ -104,7 +104,7 @@ impl DevPlatform {
     /// A link that opens the playground in a browser, once: its fragment is a key, which the page trades for a cookie.
     /// Reloading and further tabs of that browser need no link.
     ///
-    /// Each call returns another link; the last 16 work, each once, while this platform exists. Show it to nobody else:
+    /// Each call returns another link; the last 16 work, each once, while this platform exists. Keep it secret:
     /// who opens it sees the service secrets and can call every tool. Nothing is there when
     /// [`http`](DevPlatformOptions::http) is switched off. For the API see [`http_url`](Self::http_url).
     pub fn playground_url(&self) -> String {
@@ -155,12 +155,12 @@ impl DevPlatform {
         ConnectedEntity::new(&self.shared, &self.base_url, EntityKey::new(entity, environment))
     }
 
-    /// How often things happened.
+    /// The counters.
     pub fn counters(&self) -> Counters {
         self.shared.read(|state| state.counters)
     }
 
-    /// How many calls wait for an answer.
+    /// Number of calls that wait for an answer.
     pub fn pending_calls(&self) -> usize {
         self.shared.read(|state| state.pending.len())
     }
@@ -173,7 +173,7 @@ impl DevPlatform {
         self.shared.wait_until("the counters", |state| wish(&state.counters)).await
     }
 
-    /// What happens from now on.
+    /// Subscribes to events.
     pub fn events(&self) -> Events {
         self.shared.watch_events()
     }

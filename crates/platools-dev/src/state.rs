@@ -1,6 +1,6 @@
 //! The state of the platform: entities, their tools and health, connections, and calls that wait.
 //!
-//! Plain values. Whoever holds the lock is in `shared`.
+//! Plain values; their lock is in `shared`.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ impl State {
         self.entities.get_mut(&key.entity)?.seats.get_mut(key.environment.as_str())
     }
 
-    /// How many calls were sent since the start, to all entities and environments or to those of this name.
+    /// Number of calls that were sent since the start, to all entities and environments or to those of this name.
     pub(crate) fn calls_made(&self, entity: Option<&str>, environment: Option<&str>) -> u64 {
         let fits = |wanted: Option<&str>, name: &str| wanted.is_none_or(|wanted| wanted == name);
         let entities = self.entities.iter().filter(|(slug, _)| fits(entity, slug));
@@ -92,6 +92,6 @@ pub(crate) struct Seat {
     /// Whether heartbeats are left without acknowledgement.
     pub(crate) ignores_heartbeats: bool,
     pub(crate) last_call: Option<SignedCall>,
-    /// How many calls were sent.
+    /// Number of calls that were sent.
     pub(crate) calls: u64,
 }

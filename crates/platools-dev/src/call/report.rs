@@ -7,13 +7,13 @@ use platools::wire::{CallFrame, Inbound, MAX_RESULT_BYTES};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-/// How much of a result that is too large is shown in its place, in UTF-16 code units as the server counts.
+/// Length of the preview that replaces a result that is too large, in UTF-16 code units as the server counts.
 const PREVIEW_UNITS: usize = 4096;
 
 /// The words by which the real server takes an error for a timeout.
 const TIMED_OUT: &str = "timed out";
 
-/// What an answer says, as text: the result's JSON, or the error's message.
+/// The content of an answer, as text: the result's JSON, or the error's message.
 pub(crate) enum Content {
     Result(String),
     Error(String),
@@ -75,7 +75,7 @@ pub(crate) fn replaced_result(result: &str, transport: &Transport) -> Option<Val
     })
 }
 
-/// How a call went to the host.
+/// The transport of a call to the host.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transport {
@@ -117,7 +117,7 @@ impl std::fmt::Debug for Transport {
     }
 }
 
-/// How far a call is.
+/// The stage of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CallStage {
@@ -170,7 +170,7 @@ impl CallStatus {
     }
 }
 
-/// What came of a call.
+/// The report of a call.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CallReport {
@@ -178,13 +178,13 @@ pub struct CallReport {
     pub call_id: String,
     /// The tool's name, as it was sent.
     pub tool: String,
-    /// What the host answered.
+    /// The outcome.
     pub outcome: Outcome,
     /// The time from sending to the answer, or to giving up.
     pub latency: Duration,
     /// The latency that the host measured and reported with its result.
     pub host_latency: Option<Duration>,
-    /// How the call went to the host.
+    /// The transport to the host.
     pub transport: Transport,
     /// The frame that was sent, exactly. Over HTTP, the frame that says the same.
     pub sent: String,
@@ -206,7 +206,7 @@ impl std::fmt::Debug for CallReport {
     }
 }
 
-/// How a call ended.
+/// The outcome of a call.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -295,9 +295,9 @@ impl CallReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignatureParts {
-    /// When the call says it was signed.
+    /// The time of signing, as the call states it.
     pub timestamp: Option<String>,
-    /// What makes the call unique. The legacy form has none.
+    /// The nonce. The legacy form has none.
     pub nonce: Option<String>,
     /// The tool's name as JSON, with its quotes.
     pub tool_name: String,

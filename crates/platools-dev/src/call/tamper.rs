@@ -7,7 +7,7 @@ use platools::wire::Envelope;
 
 use crate::random;
 
-/// What to change in a call after it was signed.
+/// A change to a call after it was signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Tamper {

@@ -25,7 +25,7 @@ const NO_CALLBACK: &str = "no host is connected, and the tools were declared wit
 /// A call that is over, for its caller and for the history.
 pub(crate) struct Exchanged {
     pub(crate) report: CallReport,
-    /// What the history keeps of it, if there is a history.
+    /// Its entry, if there is a history.
     pub(crate) entry: Option<Arc<HistoryEntry>>,
 }
 
@@ -47,15 +47,15 @@ struct Returned {
 
 /// A call that was sent. The history has it from then on.
 ///
-/// When this or the future of its answer is dropped, nobody waits any more, and the history says so.
-#[must_use = "an answer that nobody waits for comes too late"]
+/// When this or the future of its answer is dropped, the call counts as abandoned.
+#[must_use = "dropping it abandons the call"]
 pub(crate) struct Sent {
     shared: Arc<Shared>,
     key: EntityKey,
     call: SignedCall,
     start: Instant,
     pending_time: Duration,
-    /// What the history has of it, if there is a history.
+    /// Its entry, if there is a history.
     entry: Option<Arc<HistoryEntry>>,
     /// `None` once it is over.
     route: Option<Route>,
@@ -82,7 +82,7 @@ impl Sent {
                 Some(url) => Transport::Http { url: url.clone(), status: None },
                 None => Transport::WebSocket,
             };
-            // Before it is sent: whoever hears of the call finds it.
+            // Before it is sent, so that its entry exists for everything that follows.
             let entry = shared.record(|id| HistoryEntry::running(id, at, key, &call, transport));
             if let Some(connection) = &seat.connection {
                 connection.send_text(call.frame.clone());
@@ -175,7 +175,7 @@ impl Sent {
         None
     }
 
-    /// Tells the history what came of it.
+    /// Records the outcome.
     fn over(self, returned: Returned) -> Exchanged {
         let latency = self.start.elapsed();
         let Returned { content, host_latency, transport, reply } = returned;
@@ -218,7 +218,7 @@ impl Drop for Sent {
     }
 }
 
-/// Whoever waits for a call that goes on without them.
+/// The caller of a call that goes on when they leave.
 struct Caller {
     shared: Arc<Shared>,
     key: EntityKey,

@@ -1,4 +1,4 @@
-//! Calling a tool: what is sent, what is waited for, and what came of it (protocol §3–§6).
+//! Calling a tool (protocol §3–§6).
 
 pub(crate) mod exchange;
 
@@ -149,7 +149,7 @@ impl<'a> CallBuilder<'a> {
         self
     }
 
-    /// How long the answer is waited for. Default: as in the platform's options.
+    /// The longest wait for the answer. Default: as in the platform's options.
     pub fn pending_time(mut self, time: Duration) -> Self {
         self.pending_time = time;
         self

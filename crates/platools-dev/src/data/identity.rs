@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use platools::verify::Secret;
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use crate::error::DevError;
 use crate::options::DevPlatformOptions;
@@ -113,7 +114,7 @@ impl IdentityFile {
     }
 }
 
-/// The text of the file, if there is one that nobody else can read or change.
+/// The text of the file, if there is one that other users can neither read nor change.
 fn read(path: &Path) -> io::Result<Option<String>> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
@@ -135,30 +136,20 @@ fn read(path: &Path) -> io::Result<Option<String>> {
     fs::read_to_string(path).map(Some)
 }
 
-/// Replaces the file in one step, for nobody but this user.
+/// Replaces the file in one step, for this user alone.
 fn write(path: &Path, content: &Content) -> io::Result<()> {
     let text = serde_json::to_string_pretty(content)? + "\n";
     if read(path).is_ok_and(|written| written.as_deref() == Some(&*text)) {
         return Ok(());
     }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut folder = fs::DirBuilder::new();
-    let mut options = fs::OpenOptions::new();
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-        folder.mode(0o700);
-        options.mode(0o600);
-    }
-    if let Some(parent) = path.parent() {
-        folder.recursive(true).create(parent)?;
-    }
-    let next = path.with_extension(format!("{}.tmp", std::process::id()));
-    let written = options.write(true).create_new(true).open(&next).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        fs::rename(&next, path)
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&next);
-    }
-    written
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.recursive(true).create(parent)?;
+    // A temporary file is open to this user alone.
+    let mut next = NamedTempFile::new_in(parent)?;
+    next.write_all(text.as_bytes())?;
+    next.persist(path)?;
+    Ok(())
 }

@@ -28,13 +28,13 @@ pub struct HistoryEntry {
     pub call_id: String,
     /// The tool's name.
     pub tool: String,
-    /// What was changed after the call was signed.
+    /// The change that was made after the call was signed.
     pub tamper: Option<Tamper>,
     /// Whether the same frame had been sent before.
     pub repeated: bool,
-    /// How far it is.
+    /// Its stage.
     pub stage: CallStage,
-    /// Whether whoever made it left before its answer. The platform waits on for it, unless it was made from inside this
+    /// Whether the caller left before the answer. The platform waits on for it, unless it was made from inside this
     /// process.
     pub abandoned: bool,
     /// Whether the answer was a result, and came in time.
@@ -45,7 +45,7 @@ pub struct HistoryEntry {
     pub late: Option<Duration>,
     /// The latency that the host reported.
     pub host_latency: Option<Duration>,
-    /// How the call went to the host.
+    /// The transport to the host.
     pub transport: Transport,
     /// The frame that was sent, exactly. Over HTTP, the frame that says the same.
     pub sent: Arc<str>,
@@ -85,7 +85,7 @@ impl HistoryEntry {
     fn outcome(&self) -> Outcome {
         match self.stage {
             CallStage::Running => Outcome::Running,
-            // Whoever called was not told of a late answer.
+            // The caller did not get a late answer.
             CallStage::TimedOut => Outcome::TimedOut,
             CallStage::Answered => self.content().into_outcome(&self.transport),
         }

@@ -22,10 +22,10 @@ use crate::random;
 /// The header with the key of the page.
 pub(super) const PAGE_KEY: HeaderName = HeaderName::from_static("x-platools-page");
 
-/// How many links wait to be opened; with more, the oldest opens nothing any more.
+/// Number of links that can wait to be opened; a further one invalidates the oldest.
 const MAX_LINKS: usize = 16;
 
-/// How long a browser keeps the cookie, in seconds: a week. The platform ends earlier, and with it what the cookie opens.
+/// Lifetime of the cookie in a browser, in seconds: a week. It is worthless after the end of the platform's process.
 const MAX_AGE: u32 = 7 * 24 * 3_600;
 
 /// The keys of links that open the playground once, and the cookie and page key that keep it open.
@@ -35,7 +35,7 @@ pub(super) struct Browsers {
     is_secure: bool,
     cookie: Secret,
     page_key: Secret,
-    /// The keys of the links that nobody has opened yet.
+    /// The keys of links that were not opened yet.
     links: Mutex<VecDeque<Secret>>,
 }
 

@@ -1,17 +1,34 @@
-//! What the API answers when something is wrong: `{"error":{"code":"…","message":"…"}}`.
+//! Errors of the API: `{"error":{"code":"…","message":"…"}}`.
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::openapi::{Error, ErrorDetails};
 use crate::error::DevError;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// An error of the API: a code for programs, a message for people.
 #[derive(Debug)]
 pub(super) struct ApiError {
     status: StatusCode,
     code: &'static str,
+    message: String,
+}
+
+/// The body of an error.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct ErrorBody {
+    #[schema(inline)]
+    error: Details,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Details {
+    /// For programs, such as `not_connected`.
+    code: &'static str,
+    /// For people.
     message: String,
 }
 
@@ -53,6 +70,6 @@ impl From<DevError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, code, message } = self;
-        (status, Json(Error { error: ErrorDetails { code, message } })).into_response()
+        (status, Json(ErrorBody { error: Details { code, message } })).into_response()
     }
 }

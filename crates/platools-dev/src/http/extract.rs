@@ -1,4 +1,4 @@
-//! What requests carry, read so that a mistake is answered in the API's own form.
+//! Extractors whose rejections are errors of the API.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;

@@ -19,7 +19,7 @@ use super::browsers::PAGE_KEY;
 use super::error::ApiError;
 use super::header::single;
 
-/// What a page of ours may do: load its own scripts, styles and images, and ask this API.
+/// The content security policy: a page loads its own scripts, styles and images, and asks this API.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       media-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";

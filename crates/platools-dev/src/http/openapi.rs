@@ -5,14 +5,13 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use serde::Serialize;
+use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, Response};
-use utoipa::{OpenApi, ToSchema};
 
-use super::api::tools::ToolSummary;
+use super::error::ErrorBody;
 use crate::key::ENVIRONMENTS;
 
 /// The access that a path needs.
@@ -35,24 +34,9 @@ pub(super) enum Access {
             with each start, or comes from a page that was opened with a link."
     ),
     security(("bearer" = []), ("header" = []), ("cookie" = [], "page" = [])),
-    components(schemas(Error, ToolSummary))
+    components(schemas(ErrorBody))
 )]
 struct Base;
-
-/// The body of an error.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Error {
-    #[schema(inline)]
-    pub(super) error: ErrorDetails,
-}
-
-#[derive(Serialize, ToSchema)]
-pub(super) struct ErrorDetails {
-    /// For programs, such as `not_connected`.
-    pub(super) code: &'static str,
-    /// For people.
-    pub(super) message: String,
-}
 
 /// Errors by status, name and description.
 const ERRORS: [(&str, &str, &str); 8] = [

@@ -26,13 +26,13 @@ use crate::calling::exchange::Exchanged;
 use crate::history::HistoryEntry;
 use crate::text::beginning;
 
-/// How much of a text is shown, in bytes. Whole frames are at `/history/{id}/frames/…`.
+/// The largest part of a text that is shown, in bytes. Whole frames are at `/history/{id}/frames/…`.
 const SHOWN_BYTES: usize = MAX_RESULT_BYTES;
 
-/// How many characters of an error are shown in a list.
+/// Number of characters of an error that are shown in a list.
 const SHOWN_ERROR: usize = 200;
 
-/// The response to a call: what came of it, or how it stands if it was not waited for.
+/// The response to a call: its outcome, or its present state if it was not waited for.
 pub(super) fn shown(
     answered: Result<Exchanged, Arc<HistoryEntry>>,
     secret: &Secret,
@@ -44,7 +44,7 @@ pub(super) fn shown(
     Ok((status, Json(Call::new(&entry, secret))).into_response())
 }
 
-/// What the history keeps of a call.
+/// Returns the history's entry of a call.
 pub(super) fn kept(exchanged: Exchanged) -> Result<Arc<HistoryEntry>, ApiError> {
     exchanged.entry.ok_or_else(|| {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "no_history", "this platform keeps no history")
@@ -67,7 +67,7 @@ pub(super) struct CallSummary {
     /// The beginning of the error.
     #[schema(required)]
     error: Option<String>,
-    /// Whether whoever made it left before its answer.
+    /// Whether the caller left before the answer.
     abandoned: bool,
     /// From sending to the answer, or to giving up; of a running call, so far.
     latency_ms: f64,
@@ -90,8 +90,7 @@ pub(super) struct CallSummary {
 }
 
 fn outcomes() -> Object {
-    let description =
-        "`abandoned` runs, and whoever made it left. What timed out stays so when an answer comes late.";
+    let description = "`abandoned`: it runs, and its caller left. A late answer does not change `timed_out`.";
     let mut schema = one_of(&["running", "abandoned", "result", "error", "timed_out"]);
     schema.description = Some(description.to_owned());
     schema
@@ -145,7 +144,7 @@ impl CallSummary {
     }
 }
 
-/// A call with all that is known about it.
+/// A call with its frames and its signature.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Call {
     #[serde(flatten)]

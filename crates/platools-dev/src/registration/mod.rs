@@ -20,9 +20,9 @@ pub(crate) struct Registration {
     is_dispatchable: bool,
     applied: u64,
     recent: VecDeque<Instant>,
-    /// How many more declarations are throttled on purpose, and with which delay.
+    /// Number of declarations that are still to be throttled on purpose, and the delay.
     throttles: Option<(u32, Duration)>,
-    /// How many more declarations are refused on purpose, and with which text.
+    /// Number of declarations that are still to be refused on purpose, and the text.
     refusals: Option<(u32, String)>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) enum NotApplied {
     Refused(String),
 }
 
-/// How declarations are judged.
+/// The rules for declarations.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) per_minute: u32,
@@ -104,7 +104,7 @@ impl Registration {
         self.refusals = (declarations > 0).then_some((declarations, text));
     }
 
-    /// How many more declarations are throttled or refused on purpose.
+    /// Number of declarations that are still to be throttled or refused on purpose.
     pub(crate) fn refusals_left(&self) -> u32 {
         let throttles = self.throttles.map_or(0, |(left, _)| left);
         throttles + self.refusals.as_ref().map_or(0, |(left, _)| *left)
@@ -115,7 +115,7 @@ impl Registration {
         &self.tools
     }
 
-    /// How many declarations were applied.
+    /// Number of declarations that were applied.
     pub(crate) fn applied(&self) -> u64 {
         self.applied
     }

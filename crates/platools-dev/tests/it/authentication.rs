@@ -1,4 +1,4 @@
-//! Who gets in, by which path, and what the others are told.
+//! Authentication, by path, and the answers to those that fail.
 
 use platools::verify::Secret;
 use platools_dev::{DevPlatform, Event};

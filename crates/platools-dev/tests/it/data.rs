@@ -1,4 +1,4 @@
-//! What outlives the process (feature `sqlite`).
+//! Data that outlives the process (feature `sqlite`).
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,7 +32,7 @@ impl Folder {
         self.0.join("platools-dev.sqlite3")
     }
 
-    /// What is in the folder, as bytes.
+    /// The content of the folder, as bytes.
     fn holds(&self, text: &str) -> bool {
         let files = fs::read_dir(&self.0).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
         files.into_iter().any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))

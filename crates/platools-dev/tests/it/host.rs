@@ -19,7 +19,7 @@ pub(crate) struct RawHost {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
 
-/// What comes out of a connection.
+/// A message of a connection.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Received {
     Frame(Value),

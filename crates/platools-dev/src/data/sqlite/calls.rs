@@ -64,7 +64,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
         tamper: tamper.map(|name| named("tamper", Tamper::ALL, Tamper::as_str, &name)).transpose()?,
         repeated: row.get("repeated")?,
         stage,
-        // Whoever waited for it ended with the process.
+        // Its caller ended with the process.
         abandoned: stage == CallStage::Running || row.get("abandoned")?,
         ok: row.get("ok")?,
         latency: nanoseconds(row.get("latency_ns")?),

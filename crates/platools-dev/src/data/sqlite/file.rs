@@ -17,7 +17,7 @@ const APPLICATION_ID: i32 = 0x706c_6476;
 /// The version of the tables below.
 const VERSION: i32 = 3;
 
-/// How large the write-ahead log may stay, in bytes.
+/// The largest write-ahead log that is left behind, in bytes.
 const LOG_BYTES: u32 = 4 * 1024 * 1024;
 
 const SCHEMA: &str = "
@@ -63,7 +63,7 @@ const SINCE_VERSION_2: &str = "
     ALTER TABLE calls ADD COLUMN late_ns INTEGER;
 ";
 
-/// A database that nobody else has open.
+/// A database that is open exclusively.
 pub(super) struct File {
     pub(super) connection: Connection,
     path: PathBuf,
@@ -170,7 +170,7 @@ impl File {
 const MOVE_AWAY: &str = "move it away to start anew, with new secrets, or use another folder";
 const OTHER_FOLDER: &str = "look at the permissions of the folder and who owns it, or use another folder";
 
-/// The folder and the file, for nobody but this user. A folder that is there already stays as it is.
+/// Creates the folder and the file, for this user alone. A folder that is there already stays as it is.
 fn make(folder: &Path) -> std::io::Result<PathBuf> {
     let mut builder = fs::DirBuilder::new();
     let mut options = fs::OpenOptions::new();
@@ -204,7 +204,7 @@ fn narrow(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What stands for a database of another program among SQLite's errors.
+/// Returns the SQLite error that stands for a database of another program.
 fn foreign() -> rusqlite::Error {
     rusqlite::Error::InvalidQuery
 }

@@ -122,7 +122,7 @@ impl Writer {
             }
             self.write();
             for done in flushed {
-                // Whoever asked may have gone.
+                // The receiver may be gone.
                 let _ = done.send(());
             }
         }

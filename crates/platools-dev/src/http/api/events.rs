@@ -1,4 +1,4 @@
-//! What happens, as it happens: server-sent events, which can be resumed.
+//! Events of the platform as server-sent events, which can be resumed.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -125,7 +125,7 @@ pub(in crate::http) async fn stream(
     Ok(axum::response::Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
-/// The number behind which somebody resumes, if it is one of this run.
+/// The number of the last event that the client saw, if it is one of this run.
 fn position(headers: &HeaderMap, run: &str) -> Option<u64> {
     let id = headers.get("last-event-id")?.to_str().ok()?;
     let (other, number) = id.split_once('-')?;
@@ -151,7 +151,7 @@ fn write(run: &str, stamped: &Stamped) -> Sse {
     Sse::default().id(format!("{run}-{number}")).event(kind).data(data.to_string())
 }
 
-/// The kind of an event, and what else there is to say.
+/// The kind of an event, and its further data.
 fn describe(event: &Event) -> (&'static str, Value) {
     let (kind, key, mut data) = match event {
         Event::Connected { key, connection_id } => {
@@ -189,7 +189,7 @@ fn describe(event: &Event) -> (&'static str, Value) {
         }
         Event::FaultInjected { key, fault } => ("fault", Some(key), json!({"fault": fault})),
         Event::SecretRotated { entity } => ("secret_rotated", None, json!({"entity": entity})),
-        // The frame is the business of whoever sent it.
+        // Without the frame, which may hold secrets of its sender.
         Event::UnexpectedAnswer { key, call_id, .. } => {
             ("unexpected_answer", Some(key), json!({"call_id": call_id}))
         }

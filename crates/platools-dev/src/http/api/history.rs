@@ -23,7 +23,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Body, Path, Query};
 use crate::http::view::{Call, CallSummary, shown};
 
-/// How many calls a page has, unless it is asked for another number.
+/// Number of calls on a page, unless the request states another.
 const PAGE: usize = 50;
 
 /// The most calls that a page may have.
@@ -162,7 +162,7 @@ pub(in crate::http) async fn frame(
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], frame.to_string()).into_response())
 }
 
-/// Say that nobody waits for a running call any more; it goes on, and the history keeps its answer
+/// Mark a running call as abandoned; it goes on, and the history keeps its answer
 #[utoipa::path(
     post,
     path = "/api/v1/history/{id}/abandon",

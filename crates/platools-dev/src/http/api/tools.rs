@@ -14,7 +14,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::time::milliseconds;
 
-/// How many tools a page has, unless it is asked for another number.
+/// Number of tools on a page, unless the request states another.
 const PAGE: usize = 100;
 
 /// The most tools that a page may have.
@@ -179,7 +179,7 @@ impl ToolSummary {
     }
 }
 
-/// How well a tool fits a search.
+/// The rank of a tool in a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     NameStarts,

@@ -1,4 +1,4 @@
-//! Who is let in, and who is not.
+//! Access to the API.
 
 use axum::http::{Method, StatusCode};
 use platools::verify::Secret;
