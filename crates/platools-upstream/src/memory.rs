@@ -1,10 +1,7 @@
 //! The tools that a server declared last, in a file, so that a restart does not withdraw the tools of a server that is
 //! slow or broken.
 
-use std::fs::File;
 use std::io;
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -28,21 +25,15 @@ const MAX_FILE: u64 = 16 << 20;
 /// The prefix of the names of files with remembered tools in the state directory.
 const KIND: &str = "mcp-tools";
 
-/// All kinds of files that belong to a server.
-const KINDS: [&str; 3] = [KIND, ACCEPTED, WAITING];
-
-/// How long the files of a server stay that nothing names any more: it may come back.
-const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 3_600);
-
 /// The memory of one server.
 pub(crate) struct Memory {
     directory: StateDir,
     /// The name of the file.
     name: String,
     server: String,
-    /// What the server is reached by, as a hash: command lines and URLs may hold secrets.
+    /// A hash of the command line or URL of the server: they may hold secrets.
     source: String,
-    /// What the server was reached by that declared the tools.
+    /// The `source` of the server that declared the tools.
     origin: String,
     /// The content of the file as a hash, as far as it is known.
     saved: Option<String>,
@@ -291,53 +282,27 @@ impl RememberedTool {
     }
 }
 
-/// The files of a kind, and the servers that they belong to: what their names have behind the kind.
-fn files(directory: &StateDir) -> Vec<(PathBuf, String, SystemTime)> {
-    let entries = std::fs::read_dir(directory.path()).into_iter().flatten().flatten();
-    let files = entries.filter_map(|entry| {
-        let name = entry.file_name().into_string().ok()?;
-        let stem = name.strip_suffix(".json")?;
-        let server = KINDS.iter().find_map(|kind| stem.strip_prefix(kind)?.strip_prefix('-'))?;
-        Some((entry.path(), server.to_owned(), entry.metadata().ok()?.modified().ok()?))
-    });
-    files.collect()
-}
-
-/// The names of all files of a kind, the newest first.
+/// Returns the names of all files of a kind, the newest first.
 pub(crate) fn newest_first(directory: &StateDir, kind: &str) -> impl Iterator<Item = String> {
-    let mut found: Vec<_> = files(directory)
-        .into_iter()
-        .filter_map(|(path, _, modified)| Some((modified, path.file_name()?.to_str()?.to_owned())))
-        .filter(|(_, name)| name.starts_with(kind))
-        .collect();
+    let entries = std::fs::read_dir(directory.path()).into_iter().flatten().flatten();
+    let named = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        name.strip_suffix(".json")?.strip_prefix(kind)?.strip_prefix('-')?;
+        Some((entry.metadata().ok()?.modified().ok()?, name))
+    });
+    let mut found: Vec<_> = named.collect();
     found.sort_unstable();
     found.into_iter().rev().map(|(_, name)| name)
 }
 
-/// Removes what a state directory holds of servers that have not been used for 30 days: their tools, and what was accepted
-/// of them. Those in `used` are from now on.
+/// Removes the files of servers that have not been used for 30 days from a state directory: their tools, and the accepted
+/// definitions. The servers in `used` are used now.
 ///
 /// To be called when the servers have changed, with those before among the used ones. A file that cannot be removed stays.
 pub fn forget_unused(directory: &StateDir, used: &[impl AsRef<str>]) {
-    forget_unused_at(directory, used, SystemTime::now());
-}
-
-fn forget_unused_at(directory: &StateDir, used: &[impl AsRef<str>], now: SystemTime) {
-    let used: Vec<String> = used.iter().map(|server| server_part(server.as_ref())).collect();
-    let files = files(directory);
-    for (path, server, _) in files.iter().filter(|(_, server, _)| used.contains(server)) {
-        // The age of the newest tells of the use of all. Pins are watched for changes.
-        if path.file_name().is_some_and(|name| *name == *format!("{KIND}-{server}.json")) {
-            let _ = File::options().write(true).open(path).and_then(|file| file.set_modified(now));
-        }
-    }
-    for (path, server, _) in files.iter().filter(|(_, server, _)| !used.contains(server)) {
-        let last = files.iter().filter(|(_, other, _)| other == server).map(|(.., modified)| *modified).max();
-        if last.is_some_and(|last| last + FORGOTTEN < now) {
-            tracing::info!(file = %path.display(), "an MCP server that is not used any more is forgotten");
-            let _ = std::fs::remove_file(path);
-        }
-    }
+    let used: Vec<_> = used.iter().map(|server| format!("{}.json", server_part(server.as_ref()))).collect();
+    let kinds = [KIND, ACCEPTED, WAITING].map(|kind| format!("{kind}-"));
+    directory.forget_unused(&kinds.each_ref().map(String::as_str), &used);
 }
 
 /// The name of a file that belongs to a server.
@@ -353,7 +318,7 @@ fn server_part(server: &str) -> String {
     format!("{name}-{}", &hash[..8])
 }
 
-/// What a server is reached by, as a hash.
+/// Hashes the command line or URL of a server.
 pub(crate) fn hash_source(config: &UpstreamConfig) -> String {
     hash(serde_json::to_string(&config.source_parts()).unwrap_or_default().as_bytes())
 }
@@ -364,7 +329,9 @@ fn hash(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::path::{Path, PathBuf};
+    use std::time::{Duration, SystemTime};
 
     use serde_json::json;
 
@@ -475,27 +442,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_known_of_a_server_is_forgotten_when_it_was_not_used_for_a_month() {
+    async fn the_files_of_a_server_are_removed_when_it_was_not_used_for_a_month() {
         let folder = tempfile::tempdir().unwrap();
         let directory = StateDir::open(folder.path()).unwrap();
-        for name in ["used", "gone", "back"] {
+        let month_ago = SystemTime::now() - Duration::from_secs(31 * 24 * 3_600);
+        for name in ["used", "gone"] {
             named(name, folder.path(), name).save(&specs()).await;
-            directory.replace(&file_name(ACCEPTED, name), b"{}").unwrap();
+            for kind in [ACCEPTED, WAITING] {
+                directory.replace(&file_name(kind, name), b"{}").unwrap();
+            }
+            for kind in [KIND, ACCEPTED, WAITING] {
+                let path = folder.path().join(file_name(kind, name));
+                File::options().write(true).open(path).unwrap().set_modified(month_ago).unwrap();
+            }
         }
-        directory.replace("another.json", b"{}").unwrap();
-        let left = || {
-            let names = std::fs::read_dir(folder.path()).unwrap();
-            names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
-        };
-        let day = Duration::from_secs(24 * 3_600);
-        let now = SystemTime::now();
-        forget_unused_at(&directory, &["used", "gone", "back"], now);
-        forget_unused_at(&directory, &["used"], now + 20 * day);
-        assert_eq!(left().len(), 7);
-        forget_unused_at(&directory, &["used", "back"], now + 25 * day);
-        forget_unused_at(&directory, &["used"], now + 40 * day);
-        let left = left();
-        assert!(left.len() == 5 && !left.iter().any(|name| name.contains("gone")), "{left:?}");
+        forget_unused(&directory, &["used"]);
+        let names = std::fs::read_dir(folder.path()).unwrap();
+        let left: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        assert!(left.len() == 3 && left.iter().all(|name| name.contains("used")), "{left:?}");
     }
 
     #[tokio::test]

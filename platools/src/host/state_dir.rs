@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fs4::{FileExt, TryLockError};
 
@@ -11,6 +11,9 @@ use super::ConfigError;
 
 /// The age of a file that nobody is writing any more.
 const ABANDONED: Duration = Duration::from_secs(60);
+
+/// How long the files of an owner stay that is not used any more: it may come back.
+const UNUSED: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// A directory for files that outlive the process, such as what protects a restarted host from replayed calls.
 ///
@@ -97,6 +100,56 @@ impl StateDir {
         // in any case.
         let _ = File::open(&self.0).and_then(|directory| directory.sync_all());
         Ok(())
+    }
+
+    /// Removes the files of owners that have not been used for 30 days. Those in `used` are used now.
+    ///
+    /// The name of a file is that of a kind followed by that of its owner. Files of other kinds stay, and files that
+    /// cannot be removed. The newest file of an owner tells when it was used; files of the first kind are made new.
+    ///
+    /// ```
+    /// use platools::host::StateDir;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("platools-unused-{}", std::process::id()));
+    /// let state = StateDir::open(&path)?;
+    /// state.replace("copy-orders", b"{}")?;
+    /// state.forget_unused(&["copy-"], &["invoices"]);
+    /// assert!(state.read("copy-orders")?.is_some(), "it was used within the last 30 days");
+    /// # std::fs::remove_dir_all(path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn forget_unused(&self, kinds: &[&str], used: &[impl AsRef<str>]) {
+        self.forget_unused_at(kinds, used, SystemTime::now());
+    }
+
+    fn forget_unused_at(&self, kinds: &[&str], used: &[impl AsRef<str>], now: SystemTime) {
+        let is_used = |owner: &str| used.iter().any(|used| used.as_ref() == owner);
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let files: Vec<_> = entries
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let owner = kinds.iter().find_map(|kind| name.strip_prefix(kind))?.to_owned();
+                Some((name, owner, entry.metadata().ok()?.modified().ok()?))
+            })
+            .collect();
+        for (name, owner, _) in &files {
+            let path = self.0.join(name);
+            if is_used(owner) {
+                // Files of the other kinds may be watched for changes.
+                if kinds.first().is_some_and(|kind| name.starts_with(kind)) {
+                    let _ = File::options().write(true).open(path).and_then(|file| file.set_modified(now));
+                }
+                continue;
+            }
+            let of_owner = files.iter().filter(|(_, other, _)| other == owner);
+            if of_owner.map(|(.., modified)| *modified).max().is_some_and(|last| last + UNUSED < now) {
+                tracing::info!(
+                    file = name,
+                    "a file of the state directory that is not used any more is removed"
+                );
+                let _ = fs::remove_file(path);
+            }
+        }
     }
 
     /// Removes files that a process was writing when it ended. `is_one` judges names and ages.
@@ -248,6 +301,29 @@ mod tests {
         assert_eq!(names(), [kept[0], young[1], kept[1], "a.lock", kept[2]], "nobody else writes this one");
         assert!(state.lock("a.lock", "b.json").unwrap().is_none());
         assert!(names().iter().any(|name| name == young[1]));
+    }
+
+    #[test]
+    fn files_of_an_owner_that_was_not_used_for_a_month_are_removed() {
+        let folder = Folder::new();
+        let state = StateDir::open(&folder.0).unwrap();
+        let kinds = ["tools-", "pins-"];
+        for name in ["tools-used", "pins-used", "tools-gone", "pins-gone", "tools-back", "pins-back", "other"]
+        {
+            state.replace(name, b"{}").unwrap();
+        }
+        let left = || fs::read_dir(state.path()).unwrap().count();
+        let day = Duration::from_secs(24 * 3_600);
+        let now = SystemTime::now();
+        state.forget_unused_at(&kinds, &["used", "gone", "back"], now);
+        state.forget_unused_at(&kinds, &["used"], now + 20 * day);
+        assert_eq!(left(), 7);
+        state.forget_unused_at(&kinds, &["used", "back"], now + 25 * day);
+        state.forget_unused_at(&kinds, &["used"], now + 40 * day);
+        assert_eq!(left(), 5);
+        assert_eq!((state.read("tools-gone").unwrap(), state.read("pins-gone").unwrap()), (None, None));
+        let pins = fs::metadata(folder.0.join("pins-used")).unwrap().modified().unwrap();
+        assert!(pins < now + day, "it may be watched for changes");
     }
 
     #[cfg(unix)]

@@ -1,7 +1,6 @@
 //! The last good copy of a document that a server has: compressed in memory, where another selection is taken from it,
 //! and in the state directory, where a restart finds it.
 
-use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -23,9 +22,6 @@ const VERSION: u32 = 1;
 
 /// The prefix of the names of copies in the state directory.
 const KIND: &str = "openapi-copy-";
-
-/// How long a copy stays that nothing names any more: its section may come back.
-const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// A document, and what its server said of it.
 #[derive(Debug, Clone)]
@@ -117,22 +113,10 @@ impl Copy {
     }
 }
 
-/// Removes copies that nothing named for a month.
+/// Removes copies that no section has named for 30 days: a section may come back.
 pub(crate) fn forget_unused<'i>(directory: &StateDir, used: impl Iterator<Item = &'i RemoteId>) {
-    let (used, now): (Vec<String>, _) = (used.map(file_name).collect(), SystemTime::now());
-    for entry in std::fs::read_dir(directory.path()).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let modified = entry.metadata().and_then(|file| file.modified());
-        if !name.starts_with(KIND) {
-            continue;
-        }
-        if used.contains(&name) {
-            let _ = File::options().write(true).open(entry.path()).and_then(|file| file.set_modified(now));
-        } else if modified.is_ok_and(|modified| modified + FORGOTTEN < now) {
-            tracing::info!(file = name, "the copy of a document that is not used any more is forgotten");
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
+    let used: Vec<String> = used.map(ToString::to_string).collect();
+    directory.forget_unused(&[KIND], &used);
 }
 
 fn file_name(id: &RemoteId) -> String {
@@ -152,6 +136,8 @@ fn pack(bytes: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     #[test]
@@ -184,7 +170,7 @@ mod tests {
 
         std::fs::write(&path, good).unwrap();
         copy.store(&directory, &other).unwrap();
-        let old = SystemTime::now() - FORGOTTEN - Duration::from_secs(60);
+        let old = SystemTime::now() - Duration::from_secs(31 * 24 * 3_600);
         for id in [&id, &other] {
             let file = File::options().write(true).open(folder.join(file_name(id))).unwrap();
             file.set_modified(old).unwrap();
