@@ -29,15 +29,16 @@ use crate::session::RunCalls;
 use platools::caller::{CallContext, LogLevel, Progress};
 
 /// The maximum number of sessions.
-pub(super) const SESSIONS: usize = 1_024;
+pub(super) const MAX_SESSIONS: usize = 1_024;
 /// How long a session lasts without a message.
-pub(super) const IDLE: Duration = Duration::from_secs(3_600);
+pub(super) const SESSION_IDLE: Duration = Duration::from_secs(3_600);
 /// How long a call may take to be answered with JSON.
-const AT_ONCE: Duration = Duration::from_millis(25);
+const JSON_TIME: Duration = Duration::from_millis(25);
 /// After this time a session's next call goes through `rmcp`, so that `rmcp` keeps the session open.
-const KNOWN_FOR: Duration = IDLE.checked_div(6).expect("six is not zero");
+const SESSION_REFRESH: Duration = SESSION_IDLE.checked_div(6).expect("six is not zero");
 /// Headers that only `rmcp` understands.
-const UNUSUAL: [HeaderName; 2] = [HeaderName::from_static("mcp-method"), HeaderName::from_static("mcp-name")];
+const RMCP_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("mcp-method"), HeaderName::from_static("mcp-name")];
 /// The header for an access token issued by the entity.
 const ENTITY_TOKEN: &str = "X-Platos-Entity-Token";
 /// The header for the user's token.
@@ -111,7 +112,7 @@ impl Calls {
         let context = context(&self.state.server.caller, &call, Some(headers));
         let mut running = Running::start(&self.state.server.door, call, context, Some(presence), reports);
         held.cancel_with(running.cancellation());
-        match running.ends_within(AT_ONCE).await {
+        match running.ends_within(JSON_TIME).await {
             Some(answer) => Outcome::Answered(answer::message(&id, answer, structure, false).into()),
             None => Outcome::Started(StartedCall::new(running), held),
         }
@@ -123,11 +124,11 @@ impl Calls {
         {
             let mut streamed = self.streamed.lock().unwrap_or_else(PoisonError::into_inner);
             match streamed.get_mut(session) {
-                Some(last) if now.duration_since(*last) < KNOWN_FOR => return true,
+                Some(last) if now.duration_since(*last) < SESSION_REFRESH => return true,
                 Some(last) => *last = now,
                 None => drop(streamed.insert(Arc::clone(session), now)),
             }
-            if streamed.len() <= 2 * SESSIONS {
+            if streamed.len() <= 2 * MAX_SESSIONS {
                 return false;
             }
         }
@@ -220,7 +221,7 @@ fn may_be_json(headers: &HeaderMap, call: &ToolCall) -> bool {
                 .iter()
                 .any(|known| known.has_initialize() && known.as_str().as_bytes() == version)
         })
-        && !UNUSUAL.iter().any(|name| headers.contains_key(name))
+        && !RMCP_HEADERS.iter().any(|name| headers.contains_key(name))
         && call.meta.protocol_version().is_none()
         && call.meta.get_progress_token().is_none()
 }

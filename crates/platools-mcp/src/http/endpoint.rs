@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::calls::{Calls, IDLE, Outcome, SESSIONS, Streamed, is_json};
+use super::calls::{Calls, MAX_SESSIONS, Outcome, SESSION_IDLE, Streamed, is_json};
 use super::guard::{self, Guard};
 use super::presence::{Exchange, Presences};
 use super::refusal::{before, duplicate, last, plain, unreadable};
@@ -68,7 +68,7 @@ impl Endpoint {
         let state = ServerState::new(server);
         let mut sessions = LocalSessionManager::default();
         let mut session = SessionConfig::default();
-        session.keep_alive = Some(IDLE);
+        session.keep_alive = Some(SESSION_IDLE);
         sessions.session_config = session;
         let sessions = Arc::new(sessions);
         let calls = Arc::new(Calls::new(Arc::clone(&state), Arc::clone(&sessions)));
@@ -161,7 +161,7 @@ impl Endpoint {
     async fn has_room(&self) -> bool {
         let away = {
             let open = self.sessions.sessions.read().await;
-            if open.len() < SESSIONS {
+            if open.len() < MAX_SESSIONS {
                 return true;
             }
             self.presences.longest_away(|session| open.contains_key(session))

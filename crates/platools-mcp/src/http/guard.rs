@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq as _;
 use super::refusal::plain;
 
 /// How long a browser may cache a preflight response, in seconds.
-const REMEMBERED: &str = "600";
+const PREFLIGHT_MAX_AGE: &str = "600";
 
 pub(super) struct Guard {
     /// A digest, so that the time of a comparison does not depend on the length of the token.
@@ -122,7 +122,7 @@ pub(super) fn share(response: &mut Response, origin: HeaderValue) {
              Mcp-Method, Mcp-Name, X-Platos-Entity-Token, X-Platos-User-Token",
         ),
         (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Mcp-Session-Id, WWW-Authenticate"),
-        (header::ACCESS_CONTROL_MAX_AGE, REMEMBERED),
+        (header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE),
     ];
     for (name, value) in asked {
         headers.insert(name, HeaderValue::from_static(value));

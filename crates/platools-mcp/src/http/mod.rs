@@ -25,7 +25,7 @@ use super::{McpError, McpServer};
 /// The default limit of a request's body, in bytes.
 const BODY_LIMIT: usize = 4 << 20;
 /// The shortest token, in characters.
-const SHORTEST_TOKEN: usize = 16;
+const MIN_TOKEN: usize = 16;
 /// An [`McpServer`] over HTTP at `/mcp`, created by [`McpServer::http`].
 ///
 /// | status | when |
@@ -73,8 +73,8 @@ impl McpServer {
     /// ```
     pub fn http(self, token: impl Into<String>) -> Result<McpHttp, McpError> {
         let token = token.into();
-        if token.len() < SHORTEST_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(McpError::Token { min: SHORTEST_TOKEN });
+        if token.len() < MIN_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(McpError::Token { min: MIN_TOKEN });
         }
         let (hosts, origins) = Default::default();
         Ok(McpHttp { server: self, token, body_limit: BODY_LIMIT, hosts, origins })

@@ -11,12 +11,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 /// How long a client may be away before its calls are cancelled. Clients are told to reconnect after three seconds.
-const AWAY: Duration = Duration::from_secs(10);
+const ABSENCE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a client may be away before its session may be closed in favour of a new one.
-const FORGETTABLE: Duration = Duration::from_secs(60);
+const EVICTABLE_AFTER: Duration = Duration::from_secs(60);
 /// How many sessions without a client are remembered. Requests may name any session, even ones that never existed.
-const REMEMBERED: usize = 4_096;
+const MAX_LEFT: usize = 4_096;
 
 type Sessions = Arc<Mutex<Inner>>;
 
@@ -74,7 +74,7 @@ impl Presences {
         let mut sessions = locked(&self.0);
         sessions.left.retain(|session, _| open(session));
         let (session, left) = sessions.left.iter().min_by_key(|(_, left)| **left)?;
-        (left.elapsed() >= FORGETTABLE).then(|| session.clone())
+        (left.elapsed() >= EVICTABLE_AFTER).then(|| session.clone())
     }
 }
 
@@ -99,7 +99,7 @@ impl Presence {
                 return;
             }
             tokio::select! {
-                () = sleep(AWAY) => return,
+                () = sleep(ABSENCE_TIMEOUT) => return,
                 _ = open.wait_for(|open| *open > 0) => {}
             }
         }
@@ -113,7 +113,7 @@ impl Drop for Member {
         attendance.members -= 1;
         if attendance.members == 0 {
             sessions.attended.remove(&self.session);
-            if sessions.left.len() >= REMEMBERED {
+            if sessions.left.len() >= MAX_LEFT {
                 sessions.left.clear();
             }
             sessions.left.insert(std::mem::take(&mut self.session), Instant::now());
@@ -144,15 +144,15 @@ mod tests {
         let presences = Presences::default();
         let exchange = presences.attend("a");
         let presence = exchange.presence();
-        assert!(timeout(AWAY * 9, presence.gone()).await.is_err(), "an exchange is open");
+        assert!(timeout(ABSENCE_TIMEOUT * 9, presence.gone()).await.is_err(), "an exchange is open");
         drop(exchange);
-        assert!(timeout(AWAY / 2, presence.gone()).await.is_err(), "it may come back");
+        assert!(timeout(ABSENCE_TIMEOUT / 2, presence.gone()).await.is_err(), "it may come back");
         let back = presences.attend("a");
-        assert!(timeout(AWAY * 9, presence.gone()).await.is_err(), "it came back");
+        assert!(timeout(ABSENCE_TIMEOUT * 9, presence.gone()).await.is_err(), "it came back");
         drop(back);
         let left = Instant::now();
         presence.gone().await;
-        assert!(left.elapsed() >= AWAY);
+        assert!(left.elapsed() >= ABSENCE_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
@@ -160,15 +160,15 @@ mod tests {
         let presences = Presences::default();
         for session in ["gone", "first", "second", "never"] {
             drop(presences.attend(session));
-            advance(FORGETTABLE / 4).await;
+            advance(EVICTABLE_AFTER / 4).await;
         }
         let there = presences.attend("there");
         let longest = || presences.longest_away(|session| !matches!(session, "gone" | "never"));
         assert_eq!(longest(), None, "it may come back");
-        advance(FORGETTABLE / 4).await;
+        advance(EVICTABLE_AFTER / 4).await;
         assert_eq!(longest().as_deref(), Some("first"));
         drop(presences.attend("first"));
-        advance(FORGETTABLE).await;
+        advance(EVICTABLE_AFTER).await;
         assert_eq!(longest().as_deref(), Some("second"));
         drop(there);
     }

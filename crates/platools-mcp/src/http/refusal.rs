@@ -13,9 +13,9 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 /// How much of an unwanted body is read, in bytes: more than a client's first message has.
-const UNWANTED: usize = 64 << 10;
+const DISCARD_LIMIT: usize = 64 << 10;
 /// How long that may take.
-const UNWANTED_TIME: Duration = Duration::from_secs(1);
+const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// Creates a response of plain text.
 pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Response {
@@ -33,7 +33,7 @@ pub(super) async fn before(request: Request, response: Response) -> Response {
     if asks {
         return last(response);
     }
-    let read = BodyLimits::new(UNWANTED).time(UNWANTED_TIME).read(request.into_body()).await;
+    let read = BodyLimits::new(DISCARD_LIMIT).time(DISCARD_TIME).read(request.into_body()).await;
     if read.is_ok() { response } else { last(response) }
 }
 

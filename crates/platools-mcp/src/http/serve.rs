@@ -19,11 +19,11 @@ use crate::server::announce_stop;
 use platools::host::Signals;
 
 /// The maximum number of connections, at most half of the descriptors: the others are for what the tools open.
-const CONNECTIONS: usize = 1_024;
+const MAX_CONNECTIONS: usize = 1_024;
 /// How long running calls may take after the shutdown began.
 const GRACE: Duration = Duration::from_secs(25);
 /// How long connections may take to close after that.
-const CLOSING: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A bound MCP server, which answers once [`serve`](Self::serve) is called.
 pub struct McpListener {
@@ -94,7 +94,7 @@ impl McpListener {
         let (answering, closing, end) =
             (endpoint.answering.clone(), endpoint.closing.clone(), endpoint.end.clone());
         let service = TowerToHyperService::new(endpoint.router());
-        let server = HttpServer::new(descriptors::share(2, CONNECTIONS));
+        let server = HttpServer::new(descriptors::share(2, MAX_CONNECTIONS));
         let connections = server.serve(listener, |_client| service.clone(), stop).await;
         closing.cancel();
         answering.close();
@@ -102,7 +102,7 @@ impl McpListener {
             tracing::warn!("calls were not answered in time");
         }
         end.cancel();
-        connections.close(CLOSING).await;
+        connections.close(CLOSE_TIMEOUT).await;
     }
 }
 

@@ -8,11 +8,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// The longest accepted line, in bytes.
-pub(super) const LONGEST: usize = 16 << 20;
+pub(super) const MAX_LINE: usize = 16 << 20;
 /// How many lines may wait for the writer; beyond that, senders wait.
-const WAITING: usize = 256;
+const MAX_QUEUED: usize = 256;
 /// The target size of one write, in bytes.
-const TOGETHER: usize = 64 << 10;
+const WRITE_SIZE: usize = 64 << 10;
 
 /// The lines to write.
 pub(super) type Output = mpsc::Sender<Vec<u8>>;
@@ -37,7 +37,7 @@ pub(super) enum Read<'a> {
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     pub(super) fn new(reader: R) -> Self {
-        let reader = BufReader::with_capacity(TOGETHER, reader);
+        let reader = BufReader::with_capacity(WRITE_SIZE, reader);
         Self { reader, line: Vec::new(), is_taken: false, skipping: false }
     }
 
@@ -59,7 +59,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             };
             let end = memchr::memchr(b'\n', chunk);
             let taken = end.map_or(chunk.len(), |end| end + 1);
-            let fits = self.line.len() + taken <= LONGEST;
+            let fits = self.line.len() + taken <= MAX_LINE;
             if !self.skipping && fits {
                 self.line.extend_from_slice(&chunk[..taken]);
             }
@@ -97,7 +97,7 @@ pub(super) fn write<W>(writer: W, dead: CancellationToken) -> (Output, impl Futu
 where
     W: AsyncWrite + Send + Unpin,
 {
-    let (output, lines) = mpsc::channel(WAITING);
+    let (output, lines) = mpsc::channel(MAX_QUEUED);
     (output, write_all(writer, lines, dead))
 }
 
@@ -109,7 +109,7 @@ async fn write_all<W: AsyncWrite + Unpin>(
     let mut together = Vec::new();
     while let Some(line) = lines.recv().await {
         together.extend_from_slice(&line);
-        while together.len() < TOGETHER
+        while together.len() < WRITE_SIZE
             && let Ok(line) = lines.try_recv()
         {
             together.extend_from_slice(&line);
@@ -128,7 +128,7 @@ async fn write_all<W: AsyncWrite + Unpin>(
             return;
         }
         together.clear();
-        together.shrink_to(TOGETHER);
+        together.shrink_to(WRITE_SIZE);
     }
     let _ = writer.shutdown().await;
 }

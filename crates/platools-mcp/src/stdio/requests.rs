@@ -8,7 +8,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot};
 
 /// How many requests may wait for answers; beyond that, reading pauses.
-const MOST: usize = 8_192;
+const MAX_REQUESTS: usize = 8_192;
 
 #[derive(Debug, Default)]
 pub(super) struct Requests {
@@ -60,7 +60,7 @@ impl Requests {
     }
 
     fn tell(&self, left: usize) {
-        if left == 0 || left == MOST - 1 {
+        if left == 0 || left == MAX_REQUESTS - 1 {
             self.fewer.notify_waiters();
         }
     }
@@ -79,8 +79,8 @@ impl Requests {
     /// Waits until there is room for one more request.
     pub(super) async fn room(&self) {
         // The common case does not register as a waiter.
-        if self.requests().len() >= MOST {
-            self.fewer_than(MOST).await;
+        if self.requests().len() >= MAX_REQUESTS {
+            self.fewer_than(MAX_REQUESTS).await;
         }
     }
 

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::calls::{Calls, incomplete};
-use super::lines::{LONGEST, Lines, Output, Read, line_of, write};
+use super::lines::{Lines, MAX_LINE, Output, Read, line_of, write};
 use super::requests::Requests;
 use super::rmcp_end::RmcpEnd;
 use crate::call::ToolCall;
@@ -27,11 +27,11 @@ use crate::session::{Session, unreadable};
 use crate::{McpError, McpServer};
 
 /// How long writing an answer may take after the call has timed out.
-const ANSWERING: Duration = Duration::from_secs(2);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long cancelled calls may take to end.
-const ENDING: Duration = Duration::from_secs(2);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many messages may wait for `rmcp`.
-const WAITING: usize = 64;
+const MAX_QUEUED: usize = 64;
 
 /// Serves one client until the end of input or `stop`, and answers its requests then. Ends at once with `dead`, which is
 /// cancelled when the client reads no more answers.
@@ -46,14 +46,14 @@ where
     R: AsyncRead + Send + Unpin,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let patience = server.door.call_timeout() + ANSWERING;
+    let patience = server.door.call_timeout() + WRITE_TIMEOUT;
     let state = ServerState::new(server);
     let (output, writing) = write(writer, dead.clone());
     let mut writing = tokio::spawn(writing);
     let requests = Arc::<Requests>::default();
     let session = Session::new(&state, ());
     let level = session.level().clone();
-    let (others, input) = mpsc::channel(WAITING);
+    let (others, input) = mpsc::channel(MAX_QUEUED);
     let end = RmcpEnd { input, output: output.clone(), requests: Arc::clone(&requests) };
     let service = serve_directly_with_ct(session, end, None, dead.child_token());
     let calls = Calls {
@@ -92,7 +92,7 @@ where
     drop((dispatcher, output));
     service.cancellation_token().cancel();
     tasks.close();
-    let soon = Instant::now() + ENDING;
+    let soon = Instant::now() + CANCEL_TIMEOUT;
     let deadline = if dead.is_cancelled() { soon } else { deadline.max(soon) };
     let (ended, _) =
         tokio::join!(timeout_at(deadline, service.waiting()), timeout_at(deadline, tasks.wait()));
@@ -165,7 +165,7 @@ impl Dispatcher {
             };
             let taken = match read {
                 Read::Line(line) => self.take(line).await,
-                Read::TooLong => Err(Refusal::silent(format!("a line has more than {LONGEST} bytes"))),
+                Read::TooLong => Err(Refusal::silent(format!("a line has more than {MAX_LINE} bytes"))),
                 Read::End => return unsent,
             };
             if let Err(Refusal { reason, answer }) = taken {

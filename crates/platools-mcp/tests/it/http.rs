@@ -186,7 +186,7 @@ async fn what_ends_at_once_is_answered_with_json_and_the_rest_with_a_stream() {
     }
     assert_eq!(reports.matches("notifications/message").count(), 3, "{reports}");
     assert!(reports.contains("did 1") && !reports.contains("details"), "{reports}");
-    // Headers that say which answers are understood decide as ever.
+    // The header `Accept` is checked in either case.
     let picky = send(&router, call(&session, &[("accept", "application/json")], "add", &sum)).await;
     assert_eq!(picky.status(), StatusCode::NOT_ACCEPTABLE);
     drop(picky);
@@ -524,7 +524,8 @@ async fn an_id_that_another_request_of_the_session_has_is_refused() {
     let (session, other) = (begin(&router).await, begin(&router).await);
     let hold = json!({"name": "hold", "arguments": {}});
     let add = json!({"name": "add", "arguments": {"a": 1, "b": 2}});
-    // The first call of a session goes through `rmcp`, later ones pass it by; one with a token for progress does not.
+    // `rmcp` starts the first call of a session, and one with a token for progress; others are started before it sees
+    // them.
     let with_token = json!({"name": "hold", "arguments": {}, "_meta": {"progressToken": "p"}});
     for first in [&hold, &hold, &with_token] {
         let kept = send(&router, numbered(&session, &json!(7), "tools/call", first)).await;

@@ -262,7 +262,6 @@ async fn a_cancelled_call_ends_and_is_not_answered() {
     assert_eq!(bench.local.in_flight(), 0);
 }
 
-/// A call with something unusual about it takes a longer way through the server.
 #[tokio::test]
 async fn a_call_means_the_same_with_and_without_unknown_metadata() {
     let bench = bench();
