@@ -68,7 +68,7 @@ pub enum DialError {
         host: String,
         /// The port.
         port: u16,
-        /// What TLS reports.
+        /// The error of TLS.
         source: io::Error,
     },
     /// No connection to the proxy could be made.

@@ -23,7 +23,7 @@ use crate::policy::{has_credentials, host_to_dial, is_loopback_url};
 pub struct ProxyError {
     /// The variable or the setting that names the proxy.
     origin: &'static str,
-    /// What is wrong with it, without quoting it.
+    /// The problem, without a quotation of the URL.
     problem: String,
 }
 
@@ -57,7 +57,7 @@ pub struct ProxyConfig {
     exceptions: Vec<Exception>,
 }
 
-/// What a kind of connections does.
+/// The route of a kind of connections.
 #[derive(Clone, PartialEq, Eq)]
 enum Rule {
     Direct,
@@ -223,7 +223,7 @@ impl Proxy {
         Ok(Self { url, authorization, whole })
     }
 
-    /// Whether TLS is spoken with the proxy itself.
+    /// Returns whether TLS is spoken with the proxy itself.
     pub fn is_tls(&self) -> bool {
         self.url.scheme() == "https"
     }
@@ -238,8 +238,8 @@ impl Proxy {
         self.url.port_or_known_default().unwrap_or_default()
     }
 
-    /// The same proxy under a host name that only the caller's resolver knows, so that it is asked also where the
-    /// proxy is an address. `None` for a proxy with TLS, whose certificate would not fit.
+    /// Returns the proxy under a host name that only the caller's resolver knows, so that the resolver is asked even if
+    /// the proxy is an address. `None` for a proxy with TLS, whose certificate would not fit.
     pub fn renamed(&self, host: &str) -> Option<Self> {
         let mut whole = Url::parse(self.whole.expose()).ok()?;
         let mut url = self.url.clone();
@@ -249,7 +249,7 @@ impl Proxy {
         Some(Self { url, whole: SecretText::from(String::from(whole)), ..self.clone() })
     }
 
-    /// Whether the proxy is given credentials.
+    /// Returns whether the proxy is given credentials.
     pub fn has_credentials(&self) -> bool {
         self.authorization.is_some()
     }

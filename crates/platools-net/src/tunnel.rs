@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use crate::ProxyConfig;
 
-    /// What asking a proxy that says this comes to, and what it was asked.
+    /// Asks a proxy that answers `says` for a tunnel; returns the outcome and the request.
     async fn asked(url: &str, host: &str, says: &[u8]) -> (Result<(), TunnelError>, String) {
         let config = ProxyConfig::new(url).unwrap();
         let target = "https://target.example/".parse().unwrap();

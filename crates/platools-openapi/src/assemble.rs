@@ -47,7 +47,7 @@ pub(crate) struct Schemas<'d> {
     definitions: RefCell<HashMap<String, Rc<Definition>>>,
     /// Whether a definition contains itself, and whether it does so without anything between.
     cycles: RefCell<HashMap<String, (bool, bool)>>,
-    /// What was assembled, by the digest of the budget and the schema in pieces: operations that say the same share it.
+    /// The assembled schemas, by the digest of the budget and the schema in pieces: operations that say the same share it.
     assembled: RefCell<HashMap<[u8; 32], Assembled>>,
     /// Parameters and bodies of operations, each once.
     parameters: RefCell<HashSet<Arc<[Parameter]>>>,
@@ -85,7 +85,7 @@ impl<'d> Schemas<'d> {
         }
     }
 
-    /// What stands behind the references of a converted schema, as far as they stand alone.
+    /// Follows the references of a converted schema while nothing but annotations is beside them.
     pub(crate) fn behind(&self, schema: &Value) -> Value {
         let mut schema = schema.clone();
         for _ in 0..32 {
@@ -164,7 +164,7 @@ impl<'d> Schemas<'d> {
         definition
     }
 
-    /// Whether a definition leads back to itself, at all and without anything between.
+    /// Returns whether a definition leads back to itself, at all and without anything between.
     fn cycle(&self, target: &str) -> (bool, bool) {
         if let Some(known) = self.cycles.borrow().get(target) {
             return *known;
@@ -333,7 +333,7 @@ impl Pass<'_, '_> {
     }
 }
 
-/// What a reference leads to, with what stood beside the reference.
+/// Merges the target of a reference with the keywords beside the reference.
 fn beside(schema: Value, beside: Map<String, Value>) -> Value {
     if beside.is_empty() {
         return schema;

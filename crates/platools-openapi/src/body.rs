@@ -142,7 +142,7 @@ fn usual(form: Form) -> &'static str {
 pub(crate) struct Flat {
     pub(crate) properties: Map<String, Value>,
     pub(crate) required: Vec<String>,
-    /// Whether it says what properties there are, even if it is none.
+    /// Returns whether it says what properties there are, even if it is none.
     is_described: bool,
 }
 

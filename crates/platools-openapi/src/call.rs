@@ -18,13 +18,13 @@ use crate::url_text;
 pub struct OperationRequest {
     /// The method, such as `GET`.
     pub method: &'static str,
-    /// What comes behind the server's URL; it begins with a slash.
+    /// The path behind the server's URL; it begins with a slash.
     pub path: String,
     /// The query without its question mark; empty for none.
     pub query: String,
     /// Headers of this call alone, cookies among them; the values are printable.
     pub headers: Vec<(String, String)>,
-    /// What is sent: its content type and its bytes.
+    /// The body: its content type and its bytes.
     pub body: Option<(String, Vec<u8>)>,
 }
 

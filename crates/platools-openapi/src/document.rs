@@ -30,7 +30,7 @@ pub(crate) enum Dialect {
 pub struct Document {
     pub(crate) root: Value,
     pub(crate) dialect: Dialect,
-    /// What is read otherwise than it may be meant.
+    /// Remarks on text that may be meant otherwise than it is read.
     pub(crate) remarks: Vec<String>,
     /// The parameters that are credentials.
     pub(crate) credentials: BTreeSet<(Where, String)>,
@@ -77,7 +77,7 @@ impl Document {
         self.root.get("paths").and_then(Value::as_object)
     }
 
-    /// What stands behind the references of `value`, if any.
+    /// Follows the references of `value`, if any.
     ///
     /// # Errors
     /// Why there is nothing.

@@ -1,4 +1,4 @@
-//! What a document says of the fields of a form: which of them are files, and how each is written (`encoding`).
+//! The fields of a form: which of them are files, and how each is written (`encoding`).
 
 use serde_json::{Map, Value, json};
 
@@ -80,7 +80,7 @@ fn gather(schemas: &Schemas<'_>, schema: &Value, properties: &mut Map<String, Va
     }
 }
 
-/// What an Encoding Object says.
+/// Applies an Encoding Object to a field.
 fn stated(schemas: &Schemas<'_>, form: Form, encoding: &Value, field: &mut Field, place: &Place<'_>) {
     let warnings = schemas.converter.warnings;
     if let Some(types) = word(encoding, "contentType") {
@@ -146,7 +146,7 @@ struct File {
     media_type: Option<String>,
 }
 
-/// Whether a schema is of raw bytes, or of a list of them.
+/// Returns whether a schema is of raw bytes, or of a list of them.
 fn file(schemas: &Schemas<'_>, schema: &Value) -> Option<File> {
     let behind = schemas.behind(schema);
     match behind.get("items").filter(|_| has_type(&behind, "array")) {

@@ -14,7 +14,7 @@ use crate::text::cut;
 /// The longest name of an argument that vendors of models take.
 const MAX_NAME: usize = 64;
 
-/// What an operation is called with.
+/// The parameters and the body of an operation.
 pub(crate) struct Input {
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) body: Option<Body>,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// What a keyword's value is.
+/// The kind of a keyword's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A schema for the value itself: applied in the same place.
@@ -37,7 +37,7 @@ pub(crate) enum Kind {
     Type,
 }
 
-/// What is known about a keyword; `None` for one that is not carried over.
+/// Returns the kind of a keyword; `None` for one that is not carried over.
 pub(crate) fn kind(keyword: &str) -> Option<Kind> {
     Some(match keyword {
         "type" => Kind::Type,
@@ -65,7 +65,7 @@ pub(crate) fn kind(keyword: &str) -> Option<Kind> {
     })
 }
 
-/// Whether a keyword says nothing about which values are valid.
+/// Returns whether a keyword says nothing about which values are valid.
 pub(crate) fn is_annotation(keyword: &str) -> bool {
     matches!(
         keyword,

@@ -83,7 +83,7 @@ const OTHER_METHODS: [&str; 3] = ["head", "options", "trace"];
 pub struct Import {
     /// The operations that were selected, in the order of the document.
     pub operations: Vec<Operation>,
-    /// What was left out or understood differently than it is written.
+    /// Warnings about parts that were left out or read otherwise than they are written.
     pub warnings: Vec<Warning>,
 }
 
@@ -175,7 +175,7 @@ pub fn import(document: &Document, selection: &Selection) -> Result<Import, Open
     Ok(Import { operations, warnings: warnings.into_list() })
 }
 
-/// What the selection took so far. Beyond its limits, operations are counted and no longer read.
+/// The operations that were selected so far. Beyond its limits, operations are counted and no longer read.
 #[derive(Default)]
 struct Taken {
     operations: usize,

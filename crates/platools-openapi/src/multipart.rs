@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::encode::{Style, text};
 use crate::field::Field;
 
-/// What files are when nothing is said.
+/// The default media type of files.
 const BYTES: &str = "application/octet-stream";
 
 const JSON: &str = "application/json";

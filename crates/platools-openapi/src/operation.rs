@@ -82,7 +82,7 @@ pub struct Operation {
     pub tags: Vec<String>,
     /// A short name for people.
     pub title: Option<String>,
-    /// What it does: summary and description, cut at 1 024 characters.
+    /// The summary and the description, cut at 1 024 characters.
     pub description: String,
     /// Whether it should not be used any more.
     pub deprecated: bool,
@@ -94,7 +94,7 @@ pub struct Operation {
     pub(crate) body: Option<Arc<Body>>,
 }
 
-/// What an operation is read from.
+/// The parts of a document that an operation is read from.
 pub(crate) struct Source<'d> {
     pub(crate) document: &'d Document,
     pub(crate) method: Method,

@@ -229,7 +229,7 @@ fn credential(kind: Where, name: &str) -> (Where, String) {
     (kind, if kind == Where::Header { name.to_ascii_lowercase() } else { name.to_owned() })
 }
 
-/// Whether a header is a tool's to set, rather than the connection's.
+/// Returns whether a header is a tool's to set, rather than the connection's.
 fn is_header(name: &str) -> bool {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let name = name.to_ascii_lowercase();
@@ -281,7 +281,7 @@ pub(crate) fn word<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
     value.get(key).and_then(Value::as_str)
 }
 
-/// What holds the parameters of a path or an operation, once references are followed.
+/// Returns the list of parameters of a path or an operation, with references followed.
 pub(crate) fn list<'d>(document: &'d Document, item: &'d Value) -> Option<&'d Value> {
     item.get("parameters").map(|list| document.resolve(list).map_or(list, |(list, _)| list))
 }

@@ -51,7 +51,7 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// What the fragment of a reference points to: `#/components/schemas/Pet`, with its percent-encoding.
+/// Looks up the fragment of a reference: `#/components/schemas/Pet`, with its percent-encoding.
 pub(crate) fn look_up<'d>(document: &'d Value, pointer: &str) -> Option<&'d Value> {
     if let Some(found) = document.pointer(pointer) {
         return Some(found);

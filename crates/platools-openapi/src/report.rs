@@ -1,4 +1,4 @@
-//! What is wrong with a document, and where.
+//! Warnings about a document, with their places.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -29,7 +29,7 @@ impl OpenApiError {
 pub struct Warning {
     /// Where it is, as a JSON pointer; empty for the whole document.
     pub pointer: String,
-    /// What was done, and why.
+    /// The consequence and its reason.
     pub text: String,
 }
 

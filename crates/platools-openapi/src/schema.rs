@@ -1,6 +1,6 @@
 //! From the schemas of a document to JSON Schema 2020-12, piece by piece.
 //!
-//! What comes out has references, written as in the document, and no other peculiarities of it; `assemble` puts
+//! A converted schema has references, written as in the document, and no other peculiarities of it; `assemble` puts
 //! the pieces together.
 
 use serde_json::{Map, Number, Value, json};
@@ -167,7 +167,7 @@ impl Converter<'_> {
     }
 }
 
-/// Whether a schema stands for others that are built on it, and that have more properties: it says which property names
+/// Returns whether a schema stands for others that are built on it, and that have more properties: it says which property names
 /// them, and not which ones there are.
 fn stands_for_others(schema: &Map<String, Value>) -> bool {
     schema.contains_key("discriminator")

@@ -35,7 +35,7 @@ pub struct Selection {
     pub read_only: bool,
     /// Whether deprecated operations are left out.
     pub skip_deprecated: bool,
-    /// What the tools' names begin with.
+    /// The prefix of the tools' names.
     pub prefix: String,
     /// The most operations that are taken; a document with more is an error. 2 000 by default.
     pub max_tools: usize,
@@ -59,7 +59,7 @@ impl Default for Selection {
     }
 }
 
-/// What is looked at.
+/// An operation that may be selected.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate<'a> {
     pub(crate) method: &'a str,

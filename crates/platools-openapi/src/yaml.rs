@@ -93,7 +93,7 @@ struct Doubtful {
 struct Open {
     anchor: usize,
     kind: Kind,
-    /// What is doubtful in it: the key, or that and the index in the list behind it.
+    /// The doubtful entries: the key, or that and the index in the list behind it.
     doubtful: Vec<(String, Option<usize>, Doubtful)>,
     /// Whether it is data rather than a description: what stands in it may be of any type.
     is_data: bool,
@@ -372,7 +372,7 @@ fn maps(value: Value) -> Vec<(String, Value)> {
     }
 }
 
-/// What a plain scalar is by the core schema (YAML 1.2.2, §10.3.2); `None` for a text.
+/// Resolves a plain scalar by the core schema (YAML 1.2.2, §10.3.2); `None` for a text.
 fn resolved(text: &str) -> Option<Value> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Some(Value::Null),

@@ -17,7 +17,7 @@ use crate::name::Name;
 use crate::ration::Ration;
 
 /// How long a server has to end by itself once its input is closed, and again once it is asked to.
-const PATIENCE: Duration = Duration::from_secs(2);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest line of its standard error that is kept together, in bytes.
 const MAX_LINE: u64 = 8 << 10;
@@ -75,11 +75,11 @@ impl ServerProcess {
     /// Ends it: by itself, as its input is closed already; else when asked; else at once. What it started and left
     /// behind ends with it.
     pub(crate) async fn end(&mut self) -> io::Result<ExitStatus> {
-        let mut ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let mut ended = tokio::time::timeout(EXIT_TIMEOUT, self.child.wait()).await;
         if ended.is_err() {
             #[cfg(unix)]
             self.group.ask();
-            ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+            ended = tokio::time::timeout(EXIT_TIMEOUT, self.child.wait()).await;
         }
         #[cfg(unix)]
         self.group.kill();

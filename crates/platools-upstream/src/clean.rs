@@ -1,5 +1,4 @@
-//! What a server says of its tools, made fit for a model and for people: without characters that nobody sees, and not
-//! longer than anybody reads.
+//! Cleans the definitions of a server's tools for models and people: removes invisible characters and cuts long texts.
 //!
 //! A text may hold instructions that no terminal and no page shows and a model reads, such as the tag characters of
 //! Unicode; characters for the direction of writing show another text than the one that is there.
@@ -72,7 +71,7 @@ pub(crate) fn visible(text: &str) -> String {
     shown
 }
 
-/// The same on one line, for a name.
+/// Removes invisible characters from a name and puts it on one line.
 pub(crate) fn label(text: &str) -> String {
     visible(text).replace('\n', "\\n")
 }
@@ -165,7 +164,7 @@ impl Cleaner {
     }
 }
 
-/// Whether a text somewhere in a value, or a name, has characters that are not shown.
+/// Returns whether a text somewhere in a value, or a name, has characters that are not shown.
 fn has_hidden(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains(is_hidden),
@@ -177,7 +176,7 @@ fn has_hidden(value: &Value) -> bool {
     }
 }
 
-/// Whether a character is not shown, or has others shown elsewhere than they are. The joiners of Indic scripts, of Persian
+/// Returns whether a character is not shown, or has others shown elsewhere than they are. The joiners of Indic scripts, of Persian
 /// and of emoji are left.
 fn is_hidden(character: char) -> bool {
     matches!(

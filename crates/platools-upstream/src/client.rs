@@ -10,7 +10,7 @@ use crate::link::Link;
 use crate::{Bearer, UpstreamError, clean, http};
 
 /// How long the handshake and a list may take.
-const ANSWER: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most bytes that an answer may have.
 const MAX_RESULT: usize = 16 << 20;
@@ -49,7 +49,7 @@ impl Client {
     pub async fn connect_http(url: &str, bearer: Option<&Bearer>) -> Result<Self, UpstreamError> {
         let url = http::endpoint(url, bearer.is_some())?;
         let transport = http::transport(http::client(&url)?, &url, bearer, MAX_RESULT);
-        Ok(Self { link: Link::open(transport, ANSWER, MAX_RESULT).await? })
+        Ok(Self { link: Link::open(transport, REQUEST_TIMEOUT, MAX_RESULT).await? })
     }
 
     /// The tools that the server declares, in its order, without characters that are not shown and without texts that are
@@ -58,7 +58,7 @@ impl Client {
     /// # Errors
     /// When there is no answer within 30 s.
     pub async fn list_tools(&self) -> Result<Vec<ToolSpec>, UpstreamError> {
-        let declared = self.link.caller().list(ANSWER).await?;
+        let declared = self.link.caller().list(REQUEST_TIMEOUT).await?;
         let clean = |spec: ToolSpec| {
             let name = clean::label(&spec.name);
             let cleaned = clean::declaration(spec);

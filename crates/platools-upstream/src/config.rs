@@ -1,4 +1,4 @@
-//! What an upstream is told: where the server is, and which of its tools are taken under which names.
+//! The configuration of an upstream: where the server is, and which of its tools are taken under which names.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -151,7 +151,7 @@ impl UpstreamConfig {
         self
     }
 
-    /// What the tools' names begin with here.
+    /// Sets the prefix of the tools' names.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
@@ -243,7 +243,7 @@ impl UpstreamConfig {
         self
     }
 
-    /// What the server is reached by, without secrets that are rotated: those do not make another server of it.
+    /// Returns the parts that identify the server: its command line or URL, without secrets, which may be rotated.
     pub(crate) fn source_parts(&self) -> Vec<Option<&str>> {
         match &self.source {
             Source::Program(program) => {

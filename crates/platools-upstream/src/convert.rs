@@ -1,4 +1,4 @@
-//! What MCP declares and answers, in the words of `platools`.
+//! Converts declarations and answers of MCP into those of `platools`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

@@ -38,7 +38,7 @@ pub enum UpstreamError {
     Start {
         /// The program.
         program: String,
-        /// What the operating system says.
+        /// The message of the operating system.
         problem: String,
     },
     /// Nobody was reached: nothing of the request was sent.
@@ -50,7 +50,7 @@ pub enum UpstreamError {
     /// The server, or a proxy before it, has no time or is broken.
     #[error("is not well at the moment (HTTP status {0}): try again later")]
     Unwell(u16),
-    /// Who answers is no MCP server, or none at this address.
+    /// Another server than an MCP server answers, or the MCP server is at another address.
     #[error("does not answer as an MCP server does: {0}")]
     NotMcp(String),
     /// The server says no to the request.
@@ -76,12 +76,12 @@ pub enum UpstreamError {
 }
 
 impl UpstreamError {
-    /// Whether it says something about the connection rather than about the request.
+    /// Returns whether the error is about the connection rather than about the request.
     pub(crate) fn is_of_the_connection(&self) -> bool {
         !matches!(self, Self::Rejected { .. } | Self::TooLarge { .. })
     }
 
-    /// What the model reads; `name` is the upstream's.
+    /// Converts the error into one that the model reads; `name` is the upstream's.
     pub(crate) fn into_tool_error(self, name: &str) -> ToolError {
         match self {
             Self::Rejected { code: -32602, message } => ToolError::invalid_arguments(message),

@@ -11,7 +11,7 @@ use tokio::process::Child;
 use crate::watchdog::Watched;
 
 /// How often it is looked whether a group that was asked to end is gone.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The group of a running program. When it is dropped, the group ends.
 // Hidden, since it has nothing to do with MCP: for crates of this workspace only.
@@ -59,11 +59,11 @@ impl Drop for ProcessGroup {
             return;
         }
         let kill_after = self.kill_after;
-        let mut last = LastResort { leader: Some(leader), _watched: self.watched.take() };
+        let mut last = KillOnDrop { leader: Some(leader), _watched: self.watched.take() };
         let end = async move {
             let asked = tokio::time::Instant::now();
             while asked.elapsed() < kill_after {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
                 if test_kill_process_group(leader).is_err() {
                     last.stand_down();
                     return;
@@ -78,18 +78,18 @@ impl Drop for ProcessGroup {
 }
 
 /// Kills a group when it is dropped: its time is over, or there is nobody left to look at the clock.
-struct LastResort {
+struct KillOnDrop {
     leader: Option<Pid>,
     _watched: Option<Watched>,
 }
 
-impl LastResort {
+impl KillOnDrop {
     fn stand_down(&mut self) {
         self.leader = None;
     }
 }
 
-impl Drop for LastResort {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         if let Some(leader) = self.leader {
             let _gone = kill_process_group(leader, Signal::KILL);

@@ -25,20 +25,20 @@ use crate::{UpstreamError, http};
 const STABLE: Duration = Duration::from_secs(30);
 
 /// How long a list of tools is good for at least, whatever a server says.
-const BETWEEN: Duration = Duration::from_secs(1);
+const MIN_LIST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often a server at a URL is looked at while calls wait for it.
-const GLANCE: Duration = Duration::from_secs(3);
+const BUSY_PING_INTERVAL: Duration = Duration::from_secs(3);
 
 /// How often a program that has nothing to do is asked for a sign of life, and how long it may take.
 const PING: Duration = Duration::from_secs(10);
 const PING_TIME: Duration = Duration::from_secs(10);
 
 /// How many pings in a row it may miss.
-const MISSED: u32 = 2;
+const MAX_MISSED_PINGS: u32 = 2;
 
 /// How long the calls of a lane that leaves may take. No call takes longer.
-const LAST_CALLS: Duration = Duration::from_secs(30);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The state of a lane.
 #[derive(Debug, Clone)]
@@ -111,7 +111,7 @@ impl Lane {
     /// Ends the connection once its calls are over.
     pub(crate) async fn leave(&self) {
         self.calls.close();
-        let _ = tokio::time::timeout(LAST_CALLS, self.calls.wait()).await;
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, self.calls.wait()).await;
         self.end().await;
     }
 
@@ -183,8 +183,8 @@ impl Lane {
         let mut missed = 0;
         loop {
             // A server that says so again and again is asked no more often than that.
-            let rested = looked + BETWEEN.min(self.config.look);
-            let glance = GLANCE.min(self.config.look);
+            let rested = looked + MIN_LIST_INTERVAL.min(self.config.look);
+            let glance = BUSY_PING_INTERVAL.min(self.config.look);
             tokio::select! {
                 () = self.stop.cancelled() => return None,
                 () = link.ended() => return Some(ended.to_owned()),
@@ -201,7 +201,7 @@ impl Lane {
                         answers = link.caller().answers_ping(ping_time) => answers,
                     };
                     missed = if answers { 0 } else { missed + 1 };
-                    if missed == MISSED {
+                    if missed == MAX_MISSED_PINGS {
                         return Some("its process does not answer".to_owned());
                     }
                     continue;
@@ -257,7 +257,7 @@ impl Lane {
         })
     }
 
-    /// What a call is answered while there is no connection.
+    /// Creates the error of a call while there is no connection.
     fn absent(&self) -> ToolError {
         let name = &self.name;
         match &*self.state.borrow() {

@@ -27,14 +27,14 @@ use crate::{UpstreamError, convert};
 const MAX_TOOLS: usize = 10_000;
 
 /// How long a connection's end may take, with what it sends.
-const FAREWELL: Duration = Duration::from_secs(10);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Who listens to the progress of the calls that run.
+/// The receivers of the progress of running calls.
 type Listeners = Arc<Mutex<HashMap<ProgressToken, Progress>>>;
 
-/// What the server tells by itself.
+/// The notifications of the server.
 #[derive(Clone, Default)]
-struct Ears {
+struct Notifications {
     listeners: Listeners,
     /// Held while a request goes out, so that its listener is there before a report can be.
     sending: Arc<tokio::sync::Mutex<()>>,
@@ -46,13 +46,13 @@ struct Ears {
     abandoned: Arc<Notify>,
 }
 
-impl Ears {
+impl Notifications {
     fn listeners(&self) -> MutexGuard<'_, HashMap<ProgressToken, Progress>> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl ClientHandler for Ears {
+impl ClientHandler for Notifications {
     fn get_info(&self) -> ClientConfig {
         let mut config = ClientConfig::default();
         config.client_info = Implementation::new("platools-sidecar", env!("CARGO_PKG_VERSION"));
@@ -87,7 +87,7 @@ pub(crate) struct Link {
 #[derive(Clone)]
 pub(crate) struct Caller {
     peer: Peer<RoleClient>,
-    ears: Ears,
+    ears: Notifications,
     /// The most bytes that an answer may have.
     max_result: usize,
 }
@@ -102,7 +102,7 @@ impl Link {
     where
         T: Transport<RoleClient> + 'static,
     {
-        let ears = Ears::default();
+        let ears = Notifications::default();
         let opening = serve_client(ears.clone(), transport);
         let opened = tokio::time::timeout(time, opening).await;
         let service = opened.map_err(|_| UpstreamError::Timeout(time))??;
@@ -135,22 +135,22 @@ impl Link {
         self.ended.cancelled().await;
     }
 
-    /// Says goodbye; the transport ends with it.
+    /// Closes the connection, and the transport with it.
     pub(crate) async fn close(mut self) {
         self.end.cancel();
-        if tokio::time::timeout(FAREWELL, &mut self.running).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, &mut self.running).await.is_err() {
             self.running.abort();
         }
     }
 }
 
 impl Caller {
-    /// Whether calls wait for their answer.
+    /// Returns whether calls wait for their answer.
     pub(crate) fn is_busy(&self) -> bool {
         self.ears.running.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether the server answers a ping within `time`; an error is an answer.
+    /// Returns whether the server answers a ping within `time`; an error is an answer.
     pub(crate) async fn answers_ping(&self, time: Duration) -> bool {
         let ping = self.peer.send_request(ClientRequest::PingRequest(PingRequest::default()));
         tokio::time::timeout(time, ping).await.is_ok()

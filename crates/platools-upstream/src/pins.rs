@@ -27,12 +27,12 @@ pub(crate) const ACCEPTED: &str = "mcp-accepted";
 pub(crate) const WAITING: &str = "mcp-waiting";
 
 /// How often it is looked whether what waits was accepted.
-const LOOK: Duration = Duration::from_secs(2);
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Definitions by the server's names for the tools.
 type Definitions = BTreeMap<String, ToolSpec>;
 
-/// What is said of a definition.
+/// The verdict on a definition.
 pub(crate) enum Verdict<'a> {
     /// It is the accepted one.
     Accepted,
@@ -50,7 +50,7 @@ pub struct WithheldTool {
     pub name: String,
     /// Whether no tool of this name was accepted.
     pub is_new: bool,
-    /// What changed, at least one thing; all of a new tool.
+    /// The changes, at least one; all parts of a new tool.
     pub changes: Vec<DefinitionChange>,
 }
 
@@ -61,9 +61,9 @@ pub struct WithheldTool {
 pub struct DefinitionChange {
     /// `description`, `input schema`, `output schema`, or an annotation such as `readOnlyHint`.
     pub part: String,
-    /// What was accepted; `None` if there was none.
+    /// The accepted value; `None` if there was none.
     pub accepted: Option<String>,
-    /// What is declared now; `None` if there is none.
+    /// The declared value; `None` if there is none.
     pub declared: Option<String>,
 }
 
@@ -85,7 +85,7 @@ impl fmt::Display for WithheldTool {
     }
 }
 
-/// What differs between two definitions.
+/// Lists the differences between two definitions.
 fn changes(accepted: Option<&ToolSpec>, declared: &ToolSpec) -> Vec<DefinitionChange> {
     let mut changes = Vec::new();
     let mut compare = |part: &str, accepted: Option<&Value>, declared: Option<&Value>| {
@@ -119,7 +119,7 @@ fn changes(accepted: Option<&ToolSpec>, declared: &ToolSpec) -> Vec<DefinitionCh
 struct Store {
     directory: StateDir,
     server: String,
-    /// What the server is reached by, as a hash, where it is known.
+    /// A hash of the command line or URL of the server, where it is known.
     source: Option<String>,
 }
 
@@ -133,9 +133,9 @@ struct Kept {
     tools: Vec<RememberedTool>,
 }
 
-/// What a file looks like from outside.
+/// The metadata of a file, by which a change of it is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Trace(Option<(SystemTime, u64, u64, i64)>);
+pub(crate) struct FileStamp(Option<(SystemTime, u64, u64, i64)>);
 
 impl Store {
     fn accepted(&self) -> String {
@@ -164,7 +164,7 @@ impl Store {
         Ok(kept)
     }
 
-    /// What was accepted of this server under another name.
+    /// Returns the definitions of this server that were accepted under another name.
     fn accepted_elsewhere(&self) -> Option<Kept> {
         let source = self.source.as_ref()?;
         let mut others =
@@ -201,7 +201,7 @@ impl Kept {
     }
 }
 
-fn trace(path: &std::path::Path) -> Trace {
+fn trace(path: &std::path::Path) -> FileStamp {
     let found = path.metadata().ok().and_then(|metadata| {
         #[cfg(unix)]
         let (inode, changed) = {
@@ -212,7 +212,7 @@ fn trace(path: &std::path::Path) -> Trace {
         let (inode, changed) = (0, 0);
         Some((metadata.modified().ok()?, metadata.len(), inode, changed))
     });
-    Trace(found)
+    FileStamp(found)
 }
 
 /// The accepted definitions of a server that is kept here.
@@ -224,9 +224,9 @@ pub(crate) struct Pins {
     /// `None` before the server has declared anything.
     accepted: Option<Definitions>,
     waiting: Definitions,
-    /// Whether the file says what waits.
+    /// Set while the file lists what waits for a review.
     is_written: bool,
-    trace: Trace,
+    trace: FileStamp,
 }
 
 impl Pins {
@@ -245,7 +245,7 @@ impl Pins {
             accepted: None,
             waiting: Definitions::new(),
             is_written: false,
-            trace: Trace(None),
+            trace: FileStamp(None),
         };
         pins.read();
         pins.keep_origin();
@@ -314,7 +314,7 @@ impl Pins {
         }
     }
 
-    /// What is said of a definition. All are accepted before [`begin`](Self::begin).
+    /// Judges a definition. All are accepted before [`begin`](Self::begin).
     pub(crate) fn verdict(&self, declared: &ToolSpec) -> Verdict<'_> {
         let Some(accepted) = &self.accepted else { return Verdict::Accepted };
         match accepted.get(&declared.name) {
@@ -371,7 +371,7 @@ impl Pins {
         async move {
             let Some(path) = watched else { return std::future::pending().await };
             loop {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(CHECK_INTERVAL).await;
                 let path = path.clone();
                 if tokio::task::spawn_blocking(move || trace(&path)).await.is_ok_and(|now| now != known) {
                     return;

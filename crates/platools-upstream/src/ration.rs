@@ -9,9 +9,9 @@ use tokio::time::Instant;
 const BURST: u32 = 200;
 
 /// How long it takes until there may be another one.
-const EACH: Duration = Duration::from_millis(100);
+const REFILL_TIME: Duration = Duration::from_millis(100);
 
-/// What is left of a server's lines, also of one that is started again and again.
+/// The log lines that a server may still write. A restart of the server does not renew them.
 #[derive(Debug)]
 pub(crate) struct Ration(Mutex<State>);
 
@@ -27,7 +27,7 @@ impl Ration {
         Self(Mutex::new(State { left: BURST, since: Instant::now(), dropped: 0 }))
     }
 
-    /// Whether one more line may be logged, and how many were left out before it.
+    /// Returns whether one more line may be logged, and how many were left out before it.
     pub(crate) fn take(&self) -> Option<u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -35,7 +35,7 @@ impl Ration {
 
 impl State {
     fn take(&mut self) -> Option<u64> {
-        let earned = self.since.elapsed().as_millis() / EACH.as_millis();
+        let earned = self.since.elapsed().as_millis() / REFILL_TIME.as_millis();
         if let Ok(earned @ 1..) = u32::try_from(earned) {
             self.left = self.left.saturating_add(earned).min(BURST);
             self.since = Instant::now();
@@ -58,7 +58,7 @@ mod tests {
         let ration = Ration::new();
         let logged = (0..1_000).filter(|_| ration.take().is_some()).count();
         assert_eq!(logged, 200);
-        tokio::time::advance(EACH).await;
+        tokio::time::advance(REFILL_TIME).await;
         assert_eq!(ration.take(), Some(800));
         assert_eq!(ration.take(), None);
         tokio::time::advance(Duration::from_secs(3_600)).await;

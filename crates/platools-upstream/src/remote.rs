@@ -11,7 +11,7 @@ use crate::arguments::{ArgumentSchema, without_unusable_patterns};
 pub(crate) struct Remote {
     /// The server's name for it.
     pub(crate) name: String,
-    /// What checks its arguments, made at the first call; `None` where its schema cannot be used.
+    /// The validator of its arguments, built at the first call; `None` where its schema cannot be used.
     schema: OnceLock<Option<ArgumentSchema>>,
 }
 
@@ -21,7 +21,7 @@ impl Remote {
         Self { name, schema: OnceLock::new() }
     }
 
-    /// What checks its arguments, made of what the server declared.
+    /// Returns the validator of its arguments, built from the declared schema.
     pub(crate) fn schema(&self, declared: &Arc<Value>, upstream: &str) -> Option<&ArgumentSchema> {
         let made = self.schema.get_or_init(|| {
             let made = ArgumentSchema::as_declared(Arc::clone(declared)).or_else(|problem| {

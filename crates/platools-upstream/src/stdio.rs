@@ -23,7 +23,7 @@ use crate::ration::Ration;
 const WAITING: usize = 64;
 
 /// How long messages of a process that has ended are waited for.
-const LAST_WORDS: Duration = Duration::from_millis(250);
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How much of a line that is too long is looked at on each side, in bytes.
 const EDGE: usize = 256;
@@ -76,7 +76,7 @@ impl Transport<RoleClient> for StdioTransport {
             message = self.messages.recv() => message,
             () = self.process.exited() => {
                 // Something that it started may hold its output open for ever.
-                tokio::time::timeout(LAST_WORDS, self.messages.recv()).await.ok().flatten()
+                tokio::time::timeout(DRAIN_TIMEOUT, self.messages.recv()).await.ok().flatten()
             }
         }
     }

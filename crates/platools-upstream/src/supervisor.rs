@@ -79,7 +79,7 @@ struct Order {
     connection: u64,
 }
 
-/// What the supervisor and the tools share.
+/// State that the supervisor and the tools share.
 struct Shared {
     name: Name,
     state: watch::Sender<UpstreamState>,
@@ -171,7 +171,7 @@ impl Upstream {
         })
     }
 
-    /// Whether its tools are known: the server has declared them, or they are [remembered](UpstreamConfig::remember_in).
+    /// Returns whether its tools are known: the server has declared them, or they are [remembered](UpstreamConfig::remember_in).
     pub fn is_known(&self) -> bool {
         self.shared.is_known.load(Ordering::Acquire)
     }
@@ -289,7 +289,7 @@ struct Supervisor {
     /// The tools as the server declared them last.
     specs: Arc<Vec<ToolSpec>>,
     memory: Option<Memory>,
-    /// What was accepted of it, if its definitions are pinned.
+    /// The accepted definitions, if they are pinned.
     pins: Option<Pins>,
     orders: watch::Receiver<Order>,
     config: Arc<UpstreamConfig>,

@@ -25,7 +25,7 @@ pub(crate) struct Taken {
     /// By the server's name for it.
     known: HashMap<String, Known>,
     to: watch::Sender<Vec<Tool>>,
-    /// What was complained about; lists come often, and complaints once.
+    /// The complaints that were logged already: lists come often, and each complaint is logged once.
     complaints: HashSet<String>,
     /// The tools that are withheld, as the server declares them.
     withheld: Vec<(ToolSpec, WithheldTool)>,
@@ -213,7 +213,7 @@ impl ToolChanges {
         Self { tools: receiver, until: CancellationToken::new() }
     }
 
-    /// The same, as if the upstream were gone once `end` is cancelled.
+    /// Ends the changes when `end` is cancelled, as if the upstream were gone.
     #[must_use]
     pub fn until(self, end: CancellationToken) -> Self {
         Self { until: end, ..self }

@@ -16,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::Pid;
 
-/// What the shell does. It is in a process group of its own, and deaf to what a terminal sends to this one.
+/// The script of the shell, which has a process group of its own and ignores signals of the terminal.
 const SCRIPT: &str = r#"trap '' INT TERM HUP QUIT
 groups=' '
 while read -r change group; do
@@ -61,7 +61,7 @@ fn watchdog() -> MutexGuard<'static, Watchdog> {
 struct Watchdog {
     groups: BTreeSet<NonZeroI32>,
     shell: Option<Shell>,
-    /// Whether there is no shell to start.
+    /// Set when no shell can be started.
     is_absent: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of the store's operations.
+//! The tools of the store's operations.
 
 use platools::tool::check_name;
 use platools_openapi::{Document, Operation, Selection, import};

@@ -107,7 +107,7 @@ pub(super) struct Test {
         allow_hyphen_values = true
     )]
     pub(super) params: String,
-    /// What has to be in the result of the one call, as JSON
+    /// JSON that the result of the one call must contain
     #[arg(long, value_name = "JSON", requires = "tool", conflicts_with = "expect_error")]
     pub(super) expect: Option<String>,
     /// The one call has to fail; with a text, with that text in its error

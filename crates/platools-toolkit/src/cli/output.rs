@@ -179,7 +179,7 @@ impl Output {
     }
 }
 
-/// Whether something was written; a closed pipe counts as success, since its reader has seen enough.
+/// Returns whether something was written; a closed pipe counts as success, since its reader has seen enough.
 fn written(result: io::Result<()>) -> Result<(), WriteError> {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(WriteError(error)),

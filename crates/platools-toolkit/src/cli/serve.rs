@@ -65,7 +65,7 @@ pub(super) async fn run(
     listener.serve().await.map_err(|error| Failure::Failed(error.to_string()))
 }
 
-/// What to tell a person who started a server on standard input and output by hand. `configuration` is the command that
+/// Explains to a person who started a server by hand that it waits for a client. `configuration` is the command that
 /// prints what an MCP client needs.
 fn waits_on_terminal(configuration: &str) -> String {
     format!(

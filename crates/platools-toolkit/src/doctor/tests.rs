@@ -47,7 +47,7 @@ fn returning(spec: ToolSpec, fields: &[&str]) -> ToolSpec {
     spec.output_schema(json!({"type": "object", "properties": fields}))
 }
 
-/// What is found in some tools: severity, code, tool and parameter of each.
+/// The findings in some tools: severity, code, tool and parameter of each.
 fn found(specs: impl IntoIterator<Item = ToolSpec>) -> Vec<String> {
     found_with(specs, &Options::new())
 }

@@ -1,7 +1,7 @@
 //! Schemas and names that model vendors refuse. A vendor refuses the whole request then, so that one tool
 //! disables all others of its agent.
 //!
-//! What each accepts as of 2026; a platform may rewrite schemas before it passes them on, an MCP client
+//! The following holds as of 2026. A platform may rewrite schemas before it passes them on, an MCP client
 //! usually does not:
 //!
 //! | vendor | refuses |

@@ -49,7 +49,7 @@ fn compare(expected: &Value, got: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Whether two numbers are not both whole, so that their value counts and not how they are written. Whole ones
+/// Returns whether two numbers are not both whole, so that their value counts and not how they are written. Whole ones
 /// are compared exactly.
 fn is_loose(one: &serde_json::Number, other: &serde_json::Number) -> bool {
     one.is_f64() || other.is_f64()

@@ -68,7 +68,7 @@ async fn report_of(yaml: &str, options: &RunOptions) -> SuiteReport {
     run(&host(), &Suite::from_yaml(yaml).unwrap(), options, |_| {}).await
 }
 
-/// What the cases of a file fail for.
+/// Returns the failures of the cases of a file.
 async fn failures(yaml: &str) -> Vec<Vec<String>> {
     let report = report_of(yaml, &RunOptions::default()).await;
     report.cases.iter().map(|case| case.outcome.failures().to_vec()).collect()

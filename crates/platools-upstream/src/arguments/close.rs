@@ -48,9 +48,9 @@ enum Use {
     Shared,
 }
 
-/// What a schema that others stand beside says of the fields of an object.
+/// The restriction that a schema puts on the fields of an object, with other schemas beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Says {
+enum FieldRule {
     Nothing,
     /// It names some.
     Names,
@@ -110,24 +110,24 @@ impl<'r> Closer<'r> {
         if !takes_objects(object) || says_more(object) {
             return None;
         }
-        let own = if names_any(object) { Says::Names } else { Says::Nothing };
+        let own = if names_any(object) { FieldRule::Names } else { FieldRule::Nothing };
         let beside = self.beside(object, &mut HashSet::new());
         if is_only_reference(object) {
             // A definition that is applied nowhere else beside others is closed itself.
             let is_shared = target(object).is_some_and(|target| self.shared.contains(target));
-            return (is_shared && beside == Says::Names).then_some("unevaluatedProperties");
+            return (is_shared && beside == FieldRule::Names).then_some("unevaluatedProperties");
         }
         match (own, beside) {
-            (_, Says::Open) | (Says::Nothing, Says::Nothing) => None,
+            (_, FieldRule::Open) | (FieldRule::Nothing, FieldRule::Nothing) => None,
             _ if has_alternatives_alone(object) => None,
-            (_, Says::Nothing) => Some("additionalProperties"),
-            (_, Says::Names) => Some("unevaluatedProperties"),
+            (_, FieldRule::Nothing) => Some("additionalProperties"),
+            (_, FieldRule::Names) => Some("unevaluatedProperties"),
         }
     }
 
-    /// What the schemas that are applied beside an object's own keywords say.
-    fn beside(&self, object: &Map<String, Value>, seen: &mut HashSet<String>) -> Says {
-        let mut says = Says::Nothing;
+    /// Returns the restriction of the schemas that are applied beside an object's own keywords.
+    fn beside(&self, object: &Map<String, Value>, seen: &mut HashSet<String>) -> FieldRule {
+        let mut says = FieldRule::Nothing;
         for (keyword, value) in object.iter().filter(|(keyword, _)| is_in_place(keyword)) {
             let is_choice = matches!(keyword.as_str(), "anyOf" | "oneOf");
             each_schema(keyword, value, |_, schema| says = says.max(self.says(schema, is_choice, seen)));
@@ -135,26 +135,30 @@ impl<'r> Closer<'r> {
         match target(object) {
             Some(target) if seen.insert(target.to_owned()) => match self.root.pointer(target) {
                 Some(definition) => says.max(self.says(definition, false, seen)),
-                None => Says::Open,
+                None => FieldRule::Open,
             },
             _ => says,
         }
     }
 
-    fn says(&self, schema: &Value, is_choice: bool, seen: &mut HashSet<String>) -> Says {
+    fn says(&self, schema: &Value, is_choice: bool, seen: &mut HashSet<String>) -> FieldRule {
         let Value::Object(object) = schema else {
-            return if is_choice && *schema == Value::Bool(true) { Says::Open } else { Says::Nothing };
+            return if is_choice && *schema == Value::Bool(true) {
+                FieldRule::Open
+            } else {
+                FieldRule::Nothing
+            };
         };
         let is_closed = |keyword: &str| object.get(keyword) == Some(&Value::Bool(false));
         if says_more(object) && !is_closed("additionalProperties") && !is_closed("unevaluatedProperties") {
-            return Says::Open;
+            return FieldRule::Open;
         }
         let mut words = object.keys().filter(|keyword| !REMARKS.contains(&keyword.as_str()));
         if is_choice && takes_objects(object) && words.all(|keyword| keyword == "type") {
             // Whatever comes is one of these.
-            return Says::Open;
+            return FieldRule::Open;
         }
-        let own = if names_any(object) { Says::Names } else { Says::Nothing };
+        let own = if names_any(object) { FieldRule::Names } else { FieldRule::Nothing };
         own.max(self.beside(object, seen))
     }
 }
@@ -187,7 +191,7 @@ fn each_schema<'s>(keyword: &str, value: &'s Value, mut found: impl FnMut(String
     }
 }
 
-/// The same for schemas that are changed.
+/// Calls `found` with each schema in the value of a keyword, to change it.
 pub(super) fn each_schema_mut(keyword: &str, value: &mut Value, mut found: impl FnMut(String, &mut Value)) {
     match (shape(keyword), value) {
         (Shape::One, value @ Value::Object(_)) => found(String::new(), value),
@@ -201,7 +205,7 @@ pub(super) fn each_schema_mut(keyword: &str, value: &mut Value, mut found: impl 
     }
 }
 
-/// What a keyword holds.
+/// The content of a keyword.
 enum Shape {
     NoSchema,
     /// A schema, or, as `items` in old drafts, a list of them.
@@ -228,7 +232,7 @@ fn shape(keyword: &str) -> Shape {
     }
 }
 
-/// Whether alternatives are all that says something about the fields of an object.
+/// Returns whether alternatives are all that says something about the fields of an object.
 fn has_alternatives_alone(object: &Map<String, Value>) -> bool {
     let is_beside = |keyword: &str| {
         REMARKS.contains(&keyword)
@@ -239,7 +243,7 @@ fn has_alternatives_alone(object: &Map<String, Value>) -> bool {
         && object.keys().all(|keyword| is_beside(keyword))
 }
 
-/// Whether a schema is a reference and nothing else.
+/// Returns whether a schema is a reference and nothing else.
 fn is_only_reference(object: &Map<String, Value>) -> bool {
     object.contains_key("$ref")
         && object.keys().all(|keyword| keyword == "$ref" || REMARKS.contains(&keyword.as_str()))
@@ -262,14 +266,14 @@ fn names_any(object: &Map<String, Value>) -> bool {
     object.get("properties").and_then(Value::as_object).is_some_and(|properties| !properties.is_empty())
 }
 
-/// Whether a schema says what fields are that `properties` do not name.
+/// Returns whether a schema says what fields are that `properties` do not name.
 fn says_more(object: &Map<String, Value>) -> bool {
     ["additionalProperties", "unevaluatedProperties", "patternProperties"]
         .iter()
         .any(|keyword| object.contains_key(*keyword))
 }
 
-/// Whether something refers to a schema by more than a plain pointer. Then it is not known what stands beside what.
+/// Returns whether something refers to a schema by more than a plain pointer. Then it is not known what stands beside what.
 fn has_distant_reference(schema: &Value) -> bool {
     let Value::Object(object) = schema else { return false };
     let is_distant = |reference: &Value| {

@@ -16,7 +16,7 @@ const MAX_LISTED: usize = 30;
 /// How many values of an enumeration are listed: all countries fit.
 const MAX_CHOICES: usize = 300;
 
-/// What is wrong with a value of `schema`, one sentence each. `names` are the arguments at the top.
+/// Explains each mistake in a value of `schema` in a sentence. `names` are the arguments at the top.
 pub(super) fn mistakes(error: &ValidationError<'_>, names: &[&str], schema: &Value) -> Vec<String> {
     let path = path(error);
     let came = came(error.instance());

@@ -37,7 +37,7 @@ pub struct ArgumentSchema {
     schema: Arc<Value>,
     /// Empty until it is needed again, where it was compiled to find mistakes alone.
     validator: OnceLock<Result<Validator, String>>,
-    /// What absent arguments become.
+    /// The values of absent arguments.
     defaults: Map<String, Value>,
 }
 

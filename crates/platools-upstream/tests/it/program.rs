@@ -22,7 +22,7 @@ use super::support::{Server, call, empty, local, names, until, within};
 /// Which kind of server the program is.
 const KIND: &str = "UPSTREAM_TEST_SERVER";
 
-/// What the server at a URL says before its URL.
+/// The text that the server prints before its URL.
 const URL_LINE: &str = "the server is at ";
 
 #[test]
@@ -93,7 +93,7 @@ async fn with(config: UpstreamConfig) -> (LocalHost, Upstream) {
     (host, upstream)
 }
 
-/// Whether a process is there, and not only waiting to be collected.
+/// Returns whether a process is there, and not only waiting to be collected.
 fn lives(id: &Value) -> bool {
     let stat = std::fs::read_to_string(PathBuf::from(format!("/proc/{id}/stat"))).unwrap_or_default();
     stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next()).is_some_and(|state| state != "Z")

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 /// How long anything may take before a test fails.
 pub(crate) const GUARD: Duration = Duration::from_secs(60);
 
-/// What the servers here want to be shown.
+/// The bearer token that the servers here require.
 pub(crate) const TOKEN: &str = "an-upstream-token-of-tests";
 
 /// Waits for what has to happen.
