@@ -3,6 +3,7 @@
 mod answers;
 mod conversations;
 mod mcp;
+mod schemas;
 
 use std::time::Duration;
 
