@@ -4,11 +4,10 @@ use platools::tool::Content;
 use platools::{Media, ToolOutput, ToolResult};
 use serde_json::Value;
 
-use super::Pictures;
 use super::budget::fit;
 use super::failure::refusal;
-use super::options::Settings;
 use super::seat::Turn;
+use super::settings::{Pictures, Settings};
 use crate::desktop::{Action, Performed, PictureError, Screenshot, cut};
 
 /// What a result has beside its picture's bytes and the agent's words, at most.

@@ -4,23 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use platools::{Tool, ToolCall, ToolError, ToolSpec};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::answer::{UNTYPED, text};
 use super::failure::refusal;
-use super::options::Settings;
 use super::pool::Source;
+use super::schema;
+use super::settings::Settings;
 use crate::desktop::BashRequest;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Input {
+    /// The command; not needed with `restart`.
     #[serde(default)]
     command: Option<String>,
+    /// Start a new shell in place of one that hangs.
     #[serde(default)]
     restart: bool,
+    /// How long the command may take, in seconds; without it, as long as the call may take.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     timeout: Option<u64>,
 }
 
@@ -33,19 +38,10 @@ pub(super) fn tool(source: &Source, settings: &Arc<Settings>) -> Tool {
              exit code matters.",
         )
         .category("desktop")
-            .allow([UNTYPED])
+        .allow([UNTYPED])
         .open_world(true)
         .destructive(true)
-        .input_schema(json!({
-            "type": "object",
-            "properties": {
-                "command": {"type": "string", "description": "The command; not needed with `restart`."},
-                "restart": {"type": "boolean", "description": "Start a new shell in place of one that hangs."},
-                "timeout": {"type": "integer", "minimum": 1, "maximum": longest,
-                    "description": format!("How long the command may take, in seconds; {longest} without it.")}
-            },
-            "additionalProperties": false
-        }));
+        .input_schema(schema::with_maximum(schema::of::<Input>(), "timeout", longest));
     let (source, settings) = (source.clone(), Arc::clone(settings));
     Tool::new(spec, move |call: ToolCall| {
         let (source, settings) = (source.clone(), Arc::clone(&settings));

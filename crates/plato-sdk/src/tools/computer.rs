@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use platools::{Tool, ToolCall, ToolError, ToolResult, ToolSpec};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::answer::{UNTYPED, perform, text};
 use super::failure::refusal;
-use super::options::Settings;
 use super::pool::Source;
+use super::schema;
 use super::seat::{Turn, on_screen};
+use super::settings::Settings;
 use crate::desktop::{Action, Point, ScrollDirection};
 
 const DESCRIPTION: &str = "Use the desktop: look at its screen, move and click the mouse, press keys and type. \
@@ -23,28 +24,40 @@ const DESCRIPTION: &str = "Use the desktop: look at its screen, move and click t
 /// The most that a wheel is turned in one call.
 pub(super) const MAX_CLICKS: u32 = 100;
 
-/// The arguments, whatever the action.
-#[derive(Debug, Deserialize)]
+/// The arguments of all actions. Coordinates are read as lists of numbers, so that this module words the complaint
+/// about a list of another length.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Input {
+    /// What to do.
     action: Name,
-    // Not pairs: what is said of a list of three is said in this file's words.
+    /// [x, y]: where to click, move to or scroll; of `left_click_drag` the end. Without it, clicks happen where the
+    /// pointer is.
     #[serde(default)]
+    #[schemars(with = "[u32; 2]")]
     coordinate: Option<Vec<f64>>,
+    /// [x, y]: where `left_click_drag` begins, if not where the pointer is.
     #[serde(default)]
+    #[schemars(with = "[u32; 2]")]
     start_coordinate: Option<Vec<f64>>,
+    /// The text of `type`; of `key` and `hold_key` the keys, such as `ctrl+a` or `Return`.
     #[serde(default)]
     text: Option<String>,
+    /// Where `scroll` goes.
     #[serde(default)]
     scroll_direction: Option<Direction>,
+    /// How many clicks of the wheel `scroll` takes.
     #[serde(default)]
+    #[schemars(range(max = MAX_CLICKS))]
     scroll_amount: Option<u32>,
+    /// How long `wait` and `hold_key` take, in seconds.
     #[serde(default)]
+    #[schemars(range(min = 0))]
     duration: Option<f64>,
 }
 
 /// The actions by their words.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Name {
     Screenshot,
@@ -73,7 +86,7 @@ impl fmt::Debug for Name {
 }
 
 /// Where a wheel turns to, as models write it.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Direction {
     Up,
@@ -94,40 +107,13 @@ impl From<Direction> for ScrollDirection {
 }
 
 pub(super) fn tool(source: &Source, settings: &Arc<Settings>) -> Tool {
-    let point = |what: &str| {
-        json!({"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2,
-            "description": what})
-    };
+    let schema = schema::with_maximum(schema::of::<Input>(), "duration", settings.longest.as_secs_f64());
     let spec = ToolSpec::new("computer")
         .description(DESCRIPTION)
         .category("desktop")
-            .allow([UNTYPED])
+        .allow([UNTYPED])
         .open_world(true)
-        .input_schema(json!({
-            "type": "object",
-            "properties": {
-                "action": {
-                    "type": "string",
-                    "enum": ["screenshot", "mouse_move", "left_click", "right_click", "middle_click", "double_click",
-                        "triple_click", "left_click_drag", "left_mouse_down", "left_mouse_up", "type", "key",
-                        "hold_key", "scroll", "wait", "cursor_position"],
-                    "description": "What to do."
-                },
-                "coordinate": point("[x, y]: where to click, move to or scroll; of `left_click_drag` the end. Without \
-                    it, clicks happen where the pointer is."),
-                "start_coordinate": point("[x, y]: where `left_click_drag` begins, if not where the pointer is."),
-                "text": {"type": "string", "description": "The text of `type`; of `key` and `hold_key` the keys, such \
-                    as `ctrl+a` or `Return`."},
-                "scroll_direction": {"type": "string", "enum": ["up", "down", "left", "right"],
-                    "description": "Where `scroll` goes."},
-                "scroll_amount": {"type": "integer", "minimum": 0, "maximum": MAX_CLICKS,
-                    "description": "How many clicks of the wheel `scroll` takes."},
-                "duration": {"type": "number", "minimum": 0,
-                    "description": "How long `wait` and `hold_key` take, in seconds."}
-            },
-            "required": ["action"],
-            "additionalProperties": false
-        }));
+        .input_schema(schema);
     let (source, settings) = (source.clone(), Arc::clone(settings));
     Tool::new(spec, move |call: ToolCall| {
         let (source, settings) = (source.clone(), Arc::clone(&settings));

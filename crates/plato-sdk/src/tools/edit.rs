@@ -4,35 +4,44 @@
 use std::sync::Arc;
 
 use platools::{Tool, ToolCall, ToolError, ToolSpec};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::answer::{UNTYPED, text};
 use super::failure::refusal;
-use super::options::Settings;
 use super::pool::Source;
+use super::schema;
+use super::settings::Settings;
 use crate::desktop::EditCommand;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Input {
+    /// What to do.
     command: Name,
+    /// The file, from the root, such as /home/user/notes.txt.
     path: String,
+    /// All of the file, for `create`.
     #[serde(default)]
     file_text: Option<String>,
+    /// The first and the last line for `view`, from 1; -1 is the last one of the file.
     #[serde(default)]
     view_range: Option<[i64; 2]>,
+    /// What `str_replace` takes away; it stands in the file once.
     #[serde(default)]
     old_str: Option<String>,
+    /// What `str_replace` puts there; nothing without it.
     #[serde(default)]
     new_str: Option<String>,
+    /// The line behind which `insert` puts its text; 0 is the beginning.
     #[serde(default)]
     insert_line: Option<u64>,
+    /// What `insert` puts there.
     #[serde(default)]
     insert_text: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Name {
     View,
@@ -77,30 +86,14 @@ impl TryFrom<Input> for EditCommand {
 }
 
 pub(super) fn tool(source: &Source, settings: &Arc<Settings>) -> Tool {
-    let text_of = |what: &str| json!({"type": "string", "description": what});
     let spec = ToolSpec::new("edit")
-        .description("Read and change files on the desktop. `command` says what to do with the file at `path`.")
+        .description(
+            "Read and change files on the desktop. `command` says what to do with the file at `path`.",
+        )
         .category("desktop")
         .allow([UNTYPED])
         .destructive(true)
-        .input_schema(json!({
-            "type": "object",
-            "properties": {
-                "command": {"type": "string", "enum": ["view", "create", "str_replace", "insert", "undo_edit"],
-                    "description": "What to do."},
-                "path": text_of("The file, from the root, such as /home/user/notes.txt."),
-                "file_text": text_of("All of the file, for `create`."),
-                "view_range": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2,
-                    "description": "The first and the last line for `view`, from 1; -1 is the last one of the file."},
-                "old_str": text_of("What `str_replace` takes away; it stands in the file once."),
-                "new_str": text_of("What `str_replace` puts there; nothing without it."),
-                "insert_line": {"type": "integer", "minimum": 0,
-                    "description": "The line behind which `insert` puts its text; 0 is the beginning."},
-                "insert_text": text_of("What `insert` puts there.")
-            },
-            "required": ["command", "path"],
-            "additionalProperties": false
-        }));
+        .input_schema(schema::of::<Input>());
     let (source, settings) = (source.clone(), Arc::clone(settings));
     Tool::new(spec, move |call: ToolCall| {
         let (source, settings) = (source.clone(), Arc::clone(&settings));

@@ -5,15 +5,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use platools::{Tool, ToolCall, ToolOutput, ToolResult, ToolSpec};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout};
 
 use super::answer::{UNTYPED, text};
 use super::failure::refusal;
-use super::options::Settings;
 use super::pool::{Dismissed, Pool};
+use super::schema;
 use super::seat::Turn;
+use super::settings::Settings;
 use crate::secrets::redact;
 use crate::session::Session;
 use crate::types::Outcome;
@@ -22,9 +24,10 @@ use crate::types::Outcome;
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Evaluate {
+    /// The answer that the testcase asks for.
     #[serde(default)]
     value: Option<Map<String, Value>>,
 }
@@ -84,19 +87,19 @@ pub(super) fn tools(pool: &Arc<Pool>, settings: &Arc<Settings>) -> Vec<Tool> {
     let evaluate = with_session(
         pool,
         settings,
-        spec("session_evaluate", "Score the session by its testcase.").input_schema(json!({
-            "type": "object",
-            "properties": {"value": {"type": "object", "description": "The answer that the testcase asks for."}},
-            "additionalProperties": false
-        })),
-        |session, _, call| Box::pin(async move {
-            let Evaluate { value } = call.arguments.parse()?;
-            let value = value.map(Value::Object);
-            let scored = session.evaluate(value.as_ref()).await.map_err(refusal)?;
-            let by: Vec<_> = scored.scored_by().iter().map(ToString::to_string).collect();
-            ToolOutput::json(&json!({"correct": scored.correct, "score": scored.score, "reason": scored.reason,
-                "scored_by": by}))
-        }),
+        spec("session_evaluate", "Score the session by its testcase.").input_schema(schema::of::<Evaluate>()),
+        |session, _, call| {
+            Box::pin(async move {
+                let Evaluate { value } = call.arguments.parse()?;
+                let value = value.map(Value::Object);
+                let scored = session.evaluate(value.as_ref()).await.map_err(refusal)?;
+                let by: Vec<_> = scored.scored_by().iter().map(ToString::to_string).collect();
+                ToolOutput::json(
+                    &json!({"correct": scored.correct, "score": scored.score, "reason": scored.reason,
+                "scored_by": by}),
+                )
+            })
+        },
     );
     let close = {
         let (pool, settings) = (Arc::clone(pool), Arc::clone(settings));

@@ -13,8 +13,11 @@ mod lifecycle;
 mod options;
 mod policy;
 mod pool;
+mod schema;
 mod seat;
+mod settings;
 mod split;
 
-pub use self::options::{DesktopTools, Pictures, ToolShape};
+pub use self::options::{DesktopTools, ToolShape};
 pub use self::policy::{SessionPerThread, Sharing};
+pub use self::settings::Pictures;

@@ -7,8 +7,10 @@ use std::time::Duration;
 use platools::wire::MAX_RESULT_BYTES;
 use platools::{Tool, ToolSpec};
 
-use super::pool::{Pool, Source};
-use super::{SessionPerThread, bash, computer, edit, lifecycle, split};
+use super::policy::SessionPerThread;
+use super::pool::{Pool, Recipe, Source};
+use super::settings::{Pictures, Settings};
+use super::{bash, computer, edit, lifecycle, split};
 use crate::client::Plato;
 use crate::desktop::{Desktop, Size};
 use crate::session::SessionRequest;
@@ -23,17 +25,6 @@ pub enum ToolShape {
     /// One tool for each thing: `screenshot`, `click`, `type_text`, `key`, `scroll`, `drag`, `mouse_move`,
     /// `cursor_position` and `wait`.
     Split,
-}
-
-/// When a model gets a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Pictures {
-    /// After every action.
-    #[default]
-    Always,
-    /// When it asks for a screenshot.
-    OnRequest,
 }
 
 /// A desktop as tools: `computer` or its parts, `bash` and `edit`.
@@ -69,17 +60,7 @@ pub struct DesktopTools {
 
 enum Origin {
     Given(Desktop),
-    Pool(Plato, Box<super::pool::Recipe>),
-}
-
-/// How tools answer.
-#[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub(super) pictures: Pictures,
-    /// The most bytes that a result may have as JSON.
-    pub(super) budget: usize,
-    /// The most time that a command, or a pause, may take.
-    pub(super) longest: Duration,
+    Pool(Plato, Box<Recipe>),
 }
 
 impl DesktopTools {

@@ -10,11 +10,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::SessionPerThread;
 use super::failure::refusal;
-use super::options::Settings;
-use super::policy::Seat;
+use super::policy::{Seat, SessionPerThread};
 use super::seat::{Station, Turn, ended};
+use super::settings::Settings;
 use crate::client::Plato;
 use crate::desktop::{Desktop, Size};
 use crate::session::SessionRequest;

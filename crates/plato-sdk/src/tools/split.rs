@@ -3,36 +3,43 @@
 use std::sync::Arc;
 
 use platools::{Tool, ToolCall, ToolError, ToolResult, ToolSpec};
-use serde::Deserialize;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
 
 use super::answer::{UNTYPED, perform};
-use super::computer::{Direction, clicks, cursor_position, keys, pause, pixel};
+use super::computer::{Direction, MAX_CLICKS, clicks, cursor_position, keys, pause, pixel};
 use super::failure::refusal;
-use super::options::Settings;
 use super::pool::Source;
+use super::schema;
 use super::seat::{Turn, on_screen};
+use super::settings::Settings;
 use crate::desktop::{Action, Point};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Click {
+    /// Pixels from the left; without it, where the pointer is.
     #[serde(default)]
+    #[schemars(with = "u32")]
     x: Option<f64>,
+    /// Pixels from the top; without it, where the pointer is.
     #[serde(default)]
+    #[schemars(with = "u32")]
     y: Option<f64>,
+    /// The mouse button that clicks.
     #[serde(default)]
     button: Button,
+    /// The number of clicks.
     #[serde(default, rename = "click_type")]
     times: Times,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Button {
     #[default]
@@ -41,7 +48,7 @@ enum Button {
     Middle,
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Times {
     #[default]
@@ -50,49 +57,75 @@ enum Times {
     Triple,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Text {
+    /// The text, as it is to appear.
     text: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Key {
+    /// The keys, such as `ctrl+a` or `Return`; a space separates chords.
     key: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Scroll {
+    /// Pixels from the left; without it, where the pointer is.
     #[serde(default)]
+    #[schemars(with = "u32")]
     x: Option<f64>,
+    /// Pixels from the top; without it, where the pointer is.
     #[serde(default)]
+    #[schemars(with = "u32")]
     y: Option<f64>,
+    /// Where the wheel goes.
     direction: Direction,
+    /// The number of clicks of the wheel.
     #[serde(default)]
+    #[schemars(range(max = MAX_CLICKS), extend("default" = CLICKS))]
     amount: Option<u32>,
 }
 
-#[derive(Debug, Deserialize)]
+/// The clicks of the wheel if a model gives no number.
+const CLICKS: u32 = 3;
+
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Drag {
+    /// Where it begins, in pixels from the left.
+    #[schemars(with = "u32")]
     start_x: f64,
+    /// Where it begins, in pixels from the top.
+    #[schemars(with = "u32")]
     start_y: f64,
+    /// Where it ends, in pixels from the left.
+    #[schemars(with = "u32")]
     end_x: f64,
+    /// Where it ends, in pixels from the top.
+    #[schemars(with = "u32")]
     end_y: f64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Move {
+    /// Pixels from the left.
+    #[schemars(with = "u32")]
     x: f64,
+    /// Pixels from the top.
+    #[schemars(with = "u32")]
     y: f64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Wait {
+    /// How long to wait, in seconds.
+    #[schemars(range(min = 0))]
     seconds: f64,
 }
 
@@ -101,92 +134,43 @@ type Actions = Result<Vec<Action>, ToolError>;
 
 pub(super) fn tools(source: &Source, settings: &Arc<Settings>) -> Vec<Tool> {
     let make = Maker { source, settings };
-    let pixel_of = |what: &str| json!({"type": "integer", "minimum": 0, "description": what});
-    let word = |what: &str, words: &[&str]| json!({"type": "string", "enum": words, "description": what});
-    let text_of = |what: &str| json!({"type": "string", "description": what});
-    let here = "without it, where the pointer is";
-    let longest = settings.longest.as_secs_f64();
+    let mut waiting = schema::of::<Wait>();
+    waiting = schema::with_maximum(waiting, "seconds", settings.longest.as_secs_f64());
     vec![
-        make.tool(("screenshot", "Look at the desktop's screen."), &[], &[], |_: &Settings, _: Nothing| {
+        make.tool("screenshot", "Look at the desktop's screen.", |_, _: Nothing| {
             Ok(vec![Action::Screenshot])
         }),
+        make.tool("click", "Click with the mouse.", |_, click: Click| click.actions()),
         make.tool(
-            ("click", "Click with the mouse."),
-            &[
-                ("x", pixel_of(&format!("Pixels from the left; {here}."))),
-                ("y", pixel_of(&format!("Pixels from the top; {here}."))),
-                ("button", word("Which button; left without it.", &["left", "right", "middle"])),
-                ("click_type", word("How often; once without it.", &["single", "double", "triple"])),
-            ],
-            &[],
-            |_, click: Click| click.actions(),
-        ),
-        make.tool(
-            ("type_text", "Type a text with the keyboard; a line break is the return key."),
-            &[("text", text_of("The text, as it is to appear."))],
-            &["text"],
+            "type_text",
+            "Type a text with the keyboard; a line break is the return key.",
             |_, Text { text }| Ok(vec![Action::Type { text }]),
         ),
-        make.tool(
-            ("key", "Press keys together and let them go."),
-            &[("key", text_of("The keys, such as `ctrl+a` or `Return`; a space separates chords."))],
-            &["key"],
-            |_, Key { key }| Ok(vec![Action::Key { keys: keys("key", key)? }]),
-        ),
-        make.tool(
-            ("scroll", "Turn the mouse wheel."),
-            &[
-                ("x", pixel_of(&format!("Pixels from the left; {here}."))),
-                ("y", pixel_of(&format!("Pixels from the top; {here}."))),
-                ("direction", word("Where the wheel goes.", &["up", "down", "left", "right"])),
-                (
-                    "amount",
-                    json!({"type": "integer", "minimum": 0, "maximum": 100,
-                    "description": "How many clicks of the wheel; 3 without it."}),
-                ),
-            ],
-            &["direction"],
-            |_, scroll: Scroll| {
-                let (at, direction) = (place(scroll.x, scroll.y)?, scroll.direction.into());
-                let clicks = clicks("amount", scroll.amount.unwrap_or(3))?;
-                Ok(vec![Action::Scroll { at, direction, clicks }])
-            },
-        ),
-        make.tool(
-            ("drag", "Press the left button, move, and let go."),
-            &[
-                ("start_x", pixel_of("Where it begins, in pixels from the left.")),
-                ("start_y", pixel_of("Where it begins, in pixels from the top.")),
-                ("end_x", pixel_of("Where it ends, in pixels from the left.")),
-                ("end_y", pixel_of("Where it ends, in pixels from the top.")),
-            ],
-            &["start_x", "start_y", "end_x", "end_y"],
-            |_, drag: Drag| {
-                let from = Some(pixel("start", [drag.start_x, drag.start_y])?);
-                Ok(vec![Action::LeftClickDrag { from, to: pixel("end", [drag.end_x, drag.end_y])? }])
-            },
-        ),
-        make.tool(
-            ("mouse_move", "Move the pointer."),
-            &[("x", pixel_of("Pixels from the left.")), ("y", pixel_of("Pixels from the top."))],
-            &["x", "y"],
-            |_, Move { x, y }| Ok(vec![Action::MouseMove { to: pixel("x, y", [x, y])? }]),
-        ),
-        make.tool(("cursor_position", "Ask where the pointer is."), &[], &[], |_, _: Nothing| {
+        make.tool("key", "Press keys together and let them go.", |_, Key { key }| {
+            Ok(vec![Action::Key { keys: keys("key", key)? }])
+        }),
+        make.tool("scroll", "Turn the mouse wheel.", |_, scroll: Scroll| {
+            let (at, direction) = (place(scroll.x, scroll.y)?, scroll.direction.into());
+            Ok(vec![Action::Scroll {
+                at,
+                direction,
+                clicks: clicks("amount", scroll.amount.unwrap_or(CLICKS))?,
+            }])
+        }),
+        make.tool("drag", "Press the left button, move, and let go.", |_, drag: Drag| {
+            let from = Some(pixel("start", [drag.start_x, drag.start_y])?);
+            Ok(vec![Action::LeftClickDrag { from, to: pixel("end", [drag.end_x, drag.end_y])? }])
+        }),
+        make.tool("mouse_move", "Move the pointer.", |_, Move { x, y }| {
+            Ok(vec![Action::MouseMove { to: pixel("x, y", [x, y])? }])
+        }),
+        make.tool("cursor_position", "Ask where the pointer is.", |_, _: Nothing| {
             Ok(vec![Action::CursorPosition])
         }),
-        make.tool(
-            ("wait", "Wait, then look at the screen."),
-            &[(
-                "seconds",
-                json!({"type": "number", "minimum": 0, "maximum": longest,
-                "description": "How long to wait, in seconds."}),
-            )],
-            &["seconds"],
-            |settings, Wait { seconds }| {
-                Ok(vec![Action::Wait { duration: pause("seconds", seconds, settings)? }])
-            },
-        ),
+        make.tool("wait", "Wait, then look at the screen.", |settings, Wait { seconds }| {
+            Ok(vec![Action::Wait { duration: pause("seconds", seconds, settings)? }])
+        })
+        .with_spec(|spec| spec.input_schema(waiting)),
     ]
 }
 
@@ -231,21 +215,15 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn tool<T: DeserializeOwned>(
+    fn tool<T: DeserializeOwned + JsonSchema>(
         &self,
-        (name, description): (&str, &str),
-        properties: &[(&str, Value)],
-        required: &[&str],
+        name: &str,
+        description: &str,
         actions: impl Fn(&Settings, T) -> Actions + Send + Sync + 'static,
     ) -> Tool {
-        let properties: Map<_, _> =
-            properties.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
-        let has_points = ["x", "start_x"].iter().any(|name| properties.contains_key(*name));
+        let schema = schema::of::<T>();
+        let has_points = ["x", "start_x"].iter().any(|name| schema["properties"].get(name).is_some());
         let points = if has_points { " Pixels are those of the picture that was shown last." } else { "" };
-        let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
-        if !required.is_empty() {
-            schema["required"] = json!(required);
-        }
         let reads = matches!(name, "screenshot" | "cursor_position" | "wait");
         let spec = ToolSpec::new(name)
             .description(format!("{description}{points}"))
