@@ -2,17 +2,15 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use platools_net::signals::Signals;
 use tokio::time::{Instant, sleep};
 
-use crate::api::Api;
-use crate::config::{PlatoBuilder, Settings};
-use crate::desktop::AgentHttp;
-use crate::error::{Error, Result};
-use crate::session::{Keeper, SavedSession, Session, SessionRequest};
+use crate::config::PlatoBuilder;
+use crate::error::{EnvFailure, Error, Result};
+use crate::session::{Core, SavedSession, Session, SessionRequest};
 use crate::types::{Artifact, ArtifactStatus, SimulatorArtifacts, TestcaseFilter, TestcasePage};
 
 /// How often an artifact that is being made is looked at.
@@ -36,39 +34,7 @@ const ARTIFACT_POLL: Duration = Duration::from_secs(5);
 /// [`heartbeat_timeout`](SessionRequest::heartbeat_timeout) says otherwise.
 #[derive(Clone)]
 pub struct Plato {
-    pub(crate) inner: Arc<Inner>,
-}
-
-pub(crate) struct Inner {
-    pub(crate) settings: Settings,
-    pub(crate) api: Api,
-    pub(crate) agents: AgentHttp,
-    keeper: Mutex<Option<Arc<Keeper>>>,
-}
-
-impl Inner {
-    /// The thread that keeps sessions; it starts with the first one.
-    pub(crate) fn keeper(&self) -> Result<Arc<Keeper>> {
-        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(keeper) = &*keeper {
-            return Ok(Arc::clone(keeper));
-        }
-        let started = Arc::new(Keeper::start(&self.settings)?);
-        *keeper = Some(Arc::clone(&started));
-        Ok(started)
-    }
-
-    fn running_keeper(&self) -> Option<Arc<Keeper>> {
-        self.keeper.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let Some(keeper) = self.running_keeper() {
-            keeper.leave(self.settings.close_grace);
-        }
-    }
+    core: Arc<Core>,
 }
 
 impl Plato {
@@ -86,12 +52,6 @@ impl Plato {
         PlatoBuilder::default()
     }
 
-    pub(crate) fn with_settings(settings: Settings) -> Result<Self> {
-        let api = Api::new(&settings)?;
-        let agents = AgentHttp::new(&settings)?;
-        Ok(Self { inner: Arc::new(Inner { settings, api, agents, keeper: Mutex::new(None) }) })
-    }
-
     /// A session to be started.
     ///
     /// ```no_run
@@ -104,7 +64,7 @@ impl Plato {
     /// # Ok(()) }
     /// ```
     pub fn session(&self) -> SessionRequest {
-        SessionRequest::new(self.clone())
+        SessionRequest::new(&self.core)
     }
 
     /// Takes up a session that was saved, also by another process: its heartbeats go on, and it is closed when the
@@ -113,20 +73,18 @@ impl Plato {
     /// # Errors
     /// When the thread for sessions cannot be started.
     pub fn resume(&self, saved: &SavedSession) -> Result<Session> {
-        Session::resume(self, saved)
+        Session::resume(&self.core, saved)
     }
 
     /// Closes all sessions of this client, and waits until they are: also those that were dropped and are on their
     /// way, and one that is being created. The client can be used further.
     pub async fn close_all(&self) {
-        if let Some(keeper) = self.inner.running_keeper() {
-            keeper.close_all().await;
-        }
+        self.core.close_all().await;
     }
 
     /// How many sessions of this client are open, or being opened or closed.
     pub fn open_sessions(&self) -> usize {
-        self.inner.running_keeper().map_or(0, |keeper| keeper.open())
+        self.core.open_sessions()
     }
 
     /// Does `work` until it ends, or until SIGTERM or SIGINT arrives; then the work is dropped, and all sessions
@@ -168,7 +126,7 @@ impl Plato {
     /// # Errors
     /// When the server says no, with status 404 when there is no such artifact.
     pub async fn artifact(&self, artifact_id: &str) -> Result<Artifact> {
-        self.inner.api.artifact(artifact_id).await
+        self.core.api.artifact(artifact_id).await
     }
 
     /// Waits until an artifact can be used, such as one that a snapshot is making.
@@ -180,7 +138,7 @@ impl Plato {
         loop {
             let artifact = self.artifact(artifact_id).await?;
             let state = artifact.status.as_ref().map_or("of unknown state", ArtifactStatus::as_str);
-            let failure = || vec![crate::error::EnvFailure::new(format!("artifact {artifact_id}"), state)];
+            let failure = || vec![EnvFailure::new(format!("artifact {artifact_id}"), state)];
             match artifact.status {
                 Some(ArtifactStatus::Ready) => return Ok(artifact),
                 Some(ArtifactStatus::Failed) => return Err(Error::StartFailed(failure())),
@@ -198,7 +156,7 @@ impl Plato {
     /// # Errors
     /// When the server says no.
     pub async fn testcases(&self, filter: &TestcaseFilter) -> Result<TestcasePage> {
-        self.inner.api.testcases(filter).await
+        self.core.api.testcases(filter).await
     }
 
     /// The artifacts of a simulator, newest first.
@@ -206,14 +164,24 @@ impl Plato {
     /// # Errors
     /// When the server says no.
     pub async fn simulator_artifacts(&self, name: &str, testcases_only: bool) -> Result<SimulatorArtifacts> {
-        self.inner.api.simulator_artifacts(name, testcases_only).await
+        self.core.api.simulator_artifacts(name, testcases_only).await
+    }
+}
+
+impl PlatoBuilder {
+    /// Builds the client. Nothing is dialled.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when there is no key, or an option cannot be used.
+    pub fn build(self) -> Result<Plato> {
+        Ok(Plato { core: Core::new(self.settings()?)? })
     }
 }
 
 impl fmt::Debug for Plato {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plato")
-            .field("base_url", &self.inner.settings.base.as_str())
+            .field("base_url", &self.core.settings.base.as_str())
             .field("open_sessions", &self.open_sessions())
             .finish_non_exhaustive()
     }

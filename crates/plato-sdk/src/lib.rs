@@ -98,7 +98,7 @@ mod types;
 
 pub use platools_net::{ProxyConfig, ProxyError};
 
-pub use self::browser::{Browser, Flow, Login, LoginOptions, Step, StepKind};
+pub use self::browser::{Browser, Login, LoginOptions};
 pub use self::client::Plato;
 pub use self::config::{ConfigError, PlatoBuilder, Retries};
 pub use self::desktop::{
@@ -113,10 +113,10 @@ pub use self::session::{
 };
 pub use self::types::{
     Artifact, ArtifactRef, ArtifactStatus, CommandOutput, Compute, DateOutput, Env, EnvInfo, Evaluation,
-    Heartbeat, JobHeartbeat, JobInfo, JobStatus, JobSummary, KeyAdded, Mutation, Outcome, Pagination,
+    Flow, Heartbeat, JobHeartbeat, JobInfo, JobStatus, JobSummary, KeyAdded, Mutation, Outcome, Pagination,
     Provider, Readiness, Resources, RoutingInfo, ScoringType, SessionDetails, SessionStatus, SimResult,
-    SimulatorArtifacts, Snapshot, SnapshotKind, SnapshotOptions, State, Testcase, TestcaseFilter,
-    TestcasePage,
+    SimulatorArtifacts, Snapshot, SnapshotKind, SnapshotOptions, State, Step, StepKind, Testcase,
+    TestcaseFilter, TestcasePage,
 };
 
 /// Compiles the examples of the pages as documentation tests.

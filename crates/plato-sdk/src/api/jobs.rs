@@ -5,12 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{Api, id};
-use crate::browser::Flow;
 use crate::error::Error;
 use crate::secrets::JobId;
 use crate::types::{
-    CommandOutput, DateOutput, JobInfo, KeyAdded, Outcome, Readiness, ResetRequest, RoutingInfo, Snapshot,
-    SnapshotKind, SnapshotOptions, State, UrlResult,
+    CommandOutput, DateOutput, Flow, JobInfo, KeyAdded, Outcome, Readiness, ResetRequest, RoutingInfo,
+    Snapshot, SnapshotKind, SnapshotOptions, State, UrlResult,
 };
 
 impl Api {

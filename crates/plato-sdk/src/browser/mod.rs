@@ -9,12 +9,11 @@
 mod cdp;
 mod chrome;
 mod connect;
-mod flow;
 mod login;
 mod page;
 mod selector;
 mod step;
 
 pub use self::connect::Browser;
-pub use self::flow::{Flow, Step, StepKind};
+pub(crate) use self::login::{App, LOGIN, log_in_on, log_in_with, prepare_desktop};
 pub use self::login::{Login, LoginOptions};

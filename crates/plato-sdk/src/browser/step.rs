@@ -7,9 +7,9 @@ use tokio::time::sleep;
 
 use super::page::Page;
 use super::selector::Question;
-use super::{Flow, Step, StepKind};
 use crate::desktop::Screenshot;
 use crate::error::{Error, Result};
+use crate::types::{Flow, Step, StepKind};
 
 /// How long a step may take, a picture, and the pause before a step is tried again (plato-api §9).
 const STEP: Duration = Duration::from_secs(8);

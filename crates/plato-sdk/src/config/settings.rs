@@ -9,11 +9,9 @@ use url::Url;
 
 use super::base_url::PRODUCTION;
 use super::{ConfigError, DesktopUrl, Retries, base_url};
-use crate::client::Plato;
-use crate::error::Error;
 use crate::secrets::ApiKey;
 
-/// Sets a [`Plato`] client up.
+/// Sets a [`Plato`](crate::Plato) client up.
 ///
 /// ```
 /// use plato_sdk::Plato;
@@ -166,7 +164,7 @@ impl PlatoBuilder {
     }
 
     /// How long the drop of the last handle of the client waits for sessions that are still being closed; 10 s
-    /// unless said otherwise, zero does not wait. See [`Plato`].
+    /// unless said otherwise, zero does not wait. See [`Plato`](crate::Plato).
     pub fn close_grace(mut self, time: Duration) -> Self {
         self.close_grace = time;
         self
@@ -178,15 +176,9 @@ impl PlatoBuilder {
         self
     }
 
-    /// The client. Nothing is dialled.
-    ///
     /// # Errors
-    /// [`Error::Config`] when there is no key, or something that was given cannot be used.
-    pub fn build(self) -> Result<Plato, Error> {
-        Plato::with_settings(self.settings()?)
-    }
-
-    fn settings(self) -> Result<Settings, ConfigError> {
+    /// When there is no key, or an option cannot be used.
+    pub(crate) fn settings(self) -> Result<Settings, ConfigError> {
         let key = ApiKey::new(self.key.as_ref().map_or("", SecretText::expose))?;
         let base = base_url(self.base_url.as_deref().unwrap_or(PRODUCTION), self.allow_insecure)?;
         let desktops = DesktopUrl::new(self.desktop_url.as_deref(), &base, self.allow_insecure)?;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::bash::cut;
+use super::cut::cut;
 use super::status::Wire;
 use super::{DesktopStatus, Size};
 use crate::api::read_json;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::Desktop;
+use super::cut::cut;
+use super::handle::Desktop;
 use crate::error::Result;
 use crate::http::Repeat;
 
@@ -105,19 +106,6 @@ impl Desktop {
         let (output, error) = (result.output.unwrap_or_default(), result.error.unwrap_or_default());
         Ok(BashOutput::new(&output, &error))
     }
-}
-
-/// A text of at most `limit` characters, with a notice in the middle if something had to go.
-pub(crate) fn cut(text: &str, limit: usize) -> (String, bool) {
-    let length = text.chars().count();
-    if length <= limit {
-        return (text.to_owned(), false);
-    }
-    let notice = format!("\n… {length} characters, of which the middle is left out …\n");
-    let kept = limit.saturating_sub(notice.chars().count());
-    let place = |index: usize| text.char_indices().nth(index).map_or(text.len(), |(place, _)| place);
-    let (head, tail) = (kept - kept / 2, kept / 2);
-    (format!("{}{notice}{}", &text[..place(head)], &text[place(length - tail)..]), true)
 }
 
 #[cfg(test)]

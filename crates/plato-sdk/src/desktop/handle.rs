@@ -8,12 +8,11 @@ use rustls::ClientConfig;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use super::agent::Agent;
+use super::agent::{Agent, AgentHttp};
 use super::{DesktopStatus, Size};
-use crate::client::Inner;
+use crate::config::DesktopUrl;
 use crate::error::{EnvFailure, Error, Result, TransportErrorKind};
-use crate::secrets::SecretUrl;
-use crate::session::Known;
+use crate::secrets::{JobId, SecretUrl};
 
 /// The ports of a desktop's machine (plato-api §1).
 const AGENT: u16 = 9000;
@@ -49,15 +48,22 @@ pub struct Desktop {
 }
 
 impl Desktop {
-    pub(crate) fn of(client: &Inner, env: &Known) -> Result<Self> {
-        let at = |port| client.settings.desktops.of(&env.job_id, port);
+    /// The desktop of a job.
+    pub(crate) fn of(
+        job: &JobId,
+        alias: &str,
+        is_windows: bool,
+        urls: &DesktopUrl,
+        agents: &AgentHttp,
+    ) -> Result<Self> {
+        let at = |port| urls.of(job, port);
         let mut liveview = at(LIVEVIEW)?;
         liveview.set_query(Some("resize=scale&autoconnect=true"));
-        let agent = Agent::new(client.agents.clone(), at(AGENT)?, env.is_windows());
+        let agent = Agent::new(agents.clone(), at(AGENT)?, is_windows);
         Ok(Self {
             agent: Arc::new(agent),
             model: None,
-            alias: env.alias.clone(),
+            alias: alias.to_owned(),
             liveview,
             devtools: at(DEVTOOLS)?,
         })

@@ -7,6 +7,7 @@ mod action;
 mod agent;
 mod bash;
 mod computer;
+mod cut;
 mod edit;
 mod geometry;
 mod handle;
@@ -15,9 +16,9 @@ mod status;
 
 pub use self::action::{Action, ActionRequest, Performed, ScrollDirection};
 pub(crate) use self::agent::AgentHttp;
-#[cfg(feature = "tools")]
-pub(crate) use self::bash::cut;
 pub use self::bash::{BashOutput, BashRequest};
+#[cfg(feature = "tools")]
+pub(crate) use self::cut::cut;
 pub use self::edit::EditCommand;
 pub use self::geometry::{Point, Scaling, Size};
 pub use self::handle::Desktop;

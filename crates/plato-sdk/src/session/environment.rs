@@ -1,104 +1,26 @@
 //! One environment of a session, which is one machine.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::SavedEnvironment;
-use super::handle::Shared;
+use super::known::Known;
+use super::shared::{DATE_TIMEOUT, Shared, url_of};
 use crate::api::UrlKind;
-use crate::browser::Flow;
 use crate::desktop::Desktop;
 use crate::error::{EnvFailure, Error, Result};
 use crate::secrets::{JobId, SecretUrl};
 use crate::types::{
-    CommandOutput, DateOutput, EnvContext, JobInfo, KeyAdded, Outcome, Provider, Readiness, ResetRequest,
-    RoutingInfo, Snapshot, SnapshotKind, SnapshotOptions, State,
+    CommandOutput, DateOutput, Flow, JobInfo, KeyAdded, Outcome, Provider, ResetRequest, RoutingInfo,
+    Snapshot, SnapshotKind, SnapshotOptions, State,
 };
 
 /// How long a machine may take until its sshd takes keys, and how often that is looked at (plato-api §10.4).
 const SSH_BUDGET: Duration = Duration::from_secs(90);
 const SSH_POLL: Duration = Duration::from_secs(5);
 const SSH_PROBE: Duration = Duration::from_secs(20);
-
-/// What is known of an environment.
-#[derive(Clone)]
-pub(crate) struct Known {
-    pub(crate) job_id: JobId,
-    pub(crate) alias: String,
-    pub(crate) artifact_id: Option<String>,
-    pub(crate) simulator: Option<String>,
-    /// Whether the server says that it is the desktop.
-    pub(crate) is_flagged: bool,
-    pub(crate) provider: Option<Provider>,
-    pub(crate) mesh_ip: Option<String>,
-}
-
-impl Known {
-    pub(super) fn new(env: EnvContext, results: &BTreeMap<JobId, Readiness>) -> Self {
-        let result = results.get(&env.job_id);
-        Self {
-            mesh_ip: result.and_then(|result| result.mesh_ip.clone()),
-            provider: env.provider.or_else(|| result.and_then(|result| result.provider.clone())),
-            job_id: env.job_id,
-            alias: env.alias,
-            artifact_id: env.artifact_id,
-            simulator: env.simulator,
-            is_flagged: env.is_desktop,
-        }
-    }
-
-    /// Whether it is a desktop: the server says it, or it is one of the simulators that are.
-    pub(crate) fn is_desktop(&self) -> bool {
-        self.is_flagged || self.is_desktop_simulator()
-    }
-
-    pub(crate) fn is_desktop_simulator(&self) -> bool {
-        matches!(self.simulator.as_deref(), Some("ubuntu-vm" | "windows-vm"))
-    }
-
-    /// Whether it has a desktop's agent, which an app that runs on Windows has, too.
-    pub(crate) fn has_agent(&self) -> bool {
-        self.is_desktop() || self.is_windows()
-    }
-
-    pub(crate) fn is_windows(&self) -> bool {
-        self.provider == Some(Provider::Qemu) || self.simulator.as_deref() == Some("windows-vm")
-    }
-
-    /// Whether it is there to score the session, and not to be used.
-    pub(crate) fn is_proctor(&self) -> bool {
-        self.alias == "proctor" || self.simulator.as_deref() == Some("proctor")
-    }
-}
-
-impl fmt::Debug for Known {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Environment")
-            .field("alias", &self.alias)
-            .field("job_id", &self.job_id)
-            .field("simulator", &self.simulator)
-            .finish_non_exhaustive()
-    }
-}
-
-impl From<&SavedEnvironment> for Known {
-    fn from(saved: &SavedEnvironment) -> Self {
-        let saved = saved.clone();
-        Self {
-            job_id: saved.job_id,
-            alias: saved.alias,
-            artifact_id: saved.artifact_id,
-            simulator: saved.simulator,
-            is_flagged: saved.is_desktop,
-            provider: saved.provider,
-            mesh_ip: saved.mesh_ip,
-        }
-    }
-}
 
 /// One environment of a running session. It does not keep the session open.
 #[derive(Clone)]
@@ -207,7 +129,7 @@ impl Environment {
     /// When the server says no.
     pub async fn set_date(&self, date: &str) -> Result<DateOutput> {
         self.shared.usable()?;
-        self.shared.api().job_set_date(self.job_id(), date, super::scoring::DATE_TIMEOUT).await
+        self.shared.api().job_set_date(self.job_id(), date, DATE_TIMEOUT).await
     }
 
     /// Keeps it as an artifact.
@@ -226,7 +148,7 @@ impl Environment {
     pub async fn public_url(&self, port: Option<u16>) -> Result<SecretUrl> {
         self.shared.usable()?;
         let result = self.shared.api().job_public_url(self.job_id(), port).await?;
-        super::handle::url_of(self.alias(), UrlKind::Public, result)
+        url_of(self.alias(), UrlKind::Public, result)
     }
 
     /// What can be done in its app by itself, such as `login`; empty when there is nothing.

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::environment::Known;
-use super::{Environment, Session, ready};
+use super::environment::Environment;
+use super::handle::Session;
+use super::known::Known;
+use super::ready;
+use super::shared::DATE_TIMEOUT;
 use crate::error::{EnvFailure, Error, Result};
 use crate::types::{
     AddJob, CommandOutput, DateOutput, Env, JobSummary, KeyAdded, Snapshot, SnapshotKind, SnapshotOptions,
@@ -135,8 +138,7 @@ impl Session {
     /// When the server says no.
     pub async fn set_date(&self, date: &str) -> Result<BTreeMap<String, DateOutput>> {
         self.shared().usable()?;
-        let timeout = super::scoring::DATE_TIMEOUT;
-        Ok(self.by_alias(self.api().session_set_date(self.id(), date, timeout).await?.results))
+        Ok(self.by_alias(self.api().session_set_date(self.id(), date, DATE_TIMEOUT).await?.results))
     }
 
     /// Sets up the sandbox for agents on every machine, within two minutes.

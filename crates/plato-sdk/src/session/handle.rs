@@ -1,31 +1,36 @@
 //! The program's hold on a session.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::OnceCell;
 
+use super::core::Core;
+use super::environment::Environment;
+use super::health::SessionHealth;
+use super::known::Known;
 use super::lease::Lease;
 use super::names::names;
-use super::ready;
-use super::setup::Setup;
-use super::{Environment, SavedSession, SessionHealth};
+use super::ready::{self, Progress};
+use super::saved::SavedSession;
+use super::shared::{Envs, Shared, url_of};
 use crate::api::{Api, UrlKind};
-use crate::client::{Inner, Plato};
+use crate::browser::LoginOptions;
 use crate::config::is_production;
 use crate::desktop::Desktop;
 use crate::error::{EnvFailure, Error, Result};
-use crate::secrets::{JobId, SecretUrl, redact};
-use crate::session::environment::Known;
-use crate::types::{Created, EnvInfo, Heartbeat, SessionDetails, UrlResult};
+use crate::secrets::{JobId, SecretUrl};
+use crate::types::{Created, Heartbeat, SessionDetails};
 
 /// How long a session that is given up is waited for; the keeper's thread goes on trying after that.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
-/// A session, which is a set of running environments. The drop of its last clone closes it; see [`Plato`] for the ways
+/// A session, which is a set of running environments. The drop of its last clone closes it; see [`Plato`](crate::Plato) for the ways
 /// that a session can end. Cheap to clone.
 #[derive(Clone)]
 pub struct Session {
@@ -40,90 +45,60 @@ struct Held {
     setup: Setup,
 }
 
-/// What a session and its environments have in common.
-pub(crate) struct Shared {
-    pub(super) client: Arc<Inner>,
-    pub(super) id: String,
-    pub(super) health: watch::Receiver<SessionHealth>,
-    envs: RwLock<Envs>,
-    /// A desktop is woken once, by whoever uses it first.
-    desktops: Mutex<HashMap<JobId, Desktop>>,
-}
+/// A step of the user's own.
+pub(super) type Prepare =
+    Box<dyn Fn(Session) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
 
+/// Is told how far machines are.
+pub(super) type Tell = Box<dyn Fn(&Progress) + Send + Sync>;
+
+/// The steps that a session's request asks for once the machines are up.
 #[derive(Default)]
-struct Envs {
-    /// What the server said when they were made.
-    created: Vec<EnvInfo>,
-    known: Vec<Known>,
-    task: Option<String>,
-    network: bool,
+pub(super) struct Setup {
+    /// Whether it is of a testcase, whose record begins by itself.
+    pub(super) of_testcase: bool,
+    pub(super) network: Option<bool>,
+    pub(super) login: Option<LoginOptions>,
+    pub(super) prepare: Vec<Prepare>,
+    pub(super) progress: Option<Tell>,
+    pub(super) done: OnceCell<()>,
 }
 
-impl Shared {
-    pub(super) fn api(&self) -> &Api {
-        &self.client.api
-    }
-
-    /// # Errors
-    /// When the session is known to have ended; nothing is asked then.
-    pub(super) fn usable(&self) -> Result<()> {
-        match &*self.health.borrow() {
-            SessionHealth::Closed | SessionHealth::Detached => Err(Error::Closed),
-            SessionHealth::Gone { reason } => Err(Error::Gone(reason.clone())),
-            _ => Ok(()),
+impl Setup {
+    pub(super) fn progress(&self) -> &(dyn Fn(&Progress) + Send + Sync) {
+        match &self.progress {
+            Some(tell) => &**tell,
+            None => &|_| {},
         }
     }
+}
 
-    fn read<T>(&self, look: impl FnOnce(&Envs) -> T) -> T {
-        look(&self.envs.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn change<T>(&self, change: impl FnOnce(&mut Envs) -> T) -> T {
-        change(&mut self.envs.write().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(super) fn desktop(&self, env: &Known) -> Result<Desktop> {
-        let mut desktops = self.desktops.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(desktop) = desktops.get(&env.job_id) {
-            return Ok(desktop.clone());
-        }
-        let desktop = Desktop::of(&self.client, env)?;
-        desktops.insert(env.job_id.clone(), desktop.clone());
-        Ok(desktop)
-    }
-
-    /// Takes an environment that has ended out of the list.
-    pub(super) fn forget(&self, job: &JobId) {
-        self.change(|envs| envs.known.retain(|env| env.job_id != *job));
-        self.desktops.lock().unwrap_or_else(PoisonError::into_inner).remove(job);
-    }
-
-    /// The results of all jobs by their environments' names. None is lost: of two environments with one alias, the
-    /// second is `alias (2)`, and a job that nobody knows has a name of its own.
-    fn by_name<T>(&self, results: BTreeMap<JobId, T>) -> BTreeMap<String, T> {
-        let names = self.read(|envs| names(&envs.known, results.keys()));
-        let name = |job: &JobId| names.get(job).cloned().unwrap_or_else(|| job.label());
-        results.into_iter().map(|(job, result)| (name(&job), result)).collect()
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup")
+            .field("of_testcase", &self.of_testcase)
+            .field("network", &self.network)
+            .field("login", &self.login)
+            .finish_non_exhaustive()
     }
 }
 
 impl Session {
-    pub(super) fn new(plato: &Plato, lease: Lease, created: Created, setup: Setup) -> Self {
+    pub(super) fn new(core: &Arc<Core>, lease: Lease, created: Created, setup: Setup) -> Self {
         let envs = Envs { created: created.envs, ..Envs::default() };
-        Self::with_envs(plato, lease, created.session_id, envs, setup)
+        Self::with_envs(core, lease, created.session_id, envs, setup)
     }
 
-    fn with_envs(plato: &Plato, lease: Lease, id: String, envs: Envs, setup: Setup) -> Self {
-        let (client, health) = (Arc::clone(&plato.inner), lease.health());
-        let shared = Shared { client, id, health, envs: RwLock::new(envs), desktops: Mutex::default() };
-        Self { held: Arc::new(Held { lease, shared: Arc::new(shared), setup }) }
+    fn with_envs(core: &Arc<Core>, lease: Lease, id: String, envs: Envs, setup: Setup) -> Self {
+        let shared = Arc::new(Shared::new(core, id, lease.health(), envs));
+        Self { held: Arc::new(Held { lease, shared, setup }) }
     }
 
-    pub(crate) fn resume(plato: &Plato, saved: &SavedSession) -> Result<Self> {
-        let lease = Lease::of(&plato.inner, saved.session_id.clone())?;
+    pub(crate) fn resume(core: &Arc<Core>, saved: &SavedSession) -> Result<Self> {
+        let lease = Lease::of(core, saved.session_id.clone())?;
         let known = saved.envs.iter().map(Known::from).collect();
         let envs = Envs { known, task: saved.task_public_id.clone(), ..Envs::default() };
-        Ok(Self::with_envs(plato, lease, saved.session_id.clone(), envs, Setup::default()))
+        Ok(Self::with_envs(core, lease, saved.session_id.clone(), envs, Setup::default()))
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -220,7 +195,7 @@ impl Session {
     }
 
     pub(super) async fn join_network(&self, wanted: Option<bool>) -> Result<()> {
-        let wanted = wanted.unwrap_or_else(|| is_production(&self.shared().client.settings.base));
+        let wanted = wanted.unwrap_or_else(|| is_production(&self.shared().core.settings.base));
         if wanted && !self.shared().read(|envs| envs.network) {
             self.connect_network().await?;
         }
@@ -298,7 +273,7 @@ impl Session {
     }
 
     /// The environments that have an app to log in to.
-    pub(crate) fn apps(&self) -> Vec<Environment> {
+    pub(super) fn apps(&self) -> Vec<Environment> {
         let desktop = self.desktop_env().map(|env| env.job_id);
         let is_app = |env: &Known| {
             // What has no artifact is a bare machine, without an app.
@@ -310,7 +285,7 @@ impl Session {
     }
 
     /// Whether there is a desktop, whose browser its apps belong into.
-    pub(crate) fn has_desktop(&self) -> bool {
+    pub(super) fn has_desktop(&self) -> bool {
         self.known().iter().any(Known::is_desktop)
     }
 
@@ -394,13 +369,13 @@ impl Session {
         self.api().logs(self.id(), env.job_id(), limit).await
     }
 
-    /// What another process needs to take the session up; see [`Plato::resume`].
+    /// What another process needs to take the session up; see [`Plato::resume`](crate::Plato::resume).
     pub fn save(&self) -> SavedSession {
         SavedSession {
             session_id: self.id().to_owned(),
             task_public_id: self.task_public_id(),
             envs: self.known().iter().map(Into::into).collect(),
-            base_url: Some(self.shared().client.settings.base.to_string()),
+            base_url: Some(self.shared().core.settings.base.to_string()),
         }
     }
 
@@ -435,21 +410,6 @@ impl Session {
         let closed = tokio::time::timeout(GIVE_UP, self.close()).await;
         if !matches!(closed, Ok(Ok(()))) {
             tracing::warn!(session = self.id(), "a session that failed to start is not closed yet");
-        }
-    }
-}
-
-/// The URL that a server gave for an environment, or why it did not.
-pub(super) fn url_of(alias: &str, kind: UrlKind, result: UrlResult) -> Result<SecretUrl> {
-    let UrlResult { success, url, error } = result;
-    match url {
-        Some(url) if success != Some(false) && error.is_none() => Ok(SecretUrl::new(url)),
-        _ => {
-            let reason = error.map_or_else(|| "no reason was given".to_owned(), |error| redact(&error));
-            Err(Error::NoEnvironment(format!(
-                "the environment `{alias}` has no {} URL: {reason}",
-                kind.word()
-            )))
         }
     }
 }

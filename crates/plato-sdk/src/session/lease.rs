@@ -7,9 +7,10 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Keeper, SessionHealth};
+use super::core::Core;
+use super::health::SessionHealth;
+use super::keeper::Keeper;
 use crate::api::Api;
-use crate::client::Inner;
 use crate::error::{Error, Result};
 use crate::types::{CreateSession, Created};
 
@@ -25,7 +26,7 @@ pub(crate) struct Lease {
     // Before the client, whose drop waits for what this one's drop sets off.
     commands: mpsc::UnboundedSender<Command>,
     health: watch::Receiver<SessionHealth>,
-    _client: Arc<Inner>,
+    _core: Arc<Core>,
 }
 
 /// What the thread's side of a lease works with.
@@ -39,8 +40,8 @@ struct Tended {
 
 impl Lease {
     /// Creates a session. Once the request is on its way, the session is closed also when this future is dropped.
-    pub(crate) async fn open(client: &Arc<Inner>, request: CreateSession) -> Result<(Created, Self)> {
-        let keeper = client.keeper()?;
+    pub(crate) async fn open(core: &Arc<Core>, request: CreateSession) -> Result<(Created, Self)> {
+        let keeper = core.keeper()?;
         let (answer, answered) = oneshot::channel();
         let (api, closing, every) = (keeper.api(), keeper.closing(), keeper.heartbeat_interval());
         keeper.keep(async move {
@@ -59,16 +60,16 @@ impl Lease {
             }
         });
         let (created, (commands, health)) = answered.await.map_err(|_| Error::Closed)??;
-        Ok((created, Self { commands, health, _client: Arc::clone(client) }))
+        Ok((created, Self { commands, health, _core: Arc::clone(core) }))
     }
 
     /// Takes hold of a session that exists.
-    pub(crate) fn of(client: &Arc<Inner>, session: String) -> Result<Self> {
-        let keeper: Arc<Keeper> = client.keeper()?;
+    pub(crate) fn of(core: &Arc<Core>, session: String) -> Result<Self> {
+        let keeper: Arc<Keeper> = core.keeper()?;
         let ((commands, health), tended) = tended(keeper.api(), session, keeper.closing());
         let every = keeper.heartbeat_interval();
         keeper.keep(async move { tended.keep(every).await });
-        Ok(Self { commands, health, _client: Arc::clone(client) })
+        Ok(Self { commands, health, _core: Arc::clone(core) })
     }
 
     pub(crate) fn health(&self) -> watch::Receiver<SessionHealth> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::Known;
+use super::known::Known;
 use crate::secrets::JobId;
 
 /// A name for every environment, and for the jobs among `others` that are none of them. No two are equal: the second

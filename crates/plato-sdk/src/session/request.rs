@@ -3,23 +3,24 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::core::Core;
+use super::handle::{Session, Setup};
 use super::lease::Lease;
-use super::setup::Setup;
-use super::{Progress, Session};
+use super::ready::Progress;
 use crate::browser::LoginOptions;
-use crate::client::Plato;
 use crate::error::{EnvFailure, Error, Result};
 use crate::types::{CreateSession, Env};
 
 /// How long the machines of a session live, unless it is said.
 const LIFETIME: Duration = Duration::from_secs(1800);
 
-/// What a session is to be made of, by [`Plato::session`].
+/// What a session is to be made of, by [`Plato::session`](crate::Plato::session).
 #[must_use = "nothing is started before `start` is awaited"]
 pub struct SessionRequest {
-    plato: Plato,
+    core: Arc<Core>,
     envs: Vec<Env>,
     artifacts: Vec<String>,
     testcase: Option<String>,
@@ -32,9 +33,9 @@ pub struct SessionRequest {
 }
 
 impl SessionRequest {
-    pub(crate) fn new(plato: Plato) -> Self {
+    pub(crate) fn new(core: &Arc<Core>) -> Self {
         Self {
-            plato,
+            core: Arc::clone(core),
             envs: Vec::new(),
             artifacts: Vec::new(),
             testcase: None,
@@ -193,14 +194,14 @@ impl SessionRequest {
 
     async fn make(self) -> Result<Session> {
         let request = self.request()?;
-        let (created, lease) = Lease::open(&self.plato.inner, request).await?;
+        let (created, lease) = Lease::open(&self.core, request).await?;
         let failed: Vec<_> = created
             .envs
             .iter()
             .filter(|env| env.success == Some(false))
             .map(|env| EnvFailure::new(&*env.alias, env.error.as_deref().unwrap_or("no reason was given")))
             .collect();
-        let session = Session::new(&self.plato, lease, created, self.setup);
+        let session = Session::new(&self.core, lease, created, self.setup);
         if failed.is_empty() {
             return Ok(session);
         }

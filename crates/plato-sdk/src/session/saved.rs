@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::known::Known;
 use crate::secrets::JobId;
-use crate::session::environment::Known;
 use crate::types::Provider;
 
 /// What is needed to take a session up again; [`Session::save`](crate::Session::save) makes it, and one that the
@@ -71,6 +71,21 @@ impl From<&Known> for SavedEnvironment {
             provider: known.provider,
             mesh_ip: known.mesh_ip,
             is_desktop: known.is_flagged,
+        }
+    }
+}
+
+impl From<&SavedEnvironment> for Known {
+    fn from(saved: &SavedEnvironment) -> Self {
+        let saved = saved.clone();
+        Self {
+            job_id: saved.job_id,
+            alias: saved.alias,
+            artifact_id: saved.artifact_id,
+            simulator: saved.simulator,
+            is_flagged: saved.is_desktop,
+            provider: saved.provider,
+            mesh_ip: saved.mesh_ip,
         }
     }
 }

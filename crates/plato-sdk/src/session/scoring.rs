@@ -1,16 +1,12 @@
 //! Resetting a session, looking at what happened in it, and scoring that (plato-api §6.6).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Session;
+use super::handle::Session;
 use crate::error::{EnvFailure, Error, Result};
 use crate::types::{Evaluation, Outcome, Outcomes, ResetRequest, State};
-
-/// How long setting a clock may take.
-pub(super) const DATE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Session {
     /// Puts the data of all environments back, and begins to note what is changed.

@@ -1,42 +1,7 @@
 //! What is done with a session once its machines are up: reset, network, login, and what its user prepares.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-
-use tokio::sync::OnceCell;
-
-use super::{Progress, Session};
-use crate::browser::LoginOptions;
+use super::handle::Session;
 use crate::error::Result;
-
-/// A step of the user's own.
-pub(super) type Prepare =
-    Box<dyn Fn(Session) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
-
-/// Is told how far machines are.
-pub(super) type Tell = Box<dyn Fn(&Progress) + Send + Sync>;
-
-/// What a session's request asks for beyond its machines.
-#[derive(Default)]
-pub(super) struct Setup {
-    /// Whether it is of a testcase, whose record begins by itself.
-    pub(super) of_testcase: bool,
-    pub(super) network: Option<bool>,
-    pub(super) login: Option<LoginOptions>,
-    pub(super) prepare: Vec<Prepare>,
-    pub(super) progress: Option<Tell>,
-    done: OnceCell<()>,
-}
-
-impl Setup {
-    pub(super) fn progress(&self) -> &(dyn Fn(&Progress) + Send + Sync) {
-        match &self.progress {
-            Some(tell) => &**tell,
-            None => &|_| {},
-        }
-    }
-}
 
 impl Session {
     /// Does it, once; after a failure it is begun anew.
@@ -69,15 +34,5 @@ impl Session {
             prepare(self.clone()).await?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Debug for Setup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Setup")
-            .field("of_testcase", &self.of_testcase)
-            .field("network", &self.network)
-            .field("login", &self.login)
-            .finish_non_exhaustive()
     }
 }

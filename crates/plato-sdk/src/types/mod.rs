@@ -7,6 +7,7 @@ mod catalogue;
 mod create;
 mod env;
 mod evaluation;
+mod flow;
 mod open;
 mod outcome;
 mod ready;
@@ -21,6 +22,7 @@ pub use self::create::EnvInfo;
 pub(crate) use self::create::{AddJob, AddedJob, CreateSession, Created};
 pub use self::env::{Compute, Env, Provider, Resources};
 pub use self::evaluation::{Evaluation, ScoringType, SimResult};
+pub use self::flow::{Flow, Step, StepKind};
 pub(crate) use self::outcome::{
     Closed, JobList, Network, Outcomes, Removed, ResetRequest, Results, UrlResult, Urls,
 };
