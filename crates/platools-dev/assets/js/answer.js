@@ -1,4 +1,4 @@
-// What came of a call: the outcome, where the time went, and the answer in the form that suits it.
+// The outcome of a call: the time of its parts, and the answer in the form that suits it.
 
 import { blocks, blocksOf, text } from "./blocks.js";
 import { copyButton, fill, h } from "./dom.js";

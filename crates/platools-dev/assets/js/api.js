@@ -34,7 +34,7 @@ export async function isKnown() {
   }
 }
 
-/** What the API says when something is wrong. */
+/** An error of the API. */
 export class ApiError extends Error {
   constructor(status, code, message) {
     super(message);

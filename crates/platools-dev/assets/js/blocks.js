@@ -61,7 +61,8 @@ export function text(value, isRendered) {
     : h("pre", { class: "code text", tabindex: "0", aria: { label: "Text" } }, value);
 }
 
-const sizeOf = (base64) => Math.floor((base64.length * 3) / 4) - (base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0);
+const sizeOf = (base64) =>
+  Math.floor((base64.length * 3) / 4) - (base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0);
 
 function media({ type, mimeType, data }) {
   const caption = h("figcaption", { class: "hint" }, `${mimeType}, ${bytes(sizeOf(data))}`);
@@ -105,7 +106,7 @@ function resourceLink({ uri, name, title, description, mimeType }) {
   );
 }
 
-/** What belongs to a URI. Only addresses of the web can be followed. */
+/** A resource with its URI. Only addresses of the web can be followed. */
 function framed(title, uri, mimeType, inside) {
   const isWeb = /^https?:/i.test(uri);
   return h(

@@ -100,9 +100,7 @@ export function asTest(call) {
     ...Object.entries(VARIABLES)
       .filter(([name]) => request[name])
       .map(([name, variable]) => `        .${name}(std::env::var("${variable}")?)`),
-    ...(request.context
-      ? [`        .context(serde_json::from_str(${rust(write(request.context, 0))})?)`]
-      : []),
+    ...(request.context ? [`        .context(serde_json::from_str(${rust(write(request.context, 0))})?)`] : []),
     ...(call.tamper ? [`        .tamper(platools_dev::Tamper::${pascal(call.tamper)})`] : []),
     "        .send()",
     "        .await?;",
@@ -174,9 +172,7 @@ const pascal = (name) => name.replaceAll(/(?:^|_)(\w)/g, (_, letter) => letter.t
 /** A text as Rust writes it: raw where that reads better. */
 function rust(text) {
   // What cannot stand in a raw string, or would not be seen in it.
-  const isPlain = [...text].every(
-    (character) => character === "\n" || character === "\t" || !/\p{C}/u.test(character),
-  );
+  const isPlain = [...text].every((character) => character === "\n" || character === "\t" || !/\p{C}/u.test(character));
   if (!isPlain) return `"${[...text].map(escaped).join("")}"`;
   if (!/["\\\n]/.test(text)) return `"${text}"`;
   let hashes = "#";

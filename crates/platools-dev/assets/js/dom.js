@@ -24,22 +24,6 @@ export function fill(element, ...children) {
   return element;
 }
 
-const drawn = new WeakMap();
-
-/**
- * Fills an element anew only when one of `reasons` is another than before, so that a click or a selection in it is not
- * lost; a link that has the focus keeps it.
- */
-export function refill(element, reasons, make) {
-  const before = drawn.get(element);
-  if (before && reasons.every((reason, index) => reason === before[index])) return;
-  drawn.set(element, reasons);
-  const focused = element.contains(document.activeElement) && document.activeElement.getAttribute("href");
-  fill(element, make());
-  if (!focused) return;
-  for (const link of element.querySelectorAll("a")) if (link.getAttribute("href") === focused) link.focus();
-}
-
 function apply(element, properties) {
   for (const [name, value] of Object.entries(properties)) {
     if (value === undefined || value === null || value === false) continue;
@@ -53,7 +37,8 @@ function apply(element, properties) {
   }
 }
 
-function flat(children) {
+/** Children without gaps, in one list. */
+export function flat(children) {
   return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
@@ -94,17 +79,4 @@ export function copyButton(text, what, label = "Copy") {
     { type: "button", class: "small quiet", onclick: act, aria: { label: `${label}: ${what}` } },
     label,
   );
-}
-
-/** Does something at most once in `milliseconds`, and once more at the end. */
-export function calmly(milliseconds, action) {
-  let waiting = false;
-  return () => {
-    if (waiting) return;
-    waiting = true;
-    setTimeout(() => {
-      waiting = false;
-      action();
-    }, milliseconds);
-  };
 }

@@ -75,7 +75,7 @@ export function plural(count, one, many = `${one}s`) {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }
 
-/** What a link such as `#/call/lookup_order` is about, or `null`. Links are typed, too: one that is none names itself. */
+/** The subject of a link such as `#/call/lookup_order`, or `null`. A link that cannot be decoded is its own subject. */
 export function subjectOf(hash) {
   const subject = hash.split("/").slice(2).join("/");
   try {

@@ -50,8 +50,7 @@ function frame(call, side, title, { text, bytes: size, truncated }, pieces) {
       save,
     ),
     code,
-    truncated &&
-      h("p", { class: "hint" }, `Only the beginning is shown. Copy and Save give all ${bytes(size)}.`),
+    truncated && h("p", { class: "hint" }, `Only the beginning is shown. Copy and Save give all ${bytes(size)}.`),
   );
 }
 

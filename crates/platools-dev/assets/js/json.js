@@ -8,9 +8,7 @@ export class ExactNumber {
 
   toJSON() {
     // Newer than the types of JavaScript.
-    return /** @type {any} */ (JSON).rawJSON
-      ? /** @type {any} */ (JSON).rawJSON(this.text)
-      : Number(this.text);
+    return /** @type {any} */ (JSON).rawJSON ? /** @type {any} */ (JSON).rawJSON(this.text) : Number(this.text);
   }
 }
 
@@ -49,7 +47,5 @@ function unlessTooDeep(attempt, otherwise) {
 }
 
 export function isObject(value) {
-  return (
-    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber)
-  );
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 }

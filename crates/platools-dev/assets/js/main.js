@@ -4,6 +4,7 @@ import { fill, h, svg } from "./dom.js";
 import { ago, plural, subjectOf } from "./format.js";
 import { on, seat, select, start, state } from "./state.js";
 import { startTheme, toggleTheme } from "./theme.js";
+import { update } from "./update.js";
 import { createCallView } from "./views/call.js";
 import { createEventsView } from "./views/events.js";
 import { createFaultsView } from "./views/faults.js";
@@ -68,14 +69,10 @@ function route() {
 function drawSeats() {
   const value = (each) => JSON.stringify([each.entity, each.environment]);
   const text = (each) => `${each.entity} · ${each.environment}${each.connected ? "" : " (no host)"}`;
-  const texts = state.seats.map(text).join("\n");
-  if (seats.dataset.texts !== texts) {
-    seats.dataset.texts = texts;
-    fill(
-      seats,
-      state.seats.map((each) => h("option", { value: value(each) }, text(each))),
-    );
-  }
+  update(
+    seats,
+    state.seats.map((each) => [value(each), [text(each)], () => h("option", { value: value(each) }, text(each))]),
+  );
   const here = seat();
   if (here) seats.value = value(here);
   drawStatus();
@@ -91,10 +88,10 @@ function drawStatus() {
       ? ["warn", "frozen"]
       : ["good", "connected"];
   const more = connection ? ` ${ago(connection.since)} · ${plural(here.tools, "tool")}` : "";
-  const said = `${tone}${text}${more}`;
-  if (status.dataset.said === said) return;
-  status.dataset.said = said;
-  fill(status, h("span", { class: `dot ${tone}` }), text, h("span", { class: "more" }, more));
+  update(status, [
+    ["connection", [tone, text], () => [h("span", { class: `dot ${tone}` }), text]],
+    ["more", [more], () => h("span", { class: "more" }, more)],
+  ]);
   status.dataset.connected = String(Boolean(connection));
 }
 

@@ -21,7 +21,7 @@ const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])(\s+)(.*)$/;
 const ROW = /^\s*\|.*\|\s*$/;
 const DELIMITERS = /^\s*\|(?:\s*:?-+:?\s*\|)+\s*$/;
 
-/** What a text says, as elements. */
+/** A Markdown text as elements. */
 export function markdown(text) {
   if (text.length > LONGEST) return [h("p", { class: "plain" }, text)];
   return blocks(text.replace(/\r\n?/g, "\n").replaceAll("\t", "    ").split("\n"), 0);
@@ -131,15 +131,38 @@ function listAt(lines, from, depth) {
 }
 
 function table(head, rows) {
-  const cells = (line) => line.trim().slice(1, -1).split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
+  const cells = (line) =>
+    line
+      .trim()
+      .slice(1, -1)
+      .split(/(?<!\\)\|/)
+      .map((cell) => cell.trim().replaceAll("\\|", "|"));
   return h(
     "div",
     { class: "markdown-table", tabindex: "0", role: "group", aria: { label: "Table" } },
     h(
       "table",
       {},
-      h("thead", {}, h("tr", {}, cells(head).map((cell) => h("th", { scope: "col" }, inline(cell))))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, cells(row).map((cell) => h("td", {}, inline(cell)))))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          cells(head).map((cell) => h("th", { scope: "col" }, inline(cell))),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.map((row) =>
+          h(
+            "tr",
+            {},
+            cells(row).map((cell) => h("td", {}, inline(cell))),
+          ),
+        ),
+      ),
     ),
   );
 }
@@ -155,7 +178,7 @@ function joined(lines) {
   return inline(text);
 }
 
-/** What stands inside of a line. The alternatives are tried in this order. */
+/** Inline syntax. The alternatives are tried in this order. */
 const INLINE = new RegExp(
   [
     String.raw`\\(?<escaped>[!-/:-@[-\x60{-~])`,
@@ -169,7 +192,7 @@ const INLINE = new RegExp(
     String.raw`\*(?<em>[^\s*]|[^\s*][^*]*?[^\s*])\*`,
     String.raw`(?<![A-Za-z0-9])_(?<em2>[^\s_]|[^\s_][^_]*?[^\s_])_(?![A-Za-z0-9])`,
     String.raw`~~(?<gone>\S|\S[\s\S]*?\S)~~`,
-    String.raw`&(?<entity>amp|lt|gt|quot|#39);`,
+    `&(?<entity>amp|lt|gt|quot|#39);`,
   ].join("|"),
   "g",
 );
@@ -191,7 +214,8 @@ function element(groups, whole, depth) {
   const inner = (inside) => inline(inside, depth + 1);
   if (groups.escaped !== undefined) return groups.escaped;
   if (groups.code !== undefined) return h("code", {}, groups.code.replace(/^ (.*\S.*) $/s, "$1"));
-  if (groups.label !== undefined) return link(groups.target, groups.label === "" ? [groups.target] : inner(groups.label), whole);
+  if (groups.label !== undefined)
+    return link(groups.target, groups.label === "" ? [groups.target] : inner(groups.label), whole);
   const address = groups.auto ?? groups.bare;
   if (address !== undefined) return link(address, [address], whole);
   if (groups.both !== undefined) return h("strong", {}, h("em", {}, inner(groups.both)));

@@ -1,11 +1,11 @@
-// What the page knows, and who wants to be told when it changes.
+// The state of the page, and subscriptions to its changes.
 //
 // Topics: `seats` (entities and connections), `selection`, `tools`, `history`, `health`, `events`, `live`, and `calls`: a call
 // ended, by its number in the history, or any call may have.
 
 import * as api from "./api.js";
-import { calmly } from "./dom.js";
 import { follow } from "./stream.js";
+import { schedule } from "./update.js";
 
 const EVENTS_KEPT = 500;
 const SEAT_KEY = "platools.seat";
@@ -22,7 +22,7 @@ export const state = {
   /** How many calls of the seat are kept, how many run, and how many were made since the platform started. */
   totals: { kept: 0, running: 0, made: 0 },
   health: { heartbeats: 0, beats: [], tools: {} },
-  /** What happened, newest first. */
+  /** Events, newest first. */
   events: [],
 };
 
@@ -95,11 +95,11 @@ const loadHealth = quietly(async () => {
   tell("health");
 });
 
-const refreshSeats = calmly(40, loadSeats);
-const refreshHistory = calmly(120, loadHistory);
-const refreshHealth = calmly(120, loadHealth);
-const refreshTools = calmly(120, () => tell("tools"));
-const showEvents = calmly(60, () => tell("events"));
+const refreshSeats = () => schedule("seats", 40, loadSeats);
+const refreshHistory = () => schedule("history", 120, loadHistory);
+const refreshHealth = () => schedule("health", 120, loadHealth);
+const refreshTools = () => schedule("tools", 120, () => tell("tools"));
+const showEvents = () => schedule("events", 60, () => tell("events"));
 
 /** The tools of calls, by call id, since an answer does not name its tool. */
 const called = new Map();

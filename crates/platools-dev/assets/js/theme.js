@@ -27,11 +27,7 @@ function draw() {
   const moon = [svg("path", { d: "M20 14.2A8.3 8.3 0 0 1 9.8 4a8.3 8.3 0 1 0 10.2 10.2z" })];
   fill(
     document.getElementById("theme"),
-    svg(
-      "svg",
-      { viewBox: "0 0 24 24", class: "line-icon", "aria-hidden": "true" },
-      ...(isDark() ? sun : moon),
-    ),
+    svg("svg", { viewBox: "0 0 24 24", class: "line-icon", "aria-hidden": "true" }, ...(isDark() ? sun : moon)),
   );
 }
 

@@ -11,7 +11,11 @@ const OPEN_SIZE = 30;
 
 /** The tree of a value. */
 export function tree(value) {
-  return h("div", { class: "tree mono", tabindex: "0", role: "group", aria: { label: "The value as a tree" } }, node(undefined, value, 0));
+  return h(
+    "div",
+    { class: "tree mono", tabindex: "0", role: "group", aria: { label: "The value as a tree" } },
+    node(undefined, value, 0),
+  );
 }
 
 function node(name, value, depth) {

@@ -2,7 +2,6 @@
 
 import { fill, h } from "../dom.js";
 import { isObject } from "../json.js";
-import { field } from "./fields.js";
 import { group } from "./field.js";
 
 /** The fields of an object. Members that no field shows are kept as they were loaded. */
@@ -12,17 +11,13 @@ export function members(schema, context) {
   /** @type {[name: string, field: import("./field.js").Field][]} */
   const fields = Object.entries(schema.properties ?? {}).map(([name, property]) => [
     name,
-    field(property, { ...inner, name, required: required.has(name) }),
+    context.field(property, { ...inner, name, required: required.has(name) }),
   ]);
   // What tells the variants apart was chosen above.
   if (context.isVariant)
-    fields
-      .filter(([name]) => "const" in (schema.properties[name] ?? {}))
-      .forEach(([, each]) => (each.element.hidden = true));
+    for (const [name, each] of fields) if ("const" in (schema.properties[name] ?? {})) each.element.hidden = true;
   // What has to be there comes first.
-  fields.sort(
-    ([one], [other]) => /** @type {any} */ (required.has(other)) - /** @type {any} */ (required.has(one)),
-  );
+  fields.sort(([one], [other]) => /** @type {any} */ (required.has(other)) - /** @type {any} */ (required.has(one)));
   let others = {};
   return {
     elements: fields.map(([, each]) => each.element),
@@ -37,9 +32,7 @@ export function members(schema, context) {
     load(value) {
       const loaded = isObject(value) ? value : {};
       for (const [name, each] of fields) each.load(Object.hasOwn(loaded, name) ? loaded[name] : undefined);
-      others = Object.fromEntries(
-        Object.entries(loaded).filter(([name]) => !fields.some(([known]) => known === name)),
-      );
+      others = Object.fromEntries(Object.entries(loaded).filter(([name]) => !fields.some(([known]) => known === name)));
     },
     check: () => fields.reduce((sum, [, each]) => sum + each.check(), 0),
   };
@@ -73,7 +66,10 @@ export function object({ schema }, context) {
         {
           type: "button",
           class: "small",
-          onclick: () => (act(), context.changed()),
+          onclick: () => {
+            act();
+            context.changed();
+          },
           aria: { label: `${text}: ${context.name ?? "object"}` },
         },
         text,
@@ -148,7 +144,7 @@ export function list({ schema }, context) {
     const made = rows(place, context, {
       addText: "Add an item",
       makeRow(value) {
-        const row = field(items, inner);
+        const row = inner.field(items, inner);
         row.load(value);
         return row;
       },
@@ -199,7 +195,7 @@ export function map({ schema }, context) {
           aria: { label: "Name" },
         });
         key.value = name;
-        const row = field(schema.additionalProperties, inner);
+        const row = inner.field(schema.additionalProperties, inner);
         row.load(value);
         return {
           element: h("div", { class: "entry" }, key, row.element),

@@ -1,11 +1,11 @@
-// What a schema demands of a value: in words, as problems of a value, and whether any value could do it.
+// The constraints of a schema: in words, as problems of a value, and whether any value satisfies them.
 //
 // The host has the last word. This only tells early.
 
 import { plural } from "../format.js";
 import { ExactNumber, isObject } from "../json.js";
 
-/** What is demanded, in a few words. */
+/** The constraints in a few words. */
 export function hints(schema) {
   const found = [];
   const range = (low, high, unit) => {
@@ -24,8 +24,7 @@ export function hints(schema) {
   range(schema.minProperties, schema.maxProperties, " entries");
   if (schema.uniqueItems) found.push("no item twice");
   if (schema.pattern !== undefined) found.push(`matches ${schema.pattern}`);
-  if (schema.format !== undefined && !/^u?int\d*$|^float$|^double$/.test(schema.format))
-    found.push(schema.format);
+  if (schema.format !== undefined && !/^u?int\d*$|^float$|^double$/.test(schema.format)) found.push(schema.format);
   return found;
 }
 
@@ -37,8 +36,7 @@ export function contradiction(schema) {
     ["minItems", "maxItems", "number of items"],
     ["minProperties", "maxProperties", "number of entries"],
   ]) {
-    if (schema[low] > schema[high])
-      return `No ${what} is at least ${schema[low]} and at most ${schema[high]}.`;
+    if (schema[low] > schema[high]) return `No ${what} is at least ${schema[low]} and at most ${schema[high]}.`;
   }
   const low = schema.exclusiveMinimum ?? schema.minimum;
   const high = schema.exclusiveMaximum ?? schema.maximum;
@@ -55,8 +53,7 @@ export function problems(schema, value) {
   const found = [];
   const number = value instanceof ExactNumber ? Number(value.text) : value;
   if (typeof number === "number") {
-    if ([schema.type].flat().includes("integer") && !Number.isInteger(number))
-      found.push("must be a whole number");
+    if ([schema.type].flat().includes("integer") && !Number.isInteger(number)) found.push("must be a whole number");
     if (number < schema.minimum) found.push(`must be at least ${schema.minimum}`);
     if (number > schema.maximum) found.push(`must be at most ${schema.maximum}`);
     if (number <= schema.exclusiveMinimum) found.push(`must be above ${schema.exclusiveMinimum}`);

@@ -25,9 +25,7 @@ export function labelled(shape, context, makeControl) {
   const id = newId("field");
   const problem = h("p", { class: "problem", id: `${id}-problem`, role: "alert", hidden: true });
   const hint = hintOf(shape);
-  const described = [schema.description && `${id}-text`, hint && `${id}-hint`, `${id}-problem`].filter(
-    Boolean,
-  );
+  const described = [schema.description && `${id}-text`, hint && `${id}-hint`, `${id}-problem`].filter(Boolean);
   const control = makeControl({ id, describedBy: described.join(" ") });
 
   const impossible = contradiction(schema);
@@ -38,17 +36,14 @@ export function labelled(shape, context, makeControl) {
       "div",
       { class: "label" },
       nameOf(id, context, schema.title, control.isGroup),
-      context.required &&
-        context.name !== undefined &&
-        h("span", { class: "required", title: "required" }, "required"),
+      context.required && context.name !== undefined && h("span", { class: "required", title: "required" }, "required"),
       control.beside,
     ),
     schema.description &&
       clamped(3, { class: "description markdown", id: `${id}-text` }, markdown(String(schema.description))),
     control.element,
     hint && h("p", { class: "hint", id: `${id}-hint` }, hint),
-    impossible &&
-      h("p", { class: "note warn small" }, `${impossible} Whatever is sent, the host has to refuse it.`),
+    impossible && h("p", { class: "note warn small" }, `${impossible} Whatever is sent, the host has to refuse it.`),
     problem,
   );
 
@@ -83,13 +78,12 @@ export function labelled(shape, context, makeControl) {
 
 /** The name that is sent, behind the title if that says more. */
 function nameOf(id, { name, label = "Value" }, title, isGroup) {
-  if (name === undefined) return h(isGroup ? "span" : "label", { class: "hidden", ...(isGroup ? { id: `${id}-name` } : { for: id }) }, label);
+  if (name === undefined)
+    return h(isGroup ? "span" : "label", { class: "hidden", ...(isGroup ? { id: `${id}-name` } : { for: id }) }, label);
   const plain = (text) => text.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, "");
   const isTitled = typeof title === "string" && title !== "" && plain(title) !== plain(name);
   const text = isTitled ? [h("span", { class: "title" }, title), " ", h("code", { class: "muted" }, name)] : name;
-  return isGroup
-    ? h("span", { class: "name", id: `${id}-name` }, text)
-    : h("label", { class: "name", for: id }, text);
+  return isGroup ? h("span", { class: "name", id: `${id}-name` }, text) : h("label", { class: "name", for: id }, text);
 }
 
 function hintOf({ kind, schema }) {

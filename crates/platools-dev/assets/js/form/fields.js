@@ -22,7 +22,7 @@ const MAKERS = {
   variants,
 };
 
-/** What stands in the place of a schema that is none. */
+/** The replacement of a schema that is not an object. */
 const UNREADABLE = { kind: "json", schema: { description: "Its schema cannot be read, so any JSON will do." } };
 
 /** The field for a schema, as `{element, read, load, check}`. */

@@ -5,13 +5,15 @@
 import { h } from "../dom.js";
 import { isObject, parse, write } from "../json.js";
 import { members } from "./compound.js";
+import { field } from "./fields.js";
 import { describe } from "./schema.js";
 
 /** `{element, text, load, problem}` for a schema. `changed` is called after each change. */
 export function createForm(schema, changed) {
   const shape = describe(schema, schema);
   const mood = { reveals: false };
-  const context = { root: schema, depth: 0, changed: fromFields, form: mood };
+  // Fields of lists and objects make the fields inside of them.
+  const context = { root: schema, depth: 0, changed: fromFields, form: mood, field };
   const fields = members(shape.kind === "object" ? shape.schema : { properties: {} }, context);
   const status = h("p", { class: "hint", role: "status" });
   const editor = h("textarea", {
@@ -70,11 +72,7 @@ export function createForm(schema, changed) {
   const element = h(
     "div",
     { class: "form" },
-    h(
-      "div",
-      { class: "fields" },
-      isEmpty ? h("p", { class: "muted small" }, emptyText(shape)) : fields.elements,
-    ),
+    h("div", { class: "fields" }, isEmpty ? h("p", { class: "muted small" }, emptyText(shape)) : fields.elements),
     h(
       "div",
       { class: "raw" },

@@ -19,14 +19,10 @@ export function describe(schema, root, depth = 0) {
 
 function classify(schema, root) {
   const options = schema.anyOf ?? schema.oneOf;
-  const others = options
-    ?.map((option) => flatten(option, root) ?? option)
-    .filter((option) => !isNull(option));
+  const others = options?.map((option) => flatten(option, root) ?? option).filter((option) => !isNull(option));
   const types = [schema.type ?? []].flat();
   const nullable =
-    types.includes("null") ||
-    (options?.length ?? 0) > (others?.length ?? 0) ||
-    Boolean(schema.enum?.includes(null));
+    types.includes("null") || (options?.length ?? 0) > (others?.length ?? 0) || Boolean(schema.enum?.includes(null));
   const shape = { schema, nullable };
 
   if ("const" in schema) return { ...shape, kind: "fixed", value: schema.const };
@@ -47,8 +43,7 @@ function classify(schema, root) {
     return { ...shape, kind: "variants", variants: others.map((option) => merge(rest, option)) };
   }
   const real = types.filter((type) => type !== "null");
-  if (real.length > 1)
-    return { ...shape, kind: "variants", variants: real.map((type) => ({ ...schema, type })) };
+  if (real.length > 1) return { ...shape, kind: "variants", variants: real.map((type) => ({ ...schema, type })) };
   return { ...shape, kind: kindOf(real[0], schema) };
 }
 

@@ -171,7 +171,7 @@ export function orNull(makeControl, context) {
   };
 }
 
-/** What an empty field shows: the default, or an example. */
+/** The placeholder of a field: the default, or an example. */
 export function placeholder(schema) {
   if (schema.default !== undefined && schema.default !== null)
     return typeof schema.default === "string" ? schema.default : write(schema.default, 0);

@@ -36,7 +36,10 @@ export function text({ schema }, context) {
       spellcheck: "false",
       placeholder: placeholder(schema),
       aria: { describedby: describedBy },
-      oninput: () => ((loaded = undefined), context.changed()),
+      oninput: () => {
+        loaded = undefined;
+        context.changed();
+      },
     };
     const line = h("input", {
       ...properties,

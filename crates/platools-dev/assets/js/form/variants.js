@@ -2,7 +2,6 @@
 
 import { fill, h } from "../dom.js";
 import { isObject, write } from "../json.js";
-import { field } from "./fields.js";
 import { describe } from "./schema.js";
 
 /** One of several shapes. */
@@ -19,7 +18,7 @@ export function variants({ schema, variants: options }, context) {
     const show = (value) => {
       const option = options[select.value];
       inside = option
-        ? field(plain(option, schema), {
+        ? context.field(plain(option, schema), {
             ...context,
             depth: context.depth + 1,
             name: undefined,
@@ -40,8 +39,7 @@ export function variants({ schema, variants: options }, context) {
       read: () => inside?.read(),
       check: () => inside?.check() ?? 0,
       load(value) {
-        const index =
-          value === undefined ? -1 : options.findIndex((option) => fits(option, value, context.root));
+        const index = value === undefined ? -1 : options.findIndex((option) => fits(option, value, context.root));
         if (value === undefined) select.value = context.required ? "0" : "";
         else select.value = String(Math.max(0, index));
         show(value);
@@ -90,10 +88,7 @@ function fits(option, value, root) {
       if (!isObject(value)) return false;
       const properties = shape.schema.properties;
       const isOther = ([name, property]) => property?.const !== undefined && property.const !== value[name];
-      return (
-        !Object.entries(properties).some(isOther) &&
-        (shape.schema.required ?? []).every((name) => name in value)
-      );
+      return !Object.entries(properties).some(isOther) && (shape.schema.required ?? []).every((name) => name in value);
     }
     case "map":
       return isObject(value);

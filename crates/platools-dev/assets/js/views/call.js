@@ -23,12 +23,7 @@ export function createCallView() {
   const tools = createToolList(() => (isFormWanted = true));
   const caller = createCaller();
   const desk = h("div", { class: "desk" });
-  const element = h(
-    "section",
-    { class: "view call-view", aria: { label: "Call a tool" } },
-    tools.element,
-    desk,
-  );
+  const element = h("section", { class: "view call-view", aria: { label: "Call a tool" } }, tools.element, desk);
   let tool = null;
   let form = null;
   /** The seat of the tool that is shown. */
@@ -82,7 +77,8 @@ export function createCallView() {
   }
 
   function focusForm() {
-    const first = desk.querySelector(".fields :is(input, textarea, select, button):not([hidden])") ?? desk.querySelector("#send");
+    const first =
+      desk.querySelector(".fields :is(input, textarea, select, button):not([hidden])") ?? desk.querySelector("#send");
     /** @type {HTMLElement | null} */ (first)?.focus();
   }
 
@@ -136,12 +132,7 @@ export function createCallView() {
     );
     const clear = h("button", { type: "button", class: "quiet", onclick: () => form.clear() }, "Clear");
     const problem = h("p", { class: "note bad", role: "alert", hidden: true });
-    const formPanel = [
-      form.element,
-      caller.element,
-      problem,
-      h("div", { class: "send-row row" }, send, clear),
-    ];
+    const formPanel = [form.element, caller.element, problem, h("div", { class: "send-row row" }, send, clear)];
     const shownTool = tool;
     const shownSeat = home;
     const tabs = createTabs(
@@ -154,7 +145,14 @@ export function createCallView() {
     showForm = () => tabs.choose(0);
     const work = h(
       "form",
-      { class: "work card", novalidate: true, onsubmit: (event) => (event.preventDefault(), submit(problem)) },
+      {
+        class: "work card",
+        novalidate: true,
+        onsubmit: (event) => {
+          event.preventDefault();
+          submit(problem);
+        },
+      },
       header(),
       tabs.element,
     );

@@ -5,7 +5,7 @@ import { isObject, parse } from "../json.js";
 import { createSession } from "./session.js";
 
 const KEY = "platools.caller";
-/** What is remembered. Tokens are not. */
+/** The fields that are remembered. Tokens are not. */
 const REMEMBERED = ["user", "agent", "thread", "context"];
 
 /** `{element, read, load}`; `read` throws when `_context` is no object. */
@@ -55,10 +55,7 @@ export function createCaller() {
   );
 
   function remember() {
-    localStorage.setItem(
-      KEY,
-      JSON.stringify(Object.fromEntries(REMEMBERED.map((name) => [name, inputs[name].value]))),
-    );
+    localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(REMEMBERED.map((name) => [name, inputs[name].value]))));
     describe();
   }
 

@@ -1,4 +1,4 @@
-// What to do when no host is connected: the exact lines to start one.
+// The exact lines that start a host, for a seat without one.
 
 import { showSecret, showToken } from "../api.js";
 import { copyButton, fill, h, toast } from "../dom.js";

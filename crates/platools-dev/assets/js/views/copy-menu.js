@@ -11,7 +11,10 @@ export function copyMenu(call) {
       {
         type: "button",
         class: "quiet small",
-        onclick: (event) => (copy(text(), what), (event.target.closest("details").open = false)),
+        onclick: (event) => {
+          copy(text(), what);
+          event.target.closest("details").open = false;
+        },
       },
       label,
     );

@@ -1,4 +1,4 @@
-// What a tool is: what models see of it, its schemas, and its limits.
+// The definition of a tool: the text that models see, its schemas, and its limits.
 
 import { copyButton, h } from "../dom.js";
 import { bytes, milliseconds } from "../format.js";
@@ -12,7 +12,7 @@ export function definition(tool, seat) {
   return h("div", { class: "stack definition" }, seen(tool, seat), schemas(tool), limits(tool));
 }
 
-/** What an agent that searches gets of a tool (protocol §8). */
+/** The result of a search for a tool, as agents get it (protocol §8). */
 function asHit({ name, description, input_schema: schema, annotations }, { entity }) {
   const [prefix, rest] = name.split(/\.(.*)/s);
   const category = annotations?.category || (rest === undefined ? "" : prefix) || entity;
@@ -20,7 +20,7 @@ function asHit({ name, description, input_schema: schema, annotations }, { entit
   return { name, description, parameters, category, entity };
 }
 
-/** What an agent gets that has all tools at hand (protocol §8). */
+/** The tool as agents get it that have all tools at hand (protocol §8). */
 function asInjected({ name, description, input_schema: schema }) {
   const parameters = isObject(schema) ? { ...schema, type: "object" } : { type: "object", properties: {} };
   return { name, description, parameters };
@@ -44,7 +44,7 @@ function seen(tool, seat) {
   );
 }
 
-/** What makes it hard for a model. */
+/** Problems of a definition for models. */
 function warnings({ name, description, input_schema: schema, limits: { description_characters: most } }) {
   const properties = isObject(schema?.properties) ? schema.properties : {};
   const required = Array.isArray(schema?.required) ? schema.required : [];
@@ -63,9 +63,7 @@ function schemas({ input_schema: input, output_schema: output }) {
     { class: "stack tight" },
     h("h2", {}, "Schemas"),
     json("Input schema", input),
-    output
-      ? json("Output schema", output)
-      : h("p", { class: "muted small" }, "Output schema: the host declared none."),
+    output ? json("Output schema", output) : h("p", { class: "muted small" }, "Output schema: the host declared none."),
   );
 }
 
@@ -74,7 +72,12 @@ function json(title, value) {
   return h(
     "div",
     { class: "stack tight" },
-    h("div", { class: "row between" }, h("h3", { class: "muted" }, title), copyButton(() => text, title)),
+    h(
+      "div",
+      { class: "row between" },
+      h("h3", { class: "muted" }, title),
+      copyButton(() => text, title),
+    ),
     h("pre", { class: "code", tabindex: "0", aria: { label: title } }, text),
   );
 }

@@ -1,4 +1,4 @@
-// What was typed for each tool, the call of it that runs, and what it answered, while the page is open.
+// The input of each tool, its running call and its last answer, while the page is open.
 //
 // Calls run at the platform. What is kept here only says which of them belong to this page, also after a reload.
 
@@ -69,7 +69,10 @@ export function stopWaiting(key) {
   else change(key, { running: null, problem: { ...LEFT } });
 }
 
-const LEFT = { text: "No longer waiting. The call goes on at the host, and the history keeps its answer.", isLeft: true };
+const LEFT = {
+  text: "No longer waiting. The call goes on at the host, and the history keeps its answer.",
+  isLeft: true,
+};
 
 function leave(key, id) {
   change(key, { running: null, problem: { ...LEFT, id } });

@@ -1,4 +1,4 @@
-// What happened, newest first.
+// Events, newest first.
 
 import { fill, h } from "../dom.js";
 import { clock, plural } from "../format.js";
@@ -79,8 +79,7 @@ function changes({ new_tools: added, updated, pruned }) {
 export function timeline(limit, isWanted = () => true) {
   const isHere = (event) => event.environment === undefined || isSelected(event);
   const found = state.events.filter((event) => isHere(event) && isWanted(event)).slice(0, limit);
-  if (found.length === 0)
-    return [h("li", { class: "muted small" }, "Nothing has happened yet.")];
+  if (found.length === 0) return [h("li", { class: "muted small" }, "Nothing has happened yet.")];
   return found.map((event) => {
     const [tone, title, details] = describe(event);
     return h(

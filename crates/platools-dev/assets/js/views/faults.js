@@ -1,4 +1,4 @@
-// What goes wrong in production, at the push of a button, and beside it what the host does about it.
+// Fault injection at the push of a button, beside the host's reaction.
 
 import * as api from "../api.js";
 import { confirmed, isDestructive, mayCall, mayRepeat } from "../confirm.js";
@@ -117,12 +117,7 @@ export function createFaultsView({ draft }) {
   );
 
   function section(title, ...cards) {
-    return h(
-      "section",
-      { class: "stack tight" },
-      h("h2", {}, title),
-      h("div", { class: "fault-cards" }, cards),
-    );
+    return h("section", { class: "stack tight" }, h("h2", {}, title), h("div", { class: "fault-cards" }, cards));
   }
 
   function card(title, text, control) {
@@ -159,9 +154,7 @@ export function createFaultsView({ draft }) {
     attempt(() => api.inject(state.selected, { fault: seat()?.connection?.frozen ? "thaw" : "freeze" })),
   );
   ignoring.addEventListener("click", () =>
-    attempt(() =>
-      api.inject(state.selected, { fault: "ignore_heartbeats", ignore: !seat()?.ignores_heartbeats }),
-    ),
+    attempt(() => api.inject(state.selected, { fault: "ignore_heartbeats", ignore: !seat()?.ignores_heartbeats })),
   );
 
   function throttle() {
@@ -337,7 +330,11 @@ export function createFaultsView({ draft }) {
 
   on("seats", drawSeat);
   on("events", drawEvents);
-  on("selection", () => (drawSeat(), drawEvents()));
+  const draw = () => {
+    drawSeat();
+    drawEvents();
+  };
+  on("selection", draw);
   drawSeat();
-  return { element, open: () => (drawSeat(), drawEvents()) };
+  return { element, open: draw };
 }

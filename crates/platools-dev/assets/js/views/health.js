@@ -1,10 +1,11 @@
 // How the host is doing: its connection, its heartbeats, its tools, and where the time of calls went.
 
 import { isRunning } from "../answer.js";
-import { fill, h, refill } from "../dom.js";
+import { fill, h } from "../dom.js";
 import { ago, clock, milliseconds, plural } from "../format.js";
 import { bars, beats, beginning, line } from "../plot.js";
 import { on, seat, state } from "../state.js";
+import { update } from "../update.js";
 
 const TONES = { healthy: "good", degraded: "warn", down: "bad" };
 const CALLS_SHOWN = 60;
@@ -47,16 +48,8 @@ export function createHealthView() {
         health.heartbeats.toLocaleString("en"),
         health.beats.length > 0 ? `last ${ago(health.beats.at(-1))} ago` : "none yet",
       ),
-      figure(
-        "Tools",
-        here.tools.toLocaleString("en"),
-        `${plural(here.registrations, "registration")} applied`,
-      ),
-      figure(
-        "Calls",
-        Math.max(state.totals.made, state.totals.kept).toLocaleString("en"),
-        callsInWords(),
-      ),
+      figure("Tools", here.tools.toLocaleString("en"), `${plural(here.registrations, "registration")} applied`),
+      figure("Calls", Math.max(state.totals.made, state.totals.kept).toLocaleString("en"), callsInWords()),
     );
     fill(
       pulse,
@@ -77,9 +70,8 @@ export function createHealthView() {
             "None came yet. A host sends one every 30 s unless PLATOOLS_HEARTBEAT_INTERVAL says otherwise.",
           ),
     );
-    // Drawn anew only when something came: they are clicked on.
-    refill(calls, [state.history], drawCalls);
-    refill(tools, [health], drawTools);
+    update(calls, [["calls", [state.history], drawCalls]]);
+    update(tools, [["tools", [health], drawTools]]);
   }
 
   function callsInWords() {
@@ -130,11 +122,7 @@ export function createHealthView() {
     return [
       h("h2", {}, "Tools, as the host reports them"),
       known.length === 0
-        ? h(
-            "p",
-            { class: "muted" },
-            "The heartbeats have told nothing yet. A host reports a tool once it was called.",
-          )
+        ? h("p", { class: "muted" }, "The heartbeats have told nothing yet. A host reports a tool once it was called.")
         : h(
             "div",
             { class: "table" },

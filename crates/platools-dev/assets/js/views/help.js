@@ -62,9 +62,7 @@ export function listen(actions) {
     if (event.defaultPrevented) return;
     // A question is answered first.
     if (document.querySelector("dialog[open]:not(#shortcuts)")) return;
-    const isTyping = /** @type {Element} */ (event.target).closest?.(
-      "input:not([type=checkbox]), textarea, select",
-    );
+    const isTyping = /** @type {Element} */ (event.target).closest?.("input:not([type=checkbox]), textarea, select");
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       if (!dialog.open) actions.send();

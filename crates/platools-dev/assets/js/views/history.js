@@ -3,10 +3,11 @@
 import * as api from "../api.js";
 import { answer, isRunning, oddities, outcomeBadge } from "../answer.js";
 import { confirmed, mayRepeat } from "../confirm.js";
-import { fill, h, refill, toast } from "../dom.js";
+import { fill, h, toast } from "../dom.js";
 import { clock, elapsed, milliseconds, plural } from "../format.js";
 import { rove, stopAt } from "../roving.js";
 import { on, reloadHistory, state } from "../state.js";
+import { update } from "../update.js";
 import { copyMenu } from "./copy-menu.js";
 
 /** `load` puts a call into the form of its tool. */
@@ -46,34 +47,18 @@ export function createHistoryView({ load }) {
     const found = all.filter((call) => words.every((word) => text(call).includes(word)));
     count.textContent = words.length > 0 ? `${found.length} of the last ${plural(all.length, "call")}` : totals();
     const canLoadMore = all.length < state.totals.kept && !isAtEnd;
-    refill(list, [state.history, older, filter.value, shownId, isAtEnd], () => [
-      found.map(row),
-      canLoadMore && h("li", {}, h("button", { type: "button", onclick: more }, "Older calls")),
-      all.length === 0 &&
-        h(
-          "li",
-          { class: "empty" },
-          h("h2", {}, "No calls yet"),
-          h(
-            "p",
-            { class: "muted" },
-            "Calls from here, from tests and from ",
-            h("code", {}, "curl"),
-            " are listed, the newest first.",
-          ),
-          h("a", { href: "#/call" }, "Call a tool"),
-        ),
+    update(list, [
+      ...found.map((call) => [call.id, [JSON.stringify(call), call.id === shownId], () => row(call)]),
+      ...(canLoadMore ? [["more", [], olderCalls]] : []),
+      ...(all.length === 0 ? [["empty", [], noCalls]] : []),
     ]);
-    if (!list.contains(document.activeElement)) stopAt(list);
+    const focused = document.activeElement;
+    stopAt(list, list.contains(focused) && focused.matches("a") ? focused : null);
     if (all.length === 0) fill(detail);
     else if (!shownId)
       fill(
         detail,
-        h(
-          "p",
-          { class: "muted empty small" },
-          "Choose a call to see its answer, its frames and its signature.",
-        ),
+        h("p", { class: "muted empty small" }, "Choose a call to see its answer, its frames and its signature."),
       );
   }
 
@@ -82,12 +67,35 @@ export function createHistoryView({ load }) {
     const { kept, running, made } = state.totals;
     const numbers =
       made > kept
-        ? [`${plural(made, "call")} since the platform started`, kept > 0 ? `the last ${kept.toLocaleString("en")} are kept` : "none is kept"]
+        ? [
+            `${plural(made, "call")} since the platform started`,
+            kept > 0 ? `the last ${kept.toLocaleString("en")} are kept` : "none is kept",
+          ]
         : kept > 0
           ? [plural(kept, "call")]
           : [];
     if (running > 0) numbers.push(`${running.toLocaleString("en")} running`);
     return numbers.join(" · ");
+  }
+
+  function olderCalls() {
+    return h("li", {}, h("button", { type: "button", onclick: more }, "Older calls"));
+  }
+
+  function noCalls() {
+    return h(
+      "li",
+      { class: "empty" },
+      h("h2", {}, "No calls yet"),
+      h(
+        "p",
+        { class: "muted" },
+        "Calls from here, from tests and from ",
+        h("code", {}, "curl"),
+        " are listed, the newest first.",
+      ),
+      h("a", { href: "#/call" }, "Call a tool"),
+    );
   }
 
   function row(call) {
@@ -139,11 +147,7 @@ export function createHistoryView({ load }) {
           h(
             "div",
             { class: "row between" },
-            h(
-              "h2",
-              { class: "mono" },
-              h("a", { href: `#/call/${encodeURIComponent(call.tool)}` }, call.tool),
-            ),
+            h("h2", { class: "mono" }, h("a", { href: `#/call/${encodeURIComponent(call.tool)}` }, call.tool)),
             h("span", { class: "small muted mono" }, call.call_id),
           ),
           call.request &&
@@ -170,8 +174,7 @@ export function createHistoryView({ load }) {
   }
 
   function actions(call) {
-    const button = (text, title, onclick) =>
-      h("button", { type: "button", class: "small", title, onclick }, text);
+    const button = (text, title, onclick) => h("button", { type: "button", class: "small", title, onclick }, text);
     const again = async (mode, how) => {
       try {
         if (!(await mayRepeat(call, how))) return;

@@ -33,17 +33,16 @@ export function createSession(changed) {
   const use = h("button", {
     type: "button",
     class: "small",
-    onclick: () => ((isUsed = !isUsed), draw(), changed()),
+    onclick: () => {
+      isUsed = !isUsed;
+      draw();
+      changed();
+    },
   });
   const element = h(
     "details",
     { class: "session" },
-    h(
-      "summary",
-      {},
-      h("h3", {}, "Session token"),
-      h("span", { class: "muted small" }, "as a frontend would call"),
-    ),
+    h("summary", {}, h("h3", {}, "Session token"), h("span", { class: "muted small" }, "as a frontend would call")),
     h(
       "div",
       { class: "caller-fields" },
@@ -124,7 +123,10 @@ export function createSession(changed) {
     changed();
   }
 
-  on("selection", () => (isHere() ? draw() : (leave(), draw())));
+  on("selection", () => {
+    if (!isHere()) leave();
+    draw();
+  });
   setInterval(() => {
     if (minted && element.isConnected) draw();
   }, 1000);
@@ -146,7 +148,7 @@ function labelled(label, control) {
   return h("div", { class: "field" }, h("label", { class: "name", for: control.id }, label), control);
 }
 
-/** What a token says, for reading alone; the platform checks its signature. */
+/** The claims of a token, for display; the platform checks its signature. */
 function claimsOf(token) {
   const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
   const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));

@@ -143,7 +143,11 @@ export function createToolList(openedByKey) {
   on("tools", () => load(true));
   on("history", markRunning);
 
-  return { element, mark, focusSearch: () => (search.focus(), search.select()) };
+  const focusSearch = () => {
+    search.focus();
+    search.select();
+  };
+  return { element, mark, focusSearch };
 }
 
 /** The title of a tool, if it has one that says more than its name. */
@@ -152,7 +156,7 @@ export function titleOf({ name, annotations }) {
   return typeof title === "string" && title.trim() !== "" && title !== name ? title : null;
 }
 
-/** What a tool says about what it does, in words. */
+/** The hints of a tool, in words. */
 function hintsOf(tool) {
   const annotations = tool.annotations ?? {};
   return [
