@@ -4,8 +4,7 @@ use platools::wire::close;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, Uri};
 use url::form_urlencoded;
 
-use crate::key::EntityKey;
-use crate::key::resolve_environment;
+use crate::key::{EntityKey, resolve_environment};
 use crate::state::State;
 
 /// The paths at which hosts connect.

@@ -17,8 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::authenticate::{Credentials, Refusal};
-use crate::event::Ending;
-use crate::event::Event;
+use crate::event::{Ending, Event};
 use crate::handle::{Command, ConnectionHandle, Mode};
 use crate::history::Answered;
 use crate::key::EntityKey;

@@ -11,8 +11,7 @@ use platools::wire::{ConnectUrl, Scope, ToolHealth};
 use crate::error::DevError;
 use crate::key::EntityKey;
 use crate::shared::Shared;
-use crate::state::EntityRecord;
-use crate::state::Seat;
+use crate::state::{EntityRecord, Seat};
 
 /// One entity in one environment: calls its tools, watches its host, and makes trouble.
 #[derive(Clone)]

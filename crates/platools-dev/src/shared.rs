@@ -13,14 +13,11 @@ use crate::callback::Callbacks;
 use crate::data::{Data, Keeper};
 use crate::error::DevError;
 use crate::event::Event;
-use crate::history::Answered;
-use crate::history::History;
-use crate::history::HistoryEntry;
+use crate::history::{Answered, History, HistoryEntry};
 use crate::journal::{Events, Journal};
 use crate::key::EntityKey;
 use crate::options::DevPlatformOptions;
-use crate::state::EntityRecord;
-use crate::state::State;
+use crate::state::{EntityRecord, State};
 
 /// The state and everything around it that the platform's parts share.
 pub(crate) struct Shared {

@@ -8,9 +8,7 @@ use super::file::File;
 use crate::call::report::{CallStage, Transport};
 use crate::call::tamper::Tamper;
 use crate::error::DevError;
-use crate::history::History;
-use crate::history::HistoryEntry;
-use crate::history::HistoryLimits;
+use crate::history::{History, HistoryEntry, HistoryLimits};
 use crate::key::EntityKey;
 
 /// Reads the newest calls within limits, oldest first, and the largest id that was ever given.

@@ -169,8 +169,7 @@ mod tests {
     use super::*;
     use crate::call::SignedCall;
     use crate::call::report::Transport;
-    use crate::history::HistoryEntry;
-    use crate::history::HistoryLimits;
+    use crate::history::{HistoryEntry, HistoryLimits};
     use crate::key::EntityKey;
     use crate::options::DevPlatformOptions;
 

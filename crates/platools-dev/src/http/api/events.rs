@@ -15,8 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use utoipa::openapi::Object;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::event::Ending;
-use crate::event::Event;
+use crate::event::{Ending, Event};
 use crate::http::app::{App, Stopping};
 use crate::http::error::ApiError;
 use crate::http::extract::Query;

@@ -14,10 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::call::SignedCall;
 use crate::call::report::CallStage;
-use crate::history::History;
-use crate::history::HistoryEntry;
-use crate::history::HistoryQuery;
-use crate::history::Tally;
+use crate::history::{History, HistoryEntry, HistoryQuery, Tally};
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{Body, Path, Query};
