@@ -14,11 +14,7 @@ use crate::key::EntityKey;
 /// Reads the newest calls within limits, oldest first, and the largest id that was ever given.
 pub(super) fn read(file: &File, limits: HistoryLimits) -> Result<(Vec<HistoryEntry>, u64), DevError> {
     let read = || {
-        let mut statement = file.connection.prepare(
-            "SELECT id, at_ns, entity, environment, call_id, tool, tamper, repeated, ok, latency_ns, \
-             host_latency_ns, sent, reply, http_url, http_status, stage, abandoned, late_ns FROM calls \
-             ORDER BY id DESC LIMIT ?1",
-        )?;
+        let mut statement = file.connection.prepare("SELECT * FROM calls ORDER BY id DESC LIMIT ?1")?;
         let mut rows = statement.query(params![i64::try_from(limits.calls).unwrap_or(i64::MAX)])?;
         let (mut entries, mut bytes) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {
