@@ -121,7 +121,7 @@ impl Plato {
         Err(Error::Interrupted(name))
     }
 
-    /// What is known of an artifact.
+    /// Asks for the properties of an artifact.
     ///
     /// # Errors
     /// When the server says no, with status 404 when there is no such artifact.

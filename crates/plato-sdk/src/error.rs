@@ -1,4 +1,4 @@
-//! What can go wrong with Plato, as one type. Messages say what to do next and hold no key, job id or URL of a job.
+//! The errors of this crate, as one type. Messages say what to do next and hold no key, job id or URL of a job.
 
 use std::fmt;
 use std::time::Duration;
@@ -29,12 +29,12 @@ pub enum Error {
     /// An answer came that is none.
     #[error("{operation} was answered with {problem}")]
     UnexpectedAnswer {
-        /// What was asked, such as `POST /sessions/make`.
+        /// The request, such as `POST /sessions/make`.
         operation: &'static str,
-        /// What came instead of what was expected.
+        /// The unexpected part of the answer.
         problem: String,
     },
-    /// What was asked for makes no sense; nothing was sent.
+    /// The arguments are invalid; nothing was sent.
     #[error("{0}")]
     InvalidInput(String),
     /// Something could not be done with environments. A session whose environments could not be created, or could
@@ -51,7 +51,7 @@ pub enum Error {
     NotReady {
         /// How long was waited.
         waited: Duration,
-        /// What was not ready, and what the server said of it.
+        /// The environments that were not ready, with the server's reasons.
         pending: Vec<EnvFailure>,
     },
     /// Environments came to an end before they were ready. A session that was being started was closed.
@@ -72,7 +72,7 @@ pub enum Error {
     /// The desktop's agent answered that a tool failed.
     #[error("the desktop could not {action}: {message}")]
     Tool {
-        /// What it was asked to do, such as `left_click`.
+        /// The action, such as `left_click`.
         action: &'static str,
         /// Its own words.
         message: String,
@@ -151,7 +151,7 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// What was asked, such as `POST /sessions/make`.
+    /// The request, such as `POST /sessions/make`.
     pub fn operation(&self) -> &'static str {
         self.operation
     }
@@ -237,12 +237,12 @@ pub struct TransportError {
 }
 
 impl TransportError {
-    /// What was asked, such as `POST /sessions/make`.
+    /// The request, such as `POST /sessions/make`.
     pub fn operation(&self) -> &'static str {
         self.operation
     }
 
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub fn kind(&self) -> TransportErrorKind {
         self.kind
     }
@@ -262,7 +262,7 @@ pub enum TransportErrorKind {
     TooLarge,
 }
 
-/// What became of one environment.
+/// The failure of one environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EnvFailure {

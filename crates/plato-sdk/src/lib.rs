@@ -27,8 +27,8 @@
 //! * [`Plato`] is the client; it says how sessions come to their end, whatever ends the program. [`PlatoBuilder`] sets
 //!   it up in code.
 //! * [`SessionRequest`] starts a session from environments ([`Env`]), artifacts or a testcase, waits until it is ready
-//!   and says how far it is; then it logs in to apps and does what you want to be prepared. [`Session`] resets, looks at states, scores, takes snapshots, adds and removes
-//!   environments; [`Environment`] is one of them. [`Session::save`] and [`Plato::resume`] carry a session over to
+//!   and says how far it is; then it logs in to apps and does what you want to be prepared. [`Session`]
+//!   resets, looks at states, scores, takes snapshots, adds and removes environments; [`Environment`] is one of them. [`Session::save`] and [`Plato::resume`] carry a session over to
 //!   another process.
 //! * [`Desktop`] is a screen, a mouse, a keyboard, a shell and files. [`Session::login`] opens the apps of a session in
 //!   its browser, and logs in; [`Session::login_in`] does it in a [`Browser`] of your own, where there is no desktop.
@@ -50,8 +50,8 @@
 //! | it is looked at and scored | [`Session::state`], [`Session::evaluate`] |
 //! | it ends | [`Session::close`], or whatever else ends its use |
 //!
-//! What Plato leaves to an organization, such as [`Session::link_testcase`], is refused to ordinary keys with status
-//! 403. Callbacks that Plato sends to you, uploads of recordings, networks by hand and ssh tunnels are not in here.
+//! Requests that Plato reserves for an organization, such as [`Session::link_testcase`], are refused to
+//! ordinary keys with status 403. Callbacks that Plato sends to you, uploads of recordings, networks by hand and ssh tunnels are not in here.
 //!
 //! # Next to the Python SDK
 //!

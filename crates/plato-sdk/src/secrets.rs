@@ -1,6 +1,6 @@
 //! Values that open doors: the API key, job ids and the URLs that hold them. None of them shows in a `Debug`.
 //!
-//! Whoever knows a job's id controls its machine, since the gateways ask for nothing else (plato-api §14.2).
+//! A job's id is all that is needed to control its machine, since the gateways ask for nothing else (plato-api §14.2).
 
 use std::borrow::Cow;
 use std::fmt;

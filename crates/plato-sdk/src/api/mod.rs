@@ -58,7 +58,7 @@ impl Endpoint {
         self
     }
 
-    /// The same for a value that may be absent.
+    /// Adds a pair to the query if there is a value.
     fn query_if(self, name: &str, value: Option<impl AsRef<str>>) -> Self {
         match value {
             Some(value) => self.query(name, value),

@@ -16,7 +16,7 @@ const LOOKS: u32 = 5;
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 const START_PAUSE: Duration = Duration::from_secs(2);
 
-/// What the machine writes when nothing answers.
+/// Printed on the machine if Chrome does not answer.
 const NOTHING: &str = "__NO_CDP__";
 
 /// Ends every Chrome. By its name, which the kernel cuts after 15 characters: by its command line, `pkill -f` would find

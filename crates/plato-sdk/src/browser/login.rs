@@ -53,7 +53,7 @@ impl Default for LoginOptions {
     }
 }
 
-/// What logging in came to.
+/// The result of logging in.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Login {

@@ -33,7 +33,7 @@ const FIND: &str = r#"(selector => {
         wishes.every(wish => plain(element.textContent).includes(wish)) && (!visible || seen(element)));
 })"#;
 
-/// What is asked about the elements of a selector.
+/// A question about the elements of a selector.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Question {
     /// How many there are.

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration. No message quotes a key.
+//! Errors of a configuration. No message quotes a key.
 
 use platools_net::tls::TlsError;
 use thiserror::Error;
@@ -20,7 +20,7 @@ pub enum ConfigError {
     Url {
         /// Which one: `the base URL (PLATO_BASE_URL)`, or the template of desktops.
         what: &'static str,
-        /// What is wrong with it, and what was expected.
+        /// The problem, and the expected form.
         problem: String,
     },
     /// Desktops of an API on this machine would be looked for at Plato's own gateway (plato-api §1).

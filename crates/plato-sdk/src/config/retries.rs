@@ -22,7 +22,7 @@ use platools_net::Backoff;
 pub struct Retries {
     /// How often a request is sent at most, the first time included; 4 unless said otherwise, 1 switches off.
     pub attempts: u32,
-    /// What the pauses grow from.
+    /// The first pause, from which the others grow.
     pub base: Duration,
     /// The longest pause of one's own choosing.
     pub max_delay: Duration,

@@ -38,7 +38,7 @@ pub struct PlatoBuilder {
     retries: Retries,
 }
 
-/// What a client goes by.
+/// The validated settings of a client.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) key: ApiKey,
@@ -74,13 +74,13 @@ impl Default for PlatoBuilder {
 }
 
 impl PlatoBuilder {
-    /// What the environment says: `PLATO_API_KEY`, `PLATO_BASE_URL`, `PLATO_DESKTOP_URL` and `PLATO_CA_FILE`. An
+    /// Reads the environment: `PLATO_API_KEY`, `PLATO_BASE_URL`, `PLATO_DESKTOP_URL` and `PLATO_CA_FILE`. An
     /// empty variable counts as unset; what is set on the builder afterwards wins.
     pub fn from_env() -> Self {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 
-    /// The same with a look-up of one's own in place of the environment.
+    /// Reads the variables of [`from_env`](Self::from_env) by a function.
     ///
     /// ```
     /// use plato_sdk::PlatoBuilder;

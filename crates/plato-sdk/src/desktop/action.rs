@@ -1,4 +1,4 @@
-//! What can be done with a screen, a mouse and a keyboard: the sixteen actions of the agent (plato-api §8.3).
+//! The sixteen actions of the agent on a screen, a mouse and a keyboard (plato-api §8.3).
 
 use std::time::Duration;
 
@@ -169,7 +169,7 @@ impl Action {
         first.into_iter().chain(second)
     }
 
-    /// The same action with its points changed, for example by [`Scaling::to_real`](super::Scaling::to_real).
+    /// Applies a function to its points, for example [`Scaling::to_real`](super::Scaling::to_real).
     pub fn map_points(mut self, change: impl Fn(Point) -> Point) -> Self {
         match &mut self {
             Self::LeftClick { at }
@@ -266,11 +266,11 @@ impl From<Action> for ActionRequest {
     }
 }
 
-/// What an action came to.
+/// The result of an action.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Performed {
-    /// What the agent said.
+    /// The output of the agent.
     pub output: Option<String>,
     /// The screen after the action, as the agent saw it; agents may leave it out.
     pub screenshot: Option<Screenshot>,

@@ -100,7 +100,7 @@ pub(super) struct Agent {
     resolution: Mutex<Option<Size>>,
 }
 
-/// What the agent answers to all but `status` (plato-api §8.2).
+/// The agent's answer to all requests but `status` (plato-api §8.2).
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct ToolResult {
     #[serde(default)]
@@ -112,7 +112,7 @@ pub(super) struct ToolResult {
 }
 
 impl ToolResult {
-    /// What it complains about, if it does, as it may stand in an error.
+    /// The agent's error, redacted and shortened for an error of this crate.
     pub(super) fn complaint(&self) -> Option<String> {
         let text = self.error.as_deref().map(str::trim).filter(|error| !error.is_empty())?;
         // In this order: half of an id is not seen to be one.

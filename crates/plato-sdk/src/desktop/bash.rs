@@ -51,14 +51,14 @@ impl From<String> for BashRequest {
     }
 }
 
-/// What a command wrote. The agent does not say what it ended with: where that matters, have it written, as in
+/// The output of a command. The agent does not report the exit code: if it matters, print it, as in
 /// `make; echo "exit code $?"`, or use [`Environment::execute`](crate::Environment::execute).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BashOutput {
-    /// What it wrote, at most 100 000 characters together with what it complained about.
+    /// Standard output, at most 100 000 characters together with standard error.
     pub stdout: String,
-    /// What it complained about, at most 25 000 characters. That something stands here does not mean that it failed.
+    /// Standard error, at most 25 000 characters. Successful commands may write to it, too.
     pub stderr: String,
     /// Whether something was cut out of the middle; a notice stands in its place.
     pub truncated: bool,

@@ -14,7 +14,7 @@ use crate::http::Repeat;
 const RETAKES: u32 = 2;
 const RETAKE_PAUSE: Duration = Duration::from_millis(300);
 
-/// What is asked of the agent for every action.
+/// Requests of actions.
 const COMPUTER: &str = "POST /computer";
 
 impl Desktop {
@@ -59,7 +59,7 @@ impl Desktop {
         self.take_screenshot(None).await
     }
 
-    /// The same after the screen was given time to settle.
+    /// Takes a screenshot after the screen had time to settle.
     ///
     /// # Errors
     /// Those of [`screenshot`](Self::screenshot).

@@ -8,7 +8,7 @@ use super::Desktop;
 use crate::error::{Error, Result};
 use crate::http::Repeat;
 
-/// What is done with a file.
+/// An operation on a file.
 ///
 /// ```
 /// use plato_sdk::EditCommand;
@@ -37,9 +37,9 @@ pub enum EditCommand {
     Replace {
         /// The file.
         path: String,
-        /// What goes.
+        /// The text to replace; it must occur once.
         old: String,
-        /// What comes.
+        /// The new text.
         new: String,
     },
     /// Put a text between two lines.

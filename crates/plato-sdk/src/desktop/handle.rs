@@ -79,13 +79,13 @@ impl Desktop {
         self.agent.is_windows()
     }
 
-    /// The same desktop as if its screen had another size: points are pixels of that screen, and screenshots have
-    /// that size. For models that see small pictures better than large ones.
+    /// Scales points and screenshots, as if the screen had another size: points are pixels of that
+    /// screen, and screenshots have that size. For models that see small pictures better than large ones.
     pub fn scaled_to(&self, size: Size) -> Self {
         Self { model: Some(size), ..self.clone() }
     }
 
-    /// What the agent says of itself.
+    /// Asks for the agent's status.
     ///
     /// # Errors
     /// When it cannot be reached; [`wait_until_ready`](Self::wait_until_ready) waits for it.

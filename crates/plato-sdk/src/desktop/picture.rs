@@ -19,7 +19,7 @@ const MAX_SIDE: u32 = 8000;
 /// The most that a picture may need in memory, in bytes.
 const MAX_MEMORY: u64 = 512 << 20;
 
-/// What begins every PNG.
+/// The first bytes of every PNG.
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// A picture that cannot be used.
@@ -92,7 +92,7 @@ impl Screenshot {
         self.size
     }
 
-    /// The same picture in another size, as a PNG.
+    /// Scales the picture, as a PNG.
     ///
     /// # Errors
     /// When a side would be zero or too long.
@@ -104,7 +104,7 @@ impl Screenshot {
         Ok(Self { png: png(&image)?, size })
     }
 
-    /// The same picture as a JPEG of a quality from 1 to 100, in another size if one is given.
+    /// Encodes the picture as a JPEG of a quality from 1 to 100, scaled if a size is given.
     ///
     /// # Errors
     /// When a side would be zero or too long.
@@ -116,7 +116,7 @@ impl Screenshot {
         scaled(&self.image()?, size)
     }
 
-    /// What is on it, for whoever makes several pictures of it.
+    /// Decodes the picture.
     pub(crate) fn image(&self) -> Result<DynamicImage, PictureError> {
         decode(&self.png)
     }

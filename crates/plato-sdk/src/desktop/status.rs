@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::Size;
 
-/// What the agent says of itself.
+/// The status of the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DesktopStatus {

@@ -1,4 +1,4 @@
-//! What a client and its sessions share: the settings, the connections, and the thread that keeps sessions.
+//! The state that a client and its sessions share: settings, connections, and the thread that keeps sessions.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

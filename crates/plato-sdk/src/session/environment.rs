@@ -59,7 +59,7 @@ impl Environment {
         self.known.is_desktop()
     }
 
-    /// What runs it, if known.
+    /// The provider that runs it, if known.
     pub fn provider(&self) -> Option<&Provider> {
         self.known.provider.as_ref()
     }
@@ -151,7 +151,7 @@ impl Environment {
         url_of(self.alias(), UrlKind::Public, result)
     }
 
-    /// What can be done in its app by itself, such as `login`; empty when there is nothing.
+    /// The flows of its app, such as `login`; empty if there are none.
     ///
     /// # Errors
     /// When the server says no, except for 404, which means that there is nothing.
@@ -163,7 +163,7 @@ impl Environment {
         }
     }
 
-    /// What is known of its job.
+    /// Asks for the properties of its job.
     ///
     /// # Errors
     /// When the server says no.

@@ -16,7 +16,7 @@ use crate::types::{
 /// How an environment is added to a session.
 #[derive(Debug, Clone)]
 pub struct AddEnv {
-    /// What it is.
+    /// The environment.
     pub env: Env,
     /// How long it lives, in whole seconds.
     pub lifetime: Duration,

@@ -30,14 +30,14 @@ use crate::types::{Created, Heartbeat, SessionDetails};
 /// How long a session that is given up is waited for; the keeper's thread goes on trying after that.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
-/// A session, which is a set of running environments. The drop of its last clone closes it; see [`Plato`](crate::Plato) for the ways
-/// that a session can end. Cheap to clone.
+/// A session, which is a set of running environments. The drop of its last clone closes it; see [`Plato`](crate::Plato)
+/// for the ways that a session can end. Cheap to clone.
 #[derive(Clone)]
 pub struct Session {
     held: Arc<Held>,
 }
 
-/// What all clones of a session share.
+/// The state that all clones of a session share.
 struct Held {
     // First: its drop closes the session, and the drop of the client behind the rest waits for that.
     lease: Lease,
@@ -123,7 +123,7 @@ impl Session {
         self.shared().read(|envs| envs.task.clone())
     }
 
-    /// What its heartbeats came to.
+    /// The state of the session, as its heartbeats report it.
     pub fn health(&self) -> SessionHealth {
         self.shared().health.borrow().clone()
     }
@@ -369,7 +369,7 @@ impl Session {
         self.api().logs(self.id(), env.job_id(), limit).await
     }
 
-    /// What another process needs to take the session up; see [`Plato::resume`](crate::Plato::resume).
+    /// Describes the session for another process, which can resume it; see [`Plato::resume`](crate::Plato::resume).
     pub fn save(&self) -> SavedSession {
         SavedSession {
             session_id: self.id().to_owned(),

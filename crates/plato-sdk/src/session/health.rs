@@ -1,6 +1,6 @@
 //! How a session is, by its heartbeats.
 
-/// What the heartbeats of a session came to.
+/// The state of a session, as its heartbeats report it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SessionHealth {
@@ -11,7 +11,7 @@ pub enum SessionHealth {
     Failing {
         /// How many, one after the other.
         failures: u32,
-        /// What was wrong with the last one.
+        /// The error of the last one.
         error: String,
     },
     /// The server says that the session, or every machine of it, has ended.

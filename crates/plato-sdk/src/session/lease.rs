@@ -29,7 +29,7 @@ pub(crate) struct Lease {
     _core: Arc<Core>,
 }
 
-/// What the thread's side of a lease works with.
+/// The side of a lease that runs on the keeper's thread.
 struct Tended {
     api: Api,
     session: String,

@@ -1,4 +1,4 @@
-//! What environments are called where each needs a name of its own.
+//! Unique names of environments.
 
 use std::collections::{BTreeSet, HashMap};
 

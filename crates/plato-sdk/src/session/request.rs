@@ -17,7 +17,7 @@ use crate::types::{CreateSession, Env};
 /// How long the machines of a session live, unless it is said.
 const LIFETIME: Duration = Duration::from_secs(1800);
 
-/// What a session is to be made of, by [`Plato::session`](crate::Plato::session).
+/// A request for a session, by [`Plato::session`](crate::Plato::session).
 #[must_use = "nothing is started before `start` is awaited"]
 pub struct SessionRequest {
     core: Arc<Core>,

@@ -6,7 +6,7 @@ use super::known::Known;
 use crate::secrets::JobId;
 use crate::types::Provider;
 
-/// What is needed to take a session up again; [`Session::save`](crate::Session::save) makes it, and one that the
+/// A session to resume later; [`Session::save`](crate::Session::save) makes it, and one that the
 /// Python SDK dumped can be read as well. It holds no API key, but job ids, which open machines: keep it like a
 /// password.
 ///
@@ -49,7 +49,7 @@ pub struct SavedEnvironment {
     /// Its simulator's name.
     #[serde(default)]
     pub simulator: Option<String>,
-    /// What runs it.
+    /// The provider that runs it.
     #[serde(default)]
     pub provider: Option<Provider>,
     /// Its address in the session's network.

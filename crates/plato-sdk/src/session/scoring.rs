@@ -18,7 +18,7 @@ impl Session {
         self.reset_for(None, None).await
     }
 
-    /// The same for a task, by its number, and for a model, whose record the session is added to.
+    /// Resets the session for a task, by its number, and for a model, whose record the session is added to.
     ///
     /// # Errors
     /// As [`reset`](Self::reset).
@@ -41,7 +41,7 @@ impl Session {
         Err(Error::EnvironmentsFailed { action: "reset", environments })
     }
 
-    /// The same, and what it came to by alias: an environment that could not be reset is no error here.
+    /// Resets all environments and returns the outcomes by alias: an environment that could not be reset is no error here.
     ///
     /// # Errors
     /// When the server says no.
@@ -72,7 +72,7 @@ impl Session {
         self.states(false).await
     }
 
-    /// The same with the changes of one record merged into one.
+    /// The state of all environments, by alias, with the changes of each record merged into one.
     ///
     /// # Errors
     /// When the server says no.

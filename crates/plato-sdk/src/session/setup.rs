@@ -1,4 +1,4 @@
-//! What is done with a session once its machines are up: reset, network, login, and what its user prepares.
+//! Setting a session up once its machines are ready: reset, network, login, and the user's own steps.
 
 use super::handle::Session;
 use crate::error::Result;

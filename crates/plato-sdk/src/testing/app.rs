@@ -6,7 +6,7 @@ use super::record::Asked;
 use super::reply::Reply;
 use super::world::Shared;
 
-/// Who can log in.
+/// The credentials that can log in.
 const USER: &str = "admin";
 const PASSWORD: &str = "password";
 

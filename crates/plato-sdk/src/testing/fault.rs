@@ -130,7 +130,7 @@ impl Fault {
         }
     }
 
-    /// The same failure of other requests, before they have their effect or after.
+    /// Moves the failure to other requests, before or after they have their effect.
     pub fn on_instead(self, request: &str, after: bool) -> Self {
         Self { after, times: 1, skip: 0, effect: self.effect, ..Self::on(request) }
     }

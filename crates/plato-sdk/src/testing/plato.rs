@@ -233,7 +233,7 @@ impl FakePlato {
         self.shared.with(|world| world.flows.insert(simulator.to_owned(), flows));
     }
 
-    /// What it was asked so far.
+    /// All requests so far.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.shared.with(|world| world.requests.clone())
     }

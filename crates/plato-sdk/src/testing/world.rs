@@ -108,7 +108,7 @@ pub(super) struct Session {
     pub(super) was_reset: bool,
 }
 
-/// What an environment is made of.
+/// The origin of an environment.
 pub(super) struct Made {
     pub(super) alias: String,
     pub(super) simulator: String,
@@ -125,7 +125,7 @@ pub(super) struct Job {
     pub(super) machine: Machine,
     /// Whether changes are noted, which begins with the first reset.
     pub(super) is_recording: bool,
-    /// What was noted and is not written down yet.
+    /// Mutations that are not flushed yet.
     pending: Vec<Value>,
     pub(super) mutations: Vec<Value>,
 }

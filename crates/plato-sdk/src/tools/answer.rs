@@ -1,4 +1,4 @@
-//! What a call is answered with: words, a picture, or both, within what a result may have.
+//! Answers to calls: words, a picture, or both, within the limit of a result.
 
 use platools::tool::Content;
 use platools::{Media, ToolOutput, ToolResult};
@@ -10,7 +10,7 @@ use super::seat::Turn;
 use super::settings::{Pictures, Settings};
 use crate::desktop::{Action, Performed, PictureError, Screenshot, cut};
 
-/// What a result has beside its picture's bytes and the agent's words, at most.
+/// The most bytes of a result beside its picture and the agent's words.
 const FRAME: usize = 512;
 
 /// The doctor's rule that these tools do not follow: pictures and words have no schema, and no tool takes them.

@@ -2,7 +2,7 @@
 
 use crate::desktop::{PictureError, Screenshot, Size, jpeg, scaled};
 
-/// What a picture loses first: its exactness, then its size.
+/// The steps by which a picture is reduced: first its quality, then its size.
 const QUALITIES: [u8; 3] = [85, 70, 50];
 const SHARES: [(u32, u32); 5] = [(3, 4), (1, 2), (3, 8), (1, 4), (1, 8)];
 
@@ -15,7 +15,7 @@ pub(super) struct Fitted {
     pub(super) media_type: &'static str,
     pub(super) bytes: Vec<u8>,
     pub(super) size: Size,
-    /// What was done to it, for the model.
+    /// A note for the model about the reduction.
     pub(super) note: Option<String>,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn fit(picture: &Screenshot, target: Size, budget: usize) -> Result<O
     Ok(None)
 }
 
-/// What a model has to know about a picture that is smaller than the screen.
+/// The note for a model about a picture that is smaller than the screen.
 fn scaled_to(size: Size, real: Size) -> String {
     format!("It is {size}, of a screen of {real}: give points on the picture, they are scaled.")
 }

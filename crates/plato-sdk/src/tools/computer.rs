@@ -29,7 +29,7 @@ pub(super) const MAX_CLICKS: u32 = 100;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Input {
-    /// What to do.
+    /// The action to perform.
     action: Name,
     /// [x, y]: where to click, move to or scroll; of `left_click_drag` the end. Without it, clicks happen where the
     /// pointer is.
@@ -46,7 +46,7 @@ struct Input {
     /// Where `scroll` goes.
     #[serde(default)]
     scroll_direction: Option<Direction>,
-    /// How many clicks of the wheel `scroll` takes.
+    /// The wheel clicks of `scroll`.
     #[serde(default)]
     #[schemars(range(max = MAX_CLICKS))]
     scroll_amount: Option<u32>,

@@ -17,26 +17,26 @@ use crate::desktop::EditCommand;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Input {
-    /// What to do.
+    /// The operation on the file.
     command: Name,
     /// The file, from the root, such as /home/user/notes.txt.
     path: String,
-    /// All of the file, for `create`.
+    /// The whole text of the file, for `create`.
     #[serde(default)]
     file_text: Option<String>,
     /// The first and the last line for `view`, from 1; -1 is the last one of the file.
     #[serde(default)]
     view_range: Option<[i64; 2]>,
-    /// What `str_replace` takes away; it stands in the file once.
+    /// The text that `str_replace` replaces; it must occur once in the file.
     #[serde(default)]
     old_str: Option<String>,
-    /// What `str_replace` puts there; nothing without it.
+    /// The replacement of `str_replace`; without it, the text is removed.
     #[serde(default)]
     new_str: Option<String>,
-    /// The line behind which `insert` puts its text; 0 is the beginning.
+    /// The line after which `insert` puts its text; 0 is the beginning.
     #[serde(default)]
     insert_line: Option<u64>,
-    /// What `insert` puts there.
+    /// The lines that `insert` adds to the file.
     #[serde(default)]
     insert_text: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What a model is told when something went wrong.
+//! Errors as a model is told them.
 
 use platools::ToolError;
 

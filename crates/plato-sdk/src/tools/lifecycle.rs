@@ -32,7 +32,7 @@ struct Evaluate {
     value: Option<Map<String, Value>>,
 }
 
-/// What a tool does with a session.
+/// The work of a tool on a session.
 type Work<'a> = Pin<Box<dyn Future<Output = ToolResult> + Send + 'a>>;
 
 pub(super) fn tools(pool: &Arc<Pool>, settings: &Arc<Settings>) -> Vec<Tool> {

@@ -142,7 +142,7 @@ impl DesktopTools {
         self
     }
 
-    /// What all names begin with, such as `desk_`.
+    /// The prefix of all names, such as `desk_`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self

@@ -30,7 +30,7 @@ pub struct SessionPerThread {
 
 /// Which calls share a desktop.
 ///
-/// Who the user is says the authenticator, where the host has one and it knows the caller; otherwise the platform.
+/// The user is the one that the host's authenticator identifies; without one, the user that the platform names.
 /// A call whose context is not complete is denied, unless everyone shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

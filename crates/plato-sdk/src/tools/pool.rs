@@ -51,7 +51,7 @@ struct Seats {
 }
 
 struct Taken {
-    /// Of its start, so that one that was given up is not taken for the next.
+    /// The number of its start, which tells it from one that was given up before.
     number: u64,
     since: Instant,
     state: watch::Receiver<State>,
@@ -66,7 +66,7 @@ enum State {
     Failed(String),
 }
 
-/// What became of a desktop that was sent away.
+/// The state of a desktop that was taken away.
 pub(super) enum Dismissed {
     None,
     Starting,

@@ -13,7 +13,7 @@ use crate::desktop::{Desktop, Point, Scaling, Size};
 use crate::error::{Error, Result};
 use crate::session::Session;
 
-/// What a call may take longer than planned, so that a pause of all of its time is not refused for a millisecond.
+/// The tolerance of a call's time, so that a pause of all of it is not refused for a millisecond.
 const SLACK: Duration = Duration::from_secs(1);
 
 /// A desktop, and the session that it is of if that is to end with it.
@@ -155,7 +155,7 @@ pub(super) fn on_screen(point: Point, scaling: Scaling) -> Result<Point, ToolErr
     ))))
 }
 
-/// What is said of a desktop whose session is no more.
+/// The error for a desktop whose session has ended.
 pub(super) fn ended() -> ToolError {
     ToolError::user("the desktop has ended, with all that was on it: the next call starts another one")
 }

@@ -129,7 +129,7 @@ struct Wait {
     seconds: f64,
 }
 
-/// What a tool does: actions whose points are of the picture.
+/// The actions of a tool, with points of the picture.
 type Actions = Result<Vec<Action>, ToolError>;
 
 pub(super) fn tools(source: &Source, settings: &Arc<Settings>) -> Vec<Tool> {

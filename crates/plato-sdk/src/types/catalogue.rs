@@ -1,4 +1,4 @@
-//! What there is to run (plato-api §5.9).
+//! Artifacts and testcases (plato-api §5.9).
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -33,10 +33,10 @@ pub struct Artifact {
     /// Whether it can be used.
     #[serde(default)]
     pub status: Option<ArtifactStatus>,
-    /// What it came from.
+    /// The origin.
     #[serde(default)]
     pub parent_artifact_id: Option<String>,
-    /// What it is, in words.
+    /// The description.
     #[serde(default)]
     pub description: Option<String>,
     /// All else.
@@ -77,7 +77,7 @@ pub struct ArtifactRef {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestcaseFilter {
-    /// Of these simulators.
+    /// Only testcases of these simulators.
     pub simulator_ids: Vec<String>,
     /// With this in their name.
     pub name: Option<String>,
@@ -91,7 +91,7 @@ pub struct TestcaseFilter {
     pub scoring_config_type: Option<ScoringType>,
     /// In these states.
     pub testcase_statuses: Vec<String>,
-    /// Of this work order.
+    /// Only testcases of this work order.
     pub work_order_item_id: Option<String>,
     /// In this state of the work order.
     pub status: Option<String>,
@@ -159,13 +159,13 @@ pub struct Testcase {
     /// Its name.
     #[serde(default, deserialize_with = "or_default")]
     pub name: String,
-    /// What the agent is told.
+    /// The prompt for the agent.
     #[serde(default, deserialize_with = "or_default")]
     pub prompt: String,
     /// Where the agent starts.
     #[serde(default)]
     pub start_url: Option<String>,
-    /// What it is scored by: `output`, `mutations`, `pex`, or a word of a later day.
+    /// The kinds of scoring: `output`, `mutations`, `pex`, or one that is newer than this crate.
     #[serde(default, deserialize_with = "or_default")]
     pub scoring_types: Vec<String>,
     /// All else.

@@ -36,7 +36,7 @@ pub(crate) struct Created {
     pub(crate) envs: Vec<EnvInfo>,
 }
 
-/// What the server says of an environment that it was asked for.
+/// An environment as the server answers its creation.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct EnvInfo {

@@ -1,4 +1,4 @@
-//! What an environment is made of (plato-api §7).
+//! The request for an environment (plato-api §7).
 
 use serde::Serialize;
 
@@ -60,7 +60,7 @@ enum Repr {
 }
 
 open_enum! {
-    /// What runs a machine.
+    /// The provider that runs a machine.
     Provider {
         /// Linux.
         Firecracker = "firecracker",
@@ -205,7 +205,7 @@ impl Env {
         self
     }
 
-    /// What runs a fresh machine; [`Provider::Qemu`] is Windows.
+    /// The provider of a fresh machine; [`Provider::Qemu`] is Windows.
     pub fn provider(mut self, name: Provider) -> Self {
         if let Repr::Resource { provider, .. } = &mut self.0 {
             *provider = Some(name);

@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 use super::open::{open_enum, or_default};
 
 open_enum! {
-    /// What a testcase is scored by.
+    /// The kind of scoring of a testcase.
     ScoringType {
-        /// What was changed.
+        /// The mutations of the data.
         Mutation = "MUTATION",
-        /// What was answered.
+        /// The answer.
         Output = "OUTPUT",
     }
 }
@@ -39,7 +39,7 @@ pub struct Evaluation {
     /// How the answer was scored.
     #[serde(default)]
     pub output_result: Option<Value>,
-    /// What else it says: kinds of scoring of a later day, among others.
+    /// Further fields, such as kinds of scoring that are newer than this crate.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }

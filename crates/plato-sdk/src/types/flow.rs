@@ -1,4 +1,4 @@
-//! What can be done in an app by itself: flows and their steps.
+//! Flows, which operate an app step by step.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub struct Flow {
     /// Its name.
     #[serde(default)]
     pub name: String,
-    /// What it is for.
+    /// Its purpose.
     #[serde(default)]
     pub description: Option<String>,
     /// Its steps.
@@ -24,10 +24,10 @@ pub struct Flow {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct Step {
-    /// What is done.
+    /// The operation.
     #[serde(flatten)]
     pub kind: StepKind,
-    /// What it is for.
+    /// Its purpose.
     #[serde(default)]
     pub description: Option<String>,
     /// How long it may take, in milliseconds; 8 s unless it is said.
@@ -41,7 +41,7 @@ pub struct Step {
     pub retry_delay_ms: Option<u64>,
 }
 
-/// What a step does.
+/// The operation of a step.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the fields are the server's")]

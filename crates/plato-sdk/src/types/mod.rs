@@ -1,4 +1,4 @@
-//! What goes over the wire to Plato and comes back (plato-api §5): plain values, tolerant of what is unknown.
+//! The bodies of requests and answers (plato-api §5): plain values, tolerant of unknown fields and words.
 //!
 //! Only the fields without which nothing can be done are required (§12.1); a `null` is an absent value, a word that
 //! nobody knew when this was written is kept as it came. This room must not know requests or sessions.

@@ -1,4 +1,4 @@
-//! What requests end with (plato-api §5.4, §5.6 to §5.9).
+//! Outcomes of requests (plato-api §5.4, §5.6 to §5.9).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,7 +41,7 @@ pub(crate) struct Outcomes {
     pub(crate) results: BTreeMap<JobId, Outcome>,
 }
 
-/// What connecting the machines of a session came to.
+/// The outcome of connecting the machines of a session.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Network {
     #[serde(default)]
@@ -68,20 +68,20 @@ pub(crate) struct Results<T> {
     pub(crate) results: BTreeMap<JobId, T>,
 }
 
-/// What a command on a machine ended with.
+/// The result of a command on a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct CommandOutput {
     /// Whether it ran and ended with 0.
     #[serde(default, deserialize_with = "or_default")]
     pub success: bool,
-    /// What it wrote.
+    /// Its standard output.
     #[serde(default, deserialize_with = "or_default")]
     pub stdout: String,
-    /// What it complained about.
+    /// Its standard error.
     #[serde(default, deserialize_with = "or_default")]
     pub stderr: String,
-    /// What it ended with.
+    /// The exit code.
     #[serde(default, deserialize_with = "or_default")]
     pub exit_code: i32,
     /// Whether it was ended because it took too long.
@@ -89,20 +89,20 @@ pub struct CommandOutput {
     pub timed_out: bool,
 }
 
-/// What setting a clock, or setting up a sandbox, ended with.
+/// The outcome of setting a clock or setting up a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct DateOutput {
     /// Whether it worked.
     #[serde(default, deserialize_with = "or_default")]
     pub success: bool,
-    /// What was written.
+    /// The standard output.
     #[serde(default, deserialize_with = "or_default")]
     pub stdout: String,
-    /// What was complained about.
+    /// The standard error.
     #[serde(default, deserialize_with = "or_default")]
     pub stderr: String,
-    /// What is wrong.
+    /// The error.
     #[serde(default)]
     pub error: Option<String>,
 }
@@ -114,10 +114,10 @@ pub struct KeyAdded {
     /// Whether it worked.
     #[serde(default, deserialize_with = "or_default")]
     pub success: bool,
-    /// What is wrong.
+    /// The error.
     #[serde(default)]
     pub error: Option<String>,
-    /// What the machine said.
+    /// The output of the machine.
     #[serde(default)]
     pub output: Option<String>,
 }
@@ -145,7 +145,7 @@ pub(crate) struct Urls {
     pub(crate) results: BTreeMap<JobId, UrlResult>,
 }
 
-/// What the server says to a heartbeat.
+/// The answer to a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Heartbeat {
@@ -157,7 +157,7 @@ pub struct Heartbeat {
     pub results: BTreeMap<JobId, JobHeartbeat>,
 }
 
-/// What the server says of one job to a heartbeat.
+/// The state of one job in the answer to a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct JobHeartbeat {
@@ -167,7 +167,7 @@ pub struct JobHeartbeat {
     /// Whether the job has ended for good.
     #[serde(default, deserialize_with = "or_default")]
     pub gone: bool,
-    /// What is wrong.
+    /// The error.
     #[serde(default, deserialize_with = "or_default")]
     pub errors: Vec<String>,
 }
@@ -213,7 +213,7 @@ pub(crate) struct Removed {
     pub(crate) message: Option<String>,
 }
 
-/// What is known of a job.
+/// The properties of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct JobInfo {
@@ -237,7 +237,7 @@ pub struct JobInfo {
     /// Its disk in MB.
     #[serde(default)]
     pub overlay_size_mb: Option<u64>,
-    /// What runs it.
+    /// The provider that runs it.
     #[serde(default)]
     pub provider: Option<Provider>,
 }
@@ -272,7 +272,7 @@ pub struct SessionDetails {
     /// When it began.
     #[serde(default)]
     pub created_at: Option<String>,
-    /// What was changed in it, by alias.
+    /// Its mutations, by alias.
     #[serde(default, deserialize_with = "or_default")]
     pub state_mutations: BTreeMap<String, Vec<Value>>,
     /// All else.

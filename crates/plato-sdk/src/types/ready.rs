@@ -47,7 +47,7 @@ open_enum! {
     }
 }
 
-/// What the server says of one job that is waited for.
+/// The readiness of one job.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct Readiness {
@@ -57,13 +57,13 @@ pub struct Readiness {
     /// Where it is in its life.
     #[serde(default)]
     pub status: Option<JobStatus>,
-    /// What is wrong, or not yet right.
+    /// The problem, or the reason for waiting.
     #[serde(default)]
     pub error: Option<String>,
     /// Its address in the session's network.
     #[serde(default)]
     pub mesh_ip: Option<String>,
-    /// What runs it.
+    /// The provider that runs it.
     #[serde(default)]
     pub provider: Option<Provider>,
 }

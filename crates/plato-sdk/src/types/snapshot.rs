@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::open::or_default;
 
-/// What a snapshot holds.
+/// The extent of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SnapshotKind {
@@ -17,7 +17,7 @@ pub enum SnapshotKind {
     Store,
     /// The disk.
     Disk,
-    /// What differs from the artifact that the machine came from.
+    /// The differences from the artifact that the machine was made of.
     Checkpoint,
 }
 
@@ -57,7 +57,7 @@ pub struct SnapshotOptions {
     /// ISO 8601.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshotted_at: Option<String>,
-    /// What else the server takes: `credentials`, `mcp_config`, `additional_metadata`.
+    /// Further fields of the request: `credentials`, `mcp_config`, `additional_metadata`.
     #[serde(flatten)]
     pub other: BTreeMap<String, Value>,
 }
@@ -92,7 +92,7 @@ pub struct Snapshot {
     /// The artifact; [`wait_for_artifact`](crate::Plato::wait_for_artifact) waits for it.
     #[serde(default)]
     pub artifact_id: Option<String>,
-    /// What is wrong.
+    /// The error.
     #[serde(default)]
     pub error: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What happened in an environment (plato-api §5.4).
+//! The state of an environment, with its mutations (plato-api §5.4).
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub struct State {
 pub struct Mutation {
     /// The table, if it says one.
     pub table: Option<String>,
-    /// What was done, such as `INSERT`, if it says it.
+    /// The operation, such as `INSERT`, if given.
     pub action: Option<String>,
     /// All of it as it came.
     pub record: Value,
@@ -72,7 +72,7 @@ impl State {
             .collect()
     }
 
-    /// What is wrong, where the environment says it.
+    /// The error, if the environment reports one.
     pub fn error(&self) -> Option<&str> {
         self.state.get("error")?.as_str()
     }
