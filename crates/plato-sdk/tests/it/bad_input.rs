@@ -1,4 +1,4 @@
-//! What goes wrong is said in words that help, and leaves nothing behind.
+//! Errors say what to do, and leave nothing behind.
 
 use std::time::Duration;
 

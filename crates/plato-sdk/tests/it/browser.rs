@@ -105,9 +105,8 @@ async fn a_session_of_apps_is_logged_in_to_in_a_browser_of_ones_own() {
         ..LoginOptions::default()
     };
     session.login_in(&browser, &options).await.unwrap();
-    while logins(&fake) < 2 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let second = fake.wait_for_requests(2, "POST", "/_app/*/login");
+    tokio::time::timeout(Duration::from_secs(60), second).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What Plato's concepts page says of sessions, desktops and scoring: one test for each sentence, named after it.
+//! The statements of Plato's concepts page on sessions, desktops and scoring: one test for each, named after it.
 
 use std::time::Duration;
 

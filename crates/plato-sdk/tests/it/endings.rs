@@ -241,7 +241,7 @@ async fn a_session_that_was_let_go_lives_on_and_can_be_taken_up() {
     fake.all_closed().await;
 }
 
-/// What the child process of the tests below does; without its order it does nothing.
+/// The child process of the tests below; a no-op unless they start it.
 #[test]
 #[ignore = "a part of other tests, which start it"]
 fn child() {

@@ -1,4 +1,4 @@
-//! What is sent again, and what is not.
+//! Requests that are retried, and those that are not.
 
 use std::time::Duration;
 

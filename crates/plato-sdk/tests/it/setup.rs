@@ -1,4 +1,4 @@
-//! What is done with a session between its machines and its user, and what the server says to it.
+//! Setting sessions up once their machines are ready, and the server's refusals.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

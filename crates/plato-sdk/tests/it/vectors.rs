@@ -1,5 +1,5 @@
-//! The same steps as the Python SDK was driven through come to the same requests, except where the crate's
-//! documentation says that they do not.
+//! Requests compared with those of the Python SDK in the same steps, except for the differences that the crate's
+//! documentation lists.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -87,8 +87,8 @@ fn sorted(value: &Value) -> Value {
     }
 }
 
-/// What counts of a list: the screensaver is switched off once, at whatever moment, and two looks at a status are
-/// one.
+/// The part of a list that is compared: the screensaver is switched off once, at any time, and repeated requests of a
+/// status count as one.
 fn counted(lines: Vec<Line>) -> Vec<Line> {
     let is_saver = |line: &Line| line.contains("<screensaver off>");
     assert_eq!(lines.iter().filter(|line| is_saver(line)).count(), 1, "{lines:#?}");

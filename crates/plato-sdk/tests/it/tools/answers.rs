@@ -1,4 +1,4 @@
-//! What the tools take, and what they answer.
+//! Arguments and answers of the tools.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a model sees of the tools.
+//! Descriptions and schemas of the tools, as a model sees them.
 
 use plato_sdk::testing::FakePlato;
 use plato_sdk::tools::{DesktopTools, ToolShape};
