@@ -110,6 +110,11 @@ impl<S> Filter<S> for LineFilter {
             None => Interest::always(),
         }
     }
+
+    /// Leaves the level to the other filter. Without a hint, everything up to `trace` would be asked for one by one.
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::TRACE)
+    }
 }
 
 #[cfg(test)]
@@ -141,6 +146,14 @@ mod tests {
         fn make_writer(&self) -> Self {
             self.clone()
         }
+    }
+
+    #[test]
+    fn the_level_of_the_other_filter_is_known_to_all_libraries() {
+        let lines = tracing_subscriber::fmt::layer();
+        let lines = lines.with_filter(EnvFilter::new("info,platools=debug").and(LineFilter::default()));
+        let subscriber = tracing_subscriber::registry().with(lines);
+        assert_eq!(tracing::Subscriber::max_level_hint(&subscriber), Some(LevelFilter::DEBUG));
     }
 
     #[test]
