@@ -12,12 +12,13 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::driver::load;
 use super::outbox::AnswerFrame;
 use super::{HostHandle, HostState, Shared};
 use crate::intake::{Answer, Door, Failure, HandedAnswer, HandedCall, RunningCall};
-use crate::run::{Admitted, Limits, Sink as _, ToolTable};
+use crate::run::{Admitted, Batch, Finished, Limits, Sink, ToolTable};
 use crate::sync::AtomicWaker;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::tool::{BoxError, ToolError, ToolResult};
@@ -46,6 +47,11 @@ pub trait Coordinator: fmt::Debug + Send + Sync + 'static {
     /// Takes answers that this process cannot send because it lost the lead. The process that has the lead sends them
     /// with [`Gateway::send`]. Must not block.
     fn keep(&self, answers: Vec<KeptAnswer>);
+
+    /// Hears that the platform has the answers to these calls, which this process sent over its socket. Must not block.
+    fn delivered(&self, call_ids: Vec<Arc<str>>) {
+        let _ = call_ids;
+    }
 
     /// Judges the health of a tool before it is reported to the platform: `here` is why it is down in this process, if it
     /// is. Returns why it is down at all of them. Must not block.
@@ -238,6 +244,14 @@ impl Gateway {
         door.run_handed(call, time_left)
     }
 
+    /// Returns what runs calls that other processes received. `ended` gets the answers of calls that end together; they
+    /// keep their places until it returns. Must not block or panic. `None` once the host is gone.
+    pub fn runner(&self, ended: impl Fn(Vec<Answer>) + Send + Sync + 'static) -> Option<Runner> {
+        let door = self.door()?;
+        let ended = Ended { tell: Box::new(ended), show_internal: door.shows_internal_errors() };
+        Some(Runner { batch: door.batch(Arc::new(ended)), door })
+    }
+
     /// Sends an answer that another process kept.
     ///
     /// # Errors
@@ -297,6 +311,65 @@ impl Gateway {
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gateway").finish_non_exhaustive()
+    }
+}
+
+/// Runs calls that other processes received, verified and counted against the rate limits of their tools. Those that are
+/// [started](Self::start) together cost less than one by one.
+pub struct Runner {
+    batch: Batch<Ended>,
+    door: Door,
+}
+
+/// Where the answers of a [`Runner`] go.
+struct Ended {
+    tell: Box<dyn Fn(Vec<Answer>) + Send + Sync>,
+    show_internal: bool,
+}
+
+impl Runner {
+    /// Admits a call. It may begin at once, and begins with [`start`](Self::start) at the latest. `time_left` is the time
+    /// until its deadline; `cancel` cancels it.
+    ///
+    /// # Errors
+    /// When the call is not admitted: its handler has not begun, and another process may run it.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn push(
+        &mut self,
+        call: HandedCall,
+        time_left: Duration,
+        cancel: CancellationToken,
+    ) -> Result<(), Failure> {
+        self.batch.push(self.door.admit_handed(call, time_left)?.cancelled_by(cancel));
+        Ok(())
+    }
+
+    /// Starts the calls that were added.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn start(&mut self) {
+        self.batch.start(None);
+    }
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner").finish_non_exhaustive()
+    }
+}
+
+impl Sink for Ended {
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    async fn has_room(&self) {}
+
+    fn finished(&self, calls: &mut Vec<Finished>) {
+        (self.tell)(calls.iter_mut().map(|call| Answer::take(call, self.show_internal)).collect());
     }
 }
 
@@ -370,13 +443,32 @@ impl RoutedCall {
     }
 
     /// Answers the call with what another process answered.
-    pub fn answer(mut self, answer: Answer) {
-        let outcome = answer.outcome.map_err(|failure| {
-            let is_refusal = failure.kind().is_refusal();
-            let error = failure.into_error();
-            if is_refusal { error.into_refusal() } else { error }
-        });
-        self.finish(outcome);
+    pub fn answer(self, answer: Answer) {
+        Self::answer_all([(self, answer)]);
+    }
+
+    /// Answers calls of one host with what other processes answered. Together they cost less than one by one.
+    pub fn answer_all(answers: impl IntoIterator<Item = (Self, Answer)>) {
+        let mut finished = Vec::new();
+        let mut host = None;
+        for (mut call, answer) in answers {
+            let outcome = answer.outcome.map_err(|failure| {
+                let is_refusal = failure.kind().is_refusal();
+                let error = failure.into_error();
+                if is_refusal { error.into_refusal() } else { error }
+            });
+            if let Reply::Socket = call.reply
+                && let Some(admitted) = call.call.take()
+            {
+                finished.push(admitted.finish(outcome));
+                host.get_or_insert_with(|| Arc::clone(&call.shared));
+            } else {
+                call.finish(outcome);
+            }
+        }
+        if let Some(host) = host {
+            host.finished(&mut finished);
+        }
     }
 
     /// Answers the call with an error.

@@ -55,7 +55,7 @@ use tracing::Instrument as _;
 pub use self::builder::Platools;
 pub use self::config::{HostConfig, WhenSuperseded};
 pub use self::coordinator::{
-    Connection, Coordinator, CoordinatorFuture, Gateway, KeptAnswer, Lead, RoutedCall,
+    Connection, Coordinator, CoordinatorFuture, Gateway, KeptAnswer, Lead, RoutedCall, Runner,
 };
 #[cfg(feature = "http")]
 pub use self::coordinator::{RequestAnswer, SignedRequest};

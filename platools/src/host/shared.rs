@@ -184,6 +184,16 @@ impl Shared {
         if self.coordinator.is_none() { Poll::Ready(()) } else { self.fence.poll_open(context) }
     }
 
+    /// Tells the coordinator that the platform has the answers to these calls.
+    pub(super) fn delivered(&self, call_ids: Vec<Arc<str>>) {
+        if let Some(coordinator) = &self.coordinator
+            && !call_ids.is_empty()
+            && catch_unwind(AssertUnwindSafe(|| coordinator.delivered(call_ids))).is_err()
+        {
+            tracing::error!("the coordinator panicked");
+        }
+    }
+
     /// Hands answers that this host may not send to its successor or to the coordinator.
     pub(super) fn yield_answers(&self) {
         if let Some(successor) = self.succession.takes_answers() {

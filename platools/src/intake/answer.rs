@@ -97,9 +97,15 @@ impl Answer {
     }
 
     /// The answer to a finished call. Never panics, whatever the call holds.
-    pub(super) fn of(finished: Finished, show_internal: bool) -> Self {
+    pub(super) fn of(mut finished: Finished, show_internal: bool) -> Self {
+        Self::take(&mut finished, show_internal)
+    }
+
+    /// The answer to a finished call, which keeps its place until it is dropped. Never panics, whatever the call holds.
+    pub(crate) fn take(finished: &mut Finished, show_internal: bool) -> Self {
         let (latency, call_id) = (finished.latency(), Arc::clone(&finished.call_id));
-        let answer = || Self { latency, ..Self::new(finished.call_id, finished.result, show_internal) };
+        let result = std::mem::replace(&mut finished.result, Ok(ToolOutput::TAKEN));
+        let answer = || Self { latency, ..Self::new(Arc::clone(&call_id), result, show_internal) };
         catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_panic| {
             tracing::error!(call_id = &*call_id, "internal error: a value panicked when it was dropped");
             let error = ToolError::internal("a value panicked when it was dropped");

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Failure};
 use crate::caller::{CallContext, CallScope, Progress};
-use crate::run::{AdmissionRequest, Admitted, Dispatcher, ToolTable};
+use crate::run::{AdmissionRequest, Admitted, Batch, Dispatcher, Sink, ToolTable};
 use crate::tool::{Arguments, ToolError, ToolResult};
 use crate::wire::RawEnvelope;
 
@@ -148,8 +148,15 @@ impl Door {
         RunningCall { call_id, answer: answer.boxed(), cancel }
     }
 
-    /// Admits a call that another process received, verified and counted against the rate limit of its tool.
+    /// Admits a call that another process received, verified and counted against the rate limit of its tool, and begins
+    /// it when the returned future is polled.
     pub(crate) fn run_handed(&self, call: HandedCall, time_left: Duration) -> Result<RunningCall, Failure> {
+        let call = self.admit_handed(call, time_left)?;
+        Ok(self.begin(call.scope().shared_call_id(), call))
+    }
+
+    /// Admits a call that another process received, verified and counted against the rate limit of its tool.
+    pub(crate) fn admit_handed(&self, call: HandedCall, time_left: Duration) -> Result<Admitted, Failure> {
         let HandedCall { call_id, tool, arguments, envelope, context, traceparent } = call;
         let call_id: Arc<str> = call_id.into();
         let arrived = tokio::time::Instant::now();
@@ -162,8 +169,7 @@ impl Door {
             (Arguments::from_object_text(arguments), scope.with_traceparent(traceparent))
         });
         let call = admitted.map_err(|error| self.failure(&error, &call_id))?;
-        let call = call.until(Some(arrived.into_std() + time_left));
-        Ok(self.begin(call_id, call))
+        Ok(call.until(Some(arrived.into_std() + time_left)))
     }
 
     /// Runs a call to its answer, until `cancelled` is ready: then it is [cancelled](RunningCall::cancel). A call that
@@ -185,6 +191,11 @@ impl Door {
         let CallRequest { tool, arguments, caller, deadline, progress } = request;
         let scope = |scope: CallScope| scope.with_progress(progress);
         Ok(self.dispatcher.admit_local(&tool, arguments, caller, scope)?.until(deadline))
+    }
+
+    /// Returns a batch of calls whose answers go to `sink`.
+    pub(crate) fn batch<S: Sink>(&self, sink: Arc<S>) -> Batch<S> {
+        self.dispatcher.batch(sink)
     }
 
     /// The tools, to list and to watch.

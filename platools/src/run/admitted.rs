@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::Core;
@@ -35,6 +36,8 @@ pub struct Admitted {
     pub(super) limit: Duration,
     pub(super) arguments: Arguments,
     pub(super) scope: Arc<CallScope>,
+    /// Cancels the call, for callers that may.
+    pub(super) cancel: Option<CancellationToken>,
 }
 
 /// A call that has its result. It keeps its place until this is dropped.
@@ -99,6 +102,11 @@ impl Admitted {
             self.limit.min(Instant::from_std(deadline).saturating_duration_since(self.arrived))
         });
         Self { limit, ..self }
+    }
+
+    /// Cancels the call when `token` is cancelled. A handler that does not return within [`CANCEL_GRACE`] is dropped.
+    pub(crate) fn cancelled_by(self, token: CancellationToken) -> Self {
+        Self { cancel: Some(token), ..self }
     }
 
     /// Takes the place out of the call, so that a call that runs elsewhere takes none here.
@@ -169,13 +177,20 @@ impl Admitted {
     /// call that has to wait for its place is not polled yet.
     ///
     /// `now` is the time at which the step begins, and afterwards the time at which it ended. Never panics.
-    pub(super) fn step(self, now: &mut Instant, context: &mut Context<'_>) -> Result<Finished, Rest> {
+    pub(super) fn step(mut self, now: &mut Instant, context: &mut Context<'_>) -> Result<Finished, Rest> {
         let lost = Lost::new(&self);
+        let cancel = self.cancel.take().map(|token| (token, Arc::clone(&self.scope), self.arrived));
         let is_async = matches!(self.entry.tool.handler(), Handler::Async(_));
         match catch_unwind(AssertUnwindSafe(|| self.unguarded_step(now, context))) {
             Ok(stepped) => stepped.map_err(|rest| {
                 let entry = Arc::clone(&lost.entry);
-                Rest { entry, running: lost.guard(rest).boxed(), is_async }
+                let mut running = lost.guard(rest).boxed();
+                if let Some((token, scope, arrived)) = cancel {
+                    let call = CancelOnDrop { scope, call: Some(running) };
+                    let entry = Arc::clone(&entry);
+                    running = async move { call.until(entry, arrived, token.cancelled()).await }.boxed();
+                }
+                Rest { entry, running, is_async }
             }),
             Err(_panic) => {
                 *now = Instant::now();
@@ -226,7 +241,7 @@ impl Admitted {
     }
 
     async fn unguarded_run(self) -> Finished {
-        let Self { core, entry, ticket, check, arrived, limit, arguments, scope } = self;
+        let Self { core, entry, ticket, check, arrived, limit, arguments, scope, .. } = self;
         let (place, presence) = ticket.split();
         let course = Course::new(entry, scope, arrived, limit);
         let run = async {
@@ -248,25 +263,8 @@ impl Admitted {
     /// Runs the call until the caller cancels it: then its token is cancelled, and a handler that does not return
     /// within [`CANCEL_GRACE`] is dropped.
     pub(crate) async fn run_until(self, cancelled: impl Future<Output = ()>) -> Finished {
-        let scope = Arc::clone(&self.scope);
-        let (entry, arrived) = (Arc::clone(&self.entry), self.arrived);
-        // If this future is dropped, the handler is told before it is dropped too.
-        let mut running = CancelOnDrop { scope: Arc::clone(&scope), call: Some(self.run().boxed()) };
-        tokio::select! {
-            biased;
-            finished = &mut running => return finished,
-            () = cancelled => {}
-        }
-        if scope.cancel()
-            && let Ok(finished) = timeout(CANCEL_GRACE, &mut running).await
-        {
-            return finished;
-        }
-        // What the handler holds may panic when it is dropped.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(running)));
-        let (tool, call_id) = (entry.name(), scope.call_id());
-        tracing::debug!(tool, call_id, "the caller cancelled the call");
-        Finished::cancelled(entry, &scope, arrived)
+        let (scope, entry, arrived) = (Arc::clone(&self.scope), Arc::clone(&self.entry), self.arrived);
+        CancelOnDrop { scope, call: Some(self.run().boxed()) }.until(entry, arrived, cancelled).await
     }
 }
 
@@ -280,10 +278,36 @@ impl fmt::Debug for Admitted {
     }
 }
 
-/// A call whose token is cancelled when it is dropped before its end.
+/// A call whose handler is told, before it is dropped too, if this is dropped before its end.
 struct CancelOnDrop {
     scope: Arc<CallScope>,
     call: Option<BoxFuture<'static, Finished>>,
+}
+
+impl CancelOnDrop {
+    async fn until(
+        mut self,
+        entry: Arc<Entry>,
+        arrived: Instant,
+        cancelled: impl Future<Output = ()>,
+    ) -> Finished {
+        tokio::select! {
+            biased;
+            finished = &mut self => return finished,
+            () = cancelled => {}
+        }
+        let scope = Arc::clone(&self.scope);
+        if scope.cancel()
+            && let Ok(finished) = timeout(CANCEL_GRACE, &mut self).await
+        {
+            return finished;
+        }
+        // What the handler holds may panic when it is dropped.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
+        let (tool, call_id) = (entry.name(), scope.call_id());
+        tracing::debug!(tool, call_id, "the caller cancelled the call");
+        Finished::cancelled(entry, &scope, arrived)
+    }
 }
 
 impl Future for CancelOnDrop {

@@ -137,6 +137,7 @@ impl Dispatcher {
             limit: core.limits.call_timeout,
             arguments,
             scope: Arc::new(scope),
+            cancel: None,
         })
     }
 

@@ -144,7 +144,7 @@ impl<'a> Session<'a> {
             socket,
             scope: Scope::default(),
             welcomed: false,
-            outgoing: Outgoing::default(),
+            outgoing: Outgoing::default().noting_delivered(shared.coordinator.is_some()),
             refused: None,
             last_error: None,
             last_inbound: Instant::now(),
@@ -231,6 +231,7 @@ impl<'a> Session<'a> {
         if ending == Ending::Superseded && self.may_finish_superseded() {
             self.finish_superseded().await;
         }
+        shared.delivered(self.outgoing.take_delivered());
         shared.outbox.put_back(self.outgoing.into_unproven());
         if ending == Ending::Drained && !shared.outbox.is_empty() {
             tracing::warn!(answers = shared.outbox.len(), "stopped with answers that may not have arrived");
@@ -245,6 +246,7 @@ impl<'a> Session<'a> {
         }
         let mut welcome = false;
         let ending = self.poll_read(context, &mut welcome);
+        self.shared.delivered(self.outgoing.take_delivered());
         // After the calls that were read it goes on, on the same worker. To wake this task at once would also wake another
         // worker, which may take it over.
         let more = self.reading == Reading::More;

@@ -5,6 +5,7 @@
 //! answers are sent again on the next connection; the platform ignores duplicates of an answer (protocol §3).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
@@ -46,9 +47,21 @@ pub(super) struct Outgoing {
     last_ping: Option<Instant>,
     /// The number of pings so far; the payload that identifies each.
     pings: u64,
+    /// The calls whose answers arrived since this was taken last, if somebody wants to know.
+    delivered: Option<Vec<Arc<str>>>,
 }
 
 impl Outgoing {
+    /// Notes the calls whose answers have arrived, for [`take_delivered`](Self::take_delivered).
+    pub(super) fn noting_delivered(self, notes: bool) -> Self {
+        Self { delivered: notes.then(Vec::new), ..self }
+    }
+
+    /// Takes the calls whose answers have arrived since the last time.
+    pub(super) fn take_delivered(&mut self) -> Vec<Arc<str>> {
+        self.delivered.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// Queues a frame before all answers.
     pub(super) fn push_control(&mut self, frame: Utf8Bytes) {
         self.control.push_back(frame);
@@ -117,7 +130,7 @@ impl Outgoing {
             .front()
             .is_some_and(|oldest| self.unproven_bytes > MAX_UNPROVEN_BYTES || oldest.is_expired(now))
         {
-            self.prove(1);
+            self.forget(1, false);
         }
     }
 
@@ -154,10 +167,19 @@ impl Outgoing {
         self.prove(self.unproven.len());
     }
 
-    /// Drops the oldest `count` unproven answers.
+    /// Drops the oldest `count` unproven answers, which have arrived.
     fn prove(&mut self, count: usize) {
+        self.forget(count, true);
+    }
+
+    /// Drops the oldest `count` unproven answers.
+    fn forget(&mut self, count: usize, has_arrived: bool) {
+        let mut delivered = self.delivered.as_mut().filter(|_| has_arrived);
         for answer in self.unproven.drain(..count.min(self.unproven.len())) {
             self.unproven_bytes -= answer.frame.len();
+            if let Some(delivered) = &mut delivered {
+                delivered.push(answer.call_id);
+            }
         }
         let heartbeats = self.heartbeats.iter_mut().map(|(covered, _)| covered);
         for covered in self.ping.iter_mut().chain(heartbeats) {
@@ -269,6 +291,19 @@ mod tests {
         assert_eq!(outgoing.unproven.len(), 2, "b and c went after the first heartbeat");
         outgoing.on_heartbeat_ack();
         assert_eq!(left(outgoing), ["c"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_arrived_is_noted_and_what_nobody_waits_for_is_not() {
+        let mut outgoing = outgoing(&["late"]).noting_delivered(true);
+        write(&mut outgoing);
+        tokio::time::advance(crate::wire::CALL_PENDING).await;
+        outgoing.answers.extend([answer("a"), answer("b")]);
+        assert_eq!(write(&mut outgoing), ["a", "b"]);
+        assert!(outgoing.take_delivered().is_empty());
+        outgoing.on_all_read();
+        assert_eq!(outgoing.take_delivered(), ["a".into(), "b".into()]);
+        assert!(outgoing.take_delivered().is_empty());
     }
 
     #[tokio::test]
