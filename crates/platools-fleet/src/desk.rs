@@ -2,20 +2,19 @@
 //!
 //! The gateway counts the calls that it handed to each member itself, so that it knows free places without asking.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::build;
 use crate::map::HashMap;
 use crate::message::{CallId, Declared, MemberId, Message, Report, Running};
+use crate::settled::Settled;
 use crate::time::{Time, ms};
 
 /// How long a member that says nothing is taken for alive. A member refuses calls for which its own count is over.
 pub(crate) const LOST: Time = ms(2_500);
 /// How long a tool stays declared after its last member has left.
 pub(crate) const GRACE: Time = ms(60_000);
-/// How long ids of answered calls are known, so that an answer is passed on once.
-const REMEMBERED: Time = ms(30_000);
 /// How long a member may take to say that it has a call.
 const SEND_AGAIN: Time = ms(500);
 /// How long a member knows a call that has ended, at least.
@@ -175,8 +174,8 @@ pub(crate) struct Desk<C> {
     offers: HashMap<Arc<str>, Offer>,
     open: HashMap<CallId, Open<C>>,
     mirrored: HashMap<CallId, Mirrored<C>>,
-    settled: HashMap<CallId, Time>,
-    settled_order: VecDeque<CallId>,
+    /// Answered calls, so that an answer is passed on once.
+    settled: Settled,
     turn: u64,
     /// Whether the offers have changed since they were asked for.
     changed: bool,
@@ -192,8 +191,7 @@ impl<C: Clone> Desk<C> {
             offers: HashMap::default(),
             open: HashMap::default(),
             mirrored: HashMap::default(),
-            settled: HashMap::default(),
-            settled_order: VecDeque::new(),
+            settled: Settled::default(),
             turn: 0,
             changed: false,
         }
@@ -468,11 +466,6 @@ impl<C: Clone> Desk<C> {
         Some(open)
     }
 
-    fn settle(&mut self, now: Time, call_id: &CallId) {
-        self.settled.insert(Arc::clone(call_id), now);
-        self.settled_order.push_back(Arc::clone(call_id));
-    }
-
     /// The answer to a call was not sent after all.
     pub(crate) fn unsettle(&mut self, call_id: &str) {
         self.settled.remove(call_id);
@@ -480,7 +473,7 @@ impl<C: Clone> Desk<C> {
 
     /// Whether a call was answered through this desk a moment ago.
     pub(crate) fn is_settled(&self, call_id: &str) -> bool {
-        self.settled.contains_key(call_id)
+        self.settled.contains(call_id)
     }
 
     pub(crate) fn is_open(&self, call_id: &str) -> bool {
@@ -502,7 +495,7 @@ impl<C: Clone> Desk<C> {
     }
 
     fn end<A>(&mut self, now: Time, call_id: CallId, open: &Open<C>, end: End<A>) -> Order<C, A> {
-        self.settle(now, &call_id);
+        self.settled.insert(now, &call_id);
         if open.is_own {
             Order::Settle { call_id, end }
         } else {
@@ -580,7 +573,7 @@ impl<C: Clone> Desk<C> {
         if self.is_settled(&call_id) {
             return None;
         }
-        self.settle(now, &call_id);
+        self.settled.insert(now, &call_id);
         Some(Order::Deliver { call_id, left, end: End::Answer(answer) })
     }
 
@@ -754,15 +747,7 @@ impl<C: Clone> Desk<C> {
             self.refresh(now);
         }
         self.mirrored.retain(|_, mirrored| now < mirrored.deadline + SPARE);
-        while let Some(oldest) = self.settled_order.front() {
-            match self.settled.get(oldest) {
-                Some(at) if now < *at + REMEMBERED => break,
-                _ => {}
-            }
-            if let Some(oldest) = self.settled_order.pop_front() {
-                self.settled.remove(&oldest);
-            }
-        }
+        self.settled.forget(now);
         orders
     }
 }

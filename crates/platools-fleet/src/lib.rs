@@ -21,7 +21,7 @@
 //! | file | contents |
 //! | --- | --- |
 //! | `lease` | who holds the connection; pure |
-//! | `desk` | the gateway's members, tools and open calls; pure |
+//! | `desk`, `settled` | the gateway's members, tools and open calls, and the answered ones; pure |
 //! | `shelf` | a member's running calls and kept answers; pure |
 //! | `node` | these three together; pure, and what `simulation` drives |
 //! | `member` | does what the node says, for a host |
@@ -44,6 +44,7 @@ mod node;
 mod observe;
 mod operator;
 mod seal;
+mod settled;
 mod shelf;
 #[cfg(test)]
 mod simulation;
@@ -235,6 +236,12 @@ impl Coordinator for Fleet {
     fn keep(&self, answers: Vec<KeptAnswer>) {
         if let Some(shell) = self.shell() {
             shell.keep(answers);
+        }
+    }
+
+    fn delivered(&self, call_ids: Vec<Arc<str>>) {
+        if let Some(shell) = self.shell() {
+            shell.delivered(&call_ids);
         }
     }
 

@@ -1,6 +1,6 @@
 //! One member at work: it tells its machine what happens, and does what the machine says.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_nats::Subscriber;
 use futures_util::StreamExt as _;
 use platools::host::{
-    Connection as HostConnection, Gateway, HostEvent, KeptAnswer, Lead as HostLead, RoutedCall,
+    Connection as HostConnection, Gateway, HostEvent, KeptAnswer, Lead as HostLead, RoutedCall, Runner,
 };
 #[cfg(feature = "http")]
 use platools::host::{RequestAnswer, SignedRequest};
@@ -25,6 +25,7 @@ use crate::declare::{Union, declared};
 use crate::desk::{End, Place};
 use crate::figures::Latencies;
 use crate::link::{Inbox, Link, Numbered, Outgoing};
+use crate::map::HashMap;
 use crate::message::{CallId, MemberId, Message, Report};
 use crate::node::{Connection, Lead, Node, Output, Role};
 use crate::seal::{Keys, SealError};
@@ -141,6 +142,8 @@ pub(crate) struct Shell {
     link: Link,
     state: Mutex<State>,
     cancels: Mutex<HashMap<CallId, CancellationToken>>,
+    /// Runs the calls that the gateway hands to this member; made for the first of them.
+    runner: Mutex<Option<Runner>>,
     out: mpsc::UnboundedSender<Outgoing<Wire>>,
     offers: Notify,
     released: watch::Sender<bool>,
@@ -243,11 +246,12 @@ impl Shell {
             link,
             state: Mutex::new(State {
                 node,
-                routed: HashMap::new(),
+                routed: HashMap::default(),
                 connection: HostConnection::Absent,
                 latencies: Latencies::default(),
             }),
             cancels: Mutex::default(),
+            runner: Mutex::default(),
             out,
             offers: Notify::new(),
             released: watch::Sender::new(false),
@@ -382,11 +386,11 @@ impl Shell {
             let shell = Arc::clone(self);
             self.spawn(async move { shell.link.hint().await });
         }
-        for (call_id, call, end) in later.settle {
-            self.settle(&call_id, call, end);
+        if !later.settle.is_empty() {
+            self.settle(later.settle);
         }
-        for (call_id, left, call) in later.runs {
-            self.run(call_id, left, call);
+        if !later.runs.is_empty() {
+            self.run(later.runs);
         }
         for call_id in later.cancels {
             let token = self.cancels.lock().unwrap_or_else(PoisonError::into_inner).remove(&call_id);
@@ -462,21 +466,25 @@ impl Shell {
         }
     }
 
-    fn settle(&self, call_id: &CallId, call: Option<RoutedCall>, end: End<AnswerBody>) {
-        let Some(call) = call else { return };
-        match end {
-            End::Answer(body) => match Arc::unwrap_or_clone(body) {
-                Body::Handed(answer) => call.answer(answer.into_answer(Arc::clone(call_id))),
-                Body::Frame(frame) => {
-                    // Whoever wrote it answered the call; the platform ignores what follows.
-                    let _ = self.gateway.send(KeptAnswer::new(call_id, frame, call.call().time_left()));
-                    call.fail(lost());
-                }
-            },
-            End::Lost => call.fail(lost()),
-            End::Nowhere => call.fail(nowhere()),
-            End::Expired => call.fail(self.expired()),
+    fn settle(&self, ended: Vec<(CallId, Option<RoutedCall>, End<AnswerBody>)>) {
+        let mut answers = Vec::with_capacity(ended.len());
+        for (call_id, call, end) in ended {
+            let Some(call) = call else { continue };
+            match end {
+                End::Answer(body) => match Arc::unwrap_or_clone(body) {
+                    Body::Handed(answer) => answers.push((call, answer.into_answer(call_id))),
+                    Body::Frame(frame) => {
+                        // Whoever wrote it answered the call; the platform ignores what follows.
+                        let _ = self.gateway.send(KeptAnswer::new(&call_id, frame, call.call().time_left()));
+                        call.fail(lost());
+                    }
+                },
+                End::Lost => call.fail(lost()),
+                End::Nowhere => call.fail(nowhere()),
+                End::Expired => call.fail(self.expired()),
+            }
         }
+        RoutedCall::answer_all(answers);
     }
 
     fn expired(&self) -> ToolError {
@@ -501,32 +509,71 @@ impl Shell {
         }
     }
 
-    /// Runs a call that the gateway has handed to this member.
-    fn run(self: &Arc<Self>, call_id: CallId, left: Time, call: Call) {
-        match self.gateway.run(Arc::unwrap_or_clone(call), left) {
-            Ok(running) => {
-                let token = running.cancellation();
-                self.cancels
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(Arc::clone(&call_id), token);
-                let (shell, began) = (Arc::clone(self), Instant::now());
-                tokio::spawn(async move {
-                    let answer = HandedAnswer::from(running.await);
-                    shell.cancels.lock().unwrap_or_else(PoisonError::into_inner).remove(&call_id);
-                    let body = Body::Handed(answer);
-                    let bytes = body.bytes();
-                    shell.with(|state, now| {
-                        state.latencies.add(now, began.elapsed());
-                        state.node.finished(now, &call_id, Arc::new(body), bytes);
-                    });
-                });
-            }
-            Err(failure) => {
-                let body = Arc::new(Body::Handed(failure.into()));
-                self.with(|state, now| state.node.refused(now, &call_id, Some(body)));
+    /// Runs calls that the gateway has handed to this member.
+    fn run(self: &Arc<Self>, calls: Vec<(CallId, Time, Call)>) {
+        let tokens: Vec<_> = calls.iter().map(|_| CancellationToken::new()).collect();
+        {
+            let mut cancels = self.cancels.lock().unwrap_or_else(PoisonError::into_inner);
+            for ((call_id, ..), token) in calls.iter().zip(&tokens) {
+                cancels.insert(Arc::clone(call_id), token.clone());
             }
         }
+        let mut refused = Vec::new();
+        {
+            let mut runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner);
+            if runner.is_none() {
+                let shell = Arc::downgrade(self);
+                *runner = self.gateway.runner(move |answers| {
+                    if let Some(shell) = shell.upgrade() {
+                        shell.ended(answers);
+                    }
+                });
+            }
+            for ((call_id, left, call), token) in calls.into_iter().zip(tokens) {
+                let call = Arc::unwrap_or_clone(call);
+                let pushed = runner.as_mut().map(|runner| runner.push(call, left, token));
+                match pushed {
+                    Some(Ok(())) => {}
+                    Some(Err(failure)) => refused.push((call_id, Some(failure))),
+                    // The host has ended.
+                    None => refused.push((call_id, None)),
+                }
+            }
+            if let Some(runner) = &mut *runner {
+                runner.start();
+            }
+        }
+        if refused.is_empty() {
+            return;
+        }
+        self.forget_cancels(refused.iter().map(|(call_id, _)| &**call_id));
+        self.with(|state, now| {
+            for (call_id, failure) in refused {
+                let body = failure.map(|failure| Arc::new(Body::Handed(failure.into())));
+                state.node.refused(now, &call_id, body);
+            }
+        });
+    }
+
+    fn forget_cancels<'a>(&self, call_ids: impl Iterator<Item = &'a str>) {
+        let mut cancels = self.cancels.lock().unwrap_or_else(PoisonError::into_inner);
+        for call_id in call_ids {
+            cancels.remove(call_id);
+        }
+    }
+
+    /// Calls that [`run`](Self::run) began have ended.
+    fn ended(self: &Arc<Self>, answers: Vec<Answer>) {
+        self.forget_cancels(answers.iter().map(|answer| &*answer.call_id));
+        self.with(|state, now| {
+            for answer in answers {
+                let (call_id, latency) = (Arc::clone(&answer.call_id), answer.latency);
+                let body = Body::Handed(answer.into());
+                let bytes = body.bytes();
+                state.latencies.add(now, latency);
+                state.node.finished(now, &call_id, Arc::new(body), bytes);
+            }
+        });
     }
 
     /// Keeps answers that the host cannot send.
@@ -538,6 +585,11 @@ impl Shell {
                 state.node.kept(now, &call_id, answer.time_left(), Arc::new(body), bytes);
             }
         });
+    }
+
+    /// The platform has the answers to these calls.
+    pub(crate) fn delivered(self: &Arc<Self>, call_ids: &[CallId]) {
+        self.with(|state, now| state.node.delivered(now, call_ids));
     }
 
     /// Why a tool is down, at all members that have it.

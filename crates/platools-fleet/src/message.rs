@@ -129,8 +129,10 @@ pub(crate) enum Message<C, A> {
     Refused { call_id: CallId, attempt: u32, answer: Option<A> },
     /// To the gateway: the call has ended.
     Answer { call_id: CallId, left_ms: u64, answer: A },
-    /// To a member: these answers have arrived.
+    /// To a member: these answers have arrived here.
     Received { call_ids: Vec<CallId> },
+    /// To a member: the platform has these answers.
+    Delivered { call_ids: Vec<CallId> },
     /// To the gateway: these calls were answered through another one.
     Done { call_ids: Vec<CallId> },
     /// To one member: these calls run at the gateway itself, in case it is lost.

@@ -37,6 +37,10 @@ const SUSPENDED: Time = ms(1_500);
 const MIRROR_AGAIN: Time = ms(500);
 /// How long a gateway whose secret the platform refused leaves the lease to others.
 const RESIGNED: Time = ms(30_000);
+/// How long an answer may be on its way to the platform before its sender is told that it has arrived here.
+const TELL_AFTER: Time = ms(150);
+/// How long the platform waits for an answer, at most (protocol §3).
+const PATIENCE: Time = ms(30_000);
 /// How many reports are remembered.
 const REPORTS: usize = 16;
 
@@ -187,6 +191,15 @@ struct Here<C> {
     mirrored: Mirrored,
 }
 
+/// An answer that the platform has not confirmed yet.
+#[derive(Debug)]
+struct Undelivered {
+    from: MemberId,
+    since: Time,
+    /// Whether its sender knows that it has arrived here.
+    is_told: bool,
+}
+
 /// Whether another member knows of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mirrored {
@@ -236,7 +249,9 @@ pub(crate) struct Node<C, A> {
     /// Messages to this member itself.
     own: VecDeque<Message<C, A>>,
     is_pumping: bool,
-    /// Answers that have arrived, by their senders.
+    /// Answers that have arrived here, and not at the platform, as far as is known.
+    undelivered: HashMap<CallId, Undelivered>,
+    /// Answers that have arrived here, by their senders, who are to be told.
     received: Vec<(MemberId, Vec<CallId>)>,
     outputs: Vec<Output<C, A>>,
 }
@@ -274,6 +289,7 @@ impl<C: Clone, A: Clone> Node<C, A> {
             last_tick: None,
             own: VecDeque::new(),
             is_pumping: false,
+            undelivered: HashMap::default(),
             received: Vec::new(),
             outputs: Vec::new(),
         }
@@ -403,6 +419,7 @@ impl<C: Clone, A: Clone> Node<C, A> {
         let orders = self.desk.tick(now, leads);
         self.order(now, orders);
         self.mirror(now);
+        self.tell_received(now);
         for (to, call_ids) in self.shelf.take_untold() {
             if to != self.me {
                 self.send(to, Message::Taken { call_ids });
@@ -900,12 +917,43 @@ impl<C: Clone, A: Clone> Node<C, A> {
     /// The host has an answer that it cannot send.
     pub(crate) fn kept(&mut self, now: Time, call_id: &CallId, left: Time, answer: A, bytes: usize) {
         self.desk.unsettle(call_id);
+        // It goes another way from here.
+        self.undelivered.remove(call_id);
         let origin = self.gateway(now).unwrap_or(self.me);
         let (to, message) = self.shelf.keep(now, call_id, now + left, answer, bytes, origin);
         if to != self.me {
             self.send(to, message);
         }
         self.pump(now);
+    }
+
+    /// The platform has the answers to these calls, which this process sent.
+    pub(crate) fn delivered(&mut self, now: Time, call_ids: &[CallId]) {
+        let mut told: Vec<(MemberId, Vec<CallId>)> = Vec::new();
+        for call_id in call_ids {
+            if let Some((call_id, answer)) = self.undelivered.remove_entry(call_id) {
+                push_for(&mut told, answer.from, call_id);
+            }
+        }
+        for (to, call_ids) in told {
+            self.send(to, Message::Delivered { call_ids });
+        }
+        self.pump(now);
+    }
+
+    /// Tells the senders of answers that wait for the platform that they have arrived here.
+    fn tell_received(&mut self, now: Time) {
+        let mut told: Vec<(MemberId, Vec<CallId>)> = Vec::new();
+        self.undelivered.retain(|call_id, answer| {
+            if !answer.is_told && now >= answer.since + TELL_AFTER {
+                answer.is_told = true;
+                push_for(&mut told, answer.from, Arc::clone(call_id));
+            }
+            now < answer.since + PATIENCE
+        });
+        for (to, call_ids) in told {
+            self.send(to, Message::Received { call_ids });
+        }
     }
 
     fn order(&mut self, now: Time, orders: impl IntoIterator<Item = Order<C, A>>) {
@@ -985,8 +1033,10 @@ impl<C: Clone, A: Clone> Node<C, A> {
                 let leads = self.dials() && !(self.lease.is_alone() && self.connection != Connection::Open);
                 let id = Arc::clone(&call_id);
                 let order = self.desk.on_answer(now, call_id, ms(left_ms), answer, leads);
-                if order.is_some() || self.desk.is_settled(&id) {
-                    self.on_arrived(from, id);
+                if order.is_some() {
+                    self.undelivered.insert(id, Undelivered { from, since: now, is_told: false });
+                } else if self.desk.is_settled(&id) {
+                    self.on_arrived_again(from, id);
                 }
                 self.order(now, order);
             }
@@ -1002,6 +1052,12 @@ impl<C: Clone, A: Clone> Node<C, A> {
                             self.send(leader, Message::Done { call_ids });
                         }
                     }
+                }
+            }
+            Message::Delivered { call_ids } => {
+                self.shelf.on_delivered(now, &call_ids);
+                if let Some(leader) = self.gateway(now).filter(|leader| *leader != from) {
+                    self.send(leader, Message::Done { call_ids });
                 }
             }
             Message::Left => {
@@ -1043,7 +1099,8 @@ impl<C: Clone, A: Clone> Node<C, A> {
         // The gateway takes this member for lost by then, and may have had the call run elsewhere.
         let is_stale = from != self.me
             && !self.reported.iter().any(|(number, sent)| *number == report && now < *sent + LOST);
-        if (is_stale || (self.report.draining && from != self.me)) && !self.shelf.knows(&call_id) {
+        let is_full = from != self.me && (self.report.draining || self.shelf.is_full());
+        if (is_stale || is_full) && !self.shelf.knows(&call_id) {
             self.send(from, Message::Refused { call_id, attempt, answer: None });
             return;
         }
@@ -1054,15 +1111,23 @@ impl<C: Clone, A: Clone> Node<C, A> {
         }
     }
 
-    fn on_arrived(&mut self, from: MemberId, call_id: CallId) {
+    /// An answer has come again: its sender does not know yet that it has arrived here.
+    fn on_arrived_again(&mut self, from: MemberId, call_id: CallId) {
+        if let Some(answer) = self.undelivered.get_mut(&call_id) {
+            answer.is_told = true;
+        }
         if from == self.me {
             self.own.push_back(Message::Received { call_ids: vec![call_id] });
-            return;
+        } else {
+            push_for(&mut self.received, from, call_id);
         }
-        match self.received.iter_mut().find(|(id, _)| *id == from) {
-            Some((_, call_ids)) => call_ids.push(call_id),
-            None => self.received.push((from, vec![call_id])),
-        }
+    }
+}
+
+fn push_for(list: &mut Vec<(MemberId, Vec<CallId>)>, member: MemberId, call_id: CallId) {
+    match list.iter_mut().find(|(id, _)| *id == member) {
+        Some((_, call_ids)) => call_ids.push(call_id),
+        None => list.push((member, vec![call_id])),
     }
 }
 

@@ -1,13 +1,14 @@
 //! What a member has: the calls that it runs for a gateway, and the answers that no gateway has taken yet. Pure.
 //!
 //! An answer goes to the gateway that handed the call over. If that one says nothing, it goes to whoever leads. One that
-//! was taken is kept a little longer, since a gateway that is killed may not have sent it yet.
+//! was taken is kept until the platform has it, since a gateway that is killed may not have sent it yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::map::HashMap;
 use crate::message::{CallId, MemberId, Message, Running};
+use crate::settled::Settled;
 use crate::time::{Time, ms};
 
 /// How long a gateway may take to say that it has an answer.
@@ -16,12 +17,17 @@ const RESEND: Time = ms(500);
 const LARGE: usize = 64 << 10;
 /// How often that is looked at. There may be very many answers.
 const LOOK_EVERY: Time = ms(200);
-/// How long an answer that a gateway has taken is kept.
-const KEPT: Time = ms(10_000);
+/// How long an answer that a gateway has taken is kept if that does not say that the platform has it. The platform waits
+/// no longer (protocol §3).
+const KEPT: Time = ms(30_000);
 /// How long the platform may wait for an answer beyond the deadline of its call.
 const SPARE: Time = ms(2_000);
-/// How many bytes of answers that a gateway has taken are kept; the oldest are dropped.
+/// The size of answers that a gateway has taken and that are kept, in bytes; beyond it, the oldest are dropped.
 const MAX_TAKEN_BYTES: usize = 64 << 20;
+/// The size of answers that no gateway has taken, in bytes, beyond which this member takes no further calls.
+const MAX_UNTAKEN_BYTES: usize = 256 << 20;
+/// The size of what is kept beside the text of an answer, in bytes.
+const OVERHEAD: usize = 256;
 
 #[derive(Debug)]
 struct Run<C> {
@@ -61,9 +67,15 @@ pub(crate) struct Shelf<C, A> {
     /// Calls of which the gateway does not know yet that they are here.
     untold: Vec<CallId>,
     kept: HashMap<CallId, Kept<A>>,
-    /// The answers that a gateway has, oldest first.
-    taken: BTreeMap<u64, CallId>,
+    /// The answers that no gateway has, oldest first.
+    untaken: BTreeMap<u64, CallId>,
+    untaken_bytes: usize,
+    /// The answers that a gateway has, with the time at which it took them, oldest first. One that is to be sent again
+    /// stays in here, and does not count.
+    taken: VecDeque<(Time, CallId)>,
     taken_bytes: usize,
+    /// Calls whose answers the platform has.
+    delivered: Settled,
     next: u64,
     next_look: Time,
 }
@@ -74,8 +86,11 @@ impl<C: Clone, A: Clone> Shelf<C, A> {
             running: HashMap::default(),
             untold: Vec::new(),
             kept: HashMap::default(),
-            taken: BTreeMap::new(),
+            untaken: BTreeMap::new(),
+            untaken_bytes: 0,
+            taken: VecDeque::new(),
             taken_bytes: 0,
+            delivered: Settled::default(),
             next: 0,
             next_look: Time::ZERO,
         }
@@ -88,12 +103,19 @@ impl<C: Clone, A: Clone> Shelf<C, A> {
 
     /// Whether there are answers that no gateway has taken.
     pub(crate) fn has_untaken(&self) -> bool {
-        self.kept.len() > self.taken.len()
+        !self.untaken.is_empty()
+    }
+
+    /// Whether too much waits for a gateway to run further calls.
+    pub(crate) fn is_full(&self) -> bool {
+        self.untaken_bytes > MAX_UNTAKEN_BYTES
     }
 
     /// Whether a call is or was here.
     pub(crate) fn knows(&self, call_id: &str) -> bool {
-        self.running.contains_key(call_id) || self.kept.contains_key(call_id)
+        self.running.contains_key(call_id)
+            || self.kept.contains_key(call_id)
+            || self.delivered.contains(call_id)
     }
 
     /// A gateway hands a call over. `again` is the call if it may run again.
@@ -116,9 +138,13 @@ impl<C: Clone, A: Clone> Shelf<C, A> {
             // It is sent with the next tick.
             (kept.sent, self.next_look) = (Time::ZERO, Time::ZERO);
             if kept.taken.take().is_some() {
-                self.taken.remove(&kept.order);
                 self.taken_bytes -= kept.bytes;
+                self.untaken_bytes += kept.bytes;
+                self.untaken.insert(kept.order, Arc::clone(call_id));
             }
+            return Taken::Known;
+        }
+        if self.delivered.contains(call_id) {
             return Taken::Known;
         }
         let run = Run { origin: from, attempt, tool, deadline, call: again };
@@ -179,32 +205,60 @@ impl<C: Clone, A: Clone> Shelf<C, A> {
         self.next += 1;
         let left_ms = expires.saturating_sub(now).as_millis() as u64;
         let message = Message::Answer { call_id: Arc::clone(call_id), left_ms, answer: answer.clone() };
-        let kept =
-            Kept { answer, bytes, origin, expires, sent: now, tries: 1, taken: None, order: self.next };
-        if let Some(old) = self.kept.insert(Arc::clone(call_id), kept)
-            && old.taken.is_some()
-        {
-            self.taken.remove(&old.order);
-            self.taken_bytes -= old.bytes;
+        let (bytes, order) = (bytes + OVERHEAD, self.next);
+        let kept = Kept { answer, bytes, origin, expires, sent: now, tries: 1, taken: None, order };
+        self.untaken.insert(order, Arc::clone(call_id));
+        self.untaken_bytes += bytes;
+        if let Some(old) = self.kept.insert(Arc::clone(call_id), kept) {
+            self.forget(&old);
         }
         (origin, message)
     }
 
-    /// A gateway has these answers. Returns those that another one received the calls of.
+    /// Counts an answer no more, which is kept no more.
+    fn forget(&mut self, kept: &Kept<A>) {
+        if kept.taken.is_some() {
+            self.taken_bytes -= kept.bytes;
+        } else {
+            self.untaken_bytes -= kept.bytes;
+            self.untaken.remove(&kept.order);
+        }
+    }
+
+    /// A gateway has these answers.
     pub(crate) fn on_received(&mut self, now: Time, from: MemberId, call_ids: &[CallId]) {
         for call_id in call_ids {
             let Some(kept) = self.kept.get_mut(call_id) else { continue };
             if kept.taken.replace((from, now)).is_none() {
-                self.taken.insert(kept.order, Arc::clone(call_id));
+                self.untaken.remove(&kept.order);
+                self.untaken_bytes -= kept.bytes;
                 self.taken_bytes += kept.bytes;
             }
+            self.taken.push_back((now, Arc::clone(call_id)));
         }
-        while self.taken_bytes > MAX_TAKEN_BYTES {
-            let Some((_, call_id)) = self.taken.pop_first() else { break };
-            if let Some(kept) = self.kept.remove(&call_id) {
-                self.taken_bytes -= kept.bytes;
+        while self.taken_bytes > MAX_TAKEN_BYTES && self.forget_oldest() {}
+    }
+
+    /// The platform has these answers.
+    pub(crate) fn on_delivered(&mut self, now: Time, call_ids: &[CallId]) {
+        for call_id in call_ids {
+            if let Some(kept) = self.kept.remove(call_id) {
+                self.forget(&kept);
+                self.delivered.insert(now, call_id);
             }
         }
+    }
+
+    /// Forgets the oldest answer that a gateway has taken. Returns `false` if there is none.
+    fn forget_oldest(&mut self) -> bool {
+        let Some((at, call_id)) = self.taken.pop_front() else { return false };
+        let counts = |kept: &Kept<A>| kept.taken.is_some_and(|(_, taken)| taken == at);
+        if self.kept.get(&call_id).is_some_and(counts)
+            && let Some(kept) = self.kept.remove(&call_id)
+        {
+            self.forget(&kept);
+        }
+        true
     }
 
     /// Sends these answers to `leader` with the next tick.
@@ -229,12 +283,13 @@ impl<C: Clone, A: Clone> Shelf<C, A> {
         for run in self.running.values_mut() {
             run.origin = gateway;
         }
-        for kept in self.kept.values_mut() {
+        for (call_id, kept) in &mut self.kept {
             kept.origin = gateway;
             if kept.taken.is_some_and(|(by, _)| by != gateway) {
                 kept.taken = None;
-                self.taken.remove(&kept.order);
                 self.taken_bytes -= kept.bytes;
+                self.untaken_bytes += kept.bytes;
+                self.untaken.insert(kept.order, Arc::clone(call_id));
             }
             kept.sent = Time::ZERO;
         }
@@ -247,21 +302,19 @@ impl<C: Clone, A: Clone> Shelf<C, A> {
             return again;
         }
         self.next_look = now + LOOK_EVERY;
-        let (taken, taken_bytes) = (&mut self.taken, &mut self.taken_bytes);
-        self.kept.retain(|call_id, kept| {
-            let is_over = match kept.taken {
-                Some((_, at)) => now >= at + KEPT,
-                None => now >= kept.expires,
-            };
-            if is_over {
-                if kept.taken.is_some() {
-                    taken.remove(&kept.order);
-                    *taken_bytes -= kept.bytes;
-                }
-                return false;
+        self.delivered.forget(now);
+        while self.taken.front().is_some_and(|(at, _)| now >= *at + KEPT) {
+            self.forget_oldest();
+        }
+        let mut expired = Vec::new();
+        for call_id in self.untaken.values() {
+            let Some(kept) = self.kept.get_mut(call_id) else { continue };
+            if now >= kept.expires {
+                expired.push(Arc::clone(call_id));
+                continue;
             }
             let pause = if kept.bytes > LARGE { RESEND * kept.tries.min(8) } else { RESEND };
-            if kept.taken.is_none() && now >= kept.sent + pause {
+            if now >= kept.sent + pause {
                 kept.sent = now;
                 // Now this one, now that one: either may be gone.
                 let to = match leader {
@@ -273,8 +326,12 @@ impl<C: Clone, A: Clone> Shelf<C, A> {
                 let (call_id, answer) = (Arc::clone(call_id), kept.answer.clone());
                 again.push((to, Message::Answer { call_id, left_ms, answer }));
             }
-            true
-        });
+        }
+        for call_id in expired {
+            if let Some(kept) = self.kept.remove(&call_id) {
+                self.forget(&kept);
+            }
+        }
         again
     }
 }

@@ -62,6 +62,11 @@ enum Event {
         record: Record,
     },
     Hint(usize),
+    /// The platform has an answer, and this process knows.
+    Delivered {
+        to: usize,
+        call: Call,
+    },
     Accepted {
         to: usize,
         from: MemberId,
@@ -409,6 +414,11 @@ impl World {
         if self.may_write(index) {
             for (call, _) in std::mem::take(&mut self.processes[index].outbox) {
                 self.arrive(call);
+                // A close or a cut may come before the proof.
+                if self.random.u8(0..16) > 0 {
+                    let wait = self.between(1, 300);
+                    self.after(wait, Event::Delivered { to: index, call });
+                }
             }
         } else if self.processes[index].lead == Lead::No {
             for (call, answer) in std::mem::take(&mut self.processes[index].outbox) {
@@ -646,6 +656,7 @@ impl World {
             | Event::Dialled { by: index, .. }
             | Event::Superseded { node: index, .. }
             | Event::Gone { node: index, .. }
+            | Event::Delivered { to: index, .. }
             | Event::Ran { at: index, .. } => Some(*index),
             _ => None,
         };
@@ -681,28 +692,13 @@ impl World {
                 };
                 self.after(wait, Event::Looked { to: by, asked, stored });
             }
-            Event::StoreWrite { by, sent, expected, record } => {
-                let mut result = Err(NotWritten::Away);
-                let mut wait = ms(900);
-                if !self.is_store_away && !self.processes[by].is_cut_off {
-                    wait = self.between(1, 20);
-                    if self.stored.as_ref().map(|(revision, _)| *revision) == expected {
-                        self.revision += 1;
-                        self.stored = Some((self.revision, record));
-                        result = Ok(self.revision);
-                    } else {
-                        result = Err(NotWritten::Conflict);
-                    }
-                    // The answer may be lost, after it was written.
-                    if self.random.u8(0..50) == 0 {
-                        (result, wait) = (Err(NotWritten::Away), ms(900));
-                    }
-                }
-                self.after(wait, Event::Written { to: by, sent, result });
-            }
+            Event::StoreWrite { by, sent, expected, record } => self.store(by, sent, expected, record),
             Event::Looked { to, asked, stored } => self.with(to, |node, now| node.looked(now, asked, stored)),
             Event::Written { to, sent, result } => {
                 self.with(to, |node, now| node.written(now, sent, result));
+            }
+            Event::Delivered { to, call } => {
+                self.with(to, |node, now| node.delivered(now, &[id_of(call)]));
             }
             Event::Accepted { to, from } => self.with(to, |node, now| node.accepted(now, from)),
             Event::Hint(index) => {
@@ -732,6 +728,27 @@ impl World {
             Event::StoreBack => self.is_store_away = false,
             Event::Start => self.start(),
         }
+    }
+
+    /// Writes the lease for a process.
+    fn store(&mut self, by: usize, sent: Time, expected: Option<u64>, record: Record) {
+        let mut result = Err(NotWritten::Away);
+        let mut wait = ms(900);
+        if !self.is_store_away && !self.processes[by].is_cut_off {
+            wait = self.between(1, 20);
+            if self.stored.as_ref().map(|(revision, _)| *revision) == expected {
+                self.revision += 1;
+                self.stored = Some((self.revision, record));
+                result = Ok(self.revision);
+            } else {
+                result = Err(NotWritten::Conflict);
+            }
+            // The answer may be lost, after it was written.
+            if self.random.u8(0..50) == 0 {
+                (result, wait) = (Err(NotWritten::Away), ms(900));
+            }
+        }
+        self.after(wait, Event::Written { to: by, sent, result });
     }
 
     /// At most one member may write as the gateway, of those that do not serve without the store and have not offered the
