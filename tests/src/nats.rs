@@ -57,6 +57,11 @@ impl Nats {
         format!("nats://{}", self.address)
     }
 
+    /// The id of the server's process, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Kills the server.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -36,10 +36,7 @@ impl Process {
 
     /// The time on a processor so far, user and system. Zero where nobody counts.
     pub fn cpu(&self) -> Duration {
-        let Ok(stat) = self.status("stat") else { return Duration::ZERO };
-        // Behind the name, which stands in brackets: user and system are the 12th and 13th.
-        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        fields.skip(11).take(2).map(|ticks| TICK * ticks.parse::<u32>().unwrap_or(0)).sum()
+        cpu(self.0.id())
     }
 
     /// How often each thread has gone to sleep so far, by its id, with its name.
@@ -67,6 +64,14 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = (self.0.kill(), self.0.wait());
     }
+}
+
+/// The time that a process was on a processor so far, user and system. Zero where nobody counts.
+pub fn cpu(process: u32) -> Duration {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return Duration::ZERO };
+    // Behind the name, which stands in brackets: user and system are the 12th and 13th.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).map(|ticks| TICK * ticks.parse::<u32>().unwrap_or(0)).sum()
 }
 
 /// The resident memory of a process, in bytes.

@@ -7,6 +7,8 @@ use futures_util::StreamExt as _;
 use load::{Answers, Calls, Connection, SECRET};
 use serde_json::json;
 use tests::nats::Nats;
+use tests::process::cpu;
+use tokio::runtime::Handle;
 
 use super::load::operator_at;
 use super::process::{Process, Runs};
@@ -36,7 +38,35 @@ pub(crate) fn respond() {
 /// Calls a second, and the median of their latencies in microseconds.
 type Figures = (f64, f64);
 
-async fn bare(client: &async_nats::Client, payload: &str, window: usize) -> Figures {
+/// Processes with their names, and the time that each was on a processor.
+struct Processors<'a>(Vec<(&'a str, u32, Duration)>);
+
+impl<'a> Processors<'a> {
+    fn new(processes: impl IntoIterator<Item = (&'a str, u32)>) -> Self {
+        Self(processes.into_iter().map(|(name, id)| (name, id, Duration::ZERO)).collect())
+    }
+
+    /// Counts what `act` takes.
+    fn count<T>(&mut self, act: impl FnOnce() -> T) -> T {
+        let before: Vec<_> = self.0.iter().map(|(_, id, _)| cpu(*id)).collect();
+        let result = act();
+        for ((_, id, time), before) in self.0.iter_mut().zip(before) {
+            *time += cpu(*id) - before;
+        }
+        result
+    }
+
+    /// Microseconds for each of so many calls.
+    fn of(&self, calls: f64) -> String {
+        let all: Duration = self.0.iter().map(|(.., time)| *time).sum();
+        let micros = |time: Duration| time.as_secs_f64() * 1e6 / calls;
+        let parts: Vec<_> =
+            self.0.iter().map(|(name, _, time)| format!("{name} {:.1}", micros(*time))).collect();
+        format!("{:.1} µs ({})", micros(all), parts.join(", "))
+    }
+}
+
+async fn bare(client: async_nats::Client, payload: &str, window: usize) -> Figures {
     let until = Instant::now() + TIME;
     let tasks: Vec<_> = (0..window)
         .map(|_| {
@@ -130,14 +160,25 @@ pub(crate) async fn run() {
         "{:>9} {:>14} {:>14} {:>7} {:>12} {:>12} {:>7}",
         "in flight", "bare calls/s", "fleet calls/s", "share", "bare", "fleet", "ratio"
     );
+    let own = ("driver", std::process::id());
+    let server = ("NATS", nats.id().unwrap());
+    let of_members = [("gateway", members[0].id()), ("member", members[1].id())];
     for window in [1, 64, 256] {
         let mut figures: [Vec<f64>; 4] = Default::default();
+        let mut of_bare = Processors::new([own, server, ("responder", responder.id())]);
+        let mut of_fleet = Processors::new([own, server].into_iter().chain(of_members));
+        let (mut bare_calls, mut fleet_calls) = (0.0, 0.0);
         let mut rate = tokio::task::block_in_place(|| platform.round(window, window.max(200))).0;
         for _ in 0..ROUNDS {
-            let (bare_rate, bare_latency) = bare(&client, &payload, window).await;
+            let (bare_rate, bare_latency) = tokio::task::block_in_place(|| {
+                of_bare.count(|| Handle::current().block_on(bare(client.clone(), &payload, window)))
+            });
+            bare_calls += bare_rate * TIME.as_secs_f64();
             #[expect(clippy::cast_sign_loss, reason = "a rate is not negative")]
             let count = ((rate * TIME.as_secs_f64()) as usize).clamp(window, MOST);
-            let (fleet_rate, latency) = tokio::task::block_in_place(|| platform.round(window, count));
+            let (fleet_rate, latency) =
+                tokio::task::block_in_place(|| of_fleet.count(|| platform.round(window, count)));
+            fleet_calls += count as f64;
             rate = fleet_rate;
             for (figures, figure) in figures.iter_mut().zip([bare_rate, fleet_rate, bare_latency, latency]) {
                 figures.push(figure);
@@ -149,5 +190,6 @@ pub(crate) async fn run() {
             fleet_rate / bare_rate,
             latency / bare_latency
         );
+        println!("{:>9} CPU a call: bare {}, fleet {}", "", of_bare.of(bare_calls), of_fleet.of(fleet_calls));
     }
 }
