@@ -44,8 +44,9 @@ const LAST: u8 = 2;
 const MAX_MESSAGE: usize = 64 << 20;
 /// How long the pieces of a message wait for the next one.
 const PARTIAL_TIME: Duration = Duration::from_secs(60);
-/// How many messages are sealed together.
-const TOGETHER: usize = 256;
+/// How many messages are sealed together. With more, all calls in flight would move as one, and one process would wait for
+/// the other.
+const TOGETHER: usize = 32;
 
 /// A connection to NATS for the members of one fleet.
 #[derive(Debug)]

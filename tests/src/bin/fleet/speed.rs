@@ -138,7 +138,8 @@ pub(crate) async fn run() {
     // The gateway hands every call to the other member.
     let mut members = Vec::new();
     for _ in 0..2 {
-        let more = [("PLATOOLS_FLEET_GATEWAY_SERVES", "false")];
+        // The responder logs no line of a request either.
+        let more = [("PLATOOLS_FLEET_GATEWAY_SERVES", "false"), ("RUST_LOG", "warn")];
         let member = Process::start_at(&platform, SECRET, &url, "1", &Runs::default(), &more);
         member.attached().await;
         members.push(member);
