@@ -51,7 +51,7 @@ impl<'a> Processors<'a> {
         let before: Vec<_> = self.0.iter().map(|(_, id, _)| cpu(*id)).collect();
         let result = act();
         for ((_, id, time), before) in self.0.iter_mut().zip(before) {
-            *time += cpu(*id) - before;
+            *time += cpu(*id).saturating_sub(before);
         }
         result
     }
