@@ -1,6 +1,7 @@
 //! Fleets on a real NATS server: members in this process, and as processes that are killed and suspended.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::http::{Signed, serve};
-use super::interop::skip;
+use super::interop::{library, skip};
 use super::support::{GUARD, Running, answer, builder, error, program, until};
 
 /// A new gateway is there within this time, whatever happens to the one before.
@@ -619,8 +620,21 @@ struct Process(Child);
 
 impl Process {
     fn start(entity: &ConnectedEntity, nats: &str) -> Self {
+        Self::with(entity, nats, &[])
+    }
+
+    /// Starts a member whose wall clock is wrong by `offset`, such as `+120s`; its monotonic clock is not.
+    fn with_clock(entity: &ConnectedEntity, nats: &str, library: &Path, offset: &str) -> Self {
+        let library = library.to_str().unwrap();
+        let clock = [("LD_PRELOAD", library), ("FAKETIME", offset), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
+        Self::with(entity, nats, &clock)
+    }
+
+    fn with(entity: &ConnectedEntity, nats: &str, more: &[(&str, &str)]) -> Self {
         let (url, secret) = (entity.url(), entity.secret());
-        let variables = [("PLATOS_URL", &*url), ("PLATOS_SECRET", secret.expose()), ("PLATOOLS_FLEET", nats)];
+        let mut variables =
+            vec![("PLATOS_URL", &*url), ("PLATOS_SECRET", secret.expose()), ("PLATOOLS_FLEET", nats)];
+        variables.extend(more);
         let mut command = program(env!("CARGO_BIN_EXE_fleet"), &variables);
         Self(command.arg("member").stdout(std::process::Stdio::null()).spawn().unwrap())
     }
@@ -640,6 +654,40 @@ impl Drop for Process {
 /// The process that answers a call.
 async fn serves(entity: &ConnectedEntity) -> u32 {
     answer(entity, "process", json!({})).await.as_u64().unwrap() as u32
+}
+
+/// The platform's clock is in between. Both members are within the five minutes that it allows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_whose_clocks_differ_take_over_and_refuse_only_what_was_accepted_before() {
+    let Some(nats) = nats() else { return };
+    let Some(library) = library("faketime") else { return };
+    let platform = DevPlatform::start().await.unwrap();
+    for [first, second] in [["+140s", "-140s"], ["-140s", "+140s"]] {
+        let first = Process::with_clock(&platform, &nats.url(), &library, first);
+        platform.wait_for_tool("process").await.unwrap();
+        let mut operator = operator(&platform, &nats.url()).await;
+        let second = Process::with_clock(&platform, &nats.url(), &library, second);
+        let mut members = 0;
+        while members < 2 {
+            members = operator.status().await.map_or(0, |status| status.members.len());
+        }
+        // What the gateway knows of the platform's clock is in the record of its lease with the next second.
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(3) {
+            serves(&platform).await;
+        }
+        let connected = platform.counters().connected;
+        let killed = Instant::now();
+        first.signal("KILL");
+        until(|| platform.counters().connected > connected).await;
+        assert!(killed.elapsed() < TAKE_OVER, "{:?}", killed.elapsed());
+        let replayed = platform.faults().replay_last_call().await.unwrap();
+        let refused = format!("{:?}", replayed.outcome);
+        assert!(refused.contains("signed_before_restart"), "{refused}");
+        assert_eq!(serves(&platform).await, second.0.id(), "a call that is signed now");
+        drop((first, second));
+        platform.wait_disconnected().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -27,6 +27,11 @@ pub(crate) fn server(name: &str, folder: &str) -> Option<PathBuf> {
     found
 }
 
+/// A library of Debian, unpacked by the install script, for `LD_PRELOAD`.
+pub(crate) fn library(name: &str) -> Option<PathBuf> {
+    installed(name, "lib.so").map(|home| home.join("lib.so"))
+}
+
 /// The script of an interop test.
 pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("interop").join(name)
